@@ -1,0 +1,51 @@
+"""Synthetic training data that can be defended: gated, traced row by row, and signed.
+
+    run(recipe)                          the whole line: seeds -> generate -> gates -> sign -> pack
+    generate(recipe or Pipeline)         candidates alone, durably
+    curate(rows, gates, out)             gates over rows that already exist
+    pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
+    load_recipe(path)                    a recipe, checked
+
+Everything is imported on first use; importing this package costs nothing.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from synth_stack.config import load_recipe
+    from synth_stack.curate import curate
+    from synth_stack.pack.verify import verify_pack as verify
+    from synth_stack.run import generate, pack, run
+
+__all__ = ["curate", "generate", "load_recipe", "pack", "run", "verify"]
+
+_HOMES = {
+    "load_recipe": ("synth_stack.config", "load_recipe"),
+    "curate": ("synth_stack.curate", "curate"),
+    "generate": ("synth_stack.run", "generate"),
+    "pack": ("synth_stack.run", "pack"),
+    "run": ("synth_stack.run", "run"),
+    "verify": ("synth_stack.pack.verify", "verify_pack"),
+}
+
+
+class _Package(ModuleType):
+    """The package, on which importing run.py does not turn the function `run` into a module."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, attribute = _HOMES[name]
+        return getattr(importlib.import_module(module), attribute)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

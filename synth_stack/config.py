@@ -1,0 +1,306 @@
+"""Recipe and gate files as strict pydantic models; every mistake is found before anything is spent.
+
+Relative paths in a file are resolved against the folder of that file. What a gate, generator or teacher
+takes is its own function's signature (registry.py) and is checked when it is bound.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from synth_stack.errors import ConfigError
+from synth_stack.registry import config_error
+from synth_stack.rows import Digest, digest_json
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+"""A recipe or gate file larger than this is a mistake (or an attack on the parser)."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+"""Names that become file names and table values: no separators, no spaces."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Use(BaseModel):
+    """`use: NAME` and the named function's own parameters beside it."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    use: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class TeacherUse(_Use):
+    """Which teacher answers, with its parameters."""
+
+
+class MethodUse(_Use):
+    """A generation method and its share of the candidates."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class GateUse(_Use):
+    """A gate, why it stands there, and whether it also scores rows that are already rejected."""
+
+    why: str | None = None
+    all: bool = False
+
+
+class EvalSet(_Strict):
+    """A named evaluation set that no row may leak. Columns are found by name unless given."""
+
+    name: Name
+    path: str
+    prompt: str | None = None
+    answer: str | None = None
+    id: str | None = None
+
+
+class GateFile(_Strict):
+    """The gates in the order of work."""
+
+    version: Literal[1]
+    gates: Annotated[list[GateUse], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [gate.use for gate in self.gates]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"every gate once; {name!r} stands twice")
+        return self
+
+    def digest(self) -> Digest:
+        """What was asked for, without paths and reasons: names and parameters."""
+        return digest_json([_portable(g.model_dump(exclude={"why"})) for g in self.gates])
+
+
+class SeedColumns(_Strict):
+    """A seed file and the columns to read from it; a column that is named must be there."""
+
+    path: str
+    text_column: str = "text"
+    slice_column: str | None = None
+    locale_column: str | None = None
+    id_column: str | None = None
+
+
+class GenerateConfig(_Strict):
+    """How many candidates, made by which methods."""
+
+    candidates: Annotated[int, Field(ge=1, le=100_000_000)]
+    batch_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
+    methods: Annotated[list[MethodUse], Field(min_length=1)]
+
+    @field_validator("methods")
+    @classmethod
+    def _shares_add_up(cls, methods: list[MethodUse]) -> list[MethodUse]:
+        total = sum(method.share for method in methods)
+        if len(methods) > 1 and abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of all methods must add up to 1, not {total:g}")
+        return methods
+
+
+class PackConfig(_Strict):
+    """What the dataset card says that no figure can."""
+
+    pretty_name: str
+    license: str = "other"
+    languages: Annotated[list[str], Field(min_length=1)] = ["en"]
+    known_biases: list[str] = []
+    not_checked: list[str] = []
+
+
+class SignConfig(_Strict):
+    """Who vouches for the batch: a local key (integrity only) or a sigstore identity."""
+
+    use: Literal["local", "sigstore"] = "local"
+    trust_config: str | None = None
+
+
+class Recipe(_Strict):
+    """A whole run: seeds, teacher, methods, gates, pack."""
+
+    version: Literal[1]
+    name: Name
+    about: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**53)]
+    seeds: SeedColumns
+    taxonomy: str | None = None
+    documents: str | None = None
+    teacher: TeacherUse
+    generate: GenerateConfig
+    gates: str
+    eval_sets: list[EvalSet] = []
+    baseline: str | None = None
+    pack: PackConfig
+    sign: SignConfig = SignConfig()
+
+
+def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a YAML file, its paths absolute.
+
+    `overrides` replaces dotted keys after the file is read ("generate.candidates": 50); their paths are
+    taken relative to the working folder. Raises ConfigError.
+    """
+    file = Path(path)
+    value = _read_yaml(file)
+    _resolve(value, file.resolve().parent, _RECIPE_PATHS)
+    for key, replacement in (overrides or {}).items():
+        _replace(value, key, replacement)
+    return _validated(Recipe, value, file)
+
+
+def load_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> GateFile:
+    """The gate file at `path`, with `eval_sets` added to what the contamination gate checks against.
+
+    Raises ConfigError, also when eval sets are named and no gate reads them.
+    """
+    file = Path(path)
+    value = _read_yaml(file)
+    gates = _validated(GateFile, value, file).model_dump()["gates"]
+    for gate in gates:
+        _resolve(gate, file.resolve().parent, _GATE_PATHS)
+    readers = [gate for gate in gates if gate["use"] == "contamination"]
+    if eval_sets and not readers:
+        raise ConfigError(
+            f"{file}: eval sets are named and no contamination gate reads them",
+            seen=", ".join(e.name for e in eval_sets),
+            mend="Add `- use: contamination` to the gate file.",
+        )
+    for gate in readers:
+        added = [e.model_dump(exclude_none=True) for e in eval_sets]
+        gate["against"] = [*(gate.get("against") or []), *added]
+    return _validated(GateFile, {"version": 1, "gates": gates}, file)
+
+
+def parse_eval_set(text: str) -> EvalSet:
+    """The eval set that `NAME=PATH` names. Raises ConfigError."""
+    name, equals, path = text.partition("=")
+    if not equals or not path:
+        raise ConfigError("an eval set is named as NAME=PATH", seen=text)
+    try:
+        return EvalSet(name=name, path=str(Path(path).expanduser().resolve()))
+    except ValidationError as exc:
+        raise config_error(exc, where=f"eval set {text}", model=EvalSet) from exc
+
+
+def parse_yaml(text: str, *, where: str) -> Any:
+    """Safe YAML in which no key stands twice. Raises ConfigError with line and column."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark
+        place = f"{where}: line {mark.line + 1}, column {mark.column + 1}" if mark else where
+        raise ConfigError(f"{place} is not YAML: {exc.problem}") from exc
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        raise ConfigError(f"{where} is not YAML that can be read: {exc}") from exc
+
+
+_RECIPE_PATHS = (
+    "seeds.path",
+    "taxonomy",
+    "documents",
+    "gates",
+    "baseline",
+    "eval_sets.*.path",
+    "sign.trust_config",
+    "teacher.weights",
+)
+_GATE_PATHS = ("against.*.path", "weights")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses a mapping with the same key twice (YAML 1.2, 3.2.1.3) and aliases.
+
+    Aliases are refused because nested ones blow up to gigabytes and no recipe needs them.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # types-PyYAML
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"the key {key.value!r} stands twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        size = file.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ConfigError(
+                f"{file} is too large for a configuration",
+                seen=f"{size} bytes",
+                allowed=f"at most {MAX_FILE_BYTES}",
+            )
+        text = file.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be read: {exc.strerror}", mend="Check the path.") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{file} is not UTF-8: byte {exc.start} is {exc.object[exc.start]:#04x}") from exc
+    value = parse_yaml(text, where=str(file))
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file} must be a mapping of keys", seen=type(value).__name__)
+    return value
+
+
+def _validated(model: type[Model], value: Any, file: Path) -> Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        raise config_error(exc, where=str(file), model=model) from exc
+
+
+def _resolve(value: Any, folder: Path, dotted: Sequence[str]) -> None:
+    for path in dotted:
+        *parents, last = path.split(".")
+        for holder in _walk(value, parents):
+            named = holder.get(last) if isinstance(holder, dict) else None
+            if isinstance(named, str) and not named.startswith(("package:", "hub:")):
+                holder[last] = str((folder / Path(named).expanduser()).resolve())
+
+
+def _walk(value: Any, keys: Sequence[str]) -> Iterator[Any]:
+    if not keys:
+        yield value
+    elif keys[0] == "*":
+        for item in value if isinstance(value, list) else []:
+            yield from _walk(item, keys[1:])
+    elif isinstance(value, dict) and keys[0] in value:
+        yield from _walk(value[keys[0]], keys[1:])
+
+
+def _replace(value: dict[str, Any], dotted: str, replacement: Any) -> None:
+    *parents, last = dotted.split(".")
+    for key in parents:
+        child = value.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{dotted} cannot be replaced: {key} is not a mapping", seen=child)
+        value = child
+    value[last] = replacement
+
+
+def _portable(value: Any) -> Any:
+    """`value` with every path cut to its file name, so that a digest does not depend on a machine."""
+    if isinstance(value, dict):
+        return {k: Path(v).name if k == "path" and v else _portable(v) for k, v in value.items()}
+    return [_portable(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,110 @@
+"""Every error that leaves the package.
+
+    SynthStackError
+    ├── UsageError          exit 2: mend it and run again; nothing was spent
+    │   ├── ConfigError         a recipe, gate file or option
+    │   ├── InputError          seeds, a dataset, an eval set, documents
+    │   ├── ModelError          a model file: missing, wrong digest, unreadable
+    │   ├── MissingExtra        an optional library that is not installed
+    │   └── RunMismatch         the output folder holds a different run
+    └── WorkError           exit 1: the work itself failed; what was committed is kept
+        ├── TeacherError        a teacher is down, or answers nothing usable
+        ├── StoreError          the disk: full, read-only, a torn file
+        ├── GateError           a gate could not judge, or a batch-level gate failed
+        ├── SigningError        no key, no identity, the transparency log refused
+        └── VerificationError   a pack is not what its lineage says
+
+A message is one sentence: the thing, the value seen, what is allowed, and how to mend it.
+"""
+
+from typing import ClassVar
+
+
+class SynthStackError(Exception):
+    """Base of every error that the package raises on purpose.
+
+    `what` names the thing; `seen` is the value met, `allowed` what would have been accepted and
+    `mend` the step that repairs it. `exit_code` is what the command line returns.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        seen: object = None,
+        allowed: str | None = None,
+        mend: str | None = None,
+    ) -> None:
+        self.what = what
+        self.seen = seen
+        self.allowed = allowed
+        self.mend = mend
+        super().__init__(what, seen, allowed, mend)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.seen is not None:
+            parts.append(f"; seen: {_shorten(self.seen)}")
+        if self.allowed is not None:
+            parts.append(f"; allowed: {self.allowed}")
+        if self.mend is not None:
+            parts.append(f". {self.mend}")
+        return "".join(parts)
+
+
+class UsageError(SynthStackError):
+    """Something that the caller can mend before anything is spent."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A recipe, a gate file or an option that cannot be used."""
+
+
+class InputError(UsageError):
+    """Seeds, a dataset, an eval set or documents that cannot be read as what they should be."""
+
+
+class ModelError(UsageError):
+    """A model file that is missing, unreadable or not the one that was pinned."""
+
+
+class MissingExtra(UsageError):
+    """An optional library that a chosen feature needs and that is not installed."""
+
+
+class RunMismatch(UsageError):
+    """The output folder already holds a run made from something else."""
+
+
+class WorkError(SynthStackError):
+    """The work itself failed; everything committed before is kept."""
+
+
+class TeacherError(WorkError):
+    """A teacher that cannot be reached or that refuses every request."""
+
+
+class StoreError(WorkError):
+    """The disk did not take or give back what was asked of it."""
+
+
+class GateError(WorkError):
+    """A gate that could not judge, or a batch that failed as a whole."""
+
+
+class SigningError(WorkError):
+    """A batch that could not be signed."""
+
+
+class VerificationError(WorkError):
+    """A pack that is not what its lineage says it is."""
+
+
+def _shorten(value: object, max_chars: int = 120) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

@@ -1,0 +1,174 @@
+"""Records of a file that somebody else wrote: JSON Lines, JSON, CSV or Parquet, one at a time.
+
+A record that cannot be read is a `Broken` with its place and a reason, never an exception half-way
+through a file; `read_strictly` turns the first one into an InputError for files that must be whole.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth_stack.errors import InputError
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+"""A longer line is not a record of text; it is skipped without being held in memory."""
+MAX_JSON_BYTES = 2 * 1024**3
+"""A .json file is one value and is read whole; larger collections belong in .jsonl or .parquet."""
+PARQUET_BATCH_ROWS = 4_096
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that cannot be read: where it stands and why."""
+
+    where: str
+    reason: str
+
+
+def read_records(path: Path, *, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[tuple[str, Record | Broken]]:
+    """(place, record or Broken) for every record of the file, in order; the place reads "line 7".
+
+    Raises InputError when the file as a whole cannot be read: missing, of an unknown kind, not a list.
+    """
+    readers = {".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"{path} is of a kind that is not read", seen=suffix or "no suffix", allowed=", ".join(SUFFIXES)
+        )
+    try:
+        with path.open("rb") as file:
+            reader = readers.get(suffix, _read_json_lines)
+            yield from reader(file, path, max_bytes)
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror}", mend="Check the path.") from exc
+
+
+def read_strictly(path: Path, *, max_bytes: int) -> Iterator[tuple[str, Record]]:
+    """(place, record) for every record; the first one that cannot be read raises InputError."""
+    for place, record in read_records(path, max_bytes=max_bytes):
+        if isinstance(record, Broken):
+            raise InputError(f"{path}: {place}: {record.reason}")
+        yield place, record
+
+
+def require_text(record: Record, column: str, *, where: str) -> str:
+    """The text of a column. Raises InputError when it is absent, no text, empty or holds a NUL."""
+    if column not in record:
+        raise InputError(
+            f"{where}: there is no column {column!r}", allowed=", ".join(map(str, record)) or "no columns"
+        )
+    value = record[column]
+    if not isinstance(value, str):
+        raise InputError(f"{where}: column {column!r} is not text", seen=value)
+    if "\0" in value:
+        raise InputError(f"{where}: column {column!r} holds a NUL character", seen=value)
+    if not value.strip():
+        raise InputError(f"{where}: column {column!r} is empty")
+    return value
+
+
+def _read_json_lines(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
+    number = 0
+    while line := file.readline(max_bytes + 1):
+        number += 1
+        place = f"line {number}"
+        if len(line) > max_bytes and not line.endswith(b"\n"):
+            size = len(line) + _skip_line(file)
+            yield place, Broken(place, f"too long: {size} bytes; allowed: at most {max_bytes}")
+        elif line.strip():
+            yield place, _parse_object(line, place)
+
+
+def _skip_line(file: IO[bytes]) -> int:
+    skipped = 0
+    while block := file.readline(1 << 20):
+        skipped += len(block)
+        if block.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _parse_object(line: bytes, place: str) -> Record | Broken:
+    if b"\0" in line:
+        return Broken(place, "holds a NUL byte")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return Broken(place, f"not UTF-8: byte {exc.start} is {line[exc.start]:#04x}")
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        return Broken(place, f"not JSON: {exc}")
+    if not isinstance(value, dict):
+        return Broken(place, f"not an object but {type(value).__name__}")
+    return value
+
+
+def _read_json(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
+    size = path.stat().st_size
+    if size > MAX_JSON_BYTES:
+        raise InputError(f"{path} is too large to be read as one JSON value", seen=f"{size} bytes")
+    try:
+        value = orjson.loads(file.read())
+    except orjson.JSONDecodeError as exc:
+        raise InputError(f"{path} is not JSON: {exc}") from exc
+    if not isinstance(value, list):
+        raise InputError(f"{path} is not a list of objects", seen=type(value).__name__)
+    for number, item in enumerate(value, start=1):
+        place = f"item {number}"
+        if isinstance(item, dict):
+            yield place, item
+        else:
+            yield place, Broken(place, f"not an object but {type(item).__name__}")
+
+
+def _read_csv(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
+    csv.field_size_limit(max_bytes)
+    # surrogateescape keeps the place of a byte that is not UTF-8, so one bad row does not end the file
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.DictReader(text, restkey="", restval=None)
+    try:
+        for row in reader:
+            place = f"line {reader.line_num}"
+            yield place, _check_csv_row(row, place)
+    except csv.Error as exc:
+        place = f"line {reader.line_num + 1}"
+        yield place, Broken(place, f"not CSV: {exc}")
+    finally:
+        text.detach()
+
+
+def _check_csv_row(row: dict[str, Any], place: str) -> Record | Broken:
+    if "" in row:
+        return Broken(place, "has more fields than the header names")
+    for value in row.values():
+        if value is None:
+            return Broken(place, "has fewer fields than the header names")
+        if not value.isascii() and any("\udc80" <= c <= "\udcff" for c in value):
+            return Broken(place, "not UTF-8")
+        if "\0" in value:
+            return Broken(place, "holds a NUL byte")
+    return row
+
+
+def _read_parquet(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
+    try:
+        table = pq.ParquetFile(file)
+        number = 0
+        for batch in table.iter_batches(batch_size=PARQUET_BATCH_ROWS):
+            for record in batch.to_pylist():
+                number += 1
+                yield f"row {number}", record
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as exc:
+        raise InputError(f"{path} is not a readable Parquet file: {exc}") from exc

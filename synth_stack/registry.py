@@ -1,0 +1,165 @@
+"""Names to functions: what a recipe or gate file calls, and the exact parameters that it was given.
+
+    @gate("dedup", version="1")
+    def dedup(*, threshold: Annotated[float, Field(ge=0, le=1)] = 0.85) -> Judge: ...
+
+    bound = bind("gate", "dedup", {"threshold": 0.9}, where="gates.yaml: gates[1]")
+    judge = bound.make()
+
+The signature is the schema: parameters are keyword-only, annotated, and checked strictly (a YAML "0.9"
+is refused, not coerced). What was bound, defaults included, is what is recorded.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from synth_stack.errors import ConfigError
+
+Role = Literal["gate", "generator", "teacher"]
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered function, its version, and its signature as a strict pydantic model."""
+
+    role: Role
+    name: str
+    version: str
+    factory: Callable[..., Any]
+    params: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A registered function with every parameter fixed; `params` is plain JSON, defaults included."""
+
+    role: Role
+    name: str
+    version: str
+    params: Mapping[str, Any]
+    make: Callable[..., Any]
+
+
+_entries: dict[tuple[Role, str], Entry] = {}
+
+
+def gate(name: str, *, version: str) -> Callable[[Factory], Factory]:
+    """Register a function that returns a Judge."""
+    return _register("gate", name, version)
+
+
+def generator(name: str, *, version: str) -> Callable[[Factory], Factory]:
+    """Register a function that returns a distilabel Pipeline for a teacher and a plan of items."""
+    return _register("generator", name, version)
+
+
+def teacher(name: str, *, version: str) -> Callable[[Factory], Factory]:
+    """Register a function that returns a distilabel LLM."""
+    return _register("teacher", name, version)
+
+
+def registered(role: Role) -> dict[str, Entry]:
+    """Every entry of one role by name, in the order of registration."""
+    return {name: entry for (kind, name), entry in _entries.items() if kind == role}
+
+
+def bind(role: Role, name: str, params: Mapping[str, Any], *, where: str) -> Bound:
+    """The named function with `params` checked against its signature.
+
+    `where` names the place in the user's file and starts every message. `make(**resources)` calls the
+    function with the checked parameters and the resources that are no configuration: positional
+    parameters of the function.
+
+    Raises ConfigError for an unknown name, an unknown parameter, a wrong type or a value out of range.
+    """
+    entry = _entries.get((role, name))
+    if entry is None:
+        raise ConfigError(
+            f"{where}: there is no {role} of that name",
+            seen=name,
+            allowed=", ".join(sorted(registered(role))),
+            mend=suggest(name, registered(role)),
+        )
+    try:
+        checked = entry.params.model_validate(dict(params))
+    except ValidationError as exc:
+        raise config_error(exc, where=where, model=entry.params) from exc
+    values = {key: getattr(checked, key) for key in entry.params.model_fields}
+
+    def make(*resources: Any) -> Any:
+        return entry.factory(*resources, **values)
+
+    plain = checked.model_dump(mode="json")
+    return Bound(role, name, entry.version, plain, make)
+
+
+def suggest(seen: str, names: Mapping[str, Any]) -> str | None:
+    """A "Did you mean" for a name close to one of `names`, else None."""
+    close = difflib.get_close_matches(str(seen), list(names), n=1)
+    return f"Did you mean {close[0]!r}?" if close else None
+
+
+def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
+    """The first complaint of a pydantic validation as one sentence of ours."""
+    first = exc.errors(include_url=False)[0]
+    path = _dotted(first["loc"])
+    place = f"{where}: {path}" if path else where
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        known = _fields_at(model, first["loc"][:-1])
+        return ConfigError(
+            f"{place} is not a known key",
+            seen=key,
+            allowed=", ".join(sorted(known)) or None,
+            mend=suggest(key, known),
+        )
+    if first["type"] == "missing":
+        return ConfigError(f"{place} is missing")
+    return ConfigError(f"{place} is not usable", seen=first["input"], allowed=first["msg"])
+
+
+def _register(role: Role, name: str, version: str) -> Callable[[Factory], Factory]:
+    def keep(factory: Factory) -> Factory:
+        if (role, name) in _entries:
+            raise ValueError(f"{role} {name!r} is registered twice")
+        _entries[role, name] = Entry(role, name, version, factory, _params_model(name, factory))
+        return factory
+
+    return keep
+
+
+def _params_model(name: str, factory: Callable[..., Any]) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    signature = inspect.signature(factory)
+    for parameter in signature.parameters.values():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[parameter.name] = (parameter.annotation, default)
+    config = ConfigDict(strict=True, extra="forbid", frozen=True, protected_namespaces=())
+    return create_model(f"{name}_params", __config__=config, **fields)
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> Mapping[str, Any]:
+    current: Any = model
+    for part in loc:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return {}
+        field = current.model_fields.get(str(part))
+        current = field.annotation if field is not None else None
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return {(f.alias or name): f for name, f in current.model_fields.items()}
+    return {}
