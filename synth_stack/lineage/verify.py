@@ -1,0 +1,155 @@
+"""What the lineage files of a pack prove on their own: that no record was changed, that none is missing,
+and that a row is the one its record was written for.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synth_stack.errors import VerificationError
+from synth_stack.lineage.record import RECORD_SCHEMA, Record, leaves_of, parse_record
+from synth_stack.lineage.tree import (
+    HASH_BYTES,
+    LeafHashes,
+    TreeHead,
+    check_tiles,
+    grow_tree,
+    leaf_hash,
+    verify_inclusion,
+)
+from synth_stack.rows import canonical_row
+
+_ROW_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def verify_records(
+    shards: Iterable[tuple[str, pa.Table]],
+    *,
+    expected_root: bytes,
+    expected_size: int,
+    tiles: Path | None = None,
+) -> dict[str, int]:
+    """How many records there are of each decision, if they are exactly those that were signed.
+
+    `shards` gives (file name, table of `RECORD_SCHEMA`) in the order of the tree; one is held at a time,
+    and 16 bytes a row are kept to find a row that stands twice. The root alone cannot tell which record
+    a forger replaced whole, leaf included; with the pack's `tiles` folder the error names the row.
+
+    Raises VerificationError naming the file and row, or the tiles.
+    """
+    expected = TreeHead(expected_size, expected_root)
+    if tiles is not None and check_tiles(tiles) != expected:
+        raise VerificationError(f"the tiles under {tiles} are not the signed tree")
+    counts: Counter[str] = Counter()
+    head = grow_tree(_check_shards(shards, counts, tiles))
+    if head.size != expected.size:
+        raise VerificationError(
+            "the lineage does not hold as many records as were signed",
+            seen=head.size,
+            allowed=str(expected.size),
+        )
+    if head.root != expected.root:
+        raise VerificationError(
+            "the lineage records are not those that were signed",
+            seen=head.root.hex(),
+            allowed=expected.root.hex(),
+        )
+    return dict(counts)
+
+
+def verify_row(
+    row: Mapping[str, Any], record: bytes, *, index: int, size: int, proof: Iterable[bytes], root: bytes
+) -> Record:
+    """The record of one candidate row, if row, record and place in the tree belong together.
+
+    `row` has the fields of `CANDIDATE_SCHEMA`; `proof` is the audit path of leaf `index`. Nothing but
+    the signed `size` and `root` is trusted. Raises VerificationError naming the row.
+    """
+    row_id = row.get("row_id")
+    if not isinstance(row_id, str) or not _ROW_ID.fullmatch(row_id):
+        raise VerificationError("the row has no row_id", seen=row_id, allowed="32 hexadecimal digits")
+    name = f"row {row_id}"
+    known = parse_record(record, where=f"the record of {name}")
+    try:
+        digest = hashlib.sha256(canonical_row(row)).hexdigest()
+    except KeyError as exc:
+        raise VerificationError(f"{name} has no field {exc}") from exc
+    except ValueError as exc:
+        raise VerificationError(f"{name} cannot be digested: {exc}") from exc
+    if row_id != known["row_id"]:
+        raise VerificationError(f"{name} has the record of another row", seen=known["row_id"])
+    if digest != known["row_sha256"]:
+        raise VerificationError(
+            f"{name} is not the row that was recorded", seen=digest, allowed=known["row_sha256"]
+        )
+    if not verify_inclusion(leaf_hash(record), index, size, proof, root):
+        raise VerificationError(f"the record of {name} is not leaf {index} of the signed tree")
+    return known
+
+
+def _check_shards(
+    shards: Iterable[tuple[str, pa.Table]], counts: Counter[str], tiles: Path | None
+) -> Iterator[LeafHashes]:
+    seen, done = bytearray(), 0
+    for file_name, table in shards:
+        if table.schema != RECORD_SCHEMA:
+            raise VerificationError(f"{file_name} does not hold lineage records", seen=table.schema.names)
+        leaves = _check_records(file_name, table, counts)
+        if tiles is not None:
+            _compare_leaves(file_name, table, leaves, tiles, done)
+        done += len(table)
+        seen += bytes.fromhex("".join(table["row_id"].to_pylist()))
+        yield leaves
+    if (repeated := _find_repeated(seen)) is not None:
+        raise VerificationError(f"row {repeated} stands in the lineage twice")
+
+
+def _check_records(file_name: str, table: pa.Table, counts: Counter[str]) -> LeafHashes:
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid as exc:
+        raise VerificationError(f"{file_name} is not a sound table: {exc}") from exc
+    if any(column.null_count for column in table.columns):
+        raise VerificationError(f"{file_name} holds a null")
+    for batch in table.to_batches(max_chunksize=1_000):
+        for row in batch.to_pylist():
+            if not _ROW_ID.fullmatch(row["row_id"]):
+                raise VerificationError(f"{file_name} names a row that cannot be", seen=row["row_id"])
+            where = f"{file_name}: row {row['row_id']}"
+            if leaf_hash(row["record"]) != row["leaf"]:
+                raise VerificationError(f"{where}: the record is not the one that its leaf was made of")
+            record = parse_record(row["record"], where=where)
+            if record["row_id"] != row["row_id"]:
+                raise VerificationError(f"{where} has the record of another row", seen=record["row_id"])
+            decision = record["decision"]["decision"]
+            if decision != row["decision"]:
+                raise VerificationError(
+                    f"{where}: the column says another decision", seen=row["decision"], allowed=decision
+                )
+            counts[decision] += 1
+    return leaves_of(table)
+
+
+def _compare_leaves(file_name: str, table: pa.Table, leaves: LeafHashes, tiles: Path, start: int) -> None:
+    with (tiles / "0.bin").open("rb") as file:
+        file.seek(start * HASH_BYTES)
+        stored = np.frombuffer(file.read(leaves.size), dtype=np.uint8).reshape(-1, HASH_BYTES)
+    differs = np.flatnonzero((stored != leaves[: len(stored)]).any(axis=1))
+    if len(differs):
+        row_id = table["row_id"][int(differs[0])].as_py()
+        raise VerificationError(f"{file_name}: row {row_id} is not what was signed there")
+
+
+def _find_repeated(row_ids: bytearray) -> str | None:
+    """A row id that stands twice in 16-byte ids laid end to end."""
+    halves = np.frombuffer(bytes(row_ids), dtype=">u8").reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    again = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1))
+    return ordered[again[0]].tobytes().hex() if len(again) else None
