@@ -1,0 +1,131 @@
+"""The run report: one HTML file that draws itself, needs no network and runs no script but its own."""
+
+import base64
+import hashlib
+import html
+from collections import Counter
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from synth_stack.report.figures import Figures
+
+SCRIPTS = ("text.js", "charts.js", "funnel.js", "detail.js", "rows.js", "report.js")
+"""In the order in which they define what the next one uses; the page holds them as one script."""
+
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: Mapping[str, Any]) -> str:
+    """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
+
+    Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
+    script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
+    script and style but the two whose digests it names.
+    """
+    script = "\n".join(_read(name) for name in SCRIPTS)
+    style = _read("report.css")
+    data = {"figures": figures.to_json(), "rows": audit_rows.to_pylist()}
+    return Template(_read("report.html")).substitute(
+        script_digest=_digest(script),
+        style_digest=_digest(style),
+        title=_escape(title),
+        facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
+        totals=_render_totals(figures),
+        sample=_escape(_describe_sample(figures, audit_rows)),
+        style=style,
+        script=script,
+        data=embed_json(data),
+    )
+
+
+def embed_json(value: Any) -> str:
+    """`value` as JSON that can stand inside a script element: no <, >, &, U+2028 or U+2029 in it.
+
+    HTML (13.2.5.4, script data state) ends the element at "</script", whatever JSON says around it.
+    """
+    return orjson.dumps(value).decode().translate(_ESCAPES)
+
+
+def _read(name: str) -> str:
+    return files("synth_stack.report").joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _digest(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _escape(text: str) -> str:
+    """HTML text in which characters without a glyph of their own are spelt out."""
+    return html.escape("".join(c if c.isprintable() else f"⟨U+{ord(c):04X}⟩" for c in text))
+
+
+def _render_fact(name: str, value: Any) -> str:
+    return f"<div><dt>{_escape(name)}</dt><dd>{_escape(_describe(value))}</dd></div>"
+
+
+def _describe(value: Any) -> str:
+    match value:
+        case None:
+            return "–"
+        case str():
+            return value
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(_describe(item) for item in value)
+        case Mapping():
+            return ", ".join(f"{key}: {_describe(item)}" for key, item in value.items())
+        case _:
+            return str(value)
+
+
+def _render_totals(figures: Figures) -> str:
+    """The big numbers, drawn here rather than by the script so that they stand without it."""
+    counts = {
+        "accepted": figures.accepted,
+        "held": figures.held,
+        "rejected": figures.rejected,
+        "undecided": figures.undecided,
+    }
+    if not figures.undecided:
+        del counts["undecided"]
+    parts = [f'<div class="total"><dt>generated</dt><dd>{figures.generated:,}</dd></div>']
+    for name, count in counts.items():
+        share = f"<small>{format_share(count, figures.generated)}</small>" if figures.generated else ""
+        parts.append(f'<div class="total {name}"><dt>{name}</dt><dd>{count:,} {share}</dd></div>')
+    return "\n".join(parts)
+
+
+def format_share(part: int, whole: int) -> str:
+    """`part` of `whole` as a percentage with one decimal; reads 0% or 100% only where that is exact."""
+    if part == 0:
+        return "0%"
+    if part == whole:
+        return "100%"
+    percent = 100 * part / whole
+    if percent < 0.1:
+        return "<0.1%"
+    return ">99.9%" if percent > 99.9 else f"{percent:.1f}%"
+
+
+def _describe_sample(figures: Figures, audit_rows: pa.Table) -> str:
+    shown = Counter(d for d, listed in _pairs(audit_rows) if listed)
+    whole = {"rejected": figures.rejected, "held": figures.held, "accepted": figures.accepted}
+    if all(shown[name] == count for name, count in whole.items()):
+        return "Every decided row is here." if shown.total() else ""
+    parts = [
+        f"all {count:,} {name}" if shown[name] == count else f"{shown[name]:,} of {count:,} {name}"
+        for name, count in whole.items()
+        if count
+    ]
+    listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
+    return f"A sample: {listed} rows, at even distances over the batch. The run folder holds every row."
+
+
+def _pairs(audit_rows: pa.Table) -> list[tuple[str, bool]]:
+    return list(zip(audit_rows["decision"].to_pylist(), audit_rows["listed"].to_pylist(), strict=True))

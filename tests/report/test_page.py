@@ -1,0 +1,452 @@
+"""The report as Chromium shows it: nothing in a row runs, and every part of the page does its work."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synth_stack.report.figures import compute_figures
+from synth_stack.report.html import render_report
+from synth_stack.report.sample import collect_audit_rows
+from synth_stack.rows import canonical_text
+from tests.browser import open_browser, open_page, read_console
+from tests.report.planted_run import EMPTY, INSULT, Run, build_run, plant_run
+
+pytestmark = pytest.mark.browser
+
+PAYLOADS = (
+    "<script>window.pwned = 1</script>",
+    "</script><script>window.pwned = 1</script>",
+    "<!--<script>window.pwned = 1",
+    "<img src=x onerror=window.pwned=1>",
+    "<svg onload=window.pwned=1>",
+    "javascript:window.pwned=1",
+    "<a href='javascript:window.pwned=1'>click</a>",
+    "`${window.pwned = 1}`",
+    "'\"><iframe srcdoc='<script>parent.pwned=1</script>'>",
+    "\u2028window.pwned = 1\u2029",
+    "<base href='http://127.0.0.1/'><meta http-equiv=refresh content=0>",
+    "__proto__",
+)
+
+Show = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with open_browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def show(session: Any, tmp_path: Path) -> Show:
+    """Renders a run, opens its page, and gives the session; the page must not complain on the console."""
+
+    def open_run(
+        run: Run, *, limit: int = 5_000, title: str = "A run", width: int = 1280, scheme: str = "light"
+    ) -> Any:
+        page = tmp_path / "report.html"
+        page.write_text(render(run, limit=limit, title=title), encoding="utf-8")
+        resize(session, width, scheme)
+        assert open_page(session, page) == []
+        return session
+
+    return open_run
+
+
+def render(run: Run, *, limit: int = 5_000, title: str = "A run") -> str:
+    found = compute_figures(run.candidates, run.verdicts, run.decisions)
+    rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=limit)
+    return render_report(found, rows, title=title, facts={"recipe": title})
+
+
+def resize(session: Any, width: int, scheme: str = "light") -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    session.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    session.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
+
+
+def find(session: Any, selector: str) -> list[Any]:
+    found: list[Any] = session.find_elements("css selector", selector)
+    return found
+
+
+def texts(session: Any, selector: str) -> list[str]:
+    script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)"
+    found: list[str] = session.execute_script(script, selector)
+    return found
+
+
+def wait_for_status(session: Any, words: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(session, 10).until(lambda s: texts(s, "[role=status]") == [words])
+
+
+def choose(session: Any, column: str, label: str) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    labels = texts(session, ".filters label .hidden")
+    Select(find(session, ".filters select")[labels.index(column)]).select_by_visible_text(label)
+
+
+def rejected_with(evidence: str, text: str, other: str = "beside it") -> Run:
+    verdict = {
+        "row": 0,
+        "gate": "dedup",
+        "outcome": "reject",
+        "score": 0.9,
+        "threshold": 0.85,
+        "evidence": evidence,
+    }
+    decisions = [
+        {"row": 0, "decision": "rejected", "gate": "dedup", "reason": "too close"},
+        {"row": 1, "decision": "accepted"},
+    ]
+    return build_run([{"text": text}, {"text": other}], [verdict], decisions)
+
+
+def hostile_run() -> Run:
+    rows, verdicts, decisions = [], [], []
+    for i, payload in enumerate(PAYLOADS):
+        messages = [{"role": payload, "content": payload}, {"role": "user", "content": payload}]
+        columns = dict.fromkeys(("text", "slice", "locale", "generator", "teacher", "source_id"), payload)
+        rows.append({**columns, "messages": messages})
+        evidence: dict[str, Any] = {
+            payload: payload,
+            "item_text": payload,
+            "eval_set": payload,
+            "item": [payload],
+        }
+        evidence |= {"span": payload, "start": 0, "end": len(payload), "twin": payload}
+        verdict = {"row": i, "gate": payload, "outcome": "reject", "score": 0.5, "reason": payload}
+        verdicts.append({**verdict, "evidence": canonical_text(evidence)})
+        decisions.append({"row": i, "decision": "rejected", "gate": payload, "reason": payload})
+    return build_run(rows, verdicts, decisions)
+
+
+def test_nothing_in_a_hostile_row_runs_or_becomes_an_element(show: Show) -> None:
+    title = PAYLOADS[1]
+    session = show(hostile_run(), title=title)
+    for toggle in find(session, ".toggle"):
+        toggle.click()
+    assert len(find(session, "tr.detail")) == len(PAYLOADS)
+    assert session.execute_script("return [window.pwned ?? null, document.title]") == [None, title]
+    assert len(find(session, "script")) == 2
+    assert (
+        find(session, "img, iframe, base, object, embed, form, main a, main [onload], main [onerror]") == []
+    )
+    assert session.execute_script("return Object.prototype.hasOwnProperty.call({}, 'pwned')") is False
+    assert read_console(session) == []
+    shown = texts(session, ".conversation .text")
+    for payload in PAYLOADS:
+        spelt = payload.replace("\u2028", "⟨U+2028⟩").replace("\u2029", "⟨U+2029⟩")
+        assert shown.count(spelt) == 2
+
+
+def test_the_policy_of_the_page_refuses_foreign_script_and_markup(session: Any, tmp_path: Path) -> None:
+    page = tmp_path / "altered.html"
+    altered = render(plant_run(5)).replace("</body>", "<script>window.pwned = 1</script></body>")
+    page.write_text(altered, encoding="utf-8")
+    console = open_page(session, page)
+    assert len(console) == 1
+    assert "Content Security Policy" in console[0]
+    assert session.execute_script("return window.pwned ?? null") is None
+    attempt = (
+        "try { document.body.innerHTML = '<b>x</b>'; return 'made' } catch (error) { return error.name }"
+    )
+    assert session.execute_script(attempt) == "TypeError"
+    assert "requires 'TrustedHTML'" in read_console(session)[0]
+
+
+def test_the_own_style_and_script_pass_the_policy(show: Show) -> None:
+    session = show(plant_run(30))
+    style = "return getComputedStyle(document.body).fontVariantNumeric"
+    assert session.execute_script(style) == "tabular-nums"
+    assert len(find(session, "#funnel svg")) == 1
+
+
+def test_unseen_characters_are_shown_and_honest_ones_left_alone(show: Show) -> None:
+    honest = "family 👨‍👩‍👧 ❤️ می‌خواهم a\tb\r\nc"
+    text = f"pay\u202eevil\u200b \u00ad\ufeff\U000e0041 {honest}"
+    session = show(build_run([{"text": text}], [], [{"row": 0, "decision": "accepted"}]))
+    find(session, ".toggle")[0].click()
+    tags = texts(session, ".card > .text .unseen")
+    assert tags == ["⟨U+202E⟩", "⟨U+200B⟩", "⟨U+00AD⟩", "⟨U+FEFF⟩", "⟨U+E0041⟩"]
+    assert texts(session, ".card > .text")[0].endswith(honest)
+
+
+def test_search_finds_text_reason_and_id(show: Show) -> None:
+    run = plant_run(120)
+    session = show(run)
+    insults = sum(INSULT in text for part in run.candidates for text in part["text"].to_pylist())
+    box = find(session, "input[type=search]")[0]
+    box.send_keys(INSULT.upper())
+    wait_for_status(session, f"1–{insults} of {insults} rows")
+    box.clear()
+    box.send_keys(run.candidates[0]["row_id"][3].as_py())
+    wait_for_status(session, "1–1 of 1 rows")
+    box.clear()
+    box.send_keys("no row says this")
+    wait_for_status(session, "No row matches.")
+    find(session, ".status button")[0].click()
+    wait_for_status(session, "1–25 of 120 rows")
+
+
+def test_filters_narrow_the_rows_together(show: Show) -> None:
+    run = plant_run(300)
+    decisions = run.decisions.to_pylist()
+    session = show(run)
+    rejected = sum(d["decision"] == "rejected" for d in decisions)
+    by_dedup = sum(d["gate"] == "dedup" for d in decisions)
+    choose(session, "decision", f"rejected ({rejected})")
+    choose(session, "gate", f"dedup ({by_dedup})")
+    wait_for_status(session, f"1–{by_dedup} of {by_dedup} rows")
+    assert set(texts(session, "td.c-gate")) == {"dedup"}
+    assert set(texts(session, "td.c-decision")) == {"rejected"}
+
+
+def test_a_reason_and_a_slice_lead_to_their_rows(show: Show) -> None:
+    run = plant_run(300)
+    session = show(run)
+    near = sum(d["gate"] == "dedup" for d in run.decisions.to_pylist())
+    find(session, "#reasons button.link")[
+        [t == "near-duplicate" for t in texts(session, "#reasons .what")].index(True)
+    ].click()
+    wait_for_status(session, f"1–{near} of {near} rows")
+    find(session, "#slices button.link")[0].click()
+    assert set(texts(session, "td.c-slice")) == {texts(session, "#slices tbody th")[0]}
+
+
+def test_pages_turn_and_open_rows_stay_open(show: Show) -> None:
+    session = show(plant_run(60))
+    find(session, ".toggle")[0].click()
+    previous, following = find(session, ".pager button")
+    assert not previous.is_enabled()
+    following.click()
+    wait_for_status(session, "26–50 of 60 rows")
+    assert find(session, "tr.detail") == []
+    find(session, ".pager button")[0].click()
+    wait_for_status(session, "1–25 of 60 rows")
+    assert len(find(session, "tr.detail")) == 1
+
+
+def test_a_row_opens_and_closes_from_the_keyboard(show: Show) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    session = show(plant_run(10))
+    toggle = find(session, ".toggle")[0]
+    toggle.send_keys(Keys.ENTER)
+    assert (toggle.get_attribute("aria-expanded"), len(find(session, "tr.detail"))) == ("true", 1)
+    toggle.send_keys(Keys.SPACE)
+    assert (toggle.get_attribute("aria-expanded"), len(find(session, "tr.detail"))) == ("false", 0)
+
+
+def test_a_span_is_marked_by_its_characters_even_after_emoji(show: Show) -> None:
+    text = "👍🏽 fool, but you fool"
+    start = text.rindex("fool")
+    session = show(rejected_with(f'{{"start":{start},"end":{start + 4}}}', text))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane mark") == ["fool"]
+    assert texts(session, ".pane .text")[0].endswith("fool")
+    assert session.execute_script("return document.querySelector('.pane mark').nextSibling.textContent") == ""
+
+
+@pytest.mark.parametrize(
+    ("evidence", "marked"),
+    [
+        ('{"span":"fool","start":0,"end":4}', ["fool"]),
+        ('{"span":"fool"}', ["fool"]),
+        ('{"start":0,"end":3}', ["you"]),
+        ('{"span":"you","start":0,"end":8}', ["you fool"]),
+        ('{"start":3,"end":999}', []),
+        ('{"start":-3,"end":2}', []),
+        ('{"span":"absent","start":0,"end":6}', []),
+        ('{"span":7,"start":"0","end":null}', []),
+    ],
+)
+def test_a_span_that_does_not_fit_is_shown_as_a_value(show: Show, evidence: str, marked: list[str]) -> None:
+    session = show(rejected_with(evidence, "you fool"))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane mark") == marked
+    assert bool(find(session, ".verdict .facts dt")) is not bool(marked)
+
+
+def test_offsets_count_in_the_message_that_the_evidence_names(show: Show) -> None:
+    turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "go away, fool"}]
+    evidence = '{"message":1,"start":9,"end":13,"scorer":"linear-svm"}'
+    verdict = {"row": 0, "gate": "toxicity", "outcome": "reject", "evidence": evidence}
+    decision = {"row": 0, "decision": "rejected", "gate": "toxicity", "reason": "toxic: insult"}
+    session = show(build_run([{"text": "hello\ngo away, fool", "messages": turns}], [verdict], [decision]))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane-title") == ["Message 1, assistant"]
+    assert texts(session, ".pane mark") == ["fool"]
+    assert texts(session, ".verdict .facts dt") == ["scorer"]
+
+
+def test_a_twin_is_shown_beside_its_row_with_the_shared_words_marked(show: Show) -> None:
+    text, other = "My card was charged twice today", "Hello, my card was charged once today"
+    twin = rejected_with("{}", text, other).candidates[0]["row_id"][1].as_py()
+    session = show(rejected_with(f'{{"twin":"{twin}","jaccard":0.9}}', text, other), limit=1)
+    assert texts(session, "[role=status]") == ["1–1 of 1 rows"]
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane .text") == [text, other]
+    assert texts(session, ".pane mark") == ["My card was charged", "my card was charged"]
+    assert texts(session, ".pane .decision") == ["accepted"]
+    assert texts(session, ".verdict .facts dt") == ["jaccard"]
+    assert find(session, ".pane button") == []
+
+
+def test_a_listed_twin_is_one_click_away(show: Show) -> None:
+    twin = rejected_with("{}", "one", "two").candidates[0]["row_id"][1].as_py()
+    session = show(rejected_with(f'{{"twin":"{twin}"}}', "one", "two"))
+    find(session, ".toggle")[0].click()
+    find(session, ".pane button")[0].click()
+    wait_for_status(session, "1–1 of 1 rows")
+    assert texts(session, ".card .facts dd")[0] == twin
+
+
+def test_a_twin_that_is_no_row_of_the_run_is_named_as_such(show: Show) -> None:
+    session = show(rejected_with('{"twin":"0000"}', "one"))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".verdict .empty") == ["Its twin 0000 is not a row of this run."]
+
+
+def test_an_eval_item_is_shown_with_its_name_and_overlap(show: Show) -> None:
+    evidence = '{"eval_set":"gsm8k","item":12,"item_text":"She sold 48 clips in April."}'
+    session = show(rejected_with(evidence, "In spring she sold 48 clips, then rested."))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane-title") == ["This row", "Eval item gsm8k, 12"]
+    assert texts(session, ".pane mark") == ["she sold 48 clips", "She sold 48 clips"]
+
+
+def test_an_eval_item_stands_beside_the_message_that_it_was_found_in(show: Show) -> None:
+    turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "She sold 48 clips."}]
+    evidence = '{"message":1,"eval_set":"gsm8k","item":"test-0","item_text":"She sold 48 clips in April."}'
+    verdict = {"row": 0, "gate": "contamination", "outcome": "reject", "evidence": evidence}
+    decision = {"row": 0, "decision": "rejected", "gate": "contamination", "reason": "eval item"}
+    session = show(build_run([{"text": "all of it", "messages": turns}], [verdict], [decision]))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane-title") == ["Message 1, assistant", "Eval item gsm8k, test-0"]
+    assert texts(session, ".pane mark") == ["She sold 48 clips", "She sold 48 clips"]
+    assert find(session, ".verdict .facts dt") == []
+
+
+def test_words_of_scripts_without_spaces_are_compared_by_character(show: Show) -> None:
+    twin = rejected_with("{}", "今日は天気です", "昨日は天気だ").candidates[0]["row_id"][1].as_py()
+    session = show(rejected_with(f'{{"twin":"{twin}"}}', "今日は天気です", "昨日は天気だ"))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane mark") == ["日は天気", "日は天気"]
+
+
+def test_five_thousand_rows_cost_no_more_elements_than_one_page_of_them(show: Show) -> None:
+    session = show(plant_run(5_200))
+    assert texts(session, "[role=status]") == ["1–25 of 5,000 rows"]
+    count = "return document.querySelectorAll('*').length"
+    small = session.execute_script(count)
+    assert small < 1_500
+    find(session, "input[type=search]")[0].send_keys("invoice")
+    find(session, ".pager button")[1].click()
+    assert session.execute_script(count) < 1_500
+
+
+def test_the_funnel_is_drawn_in_proportion(show: Show) -> None:
+    run = plant_run(400)
+    found = compute_figures(run.candidates, run.verdicts, run.decisions)
+    session = show(run)
+    bars = "document.querySelectorAll('#funnel rect.gate, #funnel rect.accepted')"
+    drawn = session.execute_script(f"return [...{bars}].map((bar) => bar.width.baseVal.value)")
+    counts = [stage.entered for stage in found.funnel] + [found.accepted]
+    assert drawn == pytest.approx([drawn[0] * n / counts[0] for n in counts], abs=0.01)
+    assert texts(session, "#funnel svg text.name") == [stage.gate for stage in found.funnel]
+    assert texts(session, "#funnel svg text.rejected") == [
+        str(s.rejected) for s in found.funnel if s.rejected
+    ]
+
+
+def test_a_table_of_groups_sorts_by_each_of_its_columns(show: Show) -> None:
+    run = plant_run(200)
+    session = show(run)
+    names = [group.name for group in compute_figures(run.candidates, run.verdicts, run.decisions).slices]
+    assert texts(session, "#slices tbody th") == names
+    find(session, "#slices button.sort")[0].click()
+    assert texts(session, "#slices tbody th") == sorted(name for name in names if name)
+    find(session, "#slices button.sort")[4].click()
+    counts = [int(text) for text in texts(session, "#slices tbody td:nth-child(5)")]
+    assert counts == sorted(counts, reverse=True)
+    assert len(find(session, "#slices [aria-sort=descending]")) == 1
+
+
+def test_long_lists_are_shown_in_full_on_demand(show: Show) -> None:
+    rows = [{"text": str(i), "slice": f"slice-{i:02}"} for i in range(30)]
+    decisions = [{"row": i, "decision": "held", "gate": "drift", "reason": f"kind {i:02}"} for i in range(30)]
+    session = show(build_run(rows, [], decisions))
+    for part, items, first in (("#reasons", "li", 12), ("#slices", "tbody tr", 20)):
+        assert len(find(session, f"{part} {items}")) == first
+        find(session, f"{part} > button.quiet")[0].click()
+        assert len(find(session, f"{part} {items}")) == 30
+        assert find(session, f"{part} > button.quiet") == []
+    assert texts(session, "#reasons .what") == [f"kind {i:02}" for i in range(30)]
+
+
+def test_each_threshold_is_marked_where_it_cuts(show: Show) -> None:
+    session = show(plant_run(200))
+    assert texts(session, "#scores figcaption b") == [
+        "dedup",
+        "toxicity",
+        "contamination",
+        "drift",
+        "factuality",
+    ]
+    assert texts(session, "#scores text.mark") == ["0.85", "0.05", "0.8", "3.5", "0.6"]
+    place = "return document.querySelector('#scores line.threshold').x1.baseVal.value"
+    assert session.execute_script(place) == pytest.approx(320 * 0.85)
+
+
+def test_an_empty_run_says_so_and_draws_nothing(show: Show) -> None:
+    session = show(EMPTY)
+    assert texts(session, "main .empty") == [
+        "No row was generated, so there is no funnel to draw.",
+        "No row was decided in this run.",
+    ]
+    assert find(session, "main svg, main table") == []
+
+
+def test_a_run_in_which_nothing_was_rejected_says_so(show: Show) -> None:
+    session = show(build_run([{"text": "a"}], [], [{"row": 0, "decision": "accepted"}]))
+    assert "Nothing was rejected or held." in texts(session, ".empty")
+    assert "No row names its slice." in texts(session, ".empty")
+    assert "No gate looked at these rows." in texts(session, ".empty")
+
+
+def test_a_run_in_which_nothing_was_accepted_ends_in_an_empty_bar(show: Show) -> None:
+    rejected = {"row": 0, "decision": "rejected", "gate": "dedup", "reason": "too close"}
+    session = show(build_run([{"text": "a"}], [{"row": 0, "gate": "dedup", "outcome": "reject"}], [rejected]))
+    assert texts(session, "#funnel text.strong") == ["generated", "1", "accepted", "0 · 0%"]
+
+
+@pytest.mark.parametrize("width", [400, 760, 1280])
+def test_the_page_never_scrolls_sideways(show: Show, width: int) -> None:
+    session = show(plant_run(120), width=width)
+    for toggle in find(session, ".toggle")[:3]:
+        toggle.click()
+    assert session.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_long_unbroken_names_do_not_widen_a_narrow_page(show: Show) -> None:
+    long = "x" * 300
+    row = {"text": long, "slice": long, "locale": long, "generator": long}
+    decision = {"row": 0, "decision": "rejected", "gate": long, "reason": long}
+    session = show(
+        build_run([row], [{"row": 0, "gate": long, "outcome": "reject", "score": 0.5}], [decision]), width=400
+    )
+    find(session, ".toggle")[0].click()
+    assert session.execute_script("return document.documentElement.scrollWidth") <= 400
+
+
+def test_the_page_is_dark_where_the_reader_prefers_it(show: Show) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    assert show(EMPTY).execute_script(paper) == "rgb(255, 255, 255)"
+    assert show(EMPTY, scheme="dark").execute_script(paper) == "rgb(20, 23, 28)"
