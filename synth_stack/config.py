@@ -178,9 +178,10 @@ def load_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> GateFile:
             seen=", ".join(e.name for e in eval_sets),
             mend="Add `- use: contamination` to the gate file.",
         )
+    added = [e.model_dump(exclude_none=True) for e in eval_sets]
     for gate in readers:
-        added = [e.model_dump(exclude_none=True) for e in eval_sets]
-        gate["against"] = [*(gate.get("against") or []), *added]
+        named = gate.get("against") or []
+        gate["against"] = [*named, *added] if isinstance(named, list) else named
     return _validated(GateFile, {"version": 1, "gates": gates}, file)
 
 
@@ -190,7 +191,7 @@ def parse_eval_set(text: str) -> EvalSet:
     if not equals or not path:
         raise ConfigError("an eval set is named as NAME=PATH", seen=text)
     try:
-        return EvalSet(name=name, path=str(Path(path).expanduser().resolve()))
+        return EvalSet(name=name, path=_absolute(Path(), path))
     except ValidationError as exc:
         raise config_error(exc, where=f"eval set {text}", model=EvalSet) from exc
 
@@ -203,7 +204,8 @@ def parse_yaml(text: str, *, where: str) -> Any:
         mark = exc.problem_mark
         place = f"{where}: line {mark.line + 1}, column {mark.column + 1}" if mark else where
         raise ConfigError(f"{place} is not YAML: {exc.problem}") from exc
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+    # PyYAML lets the last two out for `!!int ""`, `!!bool x` and `!!timestamp x`
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as exc:
         raise ConfigError(f"{where} is not YAML that can be read: {exc}") from exc
 
 
@@ -276,7 +278,14 @@ def _resolve(value: Any, folder: Path, dotted: Sequence[str]) -> None:
         for holder in _walk(value, parents):
             named = holder.get(last) if isinstance(holder, dict) else None
             if isinstance(named, str) and not named.startswith(("package:", "hub:")):
-                holder[last] = str((folder / Path(named).expanduser()).resolve())
+                holder[last] = _absolute(folder, named)
+
+
+def _absolute(folder: Path, named: str) -> str:
+    try:
+        return str((folder / Path(named).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError) as exc:  # a loop of links, an unknown ~user, a NUL
+        raise ConfigError(f"a path cannot be resolved: {exc}", seen=named, mend="Check the path.") from exc
 
 
 def _walk(value: Any, keys: Sequence[str]) -> Iterator[Any]:

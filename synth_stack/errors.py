@@ -41,10 +41,10 @@ class SynthStackError(Exception):
         self.seen = seen
         self.allowed = allowed
         self.mend = mend
-        super().__init__(what, seen, allowed, mend)
+        super().__init__(what)  # one argument, so that an error survives pickling between processes
 
     def __str__(self) -> str:
-        parts = [self.what]
+        parts = [_clean(self.what)]
         if self.seen is not None:
             parts.append(f"; seen: {_shorten(self.seen)}")
         if self.allowed is not None:
@@ -104,7 +104,12 @@ class VerificationError(WorkError):
     """A pack that is not what its lineage says it is."""
 
 
+def _clean(text: str) -> str:
+    """`text` on one line and without control characters: it may quote a library or somebody's row."""
+    line = " ".join(part.strip() for part in text.splitlines() if part.strip())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
 def _shorten(value: object, max_chars: int = 120) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = _clean(value if isinstance(value, str) else repr(value))
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

@@ -4,6 +4,7 @@ A record that cannot be read is a `Broken` with its place and a reason, never an
 through a file; `read_strictly` turns the first one into an InputError for files that must be whole.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -41,17 +42,22 @@ def read_records(path: Path, *, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[t
     Raises InputError when the file as a whole cannot be read: missing, of an unknown kind, not a list.
     """
     readers = {".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
+    reader = readers.get(kind_of(path), _read_json_lines)
+    try:
+        with path.open("rb") as file:
+            yield from reader(file, path, max_bytes)
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror or exc}", mend="Check the path.") from exc
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that says how a file is read, in lower case. Raises InputError for any but SUFFIXES."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(
             f"{path} is of a kind that is not read", seen=suffix or "no suffix", allowed=", ".join(SUFFIXES)
         )
-    try:
-        with path.open("rb") as file:
-            reader = readers.get(suffix, _read_json_lines)
-            yield from reader(file, path, max_bytes)
-    except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}", mend="Check the path.") from exc
+    return suffix
 
 
 def read_strictly(path: Path, *, max_bytes: int) -> Iterator[tuple[str, Record]]:
@@ -103,13 +109,13 @@ def _parse_object(line: bytes, place: str) -> Record | Broken:
     if b"\0" in line:
         return Broken(place, "holds a NUL byte")
     try:
-        text = line.decode("utf-8")
+        text = line.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         return Broken(place, f"not UTF-8: byte {exc.start} is {line[exc.start]:#04x}")
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
-        return Broken(place, f"not JSON: {exc}")
+        return Broken(place, f"not JSON: {exc.msg} at character {exc.pos + 1}")
     if not isinstance(value, dict):
         return Broken(place, f"not an object but {type(value).__name__}")
     return value
@@ -120,7 +126,7 @@ def _read_json(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[st
     if size > MAX_JSON_BYTES:
         raise InputError(f"{path} is too large to be read as one JSON value", seen=f"{size} bytes")
     try:
-        value = orjson.loads(file.read())
+        value = orjson.loads(file.read().removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as exc:
         raise InputError(f"{path} is not JSON: {exc}") from exc
     if not isinstance(value, list):
@@ -137,20 +143,36 @@ def _read_csv(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str
     csv.field_size_limit(max_bytes)
     # surrogateescape keeps the place of a byte that is not UTF-8, so one bad row does not end the file
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, restkey="", restval=None)
+    reader = csv.DictReader(text, restkey=None, restval=None)
     try:
-        for row in reader:
+        _check_csv_header(reader, path)
+        while True:
+            try:
+                row = next(reader, None)
+            except csv.Error as exc:  # the next call goes on with the next line
+                place = f"line {reader.reader.line_num}"
+                yield place, Broken(place, f"not CSV: {exc}")
+                continue
+            if row is None:
+                break
             place = f"line {reader.line_num}"
             yield place, _check_csv_row(row, place)
-    except csv.Error as exc:
-        place = f"line {reader.line_num + 1}"
-        yield place, Broken(place, f"not CSV: {exc}")
     finally:
         text.detach()
 
 
-def _check_csv_row(row: dict[str, Any], place: str) -> Record | Broken:
-    if "" in row:
+def _check_csv_header(reader: "csv.DictReader[str]", path: Path) -> None:
+    try:
+        names = list(reader.fieldnames or [])
+    except csv.Error as exc:
+        raise InputError(f"{path} has a header that is not CSV: {exc}") from exc
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path} has two columns of one name", seen=twice[0])
+
+
+def _check_csv_row(row: dict[Any, Any], place: str) -> Record | Broken:
+    if None in row:  # where DictReader puts what no column names
         return Broken(place, "has more fields than the header names")
     for value in row.values():
         if value is None:
@@ -167,8 +189,24 @@ def _read_parquet(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple
         table = pq.ParquetFile(file)
         number = 0
         for batch in table.iter_batches(batch_size=PARQUET_BATCH_ROWS):
-            for record in batch.to_pylist():
+            for record in _read_parquet_batch(batch):
                 number += 1
-                yield f"row {number}", record
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as exc:
+                place = f"row {number}"
+                yield place, record if isinstance(record, dict) else Broken(place, record)
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
         raise InputError(f"{path} is not a readable Parquet file: {exc}") from exc
+
+
+def _read_parquet_batch(batch: pa.RecordBatch) -> list[Record | str]:
+    """The rows of a batch; in the place of one that Python cannot hold stands the reason.
+
+    Such are bytes that are no UTF-8, and dates beyond the year 9999.
+    """
+    try:
+        records: list[Record | str] = batch.to_pylist()
+    except (ValueError, OverflowError) as exc:
+        if batch.num_rows <= 1:
+            return [f"not readable: {exc}"]
+        half = batch.num_rows // 2
+        return _read_parquet_batch(batch.slice(0, half)) + _read_parquet_batch(batch.slice(half))
+    return records

@@ -14,7 +14,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -107,7 +107,9 @@ def suggest(seen: str, names: Mapping[str, Any]) -> str | None:
 
 def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
     """The first complaint of a pydantic validation as one sentence of ours."""
-    first = exc.errors(include_url=False)[0]
+    complaints = exc.errors(include_url=False)
+    # a misspelt key that is required is also missing: the misspelling says more
+    first = min(complaints, key=lambda complaint: complaint["type"] != "extra_forbidden")
     path = _dotted(first["loc"])
     place = f"{where}: {path}" if path else where
     if first["type"] == "extra_forbidden":
@@ -121,7 +123,10 @@ def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) ->
         )
     if first["type"] == "missing":
         return ConfigError(f"{place} is missing")
-    return ConfigError(f"{place} is not usable", seen=first["input"], allowed=first["msg"])
+    if first["type"] == "value_error":
+        return ConfigError(f"{place} is not usable: {first['ctx']['error']}")
+    allowed = "a mapping of keys" if first["type"] == "model_type" else first["msg"]
+    return ConfigError(f"{place} is not usable", seen=repr(first["input"]), allowed=allowed)
 
 
 def _register(role: Role, name: str, version: str) -> Callable[[Factory], Factory]:
@@ -136,12 +141,14 @@ def _register(role: Role, name: str, version: str) -> Callable[[Factory], Factor
 
 def _params_model(name: str, factory: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    signature = inspect.signature(factory)
-    for parameter in signature.parameters.values():
+    for parameter in inspect.signature(factory).parameters.values():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
+            continue  # a resource: its annotation may name what is imported only when it is made
+        annotation = parameter.annotation
+        if isinstance(annotation, str):
+            annotation = eval(annotation, factory.__globals__)  # noqa: S307  (the source of the function)
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        fields[parameter.name] = (parameter.annotation, default)
+        fields[parameter.name] = (annotation, default)
     config = ConfigDict(strict=True, extra="forbid", frozen=True, protected_namespaces=())
     return create_model(f"{name}_params", __config__=config, **fields)
 
@@ -154,12 +161,16 @@ def _dotted(loc: tuple[int | str, ...]) -> str:
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> Mapping[str, Any]:
-    current: Any = model
+    current: type[BaseModel] | None = model
     for part in loc:
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            return {}
-        field = current.model_fields.get(str(part))
-        current = field.annotation if field is not None else None
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return {(f.alias or name): f for name, f in current.model_fields.items()}
-    return {}
+        if current is not None and isinstance(part, str):  # an index stays in the model of the list
+            field = current.model_fields.get(part)
+            current = _model_in(field.annotation) if field is not None else None
+    return {} if current is None else {(f.alias or name): f for name, f in current.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that `Model`, `list[Model]` or `Model | None` speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for arg in get_args(annotation) if (model := _model_in(arg))), None)

@@ -151,7 +151,8 @@ def row_id_of(row: Mapping[str, Any]) -> RowId:
 def build_candidates(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """A candidate table from row dicts, with `row_id` computed; absent nullable fields are null.
 
-    Raises KeyError for a missing required field and pyarrow's ArrowInvalid for a wrong type.
+    Raises KeyError for a missing required field, and pyarrow's ArrowInvalid or ArrowTypeError for a wrong
+    type.
     """
     complete: list[dict[str, Any]] = []
     for row in rows:

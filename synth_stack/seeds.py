@@ -69,7 +69,7 @@ def load_corpus(columns: SeedColumns, taxonomy: str | None, documents: str | Non
     slices = pc.unique(seeds["slice"]).to_pylist()
     sections = load_sections(Path(documents)) if documents else {}
     if taxonomy is None:
-        return Corpus(seeds, {s: Topic(slice=s, title=_title(s)) for s in sorted(slices)}, sections)
+        return Corpus(seeds, {s: _topic_of(s, columns.path) for s in sorted(slices)}, sections)
     topics = load_taxonomy(Path(taxonomy))
     unknown = sorted(set(slices) - set(topics))
     if unknown:
@@ -164,6 +164,15 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {exc.strerror}", mend="Check the path.") from exc
     except UnicodeDecodeError as exc:
         raise InputError(f"{path} is not UTF-8: byte {exc.start} is {exc.object[exc.start]:#04x}") from exc
+
+
+def _topic_of(slice_: str, path: str) -> Topic:
+    try:
+        return Topic(slice=slice_, title=_title(slice_))
+    except ValidationError as exc:
+        raise InputError(
+            f"{path}: a slice cannot be used", seen=slice_, allowed="words without spaces, joined by '/'"
+        ) from exc
 
 
 def _title(slice_: str) -> str:

@@ -5,7 +5,8 @@
     seeds/             the seed table, taxonomy and documents as they were read
     candidates/        part-*.parquet, one per committed batch
     verdicts/<gate>/   part-*.parquet
-    decisions.parquet, lineage/, report.html
+    decisions.parquet, report.html
+    pack/              the handover pack, where `run` puts it
     MANIFEST.json      every file with its digest; written last, so its presence means "finished"
 
 A file is written under a temporary name in the same folder, flushed to the disk and renamed; a killed
@@ -59,14 +60,22 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """`table` as one Parquet file, whole or not at all; equal tables give equal bytes."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    # pages end where chunks end, so the chunks of a table would show in its bytes
+    pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
     write_bytes(path, sink.getvalue())
 
 
 def render_yaml(value: Any) -> bytes:
     """YAML for people and for `safe_load`, the same bytes for the same value."""
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+    text: str = yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
     return text.encode("utf-8")
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """A SafeDumper that writes a value out each time it stands somewhere: our reader refuses aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def read_yaml(path: Path) -> Any:
@@ -80,7 +89,7 @@ def read_yaml(path: Path) -> Any:
 
 def identity_line(lock: bytes) -> str:
     """The line of a lock that says what its folder was made from."""
-    lines = lock.decode("utf-8").splitlines()
+    lines = lock.decode("utf-8", "replace").splitlines()
     return next((line for line in lines if line.startswith("identity: ")), "identity: none")
 
 
@@ -89,7 +98,7 @@ def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     try:
         with store_errors(path):
             table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
         raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
     if schema is not None and not table.schema.equals(schema):
         raise StoreError(
@@ -120,8 +129,8 @@ class Shard:
     rows: int
 
     def read(self, schema: pa.Schema) -> pa.Table:
-        """The rows of the shard, in order."""
-        return pa.concat_tables([read_table(path, schema) for path in self.parts])
+        """The rows of the shard, in order, in one chunk a column."""
+        return pa.concat_tables([read_table(path, schema) for path in self.parts]).combine_chunks()
 
 
 def list_shards(folder: Path) -> list[Shard]:
@@ -145,7 +154,7 @@ def count_rows(path: Path) -> int:
     try:
         with store_errors(path):
             return int(pq.read_metadata(path).num_rows)
-    except pa.ArrowInvalid as exc:
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
         raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
 
 
@@ -230,6 +239,8 @@ def store_errors(path: Path) -> Iterator[None]:
             errno.EROFS: "Choose a folder that can be written with --out.",
             errno.EACCES: "Check its permissions, or choose another folder with --out.",
             errno.ENOENT: "Check the path.",
+            errno.EEXIST: "A file stands where a folder should be: move it, or choose another folder.",
+            errno.ENOTDIR: "A file stands where a folder should be: move it, or choose another folder.",
         }
         reason = exc.strerror or str(exc)
         raise StoreError(f"{path}: {reason}", mend=mends.get(exc.errno or 0)) from exc
@@ -253,6 +264,11 @@ def _alone(folder: Path) -> Iterator[None]:
         except BlockingIOError as exc:
             raise StoreError(
                 f"{folder} is in use by another process", mend="Wait for it to end, or stop it."
+            ) from exc
+        except OSError as exc:  # some network file systems know no locks
+            raise StoreError(
+                f"{folder} cannot be locked: {exc.strerror}",
+                mend="Choose a folder on a local disk with --out.",
             ) from exc
         yield
 

@@ -1,0 +1,13 @@
+"""What every test may count on: no key of the machine's owner is touched, and no network is needed."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signing key of the test session's own."""
+    folder: Path = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("SYNTH_STACK_KEY", str(folder / "signing-key.pem"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
