@@ -1,0 +1,27 @@
+"""The journal of generation: one committed file per batch, named after what it was made from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from synth_stack.rows import digest_json
+
+DONE = ".done"
+"""Stands in candidates/ when every batch is committed."""
+
+
+def batch_file(folder: Path, method: int, batch: int, items: Sequence[dict[str, Any]]) -> Path:
+    """The file of one batch: its place in the run, and the start of a digest of its items."""
+    made_from = digest_json([to_json(item) for item in items])[:8]
+    return folder / f"part-{method:02d}-{batch:07d}-{made_from}.parquet"
+
+
+def to_json(value: Any) -> Any:
+    """`value` as plain JSON that is written one way only; what JSON cannot say exactly becomes text."""
+    if isinstance(value, dict):
+        return {to_json(str(k)): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
+        return value
+    return str(value).encode("utf-8", "replace").decode("utf-8")

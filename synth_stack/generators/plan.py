@@ -1,0 +1,99 @@
+"""What to draw: which topic, which seeds and which random seed each candidate starts from.
+
+A plan is a pure function of the corpus, the run's seed and the method, so a resumed run draws what the first
+one would have drawn, and batch k can be planned without planning the ones before it.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from synth_stack.rows import derive_seed
+from synth_stack.seeds import Corpus
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The draws of one method: numbers `first_draw` to `first_draw + count - 1` of the run."""
+
+    corpus: Corpus
+    about: str
+    run_seed: int
+    method: str
+    first_draw: int
+    count: int
+    examples: int = 0
+
+    def batches(self, size: int) -> Iterator[list[Item]]:
+        """The items in order, `size` at a time; the last batch may be shorter."""
+        for start in range(0, self.count, size):
+            yield [self.item(i) for i in range(start, min(start + size, self.count))]
+
+    def item(self, i: int) -> Item:
+        """The i-th draw.
+
+        Topics come round in shuffled rounds over the whole run, whatever the method, so that every slice gets
+        its share as early as it can.
+        """
+        draw = self.first_draw + i
+        round_, position = divmod(draw, len(self._slices))
+        slice_ = self._shuffled_slices(round_)[position]
+        rng = random.Random(derive_seed(self.run_seed, self.method, draw, "item"))  # noqa: S311
+        seed_row = rng.choice(self._rows_by_slice[slice_])
+        topic = self.corpus.topics[slice_]
+        return {
+            "draw": draw,
+            "slice": slice_,
+            "rng_seed": derive_seed(self.run_seed, self.method, draw),
+            "about": self.about,
+            "title": topic.title,
+            "description": topic.description,
+            "grounding": self.corpus.grounding(slice_),
+            "seed_id": self._column("seed_id", seed_row),
+            "seed": self._column("text", seed_row),
+            "locale": self._column("locale", seed_row),
+            **self._pick_examples(rng, slice_, seed_row),
+        }
+
+    def _pick_examples(self, rng: random.Random, slice_: str, seed_row: int) -> Item:
+        others = [row for row in self._rows_by_slice[slice_] if row != seed_row]
+        picked = rng.sample(others, min(max(self.examples - 1, 0), len(others)))
+        rows = [seed_row, *picked] if self.examples else []
+        rng.shuffle(rows)
+        return {
+            "examples": [self._column("text", row) for row in rows],
+            "example_ids": [self._column("seed_id", row) for row in rows],
+        }
+
+    def _shuffled_slices(self, round_: int) -> Sequence[str]:
+        slices = list(self._slices)
+        random.Random(derive_seed(self.run_seed, "round", round_)).shuffle(slices)  # noqa: S311
+        return slices
+
+    def _column(self, name: str, row: int) -> Any:
+        return self.corpus.seeds[name][row].as_py()
+
+    @cached_property
+    def _rows_by_slice(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        for row, slice_ in enumerate(self.corpus.seeds["slice"].to_pylist()):
+            rows.setdefault(slice_, []).append(row)
+        return rows
+
+    @cached_property
+    def _slices(self) -> list[str]:
+        return sorted(self._rows_by_slice)
+
+
+def split_draws(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers that add up to `total` in proportion to `shares` (largest remainder method)."""
+    exact = [total * share / sum(shares) for share in shares]
+    counts = [int(value) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts

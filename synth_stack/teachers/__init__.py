@@ -1,0 +1,8 @@
+"""Teachers: the language models that answer, each as a distilabel LLM.
+
+Importing this package registers them by name; distilabel itself is imported when one is made.
+"""
+
+from synth_stack.teachers import embedded, http, scripted
+
+__all__ = ["embedded", "http", "scripted"]

