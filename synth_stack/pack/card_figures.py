@@ -1,0 +1,138 @@
+"""The figures of the dataset card: one block of Markdown, the same for the same counts.
+
+`verify` renders the block again from the rows and records and looks for it in the card. A change to what
+is written here needs a new PACK_SCHEME.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from synth_stack.pack.counts import Counts, GateCount, GroupCount, ReasonCount
+from synth_stack.pack.locks import GateLock
+from synth_stack.pack.markdown import code, prose, table
+
+OPEN = "<!-- synth_stack:figures -->"
+CLOSE = "<!-- /synth_stack:figures -->"
+
+MAX_LINES = 30
+"""Lines of one table; what is rarer stands together on a last line."""
+
+
+def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
+    """The block, markers included. `gates` say why they stand in the gate file, and against what."""
+    parts = [
+        "### Funnel",
+        _render_funnel(counts, {gate.use: gate.why for gate in gates}),
+        "Rows, not verdicts. An abstention means that the gate could not judge the row; it decides nothing.",
+        "### Reasons",
+        _render_reasons(counts.reasons),
+        *_render_eval_sets(counts, gates),
+        "### Composition",
+        _render_groups(counts),
+        _describe_lengths(counts),
+        _describe_expansion(counts),
+    ]
+    return "\n\n".join([OPEN, *(part for part in parts if part), CLOSE])
+
+
+def format_share(part: int, whole: int) -> str:
+    """`part` of `whole` in percent with one decimal, or a dash where there is no whole."""
+    return f"{100 * part / whole:.1f}%" if whole else "–"
+
+
+def format_count(n: int, one: str) -> str:
+    """`n` with its noun: "1 row", "1,204 rows"."""
+    return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+
+
+def _render_funnel(counts: Counts, whys: Mapping[str, str | None]) -> str:
+    header = ("Stage", "Threshold #", "Looked at #", "Abstained #", "Rejected #", "Held #", "Left #", "Why")
+    lines: list[tuple[str, ...]] = [("generated", "", "", "", "", "", f"{counts.generated:,}", "")]
+    lines += [_render_stage(gate, whys.get(gate.gate)) for gate in counts.gates]
+    lines += [("**accepted**", "", "", "", "", "", f"**{counts.accepted:,}**", "")]
+    return table(header, lines)
+
+
+def _render_stage(gate: GateCount, why: str | None) -> tuple[str, ...]:
+    shown = [*gate.thresholds[:3], *(["…"] if len(gate.thresholds) > 3 else [])]
+    numbers = (gate.looked_at, gate.abstained, gate.rejected, gate.held, gate.left)
+    return (
+        code(gate.gate) if gate.gate else "no gate named",
+        ", ".join(shown),
+        *(f"{number:,}" for number in numbers),
+        prose(why) if why else "",
+    )
+
+
+def _render_reasons(reasons: Sequence[ReasonCount]) -> str:
+    if not reasons:
+        return "No row was turned away."
+    lines = [
+        (code(r.gate) if r.gate else "no gate named", r.decision, prose(r.reason), f"{r.rows:,}")
+        for r in reasons[:MAX_LINES]
+    ]
+    rest = reasons[MAX_LINES:]
+    if rest:
+        kinds = format_count(len(rest), "rarer reason")
+        lines.append((kinds, "", "", f"{sum(reason.rows for reason in rest):,}"))
+    return table(("Gate", "Decision", "Reason", "Rows #"), lines)
+
+
+def _render_eval_sets(counts: Counts, gates: Sequence[GateLock]) -> list[str]:
+    """What each eval set cost: the rows that were turned away because they come too near to its items."""
+    lines = [
+        (
+            code(gate.use),
+            code(eval_set.name),
+            code(eval_set.sha256),
+            f"{eval_set.items:,}",
+            f"{counts.eval_sets.get((gate.use, eval_set.name), 0):,}",
+        )
+        for gate in gates
+        for eval_set in gate.eval_sets
+    ]
+    header = ("Gate", "Eval set", "SHA-256", "Items #", "Rows that it cost #")
+    return ["### Eval sets", table(header, lines)] if lines else []
+
+
+def _render_groups(counts: Counts) -> str:
+    lines: list[tuple[str, ...]] = []
+    columns = (("topic", counts.slices), ("locale", counts.locales), ("method", counts.methods))
+    for column, groups in columns:
+        lines += [_render_group(column, group, counts.accepted) for group in _fold(groups, column)]
+    return table(("Column", "Value", "Generated #", "Accepted #", "Share of accepted #"), lines)
+
+
+def _fold(groups: Sequence[GroupCount], column: str) -> list[tuple[str, GroupCount]]:
+    shown = [(code(g.name) if g.name is not None else "none given", g) for g in groups[:MAX_LINES]]
+    rest = groups[MAX_LINES:]
+    if rest:
+        generated, accepted = sum(g.generated for g in rest), sum(g.accepted for g in rest)
+        shown.append((format_count(len(rest), f"smaller {column}"), GroupCount(None, generated, accepted)))
+    return shown
+
+
+def _render_group(column: str, named: tuple[str, GroupCount], accepted: int) -> tuple[str, ...]:
+    name, group = named
+    share = format_share(group.accepted, accepted)
+    return column, name, f"{group.generated:,}", f"{group.accepted:,}", share
+
+
+def _describe_lengths(counts: Counts) -> str:
+    lengths = counts.lengths
+    if lengths is None:
+        return ""
+    return (
+        f"Characters in the text of an accepted row: shortest {lengths.shortest:,}, "
+        f"median {lengths.median:,}, 95th percentile {lengths.p95:,}, longest {lengths.longest:,}."
+    )
+
+
+def _describe_expansion(counts: Counts) -> str:
+    if not counts.seeds:
+        return ""
+    return (
+        f"Expansion: {format_count(counts.seeds, 'seed')} drawn on, "
+        f"{counts.generated / counts.seeds:.2f} generated and {counts.accepted / counts.seeds:.2f} accepted "
+        f"rows a seed; {format_count(counts.max_accepted_per_seed, 'accepted row')} from the seed "
+        "with the most."
+    )

@@ -1,0 +1,268 @@
+"""Where one row of a run or a pack comes from, and why it is where it is.
+
+A run has the evidence and every row's text. A pack has the digests of the evidence, and the text of the
+accepted rows; nothing in it is verified here (verify.py does that).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth_stack.config import MAX_FILE_BYTES
+from synth_stack.errors import InputError
+from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
+from synth_stack.pack import layout
+from synth_stack.pack.locks import RecipeLock, parse_gates, parse_recipe
+from synth_stack.pack.row_ids import find_row_id
+from synth_stack.pack.seal import read_file
+from synth_stack.pack.shards import find_row, read_shard
+from synth_stack.pack.wording import describe_verdict, show
+from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
+from synth_stack.seeds import SEED_SCHEMA
+from synth_stack.store import GATES_LOCK, LOCK, list_parts, read_parts, read_table
+
+Json = dict[str, Any]
+SEED_FILE = "seeds/seeds.parquet"
+SHOWN_SIBLINGS = 20
+"""As many as fit on a screen; JSON has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """Another row and what was decided of it; None where that is not known."""
+
+    row_id: str
+    decision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One row's way through the line.
+
+    `row` has the columns of CANDIDATE_SCHEMA; those of its content are missing for a row that a pack does
+    not hold. `seed` is its row of the seed table. `templates` maps the ids to their text, None where the
+    recipe does not have it. `verdicts` have the columns of VERDICT_SCHEMA, or in a pack a record's keys.
+    `siblings` were drawn from the same seed.
+    """
+
+    row_id: str
+    row: Mapping[str, Any]
+    seed: Mapping[str, Any] | None
+    templates: Mapping[str, str | None]
+    verdicts: tuple[Mapping[str, Any], ...]
+    decision: str | None
+    gate: str | None
+    reason: str | None
+    siblings: tuple[Relative, ...]
+    parent: Relative | None
+
+    def to_json(self) -> Json:
+        """The same as plain JSON."""
+        plain: Json = orjson.loads(orjson.dumps(self))
+        return plain
+
+    def lines(self) -> list[str]:
+        """The same for a person; a text of several lines stands on one."""
+        row = self.row
+        by = f" by {self.gate}: {self.reason}" if self.gate else ""
+        more = len(self.siblings) - SHOWN_SIBLINGS
+        return show(
+            f"row       {self.row_id}",
+            f"decision  {self.decision or 'none yet'}{by}",
+            f"slice     {row['slice']}, locale {row['locale']}, {row['kind']}",
+            *(
+                f"{said['role'] or 'no role':<9} {said['content']!r}"
+                for said in row.get("messages") or _text_alone(row)
+            ),
+            *([f"failure   {row['failure']}"] if row["failure"] else []),
+            f"generator {row['generator']} {row['generator_version']}, {row['params'] or 'no parameters'}",
+            _describe_draw(row),
+            *(
+                [f"teacher   {row['teacher']}, {row['teacher_digest'] or 'no digest'}"]
+                if row["teacher"]
+                else []
+            ),
+            *(
+                f"template  {name}{'' if text else ' (its text is not there)'}"
+                for name, text in self.templates.items()
+            ),
+            *([f"seed      {self.seed['seed_id']}: {self.seed['text']!r}"] if self.seed else []),
+            *([f"source    {row['source_id']}"] if row["source_id"] else []),
+            *([f"parent    {self.parent.row_id}: {self.parent.decision}"] if self.parent else []),
+            *(f"verdict   {describe_verdict(verdict)}" for verdict in self.verdicts),
+            *(f"sibling   {other.row_id}: {other.decision}" for other in self.siblings[:SHOWN_SIBLINGS]),
+            *([f"siblings  {more} more"] if more > 0 else []),
+        )
+
+
+def trace(folder: Path, row_id: str) -> Trace:
+    """The way of one row of the run or pack at `folder`; `row_id` may be its first 8 or more characters.
+
+    Raises InputError for a folder that is neither, and for a row that it does not have.
+    """
+    if (folder / layout.STATEMENT).is_file():
+        return _trace_in_pack(folder, row_id)
+    if (folder / LOCK).is_file() and list_parts(folder / "candidates"):
+        return _trace_in_run(folder, row_id)
+    raise InputError(
+        f"{folder} holds neither a pack nor the rows of a run", mend="Name the folder of a run or of a pack."
+    )
+
+
+def _describe_draw(row: Mapping[str, Any]) -> str:
+    if row["kind"] == "foreign":
+        return f"position  {row['draw']} in the dataset that it was read from"
+    again = "replayable" if row["replayable"] else "not replayable"
+    return f"draw      {row['draw']}, seed of its randomness {row['rng_seed']}, {again}"
+
+
+def _text_alone(row: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """The text of a foreign row that is no conversation, as what one role said."""
+    return [] if row.get("text") is None else [{"role": "text", "content": row["text"]}]
+
+
+def _trace_in_run(run: Path, wanted: str) -> Trace:
+    labels = pa.concat_tables(
+        part.select(["row_id", "seed_id"]) for part in read_parts(run / "candidates", CANDIDATE_SCHEMA)
+    )
+    row_id, _ = find_row_id([labels], wanted, where=str(run))
+    row = next(
+        found
+        for part in read_parts(run / "candidates", CANDIDATE_SCHEMA)
+        for found in part.filter(pc.equal(part["row_id"], row_id)).to_pylist()
+    )
+    related = labels.filter(pc.equal(labels["seed_id"], pa.scalar(row["seed_id"], pa.string())))
+    others = [] if row["kind"] == "foreign" else related["row_id"].to_pylist()
+    decisions = _read_decisions(run, [row_id, row["parent_id"], *others])
+    recipe = parse_recipe(read_file(run, LOCK, max_bytes=MAX_FILE_BYTES), where=str(run / LOCK))
+    seeds = [read_table(run / SEED_FILE, SEED_SCHEMA)] if (run / SEED_FILE).is_file() else []
+    return _join(
+        row=row,
+        decision=decisions.get(row_id, {"decision": None, "gate": None, "reason": None}),
+        verdicts=list(_read_verdicts(run, row_id)),
+        siblings=[Relative(other, _decision_of(decisions, other)) for other in others if other != row_id],
+        parent_decision=_decision_of(decisions, row["parent_id"]),
+        recipe=recipe,
+        seeds=seeds,
+    )
+
+
+def _trace_in_pack(pack: Path, wanted: str) -> Trace:
+    names, faults, _ = layout.list_pack_files(pack)
+    if faults:
+        raise faults[0]
+    files = layout.of_kind(names, "lineage", "records")
+
+    def read(*columns: str) -> Iterator[pa.Table]:
+        for name in files:
+            yield from read_shard(pack, name, RECORD_SCHEMA, columns=columns)
+
+    row_id, index = find_row_id(read("row_id"), wanted, where=str(pack))
+    record = parse_record(find_row(pack, files, RECORD_SCHEMA, index)["record"])
+    row = {name: record[name] for name in ("row_id", "kind", "slice", "locale", "failure")} | record["origin"]
+    accepted = record["decision"]["decision"] == "accepted"
+    content = _find_content(pack, names, row_id) if accepted else {}
+    recipe = parse_recipe(read_file(pack, layout.RECIPE, max_bytes=MAX_FILE_BYTES), where=layout.RECIPE)
+    seeds = read_shard(pack, SEED_FILE, SEED_SCHEMA) if SEED_FILE in names else iter(())
+    related = (
+        [] if row["kind"] == "foreign" else list(_find_siblings(read("row_id", "decision", "record"), row))
+    )
+    parents = (
+        found["decision"]
+        for table in read("row_id", "decision")
+        for found in table.filter(
+            pc.equal(table["row_id"], pa.scalar(row["parent_id"], pa.string()))
+        ).to_pylist()
+    )
+    return _join(
+        row={**row, **content},
+        decision=record["decision"],
+        verdicts=record["verdicts"],
+        siblings=related,
+        parent_decision=None if row["parent_id"] is None else next(parents, None),
+        recipe=recipe,
+        seeds=seeds,
+    )
+
+
+def _join(
+    *,
+    row: Mapping[str, Any],
+    decision: Mapping[str, Any],
+    verdicts: Sequence[Mapping[str, Any]],
+    siblings: Sequence[Relative],
+    parent_decision: str | None,
+    recipe: RecipeLock,
+    seeds: Iterable[pa.Table],
+) -> Trace:
+    found = (
+        seed
+        for table in seeds
+        for seed in table.filter(
+            pc.equal(table["seed_id"], pa.scalar(row["seed_id"], pa.string()))
+        ).to_pylist()
+    )
+    template_ids = (row["template_id"] or "").split()
+    return Trace(
+        row_id=row["row_id"],
+        row=row,
+        seed=next(found, None),
+        templates={name: recipe.templates.get(name) for name in template_ids},
+        verdicts=tuple(verdicts),
+        decision=decision["decision"],
+        gate=decision["gate"],
+        reason=decision["reason"],
+        siblings=tuple(siblings),
+        parent=None if row["parent_id"] is None else Relative(row["parent_id"], parent_decision),
+    )
+
+
+def _read_decisions(run: Path, row_ids: Sequence[str | None]) -> dict[str, Mapping[str, Any]]:
+    path = run / "decisions.parquet"
+    if not path.is_file():
+        return {}
+    decisions = read_table(path, DECISION_SCHEMA)
+    wanted = decisions.filter(pc.is_in(decisions["row_id"], pa.array(row_ids, pa.string())))
+    return {row["row_id"]: row for row in wanted.to_pylist()}
+
+
+def _read_verdicts(run: Path, row_id: str) -> Iterator[Mapping[str, Any]]:
+    """The verdicts on a row in the order of work; a reviewer's come last."""
+    folder, lock = run / "verdicts", run / GATES_LOCK
+    gates = []
+    if lock.is_file():
+        gates = [gate.use for gate in parse_gates(lock.read_bytes(), where=str(lock))]
+    present = sorted(path.name for path in folder.glob("*") if path.is_dir())
+    for gate in [*gates, *(name for name in present if name not in gates)]:
+        for part in read_parts(folder / gate, VERDICT_SCHEMA):
+            yield from part.filter(pc.equal(part["row_id"], row_id)).to_pylist()
+
+
+def _decision_of(decisions: Mapping[str, Mapping[str, Any]], row_id: str | None) -> str | None:
+    decision = None if row_id is None else decisions.get(row_id)
+    return None if decision is None else str(decision["decision"])
+
+
+def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterator[Relative]:
+    """Rows whose record names the same seed. The bytes are searched first: parsing every one is slow."""
+    if row["seed_id"] is None:
+        return
+    needle = b'"seed_id":' + orjson.dumps(row["seed_id"])
+    for table in tables:
+        for found in table.filter(pc.match_substring(table["record"], needle)).to_pylist():
+            record = parse_record(found["record"])
+            if record["origin"]["seed_id"] == row["seed_id"] and found["row_id"] != row["row_id"]:
+                yield Relative(found["row_id"], found["decision"])
+
+
+def _find_content(pack: Path, names: list[str], row_id: str) -> Mapping[str, Any]:
+    for name in layout.of_kind(names, "data", "train"):
+        for table in read_shard(pack, name, CANDIDATE_SCHEMA):
+            for row in table.filter(pc.equal(table["row_id"], row_id)).to_pylist():
+                return dict(row)
+    return {}

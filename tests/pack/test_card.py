@@ -1,0 +1,227 @@
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from markdown_it import MarkdownIt
+
+from synth_stack.config import parse_yaml
+from synth_stack.pack import layout
+from synth_stack.pack.card import build_metadata, name_size, render_card
+from synth_stack.pack.counts import Counts, GateCount, GroupCount, ReasonCount
+from synth_stack.pack.locks import parse_gates, parse_recipe
+from synth_stack.pack.verify import verify_pack
+from synth_stack.rows import CANDIDATE_SCHEMA
+from synth_stack.store import render_yaml
+from tests.pack.judged_run import GATES, RECIPE, build_pack
+
+EVIL = (
+    "</details><script>alert(1)</script> `x` | [a](javascript:b) <!-- /synth_stack:figures -->\n# H\n---\nx"
+)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_pack(tmp_path_factory.mktemp("pack"))
+
+
+@pytest.fixture(scope="module")
+def card(pack: Path) -> str:
+    return (pack / layout.CARD).read_text(encoding="utf-8")
+
+
+def count(**changes: Any) -> Counts:
+    values: dict[str, Any] = {
+        "generated": 4,
+        "accepted": 3,
+        "rejected": 1,
+        "held": 0,
+        "gates": (GateCount("dedup", ("0.85",), 4, 0, 1, 0, 3), GateCount("toxicity", (), 3, 0, 0, 0, 3)),
+        "reasons": (ReasonCount("dedup", "rejected", "near duplicate", 1),),
+        "eval_sets": {("dedup", "gsm8k"): 3},
+        "slices": (GroupCount("billing", 4, 3),),
+        "locales": (GroupCount(None, 4, 3),),
+        "methods": (GroupCount("instruction 1", 4, 3),),
+        "seeds": 2,
+        "max_accepted_per_seed": 2,
+        "lengths": None,
+        "accepted_bytes": 100,
+    }
+    return Counts(**{**values, **changes})
+
+
+def render(recipe: dict[str, Any], gates: dict[str, Any], counts: Counts) -> str:
+    return render_card(
+        parse_recipe(render_yaml(recipe), where="recipe"),
+        parse_gates(render_yaml(gates), where="gates"),
+        counts,
+        root="0" * 64,
+        key_id="1" * 64,
+        signature="local",
+    )
+
+
+def test_datasets_loads_the_accepted_rows_and_nothing_else(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    loaded = datasets.load_dataset(str(pack), cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == ["train"]
+    expected = pq.read_table(pack / layout.data_name(0, 1)).to_pylist()
+    assert loaded["train"].to_list() == expected
+    assert loaded["train"].info.splits["train"].num_examples == len(expected)
+    assert not [record for record in caplog.records if record.name.startswith("datasets")]
+    assert loaded["train"].features == datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)
+
+
+def test_the_hub_reads_the_header(card: str) -> None:
+    from huggingface_hub import DatasetCard
+
+    data = vars(DatasetCard(card).data)
+    assert data["pretty_name"] == "Support intents"
+    assert data["license"] == "cc-by-4.0"
+    assert data["language"] == ["en", "de"]
+    assert data["size_categories"] == ["n<1K"]
+    assert data["task_categories"] == ["text-generation"]
+    assert "synthetic" in data["tags"]
+    assert data["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
+
+
+def test_the_features_are_those_that_datasets_writes_itself() -> None:
+    import datasets
+
+    recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
+    written = datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)._to_yaml_list()
+    assert build_metadata(recipe, count())["dataset_info"]["features"] == written
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "synth-stack verify PATH ",
+        'load_dataset("PATH_OR_REPOSITORY", split="train")',
+        "| `dedup` | 0.85 | 12 | 0 | 2 | 0 | 10 | paraphrases collapse diversity |",
+        "| `toxicity` | 0.05 | 10 | 1 | 0 | 1 | 9 |  |",
+        "| **accepted** |  |  |  |  |  | **9** |  |",
+        "| `dedup` | rejected | near duplicate | 2 |",
+        "| topic | `billing` | 8 | 6 | 66.7% |",
+        "Expansion: 4 seeds drawn on, 3.00 generated and 2.25 accepted rows a seed",
+        "Run seed: 11",
+        "Teacher: `parrot`, reached by `scripted` version `1`, digest `sha256:dddd",
+        "Replayable:",
+        "content: 'Write a message about {{ title }}.'",
+        "It gave an answer on 9 of 10 rows that it looked at (90.0%)",
+        "is_detoxify: false",
+        "- British spelling prevails",
+        "- Facts about other firms",
+        "**not who signed**",
+        "`cc-by-4.0`, as the recipe states it",
+    ],
+)
+def test_the_card_says(card: str, part: str) -> None:
+    assert part in card
+
+
+def test_a_teacher_that_cannot_be_replayed_is_said_to_be_one() -> None:
+    teacher = {**RECIPE["teacher"], "replayable": False, "digest": None, "model": None, "sampling": {}}
+    card = render({**RECIPE, "teacher": teacher}, dict(GATES), count())
+    assert "Not replayable" in card
+    assert "no digest: it cannot be told apart" in card
+    assert "a model that the recipe does not name" in card
+
+
+def test_what_the_recipe_does_not_state_is_not_passed_over() -> None:
+    named = {**RECIPE["recipe"]["pack"], "known_biases": [], "not_checked": []}
+    card = render({**RECIPE, "recipe": {"name": "x", "pack": named}}, dict(GATES), count())
+    assert card.count("The recipe states none. That is no finding that there are none.") == 2
+
+
+def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
+    recipe = {
+        **RECIPE,
+        "about": EVIL,
+        "recipe": {
+            "name": "x",
+            "pack": {
+                "pretty_name": EVIL,
+                "license": EVIL,
+                "languages": [EVIL],
+                "known_biases": [EVIL],
+                "not_checked": [EVIL],
+            },
+        },
+        "teacher": {**RECIPE["teacher"], "model": EVIL, "digest": EVIL, "sampling": {EVIL: EVIL}},
+        "methods": [{**RECIPE["methods"][0], "use": EVIL, "template_ids": [EVIL], "params": {EVIL: EVIL}}],
+        "templates": {EVIL: f"````\n{EVIL}\n`````\n"},
+    }
+    gates = {"gates": [{**gate, "why": EVIL, "facts": {EVIL: [EVIL]}} for gate in GATES["gates"]]}
+    evil = (GroupCount(EVIL, 4, 3),)
+    counts = count(slices=evil, locales=evil, methods=evil, reasons=(ReasonCount(EVIL, "held", EVIL, 1),))
+    card = render(recipe, gates, counts)
+    header, _, body = card.removeprefix("---\n").partition("\n---\n")
+    assert parse_yaml(header, where="card")["pretty_name"] == " ".join(EVIL.split())
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
+    assert "<script" not in html
+    assert "javascript:b" not in [part[:12] for part in html.split('href="')[1:]]
+    assert "<a " not in html
+    assert html.count("<details>") == html.count("</details>") == 1
+    assert html.count("<h1>") == 1
+    assert html.count("<!-- /synth_stack:figures -->") == 1
+
+
+def test_hostile_rows_and_templates_make_a_pack_that_verifies(tmp_path: Path) -> None:
+    pack = build_pack(
+        tmp_path,
+        recipe={**RECIPE, "templates": {"message@0123456789ab": f"```\n{EVIL}"}},
+        slice=f"{EVIL}/b",
+        locale="a|b`",
+        text=EVIL,
+        generator="``",
+    )
+    counts = verify_pack(pack).counts
+    assert counts is not None
+    assert counts.slices[0].name == EVIL.split("/", 1)[0]
+
+
+def test_an_eval_set_stands_with_its_digest_and_what_it_cost() -> None:
+    against = [
+        {"name": "gsm8k", "sha256": "e" * 64, "items": 1319, "not_checkable": 4},
+        {"name": "humaneval", "sha256": "f" * 64, "items": 164, "not_checkable": 0},
+    ]
+    gates = {"gates": [{"use": "dedup", "version": "1", "facts": {"against": against}}]}
+    card = render(dict(RECIPE), gates, count())
+    assert f"| `dedup` | `gsm8k` | `{'e' * 64}` | 1,319 | 3 |" in card
+    assert f"| `dedup` | `humaneval` | `{'f' * 64}` | 164 | 0 |" in card
+
+
+@pytest.mark.parametrize("against", [None, "gsm8k", [1], [{"name": "gsm8k"}]])
+def test_facts_in_another_form_name_no_eval_sets(against: object) -> None:
+    gates = {"gates": [{"use": "dedup", "version": "1", "facts": {"against": against}}]}
+    assert "### Eval sets" not in render(dict(RECIPE), gates, count())
+
+
+def test_rare_groups_and_reasons_stand_together_on_one_line() -> None:
+    groups = tuple(GroupCount(f"slice{i:03d}", 2, 1) for i in range(40))
+    reasons = tuple(ReasonCount("dedup", "rejected", f"r{i:03d}", 1) for i in range(31))
+    card = render(dict(RECIPE), dict(GATES), count(generated=80, accepted=40, slices=groups, reasons=reasons))
+    assert "| topic | 10 smaller topics | 20 | 10 | 25.0% |" in card
+    assert "| 1 rarer reason |  |  | 1 |" in card
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1_000, "1K<n<10K"),
+        (99_999, "10K<n<100K"),
+        (500_000, "100K<n<1M"),
+        (10**9, "1B<n<10B"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_the_size_category_is_the_hubs(rows: int, name: str) -> None:
+    assert name_size(rows) == name

@@ -1,0 +1,537 @@
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synth_stack.errors import ConfigError, InputError, VerificationError
+from synth_stack.pack import layout
+from synth_stack.pack.verify import inspect_pack, verify_pack, verify_row
+from synth_stack.pack.write import local_signer, write_pack
+from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, recompute_row_ids
+from synth_stack.store import MANIFEST, list_files, read_table, write_table
+from tests.pack.judged_run import HELD, REJECTED, ROWS, build_pack, build_run, reseal
+
+FILES = (
+    "MANIFEST.json",
+    "README.md",
+    "croissant.json",
+    "data/train-00000-of-00001.parquet",
+    "gates.yaml",
+    "lineage/public_key.pem",
+    "lineage/records-00000.parquet",
+    "lineage/statement.dsse.json",
+    "lineage/tiles/0.bin",
+    "log/decisions-00000.parquet",
+    "recipe.yaml",
+    "seeds/seeds.parquet",
+    "seeds/taxonomy.yaml",
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound pack that no test writes to."""
+    return build_pack(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def pack(whole: Path, tmp_path: Path) -> Path:
+    """A copy of the sound pack, with the key that signed it beside it."""
+    shutil.copy(whole.parent / "key.pem", tmp_path / "key.pem")
+    return Path(shutil.copytree(whole, tmp_path / "pack"))
+
+
+def problems_of(pack: Path) -> list[str]:
+    return [str(problem) for problem in inspect_pack(pack).problems]
+
+
+def ids_of(pack: Path) -> list[str]:
+    rows: list[str] = pq.read_table(pack / "log/decisions-00000.parquet")["row_id"].to_pylist()
+    return rows
+
+
+def rewrite(path: Path, change: Callable[[list[dict[str, object]]], object]) -> None:
+    table = read_table(path)
+    rows = table.to_pylist()
+    change(rows)
+    write_table(path, pa.Table.from_pylist(rows, schema=table.schema))
+
+
+def test_a_sound_pack_passes_and_says_what_was_checked(whole: Path) -> None:
+    result = verify_pack(whole)
+    assert list_files(whole) == sorted(FILES)
+    assert {check.name: check.count for check in result.checks} == {
+        "files": len(FILES),
+        "lineage records": ROWS,
+        "decisions": ROWS,
+        "accepted rows": ROWS - len(REJECTED) - len(HELD),
+    }
+    assert result.counts is not None
+    assert (result.counts.rejected, result.counts.held) == (len(REJECTED), len(HELD))
+    assert result.to_json()["verified"] is True
+    assert "ok       12 lineage records" in result.lines()
+
+
+def test_a_local_key_is_warned_of_unless_it_is_the_expected_one(whole: Path) -> None:
+    result = verify_pack(whole)
+    assert result.key_id is not None
+    assert "not who signed" in result.warnings[0]
+    assert verify_pack(whole, expected_key=result.key_id).warnings == ()
+
+
+def test_another_key_than_the_expected_one_is_named(whole: Path) -> None:
+    with pytest.raises(VerificationError, match=r"^lineage/public_key.pem is not the expected key"):
+        verify_pack(whole, expected_key="0" * 64)
+
+
+@pytest.mark.parametrize("bad", ["", "abc", "A" * 64])
+def test_an_expected_key_that_is_no_key_id_is_a_configuration_error(whole: Path, bad: str) -> None:
+    with pytest.raises(ConfigError, match="not a key id"):
+        verify_pack(whole, expected_key=bad)
+
+
+def test_an_identity_is_refused_for_a_pack_that_none_signed(whole: Path) -> None:
+    with pytest.raises(VerificationError, match="no identity vouches for it"):
+        verify_pack(whole, identity="me@example.org", issuer="https://issuer.example")
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"identity": "a@b.c"}, {"issuer": "https://i"}, {"trust_config": Path("t.json")}]
+)
+def test_half_an_identity_is_a_configuration_error(whole: Path, arguments: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        verify_pack(whole, **arguments)  # type: ignore[arg-type]  # each is one of the keywords
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_byte_anywhere_in_a_file_is_found_and_the_file_named(pack: Path, name: str) -> None:
+    path = pack / name
+    sound = path.read_bytes()
+    rng = random.Random(name)
+    for offset in {0, len(sound) - 1, *(rng.randrange(len(sound)) for _ in range(12))}:
+        for bit in (1, 1 << rng.randrange(1, 8)):
+            data = bytearray(sound)
+            data[offset] ^= bit
+            path.write_bytes(data)
+            found = problems_of(pack)
+            assert found, f"{name}: byte {offset} was changed and nothing was found"
+            assert found[0].startswith(name), f"{name}: byte {offset}: {found}"
+    path.write_bytes(sound)
+    assert not problems_of(pack)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_shortened_a_longer_and_an_empty_file_are_named(pack: Path, name: str) -> None:
+    path = pack / name
+    sound = path.read_bytes()
+    for data in (sound[:-1], sound[: len(sound) // 2], b"", sound + b"\n", sound + b"\0", b" " + sound):
+        path.write_bytes(data)
+        found = problems_of(pack)
+        assert found
+        assert found[0].startswith(name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_removed_file_is_named(pack: Path, name: str) -> None:
+    (pack / name).unlink()
+    assert problems_of(pack)[0] == f"{name} is missing"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_link_in_place_of_a_file_is_refused_even_to_the_same_bytes(pack: Path, name: str) -> None:
+    aside = pack.parent / "aside"
+    (pack / name).rename(aside)
+    (pack / name).symlink_to(aside)
+    assert any(found.startswith(f"{name} is a link") for found in problems_of(pack))
+
+
+@pytest.mark.parametrize("folder", ["lineage", "data", "seeds"])
+def test_a_linked_folder_is_refused(pack: Path, folder: str) -> None:
+    (pack / folder).rename(pack.parent / "aside")
+    (pack / folder).symlink_to(pack.parent / "aside")
+    assert any(found.startswith(f"{folder} is a link") for found in problems_of(pack))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/train-00001-of-00002.parquet",
+        "data/extra.txt",
+        "setup.py",
+        ".hidden",
+        "seeds/.hidden",
+        "seeds/more.md",
+        "lineage/tiles/1.bin",
+        "lineage/bundle.sigstore.json",
+        "log/back\\slash",
+        "seeds/line\nbreak.md",
+        "seeds/trailing ",
+        "seeds/re\u0301sume\u0301.md",
+    ],
+)
+def test_an_added_file_is_named(pack: Path, name: str) -> None:
+    (pack / name).write_bytes(b"x")
+    assert any(repr(name)[1:-1] in found or name in found for found in problems_of(pack))
+
+
+def test_two_swapped_files_are_both_named(pack: Path) -> None:
+    recipe, gates = (pack / layout.RECIPE).read_bytes(), (pack / layout.GATES).read_bytes()
+    (pack / layout.RECIPE).write_bytes(gates)
+    (pack / layout.GATES).write_bytes(recipe)
+    found = problems_of(pack)
+    assert any(problem.startswith("recipe.yaml was changed") for problem in found)
+    assert any(problem.startswith("gates.yaml was changed") for problem in found)
+
+
+def test_a_fifo_is_refused_without_being_opened(pack: Path) -> None:
+    import os
+
+    os.mkfifo(pack / "seeds" / "pipe")
+    assert problems_of(pack)[0].startswith("seeds/pipe is a link or a device")
+
+
+def test_what_the_hub_leaves_in_a_download_is_noted_and_no_fault(pack: Path) -> None:
+    (pack / ".gitattributes").write_text("*.parquet filter=lfs\n")
+    (pack / ".cache" / "huggingface").mkdir(parents=True)
+    (pack / ".cache" / "huggingface" / "x.lock").touch()
+    assert verify_pack(pack).warnings[:2] == (
+        ".cache was left by the Hub and is no part of the pack",
+        ".gitattributes was left by the Hub and is no part of the pack",
+    )
+
+
+def test_every_problem_is_collected_and_the_first_is_raised(pack: Path) -> None:
+    (pack / "README.md").write_bytes(b"# Mine\n")
+    (pack / "seeds" / "taxonomy.yaml").unlink()
+    found = problems_of(pack)
+    assert len(found) == 2
+    with pytest.raises(VerificationError) as caught:
+        verify_pack(pack)
+    assert str(caught.value) == found[0]
+
+
+def test_a_folder_that_is_no_pack_gives_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match="is missing"):
+        verify_pack(tmp_path)
+    with pytest.raises(VerificationError, match="is not a folder"):
+        verify_pack(tmp_path / "nowhere")
+
+
+def test_a_manifest_with_a_false_fact_is_named(pack: Path) -> None:
+    manifest = orjson.loads((pack / MANIFEST).read_bytes())
+    manifest["facts"]["accepted"] = 12
+    (pack / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS) + b"\n")
+    assert problems_of(pack) == ["MANIFEST.json: its facts are not those that were signed"]
+
+
+@pytest.mark.parametrize("listed", ["../outside", "/etc/passwd", "data/../../x", "seeds//x", "seeds/gone.md"])
+def test_a_manifest_that_lists_what_is_not_there_is_refused_and_nothing_is_opened(
+    pack: Path, listed: str
+) -> None:
+    manifest = orjson.loads((pack / MANIFEST).read_bytes())
+    manifest["files"][listed] = {"sha256": "0" * 64, "bytes": 1}
+    (pack / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS) + b"\n")
+    found = problems_of(pack)
+    assert found == [f"MANIFEST.json lists a file that was never part of the pack; seen: {listed}"]
+
+
+@pytest.mark.parametrize("written", [b"[]", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"scheme": 1}'])
+def test_a_manifest_that_is_none_gives_a_sentence(pack: Path, written: bytes) -> None:
+    (pack / MANIFEST).write_bytes(written)
+    assert problems_of(pack)[0].startswith("MANIFEST.json is not")
+
+
+class TestSignedLies:
+    """Packs that somebody changed and then signed again: every file fits the signature."""
+
+    def test_resealing_a_sound_pack_changes_nothing(self, pack: Path) -> None:
+        before = {name: (pack / name).read_bytes() for name in list_files(pack)}
+        reseal(pack, pack.parent / "key.pem")
+        assert {name: (pack / name).read_bytes() for name in list_files(pack)} == before
+
+    def test_an_accepted_row_with_another_answer_is_named(self, pack: Path) -> None:
+        path = pack / layout.data_name(0, 1)
+
+        def change(rows: list[dict[str, object]]) -> None:
+            rows[3]["messages"] = [{"role": "user", "content": "Buy now"}]
+
+        rewrite(path, change)
+        reseal(pack, pack.parent / "key.pem")
+        row_id = read_table(path)["row_id"][3].as_py()
+        assert problems_of(pack)[0].startswith(
+            f"data/train-00000-of-00001.parquet: row {row_id} is not the row"
+        )
+
+    def test_a_changed_row_under_its_new_id_is_named(self, pack: Path) -> None:
+        path = pack / layout.data_name(0, 1)
+        rewrite(path, lambda rows: rows[0].update(text="Buy now"))
+        table = read_table(path, CANDIDATE_SCHEMA)
+        ids = recompute_row_ids(table)
+        write_table(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
+        reseal(pack, pack.parent / "key.pem")
+        assert f"row {ids[0]} stands where another accepted row was signed" in problems_of(pack)[0]
+
+    def test_a_rejected_row_cannot_be_put_among_the_accepted(self, pack: Path) -> None:
+        candidates = pack.parent / "other"
+        build_run(candidates)
+        rejected = read_table(candidates / "candidates" / "part-00000.parquet", CANDIDATE_SCHEMA).slice(2, 1)
+        path = pack / layout.data_name(0, 1)
+        write_table(path, pa.concat_tables([read_table(path), rejected]))
+        reseal(pack, pack.parent / "key.pem")
+        assert f"row {ids_of(pack)[2]} has no record" in problems_of(pack)[0]
+
+    def test_a_dropped_accepted_row_is_named(self, pack: Path) -> None:
+        path = pack / layout.data_name(0, 1)
+        rewrite(path, lambda rows: rows.pop())
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == [f"the data ends before row {ids_of(pack)[-1]}"]
+
+    @pytest.mark.parametrize("column", ["decision", "gate", "reason", "source_id"])
+    def test_a_changed_decision_in_the_log_is_named(self, pack: Path, column: str) -> None:
+        path = pack / "log/decisions-00000.parquet"
+        rewrite(path, lambda rows: rows[2].update({column: "accepted"}))
+        reseal(pack, pack.parent / "key.pem")
+        expected = f"log/decisions-00000.parquet: the {column} of row {ids_of(pack)[2]} is not the signed one"
+        assert problems_of(pack)[0].startswith(expected)
+
+    def test_a_log_that_ends_early_or_late_is_found(self, pack: Path) -> None:
+        path = pack / "log/decisions-00000.parquet"
+        rewrite(path, lambda rows: rows.append(dict(rows[0])))
+        reseal(pack, pack.parent / "key.pem")
+        assert "has no record" in problems_of(pack)[0]
+        rewrite(path, lambda rows: rows.__delitem__(slice(-2, None)))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack)[0].startswith("the log ends before row")
+
+    def test_a_record_that_says_another_decision_is_named(self, pack: Path) -> None:
+        path = pack / layout.records_name(0)
+
+        def change(rows: list[dict[str, object]]) -> None:
+            rows[2]["decision"] = "accepted"
+
+        rewrite(path, change)
+        reseal(pack, pack.parent / "key.pem")
+        assert f"row {ids_of(pack)[2]}: the column says another decision" in problems_of(pack)[0]
+
+    def test_counts_that_the_rows_do_not_give_are_found_in_the_statement(self, pack: Path) -> None:
+        counts = {"generated": 12, "accepted": 10, "rejected": 1, "held": 1, "gates": []}
+        reseal(pack, pack.parent / "key.pem", {"counts": counts})
+        assert problems_of(pack)[0].startswith("lineage/statement.dsse.json: its counts is not what")
+
+    def test_another_run_in_the_statement_is_found(self, pack: Path) -> None:
+        reseal(pack, pack.parent / "key.pem", {"run": "0" * 64})
+        assert problems_of(pack)[0].startswith("lineage/statement.dsse.json: its run is not what")
+
+    def test_another_scheme_is_refused_by_name(self, pack: Path) -> None:
+        reseal(pack, pack.parent / "key.pem", {"scheme": "synth_stack/pack/v9"})
+        assert problems_of(pack)[0].startswith("lineage/statement.dsse.json is of another scheme")
+
+    def test_a_predicate_without_a_tree_is_refused(self, pack: Path) -> None:
+        reseal(pack, pack.parent / "key.pem", {"counts": {"generated": "12", "accepted": 9}})
+        assert "does not say what a pack's statement says" in problems_of(pack)[0]
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [("| **9** |", "| **12** |"), ("| 66.7% |", "| 99.9% |"), ("median 26", "median 99")]
+    )
+    def test_a_figure_on_the_card_that_the_rows_do_not_give_is_found(
+        self, pack: Path, old: str, new: str
+    ) -> None:
+        card = (pack / "README.md").read_text()
+        assert old in card
+        (pack / "README.md").write_text(card.replace(old, new))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["README.md: its figures are not those of the rows"]
+
+    def test_a_second_block_of_figures_before_the_true_one_is_found(self, pack: Path) -> None:
+        card = (pack / "README.md").read_text()
+        false = "<!-- synth_stack:figures -->\nall good\n<!-- /synth_stack:figures -->\n\n## Figures"
+        (pack / "README.md").write_text(card.replace("## Figures", false))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["README.md: its figures are not those of the rows"]
+
+    def test_a_number_of_examples_that_the_data_does_not_have_is_found(self, pack: Path) -> None:
+        card = (pack / "README.md").read_text()
+        (pack / "README.md").write_text(card.replace("num_examples: 9", "num_examples: 12"))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["README.md: its header does not describe this pack"]
+
+    def test_another_split_on_the_card_is_found(self, pack: Path) -> None:
+        card = (pack / "README.md").read_text()
+        (pack / "README.md").write_text(card.replace("path: data/train-*.parquet", "path: log/*.parquet"))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["README.md: its header does not describe this pack"]
+
+    def test_a_changed_threshold_in_the_gate_file_is_found(self, pack: Path) -> None:
+        gates = (pack / "gates.yaml").read_text()
+        (pack / "gates.yaml").write_text(gates.replace("0.85", "0.99"))
+        reseal(pack, pack.parent / "key.pem")
+        assert any("gates_sha256 is not what" in problem for problem in problems_of(pack))
+
+    def test_records_of_another_recipe_are_found(self, pack: Path) -> None:
+        from synth_stack.store import digest_file
+
+        recipe = (pack / "recipe.yaml").read_text()
+        (pack / "recipe.yaml").write_text(recipe.replace("seed: 11", "seed: 12"))
+        reseal(pack, pack.parent / "key.pem", {"recipe_sha256": digest_file(pack / "recipe.yaml")})
+        assert "was recorded for another recipe or gate file" in problems_of(pack)[0]
+
+    def test_a_croissant_file_of_something_else_is_found(self, pack: Path) -> None:
+        (pack / "croissant.json").write_text("{}\n")
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["croissant.json does not describe this pack"]
+
+    def test_a_recipe_that_is_none_is_found(self, pack: Path) -> None:
+        from synth_stack.store import digest_file
+
+        (pack / "recipe.yaml").write_text("a: &a [x]\nb: [*a, *a]\n")
+        reseal(pack, pack.parent / "key.pem", {"recipe_sha256": digest_file(pack / "recipe.yaml")})
+        assert problems_of(pack)
+
+    def test_a_tree_of_other_records_is_found(self, pack: Path) -> None:
+        reseal(pack, pack.parent / "key.pem", {"tree": {"size": ROWS, "root": "0" * 64}})
+        assert "are not the signed tree" in problems_of(pack)[0]
+
+    def test_a_tree_of_another_size_is_found(self, pack: Path) -> None:
+        statement = inspect_pack(pack)
+        reseal(pack, pack.parent / "key.pem", {"tree": {"size": ROWS + 1, "root": statement.root}})
+        assert problems_of(pack)
+
+    def test_a_changed_tile_is_named(self, pack: Path) -> None:
+        path = pack / "lineage/tiles/0.bin"
+        data = bytearray(path.read_bytes())
+        data[40] ^= 1
+        path.write_bytes(data)
+        reseal(pack, pack.parent / "key.pem")
+        assert "tiles" in problems_of(pack)[0]
+
+    def test_tables_with_other_columns_are_refused(self, pack: Path) -> None:
+        path = pack / layout.data_name(0, 1)
+        write_table(path, read_table(path).append_column("extra_column", pa.array([1] * 9)))
+        reseal(pack, pack.parent / "key.pem")
+        assert "does not have the columns that it should" in problems_of(pack)[0]
+
+    @pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + b"\xff" * 8, b"PAR1" + b"\0" * 40 + b"PAR1"])
+    def test_a_data_file_that_is_no_parquet_gives_a_sentence(self, pack: Path, data: bytes) -> None:
+        (pack / layout.data_name(0, 1)).write_bytes(data)
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack)[0].startswith("data/train-00000-of-00001.parquet")
+
+    def test_shards_that_are_numbered_with_a_gap_are_refused(self, pack: Path) -> None:
+        (pack / layout.data_name(0, 1)).rename(pack / layout.data_name(3, 9))
+        reseal(pack, pack.parent / "key.pem")
+        assert "data/train-00000-of-00001.parquet is missing" in problems_of(pack)
+
+    def test_a_file_that_the_signature_does_not_cover_is_named(self, pack: Path) -> None:
+        (pack / "seeds" / "more.md").write_text("x")
+        from synth_stack.store import write_manifest
+
+        facts = orjson.loads((pack / MANIFEST).read_bytes())["facts"]
+        (pack / MANIFEST).unlink()
+        write_manifest(pack, facts)
+        assert problems_of(pack) == ["seeds/more.md was added: the signature does not cover it"]
+
+    def test_text_before_the_key_in_its_file_is_refused(self, pack: Path) -> None:
+        path = pack / "lineage/public_key.pem"
+        path.write_bytes(b"trust me\n" + path.read_bytes())
+        assert problems_of(pack)[0].startswith("lineage/public_key.pem")
+
+
+@pytest.mark.parametrize("draw", [0, 1, REJECTED[0], HELD[0], ROWS - 1])
+def test_one_row_is_proved_with_its_decision_and_verdicts(whole: Path, draw: int) -> None:
+    row_id = ids_of(whole)[draw]
+    proof = verify_row(whole, row_id)
+    decision = read_table(whole / "log/decisions-00000.parquet", DECISION_SCHEMA).to_pylist()[draw]
+    assert (proof.row_id, proof.index, proof.size) == (row_id, draw, ROWS)
+    assert (proof.decision, proof.gate, proof.reason) == (
+        decision["decision"],
+        decision["gate"],
+        decision["reason"],
+    )
+    assert proof.in_data == (decision["decision"] == "accepted")
+    assert proof.verdicts[0]["gate"] == "dedup"
+    assert proof.to_json()["row_id"] == row_id
+    assert any(line.startswith("proved") for line in proof.lines())
+
+
+def test_a_row_is_proved_although_other_files_are_gone(pack: Path) -> None:
+    row_id = ids_of(pack)[0]
+    (pack / "seeds" / "seeds.parquet").unlink()
+    (pack / "log" / "decisions-00000.parquet").unlink()
+    assert verify_row(pack, row_id[:8]).row_id == row_id
+
+
+def test_an_unknown_row_is_an_input_error_that_names_close_ids(whole: Path) -> None:
+    row_id = ids_of(whole)[0]
+    with pytest.raises(InputError, match=f"Close to it: {row_id}"):
+        verify_row(whole, row_id[:8] + "0" * 24)
+    with pytest.raises(InputError, match="has no row of that id"):
+        verify_row(whole, "f" * 32)
+    with pytest.raises(InputError, match="not a row id"):
+        verify_row(whole, "../../etc")
+
+
+def test_a_changed_accepted_row_does_not_prove(pack: Path) -> None:
+    rewrite(pack / layout.data_name(0, 1), lambda rows: rows[0].update(text="Buy now"))
+    with pytest.raises(VerificationError, match="is not the row that was recorded"):
+        verify_row(pack, ids_of(pack)[0])
+
+
+def test_an_accepted_row_that_is_gone_from_the_data_does_not_prove(pack: Path) -> None:
+    rewrite(pack / layout.data_name(0, 1), lambda rows: rows.pop(0))
+    with pytest.raises(VerificationError, match="is not in data/"):
+        verify_row(pack, ids_of(pack)[0])
+
+
+def test_a_changed_record_does_not_prove(pack: Path) -> None:
+    def change(rows: list[dict[str, object]]) -> None:
+        record = rows[2]["record"]
+        assert isinstance(record, bytes)
+        rows[2]["record"] = record.replace(b'"1.0"', b'"0.2"')
+
+    rewrite(pack / layout.records_name(0), change)
+    with pytest.raises(VerificationError, match="is not leaf 2 of the signed tree"):
+        verify_row(pack, ids_of(pack)[2])
+
+
+def test_a_row_does_not_prove_with_changed_tiles(pack: Path) -> None:
+    path = pack / "lineage/tiles/0.bin"
+    path.write_bytes(path.read_bytes()[:32] + bytes(32) + path.read_bytes()[64:])
+    with pytest.raises(VerificationError):
+        verify_row(pack, ids_of(pack)[0])
+
+
+def test_a_card_that_is_too_large_is_one_problem_more(pack: Path) -> None:
+    with (pack / "README.md").open("ab") as file:
+        file.truncate(17 * 1024**2)
+    reseal(pack, pack.parent / "key.pem")
+    assert problems_of(pack) == ["README.md is too large; allowed: at most 16777216 bytes"]
+
+
+def test_a_row_does_not_prove_under_another_key(whole: Path) -> None:
+    with pytest.raises(VerificationError, match="not the expected key"):
+        verify_row(whole, ids_of(whole)[0], expected_key="0" * 64)
+
+
+def test_a_pack_signed_anew_by_another_key_verifies_and_shows_that_key(pack: Path, tmp_path: Path) -> None:
+    before = verify_pack(pack).key_id
+    reseal(pack, tmp_path / "other.pem")
+    result = verify_pack(pack)
+    assert result.key_id != before
+    with pytest.raises(VerificationError, match="not the expected key"):
+        verify_pack(pack, expected_key=before)
+
+
+def test_a_run_without_accepted_rows_makes_a_pack_that_verifies(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run", rows=3, failure="nothing came")
+    decisions = read_table(run / "decisions.parquet", DECISION_SCHEMA).to_pylist()
+    rejected = [{**row, "decision": "rejected", "gate": "generate", "reason": "x"} for row in decisions]
+    write_table(run / "decisions.parquet", pa.Table.from_pylist(rejected, schema=DECISION_SCHEMA))
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    result = verify_pack(tmp_path / "pack")
+    assert result.counts is not None
+    assert (result.counts.accepted, result.counts.rejected) == (0, 3)

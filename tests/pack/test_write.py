@@ -1,0 +1,284 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synth_stack.errors import ConfigError, InputError, RunMismatch, SigningError, StoreError
+from synth_stack.pack import layout
+from synth_stack.pack.verify import verify_pack, verify_row
+from synth_stack.pack.write import Signer, local_signer, write_pack
+from synth_stack.rows import (
+    CANDIDATE_SCHEMA,
+    DECISION_SCHEMA,
+    VERDICT_SCHEMA,
+    build_verdicts,
+    digest_json,
+)
+from synth_stack.store import LOCK, list_files, read_table, write_bytes, write_table
+from tests.pack.judged_run import GATES, HELD, RECIPE, REJECTED, ROWS, build_pack, build_run
+
+ACCEPTED = ROWS - len(REJECTED) - len(HELD)
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in list_files(folder)}
+
+
+def test_the_same_run_and_key_give_the_same_bytes(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    signer = local_signer(tmp_path / "key.pem")
+    write_pack(run, tmp_path / "one", signer=signer)
+    write_pack(run, tmp_path / "two", signer=local_signer(tmp_path / "key.pem"))
+    assert read_all(tmp_path / "one") == read_all(tmp_path / "two")
+
+
+def test_the_summary_counts_every_row(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    summary = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert summary.path == tmp_path / "pack"
+    assert summary.counts == {"generated": ROWS, "accepted": ACCEPTED, "rejected": 2, "held": 1}
+    verified = verify_pack(tmp_path / "pack")
+    assert (summary.root, summary.key_id) == (verified.root, verified.key_id)
+
+
+def test_only_accepted_rows_are_in_the_data_and_every_row_is_in_the_log(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    candidates = pa.concat_tables(
+        read_table(path, CANDIDATE_SCHEMA) for path in sorted((tmp_path / "run/candidates").iterdir())
+    )
+    rows = candidates.to_pylist()
+    data = read_table(pack / layout.data_name(0, 1), CANDIDATE_SCHEMA).to_pylist()
+    assert data == [row for row in rows if row["draw"] not in {*REJECTED, *HELD}]
+    log = read_table(pack / "log/decisions-00000.parquet", DECISION_SCHEMA)
+    assert log.equals(read_table(tmp_path / "run" / "decisions.parquet"))
+
+
+def test_the_locks_and_seeds_are_copied_byte_for_byte(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    run = tmp_path / "run"
+    assert (pack / "recipe.yaml").read_bytes() == (run / LOCK).read_bytes()
+    assert (pack / "gates.yaml").read_bytes() == (run / "gates.lock.yaml").read_bytes()
+    assert (pack / "seeds/seeds.parquet").read_bytes() == (run / "seeds/seeds.parquet").read_bytes()
+
+
+def test_the_private_key_is_not_in_the_pack(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    secret = (tmp_path / "key.pem").read_bytes().splitlines()[1]
+    assert not any(secret in data or b"PRIVATE" in data for data in read_all(pack).values())
+
+
+def test_an_older_pack_of_the_same_run_is_replaced(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    before = read_all(pack)
+    write_pack(tmp_path / "run", pack, signer=local_signer(tmp_path / "other.pem"))
+    assert read_all(pack).keys() == before.keys()
+    assert (pack / layout.PUBLIC_KEY).read_bytes() != before[layout.PUBLIC_KEY]
+    verify_pack(pack)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.pem", "other.pem", "pack", "run"]
+
+
+def test_the_pack_of_another_run_is_not_replaced(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    other = build_run(tmp_path / "other", recipe={**RECIPE, "identity": digest_json("another")})
+    before = read_all(pack)
+    with pytest.raises(RunMismatch, match="holds the pack of another run"):
+        write_pack(other, pack, signer=local_signer(tmp_path / "key.pem"))
+    assert read_all(pack) == before
+
+
+def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    signer = local_signer(tmp_path / "key.pem")
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunMismatch, match="holds no pack"):
+        write_pack(run, out, signer=signer)
+    assert (out / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "file").touch()
+    with pytest.raises(RunMismatch, match="in the way"):
+        write_pack(run, tmp_path / "file", signer=signer)
+
+
+def test_an_older_pack_with_a_file_of_mine_in_it_is_refused(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    (pack / "seeds" / "notes.md").write_text("mine")
+    with pytest.raises(RunMismatch, match="no part of the pack"):
+        write_pack(tmp_path / "run", pack, signer=local_signer(tmp_path / "key.pem"))
+    assert (pack / "seeds" / "notes.md").read_text() == "mine"
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    (tmp_path / "pack").mkdir()
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    verify_pack(tmp_path / "pack")
+
+
+def test_a_failed_signature_leaves_nothing(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+
+    def refuse(_: bytes) -> Mapping[str, bytes]:
+        raise SigningError("the log is closed")
+
+    with pytest.raises(SigningError, match="the log is closed"):
+        write_pack(run, tmp_path / "pack", signer=Signer("local", "0" * 64, refuse))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_killed_pack_leaves_the_older_one_and_the_next_one_cleans_up(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    before = read_all(pack)
+    code = f"""
+import os, signal
+from pathlib import Path
+from synth_stack.pack.write import Signer, write_pack
+def die(statement):
+    os.kill(os.getpid(), signal.SIGKILL)
+write_pack(Path({str(tmp_path / "run")!r}), Path({str(pack)!r}), signer=Signer("local", "0" * 64, die))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=environment, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert read_all(pack) == before
+    assert list(tmp_path.glob(".pack.*"))
+    write_pack(tmp_path / "run", pack, signer=local_signer(tmp_path / "key.pem"))
+    assert not list(tmp_path.glob(".pack.*"))
+    assert read_all(pack) == before
+
+
+@pytest.mark.parametrize("name", [LOCK, "gates.lock.yaml", "decisions.parquet"])
+def test_a_run_that_is_not_judged_to_the_end_is_refused(tmp_path: Path, name: str) -> None:
+    run = build_run(tmp_path / "run")
+    (run / name).unlink()
+    with pytest.raises(InputError, match=f"has no {name}"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert not (tmp_path / "pack").exists()
+
+
+def test_a_run_with_too_few_decisions_is_refused(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    write_table(run / "decisions.parquet", read_table(run / "decisions.parquet").slice(1))
+    with pytest.raises(InputError, match="one decision for every row"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_decisions_in_another_order_are_refused(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    table = read_table(run / "decisions.parquet")
+    write_table(run / "decisions.parquet", pa.concat_tables([table.slice(1), table.slice(0, 1)]))
+    with pytest.raises(StoreError, match="not in the order"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_a_row_that_was_changed_after_it_was_named_is_not_signed(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    path = run / "candidates" / "part-00000.parquet"
+    rows = read_table(path, CANDIDATE_SCHEMA).to_pylist()
+    rows[1]["text"] = "Buy now"
+    write_table(path, pa.Table.from_pylist(rows, schema=CANDIDATE_SCHEMA))
+    with pytest.raises(SigningError, match=f"changed after it was named; seen: {rows[1]['row_id']}"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_late_verdicts_on_rows_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    stray = build_verdicts(pa.array(["0" * 32]), "toxicity", ["hold"], scope="slice")
+    write_table(run / "verdicts/toxicity/part-finish.parquet", stray)
+    with pytest.raises(StoreError, match="verdicts on rows that the run does not have"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_a_gate_without_its_verdicts_is_refused(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    (run / "verdicts/dedup/part-00000.parquet").unlink()
+    with pytest.raises(StoreError, match="dedup"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_a_reviewers_verdicts_are_recorded_behind_the_gates(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    decisions = read_table(run / "decisions.parquet", DECISION_SCHEMA).to_pylist()
+    decisions[0].update(decision="rejected", gate="review", reason="wrong: by a reviewer")
+    write_table(run / "decisions.parquet", pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA))
+    said = build_verdicts(pa.array([decisions[0]["row_id"]]), "review", ["reject"], reasons=["wrong"])
+    write_table(run / "verdicts/review/part-00000.parquet", said.cast(VERDICT_SCHEMA))
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    counts = verify_pack(tmp_path / "pack").counts
+    assert counts is not None
+    assert [(gate.gate, gate.looked_at, gate.rejected, gate.left) for gate in counts.gates] == [
+        ("dedup", 12, 2, 10),
+        ("toxicity", 10, 0, 9),
+        ("review", 1, 1, 8),
+    ]
+
+
+def test_a_lock_that_is_no_recipe_is_named(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    write_bytes(run / LOCK, b"identity: 5\n")
+    with pytest.raises(ConfigError, match=r"recipe\.lock\.yaml: identity"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_a_seed_document_with_a_name_that_no_pack_takes_is_refused(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    (run / "seeds" / "a:b.md").touch()
+    with pytest.raises(InputError, match="cannot go into a pack"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+
+def test_a_curated_dataset_without_recipe_or_seeds_is_packed(tmp_path: Path) -> None:
+    lock = {
+        "scheme": "synth_stack/curate-lock/v1",
+        "identity": digest_json("foreign"),
+        "synth_stack": "0.1.0",
+        "source": {"name": "chat_logs.jsonl", "sha256": "e" * 64},
+    }
+    run = build_run(tmp_path / "run", recipe=lock, kind="foreign", seed_id="sha256:" + "e" * 64)
+    for path in (run / "seeds").iterdir():
+        path.unlink()
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    verify_pack(tmp_path / "pack")
+    card = (tmp_path / "pack" / "README.md").read_text()
+    assert "The rows were not made here. They were read from `chat_logs.jsonl`" in card
+    assert "- synthetic" not in card
+
+
+def test_the_rows_of_a_pipeline_of_ones_own_are_packed(tmp_path: Path) -> None:
+    lock = {
+        "identity": digest_json("mine"),
+        "synth_stack": "0.1.0",
+        "pipeline": {"name": "my-pipeline", "sha256": "f" * 64},
+    }
+    run = build_run(tmp_path / "run", recipe=lock)
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    verify_pack(tmp_path / "pack")
+    assert "A distilabel pipeline: `my-pipeline`" in (tmp_path / "pack" / "README.md").read_text()
+
+
+def test_rows_are_cut_into_files_of_so_many_rows(tmp_path: Path) -> None:
+    run, pack = build_run(tmp_path / "run"), tmp_path / "pack"
+    write_pack(run, pack, signer=local_signer(tmp_path / "key.pem"), shard_rows=4)
+    data = [layout.data_name(i, 3) for i in range(3)]
+    assert [pq.read_metadata(pack / name).num_rows for name in data] == [4, 4, 1]
+    assert (pack / "log/decisions-00002.parquet").exists()
+    assert (pack / "lineage/records-00002.parquet").exists()
+    row_id = read_table(pack / "log/decisions-00002.parquet")["row_id"][3].as_py()
+    assert verify_row(pack, row_id).index == ROWS - 1
+    verify_pack(pack)
+
+
+def test_a_gate_file_with_no_facts_is_packed(tmp_path: Path) -> None:
+    gates = {**GATES, "gates": [{"use": gate["use"], "version": "1"} for gate in GATES["gates"]]}
+    verify_pack(build_pack(tmp_path, gates=gates))
+
+
+def test_the_folders_of_this_machine_do_not_stand_in_a_pack(tmp_path: Path) -> None:
+    for name, data in read_all(build_pack(tmp_path)).items():
+        assert str(tmp_path).encode() not in data, name
