@@ -4,6 +4,7 @@
     generate(recipe or Pipeline)         candidates alone, durably
     curate(rows, gates, out)             gates over rows that already exist
     pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
+    push(pack, repo_id)                  the pack as a dataset repository
     load_recipe(path)                    a recipe, checked
 
 Everything is imported on first use; importing this package costs nothing.
@@ -19,16 +20,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from synth_stack.config import load_recipe
     from synth_stack.curate import curate
+    from synth_stack.pack.hub import push_pack as push
     from synth_stack.pack.verify import verify_pack as verify
     from synth_stack.run import generate, pack, run
 
-__all__ = ["curate", "generate", "load_recipe", "pack", "run", "verify"]
+__all__ = ["curate", "generate", "load_recipe", "pack", "push", "run", "verify"]
 
 _HOMES = {
     "load_recipe": ("synth_stack.config", "load_recipe"),
     "curate": ("synth_stack.curate", "curate"),
     "generate": ("synth_stack.run", "generate"),
     "pack": ("synth_stack.run", "pack"),
+    "push": ("synth_stack.pack.hub", "push_pack"),
     "run": ("synth_stack.run", "run"),
     "verify": ("synth_stack.pack.verify", "verify_pack"),
 }

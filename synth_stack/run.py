@@ -1,0 +1,112 @@
+"""The straight line: seeds -> generate -> gates -> sign -> pack.
+
+Each stage reads the run folder and leaves its table there, so each can be called alone, and a stopped line
+goes on at the first stage that is not done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth_stack import __version__
+from synth_stack.candidates import generate_candidates, prepare, write_seeds
+from synth_stack.config import Recipe, load_recipe
+from synth_stack.curate import bind_gates, judge
+from synth_stack.errors import InputError
+from synth_stack.pack.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
+from synth_stack.progress import Progress, Silent
+from synth_stack.report.figures import Figures
+from synth_stack.rows import digest_json
+from synth_stack.store import LOCK, open_run, render_yaml, write_manifest
+
+PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run left: its folder, its figures and its pack."""
+
+    folder: Path
+    figures: Figures
+    pack: PackSummary
+
+
+def run(
+    recipe: Recipe | str | Path, out: str | Path | None = None, *, progress: Progress | None = None
+) -> RunResult:
+    """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
+
+    Everything that can be wrong is found before the first row is made. The same call after a stop goes on
+    where it stopped. Raises UsageError (nothing was spent) or WorkError (what was committed is kept).
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    progress = progress or Silent()
+    job = prepare(recipe)
+    gates = bind_gates(recipe.gates, recipe.eval_sets)
+    signer = make_signer(recipe)
+
+    with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+        write_seeds(job, folder)
+        generate_candidates(job, folder, progress)
+        batch = judge(folder, gates, progress)
+        packed = write_pack(folder, folder / "pack", signer=signer)
+        write_manifest(folder, batch.figures.counts())
+    return RunResult(folder, batch.figures, packed)
+
+
+def generate(source: Any, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
+    """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
+
+    Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
+    raises.
+    """
+    progress = progress or Silent()
+    if isinstance(source, Recipe | str | Path):
+        recipe = source if isinstance(source, Recipe) else load_recipe(source)
+        job = prepare(recipe)
+        with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+            write_seeds(job, folder)
+            generate_candidates(job, folder, progress)
+        return folder
+
+    from synth_stack.generators.authored import generate_authored
+
+    with open_run(Path(out or Path("runs") / source.name), render_yaml(_lock_pipeline(source))) as folder:
+        generate_authored(source, folder, progress)
+    return folder
+
+
+def pack(folder: str | Path, out: str | Path, *, signer: Signer | None = None) -> PackSummary:
+    """The handover pack of a judged folder, signed (by default with this machine's local key).
+
+    Raises InputError for a folder that is not judged, SigningError without a usable key or identity.
+    """
+    run_folder = Path(folder)
+    if not (run_folder / LOCK).exists() or not (run_folder / "decisions.parquet").exists():
+        raise InputError(
+            f"{run_folder} holds no judged rows",
+            mend="Run `synth-stack run` or `synth-stack curate` on it first.",
+        )
+    return write_pack(run_folder, Path(out), signer=signer or local_signer(None))
+
+
+def make_signer(recipe: Recipe) -> Signer:
+    """Who signs the packs of a recipe; the key or identity is looked for now, before anything is spent."""
+    if recipe.sign.use == "sigstore":
+        trust = recipe.sign.trust_config
+        return sigstore_signer(None, Path(trust) if trust else None)
+    return local_signer(None)
+
+
+def _folder(recipe: Recipe, out: str | Path | None) -> Path:
+    return Path(out) if out is not None else Path("runs") / recipe.name
+
+
+def _lock_pipeline(pipeline: Any) -> Mapping[str, Any]:
+    from synth_stack.generators.drive import digest_pipeline
+
+    described = {"name": pipeline.name, "sha256": digest_pipeline(pipeline)}
+    identity = digest_json({"scheme": PIPELINE_SCHEME, **described})
+    head = {"scheme": PIPELINE_SCHEME, "identity": identity, "synth_stack": __version__}
+    return {**head, "pipeline": described}
