@@ -1,0 +1,43 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+import synth_stack.gates
+from synth_stack.gates.judge import Judge
+from synth_stack.registry import bind, registered
+
+STANDARD = Path(__file__).parents[2] / "curator_configs" / "standard.yaml"
+
+
+def test_importing_the_package_registers_every_gate() -> None:
+    assert set(synth_stack.gates.__all__) <= set(registered("gate"))
+
+
+def test_importing_the_gates_loads_no_heavy_library() -> None:
+    heavy = [
+        "polars",
+        "rensa",
+        "torch",
+        "sklearn",
+        "onnxruntime",
+        "tokenizers",
+        "py3langid",
+        "wordllama",
+        "datasets",
+    ]
+    code = f"import sys, synth_stack.gates; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_standard_gate_file_makes_every_gate_and_says_why() -> None:
+    gates = yaml.safe_load(STANDARD.read_text(encoding="utf-8"))["gates"]
+    assert [g["use"] for g in gates] == ["structure", "dedup", "toxicity", "contamination"]
+    for k, stated in enumerate(gates):
+        params = {key: value for key, value in stated.items() if key not in {"use", "why"}}
+        judge = bind("gate", stated["use"], params, where=f"gates[{k}]").make()
+        assert isinstance(judge, Judge)
+        assert judge.facts["reject_when"].startswith("score >")
+        assert len(stated["why"]) > 20

@@ -1,0 +1,226 @@
+import itertools
+import sys
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth_stack import text
+from synth_stack.text import Ragged
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+WORDY = st.lists(st.sampled_from(["a", "b", "the", "refund", "¨", "中文", "ทำ", "…", "É"]), max_size=12).map(
+    " ".join
+)
+
+SPACED = st.lists(
+    st.sampled_from(["a", "b", "ab", "the", "refund", "refunds", "É", "12345678", "123456789"]), max_size=8
+).map(" ".join)
+
+
+def ragged(*rows: list[int]) -> Ragged:
+    values = np.array(list(itertools.chain(*rows)), dtype=np.uint64)
+    return Ragged(values, np.cumsum([0, *[len(row) for row in rows]]))
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("  Hello\t\n World ", "hello world"),
+        ("ﬁne Ⅳ ＡＢＣ", "fine iv abc"),
+        ("a\u00a0b\u2028c\u3000d", "a b c d"),
+        ("Cafe\u0301", "café"),
+        ("\x00", "\x00"),
+        ("", ""),
+        ("\u3000 \t", ""),
+    ],
+)
+def test_a_text_is_folded_lowered_and_spaced_once(raw: str, plain: str) -> None:
+    assert text.normalise_text(raw) == plain
+
+
+def test_punctuation_symbols_and_invisible_characters_go_when_asked() -> None:
+    assert (
+        text.normalise_text("The co-op's «best» £5,\u200b deal…!", punctuation=False)
+        == "the coops best 5 deal"
+    )
+    assert text.normalise_text(" -- !! ", punctuation=False) == ""
+
+
+def test_null_stays_null_and_order_is_kept() -> None:
+    assert text.normalise(pl.Series(["B", None, "É"])).to_list() == ["b", None, "é"]
+    assert text.normalise(pl.Series([None, None])).to_list() == [None, None]
+    assert text.normalise(pl.Series([], dtype=pl.String)).to_list() == []
+
+
+def test_every_code_point_normalises_to_something_that_stays() -> None:
+    every = pl.Series([chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000])
+    once = text.normalise(every)
+    assert (text.normalise(once) == once).all()
+
+
+@given(st.lists(TEXTS, max_size=6))
+def test_a_text_normalises_alike_alone_and_among_others(texts: list[str]) -> None:
+    together = text.normalise(pl.Series(texts, dtype=pl.String)).to_list()
+    assert together == [text.normalise_text(t) for t in texts]
+
+
+@given(st.lists(WORDY | TEXTS, max_size=6), st.integers(1, 4))
+def test_ngrams_of_many_rows_are_those_of_each_row(texts: list[str], n: int) -> None:
+    plain = text.normalise(pl.Series(texts, dtype=pl.String))
+    together = text.hash_ngrams(text.hash_words(plain), n)
+    alone = [text.hash_ngrams(text.hash_words(plain[k : k + 1]), n).values for k in range(len(texts))]
+    assert together.lengths.tolist() == [len(values) for values in alone]
+    assert together.values.tolist() == list(itertools.chain(*[values.tolist() for values in alone]))
+
+
+@given(SPACED, SPACED)
+def test_equal_words_have_equal_hashes_and_different_words_have_not(one: str, other: str) -> None:
+    words = [text.normalise_text(t).split(" ") if t else [] for t in (one, other)]
+    hashes = [text.hash_words(text.normalise(pl.Series([t]))).values.tolist() for t in (one, other)]
+    assert [len(w) for w in words] == [len(h) for h in hashes]
+    for (word, h), (mate, g) in itertools.product(
+        *[zip(w, h, strict=True) for w, h in zip(words, hashes, strict=True)]
+    ):
+        assert (word == mate) == (h == g)
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 16, 17, 511, 512, 513, 100_000])
+def test_the_last_byte_of_a_long_word_counts(size: int) -> None:
+    pair = text.hash_words(pl.Series(["a" * size, "a" * (size - 1) + "b"]))
+    again = text.hash_words(pl.Series(["x " + "a" * size]))
+    assert pair.values[0] != pair.values[1]
+    assert again.values[1] == pair.values[0]
+
+
+def test_word_order_counts_in_an_ngram() -> None:
+    grams = text.hash_ngrams(text.hash_words(pl.Series(["a b c", "a c b", "c b a"])), 3)
+    assert len(set(grams.values.tolist())) == 3
+
+
+def test_scripts_without_spaces_are_read_character_by_character() -> None:
+    words = text.hash_words(
+        text.normalise(pl.Series(["我想取消订单", "我 想 取 消 订 单", "カード", "Refund 订单 now"]))
+    )
+    assert words.lengths.tolist() == [6, 6, 3, 4]
+    assert words.take(np.array([0])).values.tolist() == words.take(np.array([1])).values.tolist()
+
+
+def test_a_short_text_is_one_shingle_and_equals_only_itself() -> None:
+    sets = text.shingle(
+        text.normalise(pl.Series(["Hi There", "hi  there", "hi", "there hi", "hi there you", "", None])), 3
+    )
+    assert sets.lengths.tolist() == [1, 1, 1, 1, 1, 0, 0]
+    assert sets.values[0] == sets.values[1]
+    assert len(set(sets.values.tolist())) == 4
+
+
+def test_shingles_are_distinct_and_sorted_within_the_row() -> None:
+    sets = text.shingle(pl.Series(["a b c a b c a b c", "z y x w"]), 3)
+    assert sets.lengths.tolist() == [3, 2]
+    assert all((np.diff(sets.take(np.array([k])).values.astype(object)) > 0).all() for k in range(2))
+
+
+def test_more_rows_than_sixteen_bits_are_sorted_too() -> None:
+    rows = np.arange(70_000)
+    sets = text.sort_rows(np.ones(70_000, dtype=np.uint64), rows, 70_001)
+    assert sets.lengths.tolist() == [1] * 70_000 + [0]
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30))), max_size=8))
+def test_jaccard_is_the_share_of_the_union(pairs: list[tuple[set[int], set[int]]]) -> None:
+    left, right = ragged(*[sorted(a) for a, _ in pairs]), ragged(*[sorted(b) for _, b in pairs])
+    here = np.arange(len(pairs))
+    expected = [len(a & b) / len(a | b) if a | b else 0.0 for a, b in pairs]
+    assert text.measure_jaccard(left, here, right, here).tolist() == expected
+
+
+def test_jaccard_of_many_large_pairs_stays_exact_across_pieces() -> None:
+    left, right = ragged(list(range(3000))), ragged(list(range(1000, 4000)))
+    many = np.zeros(3000, dtype=np.int64)
+    assert set(text.measure_jaccard(left, many, right, many).tolist()) == {0.5}
+
+
+@given(st.lists(WORDY | TEXTS, min_size=1, max_size=5), st.booleans())
+def test_every_word_is_located_in_the_text_as_it_came(texts: list[str], punctuation: bool) -> None:
+    series = pl.Series(texts)
+    words = text.hash_words(text.normalise(series, punctuation=punctuation))
+    places = text.locate_words(series, punctuation=punctuation)
+    assert np.bincount(places["row"].to_numpy(), minlength=len(texts)).tolist() == words.lengths.tolist()
+    for (row, start, end), word in zip(places.rows(), words.values, strict=True):
+        piece = text.normalise(pl.Series([texts[row][start:end]]), punctuation=punctuation)
+        assert word in text.hash_words(piece).values
+
+
+def test_words_of_unspaced_scripts_are_located_one_by_one() -> None:
+    places = text.locate_words(pl.Series(["ok 中文。字 end"]))
+    assert [("ok 中文。字 end"[a:b]) for _, a, b in places.rows()] == ["ok", "中", "文", "。", "字", "end"]
+
+
+def test_the_longest_shared_run_is_shown_with_its_offsets() -> None:
+    series = pl.Series(["x  Where IS my\nparcel today y", "no match"])
+    grams = text.hash_ngrams(text.hash_words(text.normalise(series)), 2)
+    known = text.shingle(pl.Series(["where is my parcel today", "q r"]), 2)
+    shared = text.find_shared(grams, np.arange(2), known, np.arange(2))
+    spans = text.find_longest_spans(series, shared, grams, 2).rows()
+    assert spans == [("Where IS my\nparcel today", 3, 27), ("no match", 0, 8)]
+
+
+def test_a_long_span_is_cut_but_its_offsets_are_not() -> None:
+    series = pl.Series(["word " * 500])
+    grams = text.hash_ngrams(text.hash_words(text.normalise(series)), 3)
+    span, start, end = text.find_longest_spans(series, np.ones(498, dtype=bool), grams, 3).row(0)
+    assert (len(span), start, end) == (500, 0, 2499)
+
+
+def test_bytes_that_are_no_utf8_read_as_null() -> None:
+    surrogate = b"\xed\xa0\x80"
+    offsets = np.array([0, 2, 5, 5], dtype=np.int32).tobytes()
+    torn = pa.Array.from_buffers(
+        pa.string(), 3, [None, pa.py_buffer(offsets), pa.py_buffer(b"ok" + surrogate)]
+    )
+    assert text.read_texts(torn).to_list() == ["ok", None, ""]
+    assert text.read_texts(pa.chunked_array([torn, pa.array([None], pa.string())])).to_list() == [
+        "ok",
+        None,
+        "",
+        None,
+    ]
+
+
+def candidates(messages: list[list[dict[str, str | None]] | None], texts: list[str | None]) -> pa.Table:
+    from synth_stack.rows import MESSAGES
+
+    return pa.table({"messages": pa.array(messages, MESSAGES), "text": pa.array(texts, pa.string())})
+
+
+def test_messages_are_read_in_order_and_a_bare_text_stands_in() -> None:
+    spoken: list[dict[str, str | None]] = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": None},
+    ]
+    table = candidates([[], spoken, [], None], ["bare", "q", None, "also"])
+    expected = [
+        (0, 0, "text", "bare"),
+        (1, 0, "user", "q"),
+        (1, 1, "assistant", None),
+        (3, 0, "text", "also"),
+    ]
+    assert text.read_messages(table).rows() == expected
+    assert text.read_messages(table.slice(1, 1)).rows() == [(0, 0, "user", "q"), (0, 1, "assistant", None)]
+    assert text.read_messages(table.slice(0, 0)).rows() == []
+
+
+def test_a_field_is_the_text_or_the_messages_of_one_role() -> None:
+    spoken: list[dict[str, str | None]] = [
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": "three"},
+    ]
+    table = candidates([spoken, []], ["whole", "bare"])
+    assert text.read_field(table, "text").to_list() == ["whole", "bare"]
+    assert text.read_field(table, "prompt").to_list() == ["one\nthree", None]
+    assert text.read_field(table, "answer").to_list() == ["two", None]
