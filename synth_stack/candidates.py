@@ -137,6 +137,7 @@ def _build(job: Job, method: Method, count: int | None = None) -> Any:
         method.bound.name,
         method.first_draw,
         method.count if count is None else count,
+        grounding_words=job.recipe.generate.grounding_words,
     )
     return method.bound.make(job.teacher, plan, job.recipe.generate.batch_rows)
 
@@ -166,6 +167,7 @@ def _lock(
         },
         # a batch is committed under a name made from its items: other batches would stand beside them
         "batch_rows": recipe.generate.batch_rows,
+        "grounding_words": recipe.generate.grounding_words,
         "methods": [
             {
                 "use": method.bound.name,

@@ -96,10 +96,15 @@ class SeedColumns(_Strict):
 
 
 class GenerateConfig(_Strict):
-    """How many candidates, made by which methods."""
+    """How many candidates, made by which methods.
+
+    `grounding_words` cuts the document section in a prompt to whole sentences within so many words, for small
+    models; null gives it whole.
+    """
 
     candidates: Annotated[int, Field(ge=1, le=100_000_000)]
     batch_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
+    grounding_words: Annotated[int, Field(ge=1)] | None = None
     methods: Annotated[list[MethodUse], Field(min_length=1)]
 
     @field_validator("methods")

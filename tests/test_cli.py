@@ -76,7 +76,7 @@ def test_json_is_one_value_and_nothing_else(
     assert result["generated"] == 40 == result["accepted"] + result["rejected"] + result["held"]
 
     row_id = pl.read_parquet(run / "decisions.parquet")["row_id"][0]
-    for arguments in (
+    commands: list[list[str | Path]] = [
         ["verify", run / "pack", "--json"],
         ["verify", run / "pack", "--row", row_id, "--json"],
         ["trace", run, row_id, "--json"],
@@ -84,7 +84,8 @@ def test_json_is_one_value_and_nothing_else(
         ["report", run, "--json"],
         ["preview", recipe, "-n", "3", "--json"],
         ["doctor", "--json"],
-    ):
+    ]
+    for arguments in commands:
         code, out, err = call(monkeypatch, capsys, *arguments)
         assert (code, err) == (0, ""), arguments
         assert json.loads(out)

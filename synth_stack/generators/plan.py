@@ -5,6 +5,7 @@ one would have drawn, and batch k can be planned without planning the ones befor
 """
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ class Plan:
     first_draw: int
     count: int
     examples: int = 0
+    grounding_words: int | None = None
 
     def batches(self, size: int) -> Iterator[list[Item]]:
         """The items in order, `size` at a time; the last batch may be shorter."""
@@ -52,7 +54,7 @@ class Plan:
             "about": self.about,
             "title": topic.title,
             "description": topic.description,
-            "grounding": self.corpus.grounding(slice_),
+            "grounding": cut_to_sentences(self.corpus.grounding(slice_), self.grounding_words),
             "seed_id": self._column("seed_id", seed_row),
             "seed": self._column("text", seed_row),
             "locale": self._column("locale", seed_row),
@@ -87,6 +89,19 @@ class Plan:
     @cached_property
     def _slices(self) -> list[str]:
         return sorted(self._rows_by_slice)
+
+
+def cut_to_sentences(text: str | None, max_words: int | None) -> str | None:
+    """The first whole sentences of `text` within `max_words` words, at least one; None stays None."""
+    if text is None or max_words is None:
+        return text
+    sentences = re.split(r"(?<=[.!?])\s+", text)
+    kept = sentences[:1]
+    for sentence in sentences[1:]:
+        if len(" ".join([*kept, sentence]).split()) > max_words:
+            break
+        kept.append(sentence)
+    return " ".join(kept)
 
 
 def split_draws(total: int, shares: Sequence[float]) -> list[int]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.generators.plan import Plan, split_draws
+from synth_stack.generators.plan import Plan, cut_to_sentences, split_draws
 from synth_stack.seeds import SEED_SCHEMA, Corpus, Topic
 
 SEEDS_BY_SLICE = {"billing/refund": 5, "orders/late": 3, "orders/lost": 1}
@@ -107,3 +107,19 @@ def test_split_draws_add_up_and_are_within_one_of_their_share(total: int, shares
 def test_a_tie_goes_to_the_first() -> None:
     assert split_draws(1, [0.5, 0.5]) == [1, 0]
     assert split_draws(5, [0.5, 0.3, 0.2]) == [3, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("max_words", "kept"),
+    [
+        (None, "One two three. Four five! Six seven eight?"),
+        (100, "One two three. Four five! Six seven eight?"),
+        (7, "One two three. Four five!"),
+        (5, "One two three. Four five!"),
+        (4, "One two three."),
+        (1, "One two three."),
+    ],
+)
+def test_a_section_is_cut_to_whole_sentences_and_never_to_nothing(max_words: int | None, kept: str) -> None:
+    assert cut_to_sentences("One two three. Four five! Six seven eight?", max_words) == kept
+    assert cut_to_sentences(None, max_words) is None

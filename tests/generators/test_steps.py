@@ -179,8 +179,8 @@ def test_magpie_lets_the_model_write_the_user_s_turn_of_each_topic(chat_format: 
         )
         out = process(AskMagpie(name="instruction", llm=llm, only_instruction=True), rows)
     for row, body in zip(rows, server.bodies(), strict=True):
-        system, opening = body["prompt"].split(row["description"])
-        assert row["title"] in system
+        system, opening = body["prompt"].split(row["title"])
+        assert row["about"] in system
         assert opening.endswith(PRE_QUERY[chat_format])
         assert body["seed"] == derive_seed(row["rng_seed"], "instruction")
         assert body["stop"] == load_template("magpie").form.stop

@@ -62,7 +62,7 @@ def test_a_few_shot_text_shows_the_examples_numbered_and_ends_where_the_next_beg
 
 
 def test_an_answer_is_bound_to_the_document_only_where_there_is_one() -> None:
-    assert "using only this policy: We refund at once." in render("answer")
+    assert "from this policy: We refund at once." in render("answer")
     assert "policy" not in render("answer", grounding=None)
 
 
