@@ -112,7 +112,12 @@ def test_generate_then_curate_then_pack_is_the_same_line_in_steps(
     recipe = write_recipe(tmp_path)
     run = tmp_path / "steps"
     assert call(monkeypatch, capsys, "generate", recipe, "--out", run)[0] == 0
-    gates = ["--gates", tmp_path / "gates.yaml", "--against", f"held_out={tmp_path / 'eval.jsonl'}"]
+    gates: list[str | Path] = [
+        "--gates",
+        tmp_path / "gates.yaml",
+        "--against",
+        f"held_out={tmp_path / 'eval.jsonl'}",
+    ]
     assert call(monkeypatch, capsys, "curate", run, *gates, "--out", run)[0] == 0
     assert call(monkeypatch, capsys, "pack", run, "--out", tmp_path / "pack")[0] == 0
     whole = tmp_path / "whole"
