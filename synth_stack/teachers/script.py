@@ -15,7 +15,7 @@ from synth_stack.teachers.llm import (
     render_turns,
 )
 from synth_stack.teachers.prompt import Answer, Prompt
-from synth_stack.teachers.scripted import write_reply
+from synth_stack.teachers.replies import write_reply
 
 
 class ScriptedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel has no types
