@@ -16,6 +16,7 @@ import synth_stack.generators
 import synth_stack.teachers  # noqa: F401  (both register by being imported)
 from synth_stack import __version__
 from synth_stack.config import Recipe
+from synth_stack.errors import InputError
 from synth_stack.generators.instruction import templates_of
 from synth_stack.generators.parts import DONE, batch_file
 from synth_stack.generators.plan import Plan, split_draws
@@ -60,6 +61,10 @@ def prepare(recipe: Recipe) -> Job:
 
     Raises UsageError for whatever is wrong in it; sends nothing to a teacher.
     """
+    if recipe.baseline is not None and not Path(recipe.baseline).is_file():
+        raise InputError(
+            f"recipe {recipe.name}: baseline {recipe.baseline} is not a file", mend="Check the path."
+        )
     corpus = load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None)
     teacher_use = recipe.teacher
     bound = bind("teacher", teacher_use.use, teacher_use.params, where=f"recipe {recipe.name}: teacher")

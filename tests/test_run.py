@@ -192,3 +192,11 @@ def test_the_lock_holds_no_path_of_this_machine(tmp_path: Path) -> None:
         assert str(tmp_path).encode() not in data, name
     lock = json.loads((result.pack.path / MANIFEST).read_text())
     assert lock["files"]
+
+
+def test_a_baseline_that_is_not_there_is_found_before_anything_is_made(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, baseline="gone.jsonl")
+
+    with pytest.raises(InputError, match=r"gone\.jsonl is not a file"):
+        synth_stack.run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
