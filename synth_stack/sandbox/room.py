@@ -1,0 +1,284 @@
+"""Rooms in which generated Python runs against its tests, and what came of it.
+
+    run_checks(solution, tests)              one pair
+    run_many(pairs, workers=2)               a list of pairs on all cores, in order
+    with Room() as room: room.run(...)       as many as you like, at 10 ms each (benchmarks/behaviour.py)
+
+Linux only. `find_level` says which kind of room this machine can build, after trying to break out of it;
+docs/sandbox.md says what each holds and what none does.
+"""
+
+import functools
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+from synth_stack.errors import ConfigError, SandboxError
+from synth_stack.sandbox.levels import ENVIRONMENT, LEVELS, build_command
+
+_BUILD_S = 30.0
+_GRACE_S = 5.0
+_PROBE_WALL_S = 20.0
+_LEAST = {"memory_mb": 64, "files": 8}
+"""The interpreter's own need: it cannot say what went wrong with less. Everything else is at least 1."""
+_CONTROL = "\nraise AssertionError('end of the tests')\n"
+_MEND = "Run it on Linux 5.13 or later, where user namespaces or Landlock are allowed, or install bubblewrap."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use, and where a run that needs more ends.
+
+    CPU seconds, wall seconds, address space in MiB (the interpreter itself takes about 40), threads, open
+    files, the scratch folder in MiB (as a whole, and each file), bytes on stdout and stderr together, and
+    the length of a source in characters. The defaults let every reference solution of HumanEval pass, ten
+    times over (benchmarks/behaviour.py); a run cannot start a process, so they bound all that it does.
+    """
+
+    cpu_s: int = 2
+    wall_s: float = 5.0
+    memory_mb: int = 256
+    threads: int = 16
+    files: int = 32
+    file_mb: int = 8
+    output_bytes: int = 65_536
+    source_chars: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            least = _LEAST.get(entry.name, 1)
+            if not least <= value < 2**31:  # to the kernel -1 means no limit at all
+                allowed = f"{least} or more"
+                raise ConfigError(f"sandbox: {entry.name} is out of range", seen=value, allowed=allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one run; `checks` counts the asserts that held if it passed, `seconds` are wall time.
+
+    passed     the tests ran to their end, and at least one assert held
+    failed     an exception, a wrong answer, an exit, no Python, or tests that check nothing
+    timeout    CPU or wall time
+    memory     MemoryError: the address space was used up
+    output     more output than allowed
+    space      a file, the scratch folder or the open files beyond their limit
+    blocked    the room refused something: a socket, a process, a file, a system call
+    crashed    killed by a signal
+    """
+
+    status: str
+    reason: str
+    checks: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+
+
+DEFAULT = Limits()
+
+
+class Room:
+    """A room, kept open for many runs, each in a fresh process that shares nothing with the next.
+
+    A context manager. Not for two threads at once. Nothing outlives it: the kernel ends what is in it when
+    this process ends, however it ends.
+    """
+
+    def __init__(self, level: str | None = None) -> None:
+        """Build the room. Raises SandboxError when this machine has none, or none of that level."""
+        self._process = subprocess.Popen(  # noqa: S603  (the command is ours; what it runs comes later)
+            build_command(level or find_level()),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+            cwd="/",
+            bufsize=0,
+            start_new_session=True,  # an interrupt from the terminal is ours to handle
+        )
+        try:
+            self.facts = self._receive(_BUILD_S)
+        except BaseException:
+            self.close()
+            raise
+        if "error" in self.facts:
+            self.close()
+            raise SandboxError(f"no sandbox of level {level}", seen=self.facts["error"], mend=_MEND)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the room and what runs in it."""
+        process = self._process
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def run(self, solution: str, tests: str, limits: Limits = DEFAULT) -> Outcome:
+        """Run `tests` against `solution`.
+
+        The solution is a module; the tests start with its names (and may import it as `solution`), and run
+        at module level and then in every function without parameters that is called test...; asserts check.
+        A pass is believed only when the same tests with a failure behind their end do not pass.
+        """
+        if max(len(solution), len(tests)) > limits.source_chars:
+            return Outcome("failed", f"a source of more than {limits.source_chars} characters")
+        outcome = self._ask(solution, tests, limits)
+        if outcome.status == "passed" and self._ask(solution, tests + _CONTROL, limits).status == "passed":
+            return Outcome("failed", "passes whatever the tests say", seconds=outcome.seconds)
+        return outcome
+
+    def _ask(self, solution: str, tests: str, limits: Limits) -> Outcome:
+        body = json.dumps({"solution": solution, "tests": tests, "limits": asdict(limits)}).encode()
+        self._send(struct.pack(">I", len(body)) + body)
+        answer = self._receive(limits.wall_s + _GRACE_S)
+        if "error" in answer:
+            raise SandboxError("the sandbox failed", seen=answer["error"], mend=_MEND)
+        return Outcome(**answer)
+
+    def _send(self, data: bytes) -> None:
+        pipe = self._process.stdin
+        if pipe is None or pipe.closed:
+            raise SandboxError("the sandbox is closed")
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[pipe.write(view) or 0 :]
+        except BrokenPipeError as exc:
+            raise SandboxError("the sandbox ended by itself", mend="Run again.") from exc
+
+    def _receive(self, timeout_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
+        (size,) = struct.unpack(">I", self._read(4, deadline))
+        answer: dict[str, Any] = json.loads(self._read(size, deadline))
+        return answer
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        pipe = self._process.stdout
+        if pipe is None or pipe.closed:
+            raise SandboxError("the sandbox is closed")
+        data = b""
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while len(data) < size:
+            ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            part = os.read(pipe.fileno(), size - len(data)) if ready else b""
+            if not part:
+                seen = "no answer in time" if not ready else "it ended by itself"
+                raise SandboxError("the sandbox did not answer", seen=seen, mend=_MEND)
+            data += part
+        return data
+
+
+def run_checks(solution: str, tests: str, *, limits: Limits = DEFAULT) -> Outcome:
+    """The outcome of `Room.run` in a room of its own. Raises SandboxError when this machine has none."""
+    with Room() as room:
+        return room.run(solution, tests, limits)
+
+
+def run_many(
+    pairs: Sequence[tuple[str, str]], *, limits: Limits = DEFAULT, workers: int | None = None
+) -> list[Outcome]:
+    """The outcomes of (solution, tests) pairs, in their order, on `workers` rooms at once.
+
+    Without `workers` one for each core that this process may use. Raises SandboxError.
+    """
+    if not pairs:
+        return []
+    level = find_level()
+    workers = min(len(pairs), workers or len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(workers) as pool, ExitStack() as rooms:
+        free: SimpleQueue[Room] = SimpleQueue()
+        for _ in range(workers):
+            free.put(rooms.enter_context(Room(level)))
+
+        def run(pair: tuple[str, str]) -> Outcome:
+            room = free.get()
+            try:
+                return room.run(*pair, limits)
+            finally:
+                free.put(room)
+
+        return list(pool.map(run, pairs))
+
+
+@functools.cache
+def find_level() -> str:
+    """The strongest level of LEVELS that this machine can build and that held against a probe.
+
+    Tried once in a process. Raises SandboxError where there is none, with what each level lacks.
+    """
+    if sys.platform != "linux":
+        raise SandboxError("the sandbox for generated code needs Linux", seen=sys.platform, mend=_MEND)
+    seen = []
+    for level in LEVELS:
+        try:
+            check_level(level)
+        except SandboxError as exc:
+            seen.append(f"{level}: {exc.seen or exc.what}")
+        else:
+            return level
+    raise SandboxError("this machine has no sandbox for generated code", seen="; ".join(seen), mend=_MEND)
+
+
+def check_level(level: str) -> None:
+    """Build a room and try to break out. Raises SandboxError when it cannot be built or does not hold."""
+    files = [__file__, sys.executable, "/etc/passwd", "/proc/self/environ", "/proc/1/status"]
+    with Room(level) as room:
+        outcome = room.run("", _PROBE.format(files=files), Limits(wall_s=_PROBE_WALL_S))
+    if outcome.status != "passed":
+        raise SandboxError(f"a sandbox of level {level} does not hold", seen=outcome.reason, mend=_MEND)
+
+
+def describe() -> Mapping[str, Any]:
+    """What holds on this machine, as JSON: the level, Landlock's version, and what a run may do.
+
+    Raises SandboxError where there is no sandbox.
+    """
+    with Room() as room:
+        return dict(room.facts)
+
+
+_PROBE = """
+import os, socket
+
+def is_refused(attempt):
+    try:
+        attempt()
+    except OSError:
+        return True
+    return False
+
+for file in {files!r}:
+    assert is_refused(lambda: open(file, "rb").read(1)), file
+assert is_refused(os.fork), "a process was started"
+assert is_refused(lambda: os.execv("/bin/sh", ["sh"])), "a program was started"
+assert is_refused(lambda: socket.socket()), "a socket was opened"
+assert is_refused(lambda: os.kill(os.getppid() or 1, 0)), "another process was signalled"
+assert is_refused(lambda: open("/written", "w")), "a file was written"
+assert not set(os.environ) - set(("HOME", "TMPDIR", "LANG")), "the environment was seen"
+"""
