@@ -50,20 +50,39 @@ class MethodUse(_Use):
 
 
 class GateUse(_Use):
-    """A gate, why it stands there, and whether it also scores rows that are already rejected."""
+    """A gate, why it stands there, and whether it also scores rows that are already rejected.
+
+    `canaries` known bad rows are planted behind each batch; a gate that catches a smaller share of them than
+    `min_recall` (by default the gate's own bar) is blind, and the batch fails.
+    """
 
     why: str | None = None
     all: bool = False
+    canaries: Annotated[int, Field(ge=0, le=10_000)] = 50
+    min_recall: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class EvalSet(_Strict):
     """A named evaluation set that no row may leak. Columns are found by name unless given."""
 
     name: Name
-    path: str
+    path: str | None = None
+    hub: str | None = None
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    version: str | None = None
     prompt: str | None = None
     answer: str | None = None
     id: str | None = None
+    entry_point: str | None = None
+    test: str | None = None
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("an eval set is either a file (path) or a dataset of the Hub (hub)")
+        return self
 
 
 class GateFile(_Strict):
@@ -134,7 +153,10 @@ class SignConfig(_Strict):
 
 
 class Recipe(_Strict):
-    """A whole run: seeds, teacher, methods, gates, pack."""
+    """A whole run: seeds, teacher, methods, gates, pack.
+
+    With `perimeter: local` prompts leave this machine for the hosts in `allow_hosts` alone.
+    """
 
     version: Literal[1]
     name: Name
@@ -144,6 +166,8 @@ class Recipe(_Strict):
     taxonomy: str | None = None
     documents: str | None = None
     teacher: TeacherUse
+    perimeter: Literal["open", "local"] = "open"
+    allow_hosts: list[str] = []
     generate: GenerateConfig
     gates: str
     eval_sets: list[EvalSet] = []
@@ -223,8 +247,9 @@ _RECIPE_PATHS = (
     "eval_sets.*.path",
     "sign.trust_config",
     "teacher.weights",
+    "generate.methods.*.pool.path",
 )
-_GATE_PATHS = ("against.*.path", "weights")
+_GATE_PATHS = ("against.*.path", "embedding.background.path", "weights")
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -6,7 +6,7 @@ curate       the same for somebody else's dataset, or for a run under other gate
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,27 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack import __version__
 from synth_stack.config import EvalSet, load_gates
 from synth_stack.engines.local import GateRun, read_judged, run_gates
-from synth_stack.errors import InputError
+from synth_stack.engines.worker import is_portable
+from synth_stack.errors import BlindGate, ConfigError, InputError
 from synth_stack.foreign import Dataset, check_dataset, open_dataset, open_records, read_candidates
 from synth_stack.gates.decide import decide
 from synth_stack.progress import Progress, Silent
-from synth_stack.registry import bind
+from synth_stack.reach import make_asker, open_named
+from synth_stack.recall import CanaryRecall, read_recalls
+from synth_stack.registry import Bound, bind
 from synth_stack.report.figures import Figures
 from synth_stack.report.write import write_report
-from synth_stack.rows import DECISION_SCHEMA, Digest, digest_json
+from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, Digest, digest_json
 from synth_stack.store import (
+    AMENDED_PREFIX,
     GATES_LOCK,
     LOCK,
     MANIFEST,
     digest_file,
     identity_line,
-    list_parts,
+    list_amended,
+    list_made,
+    list_shards,
     open_run,
     render_yaml,
     write_bytes,
@@ -42,6 +48,8 @@ from synth_stack.store import (
 
 GATES_SCHEME = "synth_stack/gates-lock/v1"
 CURATE_SCHEME = "synth_stack/curate-lock/v1"
+_AMENDED = ".amended"
+"""Stands in candidates/ once the first gate has replaced what it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,20 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A judged batch: its folder, and its figures from the funnel to the slices."""
+    """A judged batch: its folder, its figures from the funnel to the slices, and the gates that are blind."""
 
     folder: Path
     figures: Figures
+    blind: tuple[CanaryRecall, ...] = ()
+
+    def require_sight(self) -> None:
+        """Raises BlindGate when a gate missed too many of its canaries: every row waits, none is accepted."""
+        if self.blind:
+            raise BlindGate(
+                f"the batch fails, its rows are held: blind gate: {_describe(self.blind)}",
+                seen=str(self.folder),
+                mend="Mend the gate, or state the recall that you accept with min_recall in the gate file.",
+            )
 
 
 def bind_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> Gates:
@@ -71,14 +89,24 @@ def bind_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> Gates:
     entries: list[dict[str, Any]] = []
     for number, use in enumerate(file.gates):
         bound = bind("gate", use.use, use.params, where=f"{path}: gates[{number}]")
-        judge = bound.make()
-        runs.append(GateRun(bound, judge, use.all))
+        judge = bound.make(*_find_resources(bound, f"{path}: gates[{number}]"))
+        if judge.amend is not None and number > 0:
+            raise ConfigError(
+                f"{path}: gates[{number}]: {use.use} replaces rows, so it has to stand first",
+                mend="Move it to the top: the gates behind it judge the rows that it makes.",
+            )
+        bar = judge.min_recall if use.min_recall is None else use.min_recall
+        canaries = use.canaries if judge.plant is not None else 0
+        portable = is_portable(bound) and not _reaches_out(bound)
+        runs.append(GateRun(bound, judge, use.all, canaries, bar, portable))
         entries.append(
             {
                 "use": bound.name,
                 "version": bound.version,
                 "all": use.all,
-                "params": _without_folders(bound.params),
+                "canaries": canaries,
+                "min_recall": bar,
+                "params": without_folders(bound.params),
                 "facts": dict(judge.facts),
                 "why": use.why,
             }
@@ -91,16 +119,21 @@ def bind_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> Gates:
 def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch:
     """Verdicts, decisions and report.html for the candidates of `folder`.
 
-    Verdicts that are there from the same gates are kept.
+    Verdicts that are there from the same gates are kept. A batch whose canaries show a gate to be blind is
+    held as a whole, and says so (`Batch.blind`).
     """
     _forget_other_gates(folder, gates)
+    _amend_candidates(folder, gates)
     run_gates(folder, gates.runs, progress or Silent())
+    bars = {run.bound.name: run.min_recall for run in gates.runs if run.canaries}
+    blind = tuple(found for found in read_recalls(folder, bars) if found.blind)
+    held_by = (blind[0].gate, f"blind gate: {_describe(blind)}") if blind else None
     decisions = pa.concat_tables(
         [DECISION_SCHEMA.empty_table()]
-        + [decide(table, verdicts) for _, table, verdicts in read_judged(folder, gates.names)]
+        + [decide(table, verdicts, held_by) for _, table, verdicts in read_judged(folder, gates.names)]
     )
     write_table(folder / "decisions.parquet", decisions)
-    return Batch(folder, write_report(folder))
+    return Batch(folder, write_report(folder), blind)
 
 
 def curate(
@@ -109,20 +142,23 @@ def curate(
     out: str | Path,
     *,
     eval_sets: Sequence[EvalSet] = (),
+    skip_broken: bool = False,
     progress: Progress | None = None,
 ) -> Batch:
     """Judge rows that already exist, and leave the accepted and the rejected ones side by side in `out`.
 
     `source` is a path (file, folder of shards, run folder), a Hub name, a datasets.Dataset, a distilabel
-    Distiset, or a list of mappings. Columns are understood as in docs/curate.md. The same call goes on where
-    a stopped one left off. Raises UsageError before any row is read, WorkError when the work fails.
+    Distiset, or a list of mappings. Columns are understood as in docs/curate.md. A shard that cannot be read
+    stops the work; `skip_broken` turns it into one rejected row that names it, and goes on. The same call
+    goes on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work
+    fails, BlindGate when a gate missed its canaries.
     """
     bound = bind_gates(gates, eval_sets)
     progress = progress or Silent()
     run = _run_folder(source)
     if run and run.resolve() == Path(out).resolve():
         return _curate_in_place(run, bound, progress)
-    dataset = None if run else _open(source)
+    dataset = None if run else _open(source, skip_broken)
     if dataset:
         check_dataset(dataset)
     lock = _curate_lock(dataset, run)
@@ -134,6 +170,7 @@ def curate(
         batch = judge(folder, bound, progress)
         _write_piles(folder, bound.names)
         write_manifest(folder, batch.figures.counts())
+    batch.require_sight()
     return batch
 
 
@@ -143,7 +180,28 @@ def _curate_in_place(run: Path, gates: Gates, progress: Progress) -> Batch:
         batch = judge(folder, gates, progress)
         _write_piles(folder, gates.names)
         write_manifest(folder, batch.figures.counts())
+    batch.require_sight()
     return batch
+
+
+def _find_resources(bound: Bound, where: str) -> list[Any]:
+    """What the gate may reach, in the order of its positional parameters."""
+    asked = bound.params.get("llm_judge")
+    have: dict[str, Callable[[], Any]] = {
+        "ask": lambda: make_asker(asked["teacher"], f"{where}.llm_judge") if asked else None,
+        "open_hub": lambda: open_named,
+    }
+    return [have[name]() for name in bound.resources]
+
+
+def _reaches_out(bound: Bound) -> bool:
+    """Whether the gate was given something that a process of its own would not have."""
+    on_hub = any(named.get("hub") for named in bound.params.get("against") or [] if isinstance(named, dict))
+    return bool(bound.resources) and (on_hub or bound.params.get("llm_judge") is not None)
+
+
+def _describe(blind: Sequence[CanaryRecall]) -> str:
+    return "; ".join(found.describe() for found in blind)
 
 
 def _forget_other_gates(folder: Path, gates: Gates) -> None:
@@ -151,10 +209,25 @@ def _forget_other_gates(folder: Path, gates: Gates) -> None:
     if path.exists() and identity_line(path.read_bytes()) != identity_line(gates.lock):
         for name in (MANIFEST, "decisions.parquet", "report.html"):
             (folder / name).unlink(missing_ok=True)
-        for name in ("verdicts", "accepted", "rejected", "held"):
+        for name in ("verdicts", "canaries", "accepted", "rejected", "held"):
             _remove_folder(folder / name)
+        for part in list_amended(folder / "candidates"):
+            part.unlink()
+        (folder / "candidates" / _AMENDED).unlink(missing_ok=True)
     if not path.exists() or path.read_bytes() != gates.lock:
         write_bytes(path, gates.lock)
+
+
+def _amend_candidates(folder: Path, gates: Gates) -> None:
+    """The rows with which the first gate replaces others, as candidates of their own behind all the rest."""
+    amend = gates.runs[0].judge.amend
+    if amend is None or (folder / "candidates" / _AMENDED).exists():
+        return
+    for number, shard in enumerate(list_shards(folder / "candidates", amended=False)):
+        rows = amend(shard.read(CANDIDATE_SCHEMA))
+        if len(rows):
+            write_table(folder / "candidates" / f"{AMENDED_PREFIX}{number:05d}.parquet", rows)
+    write_bytes(folder / "candidates" / _AMENDED, b"")
 
 
 def _remove_folder(path: Path) -> None:
@@ -166,28 +239,28 @@ def _remove_folder(path: Path) -> None:
         shutil.rmtree(hidden)
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders(value: Any) -> Any:
     """Parameters for the record: a path is cut to its file name, for folders differ between machines."""
     if isinstance(value, dict):
         return {
-            k: Path(v).name if k in {"path", "weights"} and isinstance(v, str) else _without_folders(v)
+            k: Path(v).name if k in {"path", "weights"} and isinstance(v, str) else without_folders(v)
             for k, v in value.items()
         }
-    return [_without_folders(v) for v in value] if isinstance(value, list) else value
+    return [without_folders(v) for v in value] if isinstance(value, list) else value
 
 
 def _run_folder(source: Any) -> Path | None:
     if isinstance(source, str | Path) and (Path(source) / LOCK).exists():
         run = Path(source)
-        if not list_parts(run / "candidates"):
+        if not list_made(run / "candidates"):
             raise InputError(f"{run} is a run without candidates", mend="Run `synth-stack generate` first.")
         return run
     return None
 
 
-def _open(source: Any) -> Dataset:
+def _open(source: Any, skip_broken: bool) -> Dataset:
     if isinstance(source, str | Path):
-        return open_dataset(source)
+        return open_dataset(source, skip_broken=skip_broken)
     if isinstance(source, dict):  # a Distiset or DatasetDict: configurations or splits by name
         if len(source) != 1:
             raise InputError(
@@ -195,7 +268,7 @@ def _open(source: Any) -> Dataset:
                 seen=", ".join(map(str, source)),
                 mend="Pass one of them.",
             )
-        return _open(next(iter(source.values())))
+        return _open(next(iter(source.values())), skip_broken)
     return open_records(source, name="records in memory")
 
 
@@ -203,14 +276,14 @@ def _curate_lock(dataset: Dataset | None, run: Path | None) -> dict[str, Any]:
     if dataset is not None:
         source = {"name": dataset.name, "sha256": dataset.sha256}
     else:
-        parts = [digest_file(part) for part in list_parts((run or Path()) / "candidates")]
+        parts = [digest_file(part) for part in list_made((run or Path()) / "candidates")]
         source = {"name": "a run of synth_stack", "sha256": Digest(digest_json(parts))}
     identity = digest_json({"scheme": CURATE_SCHEME, "sha256": source["sha256"]})
     return {"scheme": CURATE_SCHEME, "identity": identity, "synth_stack": __version__, "source": source}
 
 
 def _copy_candidates(run: Path, folder: Path) -> None:
-    for part in list_parts(run / "candidates"):
+    for part in list_made(run / "candidates"):
         if not (folder / "candidates" / part.name).exists():
             write_bytes(folder / "candidates" / part.name, part.read_bytes())
 

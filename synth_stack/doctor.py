@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synth_stack import __version__
+from synth_stack.errors import SandboxError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,19 @@ def examine() -> list[Finding]:
         Finding("synth-stack", __version__, machine, ""),
         Finding("python", platform.python_version(), "3.11 or later", ""),
         *(Finding(name, _version(name, module), adds, get) for name, module, adds, get in _WANTED),
+        Finding("sandbox", _sandbox_level(), "running generated code", "docs/sandbox.md says what it needs"),
         Finding("nvidia-smi", "found" if shutil.which("nvidia-smi") else None, "a GPU", "not needed"),
     ]
+
+
+def _sandbox_level() -> str | None:
+    """The strongest sandbox that holds on this machine; it is tried out, which takes a third of a second."""
+    from synth_stack.sandbox.room import find_level
+
+    try:
+        return find_level()
+    except SandboxError:
+        return None
 
 
 def _version(name: str, module: str) -> str | None:

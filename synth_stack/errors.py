@@ -6,11 +6,13 @@
     │   ├── InputError          seeds, a dataset, an eval set, documents
     │   ├── ModelError          a model file: missing, wrong digest, unreadable
     │   ├── MissingExtra        an optional library that is not installed
+    │   ├── SandboxError        no sandbox for generated code on this machine
     │   └── RunMismatch         the output folder holds a different run
     └── WorkError           exit 1: the work itself failed; what was committed is kept
         ├── TeacherError        a teacher is down, or answers nothing usable
         ├── StoreError          the disk: full, read-only, a torn file
-        ├── GateError           a gate could not judge, or a batch-level gate failed
+        ├── GateError           a gate could not judge
+        │   └── BlindGate           a gate missed its canaries: the batch fails, every row is held
         ├── SigningError        no key, no identity, the transparency log refused
         └── VerificationError   a pack is not what its lineage says
 
@@ -76,6 +78,10 @@ class MissingExtra(UsageError):
     """An optional library that a chosen feature needs and that is not installed."""
 
 
+class SandboxError(UsageError):
+    """A sandbox for generated code that cannot be built here, or that ended."""
+
+
 class RunMismatch(UsageError):
     """The output folder already holds a run made from something else."""
 
@@ -93,7 +99,11 @@ class StoreError(WorkError):
 
 
 class GateError(WorkError):
-    """A gate that could not judge, or a batch that failed as a whole."""
+    """A gate that could not judge."""
+
+
+class BlindGate(GateError):
+    """A gate that let too many known bad rows pass; the batch was judged and is held as a whole."""
 
 
 class SigningError(WorkError):

@@ -38,21 +38,42 @@ class Dataset:
     read: Callable[[], Iterator[tuple[str, Record | Broken]]]
 
 
-def open_dataset(source: str | Path) -> Dataset:
+def open_dataset(source: str | Path, *, skip_broken: bool = False) -> Dataset:
     """The dataset at a path (.jsonl, .json, .csv, .parquet, or a folder of such shards) or on the Hub.
 
-    Raises InputError when there is nothing that can be read.
+    A shard that breaks off or cannot be read at all stops the reading; with `skip_broken` what cannot be read
+    of it becomes one broken record that names it, and the next shard follows. Raises InputError when there is
+    nothing that can be read.
     """
     path = Path(source)
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
         if not files:
             raise InputError(f"{path} holds no shard", allowed=", ".join(SUFFIXES))
-        return _open_files(path.name, files)
+        return _open_files(path.name, files, skip_broken)
     if path.exists() or path.suffix.lower() in SUFFIXES:
         kind_of(path)
-        return _open_files(path.name, [path])
-    return _open_hub(str(source))
+        return _open_files(path.name, [path], skip_broken)
+    return open_hub(str(source))
+
+
+def open_hub(
+    name: str, *, config: str | None = None, split: str = "train", revision: str | None = None
+) -> Dataset:
+    """The rows of one split of a dataset on the Hub. Raises InputError, MissingExtra."""
+    try:
+        import datasets
+    except ImportError as exc:
+        raise MissingExtra(f"{name} is read with datasets", mend="pip install datasets") from exc
+    try:
+        loaded = datasets.load_dataset(name, config, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as exc:
+        first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        raise InputError(
+            f"{name} is neither a file or folder here nor a dataset that the Hub gives: {first}",
+            mend="Check the path, or the Hub name (owner/name) and your network.",
+        ) from exc
+    return open_records(loaded, name)
 
 
 def open_records(records: Any, name: str) -> Dataset:
@@ -290,7 +311,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return _clean(str(value))
 
 
-def _open_files(name: str, files: list[Path]) -> Dataset:
+def _open_files(name: str, files: list[Path], skip_broken: bool) -> Dataset:
     missing = next((path for path in files if not path.is_file()), None)
     if missing is not None:
         raise InputError(f"{missing} does not exist", mend="Check the path.")
@@ -299,23 +320,12 @@ def _open_files(name: str, files: list[Path]) -> Dataset:
 
     def read() -> Iterator[tuple[str, Record | Broken]]:
         for path in files:
-            for place, record in read_records(path):
-                yield (place if len(files) == 1 else f"{path.name}, {place}"), record
+            try:
+                for place, record in read_records(path):
+                    yield (place if len(files) == 1 else f"{path.name}, {place}"), record
+            except InputError as exc:
+                if not skip_broken:
+                    raise
+                yield path.name, Broken(path.name, f"broken shard, the rest of it is skipped: {exc}")
 
     return Dataset(name, whole, read)
-
-
-def _open_hub(name: str) -> Dataset:
-    try:
-        import datasets
-    except ImportError as exc:
-        raise MissingExtra(f"{name} is read with datasets", mend="pip install datasets") from exc
-    try:
-        loaded = datasets.load_dataset(name, split="train")
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as exc:
-        first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise InputError(
-            f"{name} is neither a file or folder here nor a dataset that the Hub gives: {first}",
-            mend="Check the path, or the Hub name (owner/name) and your network.",
-        ) from exc
-    return open_records(loaded, name)

@@ -7,8 +7,9 @@ through a file; `read_strictly` turns the first one into an InputError for files
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,12 +37,22 @@ class Broken:
     reason: str
 
 
-def read_records(path: Path, *, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[tuple[str, Record | Broken]]:
+_Reader = Callable[[IO[bytes], Path, int], Iterator[tuple[str, Record | Broken]]]
+
+
+def read_records(
+    path: Path, *, max_bytes: int = MAX_RECORD_BYTES, strict_csv: bool = False
+) -> Iterator[tuple[str, Record | Broken]]:
     """(place, record or Broken) for every record of the file, in order; the place reads "line 7".
 
+    With `strict_csv` a quote that is never closed is Broken; without, it takes in the rest of the file.
     Raises InputError when the file as a whole cannot be read: missing, of an unknown kind, not a list.
     """
-    readers = {".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
+    readers: dict[str, _Reader] = {
+        ".json": _read_json,
+        ".csv": partial(_read_csv, strict=strict_csv),
+        ".parquet": _read_parquet,
+    }
     reader = readers.get(kind_of(path), _read_json_lines)
     try:
         with path.open("rb") as file:
@@ -62,7 +73,7 @@ def kind_of(path: Path) -> str:
 
 def read_strictly(path: Path, *, max_bytes: int) -> Iterator[tuple[str, Record]]:
     """(place, record) for every record; the first one that cannot be read raises InputError."""
-    for place, record in read_records(path, max_bytes=max_bytes):
+    for place, record in read_records(path, max_bytes=max_bytes, strict_csv=True):
         if isinstance(record, Broken):
             raise InputError(f"{path}: {place}: {record.reason}")
         yield place, record
@@ -139,11 +150,13 @@ def _read_json(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[st
             yield place, Broken(place, f"not an object but {type(item).__name__}")
 
 
-def _read_csv(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
+def _read_csv(
+    file: IO[bytes], path: Path, max_bytes: int, *, strict: bool
+) -> Iterator[tuple[str, Record | Broken]]:
     csv.field_size_limit(max_bytes)
     # surrogateescape keeps the place of a byte that is not UTF-8, so one bad row does not end the file
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, restkey=None, restval=None)
+    reader = csv.DictReader(text, restkey=None, restval=None, strict=strict)
     try:
         _check_csv_header(reader, path)
         while True:

@@ -26,32 +26,51 @@ Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A registered function, its version, and its signature as a strict pydantic model."""
+    """A registered function, its version, and its signature as a strict pydantic model.
+
+    `redecide` is a gate's decision arithmetic alone, for `replay`.
+    """
 
     role: Role
     name: str
     version: str
     factory: Callable[..., Any]
     params: type[BaseModel]
+    redecide: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A registered function with every parameter fixed; `params` is plain JSON, defaults included."""
+    """A registered function with every parameter fixed; `params` is plain JSON, defaults included.
+
+    `resources` names what `make` takes besides: the positional parameters of the function.
+    """
 
     role: Role
     name: str
     version: str
     params: Mapping[str, Any]
     make: Callable[..., Any]
+    resources: tuple[str, ...] = ()
 
 
 _entries: dict[tuple[Role, str], Entry] = {}
 
 
-def gate(name: str, *, version: str) -> Callable[[Factory], Factory]:
-    """Register a function that returns a Judge."""
-    return _register("gate", name, version)
+def gate(
+    name: str, *, version: str, redecide: Callable[..., Any] | None = None
+) -> Callable[[Factory], Factory]:
+    """Register a function that returns a Judge.
+
+    `redecide(old, new, facts, rows)` decides again from stored scores, without models: it takes the old and
+    the new parameters (plain mappings), the judge's facts, and a polars frame of its verdicts (`row_id`,
+    `slice`, `outcome`, `score`, `threshold`, `reason`, `evidence`, `scope`) and returns that frame with
+    outcome and threshold as the new parameters give them. A row that no longer reaches the gate has no slice;
+    verdicts on a whole slice or batch may come and go. The frame may be empty. It raises ConfigError for a
+    parameter that cannot change without judging the rows again. A gate without it keeps its verdicts, and
+    its parameters.
+    """
+    return _register("gate", name, version, redecide)
 
 
 def generator(name: str, *, version: str) -> Callable[[Factory], Factory]:
@@ -96,7 +115,12 @@ def bind(role: Role, name: str, params: Mapping[str, Any], *, where: str) -> Bou
         return entry.factory(*resources, **values)
 
     plain = checked.model_dump(mode="json")
-    return Bound(role, name, entry.version, plain, make)
+    resources = tuple(
+        parameter.name
+        for parameter in inspect.signature(entry.factory).parameters.values()
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    )
+    return Bound(role, name, entry.version, plain, make, resources)
 
 
 def suggest(seen: str, names: Mapping[str, Any]) -> str | None:
@@ -129,11 +153,14 @@ def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) ->
     return ConfigError(f"{place} is not usable", seen=repr(first["input"]), allowed=allowed)
 
 
-def _register(role: Role, name: str, version: str) -> Callable[[Factory], Factory]:
+def _register(
+    role: Role, name: str, version: str, redecide: Callable[..., Any] | None = None
+) -> Callable[[Factory], Factory]:
     def keep(factory: Factory) -> Factory:
         if (role, name) in _entries:
             raise ValueError(f"{role} {name!r} is registered twice")
-        _entries[role, name] = Entry(role, name, version, factory, _params_model(name, factory))
+        params = _params_model(name, factory)
+        _entries[role, name] = Entry(role, name, version, factory, params, redecide)
         return factory
 
     return keep

@@ -50,6 +50,7 @@ def run(
         write_seeds(job, folder)
         generate_candidates(job, folder, progress)
         batch = judge(folder, gates, progress)
+        batch.require_sight()
         packed = write_pack(folder, folder / "pack", signer=signer)
         write_manifest(folder, batch.figures.counts())
     return RunResult(folder, batch.figures, packed)

@@ -20,7 +20,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +36,7 @@ MANIFEST = "MANIFEST.json"
 LOCK = "recipe.lock.yaml"
 GATES_LOCK = "gates.lock.yaml"
 MANIFEST_SCHEME = "synth_stack/manifest/v1"
+AMENDED_PREFIX = "part-amended-"
 SHARD_ROWS = 10_000
 """Rows that are in memory at a time: about 5 MB of text, small enough to stream on any machine."""
 ROW_GROUP_ROWS = SHARD_ROWS
@@ -93,25 +94,40 @@ def identity_line(lock: bytes) -> str:
     return next((line for line in lines if line.startswith("identity: ")), "identity: none")
 
 
-def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
-    """The Parquet file at `path`. Raises StoreError when it is missing, torn or of another schema."""
+def read_table(path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """The Parquet file at `path`, or some `columns` of it.
+
+    Raises StoreError when it is missing, torn or of another schema.
+    """
     try:
-        with store_errors(path):
-            table = pq.read_table(path, partitioning=None)
+        # not pq.read_table: that loads pyarrow.dataset, and with it pandas
+        with store_errors(path), pq.ParquetFile(path) as file:
+            found = file.schema_arrow
+            table = file.read(columns=columns)
     except (pa.ArrowException, UnicodeDecodeError) as exc:
         raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
-    if schema is not None and not table.schema.equals(schema):
+    if schema is not None and not found.equals(schema):
         raise StoreError(
             f"{path} does not have the columns that it should",
-            seen=", ".join(table.schema.names),
+            seen=", ".join(found.names),
             allowed=", ".join(schema.names),
         )
     return table
 
 
 def list_parts(folder: Path) -> list[Path]:
-    """The committed part files of a stage, in the order of their names, which is their order."""
-    return sorted(folder.glob("part-*.parquet"))
+    """The committed part files of a stage, in order: by name, amended rows behind all others."""
+    return list_made(folder) + list_amended(folder)
+
+
+def list_made(folder: Path) -> list[Path]:
+    """The parts of a stage without amended rows: what was made or read before any gate looked."""
+    return sorted(p for p in folder.glob("part-*.parquet") if not p.name.startswith(AMENDED_PREFIX))
+
+
+def list_amended(folder: Path) -> list[Path]:
+    """The parts of candidates/ that hold the rows with which a gate replaces others."""
+    return sorted(folder.glob(f"{AMENDED_PREFIX}*.parquet"))
 
 
 def read_parts(folder: Path, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -133,14 +149,14 @@ class Shard:
         return pa.concat_tables([read_table(path, schema) for path in self.parts]).combine_chunks()
 
 
-def list_shards(folder: Path) -> list[Shard]:
+def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
     """The parts of a stage in groups of up to SHARD_ROWS rows, in order; the same for the same parts.
 
     A generator commits parts of a few rows so that little is lost; judging them one by one would cost more
     than judging the rows.
     """
     groups: list[tuple[list[Path], int]] = []
-    for path in list_parts(folder):
+    for path in list_parts(folder) if amended else list_made(folder):
         rows = count_rows(path)
         if not groups or groups[-1][1] + rows > SHARD_ROWS:
             groups.append(([], 0))

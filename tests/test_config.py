@@ -95,7 +95,8 @@ def test_a_packaged_model_is_no_path(tmp_path: Path) -> None:
         ),
         (
             {"eval_sets": [{"name": "a", "path": "b", "promt": "q"}]},
-            "eval_sets[0].promt is not a known key; seen: promt; allowed: answer, id, name, path, prompt."
+            "eval_sets[0].promt is not a known key; seen: promt; allowed: answer, config, "
+            "entry_point, hub, id, name, path, prompt, revision, split, test, version."
             " Did you mean 'prompt'?",
         ),
         (
@@ -109,8 +110,8 @@ def test_a_packaged_model_is_no_path(tmp_path: Path) -> None:
         ),
         (
             {"sed": 7},
-            "sed is not a known key; seen: sed; allowed: about, baseline, documents, eval_sets, gates, "
-            "generate, name, pack, seed, seeds, sign, taxonomy, teacher, version. Did you mean 'seed'?",
+            "sed is not a known key; seen: sed; allowed: about, allow_hosts, baseline, documents, eval_sets, gates, "
+            "generate, name, pack, perimeter, seed, seeds, sign, taxonomy, teacher, version. Did you mean 'seed'?",
         ),
     ],
 )
@@ -312,7 +313,8 @@ def test_a_gate_stands_once(tmp_path: Path) -> None:
         ),
         (
             "treshold: 0.9",
-            "treshold is not a known key; seen: treshold; allowed: field, ngram, seed, threshold."
+            "treshold is not a known key; seen: treshold; allowed: against, field, keep, "
+            "max_cluster_min_rows, max_cluster_share, ngram, score_column, seed, threshold."
             " Did you mean 'threshold'?",
         ),
     ],
@@ -353,7 +355,8 @@ def test_eval_sets_of_a_recipe_are_added_to_those_of_the_gate_file(tmp_path: Pat
         ("[gsm8k]", "against[0] is not usable; seen: 'gsm8k'; allowed: a mapping of keys"),
         (
             "[{nme: a, path: b}]",
-            "against[0].nme is not a known key; seen: nme; allowed: answer, id, name, path, prompt."
+            "against[0].nme is not a known key; seen: nme; allowed: answer, config, "
+            "entry_point, hub, id, name, path, prompt, revision, split, test, version."
             " Did you mean 'name'?",
         ),
     ],
@@ -385,7 +388,7 @@ def test_an_eval_file_that_is_not_there_is_found_before_any_row_is_read(tmp_path
     )
 
     assert refuse(lambda: bind_gates(path), InputError) == (
-        f"eval set a cannot be read; seen: {tmp_path / 'b.jsonl'}. Check its path."
+        f"eval set a: {tmp_path / 'b.jsonl'} cannot be read: No such file or directory. Check the path."
     )
 
 

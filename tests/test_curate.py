@@ -100,7 +100,7 @@ def test_every_row_ends_in_exactly_one_pile_and_keeps_its_own_id(tmp_path: Path)
         pile: [r["source_id"] for r in read_pile(batch, pile)] for pile in ("accepted", "rejected", "held")
     }
     assert piles == {"accepted": ["r0", "r3"], "rejected": ["r1"], "held": ["r2"]}
-    assert batch.figures.counts() == {"generated": 4, "accepted": 2, "rejected": 1, "held": 1}
+    assert batch.figures.counts() == {"generated": 4, "redacted": 0, "accepted": 2, "rejected": 1, "held": 1}
 
 
 def test_a_rejected_row_stands_beside_what_decided_it(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_the_folder_holds_what_was_promised_and_a_manifest_of_all_of_it(tmp_path
         ]
     )
     manifest = json.loads((batch.folder / MANIFEST).read_bytes())
-    assert manifest["facts"] == {"generated": 4, "accepted": 2, "rejected": 1, "held": 1}
+    assert manifest["facts"] == {"generated": 4, "redacted": 0, "accepted": 2, "rejected": 1, "held": 1}
     assert set(manifest["files"]) == set(files) - {MANIFEST}
     assert all(digest_file(batch.folder / name) == f["sha256"] for name, f in manifest["files"].items())
 
@@ -349,6 +349,8 @@ def test_what_is_recorded_of_the_gates_is_the_same_wherever_the_file_lies(tmp_pa
         "use": "curate-test",
         "version": "1",
         "all": False,
+        "canaries": 0,
+        "min_recall": 0.9,
         "params": {"word": "bad", "hold": "odd", "stop_at": None},
         "facts": {"words": 2},
         "why": "because",
@@ -387,6 +389,7 @@ def test_code_alpaca_is_curated_and_every_row_is_decided(tmp_path: Path) -> None
 
     assert batch.figures.generated == rows
     assert batch.figures.accepted + batch.figures.rejected + batch.figures.held == rows
-    assert min(batch.figures.counts().values()) > 0
+    counts = batch.figures.counts()
+    assert min(counts[name] for name in ("accepted", "rejected", "held")) > 0
     assert len(read_pile(batch, "accepted")) == batch.figures.accepted
     assert len(read_pile(batch, "rejected")) == batch.figures.rejected

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from synth_stack import errors
 from synth_stack.errors import (
+    BlindGate,
     ConfigError,
     GateError,
     InputError,
     MissingExtra,
     ModelError,
     RunMismatch,
+    SandboxError,
     SigningError,
     StoreError,
     SynthStackError,
@@ -22,8 +24,8 @@ from synth_stack.errors import (
     WorkError,
 )
 
-USAGE = [ConfigError, InputError, ModelError, MissingExtra, RunMismatch]
-WORK = [TeacherError, StoreError, GateError, SigningError, VerificationError]
+USAGE = [ConfigError, InputError, ModelError, MissingExtra, SandboxError, RunMismatch]
+WORK = [TeacherError, StoreError, GateError, BlindGate, SigningError, VerificationError]
 
 
 @pytest.mark.parametrize("kind", USAGE)
@@ -46,7 +48,7 @@ def test_the_tree_in_the_docstring_names_every_error_and_no_other() -> None:
     }
     drawn = {line.strip("│├└─ ").split(" ")[0] for line in (errors.__doc__ or "").splitlines()}
 
-    assert classes == {name for name in drawn if name.endswith(("Error", "Extra", "Mismatch"))}
+    assert classes == {name for name in drawn if name.endswith(("Error", "Extra", "Mismatch", "Gate"))}
     assert classes == {kind.__name__ for kind in [*USAGE, *WORK, SynthStackError, UsageError, WorkError]}
 
 

@@ -23,7 +23,7 @@ def write(folder: Path, name: str, data: str | bytes) -> Path:
     return path
 
 
-def read(path: Path, **options: int) -> list[tuple[str, dict[str, Any] | str]]:
+def read(path: Path, **options: Any) -> list[tuple[str, dict[str, Any] | str]]:
     """Place and record, or place and reason."""
     return [
         (place, record.reason if isinstance(record, Broken) else record)

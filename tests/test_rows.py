@@ -166,6 +166,24 @@ def test_a_value_that_json_cannot_say_exactly_is_refused(value: object) -> None:
         canonical_json(value)
 
 
+SIMPLE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text() | st.floats(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(SIMPLE)
+def test_canonical_json_is_what_the_reference_writes_or_refuses(value: Any) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(ValueError, match="canonical JSON"):
+            canonical_json(value)
+    else:
+        assert canonical_json(value) == expected
+
+
 def test_canonical_json_follows_the_example_of_rfc_8785_section_3_2_3() -> None:
     value = {
         "\u20ac": "Euro Sign",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_stack.errors import GateError
-from synth_stack.gates.judge import Judge
+from synth_stack.engines.canaries import plant, write_canaries
+from synth_stack.engines.verdicts import check_table, check_verdicts
+from synth_stack.engines.worker import Task, count_cores, judge_apart
+from synth_stack.gates.judge import Judge, Shards
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound
-from synth_stack.rows import CANDIDATE_SCHEMA, OUTCOMES, VERDICT_SCHEMA
-from synth_stack.store import Shard, list_shards, read_table, write_bytes, write_table
+from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA
+from synth_stack.store import Shard, count_rows, list_shards, read_table, write_bytes, write_table
 
 FINISH_PART = "part-finish.parquet"
 """Verdicts that a gate gives after the last shard; sorts behind every numbered part."""
 DONE = ".done"
 """Stands in the folder of a gate whose verdicts are all there."""
+
+APART_ROWS = 30_000
+"""From so many rows on a judge works in several processes: each takes one to four seconds to start."""
 
 Alive = dict[str, npt.NDArray[np.bool_]]
 """By shard: which rows no gate has rejected yet, (rows of the shard,)."""
@@ -27,25 +33,32 @@ Alive = dict[str, npt.NDArray[np.bool_]]
 
 @dataclass(frozen=True, slots=True)
 class GateRun:
-    """A gate to run: what was bound, its judge, and whether it also scores rejected rows."""
+    """A gate to run: what was bound, its judge, whether it also scores rejected rows, and its canaries.
+
+    A portable one can be bound again from its parameters in a process of its own.
+    """
 
     bound: Bound
     judge: Judge
     scores_all: bool
+    canaries: int = 0
+    min_recall: float = 0.0
+    portable: bool = False
 
 
 def run_gates(folder: Path, gates: Sequence[GateRun], progress: Progress) -> None:
     """Writes verdicts/<gate>/ for the candidates of a run folder, gate after gate.
 
-    A row that a gate rejects is not shown to the later ones (but to those with `scores_all`). A gate whose
-    verdicts are all there is not run again. Raises GateError when a judge breaks its contract.
+    A row that a gate rejects is not shown to the later ones (but to those with `scores_all`). Shards whose
+    verdicts are there are not judged again. Behind the last shard the gate sees its canaries; what it said
+    of them goes to canaries/<gate>.parquet. Raises GateError when a judge breaks its contract.
     """
     shards = list_shards(folder / "candidates")
     alive: Alive = {shard.name: np.ones(shard.rows, dtype=np.bool_) for shard in shards}
     for gate in gates:
         target = folder / "verdicts" / gate.bound.name
         if not (target / DONE).exists():
-            _run_gate(gate, shards, alive, target, progress)
+            _run_gate(gate, shards, alive, folder, progress)
             write_bytes(target / DONE, b"")
         for shard in shards:
             _mark_rejected(shard, target, alive)
@@ -68,25 +81,65 @@ def _read_finish(path: Path) -> pa.Table:
     return read_table(path, VERDICT_SCHEMA) if path.exists() else VERDICT_SCHEMA.empty_table()
 
 
-def _run_gate(gate: GateRun, shards: list[Shard], alive: Alive, target: Path, progress: Progress) -> None:
-    def read() -> Iterator[pa.Table]:
-        for shard in shards:
-            table = shard.read(CANDIDATE_SCHEMA)
-            yield table if gate.scores_all else table.filter(pa.array(alive[shard.name])).combine_chunks()
+def _run_gate(gate: GateRun, shards: list[Shard], alive: Alive, folder: Path, progress: Progress) -> None:
+    """Every shard that has no verdicts yet, then the canaries, then what only the whole batch shows."""
+    name, judge = gate.bound.name, gate.judge
+    target = folder / "verdicts" / name
 
-    if gate.judge.prepare is not None:
-        gate.judge.prepare(read)
+    def read_shard(shard: Shard) -> pa.Table:
+        table = shard.read(CANDIDATE_SCHEMA)
+        return table if gate.scores_all else table.filter(pa.array(alive[shard.name])).combine_chunks()
+
+    def read() -> Iterator[pa.Table]:
+        return (read_shard(shard) for shard in shards)
+
+    canaries = plant(name, judge, gate.canaries, read())
     total = sum(len(mask) if gate.scores_all else int(mask.sum()) for mask in alive.values())
-    advance = progress.begin(gate.bound.name, total)
-    for shard, table in zip(shards, read(), strict=True):
-        verdicts = gate.judge.judge(table)
-        _check_verdicts(gate.bound.name, table, verdicts)
-        write_table(target / shard.name, verdicts)
-        advance(table.num_rows)
-    if gate.judge.finish is not None:
-        late = gate.judge.finish()
-        _check_table(gate.bound.name, late)
+    if judge.expect is not None:
+        judge.expect(total)
+    if judge.prepare is not None:
+        watched = _watch(read, name, total, progress)
+        judge.prepare(lambda: chain(watched(), [canaries]))
+    finished = [shard for shard in shards if (target / shard.name).exists()]
+    open_shards = [shard for shard in shards if shard not in finished]
+    done = sum(count_rows(target / shard.name) for shard in finished)
+    advance = progress.begin(name, total, done)
+    if gate.portable and judge.prepare is None and sum(s.rows for s in open_shards) >= APART_ROWS:
+        every = {s.name: np.ones(s.rows, dtype=np.bool_) for s in open_shards} if gate.scores_all else alive
+        tasks = [Task(shard, every[shard.name], target / shard.name) for shard in open_shards]
+        judge_apart(gate.bound, total, tasks, count_cores(), advance)
+    else:
+        for shard in open_shards:
+            table = read_shard(shard)
+            write_table(target / shard.name, _judge(gate, table))
+            advance(table.num_rows)
+    if len(canaries):
+        write_canaries(folder, name, canaries, _judge(gate, canaries))
+    if judge.finish is not None:
+        late = judge.finish(
+            lambda: ((read_shard(s), read_table(target / s.name, VERDICT_SCHEMA)) for s in shards)
+        )
+        check_table(name, late)
         write_table(target / FINISH_PART, late)
+
+
+def _judge(gate: GateRun, table: pa.Table) -> pa.Table:
+    verdicts = gate.judge.judge(table)
+    check_verdicts(gate.bound.name, table, verdicts)
+    return verdicts
+
+
+def _watch(read: Shards, name: str, total: int, progress: Progress) -> Shards:
+    """The same tables, and a bar for every time that they are read."""
+    passes = count(1)
+
+    def read_watched() -> Iterator[pa.Table]:
+        advance = progress.begin(f"{name} pass {next(passes)}", total)
+        for table in read():
+            yield table
+            advance(table.num_rows)
+
+    return read_watched
 
 
 def _mark_rejected(shard: Shard, target: Path, alive: Alive) -> None:
@@ -95,24 +148,3 @@ def _mark_rejected(shard: Shard, target: Path, alive: Alive) -> None:
     if len(rejected):
         ids = shard.read(CANDIDATE_SCHEMA)["row_id"]
         alive[shard.name] &= ~pc.is_in(ids, rejected.combine_chunks()).to_numpy()
-
-
-def _check_table(name: str, verdicts: pa.Table) -> None:
-    if not verdicts.schema.equals(VERDICT_SCHEMA):
-        raise GateError(f"gate {name} did not return a verdict table", seen=str(verdicts.schema.names))
-    unknown = set(pc.unique(verdicts["outcome"]).to_pylist()) - set(OUTCOMES)
-    if unknown:
-        raise GateError(
-            f"gate {name} gave an outcome that is none",
-            seen=min(map(str, unknown)),
-            allowed=", ".join(OUTCOMES),
-        )
-
-
-def _check_verdicts(name: str, table: pa.Table, verdicts: pa.Table) -> None:
-    _check_table(name, verdicts)
-    if verdicts["row_id"].to_pylist() != table["row_id"].to_pylist():
-        raise GateError(
-            f"gate {name} did not return one verdict per row, in order",
-            seen=f"{verdicts.num_rows} verdicts for {table.num_rows} rows",
-        )

@@ -9,13 +9,16 @@ from synth_stack.errors import GateError
 from synth_stack.rows import DECISION_SCHEMA
 
 
-def decide(candidates: pa.Table, verdicts: Sequence[pa.Table]) -> pa.Table:
+def decide(
+    candidates: pa.Table, verdicts: Sequence[pa.Table], held_by: tuple[str, str] | None = None
+) -> pa.Table:
     """One decision per candidate, in their order.
 
     `verdicts` holds one table per gate, in the order of work. A row is rejected by the first gate that
     rejects it; else for its `failure`, by whatever made it ("reader" of foreign rows, "generator"), so that
     no broken row is accepted where no gate looks at structure; else held by the first gate that holds it;
-    else accepted. An abstention decides nothing.
+    else accepted. An abstention decides nothing. `held_by`, the gate and the reason, holds every row that
+    would be accepted: a batch that failed as a whole.
     """
     rows = pl.DataFrame(candidates.select(["row_id", "source_id", "kind", "failure"]))
     columns = ["row_id", "gate", "outcome", "reason"]
@@ -52,4 +55,12 @@ def decide(candidates: pa.Table, verdicts: Sequence[pa.Table]) -> pa.Table:
         .replace_strict({0: "rejected", 1: "rejected", 2: "held"}, default="accepted", return_dtype=pl.String)
         .alias("decision")
     )
+    if held_by is not None:
+        waits = pl.col("decision") == "accepted"
+        gate, reason = held_by
+        named = named.with_columns(
+            gate=pl.when(waits).then(pl.lit(gate)).otherwise("gate"),
+            reason=pl.when(waits).then(pl.lit(reason)).otherwise("reason"),
+            decision=pl.when(waits).then(pl.lit("held")).otherwise("decision"),
+        )
     return named.select(DECISION_SCHEMA.names).to_arrow().cast(DECISION_SCHEMA)

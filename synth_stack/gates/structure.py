@@ -4,17 +4,19 @@ The cheapest gate, so it comes first. Checks run in one order and the first that
 generation, presence, encoding, roles, emptiness, characters, length, echo, repetition, language.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synth_stack import text
+from synth_stack.errors import ConfigError
+from synth_stack.gates.canary import Defect, plant_defects
 from synth_stack.gates.judge import Judge
-from synth_stack.models import load_language_scorer
+from synth_stack.languages import load_language_scorer
 from synth_stack.registry import gate
 from synth_stack.rows import build_verdicts, canonical_text
 
@@ -62,7 +64,40 @@ _ANSWER = Length()
 _LANGUAGES = ["en"]
 
 
-@gate("structure", version="1")
+def _redecide(
+    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
+) -> "pl.DataFrame":
+    """The verdicts under another `min_confidence`: only a row of no other fault has a score."""
+    import polars as pl
+
+    other = sorted(key for key in new if key != "min_confidence" and new[key] != old.get(key))
+    if other:
+        raise ConfigError(
+            "structure: only min_confidence can change without judging the rows again", seen=", ".join(other)
+        )
+    bar = new["min_confidence"]
+    wrong = pl.when(pl.col("score") >= bar).then(pl.lit("reject")).otherwise(pl.lit("accept"))
+    threshold = pl.when(pl.col("threshold").is_null()).then(None).otherwise(pl.lit(bar))
+    return rows.with_columns(
+        outcome=pl.when(pl.col("score").is_null()).then("outcome").otherwise(wrong), threshold=threshold
+    )
+
+
+def _list_defects(rules: "_Rules") -> list[Defect]:
+    """Ways in which training data really is broken, and that these rules forbid."""
+    too_long = 1 + max(rules.prompt.max_chars, rules.answer.max_chars)
+    defects: list[Defect] = [
+        ("the last message is blank", lambda _: " \n"),
+        ("it holds NUL", lambda text: f"{text[:40]}\0{text[40:]}"),
+        ("it holds the replacement character", lambda text: f"{text[:40]}\ufffd{text[40:]}"),
+        ("it is too long", lambda text: (text or "x") * (too_long // max(len(text), 1) + 1)),
+    ]
+    if rules.max_repeated_ngrams < 0.9:
+        defects.append(("it loops", lambda _: "and then it says the same again " * 40))
+    return defects
+
+
+@gate("structure", version="2", redecide=_redecide)
 def structure(
     *,
     prompt: Length = _PROMPT,
@@ -101,12 +136,14 @@ def structure(
         seen = _read(table)
         faults = _find_faults(seen, rules)
         scores: list[float | None] = [None] * len(table)
-        for row, prose in _find_prose(seen):
-            if score_language is not None and faults[row] is None:
-                score, likeliest = score_language(prose)
+        if score_language is not None:
+            whole = np.flatnonzero([fault is None for fault in faults])
+            rows, prose = _find_prose(seen, whole)
+            strange, likeliest = score_language(prose)
+            for row, score, language in zip(rows, strange.tolist(), likeliest, strict=True):
                 scores[row] = score
                 if score >= min_confidence:
-                    faults[row] = (f"wrong language: {likeliest}, wanted {', '.join(languages)}", None)
+                    faults[row] = (f"wrong language: {language}, wanted {', '.join(languages)}", None)
         return build_verdicts(
             table.column("row_id"),
             "structure",
@@ -121,7 +158,11 @@ def structure(
         )
 
     facts = {"reject_when": "score >= threshold, or the reason names a fault", "text": text.SCHEME}
-    return Judge(judge=judge, facts=facts)
+
+    def plant(sample: pa.Table, n: int, _: int) -> pa.Table:
+        return plant_defects(sample, n, _list_defects(rules))
+
+    return Judge(judge=judge, facts=facts, plant=plant, min_recall=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,14 +326,19 @@ def _find_repetition(seen: _Rows, rules: _Rules) -> "pl.DataFrame":
     )
 
 
-def _find_prose(seen: _Rows) -> Iterator[tuple[int, str]]:
-    """Row and prose of each row that has enough of it to tell a language."""
+def _find_prose(seen: _Rows, whole: text.Counts) -> tuple[list[int], list[str]]:
+    """Rows and prose of those of the rows `whole` that have enough of it to tell a language."""
     import polars as pl
 
     prose = pl.col("text").str.replace_all(_FENCES, "\n").str.replace_all(_CODE_LINES, "").str.strip_chars()
     head = prose.str.slice(0, _LANGUAGE_CHARS)
     letters = head.str.replace_all(r"\P{L}+", "").str.len_bytes()
-    yield from seen.rows.select("row", head).filter(letters >= _LANGUAGE_BYTES).iter_rows()
+    found = (
+        seen.rows[whole]
+        .select("row", prose=head, letters=letters)
+        .filter(pl.col("letters") >= _LANGUAGE_BYTES)
+    )
+    return found["row"].to_list(), found["prose"].to_list()
 
 
 def _of_rows(frame: "pl.DataFrame", reason: "pl.Expr") -> "pl.DataFrame":

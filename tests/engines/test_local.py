@@ -9,7 +9,7 @@ import pytest
 
 from synth_stack.engines.local import DONE, FINISH_PART, GateRun, read_judged, run_gates
 from synth_stack.errors import GateError, StoreError
-from synth_stack.gates.judge import Judge, Shards
+from synth_stack.gates.judge import Judge, Judged, Shards
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates, build_verdicts
@@ -51,7 +51,8 @@ def make_gate(
     seen: list[list[str]] | None = None,
     scores_all: bool = False,
     prepare: Callable[[Shards], None] | None = None,
-    finish: Callable[[], pa.Table] | None = None,
+    finish: Callable[[Judged], pa.Table] | None = None,
+    plant: Callable[[pa.Table, int, int], pa.Table] | None = None,
 ) -> GateRun:
     """A gate whose outcome is `say(text)`; it notes the texts of each table in `seen`."""
 
@@ -62,7 +63,8 @@ def make_gate(
         return build_verdicts(table["row_id"], name, [say(text) for text in texts])
 
     bound = Bound("gate", name, "1", {}, Judge)
-    return GateRun(bound, Judge(judge=judge, prepare=prepare, finish=finish), scores_all)
+    canaries = 0 if plant is None else 4
+    return GateRun(bound, Judge(judge, prepare=prepare, finish=finish, plant=plant), scores_all, canaries)
 
 
 def read_outcomes(folder: Path, gate: str) -> list[str]:
@@ -149,7 +151,7 @@ def test_a_gate_prepares_on_the_rows_that_it_will_judge_as_often_as_it_asks(tmp_
     assert read == [["good", "good"], ["good", "good"]]
 
 
-def test_a_gate_that_is_done_is_not_run_again_and_one_that_was_stopped_is(tmp_path: Path) -> None:
+def test_a_gate_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     write_candidates(tmp_path, ["bad", "good"])
     run_gates(tmp_path, [make_gate("first", lambda t: "reject" if t == "bad" else "accept")], Silent())
 
@@ -160,10 +162,28 @@ def test_a_gate_that_is_done_is_not_run_again_and_one_that_was_stopped_is(tmp_pa
     assert again == []
     assert second == [["good"]]
 
-    (tmp_path / "verdicts" / "second" / DONE).unlink()
-    run_gates(tmp_path, gates, Silent())
-    assert again == []
-    assert second == [["good"], ["good"]]
+
+def test_a_stopped_gate_goes_on_at_the_first_shard_that_is_not_judged(tmp_path: Path) -> None:
+    write_candidates(tmp_path, ["a"] * SHARD_ROWS, ["b"], ["c"] * SHARD_ROWS)
+    prepared: list[int] = []
+
+    def prepare(shards: Shards) -> None:
+        prepared.append(sum(table.num_rows for table in shards()))
+
+    run_gates(tmp_path, [make_gate("gate", prepare=prepare)], Silent())
+    folder = tmp_path / "verdicts" / "gate"
+    before = (folder / "part-00000.parquet").read_bytes()
+    (folder / DONE).unlink()
+    (folder / "part-00001.parquet").unlink()
+
+    seen: list[list[str]] = []
+    progress = Counting()
+    run_gates(tmp_path, [make_gate("gate", seen=seen, prepare=prepare)], progress)
+    assert [set(texts) for texts in seen] == [{"b"}]
+    assert progress.stages["gate"] == [2 * SHARD_ROWS + 1, 2 * SHARD_ROWS + 1]
+    assert prepared == [2 * SHARD_ROWS + 1] * 2
+    assert (folder / "part-00000.parquet").read_bytes() == before
+    assert (folder / DONE).exists()
 
 
 def test_a_stopped_gate_leaves_what_it_wrote_and_no_sign_that_it_is_done(tmp_path: Path) -> None:
@@ -184,7 +204,11 @@ def test_a_stopped_gate_leaves_what_it_wrote_and_no_sign_that_it_is_done(tmp_pat
 def test_what_a_gate_says_at_the_end_is_read_with_the_shard_of_the_row(tmp_path: Path) -> None:
     ids = write_candidates(tmp_path, ["a"] * SHARD_ROWS, ["b", "c"])
 
-    def finish() -> pa.Table:
+    def finish(judged: Judged) -> pa.Table:
+        assert [(table.num_rows, verdicts.num_rows) for table, verdicts in judged()] == [
+            (SHARD_ROWS, SHARD_ROWS),
+            (2, 2),
+        ]
         return build_verdicts(pa.array([ids[3], ids[-1]]), "gate", ["hold", "hold"], scope="slice")
 
     run_gates(tmp_path, [make_gate("gate", finish=finish), make_gate("other")], Silent())
@@ -201,7 +225,7 @@ def test_what_a_gate_says_at_the_end_is_read_with_the_shard_of_the_row(tmp_path:
 
 def test_a_gate_that_finds_nothing_at_the_end_holds_nothing(tmp_path: Path) -> None:
     write_candidates(tmp_path, ["a"])
-    run_gates(tmp_path, [make_gate("gate", finish=VERDICT_SCHEMA.empty_table)], Silent())
+    run_gates(tmp_path, [make_gate("gate", finish=lambda _: VERDICT_SCHEMA.empty_table())], Silent())
 
     [(_, _, [verdicts])] = read_judged(tmp_path, ["gate"])
     assert verdicts["outcome"].to_pylist() == ["accept"]
@@ -214,11 +238,17 @@ def test_progress_tells_of_the_rows_that_each_gate_looks_at(tmp_path: Path) -> N
     gates = [
         make_gate("first", lambda t: "reject" if t == "bad" else "accept"),
         make_gate("second"),
-        make_gate("thorough", scores_all=True),
+        make_gate("thorough", scores_all=True, prepare=lambda shards: [list(shards()) for _ in "ab"].clear()),
     ]
     run_gates(tmp_path, gates, progress)
 
-    assert progress.stages == {"first": [3, 3], "second": [2, 2], "thorough": [3, 3]}
+    assert progress.stages == {
+        "first": [3, 3],
+        "second": [2, 2],
+        "thorough pass 1": [3, 3],
+        "thorough pass 2": [3, 3],
+        "thorough": [3, 3],
+    }
 
 
 def test_a_folder_without_candidates_has_nothing_to_judge(tmp_path: Path) -> None:
@@ -277,7 +307,7 @@ def test_a_gate_that_breaks_its_contract_is_named_and_nothing_of_it_is_kept(
 def test_what_a_gate_says_at_the_end_is_held_to_the_same_contract(tmp_path: Path) -> None:
     ids = write_candidates(tmp_path, ["a"])
 
-    def finish() -> pa.Table:
+    def finish(_: Judged) -> pa.Table:
         return build_verdicts(pa.array(ids), "gate", ["held"], scope="slice")
 
     with pytest.raises(GateError, match="gate gate gave an outcome that is none; seen: held"):

@@ -1,0 +1,97 @@
+"""Planted rows: seen by the gate behind the batch, kept apart from it, and counted."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from synth_stack.engines.canaries import plant
+from synth_stack.engines.local import GateRun, read_judged, run_gates
+from synth_stack.errors import GateError
+from synth_stack.gates.canary import plant_defects
+from synth_stack.gates.judge import Judge, Shards
+from synth_stack.progress import Silent
+from synth_stack.recall import read_recalls
+from synth_stack.registry import Bound
+from synth_stack.rows import CANARY_SCHEMA, CANDIDATE_SCHEMA, build_candidates, build_verdicts
+from synth_stack.store import list_files, read_table, write_table
+
+
+def make_rows(*texts: str | None, failure: str | None = None) -> pa.Table:
+    return build_candidates(
+        {
+            "kind": "foreign",
+            "messages": [],
+            "text": text,
+            "attachments": [],
+            "failure": failure,
+            "generator": "foreign",
+            "generator_version": "1",
+            "draw": draw,
+            "replayable": False,
+        }
+        for draw, text in enumerate(texts)
+    )
+
+
+def shout(sample: pa.Table, n: int, _: int) -> pa.Table:
+    return plant_defects(sample, n, [("it shouts", str.upper), ("it whispers", str.lower)])
+
+
+def judge_shouting(table: pa.Table) -> pa.Table:
+    outcomes = ["reject" if text.isupper() else "accept" for text in table["text"].to_pylist()]
+    return build_verdicts(table["row_id"], "quiet", outcomes)
+
+
+def test_canaries_are_seen_behind_the_batch_and_kept_apart_from_it(tmp_path: Path) -> None:
+    write_table(tmp_path / "candidates" / "part-00000.parquet", make_rows("Hello", "Good day"))
+    prepared: list[list[str]] = []
+
+    def prepare(shards: Shards) -> None:
+        prepared.extend(table["text"].to_pylist() for table in shards())
+
+    judge = Judge(judge_shouting, prepare=prepare, plant=shout)
+    run_gates(tmp_path, [GateRun(Bound("gate", "quiet", "1", {}, Judge), judge, False, 4, 0.9)], Silent())
+
+    assert prepared == [["Hello", "Good day"], ["HELLO", "good day", "HELLO", "good day"]]
+    [(_, table, [verdicts])] = read_judged(tmp_path, ["quiet"])
+    assert (table.num_rows, verdicts["outcome"].to_pylist()) == (2, ["accept", "accept"])
+    kept = read_table(tmp_path / "canaries" / "quiet.parquet", CANARY_SCHEMA)
+    assert kept["outcome"].to_pylist() == ["reject", "accept", "reject", "accept"]
+    assert kept["canary"].to_pylist() == ["it shouts", "it whispers"] * 2
+    assert not set(kept["row_id"].to_pylist()) & set(table["row_id"].to_pylist())
+    assert list_files(tmp_path) == [
+        "canaries/quiet.parquet",
+        "candidates/part-00000.parquet",
+        "verdicts/quiet/part-00000.parquet",
+    ]
+    [found] = read_recalls(tmp_path, {"quiet": 0.9})
+    assert (found.planted, found.caught, found.blind) == (4, 2, True)
+
+
+def test_the_same_batch_gets_the_same_canaries_and_another_gets_others() -> None:
+    rows = make_rows(*[f"Text number {k}" for k in range(3000)])
+    judge = Judge(judge_shouting, plant=shout)
+    first = plant("quiet", judge, 8, [rows])
+    assert first.equals(plant("quiet", judge, 8, [rows]))
+    assert not first.equals(plant("quiet", judge, 8, [rows.slice(1).combine_chunks()]))
+    assert first.num_rows == 8
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [[], [CANDIDATE_SCHEMA.empty_table()], [make_rows(None)], [make_rows("torn", failure="it broke off")]],
+)
+def test_without_a_whole_row_nothing_is_planted(tables: list[pa.Table]) -> None:
+    assert plant("quiet", Judge(judge_shouting, plant=shout), 8, tables).num_rows == 0
+
+
+def test_a_gate_without_canaries_plants_none() -> None:
+    assert plant("quiet", Judge(judge_shouting), 8, [make_rows("a")]).num_rows == 0
+    assert plant("quiet", Judge(judge_shouting, plant=shout), 0, [make_rows("a")]).num_rows == 0
+
+
+def test_a_gate_that_plants_rows_of_the_batch_is_refused() -> None:
+    judge = Judge(judge_shouting, plant=lambda sample, n, seed: sample)
+    with pytest.raises(GateError, match="gate quiet planted rows that are no canaries"):
+        plant("quiet", judge, 8, [make_rows("a")])
