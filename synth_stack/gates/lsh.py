@@ -1,23 +1,32 @@
-"""MinHash signatures cut into bands, and the buckets in which rows with an equal band meet.
+"""Which rows to compare: MinHash signatures cut into bands, and the rows that meet in a band.
 
-Flat arrays only: half a million rows at 17 bands take about 170 MB, and neither adding nor asking makes
-a Python object per row.
+    keys = sign_bands(shingles, bands, rows, seed)     (n, bands), a 32-bit key a band
+    meetings = find_meetings(keys[:, 0])               the rows that share a key of the first band
+    i, j = pair_up(meetings, heads, asking)            rows with those at the head of their meetings
+
+Flat arrays only. A row costs four bytes a band, however long it is, until it meets another.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil, log, log1p
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth_stack.text import Counts, Hashes, Ragged, mix
+from synth_stack.text import Counts, Ragged, mix, spread
+
+Keys = NDArray[np.uint32]
+Mask = NDArray[np.bool_]
+
+SCHEME = "synth_stack/bands/v1"
+"""Changes whenever the same shingles would give other keys."""
 
 _MIN_RECALL = 0.995
 _MAX_HASHES = 160
-_FLUSH_PAIRS = 1 << 20
-_NONE = -1
+_BLOCK_VALUES = 1 << 16
+"""Values permuted at a time: they and their images stay in a core's second-level cache."""
+_FOLD = np.uint32(0x9E3779B1)
+_ROW = np.uint64(0xFFFFFFFF)
 
 
 def choose_bands(threshold: float) -> tuple[int, int]:
@@ -36,117 +45,96 @@ def choose_bands(threshold: float) -> tuple[int, int]:
     return best
 
 
-def sign_bands(sets: Ragged, bands: int, rows: int, seed: int) -> Hashes:
+def sign_bands(sets: Ragged, bands: int, rows: int, seed: int) -> Keys:
     """One key per band of each set's MinHash signature, (n, bands): equal bands, equal keys.
 
-    No set may be empty. The signature is rensa's (`RMinHash`), the fold the one of `text.hash_ngrams`.
+    No set may be empty; a value that stands in one several times counts once. Each hash of the signature
+    (Broder 1997) is the lowest of the set's values after a multiplication by an odd number modulo 2^32.
+    The values are hashes already, so that is as good as a random permutation: a test holds the share of
+    equal keys against similarity^rows. (rensa signs as fast, but gives signatures out as Python lists.)
     """
-    from rensa import RMinHash
-
-    if not len(sets.lengths):
-        return np.zeros((0, bands), dtype=np.uint64)
-    digests = RMinHash.digest_matrix_from_flat_token_hashes(
-        np.ascontiguousarray(sets.values), sets.offsets.astype(np.uint64), bands * rows, seed
-    )
-    signature = np.array(digests.to_rows(), dtype=np.uint64).reshape(-1, bands, rows)
-    keys = mix(np.broadcast_to(np.arange(bands, dtype=np.uint64), signature.shape[:2]))
-    for k in range(rows):
-        keys = mix(keys + signature[:, :, k])
+    factors = _draw_factors(bands * rows, seed).reshape(bands, rows)
+    keys = np.empty((len(sets.lengths), bands), dtype=np.uint32)
+    first = 0
+    while first < len(keys):
+        full = np.searchsorted(sets.offsets, sets.offsets[first] + _BLOCK_VALUES, side="right")
+        last = max(int(full) - 1, first + 1)
+        begin, end = sets.offsets[first], sets.offsets[last]
+        values = (sets.values[begin:end] >> np.uint64(32)).astype(np.uint32)
+        _sign_block(values, sets.offsets[first:last] - begin, factors, keys[first:last])
+        first = last
     return keys
 
 
-@dataclass(slots=True)
-class Growing:
-    """A flat array that grows at its end, at constant cost per value."""
+@dataclass(frozen=True, slots=True)
+class Meetings:
+    """Rows that share a key, meeting after meeting, each in the order of the rows; at least two in each.
 
-    room: NDArray[Any]
-    size: int = 0
-
-    @property
-    def filled(self) -> NDArray[Any]:
-        """The values so far, as a view."""
-        return self.room[: self.size]
-
-    def extend(self, values: NDArray[Any]) -> None:
-        """Add `values` at the end."""
-        size = self.size + len(values)
-        if size > len(self.room):
-            room = np.empty(max(size, 2 * len(self.room)), dtype=self.room.dtype)
-            room[: self.size] = self.filled
-            self.room = room
-        self.room[self.size : size] = values
-        self.size = size
-
-
-def growing(dtype: type[np.generic]) -> Growing:
-    """An empty growing array."""
-    return Growing(np.empty(0, dtype=dtype))
-
-
-@dataclass(slots=True)
-class Buckets:
-    """A hash table with chains: every added row under each of its band keys.
-
-    `heads` holds the latest entry of each slot, `nexts` the entry added to the slot before it.
+    `rows` (e,) int32; `firsts` (e,) int32, where in `rows` the entry's meeting begins.
     """
 
-    keys: Growing = field(default_factory=lambda: growing(np.uint64))
-    rows: Growing = field(default_factory=lambda: growing(np.int32))
-    nexts: Growing = field(default_factory=lambda: growing(np.int32))
-    heads: NDArray[np.int32] = field(default_factory=lambda: np.full(1 << 10, _NONE, dtype=np.int32))
+    rows: NDArray[np.int32]
+    firsts: NDArray[np.int32]
 
-    def add(self, keys: Hashes, rows: Counts) -> None:
-        """Put `rows` (m,) under their `keys` (m, bands)."""
-        first = self.keys.size
-        self.keys.extend(keys.ravel())
-        self.rows.extend(np.repeat(rows, keys.shape[1]).astype(np.int32))
-        self.nexts.extend(np.full(keys.size, _NONE, dtype=np.int32))
-        if self.keys.size > len(self.heads):
-            slots = 1 << int(self.keys.size * 2 - 1).bit_length()
-            self.heads = np.full(slots, _NONE, dtype=np.int32)
-            first = 0
-        self._chain(np.arange(first, self.keys.size))
+    @property
+    def places(self) -> Counts:
+        """How many of its meeting stand before each entry, (e,)."""
+        return np.arange(len(self.rows)) - self.firsts
 
-    def _chain(self, entries: Counts) -> None:
-        slots = self._slots(self.keys.filled[entries])
-        order = np.argsort(slots, kind="stable")
-        entries, slots = entries[order], slots[order]
-        opens = np.ones(len(slots), dtype=bool)
-        opens[1:] = slots[1:] != slots[:-1]
-        before = np.where(opens, self.heads[slots], np.concatenate([[_NONE], entries[:-1]]))
-        self.nexts.filled[entries] = before
-        closes = np.concatenate([opens[1:], [True]])[: len(slots)]
-        self.heads[slots[closes]] = entries[closes]
+    def count(self, which: Mask) -> Counts:
+        """How many entries of the mask (e,) are in the meeting of each entry, (e,)."""
+        starts = np.flatnonzero(self.places == 0)
+        if not len(starts):
+            return np.zeros(0, dtype=np.int64)
+        sums = np.add.reduceat(which, starts, dtype=np.int64)
+        return np.repeat(sums, np.diff(starts, append=len(self.rows)))
 
-    def _slots(self, keys: Hashes) -> Counts:
-        return (keys & np.uint64(len(self.heads) - 1)).astype(np.int64)
-
-    def meet(self, keys: Hashes) -> Iterator[tuple[Counts, Counts]]:
-        """Pairs (query, row) that share a key, for queries with `keys` (m, bands), in bounded pieces.
-
-        A pair may come again in a later piece, never twice in one.
-        """
-        bands = keys.shape[1]
-        asked = keys.ravel()
-        query = np.arange(len(asked))
-        entry = self.heads[self._slots(asked)].astype(np.int64)
-        found: list[Counts] = []
-        waiting = 0
-        while True:
-            live = entry != _NONE
-            query, entry = query[live], entry[live]
-            if not len(query):
-                break
-            hit = self.keys.filled[entry] == asked[query]
-            found.append((query[hit] // bands << 32) | self.rows.filled[entry[hit]].astype(np.int64))
-            waiting += len(found[-1])
-            if waiting > _FLUSH_PAIRS:
-                yield _unpack(found)
-                found, waiting = [], 0
-            entry = self.nexts.filled[entry].astype(np.int64)
-        yield _unpack(found)
+    def only(self, stay: Mask) -> "Meetings":
+        """The entries of the mask (e,), less those that then are alone."""
+        return _meet(self.rows[stay], self.firsts[stay])
 
 
-def _unpack(found: list[Counts]) -> tuple[Counts, Counts]:
-    pairs = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *found]))
-    return pairs >> 32, pairs & 0xFFFFFFFF
+def find_meetings(keys: Keys) -> Meetings:
+    """The rows that share their key (n,) with another."""
+    packed = (keys.astype(np.uint64) << np.uint64(32)) | np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    return _meet((packed & _ROW).astype(np.int32), (packed >> np.uint64(32)).astype(np.uint32))
+
+
+def pair_up(meetings: Meetings, heads: Mask, asking: Mask) -> tuple[Counts, Counts]:
+    """Pairs (row, earlier row) of one meeting, in which the row is `asking` and the earlier one a head.
+
+    Both are masks over entries (e,). The heads are the first of each meeting, however many.
+    """
+    counts = np.minimum(meetings.places, meetings.count(heads))
+    counts[~asking] = 0
+    earlier = meetings.rows[spread(meetings.firsts.astype(np.int64), counts)]
+    return np.repeat(meetings.rows, counts).astype(np.int64), earlier.astype(np.int64)
+
+
+def _draw_factors(count: int, seed: int) -> Keys:
+    numbers = mix(np.arange(count, dtype=np.uint64) ^ mix(np.array([seed], dtype=np.uint64)))
+    return (numbers >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+
+
+def _sign_block(values: Keys, starts: Counts, factors: Keys, keys: Keys) -> None:
+    images = np.empty_like(values)
+    for band, row_factors in enumerate(factors):
+        key = np.zeros(len(starts), dtype=np.uint32)
+        for factor in row_factors:
+            np.multiply(values, factor, out=images)
+            key *= _FOLD
+            key += np.minimum.reduceat(images, starts)
+        keys[:, band] = key
+
+
+def _meet(rows: NDArray[np.int32], groups: NDArray[np.int32] | Keys) -> Meetings:
+    """The meetings of `rows` (m,), of which those with equal neighbours in `groups` (m,) belong together."""
+    opens = np.ones(len(rows), dtype=bool)
+    opens[1:] = groups[1:] != groups[:-1]
+    closes = np.ones(len(rows), dtype=bool)
+    closes[:-1] = opens[1:]
+    several = ~(opens & closes)
+    heads = opens[several]
+    firsts = np.flatnonzero(heads).astype(np.int32)[np.cumsum(heads) - 1]
+    return Meetings(rows[several], firsts)
