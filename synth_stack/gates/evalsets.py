@@ -1,72 +1,122 @@
 """Evaluation sets that training data must not contain: read strictly, digested, and counted."""
 
-import csv
-import hashlib
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, Self
 
-import orjson
-import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synth_stack.errors import ConfigError, InputError
+from synth_stack.records import Broken, Record, read_strictly
 from synth_stack.rows import Digest
+from synth_stack.store import digest_file
 
 PROMPT_COLUMNS = ("prompt", "question", "instruction")
 ANSWER_COLUMNS = ("answer", "output", "canonical_solution", "response")
 ID_COLUMNS = ("id", "task_id", "question_id")
 
+MAX_ITEM_BYTES = 16 * 1024 * 1024
+"""A longer record is no item of an evaluation."""
+MAX_FIELD_CHARS = 1_000_000
+"""A longer prompt, answer or test is no part of one either: 200 times the longest of GSM8K and HumanEval."""
+MAX_ID_CHARS = 200
+"""An id is quoted in every verdict that names its item."""
+
+_SHOWN_CHARS = 500
+_NAMED_CHARS = 80
+
 Column = Annotated[str, Field(min_length=1)]
+
+Fault = tuple[str, dict[str, Any]]
+"""What a stage of the gate has found: the reason, and the evidence, which names an item."""
 
 
 class NamedSet(BaseModel):
-    """An eval set in a gate file: a name, a path, and column names where the usual ones do not fit."""
+    """An eval set in a gate file: a name, where it is, and column names where the usual ones do not fit.
+
+    It is a file (`path`), or a dataset of the Hub (`hub: owner/name`, with `config`, `split` and
+    `revision`). `version` is the set's own, for the record; the digest tells what was really read.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1)] | None = None
+    hub: Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")] | None = None
+    config: Column | None = None
+    split: Column | None = None
+    revision: Column | None = None
+    version: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     prompt: Column | None = None
     answer: Column | None = None
     id: Column | None = None
+    entry_point: Column | None = None
+    test: Column | None = None
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("an eval set is either a file (path) or a dataset of the Hub (hub)")
+        if self.hub is None and (self.config or self.split or self.revision):
+            raise ValueError("config, split and revision belong to a dataset of the Hub (hub)")
+        return self
+
+
+class Records(Protocol):
+    """Records from elsewhere and the digest of them all: what reads a set from the Hub gives back."""
+
+    @property
+    def sha256(self) -> Digest: ...
+
+    @property
+    def read(self) -> Callable[[], Iterator[tuple[str, Record | Broken]]]: ...
+
+
+OpenHub = Callable[[NamedSet], Records]
+"""Opens the dataset of the Hub that a named set speaks of. No gate reaches the network by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvalSet:
-    """n items: `ids`, `prompts` and `answers` (null where the item has none), and the file's SHA-256."""
+    """n items: five columns of equal length, null where the item has nothing, and what they were read from.
+
+    `entry_points` and `tests` are HumanEval's form (Chen et al. 2021, section 2.2): the name of a function,
+    and the source of `check(candidate)`, which asserts what the function has to do.
+    """
 
     name: str
     sha256: Digest
     ids: list[str]
     prompts: list[str]
     answers: list[str | None]
+    entry_points: list[str | None]
+    tests: list[str | None]
+    version: str | None = None
+
+    @property
+    def testable(self) -> int:
+        """How many items have an entry point and a test."""
+        return sum(bool(e and t) for e, t in zip(self.entry_points, self.tests, strict=True))
 
 
-def load_eval_set(named: NamedSet) -> EvalSet:
-    """The items of a .jsonl, .json (an array of objects), .csv (with a header) or .parquet file.
+def load_eval_set(named: NamedSet, open_hub: OpenHub | None = None) -> EvalSet:
+    """The items of a .jsonl, .json (an array), .csv (with a header) or .parquet file, or of the Hub.
 
     Prompt, answer and id stand in the columns that `named` gives, or else in the first that exists of
     prompt, question, instruction; answer, output, canonical_solution, response; id, task_id, question_id.
     A prompt is needed; without an id column an item is called by its position. An answer that is a number
-    counts as its text.
+    counts as its text. Entry point and test are read from the columns that `named` gives, or from
+    `entry_point` and `test` where both exist.
 
-    Raises InputError for a file that is missing, empty, not UTF-8 or not what its ending says; ConfigError
-    for a column that is not there.
+    Raises InputError for a set that is missing, empty, unreadable or holds what is no item; ConfigError for
+    a column that is not there, and for a set on the Hub without `open_hub`.
     """
     where = f"eval set {named.name}"
-    try:
-        data = Path(named.path).read_bytes()
-    except OSError as exc:
-        raise InputError(f"{where} cannot be read", seen=named.path, mend="Check its path.") from exc
-    if not data.strip():
-        raise InputError(f"{where} is empty", seen=named.path, allowed="at least one item")
-    items = _parse(data, Path(named.path).suffix.lower(), where)
+    sha256, items = _read(named, open_hub, where)
     if not items:
-        raise InputError(f"{where} has no items", seen=named.path, allowed="at least one item")
-    columns = list(dict.fromkeys(key for item in items for key in item))
+        raise InputError(f"{where} has no items", seen=named.path or named.hub, allowed="at least one item")
+    columns = list(dict.fromkeys(key for _, item in items for key in item))
     prompt = _pick(columns, named.prompt, PROMPT_COLUMNS, f"{where}: prompt")
     if prompt is None:
         raise ConfigError(
@@ -77,57 +127,60 @@ def load_eval_set(named: NamedSet) -> EvalSet:
         )
     answer = _pick(columns, named.answer, ANSWER_COLUMNS, f"{where}: answer")
     key = _pick(columns, named.id, ID_COLUMNS, f"{where}: id")
+    entry_point, test = _pick_program(columns, named, where)
     return EvalSet(
         name=named.name,
-        sha256=Digest(hashlib.sha256(data).hexdigest()),
-        ids=[str(k if key is None or item.get(key) is None else item[key]) for k, item in enumerate(items)],
-        prompts=[
-            _read_text(item.get(prompt), f"{where}: item {k}: {prompt}") or "" for k, item in enumerate(items)
-        ],
-        answers=[
-            _read_text(item.get(answer or ""), f"{where}: item {k}: {answer}") for k, item in enumerate(items)
-        ],
+        sha256=sha256,
+        ids=[_read_id(item, key, k, f"{where}: {place}") for k, (place, item) in enumerate(items)],
+        prompts=[text or "" for text in _read_column(items, prompt, where)],
+        answers=_read_column(items, answer, where),
+        entry_points=_read_column(items, entry_point, where),
+        tests=_read_column(items, test, where),
+        version=named.version or named.revision,
     )
 
 
-def _parse(data: bytes, suffix: str, where: str) -> Sequence[Mapping[str, Any]]:
-    readers = {".jsonl": _parse_jsonl, ".json": _parse_json, ".csv": _parse_csv, ".parquet": _parse_parquet}
-    if suffix not in readers:
-        raise InputError(f"{where} is of no known kind", seen=suffix, allowed=", ".join(readers))
+def name_item(eval_set: EvalSet, item: int) -> str:
+    """The item as reasons name it, `set/id`, cut."""
+    return f"{eval_set.name}/{eval_set.ids[item][:_NAMED_CHARS]}"
+
+
+def show_item(eval_set: EvalSet, item: int, content: str | None) -> dict[str, Any]:
+    """The item as evidence names it: set, id, and the start of the content that counted."""
+    return {
+        "eval_set": eval_set.name,
+        "item": eval_set.ids[item],
+        "item_text": (content or "")[:_SHOWN_CHARS],
+    }
+
+
+_Item = tuple[str, Mapping[str, Any]]
+"""Where an item stands in its file, and the item."""
+
+
+def _read(named: NamedSet, open_hub: OpenHub | None, where: str) -> tuple[Digest, list[_Item]]:
     try:
-        items = list(readers[suffix](data))
-    except UnicodeDecodeError as exc:
-        raise InputError(f"{where} is not UTF-8", seen=f"byte {exc.start}", mend="Save it as UTF-8.") from exc
-    except (ValueError, csv.Error, pa.ArrowException) as exc:
-        raise InputError(f"{where} is not valid {suffix}", seen=str(exc)) from exc
-    for k, item in enumerate(items):
-        if not isinstance(item, Mapping):
-            raise InputError(f"{where}: item {k} is not an object", seen=item, allowed="an object per item")
-    return items
+        if named.path is not None:
+            path = Path(named.path)
+            items: list[_Item] = list(read_strictly(path, max_bytes=MAX_ITEM_BYTES))
+            return digest_file(path), items
+    except InputError as exc:
+        raise InputError(f"{where}: {exc.what}", seen=exc.seen, allowed=exc.allowed, mend=exc.mend) from exc
+    if open_hub is None:
+        raise ConfigError(
+            f"{where} is on the Hub, and nothing here reads it from there",
+            seen=named.hub,
+            mend="Download it, and name the file with `path:`.",
+        )
+    records = open_hub(named)
+    return records.sha256, list(_require_whole(records.read(), where))
 
 
-def _parse_jsonl(data: bytes) -> Iterable[Any]:
-    lines = data.decode("utf-8-sig").split("\n")
-    return [orjson.loads(line) for line in lines if line.strip()]
-
-
-def _parse_json(data: bytes) -> Iterable[Any]:
-    items = orjson.loads(data.decode("utf-8-sig"))
-    if not isinstance(items, list):
-        raise ValueError(f"a JSON {type(items).__name__}, not an array of objects")
-    return items
-
-
-def _parse_csv(data: bytes) -> Iterable[Any]:
-    # strict refuses a quote left open; a row longer than the header gets its rest under None.
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restkey="")
-    return [{key: value for key, value in row.items() if key} for row in reader]
-
-
-def _parse_parquet(data: bytes) -> Iterable[Any]:
-    import pyarrow.parquet as pq
-
-    return list(pq.read_table(pa.BufferReader(data)).to_pylist())
+def _require_whole(records: Iterator[tuple[str, Record | Broken]], where: str) -> Iterator[_Item]:
+    for place, record in records:
+        if isinstance(record, Broken):
+            raise InputError(f"{where}: {place}: {record.reason}")
+        yield place, record
 
 
 def _pick(columns: list[str], wanted: str | None, usual: Sequence[str], where: str) -> str | None:
@@ -140,9 +193,46 @@ def _pick(columns: list[str], wanted: str | None, usual: Sequence[str], where: s
     return wanted
 
 
+def _pick_program(columns: list[str], named: NamedSet, where: str) -> tuple[str | None, str | None]:
+    entry_point = _pick(columns, named.entry_point, ["entry_point"], f"{where}: entry_point")
+    test = _pick(columns, named.test, ["test"], f"{where}: test")
+    if entry_point is None or test is None:  # a column called "test" alone may be anything
+        if named.entry_point or named.test:
+            raise ConfigError(
+                f"{where}: an entry point and its test go together",
+                seen=", ".join(columns),
+                mend="Name both columns with `entry_point:` and `test:`.",
+            )
+        return None, None
+    return entry_point, test
+
+
+def _read_id(item: Mapping[str, Any], key: str | None, position: int, where: str) -> str:
+    text = None if key is None else _read_text(item.get(key), f"{where}: {key}")
+    if text is not None and len(text) > MAX_ID_CHARS:
+        raise InputError(
+            f"{where}: {key} is no name", seen=f"{len(text)} characters", allowed=f"at most {MAX_ID_CHARS}"
+        )
+    return str(position) if text is None else text
+
+
+def _read_column(items: list[_Item], column: str | None, where: str) -> list[str | None]:
+    if column is None:
+        return [None] * len(items)
+    return [_read_text(item.get(column), f"{where}: {place}: {column}") for place, item in items]
+
+
 def _read_text(value: Any, where: str) -> str | None:
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
+        if len(value) > MAX_FIELD_CHARS:
+            raise InputError(
+                f"{where} is too long",
+                seen=f"{len(value)} characters",
+                allowed=f"at most {MAX_FIELD_CHARS}",
+            )
         return value
+    if value is None:
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise InputError(f"{where} is not text", seen=value, allowed="a string", mend="Name another column.")
