@@ -1,23 +1,31 @@
 """Toxicity: each message scored by Detoxify or, offline, by a far weaker linear model that says so.
 
 A threshold belongs to its scorer. Detoxify below 0.05 says little about a linear SVM over swear words, so
-the offline scorer has a threshold of its own, and every record tells which of the two was at work.
+the offline scorer has a threshold of its own, and every record tells which of the two was at work. What is
+combative or hostile without a swear word is for tone.py, which has a score and a threshold of its own.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from synth_stack import text
-from synth_stack.errors import ConfigError, ModelError
+from synth_stack.errors import ConfigError, MissingExtra, ModelError
 from synth_stack.gates.judge import Judge
-from synth_stack.models import Scorer, load_detoxify, load_linear_scorer
+from synth_stack.gates.lexicon import digest_list, read_sections
+from synth_stack.gates.tone import load_tone
+from synth_stack.gates.toxicity_canaries import plant_lines
+from synth_stack.gates.toxicity_slices import Bar, Measure, hold_again, hold_slices
+from synth_stack.gates.toxicity_verdicts import Rule, ToneRule, read_scored, score_rows, state_verdicts
+from synth_stack.models import find_model
 from synth_stack.registry import gate
-from synth_stack.rows import build_verdicts, canonical_text
+from synth_stack.scorers import Device, Scorer, load_detoxify, load_linear_scorer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,19 +37,19 @@ DETOXIFY_THRESHOLD = 0.05
 """What a support desk asks for: nothing that a moderator would look at twice."""
 
 LINEAR_THRESHOLD = 0.8
-"""The lowest step of 0.1 at which hardly any benign text is rejected: 0.06% of banking77, 0.09% of clinc150,
-0.11% of GSM8K's questions, less of six more corpora. There it finds 25% of HateCheck's hateful cases (70% of
-those with a slur or profanity) at a precision of 0.64, since it takes quoting and reclaiming for hate.
-benchmarks/thresholds.py makes these figures."""
+"""Rejects at most 0.07% of the rows of five innocent corpora. With mentions masked it rejects 16% of
+HateCheck's hateful cases (86% of those with profanity) and none of those that only name an identity
+(benchmarks/toxicity.py)."""
+
+MIN_RECALL = {"tone": 0.85, "words": 0.35}
+"""Below what is measured in five corpora: 0.94 to 0.98 with tone; 0.45 to 1.0 where words alone decide, which
+one bad line in a long civil answer escapes (benchmarks/toxicity.py)."""
 
 _CHECKPOINTS = {
     "detoxify:original": "v0.1-alpha/toxic_original-c1212f89.ckpt",
     "detoxify:unbiased": "v0.3-alpha/toxic_debiased-c7548aa0.ckpt",
     "detoxify:multilingual": "v0.4-alpha/multilingual_debiased-0b549669.ckpt",
 }
-
-_OVERLAP = 5
-"""Windows overlap by a fifth of their length, so that a short phrase stands whole in one of them."""
 
 
 class Offline(BaseModel):
@@ -54,55 +62,120 @@ class Offline(BaseModel):
 
 
 _OFFLINE = Offline()
+_TONE = ToneRule()
 
 
-@gate("toxicity", version="1")
+def redecide(
+    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
+) -> "pl.DataFrame":
+    """The verdicts under other thresholds, another tone rule or another bar for slices.
+
+    Raises ConfigError for another scorer, and for tone where the rows were judged without it.
+    """
+    import polars as pl
+
+    rule = _find_rule(old, new, facts)
+    own = rows.filter(pl.col("scope") == "row").with_columns(
+        tone=pl.col("evidence").str.json_path_match("$.tone.score").cast(pl.Float64)
+    )
+    now = own.with_columns(now=rule.decide(pl.col("score"), pl.col("tone")))
+    toxic = pl.format("toxic: {}, by {}", pl.col("score").round(3), pl.lit(rule.label))
+    toned = pl.format("tone: {}", pl.col("tone").round(3))
+    reason = (
+        pl.when(pl.col("now") == pl.col("outcome"))
+        .then("reason")
+        .when(pl.col("score") >= rule.threshold)
+        .then(toxic)
+        .when(pl.col("now") != "accept")
+        .then(toned)
+    )
+    decided = now.with_columns(reason=reason, outcome="now", threshold=pl.lit(rule.threshold))
+    decided = decided.select(rows.columns)
+    bar = _find_bar(new)
+    return decided if bar is None else pl.concat([decided, hold_again(decided, bar).select(rows.columns)])
+
+
+@gate("toxicity", version="2", redecide=redecide)
 def toxicity(
     *,
     scorer: ScorerName = "detoxify:original",
     threshold: Threshold | None = None,
     weights: str | None = None,
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None,
+    device: Device = "auto",
     offline: Offline | None = _OFFLINE,
+    tone: ToneRule | None = _TONE,
     escalate_slice_at: Threshold | None = 0.02,
     escalate_min_rows: Annotated[int, Field(ge=1)] = 20,
+    escalate_by: Measure = "rate",
 ) -> Judge:
-    """A judge that rejects a row one of whose messages scores `threshold` or more.
+    """A judge that rejects a row one of whose messages scores `threshold` or more, and holds a bad tone.
 
-    `weights` is a Detoxify checkpoint on this machine and `weights_sha256` its digest (a checkpoint is a
-    pickle, which runs code). Without weights, or without the detoxify library, the `offline` scorer
-    judges under its own threshold; `offline: null` forbids that. Facts say which scorer was asked for,
-    which was used and why, and the reason of every reject names the scorer. `threshold` null is the
-    scorer's own: 0.05 for Detoxify, 0.8 for linear-svm.
+    `weights` is a Detoxify checkpoint or safetensors file, a path or `hub:<repo>:<file>`, and
+    `weights_sha256` its digest (a checkpoint is a pickle, which runs code). Without weights, or without the
+    detoxify library, the `offline` scorer judges under its own threshold; `offline: null` forbids that. Facts
+    say which scorer was asked for, which was used and why, and the reason of every reject names the scorer.
+    `threshold` null is the scorer's own: 0.05 for Detoxify, 0.8 for linear-svm.
 
     The score of a row is its highest window of characters (500 for Detoxify, 150 for linear-svm), over all
-    messages and all of the scorer's labels; evidence names message, role, label, score and offsets. A row
-    with nothing to read is abstained on.
+    messages and all of the scorer's labels; evidence names message, role, label, score and offsets. What the
+    user says in a row of kind "adversarial" is meant to be bad and is not scored; the answer is. A row with
+    nothing to read is abstained on. A row below the threshold whose tone reaches `tone.threshold` is held or
+    rejected, with a reason of its own; evidence has the tone score of every row from 0.1 on. With
+    `tone.embedding` the meaning of what an agent says is looked at in `tone.confirm_rows` rows of the batch,
+    in the same share of each table and first in those with most signs of a bad tone; in canaries always.
 
     When the batch is done, a slice is held as a whole if more than `escalate_slice_at` of its judged rows
-    were rejected and at least `escalate_min_rows` were judged (a share of fewer says nothing): its
-    accepted rows become `hold`. Rows without a slice are in none. 0.02 is twenty times what linear-svm
-    rejects of benign text. Null never holds.
+    were rejected and at least `escalate_min_rows` were judged: its accepted rows become `hold`. A hold costs
+    a look and a toxic slice costs a data set, so the rate itself has to pass the bar; with `escalate_by:
+    lower_bound` the lower end of its 95% interval has to. Rows without a slice are in none. Null never holds.
 
     Raises ConfigError for weights without digest, ModelError, MissingExtra.
     """
-    used = _choose(scorer, threshold, weights, weights_sha256, offline)
+    used = _choose(scorer, threshold, weights, weights_sha256, device=device, offline=offline)
+    rule = Rule(used.threshold, used.scorer.name, tone)
+    model = None if tone is None else load_tone(tone.embedding)
+    bar = None if escalate_slice_at is None else Bar(escalate_slice_at, escalate_min_rows, escalate_by)
+    wrongs = [wrong for wrong in read_sections("canaries") if tone is not None or wrong == "insult"]
     batch = _Batch()
 
+    def expect(rows: int) -> None:
+        batch.rows = rows
+
     def judge(table: pa.Table) -> pa.Table:
-        worst = _score_rows(text.read_messages(table), used.scorer)
-        verdicts = _state(table.column("row_id"), worst, used)
-        columns = [table.column("slice"), verdicts.column("row_id"), verdicts.column("outcome")]
-        batch.tables.append(pa.table(columns, schema=_BATCH))
-        return verdicts
+        messages = read_scored(table)
+        worst = score_rows(messages, used.scorer)
+        toned = None
+        if model is not None and tone is not None:
+            toned = model.score(messages, _bound_confirmed(table, batch.rows, tone.confirm_rows))
+        return state_verdicts(table["row_id"], worst, toned, rule)
 
-    def finish() -> pa.Table:
-        return _hold_slices(batch, escalate_slice_at or 1.0, escalate_min_rows)
+    return Judge(
+        judge=judge,
+        expect=expect,
+        facts=used.facts | {"tone": None if model is None else dict(model.facts)},
+        finish=None if bar is None else partial(hold_slices, bar=bar),
+        plant=partial(plant_lines, wrongs=wrongs),
+        min_recall=MIN_RECALL["words" if tone is None else "tone"],
+    )
 
-    return Judge(judge=judge, facts=used.facts, finish=finish if escalate_slice_at is not None else None)
+
+@dataclass(slots=True)
+class _Batch:
+    """How many rows the batch has; None until somebody says so."""
+
+    rows: int | None = None
 
 
-_BATCH = pa.schema([("slice", pa.string()), ("row_id", pa.string()), ("outcome", pa.string())])
+def _bound_confirmed(table: pa.Table, batch_rows: int | None, confirm_rows: int) -> int | None:
+    """How many rows of the table may be read by their meaning: its share of the batch; null is no bound."""
+    if batch_rows is None or batch_rows <= confirm_rows or _is_planted(table):
+        return None
+    return math.ceil(len(table) * confirm_rows / batch_rows)
+
+
+def _is_planted(table: pa.Table) -> bool:
+    return bool(pc.all(pc.equal(table.column("generator"), "canary")).as_py())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +184,15 @@ class _Used:
     threshold: float
     facts: dict[str, Any]
 
-    @property
-    def label(self) -> str:
-        """The scorer as reasons name it."""
-        return "linear-svm (not Detoxify)" if self.scorer.name == "linear-svm" else self.scorer.name
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Slice, row_id and outcome of every row judged so far."""
-
-    tables: list[pa.Table] = field(default_factory=list)
-
 
 def _choose(
-    wanted: str, threshold: float | None, weights: str | None, sha256: str | None, offline: Offline | None
+    wanted: str,
+    threshold: float | None,
+    weights: str | None,
+    sha256: str | None,
+    *,
+    device: Device,
+    offline: Offline | None,
 ) -> _Used:
     if (weights is None) != (sha256 is None) or (weights is not None and wanted == "linear-svm"):
         raise ConfigError(
@@ -134,11 +201,14 @@ def _choose(
             mend="Get the digest with `sha256sum <weights>`.",
         )
     if wanted == "linear-svm":
-        return _use(load_linear_scorer(), threshold or LINEAR_THRESHOLD, wanted, None)
+        return _use(_load_linear(), threshold or LINEAR_THRESHOLD, wanted, None)
     lacking = _find_lack(weights)
-    if lacking is None or (offline is None and weights is not None and Path(weights).is_file()):
-        model = wanted.removeprefix("detoxify:")
-        scorer = load_detoxify(model, str(weights), str(sha256))
+    if (
+        weights is not None
+        and sha256 is not None
+        and (lacking is None or (offline is None and _is_there(weights)))
+    ):
+        scorer = load_detoxify(wanted.removeprefix("detoxify:"), weights, sha256, device)
         return _use(scorer, threshold or DETOXIFY_THRESHOLD, wanted, None)
     if offline is None:
         raise ModelError(
@@ -146,17 +216,31 @@ def _choose(
             mend=f"Download {_CHECKPOINTS[wanted]} from github.com/unitaryai/detoxify/releases and name "
             "it with weights and weights_sha256, or allow offline: {scorer: linear-svm, threshold: 0.8}.",
         )
-    return _use(load_linear_scorer(), offline.threshold, wanted, lacking)
+    return _use(_load_linear(), offline.threshold, wanted, lacking)
+
+
+def _load_linear() -> Scorer:
+    masked = {word for lines in read_sections("mentions").values() for line in lines for word in line.split()}
+    scorer = load_linear_scorer(masked)
+    return replace(scorer, facts={**scorer.facts, "masked": digest_list("mentions")})
 
 
 def _find_lack(weights: str | None) -> str | None:
     if weights is None:
         return "no weights are named"
-    if not Path(weights).is_file():
+    if not _is_there(weights):
         return f"the weights {weights} are not there"
     if find_spec("detoxify") is None or find_spec("torch") is None:
         return "the detoxify library is not installed"
     return None
+
+
+def _is_there(weights: str) -> bool:
+    try:
+        find_model(weights)
+    except (ModelError, MissingExtra):
+        return False
+    return True
 
 
 def _use(scorer: Scorer, threshold: float, wanted: str, why: str | None) -> _Used:
@@ -172,81 +256,32 @@ def _use(scorer: Scorer, threshold: float, wanted: str, why: str | None) -> _Use
     return _Used(scorer, threshold, facts)
 
 
-def _score_rows(messages: "pl.DataFrame", scorer: Scorer) -> "pl.DataFrame":
-    """The worst window of each row that has one: `row, position, role, start, end, score, label`."""
-    import polars as pl
-
-    size = scorer.window_chars
-    overlap = size // _OVERLAP
-    windows = [
-        (row, position, role, start, content[start : start + size])
-        for row, position, role, content in messages.drop_nulls("content").iter_rows()
-        for start in range(0, max(len(content) - overlap, 1), size - overlap)
-    ]
-    names = ["row", "position", "role", "start", "content"]
-    types = [pl.Int64, pl.Int64, pl.String, pl.Int64, pl.String]
-    frame = pl.DataFrame(windows, schema=dict(zip(names, types, strict=True)), orient="row")
-    frame = frame.filter(pl.col("content").str.strip_chars() != "")
-    scores, labels = scorer.score(frame["content"].to_list())
-    end = pl.col("start") + pl.col("content").str.len_chars().cast(pl.Int64)
-    scored = frame.select("row", "position", "role", "start", end=end).with_columns(
-        score=pl.Series(scores, dtype=pl.Float64), label=pl.Series(labels, dtype=pl.String)
-    )
-    return scored.sort("row", -pl.col("score"), "position", "start").unique(
-        "row", keep="first", maintain_order=True
-    )
-
-
-def _state(ids: pa.ChunkedArray, worst: "pl.DataFrame", used: _Used) -> pa.Table:
-    outcomes = ["abstain"] * len(ids)
-    scores: list[float | None] = [None] * len(ids)
-    reasons: list[str | None] = ["nothing to read: no message holds text"] * len(ids)
-    evidence: list[str | None] = [None] * len(ids)
-    for row, position, role, start, end, score, label in worst.iter_rows():
-        outcomes[row], scores[row], reasons[row] = "accept", score, None
-        if score >= used.threshold:
-            outcomes[row] = "reject"
-            reasons[row] = f"toxic: {label} {score:.3f} in message {position}, by {used.label}"
-            evidence[row] = canonical_text(
-                {
-                    "message": position,
-                    "role": role,
-                    "label": label,
-                    "score": score,
-                    "start": start,
-                    "end": end,
-                    "scorer": used.scorer.name,
-                }
+def _find_rule(old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any]) -> Rule:
+    """The rule under other parameters; the scorer is the one that was used."""
+    for name in ("scorer", "weights", "weights_sha256"):
+        if old[name] != new[name]:
+            raise ConfigError(
+                f"toxicity: {name} cannot change without judging the rows again", seen=new[name]
             )
-    return build_verdicts(
-        ids,
-        "toxicity",
-        outcomes,
-        scores=scores,
-        threshold=used.threshold,
-        reasons=reasons,
-        evidence=evidence,
-    )
+    tone = None if new["tone"] is None else ToneRule.model_validate(dict(new["tone"]))
+    if tone is not None and (old["tone"] is None or _tell_reading(old["tone"]) != _tell_reading(new["tone"])):
+        raise ConfigError("toxicity: tone cannot be told in another way without judging the rows again")
+    used = str(facts["scorer_used"])
+    if used == facts["scorer_requested"]:
+        own = LINEAR_THRESHOLD if used == "linear-svm" else DETOXIFY_THRESHOLD
+        return Rule(new["threshold"] or own, used, tone)
+    if new["offline"] is None:
+        raise ConfigError(
+            f"toxicity: offline cannot be null: the rows were judged by {used}, which is the offline scorer"
+        )
+    return Rule(new["offline"]["threshold"], used, tone)
 
 
-def _hold_slices(batch: _Batch, bar: float, min_rows: int) -> pa.Table:
-    """Holds for the accepted rows of every slice whose share of rejects is above the bar."""
-    import polars as pl
+def _tell_reading(tone: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What cannot change without reading the rows again."""
+    return tuple(tone.get(name) for name in ("embedding", "confirm_rows"))
 
-    every = pl.DataFrame(pl.from_arrow(pa.concat_tables([_BATCH.empty_table(), *batch.tables])))
-    rows = every.filter(pl.col("outcome") != "abstain", pl.col("slice").is_not_null())
-    counted = rows.with_columns(
-        judged=pl.len().over("slice"), rejected=(pl.col("outcome") == "reject").sum().over("slice")
-    ).with_columns(share=pl.col("rejected") / pl.col("judged"))
-    held = counted.filter(pl.col("outcome") == "accept", pl.col("judged") >= min_rows, pl.col("share") > bar)
-    facts = list(held.select("slice", "rejected", "judged").iter_rows())
-    return build_verdicts(
-        held["row_id"].to_arrow().cast(pa.string()),
-        "toxicity",
-        ["hold"] * len(held),
-        scores=held["share"].to_list(),
-        threshold=bar,
-        reasons=[f"toxic slice: {r} of {n} judged rows of {name} were rejected" for name, r, n in facts],
-        evidence=[canonical_text({"slice": name, "rejected": r, "judged": n}) for name, r, n in facts],
-        scope="slice",
-    )
+
+def _find_bar(params: Mapping[str, Any]) -> Bar | None:
+    at = params["escalate_slice_at"]
+    return None if at is None else Bar(at, params["escalate_min_rows"], params["escalate_by"])
