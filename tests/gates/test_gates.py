@@ -34,7 +34,13 @@ def test_importing_the_gates_loads_no_heavy_library() -> None:
 
 def test_the_standard_gate_file_makes_every_gate_and_says_why() -> None:
     gates = yaml.safe_load(STANDARD.read_text(encoding="utf-8"))["gates"]
-    assert [g["use"] for g in gates] == ["structure", "dedup", "toxicity", "contamination"]
+    assert [g["use"] for g in gates] == [
+        "personal_data",
+        "structure",
+        "dedup",
+        "toxicity",
+        "contamination",
+    ]
     for k, stated in enumerate(gates):
         params = {key: value for key, value in stated.items() if key not in {"use", "why"}}
         judge = bind("gate", stated["use"], params, where=f"gates[{k}]").make()
