@@ -3,6 +3,7 @@
     run(recipe)                          the whole line: seeds -> generate -> gates -> sign -> pack
     generate(recipe or Pipeline)         candidates alone, durably
     curate(rows, gates, out)             gates over rows that already exist
+    replay(run, gates)                   the same rows decided again from stored scores
     pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
     push(pack, repo_id)                  the pack as a dataset repository
     load_recipe(path)                    a recipe, checked
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from synth_stack.curate import curate
     from synth_stack.pack.hub import push_pack as push
     from synth_stack.pack.verify import verify_pack as verify
+    from synth_stack.replay.replayed import replay
     from synth_stack.run import generate, pack, run
 
-__all__ = ["curate", "generate", "load_recipe", "pack", "push", "run", "verify"]
+__all__ = ["curate", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
 
 _HOMES = {
     "load_recipe": ("synth_stack.config", "load_recipe"),
@@ -32,6 +34,7 @@ _HOMES = {
     "generate": ("synth_stack.run", "generate"),
     "pack": ("synth_stack.run", "pack"),
     "push": ("synth_stack.pack.hub", "push_pack"),
+    "replay": ("synth_stack.replay.replayed", "replay"),
     "run": ("synth_stack.run", "run"),
     "verify": ("synth_stack.pack.verify", "verify_pack"),
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth_stack.errors import SynthStackError
+from synth_stack.errors import BlindGate, SynthStackError
 
 if TYPE_CHECKING:
     from synth_stack.config import EvalSet, Recipe
@@ -69,7 +69,7 @@ def run(
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
-    with _progress(quiet or as_json) as bars:
+    with _explain_blindness(as_json), _progress(quiet or as_json) as bars:
         result = run_line(loaded, out, progress=bars)
     counts = result.figures.counts()
     if as_json:
@@ -147,6 +147,9 @@ def curate(
     gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
     against: Against = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Go on behind a shard that cannot be read; it is named.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -154,13 +157,50 @@ def curate(
     from synth_stack import curate as judge_rows
 
     eval_sets = _parse_against(against or [])
-    with _progress(quiet or as_json) as bars:
-        batch = judge_rows(source, gates, out, eval_sets=eval_sets, progress=bars)
+    with _explain_blindness(as_json), _progress(quiet or as_json) as bars:
+        batch = judge_rows(source, gates, out, eval_sets=eval_sets, skip_broken=skip_broken, progress=bars)
     if as_json:
         _print_json({**batch.figures.counts(), "folder": str(batch.folder)})
         return
     _print_figures(batch.figures)
     _say(f"report  {batch.folder / 'report.html'}")
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    gates: Annotated[Path, typer.Option("--gates", help="The gate file to decide with.")],
+    as_json: Json = False,
+) -> None:
+    """Decide again from stored scores: which rows change, and what each threshold yields. Writes nothing."""
+    from synth_stack import replay as decide_again
+    from synth_stack.terminal import replay_tables
+
+    replayed = decide_again(folder, gates)
+    if as_json:
+        _print_json(replayed.to_json())
+        return
+    for shown in replay_tables(replayed):
+        _say(shown)
+
+
+@app.command()
+def index(
+    packs: Annotated[
+        list[Path], typer.Argument(metavar="PACK...", help="Packs, judged runs or curations, and indexes.")
+    ],
+    gates: Annotated[Path, typer.Option("--gates", help="The gate file with the dedup gate to serve.")],
+    out: Annotated[Path, typer.Option("--out", help="The index to write, one Parquet file.")],
+    as_json: Json = False,
+) -> None:
+    """Write one file that stands for earlier packs under `against` of a dedup gate, without their texts."""
+    from synth_stack.indexing import index_packs
+
+    rows = index_packs(packs, gates, out)
+    if as_json:
+        _print_json({"index": str(out), "rows": rows})
+    else:
+        _say(f"{rows:,} rows in {out}")
 
 
 @app.command()
@@ -322,6 +362,19 @@ def _progress(quiet: bool) -> "Iterator[Bars]":
         yield bars
 
 
+@contextmanager
+def _explain_blindness(as_json: bool) -> "Iterator[None]":
+    """Shows the figures of a batch that fails because a gate is blind, before the error does its work."""
+    try:
+        yield
+    except BlindGate as exc:
+        from synth_stack.report.write import write_report
+
+        if not as_json:
+            _print_figures(write_report(Path(str(exc.seen))))
+        raise
+
+
 def _show(result: Any, as_json: bool) -> None:
     """A result that knows how to show itself: as JSON, or line by line."""
     if as_json:
@@ -332,11 +385,13 @@ def _show(result: Any, as_json: bool) -> None:
 
 
 def _print_figures(figures: Any) -> None:
-    from synth_stack.terminal import funnel_table, reasons_table
+    from synth_stack.terminal import canary_table, funnel_table, reasons_table
 
     _say(funnel_table(figures))
     if figures.reasons:
         _say(reasons_table(figures))
+    if figures.canaries:
+        _say(canary_table(figures))
 
 
 def _print_json(value: Any) -> None:

@@ -71,6 +71,8 @@ def funnel_table(figures: Any) -> Table:
         table.add_column(name, justify="right")
     table.add_column("kept", justify="right")
     table.add_row("generated", "", "", "", "", f"{figures.generated:,}", "")
+    if figures.redacted:
+        table.add_row("redacted copies", "", "", "", "", f"{figures.redacted:,}", "")
     for stage in figures.funnel:
         kept = "" if stage.pass_rate is None else f"{stage.pass_rate:.1%}"
         counts = (stage.entered, stage.rejected, stage.held, stage.abstain, stage.passed)
@@ -89,7 +91,24 @@ def reasons_table(figures: Any, limit: int = 12) -> Table:
     table.add_column("rows", justify="right")
     for reason in figures.reasons[:limit]:
         named = reason.reason if reason.reason is not None else "other reasons"
+        named += ", redacted" if reason.redacted else ""
         table.add_row(Text(reason.gate or ""), Text(clean(named)), f"{reason.count:,}")
+    return table
+
+
+def canary_table(figures: Any) -> Table:
+    """What each gate caught of the bad rows that were planted for it, with the 95% interval and its bar."""
+    table = Table(title="Canaries", title_justify="left", header_style="bold", pad_edge=False)
+    table.add_column("gate")
+    for name in ("planted", "caught", "recall", "95% interval", "bar"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for found in figures.canaries:
+        measured = found.recall is not None
+        recall, span = (f"{found.recall:.3f}", f"{found.low:.3f}-{found.high:.3f}") if measured else ("", "")
+        numbers = (f"{found.planted:,}", f"{found.caught:,}", recall, span, f"{found.min_recall:g}")
+        blind = found.blind
+        table.add_row(found.gate, *numbers, "BLIND" if blind else "", style="bold red" if blind else None)
     return table
 
 
@@ -107,3 +126,88 @@ def preview_panels(rows: Iterable[Mapping[str, Any]]) -> Iterable[Panel]:
             body.append(f"failed  {clean(row['failure'])}", style="red")
         title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")
         yield Panel(body, title=title, title_align="left")
+
+
+def replay_tables(replayed: Any) -> Iterable[Table | Text]:
+    """What a replay says: decisions and gates before and after, changed rows, yield curves, caveats."""
+    yield _decisions_table(replayed)
+    yield _gates_table(replayed)
+    if len(replayed.changed):
+        yield _changed_table(replayed.changed)
+    for curve in replayed.curves:
+        yield _curve_table(curve)
+    for caveat in replayed.caveats:
+        yield Text(f"note    {clean(caveat)}")
+
+
+def _new_table(title: str, *names: str) -> Table:
+    """A table whose first column is words; the others are numbers."""
+    table = Table(title=Text(title), title_justify="left", header_style="bold", pad_edge=False)
+    for number, name in enumerate(names):
+        table.add_column(name, justify="right" if number else "left")
+    return table
+
+
+def _decisions_table(replayed: Any) -> Table:
+    table = _new_table("Decisions", "decision", "before", "after", "change")
+    for decision, after in replayed.after.items():
+        before = replayed.before.get(decision, 0)
+        style = COLOURS.get(decision)
+        table.add_row(decision, f"{before:,}", f"{after:,}", f"{after - before:+,}", style=style)
+    return table
+
+
+def _gates_table(replayed: Any) -> Table:
+    table = _new_table("Gates", "gate", "rejected", "held", "not scored", "canaries")
+    table.add_column("parameter")
+    for gate in replayed.gates:
+        table.add_row(
+            gate.gate,
+            _show_move(gate.rejected_before, gate.rejected),
+            _show_move(gate.held_before, gate.held),
+            f"{gate.undecided:,}",
+            f"{_show_move(gate.caught_before, gate.caught)} of {gate.planted}" if gate.planted else "",
+            Text(clean("\n".join(f"{name}: {old} -> {new}" for name, old, new in gate.changes))),
+            style="bold red" if gate.blind else None,
+        )
+    return table
+
+
+def _show_move(before: int, after: int) -> str:
+    return f"{after:,}" if before == after else f"{before:,} -> {after:,}"
+
+
+def _changed_table(changed: Any, limit: int = 10) -> Table:
+    shown = "" if len(changed) <= limit else f", the first {limit} (--json has all)"
+    table = _new_table(f"{len(changed):,} changed rows{shown}", "row")
+    for name in ("before", "after", "gate", "reason"):
+        table.add_column(name)
+    for row in changed.slice(0, limit).to_pylist():
+        side = "" if row["gate"] else "_before"
+        told = [row["row_id"], row["before"], row["after"], row[f"gate{side}"], row[f"reason{side}"]]
+        table.add_row(*(Text(clean(cell)) for cell in told), style=COLOURS.get(row["after"]))
+    return table
+
+
+def _curve_table(curve: Any, limit: int = 10, bar_chars: int = 24) -> Table:
+    """Some points of a curve and the one that stands: a full block is accepted, a light one not scored."""
+    rule = curve.reject_when.removesuffix("threshold").strip()
+    names = [f"rejects {rule}", "accepted", "not scored", *(["canaries caught"] if curve.planted else [])]
+    table = _new_table(f"Yield of {curve.gate} over {curve.parameter}", *names)
+    table.add_column("")
+    points = curve.points
+    wanted = {round(place * (len(points) - 1) / max(limit - 1, 1)) for place in range(limit)}
+    most = max((p.accepted + p.undecided for p in points), default=0) or 1
+    for place, point in enumerate(points):
+        stands = point.threshold == curve.threshold
+        if place in wanted or stands:
+            known = round(bar_chars * point.accepted / most)
+            open_ = round(bar_chars * (point.accepted + point.undecided) / most) - known
+            counts = [
+                f"{point.accepted:,}",
+                f"{point.undecided:,}",
+                *([f"{point.caught:,}"] if curve.planted else []),
+            ]
+            bar = Text("\N{FULL BLOCK}" * known + "\N{LIGHT SHADE}" * open_)
+            table.add_row(f"{point.threshold:.6g}", *counts, bar, style="bold" if stands else None)
+    return table

@@ -18,7 +18,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 def test_the_commands_are_those_that_exist() -> None:
     assert COMMANDS == [
-        "run", "preview", "generate", "curate", "pack", "push", "verify", "trace", "report", "doctor",
+        "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "verify", "trace", "report", "doctor",
     ]  # fmt: skip
 
 

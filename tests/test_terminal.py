@@ -1,6 +1,7 @@
 """What the command line shows. A row is shown, never interpreted."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from synth_stack.curate import curate
+from synth_stack.recall import KindCount, measure_recall
 from synth_stack.report.figures import Figures, Reason, Stage
-from synth_stack.terminal import Bars, clean, funnel_table, preview_panels, reasons_table
+from synth_stack.terminal import Bars, canary_table, clean, funnel_table, preview_panels, reasons_table
 
 EMPTY = Figures(0, 0, 0, 0, 0, None, (), (), (), (), (), ())
 
@@ -46,6 +48,25 @@ def test_the_funnel_shows_every_stage_in_order_and_what_was_kept() -> None:
     assert ["structure", "12,345", "200", "0", "0", "12,145", "98.4%"] in words
     assert ["dedup", "12,145", "100", "45", "7", "12,000", "98.8%"] in words
     assert ["accepted", "12,000", "97.2%"] in words
+
+
+def test_redacted_copies_stand_below_the_rows_that_were_generated() -> None:
+    words = read_lines(show(funnel_table(replace(make_figures(), redacted=1_234))))
+
+    assert words[4:6] == [["generated", "12,345"], ["redacted", "copies", "1,234"]]
+
+
+def test_each_gates_recall_stands_with_its_interval_and_its_bar() -> None:
+    recalls = (
+        measure_recall("dedup", [KindCount("copy", 100, 98)], min_recall=0.95),
+        measure_recall("toxicity", [KindCount("insult", 100, 61)], min_recall=0.7),
+        measure_recall("drift", [], min_recall=0.9),
+    )
+    words = read_lines(show(canary_table(replace(EMPTY, canaries=recalls))))
+
+    assert ["dedup", "100", "98", "0.980", "0.930-0.994", "0.95"] in words
+    assert ["toxicity", "100", "61", "0.610", "0.512-0.700", "0.7", "BLIND"] in words
+    assert ["drift", "0", "0", "0.9"] in words
 
 
 def test_an_empty_run_has_no_rates() -> None:
