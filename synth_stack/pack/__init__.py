@@ -4,6 +4,7 @@ layout     the names that a pack's files may have
 locks      what a pack reads of a run's recipe and gate locks
 judged     a judged run: every row with its verdicts and decision
 shards     tables as Parquet files: streamed out, read back with bounds
+measures   what was measured of the gates beside their verdicts
 counts     the figures of a pack, counted from its lineage records and rows
 write      a run as a pack, signed
 card       the dataset card; markdown and card_figures: its parts

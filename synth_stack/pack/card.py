@@ -12,7 +12,7 @@ import yaml
 
 from synth_stack.pack.card_figures import format_count, format_share, render_figures
 from synth_stack.pack.counts import Counts
-from synth_stack.pack.locks import GateLock, RecipeLock, SourceLock, TeacherLock
+from synth_stack.pack.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
 from synth_stack.pack.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.rows import CANDIDATE_SCHEMA
 
@@ -115,10 +115,12 @@ def _title(recipe: RecipeLock) -> str:
 def _render_summary(recipe: RecipeLock, counts: Counts) -> str:
     made = "rows were generated" if recipe.source is None else "rows were read"
     about = f"{prose(recipe.about)}\n\n" if recipe.about else ""
-    share = format_share(counts.accepted, counts.generated)
+    share = format_share(counts.accepted, counts.rows)
+    copies = format_count(counts.redacted, "redacted copy", "redacted copies")
+    redacted = f", and {copies} made of some of them" if counts.redacted else ""
     return (
-        f"{about}{counts.generated:,} {made}; {counts.accepted:,} of them ({share}) were accepted and are in "
-        f"`data/`. Rejected: {counts.rejected:,}; held for a person to decide: {counts.held:,}. "
+        f"{about}{counts.generated:,} {made}{redacted}; {counts.accepted:,} of them ({share}) were accepted "
+        f"and are in `data/`. Rejected: {counts.rejected:,}; held for a person to decide: {counts.held:,}. "
         "`log/` has one decision a row, with the gate and the reason for every row that was turned away; "
         "`lineage/` has one record a row, and a signature over all of them."
     )
@@ -141,6 +143,8 @@ def _render_making(recipe: RecipeLock) -> list[str]:
         lines.append(f"A distilabel pipeline: {code(pipeline.name)}, SHA-256 {code(pipeline.sha256)}")
     if recipe.teacher is not None:
         lines += _describe_teacher(recipe.teacher)
+    if recipe.perimeter is not None:
+        lines.append(_describe_perimeter(recipe.perimeter))
     return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
 
 
@@ -166,6 +170,14 @@ def _describe_teacher(teacher: TeacherLock) -> list[str]:
         f"Parameters and sampling: {sampling or 'none given'}",
         replay,
     ]
+
+
+def _describe_perimeter(perimeter: PerimeterLock) -> str:
+    if perimeter.reach == "open":
+        return f"Perimeter {code(perimeter.reach)}: prompts went to the teacher, wherever it runs"
+    beyond = format_count(perimeter.allowed_hosts, "host")
+    besides = f" or to {beyond} that the recipe allows" if perimeter.allowed_hosts else ""
+    return f"Perimeter {code(perimeter.reach)}: prompts went to this machine{besides}, and nowhere else"
 
 
 def _render_methods(recipe: RecipeLock) -> list[str]:
@@ -222,7 +234,7 @@ def _render_statements(lines: Sequence[str] | None) -> str:
 
 def _render_signature(root: str, key_id: str, signature: str, counts: Counts) -> str:
     tree = (
-        f"The Merkle root over the records of {format_count(counts.generated, 'row')} is {code(root)}. It is "
+        f"The Merkle root over the records of {format_count(counts.rows, 'row')} is {code(root)}. It is "
         "signed, with the digest of every file, in `lineage/statement.dsse.json`."
     )
     local = (

@@ -6,9 +6,12 @@ is written here needs a new PACK_SCHEME.
 
 from collections.abc import Mapping, Sequence
 
+from synth_stack.pack import layout
 from synth_stack.pack.counts import Counts, GateCount, GroupCount, ReasonCount
 from synth_stack.pack.locks import GateLock
 from synth_stack.pack.markdown import code, prose, table
+from synth_stack.pack.measures import Trials
+from synth_stack.recall import CanaryRecall
 
 OPEN = "<!-- synth_stack:figures -->"
 CLOSE = "<!-- /synth_stack:figures -->"
@@ -23,6 +26,8 @@ def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
         "### Funnel",
         _render_funnel(counts, {gate.use: gate.why for gate in gates}),
         "Rows, not verdicts. An abstention means that the gate could not judge the row; it decides nothing.",
+        "### Canaries",
+        *_render_canaries(counts.measures.recalls),
         "### Reasons",
         _render_reasons(counts.reasons),
         *_render_eval_sets(counts, gates),
@@ -39,14 +44,18 @@ def format_share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}%" if whole else "–"
 
 
-def format_count(n: int, one: str) -> str:
-    """`n` with its noun: "1 row", "1,204 rows"."""
-    return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+def format_count(n: int, one: str, many: str | None = None) -> str:
+    """`n` with its noun: "1 row", "1,204 rows"; `many` is a plural that is more than an "s"."""
+    return f"{n:,} {one}" if n == 1 else f"{n:,} {many or f'{one}s'}"
 
 
 def _render_funnel(counts: Counts, whys: Mapping[str, str | None]) -> str:
     header = ("Stage", "Threshold #", "Looked at #", "Abstained #", "Rejected #", "Held #", "Left #", "Why")
     lines: list[tuple[str, ...]] = [("generated", "", "", "", "", "", f"{counts.generated:,}", "")]
+    if counts.redacted:
+        name = format_count(counts.redacted, "redacted copy", "redacted copies")
+        why = "beside the rows that they are made from, which are rejected"
+        lines.append((name, "", "", "", "", "", f"{counts.rows:,}", why))
     lines += [_render_stage(gate, whys.get(gate.gate)) for gate in counts.gates]
     lines += [("**accepted**", "", "", "", "", "", f"**{counts.accepted:,}**", "")]
     return table(header, lines)
@@ -77,21 +86,71 @@ def _render_reasons(reasons: Sequence[ReasonCount]) -> str:
     return table(("Gate", "Decision", "Reason", "Rows #"), lines)
 
 
+def _render_canaries(recalls: Sequence[CanaryRecall]) -> list[str]:
+    """What each gate caught of the bad rows that were planted for it, as a whole and by what is wrong."""
+    if not recalls:
+        return ["No known bad rows were planted, so what each gate misses is not known."]
+    lines = [
+        (code(found.gate), f"{found.planted:,}", f"{found.caught:,}", *_format_recall(found))
+        for found in recalls
+    ]
+    kinds = [
+        (code(found.gate), prose(kind.canary), f"{kind.planted:,}", f"{kind.caught:,}")
+        for found in recalls
+        for kind in found.kinds
+    ]
+    rest = len(kinds) - MAX_LINES
+    return [
+        table(("Gate", "Planted #", "Caught #", "Recall #", "95% interval #", "Bar #"), lines),
+        "Known bad rows that each gate planted for itself; they are not in this dataset. A fault that a gate "
+        "does not plant may be harder for it to see. A gate below its bar is blind: no pack is made of its "
+        "batch.",
+        *([table(("Gate", "What is wrong", "Planted #", "Caught #"), kinds[:MAX_LINES])] if kinds else []),
+        *([f"And {format_count(rest, 'further kind')}, in `{layout.MEASURES}`."] if rest > 0 else []),
+    ]
+
+
+def _format_recall(found: CanaryRecall) -> tuple[str, str, str]:
+    bar = f"{found.min_recall:g}"
+    if found.recall is None:
+        return "–", "–", bar
+    return f"{found.recall:.3f}", f"{found.low:.3f} to {found.high:.3f}", bar
+
+
 def _render_eval_sets(counts: Counts, gates: Sequence[GateLock]) -> list[str]:
     """What each eval set cost: the rows that were turned away because they come too near to its items."""
     lines = [
         (
             code(gate.use),
             code(eval_set.name),
+            code(eval_set.version) if eval_set.version else "",
             code(eval_set.sha256),
             f"{eval_set.items:,}",
-            f"{counts.eval_sets.get((gate.use, eval_set.name), 0):,}",
+            *_render_cost(counts, gate.use, eval_set.name),
         )
         for gate in gates
         for eval_set in gate.eval_sets
     ]
-    header = ("Gate", "Eval set", "SHA-256", "Items #", "Rows that it cost #")
-    return ["### Eval sets", table(header, lines)] if lines else []
+    header = ("Gate", "Eval set", "Version", "SHA-256", "Items #", "Rows that it cost #", "How")
+    looks = [_describe_looks(counts, gate.use) for gate in gates if gate.eval_sets]
+    return ["### Eval sets", table(header, lines), *looks] if lines else []
+
+
+def _describe_looks(counts: Counts, gate: str) -> str:
+    """How many rows a gate took to be worth more than a comparison of words, and what that took."""
+    rows = format_count(counts.short_lists.get(gate, 0), "row")
+    trials = counts.measures.trials.get(gate, Trials())
+    ran = f" It ran their functions against items' tests {format_count(trials.tried, 'time')} in a sandbox"
+    left = f", and {format_count(trials.untried, 'time')} not, for want of runs" if trials.untried else ""
+    looked = f"{code(gate)} took a closer look at {rows}: its short list, where words had not decided yet."
+    return looked + (f"{ran}{left}." if trials.tried or trials.untried else "")
+
+
+def _render_cost(counts: Counts, gate: str, eval_set: str) -> tuple[str, str]:
+    """The rows that were turned away for an item of the set, and by which reasons, the commonest first."""
+    ways = {how: n for (use, name, how), n in counts.eval_sets.items() if (use, name) == (gate, eval_set)}
+    ranked = sorted(ways.items(), key=lambda way: (-way[1], way[0]))
+    return f"{sum(ways.values()):,}", ", ".join(f"{prose(how)} {n:,}" for how, n in ranked)
 
 
 def _render_groups(counts: Counts) -> str:

@@ -15,9 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth_stack.copies import find_copy
+from synth_stack.pack.measures import Measures
+
 MAX_REASON_CHARS = 120
 
-_EVAL_ITEM = re.compile(r"\b(?:of|like) ([a-z0-9][a-z0-9_.-]{0,62})/")
+SHARED_NGRAM = "shared n-gram"
+"""The class of reason that the contamination gate gives where words alone decide, without a short list."""
+
+_EVAL_ITEM = re.compile(r"\b(?:of|like) ([A-Za-z0-9][A-Za-z0-9._-]{0,63})/")
 """How the contamination gate names an item in its reasons: "... of SET/ITEM", "... like SET/ITEM". The
 evidence says it too, but a record has only its digest."""
 
@@ -74,21 +80,27 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Every figure of a pack. `gates` is in the order of work; groups by size, then name. `eval_sets` has
-    the rows that a gate turned away for an item of an eval set, by gate and set.
+    """Every figure of a pack. `gates` is in the order of work; groups by size, then name.
 
-    `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the largest number
-    of accepted rows that came from one of them. `accepted_bytes` is the size of all their values: UTF-8 for
-    text, 8 for a whole number, 1 for a truth value.
+    `redacted` are the copies that stand for rows with personal data, which are rejected: rows beside those
+    that were `generated`. `eval_sets` has the rows that a gate turned away for an item of an eval set, by
+    gate, set and class of reason; `short_lists` the rows that a gate compared with an item at close quarters.
+    `measures` is not counted from the rows: what the gates caught of their canaries, say. `seeds` counts the
+    distinct seeds that rows came from; `max_accepted_per_seed` is the largest number of accepted rows that
+    came from one of them. `accepted_bytes` is the size of all their values: UTF-8 for text, 8 for a whole
+    number, 1 for a truth value.
     """
 
     generated: int
+    redacted: int
     accepted: int
     rejected: int
     held: int
     gates: tuple[GateCount, ...]
     reasons: tuple[ReasonCount, ...]
-    eval_sets: Mapping[tuple[str, str], int]
+    eval_sets: Mapping[tuple[str, str, str], int]
+    short_lists: Mapping[str, int]
+    measures: Measures
     slices: tuple[GroupCount, ...]
     locales: tuple[GroupCount, ...]
     methods: tuple[GroupCount, ...]
@@ -97,20 +109,38 @@ class Counts:
     lengths: Lengths | None
     accepted_bytes: int
 
+    @property
+    def rows(self) -> int:
+        """Every row that was judged, each with its record: those that were generated and the copies."""
+        return self.generated + self.redacted
+
     def to_predicate(self) -> Json:
-        """What of it the signature covers, as plain JSON."""
+        """What of it the signature covers, as plain JSON; a bar is a decimal string, as in records."""
+        decided = ("generated", "redacted", "accepted", "rejected", "held")
         return {
-            **{name: getattr(self, name) for name in ("generated", "accepted", "rejected", "held")},
+            **{name: getattr(self, name) for name in decided},
             "gates": [
                 {name: getattr(gate, name) for name in ("gate", "looked_at", "abstained", "rejected", "held")}
                 for gate in self.gates
+            ],
+            "canaries": [
+                {
+                    "gate": found.gate,
+                    "planted": found.planted,
+                    "caught": found.caught,
+                    "min_recall": repr(found.min_recall),
+                }
+                for found in self.measures.recalls
             ],
         }
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts in the making: add every record and every accepted row, in any order, then `finish`."""
+    """Counts in the making: add every record and every accepted row, then `finish`.
+
+    Records come in the order of a run, in which a redacted copy stands behind the row that it is made from.
+    """
 
     decisions: Counter[str] = field(default_factory=Counter)
     looked_at: Counter[str] = field(default_factory=Counter)
@@ -119,8 +149,11 @@ class Tally:
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
     late: set[str] = field(default_factory=set)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    eval_sets: Counter[tuple[str, str]] = field(default_factory=Counter)
-    groups: dict[str, Counter[tuple[str | None, bool]]] = field(default_factory=dict)
+    eval_sets: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    short_lists: Counter[str] = field(default_factory=Counter)
+    awaited: dict[str, str] = field(default_factory=dict)
+    redacted: int = 0
+    groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(default_factory=dict)
     lengths: list[Any] = field(default_factory=list)
     accepted_bytes: int = 0
 
@@ -129,13 +162,7 @@ class Tally:
         for record in records:
             self._add_decision(record)
             self._add_verdicts(record["verdicts"])
-            origin = record["origin"]
-            slice_ = record["slice"]
-            self._add_group("slices", None if slice_ is None else slice_.split("/", 1)[0], record)
-            self._add_group("locales", record["locale"], record)
-            self._add_group("methods", f"{origin['generator']} {origin['generator_version']}", record)
-            # The seed of a foreign row is its dataset, which it was not drawn from.
-            self._add_group("seeds", None if record["kind"] == "foreign" else origin["seed_id"], record)
+            self._add_to_groups(record, is_copy=self._meet_copy(record))
 
     def add_rows(self, table: pa.Table) -> None:
         """Measure accepted rows of CANDIDATE_SCHEMA."""
@@ -143,11 +170,12 @@ class Tally:
         self.lengths.append(lengths.to_numpy())
         self.accepted_bytes += sum(_measure_values(column) for column in table.columns)
 
-    def finish(self, gates: Sequence[str]) -> Counts:
-        """The counts, with `gates` as the order of work."""
+    def finish(self, gates: Sequence[str], measures: Measures | None = None) -> Counts:
+        """The counts, with `gates` as the order of work and what was measured of them."""
         seeds = [group for group in self._list_groups("seeds") if group.name is not None]
         return Counts(
-            generated=self.decisions.total(),
+            generated=self.decisions.total() - self.redacted,
+            redacted=self.redacted,
             accepted=self.decisions["accepted"],
             rejected=self.decisions["rejected"],
             held=self.decisions["held"],
@@ -157,6 +185,8 @@ class Tally:
                 for key, rows in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
             ),
             eval_sets=dict(self.eval_sets),
+            short_lists=dict(self.short_lists),
+            measures=measures or Measures(),
             slices=self._list_groups("slices"),
             locales=self._list_groups("locales"),
             methods=self._list_groups("methods"),
@@ -173,9 +203,12 @@ class Tally:
             return
         gate = record["decision"]["gate"] or ""
         reason = record["decision"]["reason"] or ""
-        kind = reason.split(":", 1)[0].strip()[:MAX_REASON_CHARS]
+        kind = _classify(reason)
         if item := _EVAL_ITEM.search(reason):
-            self.eval_sets[gate, item[1]] += 1
+            self.eval_sets[gate, item[1], kind] += 1
+        if copy := find_copy(reason):
+            self.awaited[copy] = record["row_id"]
+            kind = f"{kind}, redacted"
         self.decided[gate, decision] += 1
         self.reasons[gate, decision, kind] += 1
         if record["verdicts"]:
@@ -186,13 +219,32 @@ class Tally:
             self.looked_at[gate] += 1
         for gate in {verdict["gate"] for verdict in verdicts if verdict["outcome"] == "abstain"}:
             self.abstained[gate] += 1
+        evident = [verdict for verdict in verdicts if verdict["evidence_sha256"] is not None]
+        for gate in {verdict["gate"] for verdict in evident if not _is_decided_by_words(verdict)}:
+            self.short_lists[gate] += 1
         for verdict in verdicts:
             if verdict["threshold"] is not None:
                 self.thresholds.setdefault(verdict["gate"], set()).add(verdict["threshold"])
 
-    def _add_group(self, column: str, name: str | None, record: Record) -> None:
-        accepted = record["decision"]["decision"] == "accepted"
-        self.groups.setdefault(column, Counter())[name, accepted] += 1
+    def _meet_copy(self, record: Record) -> bool:
+        """Whether it is a redacted copy: the row that it is made from named it, and it names that row."""
+        original = self.awaited.pop(record["row_id"], None)
+        is_copy = original is not None and original == record["origin"]["parent_id"]
+        self.redacted += is_copy
+        return is_copy
+
+    def _add_to_groups(self, record: Record, *, is_copy: bool) -> None:
+        origin, slice_ = record["origin"], record["slice"]
+        names = {
+            "slices": None if slice_ is None else slice_.split("/", 1)[0],
+            "locales": record["locale"],
+            "methods": f"{origin['generator']} {origin['generator_version']}",
+            # The seed of a foreign row is its dataset, which it was not drawn from.
+            "seeds": None if record["kind"] == "foreign" else origin["seed_id"],
+        }
+        is_accepted = record["decision"]["decision"] == "accepted"
+        for column, name in names.items():
+            self.groups.setdefault(column, Counter())[name, is_accepted, is_copy] += 1
 
     def _build_funnel(self, gates: Sequence[str]) -> tuple[GateCount, ...]:
         """The stages: first those whose rows never reached a gate, as a reader's; then the gates; last
@@ -214,12 +266,20 @@ class Tally:
 
     def _list_groups(self, column: str) -> tuple[GroupCount, ...]:
         counted = self.groups.get(column, Counter())
-        names = {name for name, _ in counted}
-        groups = [
-            GroupCount(name, counted[name, True] + counted[name, False], counted[name, True])
-            for name in names
-        ]
+        generated, accepted = Counter[str | None](), Counter[str | None]()
+        for (name, is_accepted, is_copy), n in counted.items():
+            generated[name] += 0 if is_copy else n
+            accepted[name] += n if is_accepted else 0
+        groups = [GroupCount(name, generated[name], accepted[name]) for name in generated]
         return tuple(sorted(groups, key=lambda g: (-g.generated, g.name is None, g.name or "")))
+
+
+def _classify(reason: str) -> str:
+    return reason.split(":", 1)[0].strip()[:MAX_REASON_CHARS]
+
+
+def _is_decided_by_words(verdict: Record) -> bool:
+    return _classify(verdict["reason"] or "") == SHARED_NGRAM
 
 
 def _rank_lengths(lengths: list[Any]) -> Lengths | None:

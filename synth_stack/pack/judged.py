@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from synth_stack.errors import InputError, StoreError
 from synth_stack.pack.locks import GateLock, RecipeLock, parse_gates, parse_recipe
+from synth_stack.recall import CanaryRecall, read_recalls
 from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, digest_bytes
 from synth_stack.store import GATES_LOCK, LOCK, Shard, list_parts, list_shards, read_table, store_errors
 
@@ -17,7 +18,9 @@ DECISIONS = "decisions.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judged run: its locks as bytes and as values, its shards, and its decisions, one a row in order."""
+    """A judged run: its locks as bytes and as values, its shards, its decisions, one a row in order, and
+    what its gates caught of their canaries.
+    """
 
     folder: Path
     recipe_lock: bytes
@@ -26,6 +29,7 @@ class Judged:
     gates: Sequence[GateLock]
     shards: Sequence[Shard]
     decisions: pa.Table
+    recalls: tuple[CanaryRecall, ...]
 
     @property
     def gate_names(self) -> list[str]:
@@ -58,7 +62,8 @@ def open_judged(folder: Path) -> Judged:
         )
     recipe = parse_recipe(recipe_lock, where=str(folder / LOCK))
     gates = parse_gates(gates_lock, where=str(folder / GATES_LOCK))
-    return Judged(folder, recipe_lock, gates_lock, recipe, gates, shards, decisions)
+    recalls = read_recalls(folder, {gate.use: gate.min_recall for gate in gates if gate.canaries})
+    return Judged(folder, recipe_lock, gates_lock, recipe, gates, shards, decisions, recalls)
 
 
 def read_judged(run: Judged) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:

@@ -17,6 +17,7 @@ CARD = "README.md"
 RECIPE = "recipe.yaml"
 GATES = "gates.yaml"
 CROISSANT = "croissant.json"
+MEASURES = "log/gates.json"
 STATEMENT = "lineage/statement.dsse.json"
 PUBLIC_KEY = "lineage/public_key.pem"
 BUNDLE = "lineage/bundle.sigstore.json"
@@ -33,7 +34,7 @@ MAX_FILES = 20_000
 """More files than a pack of 500 million rows has; a longer list is refused instead of being read."""
 MAX_NAME_CHARS = 200
 
-_REQUIRED = (CARD, RECIPE, GATES, CROISSANT, STATEMENT, PUBLIC_KEY, MANIFEST)
+_REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, MANIFEST)
 _KNOWN = re.compile(
     r"data/train-\d{5}-of-\d{5}\.parquet|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.parquet"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|seeds/.+"

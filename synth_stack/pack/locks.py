@@ -68,6 +68,13 @@ class NamedLock(_Lock):
     pack: PackConfig
 
 
+class PerimeterLock(_Lock):
+    """How far the prompts of a run could go: `open`, or `local` with so many hosts allowed besides."""
+
+    reach: str
+    allowed_hosts: int = 0
+
+
 class RecipeLock(_Lock):
     """A run's recipe.lock.yaml: of a recipe, of a `pipeline`, or of a curated dataset, the `source`."""
 
@@ -78,6 +85,7 @@ class RecipeLock(_Lock):
     seed: int | None = None
     corpus: CorpusLock | None = None
     teacher: TeacherLock | None = None
+    perimeter: PerimeterLock | None = None
     methods: list[MethodLock] = []
     templates: dict[str, str] = {}
     source: SourceLock | None = None
@@ -96,9 +104,12 @@ class RecipeLock(_Lock):
 
 
 class EvalSetLock(_Lock):
-    """An evaluation set that a gate compared with: its name, the digest of its bytes, and its size."""
+    """An evaluation set that a gate compared with: its name, its publisher's version where one was named, the
+    digest of its bytes, and its size.
+    """
 
     name: str
+    version: str | None = None
     sha256: str
     items: int
 
@@ -108,10 +119,16 @@ class _Against(_Lock):
 
 
 class GateLock(_Lock):
-    """A gate: its bound parameters, why it stands there, and the facts that it stated of itself."""
+    """A gate: its bound parameters, why it stands there, and the facts that it stated of itself.
+
+    `all`: it saw rejected rows too. `canaries` were asked for; it is blind below a recall of `min_recall`.
+    """
 
     use: str
     version: str
+    all: bool = False
+    canaries: Annotated[int, Field(ge=0)] = 0
+    min_recall: Annotated[float, Field(ge=0, le=1)] = 0.0
     params: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     why: str | None = None

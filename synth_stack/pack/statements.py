@@ -12,6 +12,7 @@ from synth_stack.pack.counts import Counts, Tally
 from synth_stack.pack.croissant import render_croissant
 from synth_stack.pack.files import Digests
 from synth_stack.pack.locks import GateLock, RecipeLock, parse_gates, parse_recipe
+from synth_stack.pack.measures import MAX_MEASURES_BYTES, parse_measures
 from synth_stack.pack.seal import Seal, build_predicate, read_file
 
 MAX_CARD_BYTES = 16 * 1024**2
@@ -21,13 +22,17 @@ MAX_CARD_BYTES = 16 * 1024**2
 def check_statements(
     pack: Path, digests: Digests, seal: Seal, tally: Tally
 ) -> tuple[Counts | None, list[VerificationError]]:
-    """The counts of the rows, and every statement of the pack that they do not bear out."""
+    """The counts of the rows, and every statement of the pack that they do not bear out.
+
+    Raises VerificationError for a file that holds no statement at all.
+    """
     try:
         recipe = parse_recipe(read_file(pack, layout.RECIPE, max_bytes=MAX_FILE_BYTES), where=layout.RECIPE)
         gates = parse_gates(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES), where=layout.GATES)
     except ConfigError as exc:
         return None, [VerificationError(str(exc))]
-    counts = tally.finish([gate.use for gate in gates])
+    measures = parse_measures(read_file(pack, layout.MEASURES, max_bytes=MAX_MEASURES_BYTES), gates)
+    counts = tally.finish([gate.use for gate in gates], measures)
     problems = _check_predicate(digests, seal, recipe, counts)
     problems += _check_card(pack, recipe, gates, counts)
     data = {name: sha256 for name, (sha256, _) in digests.items() if name.startswith("data/")}

@@ -4,6 +4,7 @@ A run has the evidence and every row's text. A pack has the digests of the evide
 accepted rows; nothing in it is verified here (verify.py does that).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.config import MAX_FILE_BYTES
+from synth_stack.copies import find_copy
 from synth_stack.errors import InputError
 from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
 from synth_stack.pack import layout
@@ -28,6 +30,7 @@ from synth_stack.store import GATES_LOCK, LOCK, list_parts, read_parts, read_tab
 
 Json = dict[str, Any]
 SEED_FILE = "seeds/seeds.parquet"
+_UNDECIDED: Mapping[str, None] = {"decision": None, "gate": None, "reason": None}
 SHOWN_SIBLINGS = 20
 """As many as fit on a screen; JSON has them all."""
 
@@ -47,7 +50,8 @@ class Trace:
     `row` has the columns of CANDIDATE_SCHEMA; those of its content are missing for a row that a pack does
     not hold. `seed` is its row of the seed table. `templates` maps the ids to their text, None where the
     recipe does not have it. `verdicts` have the columns of VERDICT_SCHEMA, or in a pack a record's keys.
-    `siblings` were drawn from the same seed.
+    `siblings` were drawn from the same seed. `is_copy` says that the row is the redacted copy of its
+    `parent`, and `stand_in` is the redacted copy of the row.
     """
 
     row_id: str
@@ -60,6 +64,8 @@ class Trace:
     reason: str | None
     siblings: tuple[Relative, ...]
     parent: Relative | None
+    is_copy: bool
+    stand_in: Relative | None
 
     def to_json(self) -> Json:
         """The same as plain JSON."""
@@ -93,7 +99,7 @@ class Trace:
             ),
             *([f"seed      {self.seed['seed_id']}: {self.seed['text']!r}"] if self.seed else []),
             *([f"source    {row['source_id']}"] if row["source_id"] else []),
-            *([f"parent    {self.parent.row_id}: {self.parent.decision}"] if self.parent else []),
+            *_describe_relatives(self),
             *(f"verdict   {describe_verdict(verdict)}" for verdict in self.verdicts),
             *(f"sibling   {other.row_id}: {other.decision}" for other in self.siblings[:SHOWN_SIBLINGS]),
             *([f"siblings  {more} more"] if more > 0 else []),
@@ -112,6 +118,32 @@ def trace(folder: Path, row_id: str) -> Trace:
     raise InputError(
         f"{folder} holds neither a pack nor the rows of a run", mend="Name the folder of a run or of a pack."
     )
+
+
+def _describe_relatives(traced: Trace) -> list[str]:
+    parent, stand_in = traced.parent, traced.stand_in
+    said = ", and this row is its redacted copy" if traced.is_copy else ""
+    kinds = _count_redactions(traced.row.get("extra")) if traced.is_copy else {}
+    return [
+        *([f"parent    {parent.row_id}: {parent.decision}{said}"] if parent else []),
+        *([f"redacted  {', '.join(f'{n} {kind}' for kind, n in kinds.items())}"] if kinds else []),
+        *([f"copy      {stand_in.row_id}: {stand_in.decision}, redacted"] if stand_in else []),
+    ]
+
+
+def _count_redactions(extra: str | None) -> Mapping[str, int]:
+    """How many places of each kind `extra` says were redacted; none where it has no such list."""
+    try:
+        match orjson.loads(extra or "{}"):
+            case {"redacted": list(places)}:
+                return Counter(place["kind"] for place in places if _names_kind(place))
+    except orjson.JSONDecodeError:
+        pass
+    return {}
+
+
+def _names_kind(place: Any) -> bool:
+    return isinstance(place, dict) and isinstance(place.get("kind"), str)
 
 
 def _describe_draw(row: Mapping[str, Any]) -> str:
@@ -138,15 +170,17 @@ def _trace_in_run(run: Path, wanted: str) -> Trace:
     )
     related = labels.filter(pc.equal(labels["seed_id"], pa.scalar(row["seed_id"], pa.string())))
     others = [] if row["kind"] == "foreign" else related["row_id"].to_pylist()
-    decisions = _read_decisions(run, [row_id, row["parent_id"], *others])
+    decisions = _read_decisions(run)
+    own = next(iter(_pick(decisions, [row_id]).values()), _UNDECIDED)
+    known = _pick(decisions, [row["parent_id"], find_copy(own["reason"]), *others])
     recipe = parse_recipe(read_file(run, LOCK, max_bytes=MAX_FILE_BYTES), where=str(run / LOCK))
     seeds = [read_table(run / SEED_FILE, SEED_SCHEMA)] if (run / SEED_FILE).is_file() else []
     return _join(
         row=row,
-        decision=decisions.get(row_id, {"decision": None, "gate": None, "reason": None}),
+        decision=own,
         verdicts=list(_read_verdicts(run, row_id)),
-        siblings=[Relative(other, _decision_of(decisions, other)) for other in others if other != row_id],
-        parent_decision=_decision_of(decisions, row["parent_id"]),
+        siblings=[_relate(known, other) for other in others if other != row_id],
+        known=known,
         recipe=recipe,
         seeds=seeds,
     )
@@ -172,19 +206,17 @@ def _trace_in_pack(pack: Path, wanted: str) -> Trace:
     related = (
         [] if row["kind"] == "foreign" else list(_find_siblings(read("row_id", "decision", "record"), row))
     )
-    parents = (
-        found["decision"]
-        for table in read("row_id", "decision")
-        for found in table.filter(
-            pc.equal(table["row_id"], pa.scalar(row["parent_id"], pa.string()))
-        ).to_pylist()
+    log = (
+        table
+        for name in layout.of_kind(names, "log", "decisions")
+        for table in read_shard(pack, name, DECISION_SCHEMA)
     )
     return _join(
         row={**row, **content},
         decision=record["decision"],
         verdicts=record["verdicts"],
         siblings=related,
-        parent_decision=None if row["parent_id"] is None else next(parents, None),
+        known=_pick(log, [row["parent_id"], find_copy(record["decision"]["reason"])]),
         recipe=recipe,
         seeds=seeds,
     )
@@ -196,7 +228,7 @@ def _join(
     decision: Mapping[str, Any],
     verdicts: Sequence[Mapping[str, Any]],
     siblings: Sequence[Relative],
-    parent_decision: str | None,
+    known: Mapping[str, Mapping[str, Any]],
     recipe: RecipeLock,
     seeds: Iterable[pa.Table],
 ) -> Trace:
@@ -208,6 +240,7 @@ def _join(
         ).to_pylist()
     )
     template_ids = (row["template_id"] or "").split()
+    parent_id, copy_id = row["parent_id"], find_copy(decision["reason"])
     return Trace(
         row_id=row["row_id"],
         row=row,
@@ -218,17 +251,22 @@ def _join(
         gate=decision["gate"],
         reason=decision["reason"],
         siblings=tuple(siblings),
-        parent=None if row["parent_id"] is None else Relative(row["parent_id"], parent_decision),
+        parent=None if parent_id is None else _relate(known, parent_id),
+        is_copy=find_copy(known.get(parent_id, _UNDECIDED)["reason"]) == row["row_id"],
+        stand_in=None if copy_id is None else _relate(known, copy_id),
     )
 
 
-def _read_decisions(run: Path, row_ids: Sequence[str | None]) -> dict[str, Mapping[str, Any]]:
+def _read_decisions(run: Path) -> list[pa.Table]:
     path = run / "decisions.parquet"
-    if not path.is_file():
-        return {}
-    decisions = read_table(path, DECISION_SCHEMA)
-    wanted = decisions.filter(pc.is_in(decisions["row_id"], pa.array(row_ids, pa.string())))
-    return {row["row_id"]: row for row in wanted.to_pylist()}
+    return [read_table(path, DECISION_SCHEMA)] if path.is_file() else []
+
+
+def _pick(decisions: Iterable[pa.Table], row_ids: Sequence[str | None]) -> dict[str, Mapping[str, Any]]:
+    """The decisions on those of the rows that have one, by row id."""
+    wanted = pa.array([row_id for row_id in row_ids if row_id is not None], pa.string())
+    found = (table.filter(pc.is_in(table["row_id"], wanted)) for table in decisions)
+    return {row["row_id"]: row for table in found for row in table.to_pylist()}
 
 
 def _read_verdicts(run: Path, row_id: str) -> Iterator[Mapping[str, Any]]:
@@ -243,9 +281,8 @@ def _read_verdicts(run: Path, row_id: str) -> Iterator[Mapping[str, Any]]:
             yield from part.filter(pc.equal(part["row_id"], row_id)).to_pylist()
 
 
-def _decision_of(decisions: Mapping[str, Mapping[str, Any]], row_id: str | None) -> str | None:
-    decision = None if row_id is None else decisions.get(row_id)
-    return None if decision is None else str(decision["decision"])
+def _relate(known: Mapping[str, Mapping[str, Any]], row_id: str) -> Relative:
+    return Relative(row_id, known.get(row_id, _UNDECIDED)["decision"])
 
 
 def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterator[Relative]:

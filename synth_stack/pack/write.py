@@ -26,9 +26,11 @@ from synth_stack.pack.card import render_card
 from synth_stack.pack.counts import Counts, Tally
 from synth_stack.pack.croissant import render_croissant
 from synth_stack.pack.judged import Judged, open_judged, read_judged
+from synth_stack.pack.measures import Measures, Trials, count_trials, render_measures
 from synth_stack.pack.seal import build_facts, build_predicate, read_manifest
 from synth_stack.pack.shards import SHARD_ROWS, Append, write_shards
 from synth_stack.progress import Progress, Silent
+from synth_stack.recall import refuse_blind
 from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.store import (
     MANIFEST,
@@ -54,8 +56,8 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class PackSummary:
-    """What was packed: where, how many rows (generated, accepted, rejected, held), the tree's root, and
-    the id of the local key.
+    """What was packed: where, how many rows (generated, redacted, accepted, rejected, held), the tree's root,
+    and the id of the local key.
     """
 
     path: Path
@@ -106,11 +108,13 @@ def write_pack(
     """The judged run at `run` as a pack at `out`, there whole or not at all.
 
     `shard_rows` is the most rows that a file holds. The same run and local key give the same bytes.
-    Memory stays at a shard of rows, the decisions, and some 20 bytes a row. Raises InputError for a run
-    that is not judged to the end, RunMismatch when `out` holds something other than an older pack of this
-    run, StoreError and SigningError.
+    Memory stays at a shard of rows, the decisions, some 20 bytes a row, and 300 a redacted one. Raises
+    InputError for a run that is not judged to the end, BlindGate for one with a gate that missed too many of
+    its canaries, RunMismatch when `out` holds something other than an older pack of this run, StoreError and
+    SigningError.
     """
     source = open_judged(run)
+    refuse_blind(source.recalls)
     _require_replaceable(out, source.recipe.identity)
     staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.packing")
     with store_errors(out):
@@ -121,7 +125,7 @@ def write_pack(
             _publish(staging, out)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    decided = ("generated", "accepted", "rejected", "held")
+    decided = ("generated", "redacted", "accepted", "rejected", "held")
     return PackSummary(
         path=out,
         counts={name: getattr(counts, name) for name in decided},
@@ -166,6 +170,7 @@ def _fill(
     write_bytes(staging / layout.GATES, run.gates_lock)
     _copy_seeds(run.folder / "seeds", staging / layout.SEEDS)
     counts, head = _write_tables(staging, run, progress, shard_rows)
+    write_bytes(staging / layout.MEASURES, render_measures(counts.measures, run.gates))
     card = render_card(
         run.recipe,
         run.gates,
@@ -211,6 +216,7 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
     accepted = pc.sum(pc.equal(run.decisions["decision"], "accepted")).as_py() or 0
     shards = max(math.ceil(accepted / shard_rows), 1)
     tally = Tally()
+    trials = {gate.use: Trials() for gate in run.gates if gate.eval_sets}
     with ExitStack() as stack:
 
         def begin(name: Callable[[int], str], schema: pa.Schema) -> Append:
@@ -230,11 +236,12 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
                 append_records(records)
                 tally.add_records(orjson.loads(record) for record in records["record"].to_pylist())
                 tally.add_rows(kept)
+                trials.update({gate: n + count_trials(verdicts, gate) for gate, n in trials.items()})
                 advance(len(records))
                 yield leaves_of(records)
 
         head = write_tiles(staging / layout.TILES, grow())
-    return tally.finish(run.gate_names), head
+    return tally.finish(run.gate_names, Measures(run.recalls, trials)), head
 
 
 def _publish(staging: Path, out: Path) -> None:

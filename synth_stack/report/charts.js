@@ -20,7 +20,7 @@ function stackBar(counts, whole, label) {
 function drawBalance(figures) {
   if (!figures.generated) return;
   const label = DECISIONS.map((name) => `${formatCount(figures[name])} ${name}`).join(", ");
-  section("balance").append(stackBar(figures, figures.generated, label));
+  section("balance").append(stackBar(figures, figures.rows, label));
 }
 
 /** A button that says how many there are in all, and goes once it has shown them. */
@@ -47,10 +47,10 @@ function drawReasons(figures, pick) {
 
 function reasonBar(reason, most, figures, pick) {
   const { gate, decision, count } = reason;
-  const text = reason.folded
-    ? `${formatCount(reason.folded)} rarer reasons`
-    : (reason.reason ?? "no reason given");
-  const query = { gate, decision, text: reason.reason ?? "" };
+  const named = reason.reason ?? "no reason given";
+  const whole = reason.redacted ? `${named}: a redacted copy stands for the row` : named;
+  const text = reason.folded ? `${formatCount(reason.folded)} rarer reasons` : whole;
+  const query = { gate, decision, text: reason.redacted ? "redacted in" : (reason.reason ?? "") };
   const button = make("button", { class: "link", type: "button", click: () => pick(query) }, text);
   const frame = { class: "bar", preserveAspectRatio: "none", viewBox: "0 0 1000 10", "aria-hidden": "true" };
   const rect = draw("rect", { class: decision, width: Math.max(4, (1000 * count) / most), height: 10 });

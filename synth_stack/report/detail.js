@@ -6,6 +6,12 @@ const decisionMark = (decision) =>
 const decidingVerdict = (row) =>
   row.verdicts?.find((v) => v.gate === row.gate && (v.outcome === "reject" || v.outcome === "hold")) ?? null;
 
+/** A row id, as a way to the row where the page has it. */
+function rowLink(rowId, byId, goTo) {
+  if (rowId === null || !byId.get(rowId)?.listed) return rowId;
+  return make("button", { class: "link", type: "button", click: () => goTo(rowId) }, rowId);
+}
+
 function rowDetail(row, byId, goTo) {
   const facts = [
     ["id", row.row_id],
@@ -15,6 +21,8 @@ function rowDetail(row, byId, goTo) {
     ["locale", row.locale],
     ["generator", row.generator],
     ["teacher", row.teacher],
+    ["made from", rowLink(row.parent_id, byId, goTo)],
+    ["redacted copy", rowLink(row.stand_in, byId, goTo)],
   ];
   const list = facts
     .filter(([, value]) => value !== null)
@@ -69,6 +77,10 @@ function evidenceBlock(evidence, row, byId, goTo) {
     panes.push(comparePanes(here, text, `Eval item ${name}`, evidence.item_text));
     told.push("item_text", "eval_set", "item");
   }
+  if (Array.isArray(evidence.findings)) {
+    panes.push(...findingPanes(evidence.findings, row));
+    if (panes.length) told.push("findings");
+  }
   const range = locate(text, evidence.span, evidence.start, evidence.end);
   if (range && !panes.length)
     panes.push(make("div", { class: "panes" }, pane(here, highlight(text, [range]))));
@@ -79,6 +91,33 @@ function evidenceBlock(evidence, row, byId, goTo) {
     make("div", {}, make("dt", {}, key), make("dd", {}, asText(value))),
   );
   return [...panes, pairs.length ? make("dl", { class: "facts" }, pairs) : null];
+}
+
+/** Each message (or the text) in which something was found, with all of it marked. */
+function findingPanes(findings, row) {
+  const places = new Map();
+  for (const found of findings) {
+    const message = row.messages?.[found?.message];
+    const text = message ? message.content : row.text;
+    const range = locate(text ?? "", undefined, found?.start, found?.end);
+    if (!range || (!message && found.field !== "text")) return [];
+    const title = message ? `Message ${found.message}, ${message.role}` : "This row";
+    if (!places.has(title)) places.set(title, { text, ranges: [] });
+    places.get(title).ranges.push(range);
+  }
+  const panes = [...places].map(([title, { text, ranges }]) => pane(title, highlight(text, apart(ranges))));
+  return panes.length ? [make("div", { class: "panes" }, panes)] : [];
+}
+
+/** The ranges in ascending order, those that run into each other as one. */
+function apart(ranges) {
+  const joined = [];
+  for (const [start, end] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const last = joined.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
+  return joined;
 }
 
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));

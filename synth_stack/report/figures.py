@@ -14,7 +14,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth_stack.copies import find_copies, mark_copies
 from synth_stack.errors import StoreError
+from synth_stack.recall import CanaryRecall
 from synth_stack.report.histograms import Codes, Histogram, Scores, build_histogram, read_scores
 from synth_stack.rows import DECISIONS, OUTCOMES
 
@@ -24,7 +26,7 @@ MAX_GROUPS = 500
 """A foreign column may name every row; beyond this many names the smallest are folded into one line."""
 MAX_REASON_CHARS = 120
 
-_LABELS = pa.schema([(name, pa.string()) for name in ("row_id", "slice", "locale", "generator")])
+_LABELS = pa.schema([(name, pa.string()) for name in ("row_id", "parent_id", "slice", "locale", "generator")])
 _DECISIONS = pa.schema([(name, pa.string()) for name in ("row_id", "decision", "gate", "reason")])
 
 
@@ -55,8 +57,9 @@ class Stage:
 class Reason:
     """`count` rows that `gate` rejected or held for one class of reason.
 
-    The class is the reason up to its first colon, since what follows may name ids. `reason` is None where
-    none was given, and also on the one line that stands for `folded` rare classes together.
+    The class is the reason up to its first colon, since what follows may name ids. Rows for which a
+    `redacted` copy stands are a class of their own. `reason` is None where none was given, and also on the
+    one line that stands for `folded` rare classes together.
     """
 
     gate: str | None
@@ -64,6 +67,7 @@ class Reason:
     reason: str | None
     count: int
     folded: int = 0
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,10 @@ class Group:
 class Figures:
     """Every figure of a run. `undecided` rows have no decision (yet); the other three decide the rest.
 
-    `funnel` is in the order of work; groups by size, then name; reasons by count; histograms only for
-    gates that gave a score. `acceptance_rate` is accepted / generated, None for an empty run.
+    `generated` are the rows that were made or read, and `redacted` the copies that a gate made of some of
+    them, which were judged too. `funnel` is in the order of work; groups by size, then name;
+    reasons by count; histograms only for gates that gave a score; `canaries` in the order of work, for
+    gates that plant them. `acceptance_rate` is accepted / rows, None for an empty run.
     """
 
     generated: int
@@ -102,11 +108,19 @@ class Figures:
     generators: tuple[Group, ...]
     locales: tuple[Group, ...]
     histograms: tuple[Histogram, ...]
+    redacted: int = 0
+    canaries: tuple[CanaryRecall, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Every row that was judged: those that were generated and the redacted copies."""
+        return self.generated + self.redacted
 
     def counts(self) -> dict[str, int]:
         """How many rows there are, and how many were decided how."""
         return {
             "generated": self.generated,
+            "redacted": self.redacted,
             "accepted": self.accepted,
             "rejected": self.rejected,
             "held": self.held,
@@ -115,15 +129,17 @@ class Figures:
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON values, with the name of their scheme."""
         plain: dict[str, Any] = orjson.loads(orjson.dumps(self))
-        return {"scheme": FIGURES_SCHEME, **plain}
+        return {"scheme": FIGURES_SCHEME, "rows": self.rows, **plain}
 
 
 def compute_figures(
     candidates: Iterable[pa.Table],
     verdicts: Mapping[str, Iterable[pa.Table]],
     decisions: pa.Table,
+    canaries: Iterable[CanaryRecall] = (),
 ) -> Figures:
-    """The figures of a run from its candidate parts, its verdict parts by gate in order, its decisions.
+    """The figures of a run from its candidate parts, its verdict parts by gate in order, its decisions, and
+    what the gates caught of their canaries (recall.py).
 
     Each part is read once and let go; what stays is about 100 bytes a row and 9 a score.
     Raises StoreError where the tables do not belong together.
@@ -133,8 +149,9 @@ def compute_figures(
     totals = _count(labels["decision"], allowed=DECISIONS, what="the decisions hold an unknown decision")
     strays = settled.filter(_is_stray(settled, list(verdicts)))
     tallies = [_tally_gate(gate, parts, strays["row_id"]) for gate, parts in verdicts.items()]
+    copies = pc.sum(mark_copies(labels, settled)).as_py() or 0
     return Figures(
-        generated=labels.num_rows,
+        generated=labels.num_rows - copies,
         accepted=totals["accepted"],
         rejected=totals["rejected"],
         held=totals["held"],
@@ -146,6 +163,8 @@ def compute_figures(
         generators=_count_groups(labels, "generator"),
         locales=_count_groups(labels, "locale"),
         histograms=tuple(t.histogram for t in tallies if t.histogram.scored),
+        redacted=copies,
+        canaries=tuple(canaries),
     )
 
 
@@ -204,9 +223,7 @@ def _tally_gate(gate: str, parts: Iterable[pa.Table], stray_ids: pa.ChunkedArray
     return _Tally(gate, outcomes, histogram, saw_stray)
 
 
-def _build_funnel(
-    generated: int, tallies: list[_Tally], strays: pa.Table, settled: pa.Table
-) -> tuple[Stage, ...]:
+def _build_funnel(rows: int, tallies: list[_Tally], strays: pa.Table, settled: pa.Table) -> tuple[Stage, ...]:
     """Every stage in the order of work. A stage without verdicts stands first when no gate looked at any
     of its rows (they never reached one), and last otherwise.
     """
@@ -220,7 +237,7 @@ def _build_funnel(
     order = [n for n in names if n not in late] + list(outcomes) + [n for n in names if n in late]
     decided = _count_by(settled, ["gate", "decision"])
     stages: list[Stage] = []
-    entered = generated
+    entered = rows
     for name in order:
         rejected, held = decided[name, "rejected"], decided[name, "held"]
         passed = entered - rejected - held
@@ -248,17 +265,24 @@ def _count_reasons(settled: pa.Table) -> tuple[Reason, ...]:
     head = pc.struct_field(pc.extract_regex(away["reason"], r"(?s)^(?P<head>[^:]*)"), "head")
     kind = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(head), 0, MAX_REASON_CHARS)
     kind = pc.if_else(pc.equal(kind, ""), pa.scalar(None, pa.string()), kind)
-    table = pa.table({"gate": away["gate"], "decision": away["decision"], "reason": kind})
-    counts = _count_by(table, ["gate", "decision", "reason"])
+    columns = {"gate": away["gate"], "decision": away["decision"], "reason": kind}
+    table = pa.table({**columns, "redacted": pc.is_valid(find_copies(away["reason"]))})
+    counts = _count_by(table, [*columns, "redacted"])
     ranked = sorted(counts.items(), key=lambda item: (-item[1], [str(key) for key in item[0]]))
     rare: Counter[tuple[Any, ...]] = Counter()
     kinds: Counter[tuple[Any, ...]] = Counter()
-    for (gate, decision, _), count in ranked[MAX_GROUPS:]:
+    for (gate, decision, *_), count in ranked[MAX_GROUPS:]:
         rare[gate, decision] += count
         kinds[gate, decision] += 1
     return (
-        *(Reason(gate, decision, reason, n) for (gate, decision, reason), n in ranked[:MAX_GROUPS]),
-        *(Reason(gate, decision, None, n, kinds[gate, decision]) for (gate, decision), n in rare.items()),
+        *(
+            Reason(gate, decision, reason, n, redacted=redacted)
+            for (gate, decision, reason, redacted), n in ranked[:MAX_GROUPS]
+        ),
+        *(
+            Reason(gate, decision, None, n, folded=kinds[gate, decision])
+            for (gate, decision), n in rare.items()
+        ),
     )
 
 

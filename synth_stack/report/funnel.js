@@ -20,7 +20,7 @@ function funnelDrawing(figures, width) {
   const frame = wide
     ? { wide, width, left: 190, right: width - 330, zone: 54, caption: 0, drift: 34 }
     : { wide, width, left: 0, right: width - 26, zone: 34, caption: 28, drift: 18 };
-  const scale = (n) => (n ? Math.max(1.5, ((frame.right - frame.left) * n) / figures.generated) : 0);
+  const scale = (n) => (n ? Math.max(1.5, ((frame.right - frame.left) * n) / figures.rows) : 0);
   const svg = draw(
     "svg",
     { role: "img", "aria-label": describeFunnel(figures) },
@@ -29,8 +29,8 @@ function funnelDrawing(figures, width) {
   );
   if (wide) svg.append(...funnelHeadings(width));
   let y = 26;
-  svg.append(...funnelEnd("generated", figures.generated, figures, frame, y, scale));
-  svg.append(flow(frame.left, y + 30, scale(figures.generated), 26));
+  svg.append(...funnelStart(figures, frame, y, scale));
+  svg.append(flow(frame.left, y + 30, scale(figures.rows), 26));
   y += 56 + frame.caption;
   for (const stage of figures.funnel) {
     svg.append(...funnelStage(stage, frame, y, scale));
@@ -46,7 +46,8 @@ function describeFunnel(figures) {
   const stages = figures.funnel.map(
     (s) => `${s.gate}: ${s.entered} in, ${s.rejected} rejected, ${s.held} held`,
   );
-  return spell(`${figures.generated} generated. ${stages.join(". ")}. ${figures.accepted} accepted.`);
+  const copies = figures.redacted ? ` and ${figures.redacted} redacted copies` : "";
+  return spell(`${figures.generated} generated${copies}. ${stages.join(". ")}. ${figures.accepted} accepted.`);
 }
 
 function fade(name) {
@@ -60,21 +61,34 @@ function funnelHeadings(width) {
   return [at(width - 210, "rejected"), at(width - 130, "held"), at(width, "passed on")];
 }
 
-/** The bar that goes in or comes out, with its name and count beside it, or above it where it is narrow. */
+/** The bar that goes in: the rows that were generated, and the redacted copies of some of them. */
+function funnelStart(figures, frame, y, scale) {
+  const { generated, redacted } = figures;
+  const copies = redacted ? ` + ${formatCount(redacted)} redacted copies` : "";
+  const bar = (kind, from, n) =>
+    draw("rect", { class: kind, x: frame.left + scale(from), y, width: scale(n), height: 30 });
+  return [
+    ...funnelLabel("generated", formatCount(generated) + copies, frame, y),
+    bar("inflow", 0, generated),
+    redacted ? bar("copies", generated, redacted) : null,
+  ].filter(Boolean);
+}
+
+/** The bar that comes out. */
 function funnelEnd(name, count, figures, frame, y, scale) {
+  const share = ` · ${formatShare(count, figures.rows)}`;
+  return [
+    ...funnelLabel(name, formatCount(count) + share, frame, y),
+    draw("rect", { class: "accepted", x: frame.left, y, width: scale(count), height: 30 }),
+  ];
+}
+
+/** A name and what it counts, beside their bar, or above it where it is narrow. */
+function funnelLabel(name, count, frame, y) {
   const baseline = frame.wide ? y + 20 : y - 8;
-  const inflow = name === "generated";
-  const share = inflow ? "" : ` · ${formatShare(count, figures.generated)}`;
   return [
     draw("text", { class: "strong", x: 0, y: baseline }, name),
-    draw("text", { class: "strong end", x: frame.width, y: baseline }, formatCount(count) + share),
-    draw("rect", {
-      class: inflow ? "inflow" : "accepted",
-      x: frame.left,
-      y,
-      width: scale(count),
-      height: 30,
-    }),
+    draw("text", { class: "strong end", x: frame.width, y: baseline }, count),
   ];
 }
 

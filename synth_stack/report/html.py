@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from synth_stack.report.figures import Figures
 
-SCRIPTS = ("text.js", "charts.js", "funnel.js", "detail.js", "rows.js", "report.js")
+SCRIPTS = ("text.js", "charts.js", "funnel.js", "canaries.js", "detail.js", "rows.js", "report.js")
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -35,6 +35,7 @@ def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: 
         style_digest=_digest(style),
         title=_escape(title),
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
+        alarm=_render_alarm(figures),
         totals=_render_totals(figures),
         sample=_escape(_describe_sample(figures, audit_rows)),
         style=style,
@@ -84,6 +85,21 @@ def _describe(value: Any) -> str:
             return str(value)
 
 
+def _render_alarm(figures: Figures) -> str:
+    """What nobody may overlook, drawn here too: the gates that missed what was planted for them."""
+    lines = [
+        f"<li>Gate <b>{_escape(found.gate)}</b> caught {found.caught:,} of {found.planted:,} known bad rows: "
+        f"recall {found.recall:.3f}, and its bar is {found.min_recall:g}.</li>"
+        for found in figures.canaries
+        if found.blind
+    ]
+    if not lines:
+        return ""
+    what, who = ("A gate is blind", "it") if len(lines) == 1 else (f"{len(lines)} gates are blind", "they")
+    rest = f"What {who} let through is not known to be clean: no row is accepted, no pack made."
+    return f'<div class="alarm" role="alert"><p><b>{what}.</b> {rest}</p><ul>{"".join(lines)}</ul></div>'
+
+
 def _render_totals(figures: Figures) -> str:
     """The big numbers, drawn here rather than by the script so that they stand without it."""
     counts = {
@@ -95,8 +111,10 @@ def _render_totals(figures: Figures) -> str:
     if not figures.undecided:
         del counts["undecided"]
     parts = [f'<div class="total"><dt>generated</dt><dd>{figures.generated:,}</dd></div>']
+    if figures.redacted:
+        parts.append(f'<div class="total copies"><dt>redacted copies</dt><dd>{figures.redacted:,}</dd></div>')
     for name, count in counts.items():
-        share = f"<small>{format_share(count, figures.generated)}</small>" if figures.generated else ""
+        share = f"<small>{format_share(count, figures.rows)}</small>" if figures.rows else ""
         parts.append(f'<div class="total {name}"><dt>{name}</dt><dd>{count:,} {share}</dd></div>')
     return "\n".join(parts)
 

@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth_stack.copies import find_copies
 from synth_stack.errors import StoreError
 from synth_stack.rows import MESSAGES
 
@@ -38,7 +39,9 @@ AUDIT_SCHEMA = pa.schema(
         pa.field("decision", pa.string()),
         pa.field("gate", pa.string()),
         pa.field("reason", pa.string()),
+        pa.field("stand_in", pa.string()),
         pa.field("source_id", pa.string()),
+        pa.field("parent_id", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("slice", pa.string()),
         pa.field("locale", pa.string()),
@@ -50,10 +53,14 @@ AUDIT_SCHEMA = pa.schema(
     ]
 )
 """One row per row shown. `verdicts` are all that looked at it, in gate order, the deciding one (its gate
-is `gate`) among them; `evidence` is a JSON object or null. Rows that are not `listed` are there only
+is `gate`) among them; `evidence` is a JSON object or null. `stand_in` is the redacted copy that the reason
+names. Rows that are not `listed` are there only
 because a listed row names them as its twin; `decision` is null where none was taken."""
 
-_COPIED = ["row_id", "source_id", "kind", "slice", "locale", "generator", "teacher", "messages", "text"]
+_COPIED = [
+    *("row_id", "source_id", "parent_id", "kind", "slice", "locale", "generator", "teacher"),
+    *("messages", "text"),
+]
 
 
 def collect_audit_rows(
@@ -72,6 +79,7 @@ def collect_audit_rows(
     Raises StoreError for a decision on a row that is not among the candidates.
     """
     chosen = choose_decisions(decisions, limit)
+    chosen = chosen.append_column("stand_in", find_copies(chosen["reason"]))
     ids = chosen["row_id"].combine_chunks().cast(pa.string())
     given = _collect_verdicts(verdicts, ids, max_chars)
     listed = set(ids.to_pylist())

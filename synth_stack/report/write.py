@@ -1,11 +1,12 @@
 """report.html of a run folder: its figures and a table of its rows on one page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.recall import read_recalls
 from synth_stack.report.figures import Figures, compute_figures
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
@@ -16,8 +17,12 @@ from synth_stack.store import GATES_LOCK, LOCK, read_parts, read_table, read_yam
 def write_report(folder: Path) -> Figures:
     """The figures of a judged folder, and report.html beside its decisions."""
     decisions = read_table(folder / "decisions.parquet", DECISION_SCHEMA)
-    figures = compute_figures(_candidates(folder), _verdicts(folder), decisions)
-    rows = collect_audit_rows(_candidates(folder), _verdicts(folder), decisions)
+    gates = read_yaml(folder / GATES_LOCK)["gates"]
+    bars = {gate["use"]: gate["min_recall"] for gate in gates if gate.get("canaries")}
+    canaries = read_recalls(folder, bars)
+    names = [gate["use"] for gate in gates]
+    figures = compute_figures(_candidates(folder), _verdicts(folder, names), decisions, canaries)
+    rows = collect_audit_rows(_candidates(folder), _verdicts(folder, names), decisions)
     lock = read_yaml(folder / LOCK)
     page = render_report(figures, rows, title=_title(lock), facts=_facts(lock))
     write_bytes(folder / "report.html", page.encode("utf-8"))
@@ -28,8 +33,7 @@ def _candidates(folder: Path) -> Iterator[pa.Table]:
     return read_parts(folder / "candidates", CANDIDATE_SCHEMA)
 
 
-def _verdicts(folder: Path) -> dict[str, Iterator[pa.Table]]:
-    gates = [gate["use"] for gate in read_yaml(folder / GATES_LOCK)["gates"]]
+def _verdicts(folder: Path, gates: Sequence[str]) -> dict[str, Iterator[pa.Table]]:
     return {name: read_parts(folder / "verdicts" / name, VERDICT_SCHEMA) for name in gates}
 
 

@@ -1,16 +1,19 @@
 """A judged run on the disk, small and with one row of every fate, and packs made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_stack.lineage.sign import build_statement, parse_statement, verify_envelope
 from synth_stack.pack import layout
 from synth_stack.pack.seal import build_facts
 from synth_stack.pack.write import local_signer, write_pack
 from synth_stack.rows import (
+    CANARY_SCHEMA,
+    CANDIDATE_SCHEMA,
     DECISION_SCHEMA,
     build_candidates,
     build_verdicts,
@@ -24,6 +27,9 @@ from synth_stack.store import (
     MANIFEST,
     digest_file,
     list_files,
+    read_parts,
+    read_table,
+    read_yaml,
     render_yaml,
     write_bytes,
     write_manifest,
@@ -76,6 +82,8 @@ GATES: Mapping[str, Any] = {
             "use": "dedup",
             "version": "1",
             "all": False,
+            "canaries": 5,
+            "min_recall": 0.95,
             "params": {"threshold": 0.85},
             "facts": {"reject_when": "score > threshold"},
             "why": "paraphrases collapse diversity",
@@ -84,12 +92,19 @@ GATES: Mapping[str, Any] = {
             "use": "toxicity",
             "version": "1",
             "all": False,
+            "canaries": 5,
+            "min_recall": 0.75,
             "params": {"threshold": 0.05},
             "facts": {"scorer": "linear-svm", "is_detoxify": False},
             "why": None,
         },
     ],
 }
+CANARIES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "dedup": [("copy", "reject"), ("copy", "reject"), ("near-duplicate", "hold")],
+    "toxicity": [("insult", "reject"), ("insult", "accept"), ("threat", "reject"), ("threat", "hold")],
+}
+"""What is wrong with each canary of a gate, and what the gate said of it."""
 ROWS = 12
 REJECTED = (2, 7)
 """Draws that dedup rejects; the first is the exact twin of draw 0."""
@@ -121,7 +136,70 @@ def build_run(
     for number, part in enumerate((candidates.slice(0, half), candidates.slice(half))):
         write_table(folder / "candidates" / f"part-{number:05d}.parquet", part)
     _judge(folder, candidates)
+    for gate in gates["gates"]:
+        if gate.get("canaries"):
+            plant_canaries(folder, gate["use"], CANARIES[gate["use"]])
     return folder
+
+
+def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> None:
+    """What a gate said of its canaries, as the engine leaves it."""
+    ids = pa.array([digest_json([gate, i])[:32] for i in range(len(said))])
+    verdicts = build_verdicts(ids, gate, [outcome for _, outcome in said])
+    wrong = pa.array([canary for canary, _ in said], pa.string())
+    table = verdicts.append_column(CANARY_SCHEMA.field("canary"), wrong)
+    write_table(folder / "canaries" / f"{gate}.parquet", table)
+
+
+def redact_rows(run: Path, draws: Sequence[int]) -> list[str]:
+    """The ids of the redacted copies of some rows of a run, which a gate of its own made before the others.
+
+    The copies are accepted, the rows that they stand for rejected.
+    """
+    lock = read_yaml(run / GATES_LOCK)
+    first: Mapping[str, Any] = {
+        "use": "personal_data",
+        "version": "1",
+        "params": {},
+        "facts": {},
+        "why": None,
+    }
+    write_bytes(run / GATES_LOCK, render_yaml({**lock, "gates": [first, *lock["gates"]]}))
+    rows = pa.concat_tables(read_parts(run / "candidates", CANDIDATE_SCHEMA))
+    originals = [rows.slice(draw, 1).to_pylist()[0] for draw in draws]
+    places = [{"end": 9, "kind": kind, "message": 0, "start": 0} for kind in ("email", "email", "phone")]
+    extra = canonical_text({"redacted": places})
+    copies = build_candidates([{**row, "parent_id": row["row_id"], "extra": extra} for row in originals])
+    write_table(run / "candidates" / "part-amended-00000.parquet", copies)
+    named = {
+        row["row_id"]: f"personal data: email, phone, redacted in {copy}"
+        for row, copy in zip(originals, copies["row_id"].to_pylist(), strict=True)
+    }
+    _write_redacted_verdicts(run, pa.concat_tables([rows, copies])["row_id"], copies["row_id"], named)
+    decisions = read_table(run / "decisions.parquet").to_pylist()
+    for row in decisions:
+        if reason := named.get(row["row_id"]):
+            row.update(decision="rejected", gate="personal_data", reason=reason)
+    decisions += [{"row_id": row_id, "decision": "accepted"} for row_id in copies["row_id"].to_pylist()]
+    write_table(run / "decisions.parquet", pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA))
+    found: list[str] = copies["row_id"].to_pylist()
+    return found
+
+
+def _write_redacted_verdicts(
+    run: Path, rows: pa.ChunkedArray, copies: pa.ChunkedArray, named: Mapping[str, str]
+) -> None:
+    ids = rows.to_pylist()
+    outcomes = ["reject" if row_id in named else "accept" for row_id in ids]
+    reasons = [named.get(row_id) for row_id in ids]
+    said = build_verdicts(rows, "personal_data", outcomes, reasons=reasons)
+    write_table(run / "verdicts" / "personal_data" / "part-00000.parquet", said)
+    for gate in ("dedup", "toxicity"):
+        path = run / "verdicts" / gate / "part-00000.parquet"
+        before = read_table(path)
+        kept = before.filter(pc.invert(pc.is_in(before["row_id"], pa.array(list(named)))))
+        passed = build_verdicts(copies, gate, ["accept"] * len(copies), threshold=0.5)
+        write_table(path, pa.concat_tables([kept, passed]))
 
 
 def _make_row(draw: int, fields: Mapping[str, Any]) -> dict[str, Any]:

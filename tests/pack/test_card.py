@@ -10,7 +10,9 @@ from synth_stack.pack import layout
 from synth_stack.pack.card import build_metadata, name_size, render_card
 from synth_stack.pack.counts import Counts, GateCount, GroupCount, ReasonCount
 from synth_stack.pack.locks import parse_gates, parse_recipe
+from synth_stack.pack.measures import Measures, Trials
 from synth_stack.pack.verify import verify_pack
+from synth_stack.recall import KindCount, measure_recall
 from synth_stack.rows import CANDIDATE_SCHEMA
 from synth_stack.store import render_yaml
 from tests.pack.judged_run import GATES, RECIPE, build_pack
@@ -33,12 +35,15 @@ def card(pack: Path) -> str:
 def count(**changes: Any) -> Counts:
     values: dict[str, Any] = {
         "generated": 4,
+        "redacted": 0,
         "accepted": 3,
         "rejected": 1,
         "held": 0,
         "gates": (GateCount("dedup", ("0.85",), 4, 0, 1, 0, 3), GateCount("toxicity", (), 3, 0, 0, 0, 3)),
         "reasons": (ReasonCount("dedup", "rejected", "near duplicate", 1),),
-        "eval_sets": {("dedup", "gsm8k"): 3},
+        "eval_sets": {("dedup", "gsm8k", "shared n-gram"): 2, ("dedup", "gsm8k", "rephrased item"): 1},
+        "short_lists": {"dedup": 1_204},
+        "measures": Measures(),
         "slices": (GroupCount("billing", 4, 3),),
         "locales": (GroupCount(None, 4, 3),),
         "methods": (GroupCount("instruction 1", 4, 3),),
@@ -103,6 +108,9 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
     [
         "synth-stack verify PATH ",
         'load_dataset("PATH_OR_REPOSITORY", split="train")',
+        "| `dedup` | 3 | 3 | 1.000 | 0.439 to 1.000 | 0.95 |",
+        "| `toxicity` | 4 | 3 | 0.750 | 0.301 to 0.954 | 0.75 |",
+        "| `toxicity` | insult | 2 | 1 |",
         "| `dedup` | 0.85 | 12 | 0 | 2 | 0 | 10 | paraphrases collapse diversity |",
         "| `toxicity` | 0.05 | 10 | 1 | 0 | 1 | 9 |  |",
         "| **accepted** |  |  |  |  |  | **9** |  |",
@@ -133,6 +141,23 @@ def test_a_teacher_that_cannot_be_replayed_is_said_to_be_one() -> None:
     assert "a model that the recipe does not name" in card
 
 
+@pytest.mark.parametrize(
+    ("perimeter", "says"),
+    [
+        ({"reach": "open"}, "Perimeter `open`: prompts went to the teacher, wherever it runs"),
+        ({"reach": "local"}, "Perimeter `local`: prompts went to this machine, and nowhere else"),
+        (
+            {"reach": "local", "allowed_hosts": 2},
+            "Perimeter `local`: prompts went to this machine or to 2 hosts that the recipe allows, and nowhere",
+        ),
+    ],
+)
+def test_the_card_says_how_far_prompts_went(perimeter: dict[str, Any], says: str) -> None:
+    text = render({**RECIPE, "perimeter": perimeter}, dict(GATES), count())
+    assert says in " ".join(text.split())
+    assert "Perimeter" not in render(dict(RECIPE), dict(GATES), count())
+
+
 def test_what_the_recipe_does_not_state_is_not_passed_over() -> None:
     named = {**RECIPE["recipe"]["pack"], "known_biases": [], "not_checked": []}
     card = render({**RECIPE, "recipe": {"name": "x", "pack": named}}, dict(GATES), count())
@@ -159,7 +184,9 @@ def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
     }
     gates = {"gates": [{**gate, "why": EVIL, "facts": {EVIL: [EVIL]}} for gate in GATES["gates"]]}
     evil = (GroupCount(EVIL, 4, 3),)
-    counts = count(slices=evil, locales=evil, methods=evil, reasons=(ReasonCount(EVIL, "held", EVIL, 1),))
+    recalls = (measure_recall(EVIL, [KindCount(EVIL, 2, 2)], min_recall=0.5),)
+    reasons = (ReasonCount(EVIL, "held", EVIL, 1),)
+    counts = count(slices=evil, locales=evil, methods=evil, reasons=reasons, measures=Measures(recalls))
     card = render(recipe, gates, counts)
     header, _, body = card.removeprefix("---\n").partition("\n---\n")
     assert parse_yaml(header, where="card")["pretty_name"] == " ".join(EVIL.split())
@@ -188,13 +215,53 @@ def test_hostile_rows_and_templates_make_a_pack_that_verifies(tmp_path: Path) ->
 
 def test_an_eval_set_stands_with_its_digest_and_what_it_cost() -> None:
     against = [
-        {"name": "gsm8k", "sha256": "e" * 64, "items": 1319, "not_checkable": 4},
+        {"name": "gsm8k", "version": "main@3b1c", "sha256": "e" * 64, "items": 1319, "not_checkable": 4},
         {"name": "humaneval", "sha256": "f" * 64, "items": 164, "not_checkable": 0},
     ]
     gates = {"gates": [{"use": "dedup", "version": "1", "facts": {"against": against}}]}
     card = render(dict(RECIPE), gates, count())
-    assert f"| `dedup` | `gsm8k` | `{'e' * 64}` | 1,319 | 3 |" in card
-    assert f"| `dedup` | `humaneval` | `{'f' * 64}` | 164 | 0 |" in card
+    how = "shared n-gram 2, rephrased item 1"
+    assert f"| `dedup` | `gsm8k` | `main@3b1c` | `{'e' * 64}` | 1,319 | 3 | {how} |" in card
+    assert f"| `dedup` | `humaneval` |  | `{'f' * 64}` | 164 | 0 |  |" in card
+    assert "`dedup` took a closer look at 1,204 rows: its short list" in card
+    assert "in a sandbox" not in card
+    trials = Measures(trials={"dedup": Trials(31, 1)})
+    ran = (
+        "It ran their functions against items' tests 31 times in a sandbox, and 1 time not, for want of runs."
+    )
+    assert ran in render(dict(RECIPE), gates, count(measures=trials))
+
+
+def test_the_recall_of_each_gate_stands_with_its_interval_and_its_bar() -> None:
+    recalls = (
+        measure_recall("dedup", [KindCount("copy", 40, 40), KindCount("a|b", 60, 58)], min_recall=0.95),
+        measure_recall("toxicity", [], min_recall=0.9),
+    )
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
+    assert "| `dedup` | 100 | 98 | 0.980 | 0.930 to 0.994 | 0.95 |" in card
+    assert "| `toxicity` | 0 | 0 | – | – | 0.9 |" in card
+    assert "| `dedup` | copy | 40 | 40 |" in card
+    assert "| `dedup` | a\\|b | 60 | 58 |" in card
+
+
+def test_a_batch_without_canaries_says_that_recall_is_not_known() -> None:
+    assert "what each gate misses is not known" in render(dict(RECIPE), dict(GATES), count())
+
+
+def test_many_kinds_of_canaries_are_cut_and_the_file_with_all_is_named() -> None:
+    kinds = [KindCount(f"kind {i:03d}", 1, 1) for i in range(31)]
+    recalls = (measure_recall("dedup", kinds, min_recall=0.5),)
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
+    assert "And 1 further kind, in `log/gates.json`." in card
+    assert "kind 030" not in card
+
+
+def test_redacted_copies_have_a_line_of_their_own_and_a_word_in_the_summary() -> None:
+    card = render(dict(RECIPE), dict(GATES), count(redacted=1, accepted=4))
+    assert "4 rows were generated, and 1 redacted copy made of some of them; 4 of them (80.0%)" in card
+    assert "| 1 redacted copy |  |  |  |  |  | 5 | beside the rows that they are made from" in card
+    assert "over the records of 5 rows" in card
+    assert "redacted" not in render(dict(RECIPE), dict(GATES), count())
 
 
 @pytest.mark.parametrize("against", [None, "gsm8k", [1], [{"name": "gsm8k"}]])

@@ -4,21 +4,27 @@ from typing import Any
 import orjson
 import pytest
 
-from synth_stack.pack.counts import Tally
+from synth_stack.copies import REDACTED_IN
+from synth_stack.pack.counts import SHARED_NGRAM, Tally
+from synth_stack.pack.measures import Measures
+from synth_stack.recall import KindCount, measure_recall
 from synth_stack.rows import build_candidates
 from tests.lineage.shards import make_candidates
 
 
-def verdict(gate: str, outcome: str, threshold: str | None = "0.5") -> dict[str, Any]:
-    return {"gate": gate, "outcome": outcome, "threshold": threshold}
+def verdict(gate: str, outcome: str, threshold: str | None = "0.5", **changes: Any) -> dict[str, Any]:
+    said = {"gate": gate, "outcome": outcome, "threshold": threshold}
+    return {**said, "reason": None, "evidence_sha256": None, **changes}
 
 
 def record(decision: str = "accepted", gate: str | None = None, **changes: Any) -> dict[str, Any]:
     return {
+        "row_id": "0" * 32,
         "kind": "instruction",
         "slice": "billing/late",
         "locale": "en",
-        "origin": {"generator": "instruction", "generator_version": "1", "seed_id": "seed-0"},
+        "origin": {"generator": "instruction", "generator_version": "1", "seed_id": "seed-0"}
+        | {"parent_id": None},
         "verdicts": [verdict("dedup", "accept")],
         "decision": {"decision": decision, "gate": gate, "reason": None if gate is None else f"{gate}: x"},
         **changes,
@@ -71,16 +77,17 @@ def test_a_reason_counts_up_to_its_first_colon() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason",
+    ("reason", "how"),
     [
-        "shared n-gram: with the prompt of gsm8k/test-12",
-        "rephrased item: like gsm8k/7, cosine 0.912",
+        ("shared n-gram: with the prompt of gsm8k/test-12", "shared n-gram"),
+        ("rephrased item: like gsm8k/7, cosine 0.912", "rephrased item"),
+        ("solves a held-out item: passes the 7 tests of gsm8k/HumanEval/31", "solves a held-out item"),
     ],
 )
-def test_a_row_that_fell_to_an_eval_item_is_counted_for_its_set(reason: str) -> None:
+def test_a_row_that_fell_to_an_eval_item_is_counted_for_its_set_and_how(reason: str, how: str) -> None:
     row = record("rejected", "contamination")
     row["decision"]["reason"] = reason
-    assert count(row).eval_sets == {("contamination", "gsm8k"): 1}
+    assert count(row).eval_sets == {("contamination", "gsm8k", how): 1}
     row["decision"]["reason"] = "answer too short: 3 words, allowed 5 to 900"
     assert count(row).eval_sets == {}
 
@@ -97,9 +104,61 @@ def test_slices_are_counted_by_their_first_part_and_none_stands_last() -> None:
 
 
 def test_seeds_are_counted_with_the_most_used_one() -> None:
-    other = {"generator": "instruction", "generator_version": "1", "seed_id": "seed-1"}
+    other = {**record()["origin"], "seed_id": "seed-1"}
     counts = count(record(), record(), record("rejected", "dedup"), record(origin=other))
     assert (counts.seeds, counts.max_accepted_per_seed) == (2, 2)
+
+
+def redacted(copy: str, original: str = "a" * 32) -> dict[str, Any]:
+    """A rejected row whose reason names its redacted copy."""
+    row = record("rejected", "personal_data", row_id=original)
+    row["decision"]["reason"] = f"personal data: email, {REDACTED_IN}{copy}"
+    return row
+
+
+def copy_of(parent: str | None, row_id: str = "b" * 32, **changes: Any) -> dict[str, Any]:
+    row = record(row_id=row_id, **changes)
+    return {**row, "origin": {**row["origin"], "parent_id": parent}}
+
+
+def test_redacted_copies_are_counted_apart_and_not_as_generated() -> None:
+    counts = count(record(), redacted("b" * 32), copy_of("a" * 32))
+    assert (counts.generated, counts.redacted, counts.rows) == (2, 1, 3)
+    assert (counts.accepted, counts.rejected) == (2, 1)
+    assert counts.gates[-1].left == counts.accepted
+    assert [(g.name, g.generated, g.accepted) for g in counts.slices] == [("billing", 2, 2)]
+    assert counts.to_predicate()["redacted"] == 1
+    assert [(r.reason, r.rows) for r in counts.reasons] == [("personal data, redacted", 1)]
+
+
+def test_a_row_that_only_its_parent_or_only_itself_calls_a_copy_is_none() -> None:
+    assert count(redacted("b" * 32), copy_of(None)).redacted == 0
+    assert count(redacted("b" * 32), copy_of("c" * 32)).redacted == 0
+    assert count(redacted("c" * 32), copy_of("a" * 32)).redacted == 0
+
+
+def test_the_short_list_has_the_rows_with_evidence_that_words_alone_did_not_decide() -> None:
+    rows = [
+        record(verdicts=[verdict("contamination", "accept", evidence_sha256="e" * 64)]),
+        record(
+            verdicts=[verdict("contamination", "reject", evidence_sha256="e" * 64, reason="rephrased: x")]
+        ),
+        record(
+            verdicts=[
+                verdict("contamination", "reject", evidence_sha256="e" * 64, reason=f"{SHARED_NGRAM}: x")
+            ]
+        ),
+        record(verdicts=[verdict("contamination", "accept")]),
+    ]
+    assert count(*rows).short_lists == {"contamination": 2}
+
+
+def test_what_the_gates_caught_of_their_canaries_is_signed() -> None:
+    tally = Tally()
+    found = measure_recall("dedup", [KindCount("copy", 20, 19)], min_recall=0.95)
+    assert tally.finish(["dedup"], Measures((found,))).to_predicate()["canaries"] == [
+        {"gate": "dedup", "planted": 20, "caught": 19, "min_recall": "0.95"}
+    ]
 
 
 def test_the_dataset_of_foreign_rows_is_no_seed() -> None:
@@ -153,4 +212,4 @@ def test_the_contamination_gate_words_its_reasons_so_that_the_set_is_counted(tmp
     assert verdicts[0]["outcome"] == "reject"
     row = record("rejected", "contamination")
     row["decision"]["reason"] = verdicts[0]["reason"]
-    assert count(row).eval_sets == {("contamination", "tiny"): 1}
+    assert count(row).eval_sets == {("contamination", "tiny", SHARED_NGRAM): 1}

@@ -58,7 +58,7 @@ def test_an_empty_folder_misses_every_required_file(tmp_path: Path) -> None:
     names, faults, left = layout.list_pack_files(tmp_path)
     assert (names, left) == ([], [])
     assert "README.md is missing" in map(str, faults)
-    assert len(faults) == 7
+    assert len(faults) == 8
 
 
 def test_too_many_files_are_refused_without_being_listed(

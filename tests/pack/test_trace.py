@@ -7,10 +7,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import InputError, VerificationError
-from synth_stack.pack.trace import SHOWN_SIBLINGS, trace
+from synth_stack.pack.trace import SHOWN_SIBLINGS, Relative, trace
+from synth_stack.pack.write import local_signer, write_pack
 from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.store import read_table, write_table
-from tests.pack.judged_run import HELD, REJECTED, ROWS, TEMPLATE, build_pack
+from tests.pack.judged_run import (
+    HELD,
+    REJECTED,
+    ROWS,
+    TEMPLATE,
+    build_pack,
+    build_run,
+    redact_rows,
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +133,34 @@ def test_the_parent_of_a_row_is_named_with_its_decision(folder: Path, ids: list[
     traced = trace(run, child["row_id"][0].as_py())
     assert traced.parent is not None
     assert (traced.parent.row_id, traced.parent.decision) == (ids[REJECTED[0]], "rejected")
+
+
+@pytest.mark.parametrize("kind", ["run", "pack"])
+def test_a_redacted_row_names_its_copy_and_the_copy_the_row_and_what_was_redacted(
+    tmp_path: Path, ids: list[str], kind: str
+) -> None:
+    run = build_run(tmp_path / "run")
+    (copy,) = redact_rows(run, [1])
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    original, made = trace(tmp_path / kind, ids[1]), trace(tmp_path / kind, copy)
+    assert (original.stand_in, original.is_copy) == (Relative(copy, "accepted"), False)
+    assert f"copy      {copy}: accepted, redacted" in original.lines()
+    assert (made.parent, made.is_copy, made.stand_in) == (Relative(ids[1], "rejected"), True, None)
+    assert f"parent    {ids[1]}: rejected, and this row is its redacted copy" in made.lines()
+    assert "redacted  2 email, 1 phone" in made.lines()
+    assert made.to_json()["is_copy"] is True
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ["{}", "[]", '{"redacted":true}', '{"redacted":[1,{"kind":2}]}', "not JSON", '{"redacted":{"kind":"x"}}'],
+)
+def test_a_column_of_somebodys_dataset_does_not_pass_for_a_redaction(tmp_path: Path, extra: str) -> None:
+    run = build_run(tmp_path / "run", extra=extra)
+    row_id = pq.read_table(run / "decisions.parquet")["row_id"][0].as_py()
+    traced = trace(run, row_id)
+    assert traced.is_copy is False
+    assert not any(line.startswith(("redacted", "parent", "copy")) for line in traced.lines())
 
 
 @pytest.mark.parametrize("kind", ["run", "pack"])

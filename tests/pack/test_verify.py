@@ -26,6 +26,7 @@ FILES = (
     "lineage/records-00000.parquet",
     "lineage/statement.dsse.json",
     "lineage/tiles/0.bin",
+    "log/gates.json",
     "log/decisions-00000.parquet",
     "recipe.yaml",
     "seeds/seeds.parquet",
@@ -322,6 +323,37 @@ class TestSignedLies:
         counts = {"generated": 12, "accepted": 10, "rejected": 1, "held": 1, "gates": []}
         reseal(pack, pack.parent / "key.pem", {"counts": counts})
         assert problems_of(pack)[0].startswith("lineage/statement.dsse.json: its counts is not what")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            (b'"caught":1,"planted":2', b'"caught":2,"planted":2', "its counts is not what"),
+            (b'"caught":1,', b'"caught":3,', "caught more canaries than were planted"),
+            (b'"caught":1,', b'"caught":-1,', "greater than or equal to 0"),
+            (b'"caught":1,"planted":2', b'"caught":0,"planted":2', "a blind gate, and yet a pack: toxicity"),
+            (b'"caught":1,', b'"caught":1.0,', "valid integer"),
+            (b'"planted":2', b'"planted":9', "more canaries than it was asked for"),
+            (b'"gate":"dedup"', b'"gate":"drift"', "not of the gates with canaries"),
+            (b'"canary":"insult"', b'"canary":"insults"', "its figures are not those of the rows"),
+            (b'"scheme"', b' "scheme"', "not as this package writes it"),
+            (b'"scheme"', b'"note":1,"scheme"', "Extra inputs"),
+            (b"measures/v1", b"measures/v2", "synth_stack/measures/v1"),
+            (b"{", b"[", "Invalid JSON"),
+        ],
+    )
+    def test_canaries_that_do_not_fit_the_card_the_gates_or_the_statement_are_found(
+        self, pack: Path, old: bytes, new: bytes, said: str
+    ) -> None:
+        path = pack / layout.MEASURES
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
+        reseal(pack, pack.parent / "key.pem")
+        assert any(said in problem for problem in problems_of(pack)), problems_of(pack)
+
+    def test_a_gate_whose_bar_was_lowered_is_found(self, pack: Path) -> None:
+        path = pack / layout.GATES
+        path.write_bytes(path.read_bytes().replace(b"min_recall: 0.95", b"min_recall: 0.05"))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack)
 
     def test_another_run_in_the_statement_is_found(self, pack: Path) -> None:
         reseal(pack, pack.parent / "key.pem", {"run": "0" * 64})

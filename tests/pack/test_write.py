@@ -5,11 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth_stack.errors import ConfigError, InputError, RunMismatch, SigningError, StoreError
+from synth_stack.errors import BlindGate, ConfigError, InputError, RunMismatch, SigningError, StoreError
 from synth_stack.pack import layout
 from synth_stack.pack.verify import verify_pack, verify_row
 from synth_stack.pack.write import Signer, local_signer, write_pack
@@ -21,7 +22,17 @@ from synth_stack.rows import (
     digest_json,
 )
 from synth_stack.store import LOCK, list_files, read_table, write_bytes, write_table
-from tests.pack.judged_run import GATES, HELD, RECIPE, REJECTED, ROWS, build_pack, build_run
+from tests.pack.judged_run import (
+    GATES,
+    HELD,
+    RECIPE,
+    REJECTED,
+    ROWS,
+    build_pack,
+    build_run,
+    plant_canaries,
+    redact_rows,
+)
 
 ACCEPTED = ROWS - len(REJECTED) - len(HELD)
 
@@ -42,7 +53,8 @@ def test_the_summary_counts_every_row(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
     summary = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert summary.path == tmp_path / "pack"
-    assert summary.counts == {"generated": ROWS, "accepted": ACCEPTED, "rejected": 2, "held": 1}
+    decided = {"accepted": ACCEPTED, "rejected": 2, "held": 1}
+    assert summary.counts == {"generated": ROWS, "redacted": 0, **decided}
     verified = verify_pack(tmp_path / "pack")
     assert (summary.root, summary.key_id) == (verified.root, verified.key_id)
 
@@ -151,6 +163,79 @@ write_pack(Path({str(tmp_path / "run")!r}), Path({str(pack)!r}), signer=Signer("
     write_pack(tmp_path / "run", pack, signer=local_signer(tmp_path / "key.pem"))
     assert not list(tmp_path.glob(".pack.*"))
     assert read_all(pack) == before
+
+
+def test_the_batch_of_a_blind_gate_is_not_packed(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    plant_canaries(run, "dedup", [("copy", "reject")] * 3 + [("copy", "accept")] * 2)
+    with pytest.raises(BlindGate, match=r"dedup caught 3 of 5 .* 0\.600 where 0\.95 is the bar"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert not (tmp_path / "pack").exists()
+
+
+def test_the_canaries_are_counted_in_the_pack_and_their_rows_are_not_in_it(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    assert orjson.loads((pack / layout.MEASURES).read_bytes()) == {
+        "scheme": "synth_stack/measures/v1",
+        "gates": [
+            {
+                "gate": "dedup",
+                "canaries": [
+                    {"canary": "copy", "planted": 2, "caught": 2},
+                    {"canary": "near-duplicate", "planted": 1, "caught": 1},
+                ],
+                "trials": None,
+            },
+            {
+                "gate": "toxicity",
+                "canaries": [
+                    {"canary": "insult", "planted": 2, "caught": 1},
+                    {"canary": "threat", "planted": 2, "caught": 2},
+                ],
+                "trials": None,
+            },
+        ],
+    }
+    counts = verify_pack(pack).counts
+    assert counts is not None
+    assert [(found.gate, found.recall) for found in counts.measures.recalls] == [
+        ("dedup", 1.0),
+        ("toxicity", 0.75),
+    ]
+    planted = read_table(tmp_path / "run/canaries/dedup.parquet")["row_id"].to_pylist()
+    for name, data in read_all(pack).items():
+        assert not any(row_id.encode() in data for row_id in planted), name
+
+
+def test_a_gate_that_could_plant_nothing_is_packed_with_its_recall_not_known(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    (run / "canaries" / "dedup.parquet").unlink()
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    counts = verify_pack(tmp_path / "pack").counts
+    assert counts is not None
+    assert (counts.measures.recalls[0].gate, counts.measures.recalls[0].recall) == ("dedup", None)
+
+
+def test_redacted_copies_are_packed_beside_the_rejected_rows_that_they_stand_for(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    copies = redact_rows(run, [1, 5])
+    summary = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert summary.counts == {
+        "generated": ROWS,
+        "redacted": 2,
+        "accepted": ACCEPTED,
+        "rejected": len(REJECTED) + 2,
+        "held": len(HELD),
+    }
+    verified = verify_pack(tmp_path / "pack")
+    assert verified.counts is not None
+    assert verified.counts.rows == ROWS + 2
+    data = read_table(tmp_path / "pack" / layout.data_name(0, 1))
+    assert data["row_id"].to_pylist()[-2:] == copies
+    card = (tmp_path / "pack" / layout.CARD).read_text()
+    assert "| 2 redacted copies |  |  |  |  |  | 14 |" in card
+    assert "| `personal_data` | rejected | personal data, redacted | 2 |" in card
+    assert f"Expansion: 4 seeds drawn on, {ROWS / 4:.2f} generated" in card
 
 
 @pytest.mark.parametrize("name", [LOCK, "gates.lock.yaml", "decisions.parquet"])

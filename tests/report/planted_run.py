@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.recall import CanaryRecall, KindCount, measure_recall
 from synth_stack.rows import (
     CANDIDATE_SCHEMA,
     DECISION_SCHEMA,
@@ -72,11 +73,25 @@ LOCALES = ("en-GB", "en-US", "de-DE", "fr-FR", "pt-BR")
 
 @dataclass(frozen=True)
 class Run:
-    """The three tables of a run, in parts as a run folder keeps them."""
+    """The three tables of a run, in parts as a run folder keeps them, and what its gates caught."""
 
     candidates: Sequence[pa.Table]
     verdicts: Mapping[str, Sequence[pa.Table]]
     decisions: pa.Table
+    canaries: Sequence[CanaryRecall] = ()
+
+
+CANARIES = (
+    measure_recall(
+        "dedup", [KindCount("copy", 40, 40), KindCount("near-duplicate", 60, 58)], min_recall=0.95
+    ),
+    measure_recall(
+        "toxicity", [KindCount("insult", 50, 41), KindCount("combative tone", 50, 20)], min_recall=0.7
+    ),
+    measure_recall("contamination", [KindCount("rephrased item", 30, 27)], min_recall=0.8),
+    measure_recall("drift", [], min_recall=0.9),
+)
+"""One gate that sees well, a blind one, one in doubt, and one that could plant nothing."""
 
 
 def plant_run(n: int, *, part_size: int = 200, seed: int = 7) -> Run:
@@ -121,6 +136,28 @@ def build_run(
         {g: [pa.Table.from_pylist(v, schema=VERDICT_SCHEMA)] for g, v in by_gate.items()},
         pa.Table.from_pylist(settled, schema=DECISION_SCHEMA),
     )
+
+
+def redact_rows(run: Run, rows: Sequence[int]) -> Run:
+    """The run with some rows rejected for a redacted copy of each, which is accepted and comes last."""
+    table = pa.concat_tables(run.candidates)
+    decisions = run.decisions.to_pylist()
+    copies = []
+    for row in (table.slice(i, 1).to_pylist()[0] for i in rows):
+        text = f"{row['text']} Write to [EMAIL]."
+        extra = canonical_text({"redacted": [{"end": 7, "kind": "email", "message": 0, "start": 0}]})
+        copies.append({**row, "text": text, "parent_id": row["row_id"], "extra": extra})
+    amended = build_candidates(copies)
+    said = []
+    for i, copy in zip(rows, amended.to_pylist(), strict=True):
+        reason = f"personal data: email, redacted in {copy['row_id']}"
+        decisions[i] = _away(copy["parent_id"], "rejected", "personal_data", reason)
+        said.append({"row_id": copy["parent_id"], "outcome": "reject", "score": 1.0, "reason": reason})
+        decisions.append({"row_id": copy["row_id"], "decision": "accepted"})
+    verdicts = [{**v, "gate": "personal_data", "threshold": 1.0, "scope": "row"} for v in said]
+    judged = {"personal_data": [pa.Table.from_pylist(verdicts, schema=VERDICT_SCHEMA)], **run.verdicts}
+    settled = pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA)
+    return Run([*run.candidates, amended], judged, settled, run.canaries)
 
 
 def _split(table: pa.Table, size: int) -> list[pa.Table]:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from synth_stack.errors import StoreError
 from synth_stack.report import figures as figures_module
 from synth_stack.report.figures import Figures, compute_figures
-from tests.report.planted_run import EMPTY, Run, build_run, plant_run
+from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, redact_rows
 
 
 def compute(run: Run) -> Figures:
-    return compute_figures(run.candidates, run.verdicts, run.decisions)
+    return compute_figures(run.candidates, run.verdicts, run.decisions, run.canaries)
 
 
 def reject(row: int, gate: str = "dedup", reason: str = "too close") -> dict[str, Any]:
@@ -62,6 +62,51 @@ def test_every_row_leaves_the_funnel_once(n: int, seed: int) -> None:
         assert sum(group.n for group in groups) == found.generated
         assert sum(group.accepted for group in groups) == found.accepted
     assert sum(reason.count for reason in found.reasons) == found.rejected + found.held
+
+
+def test_redacted_copies_are_counted_apart_from_the_rows_that_were_generated() -> None:
+    plain = plant_run(60)
+    found, before = compute(redact_rows(plain, [3, 5, 40])), compute(plain)
+    assert (found.generated, found.redacted, found.rows) == (60, 3, 63)
+    assert found.accepted + found.held + found.rejected == 63
+    assert (before.generated, before.redacted, before.rows) == (60, 0, 60)
+    assert found.funnel[0].entered == 63
+    assert found.counts()["redacted"] == 3
+    assert found.to_json()["rows"] == 63
+
+
+def test_rows_for_which_a_redacted_copy_stands_are_a_reason_of_their_own() -> None:
+    run = redact_rows(build_run([{"text": "a"}, {"text": "b"}], [], [accept(0), accept(1)]), [0])
+    decisions = run.decisions.to_pylist()
+    decisions[1] |= {"decision": "rejected", "gate": "personal_data", "reason": "personal data: card"}
+    found = compute(replace(run, decisions=pa.Table.from_pylist(decisions, schema=run.decisions.schema)))
+    assert {(r.reason, r.redacted, r.count) for r in found.reasons} == {
+        ("personal data", False, 1),
+        ("personal data", True, 1),
+    }
+
+
+@settings(max_examples=15, deadline=None)
+@given(part_size=st.integers(1, 90), rows=st.sets(st.integers(1, 59), max_size=20))
+def test_redacted_copies_do_not_depend_on_how_the_run_is_cut_into_parts(
+    part_size: int, rows: set[int]
+) -> None:
+    found = compute(redact_rows(plant_run(60, part_size=part_size), sorted(rows)))
+    assert found == compute(redact_rows(plant_run(60), sorted(rows)))
+    assert found.redacted == len(rows)
+
+
+def test_the_recall_of_each_gate_goes_into_the_figures_and_their_json() -> None:
+    found = compute(replace(plant_run(20), canaries=CANARIES))
+    assert [c.gate for c in found.canaries if c.blind] == ["toxicity"]
+    plain = found.to_json()["canaries"]
+    assert [(c["gate"], c["planted"], c["caught"], c["recall"]) for c in plain] == [
+        ("dedup", 100, 98, 0.98),
+        ("toxicity", 100, 61, 0.61),
+        ("contamination", 30, 27, 0.9),
+        ("drift", 0, 0, None),
+    ]
+    assert plain[0]["kinds"][0] == {"canary": "copy", "planted": 40, "caught": 40}
 
 
 def test_a_gate_counts_what_it_looked_at_apart_from_what_it_decided() -> None:

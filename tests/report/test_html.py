@@ -2,15 +2,17 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
+from synth_stack.recall import KindCount, measure_recall
 from synth_stack.report.figures import compute_figures
 from synth_stack.report.html import embed_json, format_share, render_report
 from synth_stack.report.sample import collect_audit_rows
-from tests.report.planted_run import EMPTY, Run, build_run, plant_run
+from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, redact_rows
 
 BREAKOUT = "</script><script>window.pwned = 1</script>"
 
@@ -18,7 +20,7 @@ BREAKOUT = "</script><script>window.pwned = 1</script>"
 def render(
     run: Run, facts: Mapping[str, Any] | None = None, *, limit: int = 5_000, title: str = "A run"
 ) -> str:
-    found = compute_figures(run.candidates, run.verdicts, run.decisions)
+    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.canaries)
     rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=limit)
     return render_report(found, rows, title=title, facts=facts or {})
 
@@ -110,6 +112,29 @@ def test_the_totals_stand_in_the_page_without_its_script() -> None:
 def test_undecided_rows_are_a_total_of_their_own() -> None:
     page = render(build_run([{"text": "a"}, {"text": "b"}], [], [{"row": 0, "decision": "accepted"}]))
     assert "<dt>undecided</dt><dd>1 <small>50.0%</small></dd>" in page
+
+
+def test_redacted_copies_are_a_total_of_their_own_where_there_are_any() -> None:
+    page = render(redact_rows(plant_run(60), [4, 7]))
+    assert "<dt>generated</dt><dd>60</dd>" in page
+    assert "<dt>redacted copies</dt><dd>2</dd>" in page
+    assert "redacted copies</dt>" not in render(plant_run(60))
+
+
+def test_a_blind_gate_is_proclaimed_without_the_script() -> None:
+    page = render(replace(plant_run(30), canaries=CANARIES))
+    assert '<div class="alarm" role="alert"><p><b>A gate is blind.</b>' in page
+    assert "<b>toxicity</b> caught 61 of 100 known bad rows: recall 0.610, and its bar is 0.7." in page
+    assert '<div class="alarm"' not in render(plant_run(30))
+    assert '<div class="alarm"' not in render(replace(plant_run(30), canaries=CANARIES[:1]))
+
+
+def test_two_blind_gates_are_both_named_and_their_names_escaped() -> None:
+    blind = [measure_recall(name, [KindCount("x", 2, 0)], min_recall=0.5) for name in ("a<b>", BREAKOUT)]
+    page = render(replace(plant_run(5), canaries=blind))
+    assert "2 gates are blind" in page
+    assert "<b>a&lt;b&gt;</b> caught 0 of 2" in page
+    assert page.count("</script>") == 2
 
 
 def test_the_page_says_when_its_rows_are_a_sample() -> None:

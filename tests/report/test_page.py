@@ -1,17 +1,19 @@
 """The report as Chromium shows it: nothing in a row runs, and every part of the page does its work."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from synth_stack.recall import KindCount, measure_recall
 from synth_stack.report.figures import compute_figures
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
 from synth_stack.rows import canonical_text
 from tests.browser import open_browser, open_page, read_console
-from tests.report.planted_run import EMPTY, INSULT, Run, build_run, plant_run
+from tests.report.planted_run import CANARIES, EMPTY, INSULT, Run, build_run, plant_run, redact_rows
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +58,7 @@ def show(session: Any, tmp_path: Path) -> Show:
 
 
 def render(run: Run, *, limit: int = 5_000, title: str = "A run") -> str:
-    found = compute_figures(run.candidates, run.verdicts, run.decisions)
+    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.canaries)
     rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=limit)
     return render_report(found, rows, title=title, facts={"recipe": title})
 
@@ -292,6 +294,39 @@ def test_offsets_count_in_the_message_that_the_evidence_names(show: Show) -> Non
     assert texts(session, ".verdict .facts dt") == ["scorer"]
 
 
+def found_in(messages: list[str], findings: list[Any]) -> Run:
+    """A row that was rejected for what was found in its messages."""
+    said = [{"role": "user", "content": content} for content in messages]
+    verdict = {"row": 0, "gate": "personal_data", "outcome": "reject", "score": 1.0}
+    verdict["evidence"] = canonical_text({"findings": findings})
+    decision = {"row": 0, "decision": "rejected", "gate": "personal_data", "reason": "personal data: email"}
+    return build_run([{"text": "\n\n".join(messages), "messages": said}], [verdict], [decision])
+
+
+def test_everything_that_was_found_in_a_row_is_marked_in_its_messages(show: Show) -> None:
+    findings = [
+        {"message": 1, "kind": "phone", "start": 5, "end": 8},
+        {"message": 0, "kind": "email", "start": 3, "end": 6},
+        {"message": 0, "kind": "name", "start": 5, "end": 9},
+        {"message": 0, "kind": "email", "start": 13, "end": 16},
+    ]
+    session = show(found_in(["🙂🙂 a@b cd ef g@h", "call 555 now"], findings))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".verdict .pane-title") == ["Message 1, user", "Message 0, user"]
+    assert texts(session, ".verdict mark") == ["555", "a@b cd", "g@h"]
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [[], [1], [{"message": 9, "start": 0, "end": 1}], [{"message": 0, "start": 5, "end": 500}], [None]],
+)
+def test_findings_that_do_not_fit_are_shown_as_a_value(show: Show, findings: list[Any]) -> None:
+    session = show(found_in(["hello there"], findings))
+    find(session, ".toggle")[0].click()
+    assert find(session, ".verdict .pane") == []
+    assert texts(session, ".verdict .facts dt") == ["findings"]
+
+
 def test_a_twin_is_shown_beside_its_row_with_the_shared_words_marked(show: Show) -> None:
     text, other = "My card was charged twice today", "Hello, my card was charged once today"
     twin = rejected_with("{}", text, other).candidates[0]["row_id"][1].as_py()
@@ -374,6 +409,65 @@ def test_the_funnel_is_drawn_in_proportion(show: Show) -> None:
     ]
 
 
+def test_redacted_copies_come_in_beside_the_generated_rows(show: Show) -> None:
+    session = show(redact_rows(plant_run(60), range(1, 13)))
+    assert texts(session, "#funnel text.strong")[:2] == ["generated", "60 + 12 redacted copies"]
+    bars = "['inflow', 'copies', 'gate'].map((kind) => document.querySelector(`#funnel rect.${kind}`))"
+    inflow, copies, gate = session.execute_script(f"return {bars}.map((bar) => bar.width.baseVal.value)")
+    assert inflow + copies == pytest.approx(gate, abs=0.01)
+    assert copies / inflow == pytest.approx(12 / 60, rel=1e-3)
+
+
+def test_a_row_and_its_redacted_copy_lead_to_each_other(show: Show) -> None:
+    run = redact_rows(plant_run(60), [4, 9])
+    original, copy = (run.decisions["row_id"][i].as_py() for i in (4, 60))
+    session = show(run)
+    reason = "personal data: a redacted copy stands for the row"
+    next(b for b in find(session, "#reasons button") if b.text == reason).click()
+    wait_for_status(session, "1–2 of 2 rows")
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".card > .facts button") == [copy]
+    find(session, ".card > .facts button")[0].click()
+    wait_for_status(session, "1–2 of 2 rows")
+    assert original in texts(session, ".card > .facts button")
+
+
+def test_each_gates_recall_is_drawn_on_its_interval_beside_its_bar(show: Show) -> None:
+    session = show(replace(plant_run(30), canaries=CANARIES))
+    assert texts(session, "#canaries .what") == ["dedup", "toxicityblind", "contamination", "drift"]
+    assert texts(session, "#canaries b.number") == ["0.980", "0.610", "0.900", "–"]
+    place = (
+        "const left = (e) => e.getBoundingClientRect().left;"
+        "return [...document.querySelectorAll('#canaries svg')].map((svg) => {"
+        "const [axis, dot] = ['.axis', '.dot'].map((s) => svg.querySelector(s).getBoundingClientRect());"
+        "return ((dot.left + dot.right) / 2 - axis.left) / axis.width})"
+    )
+    assert session.execute_script(place) == pytest.approx([0.98, 0.61, 0.9], abs=0.01)
+    ends = "return ['x1', 'x2'].map((end) => document.querySelector('#canaries .whisker').getAttribute(end))"
+    found = CANARIES[0]
+    assert [float(end.removesuffix("%")) for end in session.execute_script(ends)] == pytest.approx(
+        [100 * found.low, 100 * found.high]
+    )
+    assert texts(session, ".kinds tbody td")[:4] == ["copy", "40", "40", "100%"]
+    assert len(find(session, "#canaries li.blind")) == 1
+
+
+def test_a_run_without_canaries_says_that_recall_is_not_known(show: Show) -> None:
+    session = show(plant_run(10))
+    assert texts(session, "#canaries .empty") == [
+        "No gate planted known bad rows, so what each one misses is not known."
+    ]
+
+
+def test_hostile_names_of_canaries_stay_text(show: Show) -> None:
+    kinds = [KindCount(payload, 3, 1) for payload in PAYLOADS]
+    canaries = [measure_recall(payload, kinds, min_recall=0.5) for payload in PAYLOADS[:3]]
+    session = show(replace(plant_run(10), canaries=canaries))
+    assert session.execute_script("return window.pwned ?? null") is None
+    assert len(find(session, "script")) == 2
+    assert texts(session, ".alarm b")[1:] == list(PAYLOADS[:3])
+
+
 def test_a_table_of_groups_sorts_by_each_of_its_columns(show: Show) -> None:
     run = plant_run(200)
     session = show(run)
@@ -437,7 +531,7 @@ def test_a_run_in_which_nothing_was_accepted_ends_in_an_empty_bar(show: Show) ->
 
 @pytest.mark.parametrize("width", [400, 760, 1280])
 def test_the_page_never_scrolls_sideways(show: Show, width: int) -> None:
-    session = show(plant_run(120), width=width)
+    session = show(replace(redact_rows(plant_run(120), [3, 9]), canaries=CANARIES), width=width)
     for toggle in find(session, ".toggle")[:3]:
         toggle.click()
     assert session.execute_script("return document.documentElement.scrollWidth") <= width

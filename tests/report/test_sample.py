@@ -7,7 +7,7 @@ import pytest
 
 from synth_stack.errors import StoreError
 from synth_stack.report.sample import AUDIT_SCHEMA, choose_decisions, collect_audit_rows
-from tests.report.planted_run import EMPTY, Run, build_run, plant_run
+from tests.report.planted_run import EMPTY, Run, build_run, plant_run, redact_rows
 
 
 def collect(run: Run, **limits: int) -> pa.Table:
@@ -69,6 +69,15 @@ def test_a_row_carries_all_its_verdicts_in_gate_order() -> None:
         ("toxicity", "reject"),
     ]
     assert toxic["verdicts"][1]["threshold"] == 0.05
+
+
+def test_a_redacted_row_names_its_copy_and_the_copy_the_row_that_it_is_made_from() -> None:
+    run = redact_rows(plant_run(20), [4])
+    rows = {row["row_id"]: row for row in collect(run).to_pylist()}
+    original = run.decisions["row_id"][4].as_py()
+    copy = run.decisions["row_id"][20].as_py()
+    assert (rows[original]["stand_in"], rows[original]["parent_id"]) == (copy, None)
+    assert (rows[copy]["stand_in"], rows[copy]["parent_id"]) == (None, original)
 
 
 def test_a_twin_outside_the_sample_follows_unlisted_with_its_decision() -> None:
