@@ -175,6 +175,7 @@ def test_every_parameter_is_documented_with_its_default(role: Role, name: str) -
         own = params.model_fields.get(parameter)
         if row and isinstance(default, str | int | float) and (own is None or own.default is default):
             shown = f"{default:g}" if isinstance(default, float) else str(default)
+            shown = shown.lower() if isinstance(default, bool) else shown
             assert shown in re.findall(r"[^\s`\[\]]+", row[1]), f"{parameter} = {shown}"
 
 

@@ -1,0 +1,150 @@
+"""Times the whole of `synth-stack curate`: reading, every gate of a file, decisions, piles and report.
+
+    python benchmarks/curate.py --rows 500000 --corpora CORPORA
+
+The rows are made, not found: questions and answers of about 75 words, chained from the word pairs of the
+support recipe's seeds and policies; one in twenty is a near-copy, one in a thousand is toxic, one in a
+thousand holds an e-mail address. The eval
+sets are GSM8K's test set and HumanEval where CORPORA (a folder with gsm8k/ and humaneval/) is named, else a
+made-up one of 1,000 items. Prints seconds and rows per second of each stage as its progress reports them,
+whole-process wall time, and the peak memory of the process and of its largest worker.
+"""
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth_stack import curate
+from synth_stack.config import EvalSet
+
+SHARD_ROWS = 50_000
+STANDARD = Path(__file__).parents[1] / "curator_configs" / "standard.yaml"
+SUPPORT = Path(__file__).parents[1] / "pipelines" / "support_intents"
+VERBS = ("cancel", "change", "track", "return", "update", "pause", "renew", "pair", "reset", "move")
+
+
+class Clock:
+    """A listener that notes when each stage began and how many rows it reported."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, float, list[int]]] = []
+
+    def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
+        rows = [0]
+        self.stages.append((stage, time.monotonic(), rows))
+
+        def advance(n: int) -> None:
+            rows[0] += n
+
+        return advance
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--gates", type=Path, default=STANDARD)
+    parser.add_argument("--corpora", type=Path)
+    parser.add_argument("--seed", type=int, default=7)
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="curate-"))
+    try:
+        write_rows(folder / "in", args.rows, args.seed)
+        exams = "contamination" in args.gates.read_text(encoding="utf-8")
+        eval_sets = find_eval_sets(args.corpora, folder) if exams else []
+        clock = Clock()
+        began = time.monotonic()
+        batch = curate(folder / "in", args.gates, folder / "out", eval_sets=eval_sets, progress=clock)
+        seconds = time.monotonic() - began
+    finally:
+        shutil.rmtree(folder)
+    ends = [start for _, start, _ in clock.stages[1:]] + [began + seconds]
+    for (stage, start, rows), end in zip(clock.stages, ends, strict=True):
+        print(f"{stage:22} {end - start:8.1f} s {rows[0] / max(end - start, 1e-9):10,.0f} rows/s")
+    scale = 1024 if sys.platform == "linux" else 1024**2
+    own, workers = (
+        resource.getrusage(who).ru_maxrss / scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(f"{args.rows:,} rows in {seconds:.1f} s: {args.rows / seconds:,.0f} rows/s")
+    print(f"peak memory {own:,.0f} MB, largest worker {workers:,.0f} MB")
+    print(json.dumps(batch.figures.counts()))
+
+
+def write_rows(folder: Path, rows: int, seed: int) -> None:
+    """Parquet shards of instruction rows with id, instruction, output and slice."""
+    folder.mkdir()
+    rng = random.Random(seed)
+    prose = Prose(rng)
+    recent: list[dict[str, str]] = []
+    for first in range(0, rows, SHARD_ROWS):
+        table = []
+        for k in range(first, min(first + SHARD_ROWS, rows)):
+            row = make_row(rng, prose, recent)
+            recent = [*recent[-500:], row]
+            table.append({"id": f"row-{k}", **row})
+        pq.write_table(pa.Table.from_pylist(table), folder / f"shard-{first:08d}.parquet")
+
+
+class Prose:
+    """Endless English from a chain of word pairs over the policies and seeds of the support recipe."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._next: dict[tuple[str, str], list[str]] = {}
+        policies = [path.read_text(encoding="utf-8").replace("#", " ") for path in SUPPORT.rglob("*.md")]
+        seeds = (SUPPORT / "seeds.jsonl").read_text(encoding="utf-8").splitlines()
+        for text in [*sorted(policies), *(json.loads(line)["text"] for line in seeds)]:
+            words = text.split()
+            for a, b, c in zip(words, words[1:], words[2:], strict=False):
+                self._next.setdefault((a, b), []).append(c)
+        self._pairs = list(self._next)
+
+    def write(self, count: int) -> str:
+        """`count` words; every sixth starts somewhere else, so that no two texts follow one path."""
+        words: list[str] = []
+        while len(words) < count:
+            pair = self._rng.choice(self._pairs)
+            words += pair
+            for _ in range(4):
+                if pair not in self._next:
+                    break
+                pair = (pair[1], self._rng.choice(self._next[pair]))
+                words.append(pair[1])
+        return " ".join(words[:count])
+
+
+def make_row(rng: random.Random, prose: Prose, recent: list[dict[str, str]]) -> dict[str, str]:
+    if recent and rng.random() < 0.05:
+        twin = rng.choice(recent)
+        return {**twin, "output": twin["output"].replace(" the ", " this ", 1)}
+    answer = prose.write(rng.randint(30, 80))
+    if rng.random() < 0.001:
+        answer += " You stupid fucking idiot."
+    if rng.random() < 0.001:
+        answer += f" Write to {prose.write(1).lower().strip('.,;:')}.smith@northmail.net."
+    return {"instruction": prose.write(rng.randint(8, 30)), "output": answer, "slice": rng.choice(VERBS)}
+
+
+def find_eval_sets(corpora: Path | None, folder: Path) -> list[EvalSet]:
+    if corpora is not None:
+        paths = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
+        return [EvalSet(name=name, path=str((corpora / path).resolve())) for name, path in paths.items()]
+    rng = random.Random(1)
+    prose = Prose(rng)
+    path = folder / "exam.jsonl"
+    lines = [json.dumps({"id": str(k), "question": prose.write(40)}) for k in range(1_000)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return [EvalSet(name="exam", path=str(path))]
+
+
+if __name__ == "__main__":
+    main()
