@@ -17,10 +17,10 @@ import synth_stack.teachers  # noqa: F401  (both register by being imported)
 from synth_stack import __version__
 from synth_stack.config import Recipe
 from synth_stack.errors import InputError
-from synth_stack.generators.instruction import templates_of
 from synth_stack.generators.parts import DONE, batch_file
 from synth_stack.generators.plan import Plan, split_draws
-from synth_stack.generators.template import load_template
+from synth_stack.generators.recorded import record_params
+from synth_stack.generators.template import load_template, templates_of
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, bind
 from synth_stack.rows import build_candidates, digest_json
@@ -61,6 +61,8 @@ def prepare(recipe: Recipe) -> Job:
 
     Raises UsageError for whatever is wrong in it; sends nothing to a teacher.
     """
+    from synth_stack.teachers.perimeter import confine
+
     if recipe.baseline is not None and not Path(recipe.baseline).is_file():
         raise InputError(
             f"recipe {recipe.name}: baseline {recipe.baseline} is not a file", mend="Check the path."
@@ -69,6 +71,7 @@ def prepare(recipe: Recipe) -> Job:
     teacher_use = recipe.teacher
     bound = bind("teacher", teacher_use.use, teacher_use.params, where=f"recipe {recipe.name}: teacher")
     teacher = bound.make()
+    confine(teacher, recipe.perimeter, recipe.allow_hosts)
     uses = recipe.generate.methods
     counts = split_draws(recipe.generate.candidates, [use.share for use in uses])
     methods: list[Method] = []
@@ -90,10 +93,14 @@ def generate_candidates(job: Job, folder: Path, progress: Progress) -> None:
     """
     if (folder / "candidates" / DONE).exists():
         return
+    from synth_stack.generators.drive import drive_lines
+
     job.teacher.check()
     advance = progress.begin("generate", job.recipe.generate.candidates)
-    for number, method in enumerate(job.methods):
-        _drive_method(job, number, method, folder / "candidates", advance)
+    target = folder / "candidates"
+    drive_lines(
+        [_line(job, n, method, target, advance) for n, method in enumerate(job.methods) if method.count]
+    )
     write_bytes(folder / "candidates" / DONE, b"")
 
 
@@ -102,36 +109,41 @@ def preview(recipe: Recipe, n: int) -> list[Row]:
 
     Raises what `prepare` raises, and TeacherError when the teacher is down.
     """
-    from synth_stack.generators.drive import drive
+    from synth_stack.generators.drive import Line, drive_lines
 
     job = prepare(recipe)
     job.teacher.check()
     rows: list[Row] = []
+
+    def keep(_number: int, _items: list[Row], made: list[Row]) -> None:
+        rows.extend(made)
+
     counts = split_draws(n, [method.share for method in job.methods])
-    for method, count in zip(job.methods, counts, strict=True):
-        if count:
-            pipeline = _build(job, method, count=count)
-            drive(pipeline, is_done=lambda *_: False, commit=lambda _number, _items, made: rows.extend(made))
+    planned = [(method, count) for method, count in zip(job.methods, counts, strict=True) if count]
+    lines = [Line(_build(job, method, count=count), lambda *_: False, keep) for method, count in planned]
+    drive_lines(lines, overlap=False)
     return rows
 
 
-def _drive_method(job: Job, number: int, method: Method, target: Path, advance: Any) -> None:
-    from synth_stack.generators.drive import drive
+def _line(job: Job, number: int, method: Method, target: Path, advance: Any) -> Any:
+    """The pipeline of a method with the files that its batches are committed to."""
+    from synth_stack.generators.drive import Line
 
-    if method.count == 0:
-        return
+    parts: dict[int, Path] = {}
 
     def is_done(batch: int, items: list[Row]) -> bool:
-        done = batch_file(target, number, batch, items).exists()
-        if done:
+        part = batch_file(target, number, batch, items)
+        if part.exists():
             advance(len(items))
-        return done
+            return True
+        parts[batch] = part
+        return False
 
     def commit(batch: int, items: list[Row], rows: list[Row]) -> None:
-        write_table(batch_file(target, number, batch, items), build_candidates(rows))
+        write_table(parts.pop(batch), build_candidates(rows))
         advance(len(rows))
 
-    drive(_build(job, method), is_done=is_done, commit=commit)
+    return Line(_build(job, method), is_done, commit)
 
 
 def _build(job: Job, method: Method, count: int | None = None) -> Any:
@@ -170,6 +182,8 @@ def _lock(
             "sampling": {key: repr(value) for key, value in llm.sampling.items()},
             "prefers_raw": llm.prefers_raw,
         },
+        # how far prompts went is said of the whole run; where to is nobody's business, and in no digest
+        "perimeter": {"reach": recipe.perimeter, "allowed_hosts": len(recipe.allow_hosts)},
         # a batch is committed under a name made from its items: other batches would stand beside them
         "batch_rows": recipe.generate.batch_rows,
         "grounding_words": recipe.generate.grounding_words,
@@ -177,7 +191,7 @@ def _lock(
             {
                 "use": method.bound.name,
                 "version": method.bound.version,
-                "params": dict(method.bound.params),
+                "params": record_params(method.bound.name, method.bound.params),
                 "share": repr(method.share),
                 "draws": method.count,
                 "template_ids": [load_template(n).template_id for n in templates_of(method.bound.name)],

@@ -36,7 +36,6 @@ _WANTED = (
     ("distilabel", "distilabel", "generation pipelines", "pip install synth-stack"),
     ("datasets", "datasets", "Hub datasets as input", "pip install synth-stack"),
     ("polars", "polars", "gates", "pip install synth-stack"),
-    ("rensa", "rensa", "near-duplicate candidates", "pip install synth-stack"),
     ("py3langid", "py3langid", "the language check", "pip install synth-stack"),
     ("xllamacpp", "xllamacpp", "the embedded teacher", "pip install 'synth-stack[embedded]'"),
     (

@@ -12,8 +12,9 @@ from typing import Any
 from synth_stack import __version__
 from synth_stack.candidates import generate_candidates, prepare, write_seeds
 from synth_stack.config import Recipe, load_recipe
-from synth_stack.curate import bind_gates, judge
-from synth_stack.errors import InputError
+from synth_stack.curate import Gates, bind_gates, judge
+from synth_stack.errors import ConfigError, InputError
+from synth_stack.generators.code import CODE_METHODS
 from synth_stack.pack.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
 from synth_stack.progress import Progress, Silent
 from synth_stack.report.figures import Figures
@@ -44,6 +45,7 @@ def run(
     progress = progress or Silent()
     job = prepare(recipe)
     gates = bind_gates(recipe.gates, recipe.eval_sets)
+    _require_execution(recipe, gates)
     signer = make_signer(recipe)
 
     with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
@@ -98,6 +100,17 @@ def make_signer(recipe: Recipe) -> Signer:
         trust = recipe.sign.trust_config
         return sigstore_signer(None, Path(trust) if trust else None)
     return local_signer(None)
+
+
+def _require_execution(recipe: Recipe, gates: Gates) -> None:
+    """Raises ConfigError for a recipe that makes code pairs and has no gate that runs them."""
+    makes_code = [method.use for method in recipe.generate.methods if method.use in CODE_METHODS]
+    if makes_code and "execution" not in gates.names:
+        raise ConfigError(
+            f"recipe {recipe.name} makes code pairs, and no gate runs them",
+            seen=", ".join(makes_code),
+            mend=f"Add `- use: execution` to {recipe.gates}.",
+        )
 
 
 def _folder(recipe: Recipe, out: str | Path | None) -> Path:

@@ -1,6 +1,10 @@
 """From a recipe to candidate rows: refused before anything is sent, kept batch by batch."""
 
 import json
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +335,141 @@ def test_seeds_topics_and_sections_are_kept_beside_the_rows(tmp_path: Path) -> N
     assert [seed["seed_id"] for seed in seeds] == [seed["id"] for seed in SEEDS]
     topics = yaml.safe_load((tmp_path / "out" / "seeds" / "taxonomy.yaml").read_text(encoding="utf-8"))
     assert [topic["slice"] for topic in topics] == list(TOPICS)
+
+
+KILLED = """
+import os, signal, sys, time
+from itertools import count
+from tests.openai_server import answer, serve
+
+asked = count(1)
+
+def work(body, raw):
+    if next(asked) > int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer(body, raw)
+
+with serve(always=work) as server:
+    print(server.base_url, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_server_that_is_killed_midway_stops_the_run_and_another_one_finishes_it(tmp_path: Path) -> None:
+    def load(base_url: str) -> Recipe:
+        teacher = on_server(base_url, concurrency=4)
+        return load_recipe(write_recipe(tmp_path, teacher, candidates=40, batch_rows=2))
+
+    with serve() as server:
+        synth_stack.generate(load(server.base_url), tmp_path / "whole")
+    command = [sys.executable, "-c", KILLED, "37"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        recipe = load(killed.stdout.readline().strip())
+        with pytest.raises(
+            TeacherError, match=r"loopback-1 is down: it (cannot be reached|breaks)"
+        ) as caught:
+            synth_stack.generate(recipe, tmp_path / "out")
+        assert killed.wait(10) == -signal.SIGKILL
+    assert caught.value.exit_code == 1
+    kept = read(tmp_path / "out")
+    assert 0 < len(kept) < 40
+    assert not [row for row in kept if row["failure"]]
+    with serve() as server:
+        synth_stack.generate(load(server.base_url), tmp_path / "out")
+        assert len(server.asked) == 2 * (40 - len(kept))
+    assert read_bytes(tmp_path / "out") == read_bytes(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_killed_with_many_requests_in_flight_loses_only_the_batches_under_way(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    enough = threading.Event()
+
+    def work(body: Row, raw: bool) -> Any:
+        if len(server.asked) > 60:
+            enough.set()
+            server.stopping.wait(20)  # the rest is in flight when the signal comes
+        return answer(body, raw)
+
+    def load(base_url: str) -> Path:
+        teacher = on_server(base_url, concurrency=6)
+        return write_recipe(tmp_path, teacher, candidates=60, batch_rows=2)
+
+    script = "import sys, synth_stack; synth_stack.generate(sys.argv[1], sys.argv[2])"
+    with serve(always=work) as server:
+        arguments = [str(load(server.base_url)), str(tmp_path / "out")]
+        command = [sys.executable, "-c", script, *arguments]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as killed:
+            assert enough.wait(60)
+            killed.send_signal(how)
+            assert killed.wait(20) != 0
+    kept = read(tmp_path / "out")
+    assert 0 < len(kept) < 60
+    assert not [row for row in kept if row["failure"]]
+    with serve() as server:
+        synth_stack.generate(load(server.base_url), tmp_path / "out")
+        assert len(server.asked) == 2 * (60 - len(kept))
+        synth_stack.generate(load(server.base_url), tmp_path / "whole")
+    assert read_bytes(tmp_path / "out") == read_bytes(tmp_path / "whole")
+
+
+def test_the_bytes_do_not_depend_on_how_many_requests_are_in_flight(tmp_path: Path) -> None:
+    for slots in (1, 7):
+        with serve() as server:
+            job = ready(tmp_path, on_server(server.base_url, concurrency=slots), candidates=30, batch_rows=3)
+            generate_candidates(job, tmp_path / str(slots), Silent())
+    assert read_bytes(tmp_path / "1") == read_bytes(tmp_path / "7")
+
+
+def test_a_model_that_a_server_without_a_list_does_not_know_is_found_before_the_first_token(
+    tmp_path: Path,
+) -> None:
+    with serve(models=None, always=fail(404)) as server:
+        job = ready(tmp_path, on_server(server.base_url))
+        with pytest.raises(
+            ConfigError, match="loopback-1 cannot be used: it does not know the model"
+        ) as caught:
+            generate_candidates(job, tmp_path / "out", Silent())
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out" / "candidates").exists()
+
+
+def test_a_local_perimeter_refuses_a_teacher_elsewhere_before_anything_is_sent(tmp_path: Path) -> None:
+    elsewhere = {"use": "http", "base_url": "https://api.example.com/v1", "model": "m"}
+    with pytest.raises(ConfigError, match="not on this machine"):
+        ready(tmp_path, elsewhere, perimeter="local")
+    with pytest.raises(ConfigError, match="allow_hosts"):
+        ready(tmp_path, elsewhere, allow_hosts=["api.example.com"])
+    with pytest.raises(ConfigError, match="perimeter"):
+        ready(tmp_path, elsewhere, perimeter="here")
+    ready(tmp_path, elsewhere, perimeter="local", allow_hosts=["api.example.com"])
+
+
+def test_the_perimeter_stands_in_the_lock_without_the_names_of_hosts(tmp_path: Path) -> None:
+    with serve() as server:
+        job = ready(
+            tmp_path, on_server(server.base_url), perimeter="local", allow_hosts=["gpu1.lab", "10.0.0.7"]
+        )
+        generate_candidates(job, tmp_path / "out", Silent())
+    assert job.lock["perimeter"] == {"reach": "local", "allowed_hosts": 2}
+    assert "gpu1" not in json.dumps(job.lock)
+    assert ready(tmp_path).lock["perimeter"] == {"reach": "open", "allowed_hosts": 0}
+
+
+def test_price_and_limits_make_no_other_run(tmp_path: Path) -> None:
+    with serve() as server:
+        first = ready(tmp_path, on_server(server.base_url))
+        second = ready(
+            tmp_path,
+            on_server(
+                server.base_url,
+                price={"input_per_million": 0.1, "output_per_million": 0.4},
+                requests_per_minute=10_000,
+                tokens_per_minute=1_000_000,
+            ),
+        )
+    assert first.identity == second.identity
+    assert second.teacher.price.cost_of(10, 5) == pytest.approx(3e-6)

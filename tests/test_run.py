@@ -200,3 +200,12 @@ def test_a_baseline_that_is_not_there_is_found_before_anything_is_made(tmp_path:
     with pytest.raises(InputError, match=r"gone\.jsonl is not a file"):
         synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_code_pairs_that_no_gate_would_run_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    recipe = write_recipe(
+        tmp_path, generate={"candidates": 4, "methods": [{"use": "oss_instruct", "share": 1.0}]}
+    )
+    with pytest.raises(ConfigError, match=r"makes code pairs, and no gate runs them; seen: oss_instruct"):
+        synth_stack.run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -3,6 +3,6 @@
 Importing this package registers them by name; distilabel itself is imported when one is built.
 """
 
-from synth_stack.generators import instruction
+from synth_stack.generators import code, instruction
 
-__all__ = ["instruction"]
+__all__ = ["code", "instruction"]

@@ -10,7 +10,7 @@ from synth_stack.generators.drive import digest_pipeline, drive, find_teachers
 from synth_stack.generators.parts import DONE, batch_file, to_json
 from synth_stack.progress import Progress
 from synth_stack.rows import build_candidates, canonical_text
-from synth_stack.store import count_rows, list_parts, write_bytes, write_table
+from synth_stack.store import count_rows, list_made, write_bytes, write_table
 
 Row = dict[str, Any]
 
@@ -63,10 +63,10 @@ def generate_authored(pipeline: Any, folder: Path, progress: Progress) -> None:
             advance(len(candidates))
 
     drive(pipeline, is_done=is_done, commit=commit)
-    if silent and not list_parts(target):
+    if silent and not list_made(target):
         raise _dead_teacher(pipeline, silent)
     write_held()
-    _refuse_others(pipeline, [part for part in list_parts(target) if part.name not in made])
+    _refuse_others(pipeline, [part for part in list_made(target) if part.name not in made])
     write_bytes(target / DONE, b"")
 
 

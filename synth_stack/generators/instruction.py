@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from synth_stack.errors import ConfigError
+from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
 if TYPE_CHECKING:
@@ -19,17 +20,13 @@ if TYPE_CHECKING:
 VERSION = "1"
 EVOL_OPERATORS = ("evol_constraint", "evol_concretize", "evol_breadth")
 
-
-TEMPLATES = {
-    "self_instruct": ("self_instruct", "answer"),
-    "magpie": ("magpie", "answer"),
-    "evol_instruct": (*EVOL_OPERATORS, "answer"),
-}
-
-
-def templates_of(method: str) -> tuple[str, ...]:
-    """The names of the packaged templates that a method asks with; none for a method of somebody else."""
-    return TEMPLATES.get(method, ())
+declare_templates(
+    {
+        "self_instruct": ("self_instruct", "answer"),
+        "magpie": ("magpie", "answer"),
+        "evol_instruct": (*EVOL_OPERATORS, "answer"),
+    }
+)
 
 
 @generator("self_instruct", version=VERSION)

@@ -1,6 +1,7 @@
 """The journal of generation: one committed file per batch, named after what it was made from."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ def batch_file(folder: Path, method: int, batch: int, items: Sequence[dict[str, 
     """The file of one batch: its place in the run, and the start of a digest of its items."""
     made_from = digest_json([to_json(item) for item in items])[:8]
     return folder / f"part-{method:02d}-{batch:07d}-{made_from}.parquet"
+
+
+def copy_json(value: Any) -> Any:
+    """A copy of `value` that shares nothing that can change; for plain JSON a tenth of deepcopy's time."""
+    kind = type(value)
+    if kind is dict:
+        return {k: copy_json(v) for k, v in value.items()}
+    if kind is list:
+        return [copy_json(v) for v in value]
+    return value if kind in _UNCHANGING else deepcopy(value)
+
+
+_UNCHANGING = frozenset({str, int, float, bool, type(None)})
 
 
 def to_json(value: Any) -> Any:

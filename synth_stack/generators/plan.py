@@ -54,7 +54,7 @@ class Plan:
             "about": self.about,
             "title": topic.title,
             "description": topic.description,
-            "grounding": cut_to_sentences(self.corpus.grounding(slice_), self.grounding_words),
+            "grounding": self._groundings[slice_],
             "seed_id": self._column("seed_id", seed_row),
             "seed": self._column("text", seed_row),
             "locale": self._column("locale", seed_row),
@@ -72,12 +72,31 @@ class Plan:
         }
 
     def _shuffled_slices(self, round_: int) -> Sequence[str]:
-        slices = list(self._slices)
-        random.Random(derive_seed(self.run_seed, "round", round_)).shuffle(slices)  # noqa: S311
-        return slices
+        if round_ not in self._last_round:
+            slices = list(self._slices)
+            random.Random(derive_seed(self.run_seed, "round", round_)).shuffle(slices)  # noqa: S311
+            self._last_round.clear()
+            self._last_round[round_] = slices
+        return self._last_round[round_]
 
     def _column(self, name: str, row: int) -> Any:
-        return self.corpus.seeds[name][row].as_py()
+        return self._columns[name][row].as_py()
+
+    @cached_property
+    def _last_round(self) -> dict[int, list[str]]:
+        """The slices of the round that was asked for last: draws come in order."""
+        return {}
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        """The columns of the seeds, each in one chunk, where a row is found at once."""
+        seeds = self.corpus.seeds.combine_chunks()
+        return {name: seeds[name].chunk(0) for name in ("seed_id", "text", "locale")}
+
+    @cached_property
+    def _groundings(self) -> dict[str, str | None]:
+        sections = {slice_: self.corpus.grounding(slice_) for slice_ in self._slices}
+        return {slice_: cut_to_sentences(text, self.grounding_words) for slice_, text in sections.items()}
 
     @cached_property
     def _rows_by_slice(self) -> dict[str, list[int]]:

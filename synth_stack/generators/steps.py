@@ -54,12 +54,13 @@ class DrawItems(GeneratorStep):  # type: ignore[misc]  # distilabel has no types
 class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     """Renders a template per row, asks the teacher, and puts the cleaned answer into `column`.
 
-    Without `template` the row's `operator` names it.
+    Without `template` the row's `operator` names it. With `whole` an answer that was cut off fails.
     """
 
     template: str = ""
     column: str
     single_line: bool = True
+    whole: bool = False
 
     @property
     def inputs(self) -> list[str]:
@@ -82,15 +83,24 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
         return load_template(self.template or row["operator"])
 
     def process(self, inputs: StepInput) -> Any:
+        # not Task.process: that renders each prompt once more, for a column that nothing here reads
         live = [row for row in inputs if not row.get("failure")]
-        answered = iter(next(super().process(live)) if live else [])
-        yield [row if row.get("failure") else self._settle(next(answered)) for row in inputs]
+        prompts = [self.format_input(row) for row in live]
+        outputs = self.llm.generate_outputs(inputs=prompts, num_generations=1) if live else []
+        answered = map(self._settle, live, prompts, outputs)
+        yield [row if row.get("failure") else next(answered) for row in inputs]
 
-    def _settle(self, row: Row) -> Row:
-        row.pop("distilabel_metadata", None)
+    def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
+        said = {
+            **note_prompt(row, self.column, prompt),
+            **self.format_output(output["generations"][0], row),
+            f"llm_{self.name}_call": output["call"][0],
+            "model_name": self.llm.model_name,
+        }
         template_id = self.template_of(row).template_id
-        asked = note_prompt(row, self.column, self.format_input(row))
-        return settle(asked, self.name, self.column, template_id, single_line=self.single_line)
+        return settle(
+            said, self.name, self.column, template_id, single_line=self.single_line, whole=self.whole
+        )
 
 
 class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
@@ -181,12 +191,19 @@ def note_prompt(row: Row, column: str, prompt: Prompt) -> Row:
     return {**row, "prompts": [*row.get("prompts", []), {"column": column, "text": text}]}
 
 
-def settle(row: Row, step: str, column: str, template_id: str, *, single_line: bool) -> Row:
-    """The row with the teacher's answer cleaned, its tokens counted, and `failure` set where it failed."""
+def settle(
+    row: Row, step: str, column: str, template_id: str, *, single_line: bool, whole: bool = False
+) -> Row:
+    """The row with the teacher's answer cleaned, its tokens counted, and `failure` set where it failed.
+
+    An answer that was cut off keeps its whole sentences, unless it is of use only `whole`, as code is.
+    """
     call = json.loads(row.pop(f"llm_{step}_call", None) or "{}")
     text = row.get(column)
     failure = call.get("failure") or (None if text else "empty answer: the teacher wrote nothing")
-    if text and call.get("cut"):
+    if text and call.get("cut") and whole:
+        failure = failure or "cut off: it ends at the token limit"
+    elif text and call.get("cut"):
         text = trim_to_sentence(text)
         failure = failure or (None if text else "cut off: no sentence ended within the token limit")
     if text:

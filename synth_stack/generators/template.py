@@ -1,6 +1,6 @@
 """Prompt templates: versioned files whose id changes with their text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,19 @@ from synth_stack.rows import digest_bytes
 from synth_stack.teachers.prompt import Prompt
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+_asked_with: dict[str, tuple[str, ...]] = {}
+
+
+def declare_templates(methods: Mapping[str, Sequence[str]]) -> None:
+    """Note the names of the packaged templates that each method asks with, for the lock of a run."""
+    _asked_with.update({method: tuple(names) for method, names in methods.items()})
+
+
+def templates_of(method: str) -> tuple[str, ...]:
+    """The names of the packaged templates that a method asks with; none for a method that declared none."""
+    return _asked_with.get(method, ())
 
 
 class _Form(BaseModel):

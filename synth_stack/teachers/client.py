@@ -6,20 +6,18 @@ or fails many requests in a row is down, and the run must stop instead of reject
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import httpx
 
 from synth_stack.errors import ConfigError, TeacherError
+from synth_stack.teachers.health import Health
+from synth_stack.teachers.pace import MAX_RETRY_AFTER_S, Pace, estimate_tokens, read_retry_after
 from synth_stack.teachers.prompt import Answer
 
-MAX_FAILURES_IN_A_ROW = 8
-"""Requests in a row, each already retried, after which a server counts as down."""
-BACKOFF_BASE_S = 0.5
-"""First pause before a retry; doubles each time (0.5, 1, 2 s ...), as in AWS's backoff guidance."""
-MAX_BACKOFF_S = 30.0
 _RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _FATAL_STATUS = {
     401: "refuses the API key",
@@ -28,6 +26,8 @@ _FATAL_STATUS = {
     404: "does not know the model or path",
     407: "is behind a proxy that refuses us",
 }
+_MISTAKES = frozenset({401, 403, 404})
+"""What is ours to mend when the first answer already says it."""
 _MAX_TOKENS = 2**31 - 1
 """More than any answer has: what a server says of tokens goes into signed JSON, which has no larger integers
 than 2**53."""
@@ -35,7 +35,11 @@ than 2**53."""
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server is and how it is asked. `base_url` ends in /v1; `api_key` is never written anywhere."""
+    """Where a server is and how it is asked. `base_url` ends in /v1; `api_key` is never written anywhere.
+
+    `host` is what a `base_url` with an address that was looked up before was called: the server is told it,
+    and its certificate must bear it.
+    """
 
     base_url: str
     model: str
@@ -43,68 +47,97 @@ class Endpoint:
     retries: int
     api_key: str | None = None
     trust_env: bool = True
+    host: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """What every request says."""
+        key = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        return {**key, "Host": self.host} if self.host else key
+
+    def extensions(self) -> dict[str, str]:
+        """The name that a certificate is asked for, where the address does not say it."""
+        return {"sni_hostname": self.host.partition(":")[0]} if self.host else {}
 
 
-@dataclass(slots=True)
-class Health:
-    """What the last requests say of a server: `down` is None or the sentence that stops the run."""
+class Connections:
+    """As many connections as requests may be in flight, each in a client of its own.
 
-    down: str | None = None
-    failures_in_a_row: int = 0
-    refusals: int = 0
-    answers: int = 0
+    httpx looks through every connection of a pool for each request: with 64 in one pool that takes longer
+    than all the rest (benchmarks/generation.py prints both). They are made as they are needed; redirects are
+    not followed.
+    """
 
-    def note_answer(self) -> None:
-        self.failures_in_a_row = 0
-        self.answers += 1
+    def __init__(self, endpoint: Endpoint, concurrency: int) -> None:
+        self._endpoint = endpoint
+        self._slots = asyncio.Semaphore(concurrency)
+        self._certificates = httpx.create_ssl_context(trust_env=endpoint.trust_env)
+        self._made: list[httpx.AsyncClient] = []
+        self._free: list[httpx.AsyncClient] = []
 
-    def note_refusal(self, what: str) -> None:
-        """A refused prompt is that prompt's matter, unless nothing was answered yet: then it is ours."""
-        self.failures_in_a_row = 0
-        self.refusals += 1
-        if self.down is None and not self.answers and self.refusals >= MAX_FAILURES_IN_A_ROW:
-            self.down = f"{what} of the first {self.refusals}"
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client that nobody else uses until the block ends, the one that was used last."""
+        async with self._slots:
+            client = self._free.pop() if self._free else self._make()
+            try:
+                yield client
+            finally:
+                self._free.append(client)
 
-    def note_failure(self, what: str, *, fatal: bool) -> None:
-        self.failures_in_a_row += 1
-        if self.down is None and (fatal or self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW):
-            self.down = what
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        for client in self._made:
+            await client.aclose()
 
-
-def make_client(endpoint: Endpoint, concurrency: int) -> httpx.AsyncClient:
-    """A client with as many connections as requests in flight; redirects are not followed."""
-    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    return httpx.AsyncClient(
-        headers=headers, timeout=endpoint.timeout_s, limits=limits, trust_env=endpoint.trust_env
-    )
+    def _make(self) -> httpx.AsyncClient:
+        endpoint = self._endpoint
+        client = httpx.AsyncClient(
+            headers=endpoint.headers(),
+            timeout=endpoint.timeout_s,
+            verify=self._certificates,
+            trust_env=endpoint.trust_env,
+        )
+        self._made.append(client)
+        return client
 
 
 async def ask(
-    client: httpx.AsyncClient, endpoint: Endpoint, health: Health, body: Mapping[str, Any], *, raw: bool
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    health: Health,
+    pace: Pace,
+    body: Mapping[str, Any],
+    *,
+    raw: bool,
 ) -> Answer:
     """One answer, retried with exponential backoff; never raises for what a server does.
 
     After this `health` tells whether the server is down; a later request is not sent once it is.
     """
-    if health.down is not None:
-        return Answer(None, f"teacher down: {health.down}")
     trouble = _Trouble("was never asked")
+    estimated = estimate_tokens(body)
+    began = 0
     for attempt in range(endpoint.retries + 1):
-        if attempt:
-            pause_s = max(BACKOFF_BASE_S * 2 ** (attempt - 1), trouble.retry_after_s)
-            await asyncio.sleep(min(pause_s, MAX_BACKOFF_S))
+        if attempt and health.down is None:
+            await asyncio.sleep(pace.backoff(attempt))
+        if health.down is None:
+            await pace.admit(estimated)
+        if health.down is not None:
+            return Answer(None, f"teacher down: {health.down}")
+        began = health.failures
         answer = await _ask_once(client, endpoint, body, raw=raw)
         if isinstance(answer, Answer):
-            health.note_answer()
+            pace.correct(estimated, answer.input_tokens + answer.output_tokens)
+            health.note_answer(began)
             return answer
         trouble = answer
         if trouble.kind in {"fatal", "refusal"}:  # the same would be said again
             break
+        pace.hold(trouble.retry_after_s)
     if trouble.kind == "refusal":
-        health.note_refusal(trouble.what)
+        health.note_refusal(trouble.what, began)
     else:
-        health.note_failure(trouble.what, fatal=trouble.kind != "passing")
+        health.note_failure(trouble.what, fatal=trouble.kind != "passing", mistake=trouble.mistake)
     return Answer(None, f"teacher error: {trouble.what}")
 
 
@@ -114,6 +147,7 @@ class _Trouble(NamedTuple):
     what: str
     kind: Literal["passing", "unreachable", "fatal", "refusal"] = "passing"
     retry_after_s: float = 0.0
+    mistake: bool = False
 
 
 async def _ask_once(
@@ -123,7 +157,7 @@ async def _ask_once(
     try:
         # httpx's own timeout is between two bytes: a server that trickles would never end
         async with asyncio.timeout(endpoint.timeout_s):
-            response = await client.post(url, json=body)
+            response = await client.post(url, json=body, extensions=endpoint.extensions())
     except (httpx.TimeoutException, TimeoutError):
         return _Trouble(f"gives no answer within {endpoint.timeout_s:g} s")
     except httpx.ConnectError as exc:
@@ -138,9 +172,14 @@ async def _ask_once(
 def _read_status(response: httpx.Response) -> _Trouble | None:
     status = response.status_code
     if status in _FATAL_STATUS:
-        return _Trouble(f"{_FATAL_STATUS[status]} (HTTP {status})", "fatal")
+        return _Trouble(f"{_FATAL_STATUS[status]} (HTTP {status})", "fatal", mistake=status in _MISTAKES)
+    if response.is_redirect:
+        return _Trouble(f"sends us elsewhere, where we do not go (HTTP {status})", "fatal", mistake=True)
     if status in _RETRIED_STATUS:
-        return _Trouble(f"answers HTTP {status}", retry_after_s=_read_retry_after(response))
+        pause_s = read_retry_after(response.headers)
+        if pause_s > MAX_RETRY_AFTER_S:
+            return _Trouble(f"asks us to come back in {pause_s:.0f} s (HTTP {status})", "fatal")
+        return _Trouble(f"answers HTTP {status}", retry_after_s=pause_s)
     if response.is_client_error:
         return _Trouble(f"refuses the prompt (HTTP {status})", "refusal")
     return None
@@ -152,18 +191,22 @@ def check_server(endpoint: Endpoint) -> None:
     Raises TeacherError when it cannot be reached, ConfigError when it lists models and ours is not one.
     A server without a list is taken at its word.
     """
-    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-    url = f"{endpoint.base_url}/models"
     try:
         with httpx.Client(
-            headers=headers, timeout=endpoint.timeout_s, trust_env=endpoint.trust_env
+            headers=endpoint.headers(), timeout=endpoint.timeout_s, trust_env=endpoint.trust_env
         ) as client:
-            response = client.get(url)
+            response = client.get(f"{endpoint.base_url}/models", extensions=endpoint.extensions())
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise TeacherError(
             f"the teacher at {endpoint.base_url} cannot be reached: {str(exc) or type(exc).__name__}",
             mend="Start it, or mend teacher.base_url, and run the same command again.",
         ) from exc
+    if response.is_redirect:
+        raise ConfigError(
+            f"the teacher at {endpoint.base_url} sends us elsewhere, where we do not go",
+            seen=f"HTTP {response.status_code}",
+            mend="Write the address that it sends to into teacher.base_url, if you trust it.",
+        )
     if response.status_code in {401, 403}:
         raise ConfigError(
             f"the teacher at {endpoint.base_url} refuses the API key (HTTP {response.status_code})",
@@ -186,12 +229,6 @@ def _listed_models(response: httpx.Response) -> set[str]:
         return {str(item["id"]) for item in data}
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         return set()
-
-
-def _read_retry_after(response: httpx.Response) -> float:
-    """Seconds; 0 for no such header and for its other form, a date (RFC 9110, section 10.2.3)."""
-    seconds = response.headers.get("retry-after", "")
-    return float(seconds) if seconds.isdecimal() else 0.0
 
 
 def _read_answer(response: httpx.Response, *, raw: bool) -> Answer | _Trouble:

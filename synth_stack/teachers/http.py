@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from synth_stack.registry import teacher
+from synth_stack.teachers.address import BaseUrl
+from synth_stack.teachers.price import Price
 
 if TYPE_CHECKING:
     from synth_stack.teachers.llm import TeacherLLM
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 @teacher("http", version="1")
 def http(
     *,
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")],
+    base_url: BaseUrl,
     model: Annotated[str, Field(min_length=1)],
     prompts: Literal["chat", "raw"] = "chat",
     api_key_env: str | None = None,
@@ -22,6 +24,9 @@ def http(
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0,
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16,
     retries: Annotated[int, Field(ge=0, le=10)] = 3,
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None,
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None,
+    price: Price | None = None,
     chat_format: Literal["qwen2", "llama3"] | None = None,
 ) -> "TeacherLLM":
     """A distilabel LLM for the server at `base_url` (which ends in /v1).
@@ -41,6 +46,9 @@ def http(
         timeout_s=timeout_s,
         concurrency=concurrency,
         retries=retries,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        price=price,
         chat_format=chat_format,
         use_magpie_template=chat_format is not None,
         magpie_pre_query_template=PRE_QUERY[chat_format] if chat_format else None,

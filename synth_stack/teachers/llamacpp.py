@@ -28,15 +28,18 @@ class EmbeddedLLM(TeacherLLM):
     _in_flight: list[int] = PrivateAttr(default_factory=list)
 
     def load(self) -> None:
-        super().load()
         while len(self._running) < self.servers:
             server = start_server(self.weights, self.slots, self.threads, self.context_tokens)
             self._running.append(server)
         self._in_flight = [0] * self.servers
+        super().load()
 
     def unload(self) -> None:
         super().unload()
         self._running.clear()
+
+    def keep_local(self, allow_hosts: list[str]) -> None:
+        """Nothing to keep: its servers listen on loopback alone."""
 
     def check(self) -> None:
         """Nothing to reach: the weights were found and checked when the teacher was made."""

@@ -1,20 +1,24 @@
 """The distilabel LLM behind every teacher that is reached over HTTP."""
 
-import asyncio
 import os
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import httpx
 from pydantic import Field, PrivateAttr
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from synth_stack.errors import ConfigError
 from synth_stack.rows import canonical_text
-from synth_stack.teachers.client import Endpoint, Health, ask, check_server, make_client
+from synth_stack.teachers.client import Connections, Endpoint, ask, check_server
+from synth_stack.teachers.health import Health
+from synth_stack.teachers.loop import LoopThread
+from synth_stack.teachers.pace import Pace
+from synth_stack.teachers.perimeter import Address, find_address
+from synth_stack.teachers.price import Price
 from synth_stack.teachers.prompt import Answer, Prompt
 
 _hook = sys.excepthook
@@ -24,21 +28,53 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import distilabel.pipeline
     import distilabel.steps.tasks  # noqa: F401  (so that generators import them without the complaint)
+    from distilabel.models import AsyncLLM
 
-    # exported: the scripted teacher takes them from here, after the hook is kept
-    from distilabel.models import AsyncLLM as AsyncLLM  # noqa: PLC0414
-    from distilabel.models.mixins.magpie import MagpieChatTemplateMixin as MagpieChatTemplateMixin  # noqa: PLC0414
+    # exported: engine.py takes it from here, after the hook is kept
+    from distilabel.models import vLLM as vLLM  # noqa: PLC0414
+    from distilabel.models.mixins.magpie import MagpieChatTemplateMixin
 # distilabel installs a traceback that prints every local variable, API keys among them
 sys.excepthook = _hook
 
 
-class TeacherLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel has no types
+class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel has no types
+    """A distilabel LLM that many threads may ask at a time; all their requests run on one event loop."""
+
+    _loop: LoopThread | None = PrivateAttr(default=None)
+
+    def load(self) -> None:
+        super().load()
+        self._loop = self._loop or LoopThread(f"teacher {self.model_name}")
+
+    def generate(
+        self, inputs: list[list[dict[str, str]]], num_generations: int = 1, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        loop = self._loop
+        if loop is None:  # unloaded in another thread, or never loaded
+            raise CancelledError(f"{self.model_name} is not loaded")
+        outputs: list[dict[str, Any]] = loop.run(
+            self._agenerate(inputs=inputs, num_generations=num_generations, **kwargs)
+        )
+        return outputs
+
+    def unload(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.close(self._say_goodbye())
+        super().unload()
+
+    async def _say_goodbye(self) -> None:
+        """What is done in the loop before it stops."""
+
+
+class TeacherLLM(SharedLLM):
     """Any OpenAI-compatible server as a distilabel LLM, with a seed and stop strings per row.
 
     `sampling` (temperature, top_p ...) goes into every request; a raw prompt goes to /v1/completions, a chat
     to /v1/chat/completions. `prefers_raw` asks generators for few-shot texts where a template has one. The
     answer of a row that fails is None, with the reason in the extra output `call` (JSON: failure, cut,
-    tokens, seed); `health.down` tells that no further row can be answered.
+    tokens, seed); `health.down` tells that no further row can be answered. With `allow_hosts` prompts go to
+    this machine and those hosts alone (see perimeter.py).
     """
 
     base_url: str
@@ -48,14 +84,19 @@ class TeacherLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # di
     timeout_s: float = 120.0
     concurrency: int = 8
     retries: int = 3
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    price: Price | None = None
+    allow_hosts: list[str] | None = None
     digest: str | None = None
     replayable: bool = False
     prefers_raw: bool = False
     chat_format: Literal["qwen2", "llama3"] | None = None
 
     _health: Health = PrivateAttr(default_factory=Health)
-    _client: httpx.AsyncClient | None = PrivateAttr(default=None)
-    _slots: asyncio.Semaphore | None = PrivateAttr(default=None)
+    _connections: Connections | None = PrivateAttr(default=None)
+    _pace: Pace = PrivateAttr()
+    _at: Endpoint = PrivateAttr()
 
     @property
     def model_name(self) -> str:
@@ -66,46 +107,62 @@ class TeacherLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # di
         return self._health
 
     def load(self) -> None:
-        super().load()
         if self.generation_kwargs:
             raise ConfigError(
                 "a teacher takes its sampling parameters as sampling={...}",
                 seen=f"generation_kwargs={self.generation_kwargs}",
             )
-        self._endpoint()
+        self._at = self._endpoint()
         # what an earlier run in this process saw of the server says nothing of it now
         self._health = Health()
+        super().load()
 
     def check(self) -> None:
         """Raises TeacherError or ConfigError when no row could be answered. Sends no prompt."""
         check_server(self._endpoint())
 
+    def keep_local(self, allow_hosts: list[str]) -> None:
+        """Send prompts to this machine and `allow_hosts` alone. Raises ConfigError when it is elsewhere."""
+        self.allow_hosts = allow_hosts
+        self._endpoint()
+
     async def agenerate(self, input: list[dict[str, str]], num_generations: int = 1) -> dict[str, Any]:  # noqa: A002
-        if self._client is None or self._slots is None:
-            self._client = make_client(self._endpoint(), self.concurrency)
-            self._slots = asyncio.Semaphore(self.concurrency)
+        if self._connections is None:
+            self._connections = Connections(self._at, self.concurrency)
+            self._pace = Pace(self.requests_per_minute, self.tokens_per_minute)
         prompt = input if isinstance(input, Prompt) else Prompt(input)
         answers: list[Answer] = []
         for number in range(num_generations):
             body, raw = self._request(prompt, number)
-            async with self._slots:
+            async with self._connections.take() as client:
                 with self._reserve() as endpoint:
-                    answers.append(await ask(self._client, endpoint, self._health, body, raw=raw))
+                    answers.append(await ask(client, endpoint, self._health, self._pace, body, raw=raw))
         return collect_answers(answers, prompt)
 
-    def unload(self) -> None:
-        client, self._client, self._slots = self._client, None, None
-        close_loop(self, client)
-        super().unload()
+    async def _say_goodbye(self) -> None:
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.aclose()
 
     @contextmanager
     def _reserve(self) -> Iterator[Endpoint]:
         """The server that takes the next request, for as long as it takes."""
-        yield self._endpoint()
+        yield self._at
 
     def _endpoint(self) -> Endpoint:
         key = read_key(self.api_key_env) if self.api_key_env else None
-        return Endpoint(self.base_url.rstrip("/"), self.model, self.timeout_s, self.retries, key)
+        at = Address(self.base_url)
+        if self.allow_hosts is not None:
+            at = find_address(self.base_url, self.allow_hosts)
+        return Endpoint(
+            at.base_url.rstrip("/"),
+            self.model,
+            self.timeout_s,
+            self.retries,
+            key,
+            trust_env=self.allow_hosts is None,
+            host=at.host,
+        )
 
     def _request(self, prompt: Prompt, number: int) -> tuple[dict[str, Any], bool]:
         body: dict[str, Any] = {"model": self.model, **self.sampling, **prompt.sampling}
@@ -122,30 +179,6 @@ class TeacherLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # di
             text = self.apply_magpie_pre_query_template(render_turns(prompt, self.chat_format), list(prompt))
             return {**body, "prompt": text}, True
         return {**body, "messages": list(prompt)}, False
-
-
-def close_loop(llm: Any, client: httpx.AsyncClient | None = None) -> None:
-    """Close `client` and the event loop that distilabel made for `llm`, and what Ctrl-C left undone there.
-
-    Left to the garbage collector they complain. A loop that ran already, such as a notebook's, stays open.
-    """
-    own = llm._new_event_loop
-    if own or client is not None:
-        llm.event_loop.run_until_complete(_finish(client, cancel=own))
-    if own:
-        llm._event_loop.close()
-        llm._event_loop, llm._new_event_loop = None, False
-
-
-async def _finish(client: httpx.AsyncClient | None, *, cancel: bool) -> None:
-    if cancel:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    if client is not None:
-        await client.aclose()
-    await asyncio.sleep(0)  # a closed connection lets go of its socket one turn later
 
 
 def read_key(variable: str) -> str:

@@ -6,19 +6,14 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 
 from synth_stack.rows import digest_json
-from synth_stack.teachers.client import Health
-from synth_stack.teachers.llm import (
-    AsyncLLM,
-    MagpieChatTemplateMixin,
-    close_loop,
-    collect_answers,
-    render_turns,
-)
+from synth_stack.teachers.health import Health
+from synth_stack.teachers.llm import SharedLLM, collect_answers, render_turns
+from synth_stack.teachers.price import Price
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.replies import write_reply
 
 
-class ScriptedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel has no types
+class ScriptedLLM(SharedLLM):
     """Answers from a script; see `scripted`. `digest` names the script."""
 
     rules: list[tuple[str, list[str]]] = Field(default_factory=list)
@@ -26,6 +21,7 @@ class ScriptedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # d
     repeat_share: float = 0.0
     delay_s: float = 0.0
     dies_after: int | None = None
+    price: Price | None = None
     replayable: bool = True
     prefers_raw: bool = False
     use_magpie_template: bool = True
@@ -53,9 +49,8 @@ class ScriptedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # d
     def check(self) -> None:
         """Always there."""
 
-    def unload(self) -> None:
-        close_loop(self)
-        super().unload()
+    def keep_local(self, allow_hosts: list[str]) -> None:
+        """Nothing to keep: nothing is sent."""
 
     async def agenerate(self, input: list[dict[str, str]], num_generations: int = 1) -> dict[str, Any]:  # noqa: A002
         prompt = input if isinstance(input, Prompt) else Prompt(input)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from synth_stack.registry import teacher
+from synth_stack.teachers.price import Price
 
 if TYPE_CHECKING:
     from synth_stack.teachers.script import ScriptedLLM
@@ -39,12 +40,14 @@ def scripted(
     repeat_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
     delay_s: Annotated[float, Field(ge=0, le=60)] = 0.0,
     dies_after: Annotated[int, Field(ge=0)] | None = None,
+    price: Price | None = None,
 ) -> "ScriptedLLM":
     """A deterministic distilabel LLM.
 
     The first rule that matches a prompt gives the reply, chosen by prompt and seed; else a sentence is made
     up. `empty_share` of the answers are empty and `repeat_share` are one stock reply, so that gates have
-    something to do; each answer takes `delay_s`; after `dies_after` answers the teacher is down.
+    something to do; each answer takes `delay_s`; after `dies_after` answers the teacher is down. Its tokens
+    are words; a `price` on them tries out what a run would report.
     """
     from synth_stack.teachers.script import ScriptedLLM
 
@@ -54,4 +57,5 @@ def scripted(
         repeat_share=repeat_share,
         delay_s=delay_s,
         dies_after=dies_after,
+        price=price,
     )

@@ -1,6 +1,8 @@
 """Any distilabel pipeline, batch by batch: in order, resumable, and stopped by a teacher that is down."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +12,9 @@ from distilabel.steps import GroupColumns, KeepColumns, LoadDataFromDicts, StepI
 from distilabel.steps.tasks import TextGeneration
 
 from synth_stack.errors import ConfigError, TeacherError
-from synth_stack.generators.drive import digest_pipeline, drive, find_teachers, plan_steps
+from synth_stack.generators.drive import Line, digest_pipeline, drive, drive_lines, find_teachers, plan_steps
 from synth_stack.generators.instruction import self_instruct
-from synth_stack.teachers.client import MAX_FAILURES_IN_A_ROW
+from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW
 from synth_stack.teachers.llm import TeacherLLM
 from synth_stack.teachers.script import ScriptedLLM
 from tests.openai_server import MODEL, Behaviour, answer, complete, fail, find_closed_url, serve
@@ -59,9 +61,22 @@ def run(pipeline: Any, kept: dict[int, list[Row]] | None = None) -> dict[int, li
     return batches
 
 
+def run_overlapped(pipeline: Any, kept: dict[int, list[Row]] | None = None) -> dict[int, list[Row]]:
+    """As `run`, with several batches under way; in the order in which they were committed."""
+    batches = {} if kept is None else kept
+
+    def commit(number: int, items: list[Row], rows: list[Row]) -> None:
+        assert number not in batches
+        assert threading.current_thread() is threading.main_thread()
+        batches[number] = rows
+
+    drive_lines([Line(pipeline, lambda number, _items: number in batches, commit)])
+    return batches
+
+
 def ask_server(base_url: str, count: int = 40, batch_rows: int = 4, **fields: Any) -> Any:
     """Our own self-instruct pipeline on a server; every row is two requests."""
-    llm = TeacherLLM(base_url=base_url, model=MODEL, retries=0, concurrency=1, **fields)
+    llm = TeacherLLM(**{"base_url": base_url, "model": MODEL, "retries": 0, "concurrency": 1, **fields})
     return self_instruct(llm, make_plan(count), batch_rows)
 
 
@@ -253,9 +268,9 @@ def test_the_teacher_is_unloaded_however_the_run_ends() -> None:
     with serve(fail(401)) as server:
         pipeline = ask_server(server.base_url, 4)
         (llm,) = find_teachers(pipeline)
-        with pytest.raises(TeacherError):
+        with pytest.raises(ConfigError, match="cannot be used: it refuses the API key"):
             run(pipeline)
-        assert llm._client is None
+        assert llm._connections is None
         assert len(run(pipeline)[0]) == 4
 
 
@@ -280,3 +295,103 @@ def test_no_secret_stands_in_the_dump_the_rows_or_the_error(monkeypatch: pytest.
         assert server.asked[0].headers["authorization"] == "Bearer sk-loopback-0123456789"
     assert len(kept) == 1
     assert "sk-loopback" not in json.dumps([kept, str(caught.value), pipeline.dump()])
+
+
+def slowly(body: dict[str, Any], raw: bool) -> Any:
+    time.sleep(0.01)
+    return answer(body, raw)
+
+
+def test_batches_under_way_fill_the_slots_of_the_teacher_and_never_more_and_give_the_same_rows() -> None:
+    with serve(always=slowly) as server:
+        made = run_overlapped(ask_server(server.base_url, 40, 2, concurrency=6))
+        assert server.most_at_once == 6
+    assert sorted(made) == list(range(20))
+    assert dict(sorted(made.items())) == undisturbed(40, 2)
+
+
+def test_pipelines_of_one_teacher_are_driven_side_by_side() -> None:
+    with serve(always=slowly) as server:
+        llm = TeacherLLM(base_url=server.base_url, model=MODEL, retries=0, concurrency=4)
+        draws: list[int] = []
+
+        def commit(_number: int, _items: list[Row], rows: list[Row]) -> None:
+            draws.extend(row["draw"] for row in rows)
+
+        plans = [make_plan(3), make_plan(3, first=3)]
+        drive_lines([Line(self_instruct(llm, plan, 3), lambda *_: False, commit) for plan in plans])
+        assert server.most_at_once == 4
+    assert sorted(draws) == [0, 1, 2, 3, 4, 5]
+    assert llm._connections is None
+
+
+def test_a_pipeline_whose_teacher_is_not_ours_goes_one_by_one_in_this_thread() -> None:
+    @step(inputs=["instruction"], outputs=["thread"])  # type: ignore[untyped-decorator]
+    def Name(inputs: StepInput) -> Any:  # noqa: N802
+        yield [{**row, "thread": threading.current_thread().name} for row in inputs]
+
+    with Pipeline(name="p") as pipeline:
+        load(6, 2) >> Name(name="name")
+    made = run_overlapped(pipeline)
+    assert list(made) == [0, 1, 2]
+    assert {row["thread"] for rows in made.values() for row in rows} == {threading.main_thread().name}
+
+
+@pytest.mark.parametrize("batch_rows", [1, 3, 8])
+@pytest.mark.parametrize("answers", [0, 9, 30])
+def test_an_outage_with_many_requests_in_flight_costs_no_row(batch_rows: int, answers: int) -> None:
+    kept: dict[int, list[Row]] = {}
+    with (
+        serve(*[slowly] * answers, always=fail(503)) as server,
+        pytest.raises(TeacherError, match="it answers HTTP 503"),
+    ):
+        run_overlapped(ask_server(server.base_url, 40, batch_rows, concurrency=5), kept)
+    assert not [row for rows in kept.values() for row in rows if row["failure"]]
+    with serve() as server:
+        made = run_overlapped(ask_server(server.base_url, 40, batch_rows, concurrency=5), kept)
+    assert dict(sorted(made.items())) == undisturbed(40, batch_rows)
+
+
+def test_a_late_answer_to_an_old_request_does_not_turn_an_outage_into_rows() -> None:
+    late = threading.Event()
+
+    def wait(body: dict[str, Any], raw: bool) -> Any:
+        late.wait(10)
+        return answer(body, raw)
+
+    def fail_then_release(body: dict[str, Any], raw: bool) -> Any:
+        late.set()
+        return fail(503)(body, raw)
+
+    kept: dict[int, list[Row]] = {}
+    # one request hangs while others fail; its answer comes when 5 batches of failures are finished
+    with (
+        serve(wait, *[fail(503)] * 5, fail_then_release, always=fail(503)) as server,
+        pytest.raises(TeacherError),
+    ):
+        run_overlapped(ask_server(server.base_url, 40, 1, concurrency=2), kept)
+    assert not [row for rows in kept.values() for row in rows if row["failure"]]
+
+
+def test_a_commit_that_fails_stops_everything_that_is_under_way() -> None:
+    def refuse(_number: int, _items: list[Row], _rows: list[Row]) -> None:
+        raise OSError("the disk is full")
+
+    with serve(always=slowly) as server:
+        pipeline = ask_server(server.base_url, 200, 2, concurrency=6)
+        with pytest.raises(OSError, match="disk is full"):
+            drive_lines([Line(pipeline, lambda *_: False, refuse)])
+        assert len(server.asked) < 200
+    ours = [thread.name for thread in threading.enumerate() if thread.name.startswith(("batch", "teacher"))]
+    assert ours == []
+
+
+def test_failures_of_single_rows_do_not_keep_other_batches_back() -> None:
+    def some(body: dict[str, Any], raw: bool) -> Any:
+        return fail(500)(body, raw) if body["seed"] % 10 == 0 else slowly(body, raw)
+
+    with serve(always=some) as server:
+        made = run_overlapped(ask_server(server.base_url, 100, 4, concurrency=4))
+    failed = [row for rows in made.values() for row in rows if row["failure"]]
+    assert sorted(made) == list(range(25))
+    assert 0 < len(failed) < 50

@@ -7,12 +7,13 @@ import pytest
 from jinja2 import UndefinedError
 from pydantic import ValidationError
 
+import synth_stack.generators  # noqa: F401  (declares the templates of each method)
 from synth_stack.errors import ConfigError
 from synth_stack.generators import template as template_module
-from synth_stack.generators.instruction import TEMPLATES
-from synth_stack.generators.template import load_template
+from synth_stack.generators.template import declare_templates, load_template, templates_of
 
-NAMES = sorted({name for names in TEMPLATES.values() for name in names})
+METHODS = ("self_instruct", "magpie", "evol_instruct")
+NAMES = sorted({name for method in METHODS for name in templates_of(method)})
 ITEM: dict[str, Any] = {
     "about": "a shop",
     "title": "Late parcels",
@@ -107,3 +108,10 @@ def test_the_id_changes_with_any_change_of_the_text(folder: Path) -> None:
 def test_a_template_of_another_form_is_refused(folder: Path, text: str) -> None:
     with pytest.raises((ValidationError, ConfigError)):
         write_and_load(folder, text)
+
+
+def test_a_method_that_declares_none_asks_with_no_packaged_template() -> None:
+    assert templates_of("somebody's own") == ()
+    declare_templates({"somebody's own": ["answer"]})
+    assert templates_of("somebody's own") == ("answer",)
+    declare_templates({"somebody's own": []})

@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 
 from synth_stack.errors import ConfigError, TeacherError
-from synth_stack.teachers import client as client_module
-from synth_stack.teachers.client import (
-    MAX_FAILURES_IN_A_ROW,
-    Endpoint,
-    Health,
-    ask,
-    check_server,
-    make_client,
-)
+from synth_stack.teachers import pace as pace_module
+from synth_stack.teachers.client import Connections, Endpoint, ask, check_server
+from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW, Health
+from synth_stack.teachers.pace import Pace
 from synth_stack.teachers.prompt import Answer
 from tests.openai_server import MODEL, Behaviour, complete, fail, find_closed_url, send, serve
 
@@ -24,8 +19,8 @@ BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "see
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "BACKOFF_BASE_S", 0.001)
-    monkeypatch.setattr(client_module, "MAX_BACKOFF_S", 0.01)
+    monkeypatch.setattr(pace_module, "BACKOFF_BASE_S", 0.001)
+    monkeypatch.setattr(pace_module, "MAX_BACKOFF_S", 0.01)
 
 
 def ask_all(
@@ -40,10 +35,15 @@ def ask_all(
     """The answers to `bodies`, one after the other, and what the client thinks of the server then."""
     endpoint = Endpoint(base_url, MODEL, timeout_s, retries, key, trust_env=False)
     health = Health()
+    pace = Pace()
 
     async def work() -> list[Answer]:
-        async with make_client(endpoint, 4) as client:
-            return [await ask(client, endpoint, health, body, raw=raw) for body in bodies]
+        connections = Connections(endpoint, 4)
+        try:
+            async with connections.take() as client:
+                return [await ask(client, endpoint, health, pace, body, raw=raw) for body in bodies]
+        finally:
+            await connections.aclose()
 
     return asyncio.run(work()), health
 
@@ -93,9 +93,7 @@ def test_an_error_that_outlasts_the_retries_is_that_row_s_failure_and_not_the_en
     assert health.down is None
 
 
-def test_the_server_s_own_pause_is_kept_before_a_retry_but_not_when_there_is_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_server_s_own_pause_is_kept_before_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     sleep = asyncio.sleep
 
@@ -103,16 +101,23 @@ def test_the_server_s_own_pause_is_kept_before_a_retry_but_not_when_there_is_non
         pauses.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(client_module, "MAX_BACKOFF_S", 30.0)
     monkeypatch.setattr(asyncio, "sleep", note)
-    with serve(
-        fail(429, retry_after="2"), fail(429, retry_after="9000"), fail(429, retry_after="5")
-    ) as server:
+    with serve(fail(429, retry_after="2"), fail(429)) as server:
         ask_all(server.base_url, retries=2)
-    assert pauses == [2.0, 30.0]
+    backoff, waited, *_ = pauses
+    assert backoff <= 0.001
+    assert 1.5 < waited <= 2.0
 
 
-@pytest.mark.parametrize("header", ["Wed, 21 Oct 2037 07:28:00 GMT", "-1", "²", "", "1e9"])
+def test_a_server_that_wants_a_pause_longer_than_a_run_waits_is_down_at_once() -> None:
+    with serve(fail(429, retry_after="9000")) as server:
+        _, health = ask_all(server.base_url, [BODY, BODY], retries=3)
+    assert health.down == "asks us to come back in 9000 s (HTTP 429)"
+    assert not health.mistake
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("header", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-1", "²", "", "1e9"])
 def test_a_pause_that_is_no_number_of_seconds_is_the_usual_one(header: str) -> None:
     answer, _ = ask_one(fail(429, retry_after=header), complete("Then."), retries=1)
     assert answer.text == "Then."
@@ -134,6 +139,16 @@ def test_a_server_that_refuses_us_is_down_at_once_and_is_not_asked_again(status:
     assert [answer.text for answer in answers] == [None, None]
     assert answers[1].failure == f"teacher down: {health.down}"
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "mistake"), [(401, True), (403, True), (404, True), (402, False)])
+def test_what_refuses_us_before_its_first_answer_is_ours_to_mend(status: int, mistake: bool) -> None:
+    with serve(fail(status)) as server:
+        _, health = ask_all(server.base_url)
+    assert health.mistake is mistake
+    with serve(complete("Yes."), fail(status)) as server:
+        _, health = ask_all(server.base_url, [BODY, BODY])
+    assert (health.down is not None, health.mistake) == (True, False)
 
 
 def test_a_server_that_cannot_be_reached_is_down_after_the_retries() -> None:
@@ -255,9 +270,24 @@ def test_a_prompt_that_cannot_be_sent_is_that_row_s_failure() -> None:
 
 def test_a_redirect_is_not_followed() -> None:
     with serve() as other, serve(fail(307, location=f"{other.base_url}/chat/completions")) as server:
-        (answer,), _ = ask_all(server.base_url, key="sk-loopback")
+        (answer,), health = ask_all(server.base_url, key="sk-loopback")
     assert answer.text is None
+    assert health.down == "sends us elsewhere, where we do not go (HTTP 307)"
+    assert health.mistake
     assert other.asked == []
+
+
+def test_a_client_is_used_by_one_at_a_time_and_then_by_the_next() -> None:
+    async def work() -> tuple[bool, bool]:
+        connections = Connections(Endpoint("http://127.0.0.1/v1", MODEL, 1.0, 0), 2)
+        async with connections.take() as one, connections.take() as other:
+            apart = one is not other
+        async with connections.take() as again:
+            same = again is one
+        await connections.aclose()
+        return apart, same
+
+    assert asyncio.run(work()) == (True, True)
 
 
 def check(base_url: str, *, model: str = MODEL, key: str | None = None) -> None:
@@ -284,6 +314,13 @@ def test_a_server_without_a_list_is_taken_at_its_word() -> None:
         check(server.base_url)
     with serve(models=[]) as server:
         check(server.base_url)
+
+
+def test_a_list_of_models_that_is_elsewhere_is_a_configuration_error() -> None:
+    with serve() as server:
+        server.list_status = 302
+        with pytest.raises(ConfigError, match="sends us elsewhere"):
+            check(server.base_url)
 
 
 @pytest.mark.parametrize("status", [401, 403])

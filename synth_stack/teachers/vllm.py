@@ -1,0 +1,119 @@
+"""vLLM as a teacher: a `vllm serve` endpoint, or the engine in this process where there is a GPU."""
+
+import importlib.util
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue
+
+from synth_stack.errors import ConfigError, MissingExtra
+from synth_stack.registry import teacher
+from synth_stack.teachers.address import BaseUrl
+from synth_stack.teachers.price import Price
+
+OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n"})
+"""Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
+
+
+@teacher("vllm", version="1")
+def vllm(
+    *,
+    model: Annotated[str, Field(min_length=1)],
+    base_url: BaseUrl | None = None,
+    prompts: Literal["chat", "raw"] = "chat",
+    api_key_env: str | None = None,
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.8,
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95,
+    top_k: Annotated[int, Field(ge=1)] | None = None,
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None,
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None,
+    chat_template_kwargs: dict[str, JsonValue] = {},  # noqa: B006  (a signature read as a schema)
+    extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
+    engine: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 300.0,
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64,
+    retries: Annotated[int, Field(ge=0, le=10)] = 3,
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None,
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None,
+    price: Price | None = None,
+    chat_format: Literal["qwen2", "llama3"] | None = None,
+) -> Any:
+    """A distilabel LLM on vLLM: the server at `base_url`, or without one the engine in this process.
+
+    `top_k`, `min_p` and `repetition_penalty` are vLLM's own; `chat_template_kwargs` go to the model's chat
+    template (`{enable_thinking: false}`), and `extra_body` into every request as it stands, such as
+    `structured_outputs`. `engine` goes to `vllm.LLM`, in process only. 64 requests in flight let the server
+    batch; it queues what it cannot take. Not replayable: a batch changes the arithmetic of its rows.
+    """
+    sampling: dict[str, Any] = {
+        "temperature": temperature,
+        "top_p": top_p,
+        **_given(top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty),
+    }
+    if base_url is None:
+        _refuse("base_url", chat_template_kwargs=chat_template_kwargs, extra_body=extra_body)
+        return _make_engine(
+            model=model,
+            sampling=sampling,
+            extra_kwargs=engine,
+            prefers_raw=prompts == "raw",
+            price=price,
+            **_know_format(chat_format),
+        )
+    _refuse("no base_url", engine=engine)
+    if taken := OWN_KEYS & extra_body.keys():
+        raise ConfigError(
+            "teacher.extra_body names what each row says for itself",
+            seen=", ".join(sorted(taken)),
+            mend="Leave it out; the template of a method sets it.",
+        )
+
+    from synth_stack.teachers.llm import TeacherLLM
+
+    return TeacherLLM(
+        base_url=base_url,
+        model=model,
+        prefers_raw=prompts == "raw",
+        api_key_env=api_key_env,
+        sampling={**sampling, **_given(chat_template_kwargs=chat_template_kwargs or None), **extra_body},
+        timeout_s=timeout_s,
+        concurrency=concurrency,
+        retries=retries,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        price=price,
+        **_know_format(chat_format),
+    )
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _refuse(wanted: str, **values: Any) -> None:
+    for name, value in values.items():
+        if value:
+            raise ConfigError(f"teacher.{name} needs {wanted}", seen=value, mend="Leave one of them out.")
+
+
+def _know_format(chat_format: str | None) -> dict[str, Any]:
+    """The fields of an LLM that let Magpie open the user's turn."""
+    from synth_stack.teachers.llm import PRE_QUERY
+
+    return {
+        "chat_format": chat_format,
+        "use_magpie_template": chat_format is not None,
+        "magpie_pre_query_template": PRE_QUERY[chat_format] if chat_format else None,
+    }
+
+
+def _make_engine(**fields: Any) -> Any:
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingExtra(
+            "the vllm teacher without base_url runs vLLM in this process, which is not installed",
+            mend="Set teacher.base_url to a `vllm serve` endpoint, or on a machine with a GPU: "
+            "pip install 'vllm==0.32.*'",
+        )
+    from synth_stack.teachers.engine import EngineLLM
+
+    # vLLM finds its devices itself; distilabel's way of sharing them out needs one more library
+    return EngineLLM(disable_cuda_device_placement=True, **fields)
