@@ -3,9 +3,9 @@
     python benchmarks/toxicity.py ../shared/data
     python benchmarks/toxicity.py ../shared/data --weights FILE --sha256 DIGEST --scorer detoxify:original
 
-The folder holds hatecheck, banking77, clinc150, gsm8k, code_alpaca and gpteacher; the support desk's messages
-are in benchmarks/support_tone.txt, which the tone by meaning was developed on, and support_tone_2.txt, which it
-was not. Three minutes on two cores; half a minute with --no-embedding.
+The folder holds hatecheck, banking77, clinc150, gsm8k, self_instruct, code_alpaca and gpteacher. The support
+desk's messages are in benchmarks: tone by meaning was developed on support_tone.txt and not on the other.
+Two minutes on two cores; half a minute with --no-embedding.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SUPPORT = ("support_tone.txt", "support_tone_2.txt")
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 LINEAR_BAR = 0.8
 SPEED_ROWS = 10_000
-EMBEDDED_ROWS = 300
+EMBEDDED_ROWS = 500
 REPEATS = 3
 
 Booleans = NDArray[np.bool_]
@@ -70,7 +70,7 @@ def main() -> None:
     benign = read_benign(options.corpora)
     for name, judge in judges.items():
         slow = name == options.scorer or "minilm" in name
-        few = {corpus: turns[:EMBEDDED_ROWS] if slow else turns for corpus, turns in benign.items()}
+        few = {corpus: thin(turns) if slow else turns for corpus, turns in benign.items()}
         measure_benign(name, judge, few)
         measure_speed(name, judge, few["GSM8K, question and answer"], EMBEDDED_ROWS if slow else SPEED_ROWS)
         measure_canaries(name, judge, few)
@@ -135,6 +135,11 @@ def measure_benign(name: str, judge: Judge, benign: dict[str, list[Turns]]) -> N
         outcomes = read_outcomes(judge.judge(build_rows(turns)))
         shares = [f"{(outcomes == outcome).mean():.5f}" for outcome in ("reject", "hold")]
         print(f"  {corpus:34} {len(turns):6} rows  {'  '.join(shares)}")
+
+
+def thin(turns: list[Turns]) -> list[Turns]:
+    """Of more rows EMBEDDED_ROWS, evenly taken."""
+    return turns[:: max(1, len(turns) // EMBEDDED_ROWS)][:EMBEDDED_ROWS]
 
 
 def measure_speed(name: str, judge: Judge, turns: list[Turns], rows: int) -> None:
@@ -223,10 +228,17 @@ def read_benign(folder: Path) -> dict[str, list[Turns]]:
     clinc = json.loads((folder / "clinc150" / "data_full.json").read_text(encoding="utf-8"))
     lines = (folder / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     maths = [json.loads(line) for line in lines if line.strip()]
+    written = (folder / "self_instruct" / "seed_tasks.jsonl").read_text(encoding="utf-8").splitlines()
+    tasks = [json.loads(line) for line in written if line.strip()]
     banking = [row for part in ("train", "test") for row in read_csv(folder / "banking77" / f"{part}.csv")]
     return {
         "banking77, said by the user": [[("user", row["text"])] for row in banking],
         "banking77, a text of nobody": [[("text", row["text"])] for row in banking],
+        "banking77, as if said by an agent": [[("assistant", row["text"])] for row in banking],
+        "clinc150, as if said by an agent": [[("assistant", t)] for part in clinc.values() for t, _ in part],
+        "self_instruct, task and answer": [
+            [("user", task["instruction"]), ("assistant", task["instances"][0]["output"])] for task in tasks
+        ],
         "clinc150, said by the user": [[("user", text)] for part in clinc.values() for text, _ in part],
         "GSM8K, question and answer": [
             [("user", row["question"]), ("assistant", row["answer"])] for row in maths

@@ -1,5 +1,6 @@
 """Sentence embedders from files on this machine: unit vectors, the same for the same text."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,12 +42,16 @@ class Embedder:
     facts: Mapping[str, str]
 
 
-def load_embedder(name: Literal["wordllama", "minilm"], *, threads: int = 2) -> Embedder:
+def load_embedder(name: Literal["wordllama", "minilm"], *, threads: int | None = None) -> Embedder:
     """The named sentence embedder: wordllama (256-d, fast) or MiniLM int8 (384-d, better, slow).
 
-    `threads` are MiniLM's. Raises MissingExtra with the pip line, ModelError for a file that was changed.
+    `threads` are MiniLM's: by default OMP_NUM_THREADS, or two. Raises MissingExtra with the pip line,
+    ModelError for a file that was changed.
     """
-    return _load_wordllama() if name == "wordllama" else _load_minilm(threads)
+    if name == "wordllama":
+        return _load_wordllama()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return _load_minilm(threads or (int(asked) if asked.isdecimal() and int(asked) else 2))
 
 
 def _load_wordllama() -> Embedder:
@@ -80,6 +85,7 @@ def _load_minilm(threads: int) -> Embedder:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # several batches side by side waste less than several threads in one
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it keeps the largest batch that it has ever seen, for each thread
     session = onnxruntime.InferenceSession(files[MINILM], options, providers=["CPUExecutionProvider"])
     tokenizer = need_module("tokenizers").Tokenizer.from_buffer(files[MINILM_TOKENIZER])
     tokenizer.enable_truncation(max_length=_MINILM_TOKENS)

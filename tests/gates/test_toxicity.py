@@ -258,7 +258,7 @@ def test_a_combative_answer_without_a_stock_phrase_is_held_by_its_meaning(row: M
 
 @needs_minilm
 def test_of_a_large_batch_each_table_has_its_share_of_rows_read_by_meaning(row: MakeRow) -> None:
-    said = ["You are too lazy to read a simple label.", *[CIVIL] * 9]
+    said = ["A hamster would have filled it in better than you, honestly.", *[CIVIL] * 9]
     rows = [row(("user", "Why?"), ("assistant", said[k % 10]), draw=k) for k in range(20)]
     judge = linear(tone=ToneRule(confirm_rows=100))
     assert judge.expect is not None
