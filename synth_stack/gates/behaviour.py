@@ -10,6 +10,7 @@ import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from synth_stack.sandbox.room import Limits, run_many
 
@@ -99,6 +100,11 @@ def list_by_name(functions: Sequence[Function], problems: Sequence[Problem]) -> 
     return [(k, p) for k, function in enumerate(functions) for p in named.get(_fold(function.name), ())]
 
 
+def accepts(function: Function, problem: Problem) -> bool:
+    """Whether the function takes as many arguments as the problem's test passes."""
+    return _prepare(problem).accepts(function)
+
+
 def find_solved(
     functions: Sequence[Function],
     problems: Sequence[Problem],
@@ -113,7 +119,7 @@ def find_solved(
     `pairs` are positions in `functions` and `problems`; what passed comes back by function, then problem. A
     problem whose test holds no assert is never solved. Raises SandboxError where this machine has no sandbox.
     """
-    programs = [_Program.of(problem) for problem in problems]
+    programs = [_prepare(problem) for problem in problems]
     wanted: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
     unmatched = beyond = 0
     for f, p in pairs:
@@ -166,6 +172,12 @@ class _Program:
     def test_as(self, name: str) -> str:
         """The tests of the function called `name` in the solution, under the item's own name for it."""
         return f"{self.prelude}\nfrom solution import {name} as {self.entry_point}\n{self.test}"
+
+
+@lru_cache(maxsize=16_384)
+def _prepare(problem: Problem) -> _Program:
+    """Parsing prompt and test of an item takes 2 ms: once, and not for every table of rows."""
+    return _Program.of(problem)
 
 
 def _find_blocks(content: str) -> Iterator[str]:

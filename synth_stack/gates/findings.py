@@ -33,7 +33,7 @@ def add_trial(found: Finding | None, trial: Trial) -> Finding:
         likeness = {"likeness": found.score} if found.score else {}
         return Finding("reject", 1.0, reason, {"how": "tests", **evidence, **likeness, **trial.counts})
     evidence = {**found.evidence, **trial.counts}
-    if trial.untried and found.outcome == "accept":
+    if trial.is_starved and found.outcome == "accept":
         reason = "not tried: the sandbox runs of this table of rows were spent"
         return Finding("hold", found.score, reason, evidence)
     return Finding(found.outcome, found.score, found.reason, evidence)

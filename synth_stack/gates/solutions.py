@@ -8,6 +8,7 @@ failed.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -15,9 +16,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack import text
 from synth_stack.errors import ConfigError, SandboxError
-from synth_stack.gates.behaviour import Function, Problem, Solved, find_functions, find_solved, list_by_name
+from synth_stack.gates.behaviour import (
+    Function,
+    Problem,
+    Solved,
+    accepts,
+    find_functions,
+    find_solved,
+    list_by_name,
+)
 from synth_stack.gates.evalsets import EvalSet, Fault, name_item, show_item
 from synth_stack.sandbox.room import find_level
+
+_ENOUGH = 3
+"""Items nearest to a row that have to be tried: of code_alpaca's 90 rows that solve any item, 86 solve one of
+these (benchmarks/behaviour.py)."""
 
 
 class Behaviour(BaseModel):
@@ -25,13 +38,14 @@ class Behaviour(BaseModel):
 
     Without eval items that have tests, or on a machine without a sandbox, nothing is run and the facts say
     so; `required` makes that an error. A run takes 5 to 25 ms of one core (benchmarks/behaviour.py), so the
-    4,000 of a table take a minute at most; they are 8 for each of 500 rows with functions.
+    4,000 of a table take a minute at most. Every row gets its first run before any gets its second; one that
+    was tried on fewer than three of its items because no runs were left is held.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     required: bool = False
-    runs_per_row: Annotated[int, Field(ge=1, le=100)] = 8
+    runs_per_row: Annotated[int, Field(ge=1, le=100)] = 12
     runs_per_table: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
 
 
@@ -65,6 +79,11 @@ class Trial:
     tried: int
     untried: int
     solved: Fault | None = None
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether too little was tried to let the row pass."""
+        return self.untried > 0 and self.tried < _ENOUGH
 
     @property
     def counts(self) -> dict[str, int]:
@@ -154,7 +173,9 @@ def _list_functions(table: pa.Table, skip: Collection[int]) -> _Found:
 
 
 def _list_pairs(trials: Trials, found: _Found, near: Mapping[int, Sequence[int]]) -> list[tuple[int, int]]:
-    """(function, problem) in the order of trying, runs_per_row for each row at most."""
+    """(function, problem) in the order of trying, runs_per_row for each row at most: the first of every row,
+    then the second of every row, and so on. Items whose tests pass another number of arguments are left out.
+    """
     number = {item: k for k, item in enumerate(trials.items)}
     of_row: dict[int, list[int]] = {}
     for k, row in enumerate(found.rows):
@@ -166,7 +187,12 @@ def _list_pairs(trials: Trials, found: _Found, near: Mapping[int, Sequence[int]]
         pairs = [(k, number[item]) for item in items if item in number for k in of_row.get(row, ())]
         if pairs:
             wanted.setdefault(row, {}).update(dict.fromkeys(pairs))
-    return [pair for pairs in wanted.values() for pair in list(pairs)[: trials.settings.runs_per_row]]
+    fitting = [
+        [(k, p) for k, p in pairs if accepts(found.functions[k], trials.problems[p])]
+        for pairs in wanted.values()
+    ]
+    bounded = [pairs[: trials.settings.runs_per_row] for pairs in fitting]
+    return [pair for rank in zip_longest(*bounded) for pair in rank if pair is not None]
 
 
 def _describe(trials: Trials, found: _Found, solved: Solved) -> Fault:

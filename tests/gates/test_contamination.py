@@ -225,7 +225,7 @@ def test_the_gate_file_of_the_design_binds(named: NamedSet) -> None:
     }
     bound = bind("gate", "contamination", params, where="gates[2]")
     assert bound.params["embedding"]["threshold"] == 0.8
-    assert bound.params["behaviour"]["runs_per_row"] == 8
+    assert bound.params["behaviour"]["runs_per_row"] == 12
     assert bound.make().facts["against"][0]["items"] == 3
 
 

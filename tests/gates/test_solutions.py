@@ -90,8 +90,25 @@ def test_runs_are_bounded_for_a_row_and_for_a_table(texts_table: TextsTable) -> 
     assert all(t.solved is None for t in tried.values())
     by_table = prepare_trials(sets, Behaviour(runs_per_table=4))
     tried = try_functions(by_table, texts_table(texts), near, skip=())
-    assert {row: (t.tried, t.untried) for row, t in tried.items()} == {2: (3, 0), 0: (1, 2), 1: (0, 3)}
-    assert [row for row, t in tried.items() if t.solved] == [2]
+    assert {row: (t.tried, t.untried) for row, t in tried.items()} == {2: (2, 1), 0: (1, 2), 1: (1, 2)}
+    assert all(t.is_starved for t in tried.values())
+
+
+def test_a_row_that_was_tried_on_its_three_nearest_items_is_not_starved(texts_table: TextsTable) -> None:
+    sets = [make_set("a", *[(f"p{k}", SQUARE) for k in range(4)])]
+    trials = prepare_trials(sets, Behaviour(runs_per_table=3))
+    [trial] = try_functions(trials, texts_table([TWICE]), {0: [0, 1, 2, 3]}, skip=()).values()
+    assert (trial.tried, trial.untried, trial.is_starved) == (3, 1, False)
+
+
+def test_an_item_whose_test_passes_another_number_of_arguments_takes_no_run(
+    texts_table: TextsTable,
+) -> None:
+    of_two = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
+    trials = prepare_trials([make_set("a", ("p", of_two), ("q", DOUBLE))], Behaviour(runs_per_row=1))
+    [trial] = try_functions(trials, texts_table([TWICE]), {0: [0, 1]}, skip=()).values()
+    assert trial.counts == {"tried": 1, "untried": 0}
+    assert trial.solved is not None
 
 
 @pytest.mark.parametrize(
