@@ -263,11 +263,11 @@ def _loaded(routes: Sequence[_Route]) -> Iterator[None]:
     try:
         for route in routes:
             for step in route.order:
+                loaded.append(step)  # first: a step that is refused has loaded its LLM by then
                 try:
                     step.load()
                 except DistilabelUserError as exc:
                     raise _refused(route.line.pipeline, exc) from exc
-                loaded.append(step)
         yield
     finally:
         for step in reversed(loaded):

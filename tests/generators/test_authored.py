@@ -1,6 +1,7 @@
 """A pipeline author's own distilabel Pipeline through `synth_stack.generate`."""
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,7 @@ def test_what_distilabel_itself_refuses_is_one_sentence_before_anything_is_sent(
             generate(pipeline, tmp_path)
     assert "\n" not in str(caught.value)
     assert server.asked == []
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("teacher")] == []
 
 
 def test_rows_whose_last_step_gives_no_answer_are_refused_with_the_columns_that_would_be_read(
