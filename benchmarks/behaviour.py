@@ -23,9 +23,16 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.embedders import load_embedder
-from synth_stack.gates.behaviour import Function, Problem, Trials, find_functions, find_solved, list_by_name
 from synth_stack.gates.contamination import contamination
-from synth_stack.gates.evalsets import NamedSet
+from synth_stack.gates.exams.behaviour import (
+    Function,
+    Problem,
+    Trials,
+    find_functions,
+    find_solved,
+    list_by_name,
+)
+from synth_stack.gates.exams.evalsets import NamedSet
 from synth_stack.rows import build_candidates
 from synth_stack.sandbox.room import describe, run_many
 

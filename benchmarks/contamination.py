@@ -167,7 +167,7 @@ def read_sets(folder: Path) -> Iterator[dict[str, str]]:
 
 def measure_gate(corpora: Path, rows: int) -> None:
     from synth_stack.gates.contamination import contamination
-    from synth_stack.gates.evalsets import NamedSet
+    from synth_stack.gates.exams.evalsets import NamedSet
 
     files = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
     judge = contamination(against=[NamedSet(name=n, path=str(corpora / f)) for n, f in files.items()])
@@ -222,7 +222,7 @@ def build_rows(pairs: Sequence[tuple[str, str]]) -> pa.Table:
 
 def run_words(folder: Path) -> Judged:
     from synth_stack.gates.contamination import contamination
-    from synth_stack.gates.evalsets import NamedSet
+    from synth_stack.gates.exams.evalsets import NamedSet
     from synth_stack.rows import MESSAGES
 
     against = [NamedSet(name=path.stem, path=str(path)) for path in sorted(folder.glob("set-*.jsonl"))]

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from synth_stack.embedders import Embedder, Vectors, load_embedder
 from synth_stack.gates.contamination import contamination
-from synth_stack.gates.evalsets import NamedSet, load_eval_set
-from synth_stack.gates.meaning import Alike, Embedding, Meanings, find_alike, index_meanings
-from synth_stack.gates.passages import split_rows
+from synth_stack.gates.exams.evalsets import NamedSet, load_eval_set
+from synth_stack.gates.exams.meaning import Alike, Embedding, Meanings, find_alike, index_meanings
+from synth_stack.gates.exams.passages import split_rows
 from synth_stack.rows import build_candidates
 
 REWRITES = Path(__file__).parent / "rewrites"

@@ -24,10 +24,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synth_stack.gates.harm.lexicon import read_sections
+from synth_stack.gates.harm.verdicts import ToneRule
 from synth_stack.gates.judge import Judge
-from synth_stack.gates.lexicon import read_sections
 from synth_stack.gates.toxicity import toxicity
-from synth_stack.gates.toxicity_verdicts import ToneRule
 from synth_stack.intervals import wilson
 from synth_stack.rows import build_candidates
 from synth_stack.scorers import load_linear_scorer

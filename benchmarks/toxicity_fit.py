@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from synth_stack.gates.tone_fitting import fit_examples
+from synth_stack.gates.harm.tone_fitting import fit_examples
 
-TARGET = Path(str(files("synth_stack.gates.lexicon"))) / "fitted.parquet"
+TARGET = Path(str(files("synth_stack.gates.harm.lexicon"))) / "fitted.parquet"
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.config import load_gates
 from synth_stack.errors import ConfigError
-from synth_stack.gates.dedup_index import NamedPack, write_index
-from synth_stack.gates.dedup_prints import Reading
-from synth_stack.gates.lsh import choose_bands
+from synth_stack.gates.duplicates.index import NamedPack, write_index
+from synth_stack.gates.duplicates.lsh import choose_bands
+from synth_stack.gates.duplicates.prints import Reading
 from synth_stack.registry import bind
 
 

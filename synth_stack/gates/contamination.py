@@ -1,9 +1,9 @@
 """Contamination: rows that repeat an evaluation item, in its words, in other words, or by solving it.
 
-Three stages, cheap before dear. Words: a shared run of 12 words rejects at once (overlap.py). Meaning: a
-short list of rows that are like an item, by fast vectors; better ones decide (meaning.py). Behaviour: a
-function that passes a held-out item's tests is its solution, whatever its words (solutions.py). What comes
-near the bar may be put to a language model (opinion.py).
+Three stages, cheap before dear. Words: a shared run of 12 words rejects at once (exams/overlap.py). Meaning:
+a short list of rows that are like an item, by fast vectors; better ones decide (exams/meaning.py). Behaviour:
+a function that passes a held-out item's tests is its solution, whatever its words (exams/solutions.py). What
+comes near the bar may be put to a language model (exams/opinion.py).
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,11 @@ from pydantic import Field
 
 from synth_stack import text
 from synth_stack.errors import ConfigError
-from synth_stack.gates.evalsets import Fault, NamedSet, OpenHub, load_eval_set
-from synth_stack.gates.findings import Finding, abstain, add_trial, state_findings
-from synth_stack.gates.judge import Judge
-from synth_stack.gates.meaning import Alike, Embedding, Meanings, find_alike, index_meanings
-from synth_stack.gates.opinion import Ask, LlmJudge, ask_about
-from synth_stack.gates.overlap import (
+from synth_stack.gates.exams.evalsets import Fault, NamedSet, OpenHub, load_eval_set
+from synth_stack.gates.exams.findings import Finding, abstain, add_trial, state_findings
+from synth_stack.gates.exams.meaning import Alike, Embedding, Meanings, find_alike, index_meanings
+from synth_stack.gates.exams.opinion import Ask, LlmJudge, ask_about
+from synth_stack.gates.exams.overlap import (
     MIN_ITEM_WORDS,
     NGRAM,
     Convention,
@@ -30,8 +29,9 @@ from synth_stack.gates.overlap import (
     find_overlaps,
     index_words,
 )
-from synth_stack.gates.rewording import Sight, plant_items
-from synth_stack.gates.solutions import Behaviour, Trials, prepare_trials, try_functions
+from synth_stack.gates.exams.rewording import Sight, plant_items
+from synth_stack.gates.exams.solutions import Behaviour, Trials, prepare_trials, try_functions
+from synth_stack.gates.judge import Judge
 from synth_stack.registry import gate
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def contamination(
     Words, without case and punctuation: a row that shares a run of `ngram` words with an item's prompt or
     answer has score 1; a prompt or answer of fewer words has to occur whole, and one of fewer than
     `min_item_words` proves nothing (an item with nothing left is counted in facts as not checkable by
-    words). `convention` names other rules, with their sources, in overlap.py.
+    words). `convention` names other rules, with their sources, in exams/overlap.py.
 
     Meaning, for the rest: the score is the likeness to the likest item on the short list, 0 where none is on
     it; rejected from the bar on. Behaviour, for each row on the short list and each with a function of an

@@ -14,12 +14,12 @@ from pydantic import Field
 
 from synth_stack import text
 from synth_stack.errors import ConfigError, GateError
-from synth_stack.gates import lsh
-from synth_stack.gates.dedup_batch import Decided, Rule, decide
-from synth_stack.gates.dedup_canaries import plant_duplicates
-from synth_stack.gates.dedup_index import NamedPack, open_earlier
-from synth_stack.gates.dedup_prints import Reading, open_tables
-from synth_stack.gates.dedup_verdicts import state_verdicts
+from synth_stack.gates.duplicates import lsh
+from synth_stack.gates.duplicates.batch import Decided, Rule, decide
+from synth_stack.gates.duplicates.canaries import plant_duplicates
+from synth_stack.gates.duplicates.index import NamedPack, open_earlier
+from synth_stack.gates.duplicates.prints import Reading, open_tables
+from synth_stack.gates.duplicates.verdicts import state_verdicts
 from synth_stack.gates.judge import Judge, Shards
 from synth_stack.registry import gate
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 from pydantic import Field
 
 from synth_stack.errors import ConfigError
-from synth_stack.gates.code_pairs import CodePair, find_fault, read_pairs
-from synth_stack.gates.execution_canaries import plant_pairs
 from synth_stack.gates.judge import Judge
-from synth_stack.gates.mutants import Mutant, make_mutants
+from synth_stack.gates.pairs.canaries import plant_pairs
+from synth_stack.gates.pairs.code_pairs import CodePair, find_fault, read_pairs
+from synth_stack.gates.pairs.mutants import Mutant, make_mutants
 from synth_stack.registry import gate
 from synth_stack.rows import build_verdicts, canonical_text
 from synth_stack.sandbox.room import Limits, Outcome, find_level, run_many

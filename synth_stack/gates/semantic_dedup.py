@@ -21,9 +21,9 @@ from synth_stack import text
 from synth_stack.embedders import Embedder, Vectors, load_embedder
 from synth_stack.errors import ConfigError, GateError
 from synth_stack.gates.canary import build_canary
-from synth_stack.gates.dedup_prints import find_canaries, hash_ids
+from synth_stack.gates.duplicates.lsh import Mask
+from synth_stack.gates.duplicates.prints import find_canaries, hash_ids
 from synth_stack.gates.judge import Judge, Shards
-from synth_stack.gates.lsh import Mask
 from synth_stack.registry import gate
 from synth_stack.rows import VERDICT_SCHEMA, build_candidates
 from synth_stack.text import Counts, Hashes

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack.errors import ConfigError, MissingExtra, ModelError
+from synth_stack.gates.harm.canaries import plant_lines
+from synth_stack.gates.harm.lexicon import digest_list, read_sections
+from synth_stack.gates.harm.slices import Bar, Measure, hold_again, hold_slices
+from synth_stack.gates.harm.tone import load_tone
+from synth_stack.gates.harm.verdicts import Rule, ToneRule, read_scored, score_rows, state_verdicts
 from synth_stack.gates.judge import Judge
-from synth_stack.gates.lexicon import digest_list, read_sections
-from synth_stack.gates.tone import load_tone
-from synth_stack.gates.toxicity_canaries import plant_lines
-from synth_stack.gates.toxicity_slices import Bar, Measure, hold_again, hold_slices
-from synth_stack.gates.toxicity_verdicts import Rule, ToneRule, read_scored, score_rows, state_verdicts
 from synth_stack.models import find_model
 from synth_stack.registry import gate
 from synth_stack.scorers import Device, Scorer, load_detoxify, load_linear_scorer

@@ -3,8 +3,8 @@
 import ast
 import doctest
 
-from synth_stack.gates.code_pairs import find_function, read_blocks
-from synth_stack.gates.mutants import parse_source
+from synth_stack.gates.pairs.code_pairs import find_function, read_blocks
+from synth_stack.gates.pairs.mutants import parse_source
 
 _PROBLEM, _SOLUTION = "[Problem Description]", "[Solution]"
 

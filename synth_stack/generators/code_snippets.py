@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from synth_stack.gates.mutants import parse_source
+from synth_stack.gates.pairs.mutants import parse_source
 
 PURE_MODULES = frozenset(
     """__future__ abc array base64 binascii bisect calendar cmath collections colorsys copy dataclasses

@@ -10,11 +10,11 @@ import pytest
 
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.gates.contamination import contamination, redecide
-from synth_stack.gates.evalsets import NamedSet
+from synth_stack.gates.exams.evalsets import NamedSet
+from synth_stack.gates.exams.meaning import Embedding
+from synth_stack.gates.exams.opinion import LlmJudge
+from synth_stack.gates.exams.solutions import Behaviour
 from synth_stack.gates.judge import Judge
-from synth_stack.gates.meaning import Embedding
-from synth_stack.gates.opinion import LlmJudge
-from synth_stack.gates.solutions import Behaviour
 from synth_stack.registry import bind
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
 

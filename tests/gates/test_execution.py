@@ -9,11 +9,11 @@ import pytest
 
 import synth_stack.gates  # noqa: F401  (registers the gate)
 from synth_stack.errors import ConfigError
-from synth_stack.gates.code_pairs import OTHER_CODE, SAME_CODE, fence
 from synth_stack.gates.execution import execution
+from synth_stack.gates.pairs.code_pairs import OTHER_CODE, SAME_CODE, fence
 from synth_stack.registry import bind, registered
 from synth_stack.rows import CANDIDATE_SCHEMA
-from tests.gates.code_rows import CLAMP, TESTS, code_row, row_of, table_of
+from tests.gates.pairs.code_rows import CLAMP, TESTS, code_row, row_of, table_of
 
 WEAK = "def test_it_is_there():\n    assert clamp(5, 0, 9) is not clamp\n"
 CALLS = "clamp(5, 0, 9)\nassert len('ab') == 2\n"

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.errors import ConfigError, MissingExtra, ModelError
+from synth_stack.gates.harm.verdicts import ToneRule, cut_windows
 from synth_stack.gates.judge import Judge
 from synth_stack.gates.toxicity import LINEAR_THRESHOLD, Offline, toxicity
-from synth_stack.gates.toxicity_verdicts import ToneRule, cut_windows
 from synth_stack.intervals import wilson
 from synth_stack.registry import bind, registered
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates

@@ -202,7 +202,7 @@ def test_a_row_without_text_has_no_length() -> None:
 
 def test_the_contamination_gate_words_its_reasons_so_that_the_set_is_counted(tmp_path: Path) -> None:
     from synth_stack.gates.contamination import contamination
-    from synth_stack.gates.evalsets import NamedSet
+    from synth_stack.gates.exams.evalsets import NamedSet
 
     leaked = "How many apples does the grocer on the corner have left after he has sold half of them today?"
     path = tmp_path / "tiny.jsonl"
