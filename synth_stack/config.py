@@ -23,6 +23,8 @@ Model = TypeVar("Model", bound=BaseModel)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 """Names that become file names and table values: no separators, no spaces."""
 
+Text = Annotated[str, Field(min_length=1)]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -63,25 +65,31 @@ class GateUse(_Use):
 
 
 class EvalSet(_Strict):
-    """A named evaluation set that no row may leak. Columns are found by name unless given."""
+    """A named evaluation set that no row may leak, and column names where the usual ones do not fit.
 
-    name: Name
-    path: str | None = None
-    hub: str | None = None
-    config: str | None = None
-    split: str | None = None
-    revision: str | None = None
-    version: str | None = None
-    prompt: str | None = None
-    answer: str | None = None
-    id: str | None = None
-    entry_point: str | None = None
-    test: str | None = None
+    It is a file (`path`), or a dataset of the Hub (`hub: owner/name`, with `config`, `split` and
+    `revision`). `version` is the set's own, for the record; the digest tells what was really read.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    path: Text | None = None
+    hub: Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")] | None = None
+    config: Text | None = None
+    split: Text | None = None
+    revision: Text | None = None
+    version: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    prompt: Text | None = None
+    answer: Text | None = None
+    id: Text | None = None
+    entry_point: Text | None = None
+    test: Text | None = None
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> Self:
         if (self.path is None) == (self.hub is None):
             raise ValueError("an eval set is either a file (path) or a dataset of the Hub (hub)")
+        if self.hub is None and (self.config or self.split or self.revision):
+            raise ValueError("config, split and revision belong to a dataset of the Hub (hub)")
         return self
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, Self
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from synth_stack import config
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.records import Broken, Record, read_strictly
 from synth_stack.rows import Digest
@@ -26,41 +25,12 @@ MAX_ID_CHARS = 200
 _SHOWN_CHARS = 500
 _NAMED_CHARS = 80
 
-Column = Annotated[str, Field(min_length=1)]
-
 Fault = tuple[str, dict[str, Any]]
 """What a stage of the gate has found: the reason, and the evidence, which names an item."""
 
 
-class NamedSet(BaseModel):
-    """An eval set in a gate file: a name, where it is, and column names where the usual ones do not fit.
-
-    It is a file (`path`), or a dataset of the Hub (`hub: owner/name`, with `config`, `split` and
-    `revision`). `version` is the set's own, for the record; the digest tells what was really read.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    path: Annotated[str, Field(min_length=1)] | None = None
-    hub: Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")] | None = None
-    config: Column | None = None
-    split: Column | None = None
-    revision: Column | None = None
-    version: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    prompt: Column | None = None
-    answer: Column | None = None
-    id: Column | None = None
-    entry_point: Column | None = None
-    test: Column | None = None
-
-    @model_validator(mode="after")
-    def _is_in_one_place(self) -> Self:
-        if (self.path is None) == (self.hub is None):
-            raise ValueError("an eval set is either a file (path) or a dataset of the Hub (hub)")
-        if self.hub is None and (self.config or self.split or self.revision):
-            raise ValueError("config, split and revision belong to a dataset of the Hub (hub)")
-        return self
+NamedSet = config.EvalSet
+"""An eval set as a recipe or a gate file names it: where it is, and where its columns are."""
 
 
 class Records(Protocol):
