@@ -24,7 +24,11 @@ ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
-HOMES: dict[Role, str] = {"gate": "gates.md", "teacher": "teachers.md", "generator": "generation.md"}
+HOMES: dict[Role, tuple[str, ...]] = {
+    "gate": ("gates.md",),
+    "teacher": ("teachers.md",),
+    "generator": ("instruction_pairs.md", "code_pairs.md"),
+}
 FOLDERS = re.compile(r"(?<![\w.~}-])/(?:home|root|tmp|mnt|opt|var|Users)/")
 EXAMPLE_TIMEOUT_S = 300
 
@@ -166,7 +170,9 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 @pytest.mark.parametrize(("role", "name"), entries())
 def test_every_parameter_is_documented_with_its_default(role: Role, name: str) -> None:
-    section = read_section((ROOT / "docs" / HOMES[role]).read_text(encoding="utf-8"), name)
+    pages = [(ROOT / "docs" / page).read_text(encoding="utf-8") for page in HOMES[role]]
+    [page] = [page for page in pages if re.search(rf"^#+ {re.escape(name)}$", page, re.MULTILINE)]
+    section = read_section(page, name)
     params = registered(role)[name].params
     named = read_code(section)
     for parameter, default in fields_of(params):
