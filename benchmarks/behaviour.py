@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.embedders import load_embedder
+from synth_stack.foreign import open_records, read_candidates
 from synth_stack.gates.contamination import contamination
 from synth_stack.gates.exams.behaviour import (
     Function,
@@ -33,7 +34,6 @@ from synth_stack.gates.exams.behaviour import (
     list_by_name,
 )
 from synth_stack.gates.exams.evalsets import NamedSet
-from synth_stack.rows import build_candidates
 from synth_stack.sandbox.room import describe, run_many
 
 UNLIMITED = 10**9
@@ -146,27 +146,9 @@ def find_by_words(rows: Sequence[dict[str, Any]], folder: Path) -> set[int]:
     """The rows that the word stage of the contamination gate rejects."""
     path = str(folder / "humaneval" / "HumanEval.jsonl")
     judge = contamination(against=[NamedSet(name="humaneval", path=path)], embedding=None, behaviour=None)
-    verdicts = judge.judge(build_table(rows))
-    return {k for k, outcome in enumerate(verdicts.column("outcome").to_pylist()) if outcome == "reject"}
-
-
-def build_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    return build_candidates(
-        {
-            "kind": "code",
-            "messages": [
-                {"role": "user", "content": f"{row['instruction']}\n{row['input']}"},
-                {"role": "assistant", "content": row["output"]},
-            ],
-            "text": f"{row['instruction']}\n{row['input']}\n\n{row['output']}",
-            "attachments": [],
-            "generator": "foreign",
-            "generator_version": "1",
-            "draw": k,
-            "replayable": False,
-        }
-        for k, row in enumerate(rows)
-    )
+    tables = read_candidates(open_records(rows, "code_alpaca"))
+    outcomes = pa.concat_tables([judge.judge(table) for table in tables])["outcome"].to_pylist()
+    return {k for k, outcome in enumerate(outcomes) if outcome == "reject"}
 
 
 def read_items(folder: Path) -> list[dict[str, Any]]:

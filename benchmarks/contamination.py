@@ -203,21 +203,10 @@ def read_pairs(corpora: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def build_rows(pairs: Sequence[tuple[str, str]]) -> pa.Table:
-    from synth_stack.rows import build_candidates
+    from synth_stack.foreign import open_records, read_candidates
 
-    return build_candidates(
-        {
-            "kind": "foreign",
-            "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
-            "text": f"{prompt}\n\n{answer}",
-            "attachments": [],
-            "generator": "foreign",
-            "generator_version": "1",
-            "draw": position,
-            "replayable": False,
-        }
-        for position, (prompt, answer) in enumerate(pairs)
-    )
+    records = [{"prompt": prompt, "response": answer} for prompt, answer in pairs]
+    return pa.concat_tables(read_candidates(open_records(records, "rows"))).combine_chunks()
 
 
 def run_words(folder: Path) -> Judged:

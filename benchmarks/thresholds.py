@@ -11,14 +11,12 @@ import argparse
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
+from synth_stack.foreign import open_records, read_candidates
 from synth_stack.gates.structure import structure
-from synth_stack.rows import build_candidates
 
 BENIGN_ROWS = 3000
 
@@ -34,7 +32,8 @@ def measure_structure(folder: Path) -> None:
     print("\nstructure: rejected share of real texts, each corpus (all reasons, then by class)")
     judge = structure().judge
     for name, texts in sorted(read_benign(folder).items()):
-        verdicts = pl.DataFrame(judge(build_rows(texts[:BENIGN_ROWS])))
+        rows = open_records([{"text": text} for text in texts[:BENIGN_ROWS]], name)
+        verdicts = pl.concat([pl.DataFrame(judge(table)) for table in read_candidates(rows)])
         faults = Counter(str(reason).partition(":")[0] for reason in verdicts["reason"].drop_nulls())
         print(f"  {name:16} {len(verdicts):5} rows  {faults.total() / len(verdicts):.4f}  {dict(faults)}")
 
@@ -57,22 +56,6 @@ def read_benign(folder: Path) -> dict[str, list[str]]:
         "tool answers": [row["output"] for row in tools],
         "self-instruct": [row["instruction"] for row in seeds],
     }
-
-
-def build_rows(texts: Sequence[str]) -> pa.Table:
-    return build_candidates(
-        {
-            "kind": "foreign",
-            "messages": [],
-            "text": text,
-            "attachments": [],
-            "generator": "foreign",
-            "generator_version": "1",
-            "draw": position,
-            "replayable": False,
-        }
-        for position, text in enumerate(texts)
-    )
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

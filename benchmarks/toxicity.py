@@ -24,12 +24,12 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synth_stack.foreign import open_records, read_candidates
 from synth_stack.gates.harm.lexicon import read_sections
 from synth_stack.gates.harm.verdicts import ToneRule
 from synth_stack.gates.judge import Judge
 from synth_stack.gates.toxicity import toxicity
 from synth_stack.intervals import wilson
-from synth_stack.rows import build_candidates
 from synth_stack.scorers import load_linear_scorer
 
 SUPPORT = ("support_tone.txt", "support_tone_2.txt")
@@ -187,19 +187,13 @@ def read_outcomes(verdicts: pa.Table) -> NDArray[np.str_]:
 
 def build_rows(rows: Sequence[Turns]) -> pa.Table:
     """Conversations; a single turn in the role "text" is a text of nobody."""
-    return build_candidates(
-        {
-            "kind": "foreign",
-            "messages": [{"role": role, "content": content} for role, content in turns if role != "text"],
-            "text": "\n\n".join(content for _, content in turns),
-            "attachments": [],
-            "generator": "foreign",
-            "generator_version": "1",
-            "draw": position,
-            "replayable": False,
-        }
-        for position, turns in enumerate(rows)
-    )
+    records = [
+        {"text": turns[0][1]}
+        if turns[0][0] == "text"
+        else {"messages": [{"role": role, "content": content} for role, content in turns]}
+        for turns in rows
+    ]
+    return pa.concat_tables(read_candidates(open_records(records, "rows"))).combine_chunks()
 
 
 def read_cases(folder: Path) -> Said:

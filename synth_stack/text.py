@@ -11,7 +11,6 @@ word n-grams become character n-grams. Nothing here makes a Python object per ro
 """
 
 import hashlib
-import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -28,12 +27,13 @@ Counts = NDArray[np.int64]
 SCHEME = "synth_stack/text/v1"
 """Changes whenever a text would normalise, split or hash differently."""
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+"""The scripts written without spaces, to stand between the brackets of a pattern."""
+
 _PUNCTUATION = r"[\p{P}\p{S}\p{Cf}]+"
 _GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _SPACE = np.uint8(ord(" "))
 _LONG_WORD_BYTES = 512
-_SPAN_CHARS = 500
 _PAIR_ELEMENTS = 1 << 17  # compared at once: the working set stays in the cache
 _PAIRS = 1 << 10
 _TAG_SHIFT = np.uint64(54)
@@ -71,7 +71,7 @@ def normalise(texts: "pl.Series", *, punctuation: bool = True) -> "pl.Series":
     import polars as pl
 
     texts = texts.cast(pl.String)
-    ascii_only = _is_ascii(texts)
+    ascii_only = is_ascii(texts)
     if not ascii_only.all():  # NFKC leaves ASCII as it is, and is the dearest step
         where = (~ascii_only).arg_true()
         texts = texts.scatter(where, texts.gather(where).str.normalize("NFKC"))
@@ -95,7 +95,7 @@ def hash_words(normalised: "pl.Series") -> Ragged:
     The hash folds the word's UTF-8 bytes eight at a time with the finaliser of SplitMix64 (Steele et al.
     2014), started from the length: two different words of up to eight bytes never share one.
     """
-    data, bounds = _bytes_of(_set_apart(normalised).fill_null("") + " ")
+    data, bounds = read_bytes(_set_apart(normalised).fill_null("") + " ")
     ends = np.flatnonzero(data == _SPACE)
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     empty = starts == ends
@@ -106,7 +106,7 @@ def hash_words(normalised: "pl.Series") -> Ragged:
 
 def hash_texts(texts: "pl.Series") -> Hashes:
     """One hash of each text as it came, byte for byte, (n,): as of a single word; null counts as empty."""
-    data, bounds = _bytes_of(texts.fill_null(""))
+    data, bounds = read_bytes(texts.fill_null(""))
     return _hash_spans(data, bounds[:-1], bounds[1:])
 
 
@@ -198,48 +198,6 @@ def measure_jaccard(left: Ragged, i: Counts, right: Ragged, j: Counts) -> NDArra
     return similarity
 
 
-def find_longest_spans(
-    texts: "pl.Series", shared: NDArray[np.bool_], grams: Ragged, n: int, *, punctuation: bool = True
-) -> "pl.DataFrame":
-    """The longest run of shared n-grams of each text: `span` (at most 500 characters), `start`, `end`.
-
-    `grams` are the texts' n-grams in order and `shared` says which of them count; `start` and `end` are
-    character offsets into the text as it came. A text without a shared n-gram is shown from its
-    beginning to its end: it was matched as a whole.
-    """
-    import polars as pl
-
-    bounds = locate_words(texts, punctuation=punctuation)
-    total = texts.str.len_chars().fill_null(0).to_numpy()
-    start, end = np.zeros(len(texts), dtype=np.int64), total.astype(np.int64)
-    rows, firsts, lengths = _longest_runs(shared, grams)
-    word_offsets = np.searchsorted(bounds["row"].to_numpy(), np.arange(len(texts) + 1))
-    first_word = word_offsets[rows] + firsts
-    start[rows] = bounds["start"].to_numpy()[first_word]
-    end[rows] = bounds["end"].to_numpy()[first_word + lengths + n - 2]
-    frame = pl.DataFrame({"text": texts, "start": start, "end": end})
-    size = pl.min_horizontal(pl.col("end") - pl.col("start"), pl.lit(_SPAN_CHARS))
-    return frame.select(pl.col("text").str.slice(pl.col("start"), size).alias("span"), "start", "end")
-
-
-def locate_words(texts: "pl.Series", *, punctuation: bool = True) -> "pl.DataFrame":
-    """Where each word of `hash_words(normalise(texts))` stands: `row`, `start`, `end`, word by word.
-
-    Offsets are characters of the text as it came. White space never joins what it parts, so its tokens
-    normalise one by one; a token that yields several words is parted further at unspaced scripts, and
-    where that does not give the same words again (a Thai vowel that NFKC takes apart, say) each of them
-    gets the whole token.
-    """
-    import polars as pl
-
-    plain = _is_ascii(texts).to_numpy()
-    found = _locate_ascii(texts.fill_null(""), np.flatnonzero(plain), punctuation=punctuation)
-    if not plain.all():
-        others = _locate_any(texts, np.flatnonzero(~plain), punctuation=punctuation)
-        found = pl.concat([found, others]).sort("row", "start", maintain_order=True)
-    return found
-
-
 def read_texts(column: pa.Array | pa.ChunkedArray) -> "pl.Series":
     """An Arrow string column as polars strings, null where it is null or not valid UTF-8.
 
@@ -299,6 +257,20 @@ def read_messages(table: pa.Table) -> "pl.DataFrame":
     return pl.concat([spoken, silent.filter(pl.col("content").is_not_null())]).sort("row", "position")
 
 
+def is_ascii(texts: "pl.Series") -> "pl.Series":
+    """Which texts are ASCII throughout; null counts as such."""
+    return (texts.str.len_bytes() == texts.str.len_chars()).fill_null(value=True)
+
+
+def read_bytes(texts: "pl.Series") -> tuple[NDArray[np.uint8], Counts]:
+    """The UTF-8 bytes of texts without nulls, one behind the other, and where each begins and ends."""
+    array = texts.to_arrow().cast(pa.large_string())
+    _, offsets, data = array.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+    whole = np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8)
+    return whole[bounds[0] : bounds[-1]], bounds - bounds[0]
+
+
 def spread(starts: Counts, lengths: Counts) -> Counts:
     """starts[0], starts[0] + 1, ... for lengths[0] numbers, then the same from starts[1], and so on."""
     offsets = _offsets_of(lengths)
@@ -339,24 +311,10 @@ def _count_shared(left: Ragged, right: Ragged) -> Counts:
     return np.bincount((twice >> _TAG_SHIFT).astype(np.int64), minlength=len(left.lengths))
 
 
-def _is_ascii(texts: "pl.Series") -> "pl.Series":
-    """Which texts are ASCII throughout; null counts as such."""
-    return (texts.str.len_bytes() == texts.str.len_chars()).fill_null(value=True)
-
-
 def _set_apart(normalised: "pl.Series") -> "pl.Series":
-    if _is_ascii(normalised).all() or not normalised.str.contains(f"[{_UNSPACED}]").any():
+    if is_ascii(normalised).all() or not normalised.str.contains(f"[{UNSPACED}]").any():
         return normalised
-    return normalised.str.replace_all(rf"([{_UNSPACED}]\p{{M}}*)", " $1 ")
-
-
-def _bytes_of(texts: "pl.Series") -> tuple[NDArray[np.uint8], Counts]:
-    """The UTF-8 bytes of texts without nulls, one behind the other, and where each begins and ends."""
-    array = texts.to_arrow().cast(pa.large_string())
-    _, offsets, data = array.buffers()
-    bounds = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-    whole = np.frombuffer(data, dtype=np.uint8) if data else np.zeros(0, dtype=np.uint8)
-    return whole[bounds[0] : bounds[-1]], bounds - bounds[0]
+    return normalised.str.replace_all(rf"([{UNSPACED}]\p{{M}}*)", " $1 ")
 
 
 def _hash_spans(data: NDArray[np.uint8], starts: Counts, ends: Counts) -> Hashes:
@@ -411,77 +369,6 @@ def _offsets_of(lengths: Counts) -> Counts:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _longest_runs(shared: NDArray[np.bool_], grams: Ragged) -> tuple[Counts, Counts, Counts]:
-    """Row, first position and length of the longest run in each row that has one; the first of equals."""
-    edges = np.zeros(len(shared) + 1, dtype=bool)
-    edges[grams.offsets] = True
-    before = np.concatenate([[False], shared[:-1]]) & ~edges[:-1]
-    after = np.concatenate([shared[1:], [False]]) & ~edges[1:]
-    starts, stops = np.flatnonzero(shared & ~before), np.flatnonzero(shared & ~after)
-    rows = np.searchsorted(grams.offsets, starts, side="right") - 1
-    lengths = stops - starts + 1
-    order = np.lexsort((starts, -lengths, rows))
-    _, first = np.unique(rows[order], return_index=True)
-    best = order[first]
-    return rows[best], starts[best] - grams.offsets[rows[best]], lengths[best]
-
-
-def _locate_ascii(texts: "pl.Series", rows: Counts, *, punctuation: bool) -> "pl.DataFrame":
-    """`locate_words` of the ASCII texts in `rows`: there a byte is a character, and a token is a word."""
-    import polars as pl
-
-    data, bounds = _bytes_of(texts.gather(rows) + " ")
-    ends = np.flatnonzero(_ASCII_SPACES[data])
-    starts = np.concatenate([[0], ends + 1])[: len(ends)]
-    solid = starts < ends
-    if not punctuation:
-        letters = np.concatenate([[0], np.cumsum(~_ASCII_PUNCTUATION[data] & ~_ASCII_SPACES[data])])
-        solid = letters[ends] > letters[starts]
-    starts, ends = starts[solid], ends[solid]
-    text = np.searchsorted(bounds, starts, side="right") - 1
-    return pl.DataFrame({"row": rows[text], "start": starts - bounds[text], "end": ends - bounds[text]})
-
-
-def _locate_any(texts: "pl.Series", rows: Counts, *, punctuation: bool) -> "pl.DataFrame":
-    import polars as pl
-
-    frame = pl.DataFrame({"row": rows, "text": texts.gather(rows)}).with_columns(pl.lit(0).alias("start"))
-    tokens = _split(frame, r"\s+|\S+")
-    tokens = _count_words(tokens, punctuation=punctuation)
-    several = tokens.with_row_index("token").filter(pl.col("words") > 1)
-    parts = _split(several.drop("words"), rf"[{_UNSPACED}]\p{{M}}*|[^{_UNSPACED}]+", keep=["row", "token"])
-    parts = _count_words(parts, punctuation=punctuation)
-    agreed = (
-        parts.group_by("token").agg(pl.col("words").sum()).join(several, on=["token", "words"], how="semi")
-    )
-    parts = parts.join(agreed, on="token", how="semi")
-    rest = tokens.with_row_index("token").join(agreed, on="token", how="anti")
-    columns = ["row", "start", "end", "words"]
-    found = pl.concat([rest.select(columns), parts.select(columns)]).sort("row", "start")
-    return found.select(pl.col("row", "start", "end").repeat_by("words").explode(empty_as_null=False))
-
-
-def _split(frame: "pl.DataFrame", pattern: str, keep: list[str] | None = None) -> "pl.DataFrame":
-    """Each text parted into the matches of a pattern that covers it, with their character offsets."""
-    import polars as pl
-
-    keep = keep or ["row"]
-    pieces = (
-        frame.with_columns(pl.col("text").str.extract_all(pattern))
-        .explode("text", empty_as_null=False, keep_nulls=False)
-        .with_columns(pl.col("text").str.len_chars().cast(pl.Int64).alias("size"))
-    )
-    after = pl.col("size").cum_sum().over(keep) + pl.col("start")
-    return pieces.select(*keep, "text", (after - pl.col("size")).alias("start"), after.alias("end"))
-
-
-def _count_words(pieces: "pl.DataFrame", *, punctuation: bool) -> "pl.DataFrame":
-    import polars as pl
-
-    words = _set_apart(normalise(pieces["text"], punctuation=punctuation)).str.count_matches(r"[^ ]+")
-    return pieces.with_columns(words.fill_null(0).cast(pl.Int64).alias("words"))
-
-
 def _decode(value: bytes | None) -> str | None:
     try:
         return None if value is None else value.decode()
@@ -491,5 +378,3 @@ def _decode(value: bytes | None) -> str | None:
 
 _BYTE_MASKS = np.array([(1 << 8 * k) - 1 for k in range(9)], dtype=np.uint64)
 _LENGTH_HASHES = mix(np.arange(_LONG_WORD_BYTES + 1, dtype=np.uint64))
-_ASCII_SPACES = np.array([chr(c).isspace() and c not in range(0x1C, 0x20) for c in range(256)])
-_ASCII_PUNCTUATION = np.array([chr(c) in string.punctuation for c in range(256)])

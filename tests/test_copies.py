@@ -1,10 +1,9 @@
-from typing import Any
-
 import pyarrow as pa
 import pytest
 
 from synth_stack.copies import REDACTED_IN, find_copies, find_copy, mark_copies
 from synth_stack.rows import build_candidates
+from tests.rows import make_row
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 
@@ -65,10 +64,7 @@ def test_rows_without_any_redaction_and_no_rows_give_no_copy() -> None:
 def test_the_personal_data_gate_and_its_copies_name_each_other() -> None:
     from synth_stack.gates.personal_data import personal_data
 
-    said = [{"role": "user", "content": "Write to jane.miller@gmail.com, please."}]
-    row: dict[str, Any] = {"kind": "foreign", "messages": said, "text": said[0]["content"], "attachments": []}
-    row |= {"generator": "foreign", "generator_version": "1", "draw": 0, "replayable": False}
-    rows = build_candidates([row])
+    rows = build_candidates([make_row(("user", "Write to jane.miller@gmail.com, please."))])
     judge = personal_data()
     assert judge.amend is not None
     every = pa.concat_tables([rows, judge.amend(rows)])

@@ -2,7 +2,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack import errors
@@ -72,7 +72,6 @@ def test_a_long_value_is_cut_and_control_characters_cannot_reach_a_terminal() ->
     assert len(str(error).partition("seen: ")[2]) == 120
 
 
-@settings(deadline=None)
 @given(st.text(), st.text())
 def test_a_message_is_one_printable_line_whatever_it_quotes(what: str, seen: str) -> None:
     message = str(InputError(what, seen=seen))

@@ -237,7 +237,7 @@ def test_broken_lines_keep_their_place_between_the_others(tmp_path: Path) -> Non
     assert rows[3]["failure"] == "broken record: line 4: not an object but list"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(drawn=records)
 def test_any_records_in_memory_become_as_many_rows_that_carry_their_own_ids(drawn: list[Any]) -> None:
     dataset = open_records(drawn, "memory")

@@ -45,7 +45,7 @@ def test_every_text_is_scored_as_the_library_itself_scores_it() -> None:
     assert likeliest == [max(r, key=r.__getitem__) for r in ranked]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(max_size=60), max_size=8))
 def test_a_score_does_not_depend_on_the_texts_beside_it(texts: list[str]) -> None:
     score = load_language_scorer(["en"])

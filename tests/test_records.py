@@ -45,7 +45,7 @@ def test_the_same_rows_are_read_from_every_kind_of_file(tmp_path: Path) -> None:
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     rows=st.lists(
         st.dictionaries(

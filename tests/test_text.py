@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack import text
@@ -62,14 +62,12 @@ def test_every_code_point_normalises_to_something_that_stays() -> None:
     assert (text.normalise(once) == once).all()
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=6))
 def test_a_text_normalises_alike_alone_and_among_others(texts: list[str]) -> None:
     together = text.normalise(pl.Series(texts, dtype=pl.String)).to_list()
     assert together == [text.normalise_text(t) for t in texts]
 
 
-@settings(deadline=None)
 @given(st.lists(WORDY | TEXTS, max_size=6), st.integers(1, 4))
 def test_ngrams_of_many_rows_are_those_of_each_row(texts: list[str], n: int) -> None:
     plain = text.normalise(pl.Series(texts, dtype=pl.String))
@@ -79,7 +77,6 @@ def test_ngrams_of_many_rows_are_those_of_each_row(texts: list[str], n: int) -> 
     assert together.values.tolist() == list(itertools.chain(*[values.tolist() for values in alone]))
 
 
-@settings(deadline=None)
 @given(SPACED, SPACED)
 def test_equal_words_have_equal_hashes_and_different_words_have_not(one: str, other: str) -> None:
     words = [text.normalise_text(t).split(" ") if t else [] for t in (one, other)]
@@ -121,7 +118,6 @@ def test_a_short_text_is_one_shingle_and_equals_only_itself() -> None:
     assert len(set(sets.values.tolist())) == 4
 
 
-@settings(deadline=None)
 @given(st.lists(WORDY | TEXTS, max_size=6), st.integers(1, 4))
 def test_listed_shingles_are_those_of_the_set_in_the_order_of_the_text(texts: list[str], n: int) -> None:
     plain = text.normalise(pl.Series(texts, dtype=pl.String))
@@ -138,7 +134,6 @@ def test_listed_shingles_of_long_rows_are_their_ngrams() -> None:
     assert (text.list_shingles(plain, 3).values == text.hash_ngrams(text.hash_words(plain), 3).values).all()
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS | st.text("a", min_size=500, max_size=520), max_size=6))
 def test_texts_hash_alike_when_and_only_when_they_are_equal(texts: list[str]) -> None:
     hashes = text.hash_texts(pl.Series(texts, dtype=pl.String)).tolist()
@@ -155,22 +150,6 @@ def test_numbers_are_spread_from_each_start(runs: list[tuple[int, int]]) -> None
     assert text.spread(starts, lengths).tolist() == expected
 
 
-def test_words_of_ascii_and_other_texts_are_located_side_by_side() -> None:
-    series = pl.Series(["  a\tb ", None, "é x", "...", "\x1c c"])
-    assert text.locate_words(series).rows() == [
-        (0, 2, 3),
-        (0, 4, 5),
-        (2, 0, 1),
-        (2, 2, 3),
-        (3, 0, 3),
-        (4, 0, 1),
-        (4, 2, 3),
-    ]
-    bare = text.locate_words(series, punctuation=False)
-    assert bare.rows() == [(0, 2, 3), (0, 4, 5), (2, 0, 1), (2, 2, 3), (4, 0, 1), (4, 2, 3)]
-
-
-@settings(deadline=None)
 @given(st.lists(st.text("ab .\t\n\x0b\x1c\u00a0\u2003", max_size=12), max_size=5))
 def test_white_space_runs_become_one_space(texts: list[str]) -> None:
     spaces = " \t\n\x0b\u00a0\u2003"
@@ -191,7 +170,6 @@ def test_more_rows_than_sixteen_bits_are_sorted_too() -> None:
     assert sets.lengths.tolist() == [1] * 70_000 + [0]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30))), max_size=8))
 def test_jaccard_is_the_share_of_the_union(pairs: list[tuple[set[int], set[int]]]) -> None:
     left, right = ragged(*[sorted(a) for a, _ in pairs]), ragged(*[sorted(b) for _, b in pairs])
@@ -204,39 +182,6 @@ def test_jaccard_of_many_large_pairs_stays_exact_across_pieces() -> None:
     left, right = ragged(list(range(3000))), ragged(list(range(1000, 4000)))
     many = np.zeros(3000, dtype=np.int64)
     assert set(text.measure_jaccard(left, many, right, many).tolist()) == {0.5}
-
-
-@settings(deadline=None)
-@given(st.lists(WORDY | TEXTS, min_size=1, max_size=5), st.booleans())
-def test_every_word_is_located_in_the_text_as_it_came(texts: list[str], punctuation: bool) -> None:
-    series = pl.Series(texts)
-    words = text.hash_words(text.normalise(series, punctuation=punctuation))
-    places = text.locate_words(series, punctuation=punctuation)
-    assert np.bincount(places["row"].to_numpy(), minlength=len(texts)).tolist() == words.lengths.tolist()
-    for (row, start, end), word in zip(places.rows(), words.values, strict=True):
-        piece = text.normalise(pl.Series([texts[row][start:end]]), punctuation=punctuation)
-        assert word in text.hash_words(piece).values
-
-
-def test_words_of_unspaced_scripts_are_located_one_by_one() -> None:
-    places = text.locate_words(pl.Series(["ok 中文。字 end"]))
-    assert [("ok 中文。字 end"[a:b]) for _, a, b in places.rows()] == ["ok", "中", "文", "。", "字", "end"]
-
-
-def test_the_longest_shared_run_is_shown_with_its_offsets() -> None:
-    series = pl.Series(["x  Where IS my\nparcel today y", "no match"])
-    grams = text.hash_ngrams(text.hash_words(text.normalise(series)), 2)
-    known = text.shingle(pl.Series(["where is my parcel today", "q r"]), 2)
-    shared = text.find_shared(grams, np.arange(2), known, np.arange(2))
-    spans = text.find_longest_spans(series, shared, grams, 2).rows()
-    assert spans == [("Where IS my\nparcel today", 3, 27), ("no match", 0, 8)]
-
-
-def test_a_long_span_is_cut_but_its_offsets_are_not() -> None:
-    series = pl.Series(["word " * 500])
-    grams = text.hash_ngrams(text.hash_words(text.normalise(series)), 3)
-    span, start, end = text.find_longest_spans(series, np.ones(498, dtype=bool), grams, 3).row(0)
-    assert (len(span), start, end) == (500, 0, 2499)
 
 
 def test_bytes_that_are_no_utf8_read_as_null() -> None:

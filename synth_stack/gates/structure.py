@@ -4,17 +4,17 @@ The cheapest gate, so it comes first. Checks run in one order and the first that
 generation, presence, encoding, roles, emptiness, characters, length, echo, repetition, language.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from synth_stack import text
 from synth_stack.errors import ConfigError
 from synth_stack.gates.canary import Defect, plant_defects
+from synth_stack.gates.form.faults import Length, Rows, Rules, find_faults, read_rows
 from synth_stack.gates.judge import Judge
 from synth_stack.languages import load_language_scorer
 from synth_stack.registry import gate
@@ -23,16 +23,9 @@ from synth_stack.rows import build_verdicts, canonical_text
 if TYPE_CHECKING:
     import polars as pl
 
-Count = Annotated[int, Field(ge=0, le=10_000_000)]
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 
-_Fault = tuple[str, int | None]
-"""The reason, and the message that it is about."""
-
-_REASON_CHARS = 200
-_REPETITION_WORDS = 30
-_REPETITION_LINES = 6
 _LANGUAGE_BYTES = 20
 _LANGUAGE_CHARS = 1000
 _FENCES = r"(?s)```.*?(?:```|$)"
@@ -40,25 +33,6 @@ _CODE_LINES = (
     r"(?m)^(?:.*[{}<>=;\\|_\[\]].*|.*\w\(.*"
     r"|\s*(?:#|//|--|\$|\.|@|from |import |def |class |return |print ).*)$"
 )
-
-
-class Length(BaseModel):
-    """How long one message may be: characters and words, both ends included."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    min_chars: Count = 1
-    max_chars: Count = 16_000
-    min_words: Count = 1
-    max_words: Count = 4_000
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.min_chars > self.max_chars or self.min_words > self.max_words:
-            raise ValueError("a minimum is above its maximum")
-        return self
-
-
 _PROMPT = Length(min_chars=3, max_chars=8_000, max_words=2_000)
 _ANSWER = Length()
 _LANGUAGES = ["en"]
@@ -83,7 +57,7 @@ def _redecide(
     )
 
 
-def _list_defects(rules: "_Rules") -> list[Defect]:
+def _list_defects(rules: Rules) -> list[Defect]:
     """Ways in which training data really is broken, and that these rules forbid."""
     too_long = 1 + max(rules.prompt.max_chars, rules.answer.max_chars)
     defects: list[Defect] = [
@@ -129,12 +103,12 @@ def structure(
     that look like code, since code is no language; its first 1,000 characters decide. Under 20 bytes of
     letters nothing can be told, and the score is null. An empty `languages` switches the check off.
     """
-    rules = _Rules(prompt, answer, max_repeated_ngrams, max_repeated_lines)
+    rules = Rules(prompt, answer, max_repeated_ngrams, max_repeated_lines)
     score_language = load_language_scorer(languages) if languages else None
 
     def judge(table: pa.Table) -> pa.Table:
-        seen = _read(table)
-        faults = _find_faults(seen, rules)
+        seen = read_rows(table)
+        faults = find_faults(seen, rules)
         scores: list[float | None] = [None] * len(table)
         if score_language is not None:
             whole = np.flatnonzero([fault is None for fault in faults])
@@ -165,168 +139,7 @@ def structure(
     return Judge(judge=judge, facts=facts, plant=plant, min_recall=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """The bounds that the checks need."""
-
-    prompt: Length
-    answer: Length
-    max_repeated_ngrams: float
-    max_repeated_lines: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """One row per candidate, and one per message as `text.read_messages` gives them."""
-
-    rows: "pl.DataFrame"
-    messages: "pl.DataFrame"
-
-
-def _read(table: pa.Table) -> _Rows:
-    import polars as pl
-
-    spoken = text.read_messages(table)
-    counts = table.column("messages").combine_chunks().value_lengths().fill_null(0).to_numpy()
-    rows = pl.DataFrame(
-        {
-            "row": np.arange(len(table)),
-            "failed": table.column("failure").is_valid().to_numpy(),
-            "failure": text.read_texts(table.column("failure")),
-            "text": text.read_texts(table.column("text")),
-            "written": table.column("text").is_valid().to_numpy(),
-            "silent": counts == 0,
-            "foreign": text.read_texts(table.column("kind")) == "foreign",
-        }
-    )
-    plain = text.normalise(spoken["content"])
-    return _Rows(rows, spoken.with_columns(plain=plain, words=text.hash_words(plain).lengths))
-
-
-def _find_faults(seen: _Rows, rules: _Rules) -> list[_Fault | None]:
-    """The first fault of each row, in the order of the checks, then of the messages."""
-    import polars as pl
-
-    found = pl.concat([check(seen, rules) for check in _CHECKS])
-    first = found.unique("row", keep="first", maintain_order=True)
-    faults: list[_Fault | None] = [None] * len(seen.rows)
-    for row, reason, position in first.rows():
-        faults[row] = (reason, position)
-    return faults
-
-
-def _find_unmade(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    failure = pl.col("failure").fill_null("the reason is not readable").str.slice(0, _REASON_CHARS)
-    return _of_rows(seen.rows.filter("failed"), pl.format("generation failed: {}", failure))
-
-
-def _find_absent(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    absent = seen.rows.filter(pl.col("silent") & ~(pl.col("foreign") & pl.col("written")))
-    return _of_rows(absent, pl.lit("no messages: the row has none, and is no foreign row with a text"))
-
-
-def _find_unreadable(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    torn = seen.rows.filter(pl.col("written") & pl.col("text").is_null())
-    gone = seen.messages.filter(pl.col("content").is_null() | pl.col("role").is_null())
-    reason = pl.format("unreadable text: message {} is null or not valid UTF-8", "position")
-    return pl.concat([_of_rows(torn, pl.lit("unreadable text: not valid UTF-8")), _of_messages(gone, reason)])
-
-
-def _find_disorder(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    spoken = seen.messages.filter(pl.col("role") != "text")
-    lead = (pl.col("role").first().over("row") == "system").cast(pl.Int64)
-    turn = (pl.col("position") - lead) % 2
-    wanted = (
-        pl.when(pl.col("position") < lead)
-        .then(pl.lit("system"))
-        .otherwise(pl.when(turn == 0).then(pl.lit("user")).otherwise(pl.lit("assistant")))
-    )
-    wrong = spoken.with_columns(wanted=wanted).filter(pl.col("role") != pl.col("wanted"))
-    role = pl.col("role").str.slice(0, 20).str.replace_all(r"[^\w .-]", "?")
-    reason = pl.format("wrong roles: message {} is {}, it is the turn of {}", "position", role, "wanted")
-    last = spoken.group_by("row", maintain_order=True).last().filter(pl.col("role") != "assistant")
-    ending = pl.lit("wrong roles: the last message is not the assistant's")
-    return pl.concat([_of_messages(wrong, reason), _of_messages(last, ending)])
-
-
-def _find_empty(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    name = pl.col("role").replace_strict(_CLASSES, default="empty text: the text")
-    blank = seen.messages.filter(pl.col("plain") == "")
-    return _of_messages(blank, pl.format("{} is empty", name))
-
-
-def _find_broken(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    broken = seen.messages.filter(pl.col("content").str.contains("[\\x00\ufffd]"))
-    reason = "broken characters: message {} holds NUL or the replacement character U+FFFD"
-    return _of_messages(broken, pl.format(reason, "position"))
-
-
-def _find_misfits(seen: _Rows, rules: _Rules) -> "pl.DataFrame":
-    """Messages that are too short or too long; a system message only has to say something."""
-    import polars as pl
-
-    found = []
-    for role, length in (("user", rules.prompt), ("assistant", rules.answer), ("text", rules.answer)):
-        mine = seen.messages.filter(pl.col("role") == role).with_columns(
-            chars=pl.col("content").str.len_chars()
-        )
-        for unit, low, high in (
-            ("chars", length.min_chars, length.max_chars),
-            ("words", length.min_words, length.max_words),
-        ):
-            size, name = pl.col(unit), {"user": "prompt", "assistant": "answer", "text": "text"}[role]
-            bounds = f"{{}} {unit}, allowed {low} to {high}"
-            found += [
-                _of_messages(mine.filter(size < low), pl.format(f"{name} too short: {bounds}", unit)),
-                _of_messages(mine.filter(size > high), pl.format(f"{name} too long: {bounds}", unit)),
-            ]
-    return pl.concat(found)
-
-
-def _find_echoes(seen: _Rows, _: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    letters = text.normalise(seen.messages["content"], punctuation=False)
-    before = pl.col("letters").shift(1).over("row")
-    same = seen.messages.with_columns(letters=letters).filter(
-        (pl.col("role") == "assistant") & (pl.col("letters") == before) & (pl.col("letters") != "")
-    )
-    return _of_messages(same, pl.lit("prompt echoed: the answer only repeats the message before it"))
-
-
-def _find_repetition(seen: _Rows, rules: _Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    long = seen.messages.filter(pl.col("words") >= _REPETITION_WORDS)
-    total = text.hash_ngrams(text.hash_words(long["plain"]), 3).lengths
-    again = 1 - text.shingle(long["plain"], 3).lengths / np.maximum(total, 1)
-    looped = long.with_columns(share=pl.Series(again)).filter(pl.col("share") > rules.max_repeated_ngrams)
-    lines = pl.col("content").str.extract_all(r"\S.*")
-    many = seen.messages.with_columns(lines=lines).filter(pl.col("lines").list.len() >= _REPETITION_LINES)
-    share = 1 - pl.col("lines").list.n_unique() / pl.col("lines").list.len()
-    listed = many.with_columns(share=share).filter(pl.col("share") > rules.max_repeated_lines)
-    percent = (pl.col("share") * 100).round(0).cast(pl.Int64)
-    return pl.concat(
-        [
-            _of_messages(frame, pl.format(f"runaway repetition: {{}}% of the {unit} are repeats", percent))
-            for frame, unit in ((looped, "word 3-grams"), (listed, "lines"))
-        ]
-    )
-
-
-def _find_prose(seen: _Rows, whole: text.Counts) -> tuple[list[int], list[str]]:
+def _find_prose(seen: Rows, whole: text.Counts) -> tuple[list[int], list[str]]:
     """Rows and prose of those of the rows `whole` that have enough of it to tell a language."""
     import polars as pl
 
@@ -339,32 +152,3 @@ def _find_prose(seen: _Rows, whole: text.Counts) -> tuple[list[int], list[str]]:
         .filter(pl.col("letters") >= _LANGUAGE_BYTES)
     )
     return found["row"].to_list(), found["prose"].to_list()
-
-
-def _of_rows(frame: "pl.DataFrame", reason: "pl.Expr") -> "pl.DataFrame":
-    import polars as pl
-
-    return frame.select("row", reason=reason, position=pl.lit(None, pl.Int64))
-
-
-def _of_messages(frame: "pl.DataFrame", reason: "pl.Expr") -> "pl.DataFrame":
-    return frame.select("row", reason=reason, position="position")
-
-
-_CLASSES = {
-    "user": "empty prompt: the user message",
-    "assistant": "empty answer: the assistant message",
-    "system": "empty system message: it",
-}
-
-_CHECKS: tuple[Callable[[_Rows, _Rules], "pl.DataFrame"], ...] = (
-    _find_unmade,
-    _find_absent,
-    _find_unreadable,
-    _find_disorder,
-    _find_empty,
-    _find_broken,
-    _find_misfits,
-    _find_echoes,
-    _find_repetition,
-)

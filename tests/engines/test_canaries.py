@@ -13,25 +13,13 @@ from synth_stack.gates.judge import Judge, Shards
 from synth_stack.progress import Silent
 from synth_stack.recall import read_recalls
 from synth_stack.registry import Bound
-from synth_stack.rows import CANARY_SCHEMA, CANDIDATE_SCHEMA, build_candidates, build_verdicts
+from synth_stack.rows import CANARY_SCHEMA, CANDIDATE_SCHEMA, build_verdicts
 from synth_stack.store import list_files, read_table, write_table
+from tests.rows import make_texts
 
 
 def make_rows(*texts: str | None, failure: str | None = None) -> pa.Table:
-    return build_candidates(
-        {
-            "kind": "foreign",
-            "messages": [],
-            "text": text,
-            "attachments": [],
-            "failure": failure,
-            "generator": "foreign",
-            "generator_version": "1",
-            "draw": draw,
-            "replayable": False,
-        }
-        for draw, text in enumerate(texts)
-    )
+    return make_texts(texts, failure=failure)
 
 
 def shout(sample: pa.Table, n: int, _: int) -> pa.Table:

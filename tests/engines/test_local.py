@@ -12,8 +12,9 @@ from synth_stack.errors import GateError, StoreError
 from synth_stack.gates.judge import Judge, Judged, Shards
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
-from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates, build_verdicts
+from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_verdicts
 from synth_stack.store import SHARD_ROWS, list_shards, read_table, write_table
+from tests.rows import make_texts
 
 Say = Callable[[str], str]
 
@@ -22,19 +23,7 @@ def write_candidates(folder: Path, *parts: Sequence[str]) -> list[str]:
     """Parts of a run folder with one row per text; their row ids in order."""
     ids: list[str] = []
     for number, texts in enumerate(parts):
-        table = build_candidates(
-            {
-                "kind": "foreign",
-                "messages": [],
-                "text": text,
-                "attachments": [],
-                "generator": "foreign",
-                "generator_version": "1",
-                "draw": len(ids) + i,
-                "replayable": False,
-            }
-            for i, text in enumerate(texts)
-        )
+        table = make_texts(texts, first=len(ids))
         write_table(folder / "candidates" / f"part-{number:05d}.parquet", table)
         ids += table["row_id"].to_pylist()
     return ids

@@ -14,8 +14,9 @@ from synth_stack.engines.worker import Task, count_cores, is_portable, judge_apa
 from synth_stack.errors import GateError, StoreError
 from synth_stack.gates.judge import Judge
 from synth_stack.registry import bind, gate
-from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates
+from synth_stack.rows import CANDIDATE_SCHEMA
 from synth_stack.store import list_shards, read_table, write_table
+from tests.rows import make_texts
 
 PARAMS = {"answer": {"max_words": 5}, "languages": []}
 
@@ -23,19 +24,7 @@ PARAMS = {"answer": {"max_words": 5}, "languages": []}
 def write_shards(folder: Path, count: int = 3) -> list[Task]:
     """Shards of four rows, of which every second has six words; one row of each is not alive."""
     for number in range(count):
-        table = build_candidates(
-            {
-                "kind": "foreign",
-                "messages": [],
-                "text": "one two three four five six" if k % 2 else "one two",
-                "attachments": [],
-                "generator": "foreign",
-                "generator_version": "1",
-                "draw": number * 4 + k,
-                "replayable": False,
-            }
-            for k in range(4)
-        )
+        table = make_texts(["one two", "one two three four five six"] * 2, first=4 * number)
         write_table(folder / str(number) / "part-00000.parquet", table)
     shards = [list_shards(folder / str(number))[0] for number in range(count)]
     alive = np.array([True, True, False, True])

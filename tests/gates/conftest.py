@@ -1,56 +1,20 @@
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from synth_stack.rows import build_candidates
-
-Turn = tuple[str | None, str | None]
-MakeRow = Callable[..., dict[str, Any]]
+from tests.rows import MakeRow, TextsTable, make_row, make_texts
 
 
 @pytest.fixture
 def row() -> MakeRow:
     """A candidate from its turns: row(("user", "Hi"), ("assistant", "Hello."), kind="dialogue")."""
-
-    def make(*turns: Turn, draw: int = 0, **fields: Any) -> dict[str, Any]:
-        return {
-            "kind": "instruction",
-            "messages": [{"role": role, "content": content} for role, content in turns],
-            "text": "\n".join(content or "" for _, content in turns) or None,
-            "attachments": [],
-            "generator": "test",
-            "generator_version": "1",
-            "draw": draw,
-            "replayable": True,
-            **fields,
-        }
-
-    return make
+    return make_row
 
 
 @pytest.fixture
-def texts_table() -> Callable[[Sequence[str | None]], pa.Table]:
+def texts_table() -> TextsTable:
     """Foreign candidates, one per text, each with an id of its own."""
-
-    def make(texts: Sequence[str | None]) -> pa.Table:
-        return build_candidates(
-            {
-                "kind": "foreign",
-                "messages": [],
-                "text": text,
-                "attachments": [],
-                "generator": "foreign",
-                "generator_version": "1",
-                "draw": position,
-                "replayable": False,
-            }
-            for position, text in enumerate(texts)
-        )
-
-    return make
+    return make_texts
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,7 @@ from synth_stack.gates.exams.solutions import Behaviour
 from synth_stack.gates.judge import Judge
 from synth_stack.registry import bind
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
-
-MakeRow = Callable[..., dict[str, Any]]
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import MakeRow, TextsTable
 
 DUCKS = (
     "Janet's ducks lay 16 eggs per day; she eats three for breakfast every morning, and bakes muffins for her "

@@ -8,22 +8,13 @@ from hypothesis import strategies as st
 from synth_stack.errors import GateError
 from synth_stack.gates.decide import decide
 from synth_stack.rows import DECISION_SCHEMA, OUTCOMES, VERDICT_SCHEMA, build_candidates, build_verdicts
+from tests.rows import make_foreign
 
 
 def make_table(rows: int) -> pa.Table:
     """Foreign candidates without text."""
     return build_candidates(
-        {
-            "kind": "foreign",
-            "messages": [],
-            "attachments": [],
-            "source_id": f"theirs-{i}" if i % 2 else None,
-            "generator": "foreign",
-            "generator_version": "1",
-            "draw": i,
-            "replayable": False,
-        }
-        for i in range(rows)
+        make_foreign(None, draw=i, source_id=f"theirs-{i}" if i % 2 else None) for i in range(rows)
     )
 
 
@@ -120,7 +111,7 @@ def test_a_batch_that_holds_a_row_twice_is_refused() -> None:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_batch_is_decided_as_the_rule_says_row_by_row(data: st.DataObject) -> None:
     rows = data.draw(st.integers(0, 6))

@@ -13,8 +13,7 @@ from synth_stack.errors import ConfigError, GateError
 from synth_stack.gates.dedup import dedup
 from synth_stack.registry import bind, registered
 from synth_stack.rows import VERDICT_SCHEMA, canonical_text
-
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import TextsTable
 
 LONG = "please tell me how to cancel the order that I placed on Monday because it has not been sent yet"
 
@@ -201,7 +200,7 @@ def test_planted_duplicates_are_found_as_all_pairs_find_them(threshold: float) -
             assert threshold - 0.05 < verdict["score"] <= threshold
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join), max_size=25))
 def test_no_reject_is_wrong_whatever_the_texts(texts: list[str]) -> None:
     kept: list[str] = []
@@ -363,7 +362,7 @@ def test_what_was_used_is_in_the_facts() -> None:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), min_size=1, max_size=4

@@ -1,7 +1,8 @@
 import csv
+import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,7 @@ from synth_stack.gates.personal.search import Search, read_units
 from synth_stack.gates.personal_data import Actions, personal_data
 from synth_stack.registry import bind, registered
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates, recompute_row_ids
-
-MakeRow = Callable[..., dict[str, Any]]
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import MakeRow, TextsTable, make_row
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL")
 FINDER = Finder(REGIONS)
@@ -206,7 +205,7 @@ def test_iban_lengths_and_letters_are_those_of_the_country() -> None:
 def test_a_row_with_a_card_is_rejected_and_the_verdict_holds_no_value(row: MakeRow) -> None:
     table = build_candidates(
         [
-            row(("user", f"Hi! My card {CARD} fails."), ("assistant", "I am sorry."), draw=0),
+            row(("user", f"Hi! My card {CARD} fails."), ("assistant", "I am sorry."), text=f"Card: {CARD}"),
             row(("user", "Where is my parcel?"), ("assistant", "On its way."), draw=1),
         ]
     )
@@ -217,7 +216,7 @@ def test_a_row_with_a_card_is_rejected_and_the_verdict_holds_no_value(row: MakeR
         "counts": {"card": 2},
         "findings": [
             {"message": 0, "kind": "card", "start": 12, "end": 31},
-            {"field": "text", "kind": "card", "start": 12, "end": 31},
+            {"field": "text", "kind": "card", "start": 6, "end": 25},
         ],
         "locale": None,
         "redacted_in": None,
@@ -225,21 +224,10 @@ def test_a_row_with_a_card_is_rejected_and_the_verdict_holds_no_value(row: MakeR
     assert (good["outcome"], good["score"], good["reason"], good["evidence"]) == ("accept", 0.0, None, None)
 
 
-def conversation(*contents: str, draw: int = 0, **fields: Any) -> dict[str, Any]:
+def conversation(*contents: str, **fields: Any) -> dict[str, Any]:
     """A candidate as generators make it: its text is its messages with a blank line between them."""
-    roles = ("user", "assistant")
-    return {
-        "kind": "dialogue",
-        "messages": [{"role": roles[k % 2], "content": c} for k, c in enumerate(contents)],
-        "text": "\n\n".join(contents),
-        "attachments": [],
-        "generator": "test",
-        "generator_version": "1",
-        "teacher": "t",
-        "draw": draw,
-        "replayable": True,
-        **fields,
-    }
+    turns = zip(itertools.cycle(("user", "assistant")), contents, strict=False)
+    return make_row(*turns, **{"kind": "dialogue", "teacher": "t", **fields})
 
 
 def test_a_mailbox_is_taken_out_and_the_copy_stands_for_the_row() -> None:
@@ -519,7 +507,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.lists(WORDS, max_size=14).map("".join), min_size=1, max_size=4))
 def test_the_sieve_loses_nothing_that_a_close_look_finds(contents: list[str]) -> None:
     units = pl.DataFrame({"row": range(len(contents)), "place": [0] * len(contents), "content": contents})
@@ -528,7 +516,7 @@ def test_the_sieve_loses_nothing_that_a_close_look_finds(contents: list[str]) ->
         assert [one.finding for one in found.get(k, [])] == FINDER.find(content, "", KINDS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(WORDS, max_size=14).map("".join), min_size=1, max_size=3))
 def test_a_copy_is_always_clean_and_named_by_the_verdict(contents: list[str]) -> None:
     judge = personal_data(kinds=Actions(card="redact", iban="redact", national_id="redact", secret="redact"))

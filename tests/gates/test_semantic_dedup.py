@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from synth_stack.gates import semantic_dedup as module
 from synth_stack.gates.semantic_dedup import semantic_dedup
 from synth_stack.registry import bind, registered
 from synth_stack.rows import VERDICT_SCHEMA
-
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import TextsTable
 
 pytest.importorskip("wordllama")
 

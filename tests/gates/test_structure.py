@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.errors import ConfigError, ModelError
-from synth_stack.gates.structure import Length, structure
+from synth_stack.gates.form.faults import Length
+from synth_stack.gates.structure import structure
 from synth_stack.registry import bind
 from synth_stack.rows import CANDIDATE_SCHEMA, MESSAGES, VERDICT_SCHEMA, build_candidates
-
-MakeRow = Callable[..., dict[str, Any]]
+from tests.rows import MakeRow, make_row
 
 ASK = "How do I cancel my order please?"
 SAY = "Open the orders page, choose the order, and press cancel."
@@ -206,7 +206,7 @@ def test_an_empty_table_has_no_verdicts() -> None:
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(
@@ -217,17 +217,7 @@ def test_an_empty_table_has_no_verdicts() -> None:
     )
 )
 def test_whatever_a_row_holds_it_is_judged(turns: list[tuple[str | None, str | None]]) -> None:
-    made = {
-        "kind": "foreign",
-        "messages": [{"role": role, "content": content} for role, content in turns],
-        "text": "".join(content or "" for _, content in turns),
-        "attachments": [],
-        "generator": "g",
-        "generator_version": "1",
-        "draw": 0,
-        "replayable": False,
-    }
-    (verdict,) = structure().judge(build_candidates([made])).to_pylist()
+    verdict = judge_row(make_row(*turns, kind="foreign"))
     assert (verdict["reason"] is None) == (verdict["outcome"] == "accept")
 
 

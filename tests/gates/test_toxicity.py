@@ -3,7 +3,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,7 @@ from synth_stack.gates.toxicity import LINEAR_THRESHOLD, Offline, toxicity
 from synth_stack.intervals import wilson
 from synth_stack.registry import bind, registered
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
-
-MakeRow = Callable[..., dict[str, Any]]
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import MakeRow, TextsTable
 
 SWEARING = "Shut up you stupid fucking idiot."
 CIVIL = "Thank you, I will look into the delivery at once."

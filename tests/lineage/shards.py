@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from synth_stack.lineage.record import build_records
 from synth_stack.rows import DECISION_SCHEMA, build_candidates, build_verdicts
+from tests.rows import make_row
 
 CONTEXT = {"recipe_sha256": "a" * 64, "gates_sha256": "b" * 64}
 
@@ -13,21 +14,14 @@ CONTEXT = {"recipe_sha256": "a" * 64, "gates_sha256": "b" * 64}
 def make_candidates(n: int, *, first: int = 0, **fields: Any) -> pa.Table:
     """`n` whole rows, told apart by their draw; `fields` overrides what every row holds."""
     rows = [
-        {
-            "kind": "instruction",
+        make_row(("user", f"Why was I charged twice, case {draw}?"), draw=draw, rng_seed=7 + draw)
+        | {
             "slice": "billing/duplicate_charge",
             "locale": "en",
-            "messages": [{"role": "user", "content": f"Why was I charged twice, case {draw}?"}],
-            "text": f"Why was I charged twice, case {draw}?",
-            "attachments": [],
             "extra": "{}",
             "generator": "instruction",
-            "generator_version": "1",
             "teacher": "scripted",
             "params": '{"temperature":"0.7"}',
-            "draw": draw,
-            "rng_seed": 7 + draw,
-            "replayable": True,
             **fields,
         }
         for draw in range(first, first + n)

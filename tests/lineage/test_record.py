@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rfc8785
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack.errors import SigningError, VerificationError
@@ -166,7 +166,6 @@ def test_a_batch_made_without_a_recipe_says_so() -> None:
     assert parse_record(table["record"][0].as_py())["context"] == context
 
 
-@settings(deadline=None)
 @given(score=floats, threshold=floats)
 def test_every_float_comes_back_exactly_from_its_string(score: float, threshold: float) -> None:
     verdict = build_one(score=score, threshold=threshold)["verdicts"][0]
@@ -174,7 +173,6 @@ def test_every_float_comes_back_exactly_from_its_string(score: float, threshold:
     assert verdict["score"] == repr(score)
 
 
-@settings(deadline=None)
 @given(reason=words, gate=words, slice_=words, seed=words, draw=st.integers(0, 2**53 - 1))
 def test_the_bytes_are_those_of_the_reference_rfc_8785(
     reason: str, gate: str, slice_: str, seed: str, draw: int

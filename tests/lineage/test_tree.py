@@ -121,7 +121,6 @@ def test_every_leaf_proves_itself_by_the_path_of_the_rfc(size: int) -> None:
         assert verify_inclusion(leaf, index, size, proof, root)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_flipped_bit_fails(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 300))
@@ -136,7 +135,6 @@ def test_any_flipped_bit_fails(data: st.DataObject) -> None:
     assert not verify_inclusion(parts[0], index, size, parts[2:], parts[1])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_proof_holds_for_no_other_index(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 300))
@@ -165,7 +163,7 @@ def test_an_inner_node_does_not_pass_for_a_leaf() -> None:
     assert leaf_hash(data) != inner
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 700), max_size=6))
 def test_how_the_leaves_are_cut_into_shards_changes_nothing(sizes: list[int]) -> None:
     ends = np.cumsum([0, *sizes])
@@ -198,7 +196,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_tiles_prove_every_earlier_tree_too(tiles: Path, data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 2_000) | st.integers(1, len(MANY)))

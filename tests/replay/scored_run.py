@@ -14,7 +14,8 @@ from synth_stack.curate import curate
 from synth_stack.errors import ConfigError
 from synth_stack.gates.judge import Judge, Judged, Shards
 from synth_stack.registry import gate
-from synth_stack.rows import VERDICT_SCHEMA, build_candidates, build_verdicts
+from synth_stack.rows import VERDICT_SCHEMA, build_verdicts
+from tests.rows import make_texts
 
 Threshold = Annotated[float, Field(gt=0, le=1)]
 Row = tuple[float, float]
@@ -84,13 +85,8 @@ def hold_slices(rows: pl.DataFrame) -> pl.DataFrame:
 
 def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
     """Canaries that score 0.5, 0.6, ... 0.9 in turn."""
-    return build_candidates(
-        {
-            "kind": "foreign", "messages": [], "text": f"0.{5 + k % 5} 0", "attachments": [], "generator": "canary",
-            "generator_version": "1", "draw": k, "replayable": False, "extra": '{"canary":"too much"}',
-        }
-        for k in range(n)
-    )  # fmt: skip
+    texts = [f"0.{5 + k % 5} 0" for k in range(n)]
+    return make_texts(texts, generator="canary", extra='{"canary":"too much"}')
 
 
 @gate("replay-first", version="1", redecide=move_threshold)

@@ -23,6 +23,7 @@ from synth_stack.replay.fates import (
     settle,
 )
 from synth_stack.rows import build_candidates, build_verdicts
+from tests.rows import make_foreign
 
 OUTCOMES = {PASSED: "accept", HELD: "hold", REJECTED: "reject"}
 GATES = ["one", "two", "three"]
@@ -61,18 +62,14 @@ def test_a_row_that_a_gate_never_saw_is_undecided_unless_it_is_rejected_anyway()
     ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), *[st.sampled_from([*OUTCOMES])] * 3), min_size=1, max_size=20))
 def test_where_every_gate_has_spoken_the_fates_are_the_decisions(
     rows: list[tuple[bool, int, int, int]],
 ) -> None:
     candidates = build_candidates(
-        {
-            "kind": "foreign", "messages": [], "attachments": [], "generator": "foreign",
-            "generator_version": "1", "draw": k, "replayable": False, "failure": "broken" if row[0] else None,
-        }
-        for k, row in enumerate(rows)
-    )  # fmt: skip
+        make_foreign(None, draw=k, failure="broken" if row[0] else None) for k, row in enumerate(rows)
+    )
     said = [[row[1 + gate] for row in rows] for gate in range(3)]
     verdicts = [
         build_verdicts(candidates["row_id"], name, [OUTCOMES[code] for code in codes])
@@ -102,7 +99,7 @@ def test_a_batch_that_fails_is_held_where_it_would_be_accepted() -> None:
     ),
     bar=st.integers(0, 20),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_each_point_of_a_curve_is_what_settling_at_that_threshold_gives(
     strict: bool, rows: list[tuple[int, int, bool]], bar: int
 ) -> None:
@@ -166,7 +163,6 @@ def test_a_grid_is_round_and_holds_the_threshold_that_stands(scores: list[float]
     assert choose_thresholds(np.array(scores), [0.85]).tolist() == pytest.approx(grid, abs=0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=20))
 def test_a_grid_spans_the_scores_with_a_bounded_number_of_points(scores: list[float]) -> None:
     grid = choose_thresholds(np.array(scores), [0.5])

@@ -15,6 +15,7 @@ from synth_stack.rows import (
     build_candidates,
     canonical_text,
 )
+from tests.rows import make_row
 
 THRESHOLDS = {"dedup": 0.85, "toxicity": 0.05, "contamination": 0.8, "drift": 3.5, "factuality": 0.6}
 
@@ -118,13 +119,9 @@ def build_run(
     decisions: Sequence[Mapping[str, Any]] = (),
 ) -> Run:
     """A run from a few hand-written rows; verdicts and decisions name their row by its index as `row`."""
-    defaults = {"kind": "instruction", "attachments": [], "generator": "instruction"} | {
-        "generator_version": "1",
-        "draw": 0,
-        "replayable": True,
-        "messages": [],
-    }
-    table = build_candidates({**defaults, "draw": i, **row} for i, row in enumerate(rows))
+    table = build_candidates(
+        {**make_row(draw=i, generator="instruction"), **row} for i, row in enumerate(rows)
+    )
     ids = table["row_id"].to_pylist()
     by_gate: dict[str, list[dict[str, Any]]] = {}
     for verdict in verdicts:

@@ -38,7 +38,7 @@ def test_the_totals_are_those_of_the_decisions() -> None:
     assert found.acceptance_rate == counted["accepted"] / 500
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(0, 120), part_size=st.integers(1, 150), seed=st.integers(0, 50))
 def test_the_figures_do_not_depend_on_how_the_run_is_cut_into_parts(
     n: int, part_size: int, seed: int
@@ -47,7 +47,7 @@ def test_the_figures_do_not_depend_on_how_the_run_is_cut_into_parts(
     assert compute(whole) == compute(cut)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(1, 150), seed=st.integers(0, 50))
 def test_every_row_leaves_the_funnel_once(n: int, seed: int) -> None:
     found = compute(plant_run(n, seed=seed))
@@ -86,7 +86,7 @@ def test_rows_for_which_a_redacted_copy_stands_are_a_reason_of_their_own() -> No
     }
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(part_size=st.integers(1, 90), rows=st.sets(st.integers(1, 59), max_size=20))
 def test_redacted_copies_do_not_depend_on_how_the_run_is_cut_into_parts(
     part_size: int, rows: set[int]

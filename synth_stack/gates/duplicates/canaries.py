@@ -10,6 +10,7 @@ from synth_stack import text
 from synth_stack.gates.canary import build_canary
 from synth_stack.gates.duplicates.prints import Reading, shingle_rows
 from synth_stack.rows import build_candidates
+from synth_stack.spans import locate_words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +61,7 @@ def _edit(
 
     spoken = text.read_messages(rows)
     role = {"text": None, "prompt": "user", "answer": "assistant"}[reading.field]
-    words = text.locate_words(spoken["content"]).rename({"row": "message"})
+    words = locate_words(spoken["content"]).rename({"row": "message"})
     words = words.with_columns(spoken.select("row", "role")[words["message"]])
     if role is not None:
         words = words.filter(pl.col("role").is_in([role, "text"]))

@@ -9,6 +9,7 @@ from synth_stack import text
 from synth_stack.gates.duplicates.batch import ABSTAIN, ACCEPT, HOLD, REJECT, Decided, Rule
 from synth_stack.gates.duplicates.prints import Reading, hash_ids
 from synth_stack.rows import VERDICT_SCHEMA
+from synth_stack.spans import find_longest_spans
 from synth_stack.text import Counts
 
 if TYPE_CHECKING:
@@ -168,4 +169,4 @@ def _show_shared(
     near = np.flatnonzero(scores < 1)
     hits = text.find_shared(grams, near, decided.sets, decided.set_of[twins[near]])
     shared[text.spread(grams.offsets[near], grams.lengths[near])] = hits
-    return text.find_longest_spans(texts, shared, grams, n)
+    return find_longest_spans(texts, shared, grams, n)

@@ -28,6 +28,7 @@ from synth_stack import text
 from synth_stack.errors import ConfigError
 from synth_stack.gates.exams.evalsets import EvalSet, Fault, name_item, show_item
 from synth_stack.gates.exams.gramtable import Flags, GramTable, build_table, pack_grams, roll_ngrams, scan
+from synth_stack.spans import find_longest_spans
 from synth_stack.text import Counts, Hashes, Ragged
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def _compare_some(
     _, at = np.unique(i[order], return_index=True)
     best = order[at]
     marks = text.find_shared(row_grams, i[best], _sort(part_grams), j[best])
-    spans = text.find_longest_spans(
+    spans = find_longest_spans(
         texts.gather(rows[i[best]]), marks, row_grams.take(i[best]), n, punctuation=False
     ).to_dicts()
     for k, span in zip(best.tolist(), spans, strict=True):

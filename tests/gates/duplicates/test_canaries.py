@@ -1,4 +1,3 @@
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,7 @@ import pytest
 from synth_stack.gates.dedup import dedup
 from synth_stack.gates.judge import Judge
 from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates
-
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import TextsTable, make_row
 
 WORDS = [f"w{k}" for k in range(400)]
 
@@ -23,19 +21,7 @@ def texts(rows: int, seed: int = 1) -> list[str | None]:
 def dialogues(rows: int) -> pa.Table:
     said = texts(2 * rows)
     return build_candidates(
-        {
-            "kind": "dialogue",
-            "messages": [
-                {"role": "user", "content": said[2 * k]},
-                {"role": "assistant", "content": said[2 * k + 1]},
-            ],
-            "text": f"{said[2 * k]}\n\n{said[2 * k + 1]}",
-            "attachments": [],
-            "generator": "test",
-            "generator_version": "1",
-            "draw": k,
-            "replayable": True,
-        }
+        make_row(("user", said[2 * k]), ("assistant", said[2 * k + 1]), kind="dialogue", draw=k)
         for k in range(rows)
     )
 

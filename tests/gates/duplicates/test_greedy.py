@@ -40,7 +40,7 @@ def settle_in_order(sets: list[set[int]], met: set[tuple[int, int]], fixed: int)
 
 
 @pytest.mark.parametrize("pairs", [1, 7, 1 << 22])
-@settings(deadline=None, max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(sets=SETS, data=st.data())
 def test_rounds_settle_as_the_sequential_rule_does(
     sets: list[set[int]], data: st.DataObject, pairs: int

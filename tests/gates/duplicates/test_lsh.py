@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack.gates.duplicates.lsh import choose_bands, find_meetings, pair_up, sign_bands
@@ -98,7 +98,6 @@ def test_whoever_is_left_alone_leaves_the_meeting_too(
     assert all(keys[rest.rows[first]] == keys[row] for row, first in zip(rest.rows, rest.firsts, strict=True))
 
 
-@settings(deadline=None)
 @given(KEYS, st.integers(0, 60), st.integers(1, 5), st.integers(0, 60))
 def test_those_who_ask_are_paired_with_the_heads_before_them(
     keys: np.ndarray[tuple[int], np.dtype[np.uint32]], until: int, places: int, since: int

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack.gates.duplicates.similarity import Shingled, sketch_sets
@@ -15,7 +15,6 @@ def shingled(sets: list[set[int]]) -> Shingled:
     return Shingled(ragged, sketch_sets(ragged), np.arange(len(sets)))
 
 
-@settings(deadline=None)
 @given(SETS)
 def test_a_measure_is_exact_and_a_bound_is_never_below_it(sets: list[set[int]]) -> None:
     rows = shingled(sets)

@@ -70,7 +70,7 @@ def test_a_sum_at_the_bar_has_likeness_one_half() -> None:
         assert rate(rule, measure(cosine=rule.bar)) == pytest.approx(0.5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_likeness_is_between_zero_and_one_to_six_decimals(one: str, other: str) -> None:
     covered, nats, lost = Lexicon(NEUTRAL).compare(read_words(one), read_words(other))

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,7 @@ from synth_stack.errors import ConfigError, InputError
 from synth_stack.gates.exams.evalsets import NamedSet, load_eval_set
 from synth_stack.gates.exams.meaning import Embedding, Meanings, find_alike, index_meanings
 from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates
-
-MakeRow = Callable[..., dict[str, Any]]
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import MakeRow, TextsTable
 
 REWRITES = Path(__file__).parents[3] / "benchmarks" / "rewrites"
 ANSWER = (

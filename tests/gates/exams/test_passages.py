@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ from synth_stack.gates.exams.evalsets import NamedSet, load_eval_set
 from synth_stack.gates.exams.passages import PASSAGE_CHARS, bare_texts, find_code, split_items, split_rows
 from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.text import read_texts
-
-MakeRow = Callable[..., dict[str, Any]]
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import MakeRow, TextsTable, make_texts
 
 PYTHON = '''
 def keep_big(xs, bar):
@@ -191,15 +188,9 @@ def test_nothing_gives_no_passages(texts_table: TextsTable) -> None:
     assert split(texts_table([None, "", "  ", "?!", "42"])) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=200), max_size=4))
 def test_how_a_table_is_cut_does_not_show(texts: list[str]) -> None:
-    table = build_candidates(
-        {
-            "kind": "foreign", "messages": [], "text": text, "attachments": [], "generator": "test",
-            "generator_version": "1", "draw": k, "replayable": False,
-        }
-        for k, text in enumerate(texts)
-    )  # fmt: skip
+    table = make_texts(texts)
     alone = [(k, *passage[1:]) for k in range(len(table)) for passage in split(table.slice(k, 1))]
     assert split(table) == alone

@@ -8,6 +8,7 @@ import pytest
 from synth_stack.gates.exams.evalsets import EvalSet
 from synth_stack.gates.exams.rewording import Sight, plant_items
 from synth_stack.rows import CANDIDATE_SCHEMA, Digest, build_candidates, recompute_row_ids
+from tests.rows import make_foreign, make_row
 
 EVERYTHING = Sight(run_words=12, whole_words=8, meaning=True, behaviour=True)
 EGGS = (
@@ -38,14 +39,8 @@ CODE = make_set([PROMPT], [SOLUTION], [TEST])
 
 @pytest.fixture
 def sample() -> pa.Table:
-    messages = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Good day."}]
-    fields = {"attachments": [], "generator": "g", "generator_version": "1", "replayable": False}
-    return build_candidates(
-        [
-            {"kind": "dialogue", "messages": messages, "text": "Hello?\n\nGood day.", "draw": 0, **fields},
-            {"kind": "foreign", "messages": [], "text": "Plain.", "draw": 1, **fields},
-        ]
-    )
+    spoken = make_row(("user", "Hello?"), ("assistant", "Good day."), kind="dialogue")
+    return build_candidates([spoken, make_foreign("Plain.")])
 
 
 def plant(sets: Sequence[EvalSet], sight: Sight, sample: pa.Table, n: int = 20) -> dict[str, str]:

@@ -1,14 +1,10 @@
-from collections.abc import Callable, Sequence
-
-import pyarrow as pa
 import pytest
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.exams.evalsets import EvalSet
 from synth_stack.gates.exams.solutions import Behaviour, Trials, prepare_trials, try_functions
 from synth_stack.rows import Digest
-
-TextsTable = Callable[[Sequence[str | None]], pa.Table]
+from tests.rows import TextsTable
 
 DOUBLE = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(-3) == -6\n"
 SQUARE = "def check(candidate):\n    assert candidate(3) == 9\n"

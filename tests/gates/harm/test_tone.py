@@ -125,7 +125,7 @@ def test_a_long_message_is_read_to_its_end() -> None:
     assert text[worst["start"] :].startswith("Deal with it")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.sampled_from('you are stupid "“”«».!?\n\t’éİ👍'), max_size=60))
 def test_offsets_stay_inside_any_text(text: str) -> None:
     for worst in score([text]).to_dicts():

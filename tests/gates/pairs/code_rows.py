@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from synth_stack.gates.pairs.code_pairs import CodePair, fence
 from synth_stack.rows import build_candidates, canonical_text
+from tests.rows import make_row
 
 CLAMP = "def clamp(x, low, high):\n    if x < low:\n        return low\n    return min(x, high)\n"
 TESTS = "def test_clamp():\n    assert clamp(5, 0, 9) == 5\n    assert clamp(-1, 0, 9) == 0\n    assert clamp(10, 0, 9) == 9\n"
@@ -19,18 +20,8 @@ def code_row(solution: str = CLAMP, tests: str = TESTS, draw: int = 0, **fields:
 
 def row_of(answer: str, extra: dict[str, Any], *, kind: str = "code", draw: int = 0) -> dict[str, Any]:
     """A row of one question and `answer`."""
-    messages = [{"role": "user", "content": "Write it."}, {"role": "assistant", "content": answer}]
-    return {
-        "kind": kind,
-        "messages": messages,
-        "text": f"Write it.\n\n{answer}",
-        "attachments": [],
-        "extra": canonical_text(extra),
-        "generator": "oss_instruct",
-        "generator_version": "1",
-        "draw": draw,
-        "replayable": True,
-    }
+    origin = {"kind": kind, "generator": "oss_instruct", "extra": canonical_text(extra)}
+    return make_row(("user", "Write it."), ("assistant", answer), draw=draw, **origin)
 
 
 def table_of(*rows: dict[str, Any]) -> pa.Table:

@@ -1,0 +1,1 @@
+"""The parts of the structure gate: what can be wrong with the form of a row."""
