@@ -237,7 +237,7 @@ def test_no_system_call_is_named_twice_or_without_a_number() -> None:
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(source=st.text(max_size=200))
 def test_no_text_passes_tests_that_it_does_not_solve(room: Room, source: str) -> None:
     assert room.run(source, "assert solve_it_all(3) == 4").status != "passed"
