@@ -57,7 +57,8 @@ ORIGIN_FIELDS: tuple[pa.Field, ...] = (
     pa.field("replayable", pa.bool_(), nullable=False),
 )
 """Where the row comes from. For a foreign row `seed_id` is `sha256:<digest of the dataset>`, `draw`
-its position there and `source_id` its own `id` column. `params` is canonical JSON."""
+its position there and `source_id` its own `id` column. `parent_id` is the row that a redacted copy was
+made from; for a dialogue it is a node of its tree, which is no row. `params` is canonical JSON."""
 
 CANDIDATE_SCHEMA = pa.schema(
     [pa.field("row_id", pa.string(), nullable=False), *CONTENT_FIELDS, *ORIGIN_FIELDS]
@@ -175,14 +176,16 @@ def row_id_of(row: Mapping[str, Any]) -> RowId:
 def build_candidates(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """A candidate table from row dicts, with `row_id` computed; absent nullable fields are null.
 
-    Raises KeyError for a missing required field, and pyarrow's ArrowInvalid or ArrowTypeError for a wrong
-    type.
+    Raises KeyError for a missing required field, ValueError for a kind that is none of KINDS (the kind
+    decides the split of a pack), and pyarrow's ArrowInvalid or ArrowTypeError for a wrong type.
     """
     complete: list[dict[str, Any]] = []
     for row in rows:
         full = {name: row[name] for name in _REQUIRED_NAMES} | {
             name: row.get(name) for name in _NULLABLE_NAMES
         }
+        if full["kind"] not in KINDS:
+            raise ValueError(f"a row is of no kind that there is: {full['kind']!r}")
         full["row_id"] = row_id_of(full)
         complete.append(full)
     return pa.Table.from_pylist(complete, schema=CANDIDATE_SCHEMA)

@@ -12,6 +12,7 @@ from synth_stack.rows import (
     CANDIDATE_FIELDS,
     CANDIDATE_SCHEMA,
     CONTENT_FIELDS,
+    KINDS,
     ORIGIN_FIELDS,
     ROW_SCHEME,
     VERDICT_SCHEMA,
@@ -76,7 +77,6 @@ def wrap(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None)
 @given(rows)
 def test_the_fast_canonical_row_is_that_of_the_reference_implementation(row: dict[str, Any]) -> None:
     assert canonical_row(row) == rfc8785.dumps(wrap(row))
@@ -93,7 +93,6 @@ def test_the_id_of_a_row_never_changes_between_versions() -> None:
     assert row_id_of(ROW) == "3dc49a2042bb0bb98266a4551ea8afd3"
 
 
-@settings(deadline=None)
 @given(rows, st.data())
 def test_a_row_with_any_field_changed_has_another_id(row: dict[str, Any], data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(CANDIDATE_FIELDS))
@@ -112,7 +111,6 @@ def test_a_value_that_moves_to_the_next_field_is_another_row() -> None:
     assert row_id_of(first) != row_id_of({**ROW, "seed_id": None, "parent_id": "a"})
 
 
-@settings(deadline=None)
 @given(rows)
 def test_a_row_id_is_32_hexadecimal_characters(row: dict[str, Any]) -> None:
     row_id = row_id_of(row)
@@ -121,8 +119,8 @@ def test_a_row_id_is_32_hexadecimal_characters(row: dict[str, Any]) -> None:
     assert set(row_id) <= set("0123456789abcdef")
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(rows, max_size=5))
+@settings(max_examples=40)
+@given(st.lists(st.builds(lambda row, kind: {**row, "kind": kind}, rows, st.sampled_from(KINDS)), max_size=5))
 def test_the_ids_in_a_table_are_those_that_its_rows_give(drafts: list[dict[str, Any]]) -> None:
     table = build_candidates(drafts)
 
@@ -150,6 +148,12 @@ def test_a_missing_required_field_is_named(name: str) -> None:
 def test_a_value_of_a_wrong_type_is_refused(name: str, value: object) -> None:
     with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
         build_candidates([{**ROW, name: value}])
+
+
+@pytest.mark.parametrize("kind", ["Adversarial", "adversarial ", "chat", ""])
+def test_a_kind_that_there_is_not_is_refused_since_it_decides_the_split(kind: str) -> None:
+    with pytest.raises(ValueError, match="no kind that there is"):
+        build_candidates([{**ROW, "kind": kind}])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,6 @@ def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert digest_json({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
-@settings(deadline=None)
 @given(integers, st.lists(st.integers() | texts, max_size=4))
 def test_a_seed_fits_31_bits_and_is_the_same_each_time(run_seed: int, parts: list[object]) -> None:
     seed = derive_seed(run_seed, *parts)

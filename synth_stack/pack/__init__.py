@@ -2,6 +2,7 @@
 
 layout     the names that a pack's files may have
 locks      what a pack reads of a run's recipe and gate locks
+splits     which accepted rows stand in which split
 judged     a judged run: every row with its verdicts and decision
 shards     tables as Parquet files: streamed out, read back with bounds
 measures   what was measured of the gates beside their verdicts

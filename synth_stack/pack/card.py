@@ -14,6 +14,7 @@ from synth_stack.pack.card_figures import format_count, format_share, render_fig
 from synth_stack.pack.counts import Counts
 from synth_stack.pack.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
 from synth_stack.pack.markdown import bullets, code, fence, fold, prose, table
+from synth_stack.pack.splits import ADVERSARIAL, TRAIN
 from synth_stack.rows import CANDIDATE_SCHEMA
 
 _SIZES = (
@@ -41,8 +42,7 @@ def render_card(
         f"# {prose(_title(recipe))}",
         _render_summary(recipe, counts),
         "## Load",
-        fence(_LOAD, "python"),
-        "Only accepted rows are in the `train` split. The log and the lineage hold the others too.",
+        *_render_load(counts),
         "## Verify",
         fence(_VERIFY, "sh"),
         _VERIFY_NOTE,
@@ -77,13 +77,16 @@ def build_metadata(recipe: RecipeLock, counts: Counts) -> dict[str, Any]:
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+                "data_files": [
+                    {"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in counts.splits
+                ],
             }
         ],
         "dataset_info": {
             "features": [_describe_feature(field) for field in CANDIDATE_SCHEMA],
             "splits": [
-                {"name": "train", "num_bytes": counts.accepted_bytes, "num_examples": counts.accepted}
+                {"name": split.name, "num_bytes": split.num_bytes, "num_examples": split.rows}
+                for split in counts.splits
             ],
         },
     }
@@ -94,9 +97,28 @@ def name_size(rows: int) -> str:
     return next((name for i, name in enumerate(_SIZES) if rows < 10 ** (3 + i)), "n>1T")
 
 
-_LOAD = """from datasets import load_dataset
+_IMPORT = "from datasets import load_dataset\n"
+_LOAD = {
+    TRAIN: 'rows = load_dataset("PATH_OR_REPOSITORY", split="train")',
+    ADVERSARIAL: 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")',
+}
 
-rows = load_dataset("PATH_OR_REPOSITORY", split="train")"""
+_ADVERSARIAL = (
+    "The prompts in it are meant to be bad, or to look so: attempts to make a model break a policy, orders "
+    "hidden in what it is given to read, and harmless requests that resemble these. They are for safety "
+    "training and for testing models and filters, and are in no other split. **They are no pairs to imitate "
+    "like others:** what an answer has to do differs from row to row. `extra` is JSON, and its "
+    "`adversarial` has the `strategy`, the `target_policy` and the `expected_behaviour`:"
+)
+_BEHAVIOURS = (
+    "`refuse`: the prompt asks for what the policy forbids; the answer has to decline",
+    "`comply`: the prompt only resembles such a one; the answer has to help",
+    "`ignore_injection`: something that the prompt quotes gives orders; the answer has to do what the user "
+    "asked, and nothing that was ordered there",
+)
+_BEHAVIOURS_NOTE = (
+    "What the answers were checked for stands under Gates, and which strategies there are under Splits."
+)
 
 _VERIFY = """synth-stack verify PATH                  # every file, row and figure
 synth-stack verify PATH --key-id KEY_ID  # and that this key signed it
@@ -124,6 +146,20 @@ def _render_summary(recipe: RecipeLock, counts: Counts) -> str:
         "`log/` has one decision a row, with the gate and the reason for every row that was turned away; "
         "`lineage/` has one record a row, and a signature over all of them."
     )
+
+
+def _render_load(counts: Counts) -> list[str]:
+    names = [split.name for split in counts.splits]
+    where = f"the splits {' and '.join(map(code, names))}" if names[1:] else f"the {code(names[0])} split"
+    load = [
+        fence("\n".join([_IMPORT, *(_LOAD[name] for name in names)]), "python"),
+        f"Only accepted rows are in {where}. The log and the lineage hold the others too.",
+    ]
+    if not counts.adversarial:
+        return load
+    rows = format_count(counts.adversarial, "accepted row")
+    about = f"The split {code(ADVERSARIAL)} holds {rows}. {_ADVERSARIAL}"
+    return [*load, "## Adversarial rows", about, bullets(_BEHAVIOURS), _BEHAVIOURS_NOTE]
 
 
 def _render_making(recipe: RecipeLock) -> list[str]:
@@ -188,7 +224,7 @@ def _render_methods(recipe: RecipeLock) -> list[str]:
             code(method.use),
             code(method.version),
             f"{method.share:.3g}",
-            f"{method.draws:,}",
+            "as needed" if method.draws is None else f"{method.draws:,}",
             ", ".join(code(t) for t in method.template_ids) or "none",
             ", ".join(f"{code(str(k))} {code(str(v))}" for k, v in sorted(method.params.items())) or "none",
         )

@@ -31,6 +31,7 @@ def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
         "### Reasons",
         _render_reasons(counts.reasons),
         *_render_eval_sets(counts, gates),
+        *_render_splits(counts),
         "### Composition",
         _render_groups(counts),
         _describe_lengths(counts),
@@ -153,6 +154,32 @@ def _render_cost(counts: Counts, gate: str, eval_set: str) -> tuple[str, str]:
     return f"{sum(ways.values()):,}", ", ".join(f"{prose(how)} {n:,}" for how, n in ranked)
 
 
+def _render_splits(counts: Counts) -> list[str]:
+    """Where the accepted rows stand and what the adversarial ones are, where there are any."""
+    if not counts.adversarial:
+        return []
+    splits = [
+        (code(split.name), f"{split.rows:,}", format_share(split.rows, counts.accepted))
+        for split in counts.splits
+    ]
+    lines = [
+        (_name(label.strategy), _name(label.expected_behaviour), f"{label.rows:,}")
+        for label in counts.labels[:MAX_LINES]
+    ]
+    if rest := counts.labels[MAX_LINES:]:
+        kinds = format_count(len(rest), "rarer combination")
+        lines.append((kinds, "", f"{sum(label.rows for label in rest):,}"))
+    return [
+        "### Splits",
+        table(("Split", "Rows #", "Share of accepted #"), splits),
+        table(("Strategy", "Expected behaviour", "Adversarial rows #"), lines),
+    ]
+
+
+def _name(value: str | None) -> str:
+    return "none given" if value is None else code(value)
+
+
 def _render_groups(counts: Counts) -> str:
     lines: list[tuple[str, ...]] = []
     columns = (("topic", counts.slices), ("locale", counts.locales), ("method", counts.methods))
@@ -162,7 +189,7 @@ def _render_groups(counts: Counts) -> str:
 
 
 def _fold(groups: Sequence[GroupCount], column: str) -> list[tuple[str, GroupCount]]:
-    shown = [(code(g.name) if g.name is not None else "none given", g) for g in groups[:MAX_LINES]]
+    shown = [(_name(g.name), g) for g in groups[:MAX_LINES]]
     rest = groups[MAX_LINES:]
     if rest:
         generated, accepted = sum(g.generated for g in rest), sum(g.accepted for g in rest)

@@ -16,6 +16,7 @@ from synth_stack.pack import layout
 from synth_stack.pack.counts import Tally
 from synth_stack.pack.seal import Seal
 from synth_stack.pack.shards import read_shard
+from synth_stack.pack.splits import SPLITS, choose_split, list_splits, require_split
 from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, canonical_row
 
 Row = Mapping[str, Any]
@@ -27,12 +28,12 @@ Place = tuple[str, Row]
 class Contents:
     """What the tables of a pack hold, and what is wrong with them.
 
-    `tally` counts what the records say, `decisions` and `rows` how many of each agreed with them.
+    `tally` counts what the records say, `decisions` and `rows` (by split) how many of each agreed with them.
     """
 
     tally: Tally
     decisions: int
-    rows: int
+    rows: Mapping[str, int]
     problems: list[VerificationError]
 
 
@@ -40,15 +41,16 @@ def check_contents(pack: Path, names: list[str], seal: Seal) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 
     Records are checked against root and tiles; the log has to repeat their decisions, and the data files
-    have to hold exactly the accepted rows, each with the digest that was recorded. Each of the three
-    stops at its first difference, and the others go on.
+    of each split have to hold exactly its accepted rows, each with the digest that was recorded. Each of
+    these stops at its first difference, and the others go on.
     """
     tally = Tally()
     records = layout.of_kind(names, "lineage", "records")
     log = _Follower("the log", _each_row(pack, _of_log(names), DECISION_SCHEMA), _compare_decision)
-    rows = _Follower(
-        "the data", _each_row(pack, _of_data(names), CANDIDATE_SCHEMA, tally.add_rows), _compare_row
-    )
+    rows = {
+        split: _Follower(f"the {split} split", _each_accepted(pack, files, split, tally), _compare_row)
+        for split, files in layout.list_data(names).items()
+    }
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
 
     def read() -> Iterator[tuple[str, pa.Table]]:
@@ -62,7 +64,7 @@ def check_contents(pack: Path, names: list[str], seal: Seal) -> Contents:
                     _require_context(name, record, context)
                     log.follow(record)
                     if record["decision"]["decision"] == "accepted":
-                        rows.follow(record)
+                        rows[choose_split(record["kind"])].follow(record)
 
     problems = _find_gaps(names)
     try:
@@ -76,9 +78,11 @@ def check_contents(pack: Path, names: list[str], seal: Seal) -> Contents:
         problems.append(exc)
     else:
         log.finish()
-        rows.finish()
-    problems += log.problems + rows.problems
-    return Contents(tally, log.followed, rows.followed, problems)
+        for follower in rows.values():
+            follower.finish()
+    problems += [*log.problems, *(problem for split in SPLITS for problem in rows[split].problems)]
+    followed = {split: follower.followed for split, follower in rows.items()}
+    return Contents(tally, log.followed, followed, problems or _find_idle(names, followed))
 
 
 @dataclass(slots=True)
@@ -118,13 +122,18 @@ class _Follower:
                 self.problems.append(VerificationError(f"{name}: row {row['row_id']} has no record"))
 
 
-def _each_row(
-    pack: Path, names: list[str], schema: pa.Schema, see: Callable[[pa.Table], None] | None = None
-) -> Iterator[Place]:
+def _each_row(pack: Path, names: list[str], schema: pa.Schema) -> Iterator[Place]:
     for name in names:
         for table in read_shard(pack, name, schema):
-            if see is not None:
-                see(table)
+            for row in table.to_pylist():
+                yield name, row
+
+
+def _each_accepted(pack: Path, names: list[str], split: str, tally: Tally) -> Iterator[Place]:
+    for name in names:
+        for table in read_shard(pack, name, CANDIDATE_SCHEMA):
+            require_split(table, split, name=name)
+            tally.add_rows(table)
             for row in table.to_pylist():
                 yield name, row
 
@@ -157,6 +166,12 @@ def _compare_row(name: str, row: Row, record: Row) -> None:
             seen=digest,
             allowed=record["row_sha256"],
         )
+    if row["kind"] != record["kind"]:
+        raise VerificationError(
+            f"{name}: the kind of row {row['row_id']} is not the recorded one",
+            seen=row["kind"],
+            allowed=record["kind"],
+        )
 
 
 def _require_context(name: str, record: Row, context: Mapping[str, str]) -> None:
@@ -166,22 +181,31 @@ def _require_context(name: str, record: Row, context: Mapping[str, str]) -> None
         )
 
 
-def _of_data(names: list[str]) -> list[str]:
-    return layout.of_kind(names, "data", "train")
-
-
 def _of_log(names: list[str]) -> list[str]:
     return layout.of_kind(names, "log", "decisions")
 
 
 def _find_gaps(names: list[str]) -> list[VerificationError]:
     """Shards are numbered from 0 without a gap, and data files say how many they are."""
-    data, log, records = _of_data(names), _of_log(names), layout.of_kind(names, "lineage", "records")
+    data, log = layout.list_data(names), _of_log(names)
+    records = layout.of_kind(names, "lineage", "records")
+    shards = {split: max(len(files), 1) for split, files in data.items()}
+    splits = list_splits({split: len(files) for split, files in data.items()})
     wanted = {
-        *(layout.data_name(i, max(len(data), 1)) for i in range(max(len(data), 1))),
+        *(layout.data_name(i, shards[split], split) for split in splits for i in range(shards[split])),
         *(layout.log_name(i) for i in range(max(len(log), 1))),
         *(layout.records_name(i) for i in range(max(len(records), 1))),
     }
-    present = {*data, *log, *records}
+    present = {*(name for files in data.values() for name in files), *log, *records}
     missing = [VerificationError(f"{name} is missing") for name in sorted(wanted - present)]
     return missing + [VerificationError(f"{n} is numbered wrongly") for n in sorted(present - wanted)]
+
+
+def _find_idle(names: list[str], rows: Mapping[str, int]) -> list[VerificationError]:
+    """Files of a split that a pack of these rows does not have."""
+    return [
+        VerificationError(f"{file} was added: the pack has no row of the {split} split")
+        for split, files in layout.list_data(names).items()
+        for file in files
+        if split not in list_splits(rows)
+    ]

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from synth_stack.copies import find_copy
 from synth_stack.pack.measures import Measures
+from synth_stack.pack.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
 
 MAX_REASON_CHARS = 120
 
@@ -87,8 +88,8 @@ class Counts:
     gate, set and class of reason; `short_lists` the rows that a gate compared with an item at close quarters.
     `measures` is not counted from the rows: what the gates caught of their canaries, say. `seeds` counts the
     distinct seeds that rows came from; `max_accepted_per_seed` is the largest number of accepted rows that
-    came from one of them. `accepted_bytes` is the size of all their values: UTF-8 for text, 8 for a whole
-    number, 1 for a truth value.
+    came from one of them. `splits` are those that the pack has, and `labels` those of its adversarial rows by
+    size.
     """
 
     generated: int
@@ -107,16 +108,26 @@ class Counts:
     seeds: int
     max_accepted_per_seed: int
     lengths: Lengths | None
-    accepted_bytes: int
+    splits: tuple[SplitCount, ...]
+    labels: tuple[LabelCount, ...]
 
     @property
     def rows(self) -> int:
         """Every row that was judged, each with its record: those that were generated and the copies."""
         return self.generated + self.redacted
 
+    @property
+    def adversarial(self) -> int:
+        """The accepted rows that stand in the adversarial split."""
+        return sum(split.rows for split in self.splits if split.name == ADVERSARIAL)
+
     def to_predicate(self) -> Json:
-        """What of it the signature covers, as plain JSON; a bar is a decimal string, as in records."""
+        """What of it the signature covers, as plain JSON; a bar is a decimal string, as in records.
+
+        It has `splits` where not all rows are in `train`.
+        """
         decided = ("generated", "redacted", "accepted", "rejected", "held")
+        splits = {split.name: split.rows for split in self.splits}
         return {
             **{name: getattr(self, name) for name in decided},
             "gates": [
@@ -132,6 +143,7 @@ class Counts:
                 }
                 for found in self.measures.recalls
             ],
+            **({"splits": splits} if self.adversarial else {}),
         }
 
 
@@ -155,7 +167,7 @@ class Tally:
     redacted: int = 0
     groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(default_factory=dict)
     lengths: list[Any] = field(default_factory=list)
-    accepted_bytes: int = 0
+    splits: SplitTally = field(default_factory=SplitTally)
 
     def add_records(self, records: Iterable[Record]) -> None:
         """Count rows by what their records say."""
@@ -168,7 +180,7 @@ class Tally:
         """Measure accepted rows of CANDIDATE_SCHEMA."""
         lengths = pc.utf8_length(table["text"]).drop_null()
         self.lengths.append(lengths.to_numpy())
-        self.accepted_bytes += sum(_measure_values(column) for column in table.columns)
+        self.splits.add_rows(table)
 
     def finish(self, gates: Sequence[str], measures: Measures | None = None) -> Counts:
         """The counts, with `gates` as the order of work and what was measured of them."""
@@ -193,7 +205,8 @@ class Tally:
             seeds=len(seeds),
             max_accepted_per_seed=max((seed.accepted for seed in seeds), default=0),
             lengths=_rank_lengths(self.lengths),
-            accepted_bytes=self.accepted_bytes,
+            splits=self.splits.count_splits(),
+            labels=self.splits.count_labels(),
         )
 
     def _add_decision(self, record: Record) -> None:
@@ -291,14 +304,3 @@ def _rank_lengths(lengths: list[Any]) -> Lengths | None:
         return int(every[max(math.ceil(share * len(every)) - 1, 0)])
 
     return Lengths(rank(0), rank(0.5), rank(0.95), rank(1))
-
-
-def _measure_values(column: pa.ChunkedArray) -> int:
-    """The bytes of all values, without the offsets and bitmaps that depend on how rows are batched."""
-    if pa.types.is_list(column.type):
-        return _measure_values(pc.list_flatten(column))
-    if pa.types.is_struct(column.type):
-        return sum(_measure_values(pc.struct_field(column, i)) for i in range(column.type.num_fields))
-    if pa.types.is_string(column.type):
-        return int(pc.sum(pc.binary_length(column)).as_py() or 0)
-    return int(len(column) * max(column.type.bit_width // 8, 1))

@@ -4,16 +4,19 @@ https://docs.mlcommons.org/croissant/docs/croissant-spec.html and croissant-rai-
 date, which would make two packs of one run differ; the specification recommends one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.pack import layout
 from synth_stack.pack.locks import RecipeLock
+from synth_stack.pack.splits import ADVERSARIAL, TRAIN, list_splits
 from synth_stack.rows import CANDIDATE_SCHEMA, canonical_json
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 PARQUET = "application/x-parquet"
+_RECORD_SETS = {TRAIN: "rows", ADVERSARIAL: "adversarial_rows"}
 _TYPES = {pa.string(): "sc:Text", pa.int64(): "sc:Integer", pa.bool_(): "sc:Boolean"}
 
 
@@ -31,14 +34,7 @@ def render_croissant(recipe: RecipeLock, data: Mapping[str, str]) -> bytes:
         }
         for name, sha256 in sorted(data.items())
     ]
-    rows = {
-        "@type": "cr:FileSet",
-        "@id": "train",
-        "name": "train",
-        "description": "All files of accepted rows.",
-        "encodingFormat": PARQUET,
-        "includes": "data/train-*.parquet",
-    }
+    splits = list_splits({split: len(names) for split, names in layout.list_data([*data]).items()})
     value = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -49,18 +45,34 @@ def render_croissant(recipe: RecipeLock, data: Mapping[str, str]) -> bytes:
         "version": "1.0.0",
         "identifier": f"sha256:{recipe.identity}",
         **_describe_origin(recipe),
-        "distribution": [*files, rows],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "rows",
-                "name": "rows",
-                "key": {"@id": "rows/row_id"},
-                "field": [_describe_field(field, "rows", field.name) for field in CANDIDATE_SCHEMA],
-            }
-        ],
+        "distribution": [*files, *(_describe_files(split, splits) for split in splits)],
+        "recordSet": [_describe_rows(split) for split in splits],
     }
     return canonical_json(value) + b"\n"
+
+
+def _describe_files(split: str, splits: Sequence[str]) -> dict[str, Any]:
+    others = " that are not adversarial" if ADVERSARIAL in splits else ""
+    adversarial = "All files of adversarial rows. Their prompts are meant to be bad, or to look so."
+    return {
+        "@type": "cr:FileSet",
+        "@id": split,
+        "name": split,
+        "description": f"All files of accepted rows{others}." if split == TRAIN else adversarial,
+        "encodingFormat": PARQUET,
+        "includes": f"data/{split}-*.parquet",
+    }
+
+
+def _describe_rows(split: str) -> dict[str, Any]:
+    name = _RECORD_SETS[split]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "key": {"@id": f"{name}/row_id"},
+        "field": [_describe_field(field, name, split, field.name) for field in CANDIDATE_SCHEMA],
+    }
 
 
 def _describe_origin(recipe: RecipeLock) -> dict[str, Any]:
@@ -79,16 +91,16 @@ def _describe_origin(recipe: RecipeLock) -> dict[str, Any]:
     }
 
 
-def _describe_field(field: pa.Field, parent: str, column: str, path: str = "") -> dict[str, Any]:
-    """A column; a list of structs is a repeated field with a sub-field for each member."""
+def _describe_field(field: pa.Field, parent: str, files: str, column: str, path: str = "") -> dict[str, Any]:
+    """A column of the file set `files`; a list of structs is repeated, with a sub-field for each member."""
     name = f"{parent}/{field.name}"
     said: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": field.name}
     if pa.types.is_list(field.type):
         items = field.type.value_type
         members = [items.field(i) for i in range(len(items))]
-        subfields = [_describe_field(member, name, column, member.name) for member in members]
+        subfields = [_describe_field(member, name, files, column, member.name) for member in members]
         return {**said, "repeated": True, "subField": subfields}
-    source: dict[str, Any] = {"fileSet": {"@id": "train"}, "extract": {"column": column}}
+    source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": column}}
     if path:
         source["transform"] = {"jsonPath": path}
     return {**said, "dataType": _TYPES[field.type], "source": source}

@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from synth_stack.errors import VerificationError
+from synth_stack.pack.splits import SPLITS, TRAIN
 from synth_stack.store import MANIFEST, store_errors
 
 PACK_SCHEME = "synth_stack/pack/v1"
@@ -36,16 +37,17 @@ MAX_NAME_CHARS = 200
 
 _REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, MANIFEST)
 _KNOWN = re.compile(
-    r"data/train-\d{5}-of-\d{5}\.parquet|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.parquet"
+    rf"data/(?:{'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet"
+    r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.parquet"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|seeds/.+"
 )
 _LEFT_BY_HUB = (".gitattributes", ".cache")
 """What the Hub's own download puts beside the files; no part of a pack, and nothing reads it."""
 
 
-def data_name(number: int, shards: int) -> str:
+def data_name(number: int, shards: int, split: str = TRAIN) -> str:
     """The file of accepted rows of that number, as the Hub names the shards of a split."""
-    return f"data/train-{number:05d}-of-{shards:05d}.parquet"
+    return f"data/{split}-{number:05d}-of-{shards:05d}.parquet"
 
 
 def log_name(number: int) -> str:
@@ -61,6 +63,11 @@ def records_name(number: int) -> str:
 def of_kind(names: list[str], folder: str, stem: str) -> list[str]:
     """The shards of one kind among `names`, in their order: `of_kind(names, "log", "decisions")`."""
     return sorted(name for name in names if name.startswith(f"{folder}/{stem}-"))
+
+
+def list_data(names: list[str]) -> dict[str, list[str]]:
+    """The files of accepted rows among `names` by split, in their order; none for a split without any."""
+    return {split: of_kind(names, "data", split) for split in SPLITS}
 
 
 def find_name_fault(name: str) -> str | None:

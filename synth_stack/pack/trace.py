@@ -50,8 +50,9 @@ class Trace:
     `row` has the columns of CANDIDATE_SCHEMA; those of its content are missing for a row that a pack does
     not hold. `seed` is its row of the seed table. `templates` maps the ids to their text, None where the
     recipe does not have it. `verdicts` have the columns of VERDICT_SCHEMA, or in a pack a record's keys.
-    `siblings` were drawn from the same seed. `is_copy` says that the row is the redacted copy of its
-    `parent`, and `stand_in` is the redacted copy of the row.
+    `siblings` were drawn from the same seed. A dialogue's `parent_id` names no row but the node of its tree
+    above its last exchange, so it has no `parent` but where it is a redacted copy. `is_copy` says that the
+    row is the redacted copy of its `parent`, and `stand_in` is the redacted copy of the row.
     """
 
     row_id: str
@@ -124,7 +125,10 @@ def _describe_relatives(traced: Trace) -> list[str]:
     parent, stand_in = traced.parent, traced.stand_in
     said = ", and this row is its redacted copy" if traced.is_copy else ""
     kinds = _count_redactions(traced.row.get("extra")) if traced.is_copy else {}
+    row = traced.row
+    is_branch = row["parent_id"] is not None and parent is None
     return [
+        *([f"node      {row['parent_id']}: its tree up to the last exchange"] if is_branch else []),
         *([f"parent    {parent.row_id}: {parent.decision}{said}"] if parent else []),
         *([f"redacted  {', '.join(f'{n} {kind}' for kind, n in kinds.items())}"] if kinds else []),
         *([f"copy      {stand_in.row_id}: {stand_in.decision}, redacted"] if stand_in else []),
@@ -173,6 +177,7 @@ def _trace_in_run(run: Path, wanted: str) -> Trace:
     decisions = _read_decisions(run)
     own = next(iter(_pick(decisions, [row_id]).values()), _UNDECIDED)
     known = _pick(decisions, [row["parent_id"], find_copy(own["reason"]), *others])
+    is_row = pc.index(labels["row_id"], pa.scalar(row["parent_id"], pa.string())).as_py() >= 0
     recipe = parse_recipe(read_file(run, LOCK, max_bytes=MAX_FILE_BYTES), where=str(run / LOCK))
     seeds = [read_table(run / SEED_FILE, SEED_SCHEMA)] if (run / SEED_FILE).is_file() else []
     return _join(
@@ -181,6 +186,7 @@ def _trace_in_run(run: Path, wanted: str) -> Trace:
         verdicts=list(_read_verdicts(run, row_id)),
         siblings=[_relate(known, other) for other in others if other != row_id],
         known=known,
+        is_branch=row["kind"] == "dialogue" and not is_row,
         recipe=recipe,
         seeds=seeds,
     )
@@ -211,12 +217,14 @@ def _trace_in_pack(pack: Path, wanted: str) -> Trace:
         for name in layout.of_kind(names, "log", "decisions")
         for table in read_shard(pack, name, DECISION_SCHEMA)
     )
+    known = _pick(log, [row["parent_id"], find_copy(record["decision"]["reason"])])
     return _join(
         row={**row, **content},
         decision=record["decision"],
         verdicts=record["verdicts"],
         siblings=related,
-        known=_pick(log, [row["parent_id"], find_copy(record["decision"]["reason"])]),
+        known=known,
+        is_branch=row["kind"] == "dialogue" and row["parent_id"] not in known,
         recipe=recipe,
         seeds=seeds,
     )
@@ -229,6 +237,7 @@ def _join(
     verdicts: Sequence[Mapping[str, Any]],
     siblings: Sequence[Relative],
     known: Mapping[str, Mapping[str, Any]],
+    is_branch: bool,
     recipe: RecipeLock,
     seeds: Iterable[pa.Table],
 ) -> Trace:
@@ -251,7 +260,7 @@ def _join(
         gate=decision["gate"],
         reason=decision["reason"],
         siblings=tuple(siblings),
-        parent=None if parent_id is None else _relate(known, parent_id),
+        parent=None if parent_id is None or is_branch else _relate(known, parent_id),
         is_copy=find_copy(known.get(parent_id, _UNDECIDED)["reason"]) == row["row_id"],
         stand_in=None if copy_id is None else _relate(known, copy_id),
     )
@@ -298,7 +307,7 @@ def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterat
 
 
 def _find_content(pack: Path, names: list[str], row_id: str) -> Mapping[str, Any]:
-    for name in layout.of_kind(names, "data", "train"):
+    for name in (name for files in layout.list_data(names).values() for name in files):
         for table in read_shard(pack, name, CANDIDATE_SCHEMA):
             for row in table.filter(pc.equal(table["row_id"], row_id)).to_pylist():
                 return dict(row)

@@ -4,12 +4,10 @@ Works offline and trusts nothing but, where one is given, the expected key or id
 the files are checked before any table is opened, so only who signed a pack chooses what is parsed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
@@ -23,6 +21,7 @@ from synth_stack.pack.files import compare_files
 from synth_stack.pack.row_ids import find_row_id
 from synth_stack.pack.seal import CheckBundle, Seal, digest_pack_file, open_seal
 from synth_stack.pack.shards import find_row, read_shard
+from synth_stack.pack.splits import ADVERSARIAL, require_split
 from synth_stack.pack.statements import check_statements
 from synth_stack.pack.wording import describe_verdict, show
 from synth_stack.rows import CANDIDATE_SCHEMA
@@ -178,7 +177,8 @@ def inspect_pack(
         Check("files", len(names)),
         Check("lineage records", seal.head.size),
         Check("decisions", contents.decisions),
-        Check("accepted rows", contents.rows),
+        Check("accepted rows", sum(contents.rows.values())),
+        *([Check("adversarial rows", rows)] if (rows := contents.rows[ADVERSARIAL]) else []),
     )
     return Verification(
         path=pack,
@@ -212,7 +212,8 @@ def verify_row(
         raise faults[0]
     seal = open_seal(pack, expected_key=expected_key, check_bundle=check_bundle)
     records = layout.of_kind(names, "lineage", "records")
-    row_id, index = find_row_id(_read_ids(pack, records, RECORD_SCHEMA), row_id, where=str(pack))
+    tables = (table for name in records for table in read_shard(pack, name, RECORD_SCHEMA, ["row_id"]))
+    row_id, index = find_row_id(tables, row_id, where=str(pack))
     size, root = seal.head.size, seal.head.root
     if index >= size:
         raise VerificationError(
@@ -248,19 +249,17 @@ def _list_files(pack: Path) -> tuple[list[str], list[VerificationError], list[st
 
 
 def _find_accepted(pack: Path, names: list[str], row_id: str) -> Mapping[str, Any]:
-    data = layout.of_kind(names, "data", "train")
-    start = 0
-    for table in _read_ids(pack, data, CANDIDATE_SCHEMA):
-        found = table["row_id"].index(row_id).as_py()
-        if found >= 0:
-            return find_row(pack, data, CANDIDATE_SCHEMA, start + found)
-        start += len(table)
+    """The row, from the split that it belongs into. `train` is read first, where a stray does harm."""
+    for split, files in layout.list_data(names).items():
+        for name in files:
+            start = 0
+            for table in read_shard(pack, name, CANDIDATE_SCHEMA, columns=["row_id", "kind"]):
+                found = table["row_id"].index(row_id).as_py()
+                if found >= 0:
+                    require_split(table.slice(found, 1), split, name=name)
+                    return find_row(pack, [name], CANDIDATE_SCHEMA, start + found)
+                start += len(table)
     raise VerificationError(f"row {row_id} was signed as accepted and is not in data/")
-
-
-def _read_ids(pack: Path, names: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
-    for name in names:
-        yield from read_shard(pack, name, schema, columns=["row_id"])
 
 
 def _choose_identity(

@@ -5,6 +5,7 @@ import math
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from synth_stack.pack.judged import Judged, open_judged, read_judged
 from synth_stack.pack.measures import Measures, Trials, count_trials, render_measures
 from synth_stack.pack.seal import build_facts, build_predicate, read_manifest
 from synth_stack.pack.shards import SHARD_ROWS, Append, write_shards
+from synth_stack.pack.splits import SPLITS, list_splits, select_split
 from synth_stack.progress import Progress, Silent
 from synth_stack.recall import refuse_blind
 from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA
@@ -36,6 +38,7 @@ from synth_stack.store import (
     MANIFEST,
     digest_file,
     list_files,
+    read_table,
     store_errors,
     write_bytes,
     write_manifest,
@@ -213,8 +216,7 @@ def _sign(staging: Path, run: Judged, counts: Counts, head: TreeHead, signer: Si
 
 def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: int) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
-    accepted = pc.sum(pc.equal(run.decisions["decision"], "accepted")).as_py() or 0
-    shards = max(math.ceil(accepted / shard_rows), 1)
+    sizes = _count_splits(run)
     tally = Tally()
     trials = {gate.use: Trials() for gate in run.gates if gate.eval_sets}
     with ExitStack() as stack:
@@ -222,7 +224,11 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
         def begin(name: Callable[[int], str], schema: pa.Schema) -> Append:
             return stack.enter_context(write_shards(staging, name, schema, shard_rows=shard_rows))
 
-        append_rows = begin(lambda number: layout.data_name(number, shards), CANDIDATE_SCHEMA)
+        def begin_split(split: str) -> Append:
+            shards = max(math.ceil(sizes[split] / shard_rows), 1)
+            return begin(lambda number: layout.data_name(number, shards, split), CANDIDATE_SCHEMA)
+
+        append_rows = {split: begin_split(split) for split in list_splits(sizes)}
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
 
@@ -231,7 +237,8 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
             for candidates, verdicts, decisions in read_judged(run):
                 records = build_records(candidates, verdicts, decisions, context=run.context)
                 kept = candidates.filter(pc.equal(decisions["decision"], "accepted"))
-                append_rows(kept)
+                for split, append in append_rows.items():
+                    append(select_split(kept, split))
                 append_decisions(decisions)
                 append_records(records)
                 tally.add_records(orjson.loads(record) for record in records["record"].to_pylist())
@@ -242,6 +249,22 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
 
         head = write_tiles(staging / layout.TILES, grow())
     return tally.finish(run.gate_names, Measures(run.recalls, trials)), head
+
+
+def _count_splits(run: Judged) -> Counter[str]:
+    """The accepted rows of each split, which a file's name needs before the first row is written.
+
+    Of the candidates only the column `kind` is read.
+    """
+    sizes: Counter[str] = Counter()
+    start = 0
+    for shard in run.shards:
+        parts = [read_table(path, CANDIDATE_SCHEMA, ["kind"]) for path in shard.parts]
+        decisions = run.decisions["decision"].slice(start, shard.rows)
+        kept = pa.concat_tables(parts).filter(pc.equal(decisions, "accepted"))
+        sizes.update({split: len(select_split(kept, split)) for split in SPLITS})
+        start += shard.rows
+    return sizes
 
 
 def _publish(staging: Path, out: Path) -> None:

@@ -13,6 +13,8 @@ function rowLink(rowId, byId, goTo) {
 }
 
 function rowDetail(row, byId, goTo) {
+  // a dialogue grows below a node of its tree, which is no row; only a redacted copy of one has a row behind it
+  const parent = row.kind === "dialogue" && !byId.has(row.parent_id) ? "below node" : "made from";
   const facts = [
     ["id", row.row_id],
     ["own id", row.source_id],
@@ -21,7 +23,7 @@ function rowDetail(row, byId, goTo) {
     ["locale", row.locale],
     ["generator", row.generator],
     ["teacher", row.teacher],
-    ["made from", rowLink(row.parent_id, byId, goTo)],
+    [parent, rowLink(row.parent_id, byId, goTo)],
     ["redacted copy", rowLink(row.stand_in, byId, goTo)],
   ];
   const list = facts

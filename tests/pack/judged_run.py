@@ -112,6 +112,13 @@ HELD = (9,)
 """Draws that toxicity holds after it has seen the last row."""
 UNSURE = (4,)
 """Draws that toxicity abstains on."""
+ADVERSARIAL: Mapping[int, Mapping[str, str]] = {
+    1: {"strategy": "role_play", "target_policy": "malware", "expected_behaviour": "refuse"},
+    4: {"strategy": "indirect_email", "target_policy": "orders", "expected_behaviour": "ignore_injection"},
+    7: {"strategy": "role_play", "target_policy": "malware", "expected_behaviour": "refuse"},
+    11: {"strategy": "role_play", "target_policy": "malware", "expected_behaviour": "refuse"},
+}
+"""Draws for `adversarial`, and what their rows state; three of them are accepted."""
 
 
 def build_run(
@@ -120,9 +127,13 @@ def build_run(
     rows: int = ROWS,
     recipe: Mapping[str, Any] = RECIPE,
     gates: Mapping[str, Any] = GATES,
+    adversarial: Mapping[int, Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> Path:
-    """A judged run of `rows` rows in two parts; `fields` overrides what every row holds."""
+    """A judged run of `rows` rows in two parts; `fields` overrides what every row holds.
+
+    The draws in `adversarial` are rows of that kind, with what it says of them in their `extra`.
+    """
     write_bytes(folder / LOCK, render_yaml(dict(recipe)))
     write_bytes(folder / GATES_LOCK, render_yaml(dict(gates)))
     seeds = [
@@ -131,7 +142,11 @@ def build_run(
     ]
     write_table(folder / "seeds" / "seeds.parquet", pa.Table.from_pylist(seeds, schema=SEED_SCHEMA))
     write_bytes(folder / "seeds" / "taxonomy.yaml", b"- slice: billing/late\n  title: Late\n")
-    candidates = build_candidates([_make_row(draw, fields) for draw in range(rows)])
+    attempts = {
+        draw: {"kind": "adversarial", "extra": canonical_text({"adversarial": said})}
+        for draw, said in (adversarial or {}).items()
+    }
+    candidates = build_candidates([_make_row(draw, fields | attempts.get(draw, {})) for draw in range(rows)])
     half = rows // 2
     for number, part in enumerate((candidates.slice(0, half), candidates.slice(half))):
         write_table(folder / "candidates" / f"part-{number:05d}.parquet", part)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,17 @@ from markdown_it import MarkdownIt
 from synth_stack.config import parse_yaml
 from synth_stack.pack import layout
 from synth_stack.pack.card import build_metadata, name_size, render_card
+from synth_stack.pack.card_figures import render_figures
 from synth_stack.pack.counts import Counts, GateCount, GroupCount, ReasonCount
+from synth_stack.pack.croissant import render_croissant
 from synth_stack.pack.locks import parse_gates, parse_recipe
 from synth_stack.pack.measures import Measures, Trials
+from synth_stack.pack.splits import LabelCount, SplitCount
 from synth_stack.pack.verify import verify_pack
 from synth_stack.recall import KindCount, measure_recall
-from synth_stack.rows import CANDIDATE_SCHEMA
+from synth_stack.rows import CANDIDATE_SCHEMA, digest_bytes
 from synth_stack.store import render_yaml
-from tests.pack.judged_run import GATES, RECIPE, build_pack
+from tests.pack.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack
 
 EVIL = (
     "</details><script>alert(1)</script> `x` | [a](javascript:b) <!-- /synth_stack:figures -->\n# H\n---\nx"
@@ -50,7 +55,8 @@ def count(**changes: Any) -> Counts:
         "seeds": 2,
         "max_accepted_per_seed": 2,
         "lengths": None,
-        "accepted_bytes": 100,
+        "splits": (SplitCount("train", 3, 100),),
+        "labels": (),
     }
     return Counts(**{**values, **changes})
 
@@ -66,20 +72,64 @@ def render(recipe: dict[str, Any], gates: dict[str, Any], counts: Counts) -> str
     )
 
 
-def test_datasets_loads_the_accepted_rows_and_nothing_else(
-    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`load_dataset` as whoever has the pack alone would call it."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
-    loaded = datasets.load_dataset(str(pack), cache_dir=str(tmp_path / "cache"))
+
+    def load(folder: Path, **options: Any) -> Any:
+        return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), **options)
+
+    return load
+
+
+def test_datasets_loads_the_accepted_rows_and_nothing_else(
+    pack: Path, load: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    import datasets
+
+    loaded = load(pack)
     assert list(loaded) == ["train"]
     expected = pq.read_table(pack / layout.data_name(0, 1)).to_pylist()
     assert loaded["train"].to_list() == expected
     assert loaded["train"].info.splits["train"].num_examples == len(expected)
     assert not [record for record in caplog.records if record.name.startswith("datasets")]
     assert loaded["train"].features == datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)
+
+
+@pytest.mark.parametrize("has_card", [True, False])
+def test_whoever_loads_train_gets_no_adversarial_row(
+    tmp_path: Path, load: Callable[..., Any], has_card: bool
+) -> None:
+    pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
+    if not has_card:
+        (pack / layout.CARD).unlink()
+    loaded = load(pack)
+    assert sorted(loaded) == ["adversarial", "train"]
+    assert {row["kind"] for row in loaded["train"]} == {"instruction"}
+    assert {row["kind"] for row in loaded["adversarial"]} == {"adversarial"}
+    assert [row["draw"] for row in loaded["adversarial"]] == [1, 4, 11]
+    assert [row["draw"] for row in load(pack, split="train")] == [0, 3, 5, 6, 8, 10]
+    if has_card:
+        assert {name: split.num_examples for name, split in loaded["train"].info.splits.items()} == {
+            "train": 6,
+            "adversarial": 3,
+        }
+
+
+def test_a_pack_of_adversarial_rows_alone_has_no_train_split(
+    tmp_path: Path, load: Callable[..., Any]
+) -> None:
+    pack = build_pack(tmp_path, adversarial=dict.fromkeys(range(ROWS), ADVERSARIAL[1]))
+    assert list(load(pack)) == ["adversarial"]
+    with pytest.raises(ValueError, match="train"):
+        load(pack, split="train")
+    card = (pack / layout.CARD).read_text(encoding="utf-8")
+    assert 'split="train"' not in card
+    assert "Only accepted rows are in the `adversarial` split." in card
 
 
 def test_the_hub_reads_the_header(card: str) -> None:
@@ -186,7 +236,9 @@ def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
     evil = (GroupCount(EVIL, 4, 3),)
     recalls = (measure_recall(EVIL, [KindCount(EVIL, 2, 2)], min_recall=0.5),)
     reasons = (ReasonCount(EVIL, "held", EVIL, 1),)
+    splits, labels = (SplitCount("adversarial", 3, 100),), (LabelCount(EVIL, EVIL, 3),)
     counts = count(slices=evil, locales=evil, methods=evil, reasons=reasons, measures=Measures(recalls))
+    counts = replace(counts, splits=splits, labels=labels)
     card = render(recipe, gates, counts)
     header, _, body = card.removeprefix("---\n").partition("\n---\n")
     assert parse_yaml(header, where="card")["pretty_name"] == " ".join(EVIL.split())
@@ -207,6 +259,7 @@ def test_hostile_rows_and_templates_make_a_pack_that_verifies(tmp_path: Path) ->
         locale="a|b`",
         text=EVIL,
         generator="``",
+        adversarial={3: {"strategy": EVIL, "expected_behaviour": f"`{EVIL}"}, 4: {"strategy": 4}},
     )
     counts = verify_pack(pack).counts
     assert counts is not None
@@ -262,6 +315,38 @@ def test_redacted_copies_have_a_line_of_their_own_and_a_word_in_the_summary() ->
     assert "| 1 redacted copy |  |  |  |  |  | 5 | beside the rows that they are made from" in card
     assert "over the records of 5 rows" in card
     assert "redacted" not in render(dict(RECIPE), dict(GATES), count())
+
+
+def test_the_card_tells_what_the_adversarial_split_is_and_how_many_rows_are_where(tmp_path: Path) -> None:
+    card = (build_pack(tmp_path, adversarial=ADVERSARIAL) / layout.CARD).read_text(encoding="utf-8")
+    assert "Only accepted rows are in the splits `train` and `adversarial`." in card
+    assert 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")' in card
+    assert "The split `adversarial` holds 3 accepted rows. The prompts in it are meant to be bad" in card
+    assert "**They are no pairs to imitate like others:**" in card
+    assert all(f"- `{expected}`:" in card for expected in ("refuse", "comply", "ignore_injection"))
+    assert "| `train` | 6 | 66.7% |\n| `adversarial` | 3 | 33.3% |" in card
+    assert "| `role_play` | `refuse` | 2 |\n| `indirect_email` | `ignore_injection` | 1 |" in card
+
+
+def test_rare_strategies_stand_together_on_one_line() -> None:
+    splits = (SplitCount("adversarial", 64, 100),)
+    labels = tuple(LabelCount(f"strategy {i:03d}", None, 2) for i in range(32))
+    card = render(dict(RECIPE), dict(GATES), count(accepted=64, splits=splits, labels=labels))
+    assert "| `strategy 029` | none given | 2 |\n| 2 rarer combinations |  | 4 |" in card
+
+
+def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_was() -> None:
+    """A pack of the same scheme was signed with these bytes: where they differ it no longer verifies."""
+    recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
+    gates = parse_gates(render_yaml(dict(GATES)), where="gates")
+    metadata = render_yaml(build_metadata(recipe, count()))
+    croissant = render_croissant(recipe, {layout.data_name(0, 1): "0" * 64})
+    figures = render_figures(count(), gates).encode("utf-8")
+    assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
+        "597745132f0ab8362d97c9dc72694ae78169d98187bcefa167b202173f33ac89",
+        "336760437702354a87704c46321e51fc0fbad30f848fa1ae441b374cde9cfde1",
+        "518c790f4b414cd8963c6c8d8745ebfb8dfb842e0b3ff3ace9b54ad157336598",
+    ]
 
 
 @pytest.mark.parametrize("against", [None, "gsm8k", [1], [{"name": "gsm8k"}]])

@@ -7,6 +7,7 @@ import pytest
 from synth_stack.copies import REDACTED_IN
 from synth_stack.pack.counts import SHARED_NGRAM, Tally
 from synth_stack.pack.measures import Measures
+from synth_stack.pack.splits import SplitCount
 from synth_stack.recall import KindCount, measure_recall
 from synth_stack.rows import build_candidates
 from tests.lineage.shards import make_candidates
@@ -167,7 +168,8 @@ def test_the_dataset_of_foreign_rows_is_no_seed() -> None:
 
 def test_nothing_counts_as_nothing() -> None:
     counts = count()
-    assert (counts.generated, counts.seeds, counts.lengths, counts.accepted_bytes) == (0, 0, None, 0)
+    assert (counts.generated, counts.seeds, counts.lengths) == (0, 0, None)
+    assert (counts.splits, counts.labels, counts.adversarial) == ((SplitCount("train", 0, 0),), (), 0)
     assert counts.to_predicate()["gates"][0] == {
         "gate": "dedup",
         "looked_at": 0,
@@ -191,7 +193,17 @@ def test_lengths_and_bytes_do_not_depend_on_how_rows_are_batched(pieces: int) ->
     assert (lengths.shortest, lengths.median, lengths.p95, lengths.longest) == (1, 5, 9, 9)
     whole = Tally()
     whole.add_rows(table)
-    assert tally.accepted_bytes == whole.accepted_bytes > 50
+    (split,) = tally.finish(()).splits
+    assert (split,) == whole.finish(()).splits
+    assert (split.rows, split.num_bytes > 50) == (5, True)
+
+
+def test_what_stands_in_which_split_is_signed_only_where_it_is_not_all_in_train() -> None:
+    tally = Tally()
+    tally.add_rows(make_candidates(3))
+    assert "splits" not in tally.finish(()).to_predicate()
+    tally.add_rows(make_candidates(2, kind="adversarial"))
+    assert tally.finish(()).to_predicate()["splits"] == {"train": 3, "adversarial": 2}
 
 
 def test_a_row_without_text_has_no_length() -> None:

@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -7,7 +9,7 @@ from synth_stack.pack.croissant import render_croissant
 from synth_stack.pack.locks import parse_recipe
 from synth_stack.rows import CANDIDATE_SCHEMA, digest_json
 from synth_stack.store import digest_file, render_yaml
-from tests.pack.judged_run import RECIPE, build_pack
+from tests.pack.judged_run import ADVERSARIAL, RECIPE, build_pack
 
 
 def test_every_file_of_accepted_rows_stands_in_it_with_its_digest(tmp_path: Path) -> None:
@@ -17,6 +19,23 @@ def test_every_file_of_accepted_rows_stands_in_it_with_its_digest(tmp_path: Path
     assert value["distribution"][0]["contentUrl"] == name
     assert value["distribution"][0]["sha256"] == digest_file(pack / name)
     assert value["distribution"][1]["includes"] == "data/train-*.parquet"
+
+
+def test_adversarial_rows_are_a_record_set_of_their_own(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
+    value = orjson.loads((pack / layout.CROISSANT).read_bytes())
+    sets = {part["@id"]: part["includes"] for part in value["distribution"] if part["@type"] == "cr:FileSet"}
+    assert sets == {"train": "data/train-*.parquet", "adversarial": "data/adversarial-*.parquet"}
+    read = {part["@id"]: sorted(list_sources(part)) for part in value["recordSet"]}
+    assert read == {"rows": ["train"], "adversarial_rows": ["adversarial"]}
+    ids = [part["@id"] for part in (*value["distribution"], *value["recordSet"])]
+    assert len(ids) == len(set(ids))
+
+
+def list_sources(record_set: Mapping[str, Any]) -> set[str]:
+    """The file sets that the fields of a record set are read from."""
+    fields = [sub for field in record_set["field"] for sub in field.get("subField", [field])]
+    return {field["source"]["fileSet"]["@id"] for field in fields}
 
 
 def test_every_column_is_a_field(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from synth_stack.pack.hub import push_pack
 from synth_stack.pack.verify import verify_pack
 from synth_stack.store import list_files
 from tests.pack.hub_loopback import TOKEN, Hub, run_hub
-from tests.pack.judged_run import build_pack
+from tests.pack.judged_run import ADVERSARIAL, build_pack
 
 REPOSITORY = "curator/support-intents"
 
@@ -47,6 +47,20 @@ def test_what_was_pushed_verifies_when_it_is_downloaded(hub: Hub, pack: Path, tm
     api = HfApi(endpoint=hub.endpoint, token=TOKEN)
     folder = api.snapshot_download(REPOSITORY, repo_type="dataset", local_dir=str(tmp_path / "copy"))
     assert verify_pack(Path(folder)).root == verify_pack(pack).root
+
+
+def test_adversarial_rows_arrive_in_a_split_of_their_own(hub: Hub, tmp_path: Path) -> None:
+    from huggingface_hub import DatasetCard
+
+    pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
+    push_pack(pack, REPOSITORY)
+    held = hub.repositories[REPOSITORY]
+    assert held == {name: (pack / name).read_bytes() for name in list_files(pack)}
+    header = vars(DatasetCard(held["README.md"].decode("utf-8")).data)
+    assert header["configs"][0]["data_files"] == [
+        {"split": "train", "path": "data/train-*.parquet"},
+        {"split": "adversarial", "path": "data/adversarial-*.parquet"},
+    ]
 
 
 def test_files_of_an_older_pack_do_not_stay_behind(hub: Hub, pack: Path) -> None:

@@ -11,6 +11,7 @@ from synth_stack.pack import layout
     [
         "README.md",
         "data/train-00000-of-00001.parquet",
+        "data/adversarial-00003-of-00012.parquet",
         "log/decisions-00000.parquet",
         "lineage/records-00012.parquet",
         "lineage/tiles/0.bin",
@@ -45,6 +46,8 @@ def test_a_name_of_a_pack_is_taken(name: str) -> None:
         ("seeds/" + "x" * 200, "longer than"),
         ("train.parquet", "no part"),
         ("data/train.parquet", "no part"),
+        ("data/test-00000-of-00001.parquet", "no part"),
+        ("data/adversarial-0-of-1.parquet", "no part"),
         ("data/train-00000-of-00001.parquet.py", "no part"),
         ("lineage/tiles/10.bin", "no part"),
         ("readme.md", "no part"),

@@ -7,11 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import InputError, VerificationError
+from synth_stack.pack import layout
 from synth_stack.pack.trace import SHOWN_SIBLINGS, Relative, trace
 from synth_stack.pack.write import local_signer, write_pack
 from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.store import read_table, write_table
 from tests.pack.judged_run import (
+    ADVERSARIAL,
     HELD,
     REJECTED,
     ROWS,
@@ -83,6 +85,15 @@ def test_a_pack_shows_the_text_of_accepted_rows_alone(folder: Path, ids: list[st
     assert "messages" in trace(folder / "run", ids[REJECTED[0]]).row
 
 
+def test_an_accepted_adversarial_row_is_traced_in_its_split(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
+    row_id = read_table(pack / layout.data_name(0, 1, "adversarial"))["row_id"][1].as_py()
+    traced = trace(pack, row_id)
+    assert traced.row["messages"][0]["content"] == "Why was I charged 4 times?"
+    assert orjson.loads(traced.row["extra"])["adversarial"] == ADVERSARIAL[4]
+    assert any(line.endswith(", adversarial") for line in traced.lines())
+
+
 @pytest.mark.parametrize("kind", ["run", "pack"])
 def test_the_start_of_an_id_is_enough(folder: Path, ids: list[str], kind: str) -> None:
     assert trace(folder / kind, ids[3][:8]).row_id == ids[3]
@@ -133,6 +144,18 @@ def test_the_parent_of_a_row_is_named_with_its_decision(folder: Path, ids: list[
     traced = trace(run, child["row_id"][0].as_py())
     assert traced.parent is not None
     assert (traced.parent.row_id, traced.parent.decision) == (ids[REJECTED[0]], "rejected")
+
+
+def test_the_parent_of_a_dialogue_is_a_node_of_its_tree_and_no_row(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    path = run / "candidates" / "part-00001.parquet"
+    rows = read_table(path, CANDIDATE_SCHEMA).to_pylist()
+    node = "0123456789abcdef" * 2
+    dialogue = build_candidates([{**rows[0], "kind": "dialogue", "parent_id": node}])
+    write_table(path, pa.concat_tables([dialogue, read_table(path, CANDIDATE_SCHEMA).slice(1)]))
+    traced = trace(run, dialogue["row_id"][0].as_py())
+    assert traced.parent is None
+    assert f"node      {node}: its tree up to the last exchange" in traced.lines()
 
 
 @pytest.mark.parametrize("kind", ["run", "pack"])

@@ -9,12 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import ConfigError, InputError, VerificationError
+from synth_stack.lineage.record import leaves_of
+from synth_stack.lineage.tree import leaf_hash, write_tiles
 from synth_stack.pack import layout
 from synth_stack.pack.verify import inspect_pack, verify_pack, verify_row
 from synth_stack.pack.write import local_signer, write_pack
-from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, recompute_row_ids
+from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, canonical_json, recompute_row_ids
 from synth_stack.store import MANIFEST, list_files, read_table, write_table
-from tests.pack.judged_run import HELD, REJECTED, ROWS, build_pack, build_run, reseal
+from tests.pack.judged_run import ADVERSARIAL, HELD, REJECTED, ROWS, build_pack, build_run, reseal
 
 FILES = (
     "MANIFEST.json",
@@ -38,6 +40,12 @@ FILES = (
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound pack that no test writes to."""
     return build_pack(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound pack with adversarial rows that no test writes to."""
+    return build_pack(tmp_path_factory.mktemp("mixed"), adversarial=ADVERSARIAL)
 
 
 @pytest.fixture
@@ -290,7 +298,7 @@ class TestSignedLies:
         path = pack / layout.data_name(0, 1)
         rewrite(path, lambda rows: rows.pop())
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == [f"the data ends before row {ids_of(pack)[-1]}"]
+        assert problems_of(pack) == [f"the train split ends before row {ids_of(pack)[-1]}"]
 
     @pytest.mark.parametrize("column", ["decision", "gate", "reason", "source_id"])
     def test_a_changed_decision_in_the_log_is_named(self, pack: Path, column: str) -> None:
@@ -471,6 +479,171 @@ class TestSignedLies:
         path = pack / "lineage/public_key.pem"
         path.write_bytes(b"trust me\n" + path.read_bytes())
         assert problems_of(pack)[0].startswith("lineage/public_key.pem")
+
+
+class TestSplits:
+    """Packs with a split of adversarial rows; the lies are signed, so that every file fits the signature."""
+
+    TRAIN, APART = layout.data_name(0, 1), layout.data_name(0, 1, "adversarial")
+
+    @pytest.fixture
+    def pack(self, mixed: Path, tmp_path: Path) -> Path:
+        shutil.copy(mixed.parent / "key.pem", tmp_path / "key.pem")
+        return Path(shutil.copytree(mixed, tmp_path / "pack"))
+
+    def move(self, pack: Path, source: str, target: str, *, at: int, copy: bool = False) -> str:
+        """Put the first row of one file into another one at a place; its id."""
+        rows, others = (read_table(pack / name, CANDIDATE_SCHEMA) for name in (source, target))
+        parts = [others.slice(0, at), rows.slice(0, 1), others.slice(at)]
+        write_table(pack / target, pa.concat_tables(parts))
+        if not copy:
+            write_table(pack / source, rows.slice(1))
+        reseal(pack, pack.parent / "key.pem")
+        moved: str = rows["row_id"][0].as_py()
+        return moved
+
+    def test_a_sound_one_passes_and_says_how_many_rows_stand_apart(self, mixed: Path) -> None:
+        result = verify_pack(mixed)
+        checks = {check.name: check.count for check in result.checks}
+        assert (checks["accepted rows"], checks["adversarial rows"]) == (9, 3)
+        assert result.to_json()["counts"]["splits"] == {"train": 6, "adversarial": 3}
+        assert "ok       3 adversarial rows" in result.lines()
+
+    def test_resealing_it_changes_nothing(self, pack: Path) -> None:
+        before = {name: (pack / name).read_bytes() for name in list_files(pack)}
+        reseal(pack, pack.parent / "key.pem")
+        assert {name: (pack / name).read_bytes() for name in list_files(pack)} == before
+        verify_pack(pack)
+
+    @pytest.mark.parametrize("at", [0, 1, 6])
+    @pytest.mark.parametrize("copy", [False, True])
+    def test_an_adversarial_row_in_train_is_named_wherever_it_stands(
+        self, pack: Path, at: int, copy: bool
+    ) -> None:
+        row_id = self.move(pack, self.APART, self.TRAIN, at=at, copy=copy)
+        assert problems_of(pack)[0] == (
+            f"{self.TRAIN}: row {row_id} does not belong into the train split; seen: kind adversarial; "
+            "allowed: in adversarial alone"
+        )
+
+    @pytest.mark.parametrize("at", [0, 3])
+    def test_another_row_in_the_adversarial_split_is_named(self, pack: Path, at: int) -> None:
+        row_id = self.move(pack, self.TRAIN, self.APART, at=at)
+        said = (
+            f"{self.APART}: row {row_id} does not belong into the adversarial split; seen: kind instruction"
+        )
+        assert any(problem.startswith(said) for problem in problems_of(pack))
+
+    def test_the_rows_of_both_splits_in_one_file_are_found(self, pack: Path) -> None:
+        tables = [read_table(pack / name, CANDIDATE_SCHEMA) for name in (self.TRAIN, self.APART)]
+        rows = pa.concat_tables(tables)
+        order = {row_id: i for i, row_id in enumerate(ids_of(pack))}
+        places = [order[row_id] for row_id in rows["row_id"].to_pylist()]
+        write_table(pack / self.TRAIN, rows.take(sorted(range(len(rows)), key=places.__getitem__)))
+        (pack / self.APART).unlink()
+        reseal(pack, pack.parent / "key.pem")
+        assert "does not belong into the train split" in problems_of(pack)[0]
+
+    def test_an_adversarial_row_that_passes_for_another_kind_is_named(self, pack: Path) -> None:
+        row_id = self.move(pack, self.APART, self.TRAIN, at=1)
+        rewrite(pack / self.TRAIN, lambda rows: rows[1].update(kind="instruction"))
+        reseal(pack, pack.parent / "key.pem")
+        assert (
+            f"{self.TRAIN}: row {row_id} stands where another accepted row was signed" in problems_of(pack)[0]
+        )
+
+    def test_a_record_that_calls_an_adversarial_row_another_kind_is_found(self, pack: Path) -> None:
+        """Whoever signs may grow the tree anew over records that lie; the row's own digest does not."""
+        path = pack / layout.records_name(0)
+
+        def lie(rows: list[dict[str, object]]) -> None:
+            record = orjson.loads(str(rows[1]["record"], "utf-8"))  # type: ignore[call-overload]
+            rows[1]["record"] = canonical_json({**record, "kind": "instruction"})
+            rows[1]["leaf"] = leaf_hash(canonical_json({**record, "kind": "instruction"}))
+
+        rewrite(path, lie)
+        shutil.rmtree(pack / layout.TILES)
+        head = write_tiles(pack / layout.TILES, [leaves_of(read_table(path))])
+        tree = {"tree": {"size": head.size, "root": head.root.hex()}}
+        reseal(pack, pack.parent / "key.pem", tree)
+        assert any("stands where another accepted row was signed" in said for said in problems_of(pack))
+        row_id = self.move(pack, self.APART, self.TRAIN, at=1)
+        assert f"row {row_id} does not belong into the train split" in problems_of(pack)[0]
+
+    @pytest.mark.parametrize("name", [TRAIN, APART])
+    @pytest.mark.parametrize("drop", [slice(0, 1), slice(1, 2), slice(-1, None)])
+    def test_a_row_that_is_gone_from_its_split_is_found(self, pack: Path, name: str, drop: slice) -> None:
+        last = read_table(pack / name)["row_id"][-1].as_py()
+        rewrite(pack / name, lambda rows: rows.__delitem__(drop))
+        reseal(pack, pack.parent / "key.pem")
+        found = problems_of(pack)
+        assert "stands where another accepted row" in found[0] or f"ends before row {last}" in found[0]
+
+    @pytest.mark.parametrize(("name", "split"), [(TRAIN, "train"), (APART, "adversarial")])
+    def test_a_split_that_is_gone_is_found(self, pack: Path, name: str, split: str) -> None:
+        first = read_table(pack / name)["row_id"][0].as_py()
+        (pack / name).unlink()
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == [f"the {split} split ends before row {first}"]
+
+    @pytest.mark.parametrize("name", [TRAIN, APART])
+    def test_a_split_that_is_numbered_wrongly_is_found(self, pack: Path, name: str) -> None:
+        (pack / name).rename(pack / name.replace("00000-of-00001", "00001-of-00002"))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack)[0] == f"{name} is missing"
+
+    @pytest.mark.parametrize(("split", "kind"), [("adversarial", "code"), ("train", "adversarial")])
+    def test_an_empty_file_of_a_split_without_rows_is_found(
+        self, tmp_path: Path, split: str, kind: str
+    ) -> None:
+        pack = build_pack(tmp_path, kind=kind)
+        name = layout.data_name(0, 1, split)
+        write_table(pack / name, CANDIDATE_SCHEMA.empty_table())
+        reseal(pack, tmp_path / "key.pem")
+        assert problems_of(pack) == [f"{name} was added: the pack has no row of the {split} split"]
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("path: data/train-*.parquet", "path: data/*.parquet"),
+            ("  - split: adversarial\n    path: data/adversarial-*.parquet\n", ""),
+            ("num_examples: 3", "num_examples: 0"),
+        ],
+    )
+    def test_a_header_that_loads_the_splits_otherwise_is_found(self, pack: Path, old: str, new: str) -> None:
+        card = (pack / "README.md").read_text()
+        assert old in card
+        (pack / "README.md").write_text(card.replace(old, new))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["README.md: its header does not describe this pack"]
+
+    def test_a_strategy_on_the_card_that_the_rows_do_not_state_is_found(self, pack: Path) -> None:
+        card = (pack / "README.md").read_text()
+        (pack / "README.md").write_text(card.replace("| `role_play` | `refuse` | 2 |", "| `none` |  | 2 |"))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack) == ["README.md: its figures are not those of the rows"]
+
+    def test_false_numbers_of_rows_in_the_statement_are_found(self, pack: Path) -> None:
+        counts = verify_pack(pack).to_json()["counts"]
+        reseal(pack, pack.parent / "key.pem", {"counts": {**counts, "splits": {"train": 9}}})
+        assert problems_of(pack)[0].startswith("lineage/statement.dsse.json: its counts is not what")
+
+    def test_one_changed_byte_of_the_adversarial_rows_is_found(self, pack: Path) -> None:
+        data = bytearray((pack / self.APART).read_bytes())
+        data[len(data) // 2] ^= 1
+        (pack / self.APART).write_bytes(data)
+        assert problems_of(pack)[0].startswith(f"{self.APART} was changed")
+
+    @pytest.mark.parametrize("draw", [0, 1, 4, 7, 11])
+    def test_one_row_is_proved_in_either_split(self, mixed: Path, draw: int) -> None:
+        proof = verify_row(mixed, ids_of(mixed)[draw])
+        assert (proof.index, proof.in_data) == (draw, draw != 7)
+
+    @pytest.mark.parametrize("copy", [False, True])
+    def test_an_adversarial_row_in_train_does_not_prove(self, pack: Path, copy: bool) -> None:
+        row_id = self.move(pack, self.APART, self.TRAIN, at=1, copy=copy)
+        with pytest.raises(VerificationError, match=f"row {row_id} does not belong into the train split"):
+            verify_row(pack, row_id)
 
 
 @pytest.mark.parametrize("draw", [0, 1, REJECTED[0], HELD[0], ROWS - 1])

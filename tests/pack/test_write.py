@@ -23,6 +23,7 @@ from synth_stack.rows import (
 )
 from synth_stack.store import LOCK, list_files, read_table, write_bytes, write_table
 from tests.pack.judged_run import (
+    ADVERSARIAL,
     GATES,
     HELD,
     RECIPE,
@@ -69,6 +70,53 @@ def test_only_accepted_rows_are_in_the_data_and_every_row_is_in_the_log(tmp_path
     assert data == [row for row in rows if row["draw"] not in {*REJECTED, *HELD}]
     log = read_table(pack / "log/decisions-00000.parquet", DECISION_SCHEMA)
     assert log.equals(read_table(tmp_path / "run" / "decisions.parquet"))
+
+
+def test_adversarial_rows_that_were_accepted_stand_in_a_split_of_their_own(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
+    splits = {name: read_table(pack / layout.data_name(0, 1, name)) for name in ("train", "adversarial")}
+    assert splits["train"]["draw"].to_pylist() == [0, 3, 5, 6, 8, 10]
+    assert splits["adversarial"]["draw"].to_pylist() == [1, 4, 11]
+    assert set(splits["train"]["kind"].to_pylist()) == {"instruction"}
+    counts = verify_pack(pack).counts
+    assert counts is not None
+    assert [(split.name, split.rows) for split in counts.splits] == [("train", 6), ("adversarial", 3)]
+    assert (counts.accepted, counts.adversarial) == (ACCEPTED, 3)
+
+
+def test_the_redacted_copy_of_an_adversarial_row_stands_in_its_split(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run", adversarial=ADVERSARIAL)
+    (copy,) = redact_rows(run, [1])
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    apart = read_table(tmp_path / "pack" / layout.data_name(0, 1, "adversarial"))
+    assert apart["row_id"].to_pylist()[-1] == copy
+    verify_pack(tmp_path / "pack")
+
+
+@pytest.mark.parametrize("shard_rows", [1, 2, 100])
+@pytest.mark.parametrize("apart", [(), (0,), (1, 4, 11), tuple(range(ROWS))])
+def test_each_split_says_of_how_many_files_it_is(
+    tmp_path: Path, shard_rows: int, apart: tuple[int, ...]
+) -> None:
+    run = build_run(tmp_path / "run", adversarial=dict.fromkeys(apart, ADVERSARIAL[1]))
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"), shard_rows=shard_rows)
+    attempts = len({*apart} - {*REJECTED, *HELD})
+    sizes = {"train": ACCEPTED - attempts, "adversarial": attempts}
+    shards = {split: -(-rows // shard_rows) for split, rows in sizes.items()}
+    names = {layout.data_name(i, n, split) for split, n in shards.items() for i in range(n)}
+    assert {name for name in list_files(tmp_path / "pack") if name.startswith("data/")} == names
+    checks = {check.name: check.count for check in verify_pack(tmp_path / "pack").checks}
+    assert (checks["accepted rows"], checks.get("adversarial rows", 0)) == (ACCEPTED, attempts)
+
+
+def test_a_batch_whose_adversarial_rows_were_all_rejected_has_an_empty_train_split(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run", rows=3, kind="adversarial")
+    decisions = read_table(run / "decisions.parquet", DECISION_SCHEMA).to_pylist()
+    rejected = [{**row, "decision": "rejected", "gate": "dedup", "reason": "x"} for row in decisions]
+    write_table(run / "decisions.parquet", pa.Table.from_pylist(rejected, schema=DECISION_SCHEMA))
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert read_table(tmp_path / "pack" / layout.data_name(0, 1)).num_rows == 0
+    verify_pack(tmp_path / "pack")
 
 
 def test_the_locks_and_seeds_are_copied_byte_for_byte(tmp_path: Path) -> None:

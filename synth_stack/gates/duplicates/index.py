@@ -125,7 +125,9 @@ def _list_files(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files that hold the rows, and the decisions that say which of them were accepted, if need be."""
     if piles := list_parts(folder / "accepted"):
         return piles, []
-    if shards := sorted(folder.glob("data/train-*.parquet")):
+    # A pack keeps adversarial rows in a split of their own: those of a new batch are compared with them too.
+    splits = ("data/train-*.parquet", "data/adversarial-*.parquet")
+    if shards := [path for pattern in splits for path in sorted(folder.glob(pattern))]:
         return shards, []
     decisions = folder / "decisions.parquet"
     if (parts := list_parts(folder / "candidates")) and decisions.is_file():
