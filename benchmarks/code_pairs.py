@@ -26,7 +26,7 @@ from synth_stack.candidates import preview
 from synth_stack.config import load_recipe
 from synth_stack.gates.execution import execution
 from synth_stack.gates.pairs.code_pairs import CodePair, fence
-from synth_stack.generators.code_pool import PoolSource, read_pool
+from synth_stack.generators.coding.pool import PoolSource, read_pool
 from synth_stack.rows import build_candidates, canonical_text
 from synth_stack.sandbox.room import describe, run_many
 

@@ -3,6 +3,6 @@
 Importing this package registers them by name; distilabel itself is imported when one is built.
 """
 
-from synth_stack.generators import code, instruction
+from synth_stack.generators import adversarial, code, dialogue, instruction
 
-__all__ = ["code", "instruction"]
+__all__ = ["adversarial", "code", "dialogue", "instruction"]

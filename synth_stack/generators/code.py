@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from synth_stack.errors import InputError
-from synth_stack.generators.code_pool import Piece, Pool, PoolSource, read_pool
+from synth_stack.generators.coding.pool import Piece, Pool, PoolSource, read_pool
 from synth_stack.generators.recorded import declare_record
 from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
@@ -91,7 +91,7 @@ def _build(llm: Any, plan: "Plan", batch_rows: int, task: str, source: PoolSourc
     """Raises InputError for a pool with nothing to draw, SandboxError where no pair could ever be run."""
     from distilabel.pipeline import Pipeline
 
-    from synth_stack.generators.code_steps import DrawSnippets, ReadSolution
+    from synth_stack.generators.coding.steps import DrawSnippets, ReadSolution
 
     find_level()
     pool = read_pool(source)
@@ -133,7 +133,7 @@ def _is_usable(piece: Piece, task: str) -> bool:
 
 
 def _to_rows(llm: Any, task: str, source: PoolSource) -> Any:
-    from synth_stack.generators.code_steps import ToCodeRows
+    from synth_stack.generators.coding.steps import ToCodeRows
 
     return ToCodeRows(
         name="candidates",

@@ -6,7 +6,9 @@ finished batch is handed to `commit`. A batch waits for its slowest answer at ev
 are under way at a time, each in a thread that is asleep while its teacher writes.
 """
 
+import heapq
 import math
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -31,11 +33,15 @@ MAX_BATCHES = 256
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A pipeline: `is_done(number, items)` skips a batch, `commit(number, items, rows)` keeps one."""
+    """A pipeline: `is_done(number, items)` skips a batch, `commit(number, items, rows)` keeps one.
+
+    `share` says how often its batches come round among those of other lines.
+    """
 
     pipeline: "Pipeline"
     is_done: Callable[[int, list[Row]], bool]
     commit: Callable[[int, list[Row], list[Row]], None]
+    share: float = 1.0
 
 
 def drive(
@@ -51,19 +57,26 @@ def drive(
     drive_lines([Line(pipeline, is_done, commit)], overlap=False)
 
 
-def drive_lines(lines: Sequence[Line], *, overlap: bool = True) -> None:
+def drive_lines(
+    lines: Sequence[Line], *, overlap: bool = True, stop: Callable[[], bool] | None = None
+) -> None:
     """Commits every batch of several pipelines that is not done, in this thread, each as soon as it may be.
+
+    Once `stop()` is true no batch is begun; those under way are finished and committed.
 
     With `overlap` as many batches are under way as keep a teacher of ours busy, so their steps must work in
     several threads and keep nothing from one batch for the next; a pipeline of other LLMs goes one by one.
+
     Raises ConfigError for a pipeline that cannot be driven batch by batch, TeacherError as soon as a teacher
     is down (ConfigError when it never took us). A batch under way is then not committed, nor is a finished
     one that the failures at the end reach back to: what an outage cost is asked again by the next run.
     """
     routes = [_Route(line, *plan_steps(line.pipeline)) for line in lines]
+    # polars, once imported, has Ctrl-C restart what it interrupts: we would wait here until an answer came
+    signal.siginterrupt(signal.SIGINT, True)
     at_once = min((_count_at_once(route) for route in routes), default=1) if overlap else 1
     with ThreadPoolExecutor(at_once, "batch") as pool, _loaded(routes):
-        _Batches(_plan_batches(routes), at_once, pool if at_once > 1 else None).run()
+        _Batches(_plan_batches(routes), at_once, pool if at_once > 1 else None, stop).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +117,17 @@ class _Batch:
 class _Batches:
     """The batches under way and those that wait for an answer behind their failures."""
 
-    def __init__(self, planned: Iterator[_Batch], at_once: int, pool: ThreadPoolExecutor | None) -> None:
+    def __init__(
+        self,
+        planned: Iterator[_Batch],
+        at_once: int,
+        pool: ThreadPoolExecutor | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
         self._planned = planned
         self._at_once = at_once
         self._pool = pool
+        self._stop = stop or (lambda: False)
         self._running: set[Future[_Batch]] = set()
         self._held: list[_Batch] = []
 
@@ -122,9 +142,11 @@ class _Batches:
         self._keep(at_the_end=True)
 
     def _start_some(self) -> bool:
-        """Starts batches until enough are under way; whether one was started."""
+        """Starts batches until enough are under way or nobody wants more; whether one was started."""
         started = False
-        while len(self._running) < self._at_once and (batch := next(self._planned, None)) is not None:
+        while len(self._running) < self._at_once and not self._stop():
+            if (batch := next(self._planned, None)) is None:
+                break
             started = True
             self._running.add(self._pool.submit(_run_batch, batch) if self._pool else _run_here(batch))
         return started
@@ -139,12 +161,16 @@ class _Batches:
 
 
 def _plan_batches(routes: Sequence[_Route]) -> Iterator[_Batch]:
-    for route in routes:
+    """What is to be done, of each line in order, and at any time so much of each as its share is."""
+
+    def plan_line(route: _Route) -> Iterator[_Batch]:
         # distilabel's LoadDataFromDicts eats its rows: a copy, so that the same object can be driven again
         batches = copy(route.order[0]).process_applying_mappings()
         for number, (items, _) in enumerate(batches):
             if not route.line.is_done(number, items):
                 yield _Batch(route, number, items, [])
+
+    return heapq.merge(*map(plan_line, routes), key=lambda batch: (batch.number + 1) / batch.route.line.share)
 
 
 def _count_at_once(route: _Route) -> int:

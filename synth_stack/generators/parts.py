@@ -11,10 +11,16 @@ DONE = ".done"
 """Stands in candidates/ when every batch is committed."""
 
 
-def batch_file(folder: Path, method: int, batch: int, items: Sequence[dict[str, Any]]) -> Path:
-    """The file of one batch: its place in the run, and the start of a digest of its items."""
+def batch_file(
+    folder: Path, method: int, batch: int, items: Sequence[dict[str, Any]], *, round_: int | None = None
+) -> Path:
+    """The file of one batch: its place in the run, and the start of a digest of its items.
+
+    A run that is made in rounds says the round first, so that a later one stands behind.
+    """
     made_from = digest_json([to_json(item) for item in items])[:8]
-    return folder / f"part-{method:02d}-{batch:07d}-{made_from}.parquet"
+    first = "" if round_ is None else f"{round_:03d}-"
+    return folder / f"part-{first}{method:02d}-{batch:07d}-{made_from}.parquet"
 
 
 def copy_json(value: Any) -> Any:

@@ -6,9 +6,10 @@ one would have drawn, and batch k can be planned without planning the ones befor
 
 import random
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from synth_stack.rows import derive_seed
@@ -17,9 +18,24 @@ from synth_stack.seeds import Corpus
 Item = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What some draws of a run are aimed at: those from `first_draw` on, one for each of `slices`.
+
+    A seed is drawn within its slice in proportion to its weight; one without a weight has 1.
+    """
+
+    first_draw: int
+    slices: Sequence[str]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The draws of one method: numbers `first_draw` to `first_draw + count - 1` of the run."""
+    """The draws of one method: numbers `first_draw` to `first_draw + count - 1` of the run.
+
+    With an `aim` they get their slices and seeds by it, else evenly over the slices and their seeds.
+    """
 
     corpus: Corpus
     about: str
@@ -29,6 +45,7 @@ class Plan:
     count: int
     examples: int = 0
     grounding_words: int | None = None
+    aim: Aim | None = None
 
     def batches(self, size: int) -> Iterator[list[Item]]:
         """The items in order, `size` at a time; the last batch may be shorter."""
@@ -38,14 +55,13 @@ class Plan:
     def item(self, i: int) -> Item:
         """The i-th draw.
 
-        Topics come round in shuffled rounds over the whole run, whatever the method, so that every slice gets
-        its share as early as it can.
+        Without an aim topics come round in shuffled rounds over the whole run, whatever the method, so that
+        every slice gets its share as early as it can.
         """
         draw = self.first_draw + i
-        round_, position = divmod(draw, len(self._slices))
-        slice_ = self._shuffled_slices(round_)[position]
+        slice_ = self._slice_of(draw)
         rng = random.Random(derive_seed(self.run_seed, self.method, draw, "item"))  # noqa: S311
-        seed_row = rng.choice(self._rows_by_slice[slice_])
+        seed_row = self._pick_seed(rng, slice_)
         topic = self.corpus.topics[slice_]
         return {
             "draw": draw,
@@ -60,6 +76,18 @@ class Plan:
             "locale": self._column("locale", seed_row),
             **self._pick_examples(rng, slice_, seed_row),
         }
+
+    def _slice_of(self, draw: int) -> str:
+        if self.aim is not None:
+            return self.aim.slices[draw - self.aim.first_draw]
+        round_, position = divmod(draw, len(self._slices))
+        return self._shuffled_slices(round_)[position]
+
+    def _pick_seed(self, rng: random.Random, slice_: str) -> int:
+        rows = self._rows_by_slice[slice_]
+        if self.aim is None:
+            return rng.choice(rows)
+        return rng.choices(rows, cum_weights=self._weights_by_slice[slice_])[0]
 
     def _pick_examples(self, rng: random.Random, slice_: str, seed_row: int) -> Item:
         others = [row for row in self._rows_by_slice[slice_] if row != seed_row]
@@ -104,6 +132,15 @@ class Plan:
         for row, slice_ in enumerate(self.corpus.seeds["slice"].to_pylist()):
             rows.setdefault(slice_, []).append(row)
         return rows
+
+    @cached_property
+    def _weights_by_slice(self) -> dict[str, list[float]]:
+        """The weights of the seeds of each slice, each with those before it added."""
+        weights = self.aim.weights if self.aim is not None else {}
+        return {
+            slice_: list(accumulate(weights.get(self._column("seed_id", row), 1.0) for row in rows))
+            for slice_, rows in self._rows_by_slice.items()
+        }
 
     @cached_property
     def _slices(self) -> list[str]:

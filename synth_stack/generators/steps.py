@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from distilabel.steps import GeneratorStep, Step, StepInput
-from distilabel.steps.tasks import Magpie, Task
-from pydantic import Field, PrivateAttr
+from distilabel.steps.tasks import Task
+from pydantic import PrivateAttr
 
 from synth_stack.generators.clean import clean_line, trim_to_sentence
 from synth_stack.generators.plan import Plan
@@ -22,12 +22,7 @@ Row = dict[str, Any]
 
 
 class DrawItems(GeneratorStep):  # type: ignore[misc]  # distilabel has no types
-    """Yields the items of a plan, batch by batch; with `operators`, one of them drawn for each item.
-
-    The plan itself is not part of the pipeline's dump.
-    """
-
-    operators: list[str] = Field(default_factory=list)
+    """Yields the items of a plan, batch by batch. The plan itself is not part of the pipeline's dump."""
 
     _plan: Plan = PrivateAttr()
 
@@ -40,21 +35,13 @@ class DrawItems(GeneratorStep):  # type: ignore[misc]  # distilabel has no types
         for batch in self._plan.batches(self.batch_size):
             done += len(batch)
             if done > offset:
-                yield [self._with_operator(item) for item in batch], done == self._plan.count
-
-    def _with_operator(self, item: Row) -> Row:
-        if not self.operators:
-            return item
-        return {
-            **item,
-            "operator": self.operators[derive_seed(item["rng_seed"], "operator") % len(self.operators)],
-        }
+                yield batch, done == self._plan.count
 
 
 class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     """Renders a template per row, asks the teacher, and puts the cleaned answer into `column`.
 
-    Without `template` the row's `operator` names it. With `whole` an answer that was cut off fails.
+    Where the row decides which, `template_of` is overridden. With `whole` an answer that was cut off fails.
     """
 
     template: str = ""
@@ -79,16 +66,20 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
         return {self.column: output}
 
     def template_of(self, row: Mapping[str, Any]) -> Template:
-        """The template of this step for a row: its own, or the one that the row's operator names."""
-        return load_template(self.template or row["operator"])
+        """The template of this step for a row."""
+        return load_template(self.template)
 
     def process(self, inputs: StepInput) -> Any:
         # not Task.process: that renders each prompt once more, for a column that nothing here reads
-        live = [row for row in inputs if not row.get("failure")]
+        live = [row for row in inputs if self.is_asked(row)]
         prompts = [self.format_input(row) for row in live]
         outputs = self.llm.generate_outputs(inputs=prompts, num_generations=1) if live else []
         answered = map(self._settle, live, prompts, outputs)
-        yield [row if row.get("failure") else next(answered) for row in inputs]
+        yield [next(answered) if self.is_asked(row) else row for row in inputs]
+
+    def is_asked(self, row: Mapping[str, Any]) -> bool:
+        """Whether this step asks about a row: not about one that failed."""
+        return not row.get("failure")
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
         said = {
@@ -101,40 +92,6 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
         return settle(
             said, self.name, self.column, template_id, single_line=self.single_line, whole=self.whole
         )
-
-
-class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
-    """distilabel's Magpie with our template as each row's system prompt, and a seed per row."""
-
-    @property
-    def inputs(self) -> list[str]:
-        return ["rng_seed"]
-
-    def _prepare_inputs_for_instruction_generation(self, inputs: list[Row]) -> tuple[list[Prompt], list[str]]:
-        template = load_template("magpie")
-        prompts = [
-            template.render(row, seed=derive_seed(row["rng_seed"], self.name), prefers_raw=False)
-            for row in inputs
-        ]
-        return prompts, []
-
-    def _generate_instruction(self, inputs: list[Row]) -> tuple[list[Row], list[Row]]:
-        # the stock method drops everything but the text; the reason of a failure must survive
-        prompts, _ = self._prepare_inputs_for_instruction_generation(inputs)
-        outputs = self.llm.generate(inputs=prompts, num_generations=1, **self.llm.generation_kwargs)
-        rows = [
-            {"instruction": out["generations"][0], f"llm_{self.name}_call": out["call"][0]} for out in outputs
-        ]
-        return rows, [{} for _ in rows]
-
-    def process(self, inputs: StepInput) -> Any:
-        for rows in super().process(inputs):
-            template_id = load_template("magpie").template_id
-            prompts, _ = self._prepare_inputs_for_instruction_generation(rows)
-            asked = [
-                note_prompt(row, "instruction", prompt) for row, prompt in zip(rows, prompts, strict=True)
-            ]
-            yield [settle(row, self.name, "instruction", template_id, single_line=True) for row in asked]
 
 
 class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
@@ -161,7 +118,7 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
     def _candidate(self, row: Row) -> Row:
         turns = [("user", row.get("instruction")), ("assistant", row.get("answer"))]
         messages = [{"role": role, "content": text} for role, text in turns if text]
-        params = {**self.params, **{k: row[k] for k in ("operator", "example_ids") if row.get(k)}}
+        shown = {"example_ids": row["example_ids"]} if row.get("example_ids") else {}
         return {
             "kind": "instruction",
             "slice": row["slice"],
@@ -177,12 +134,17 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
             "teacher": self.teacher,
             "teacher_digest": self.teacher_digest,
             "template_id": " ".join(row.get("template_ids", [])) or None,
-            "params": canonical_text(params),
+            "params": canonical_text({**self.params, **shown}),
             "draw": row["draw"],
             "rng_seed": row["rng_seed"],
             "replayable": self.replayable,
             "prompts": row.get("prompts", []),
         }
+
+
+def name_column(what: str, turn: int) -> str:
+    """The column of what is asked for in turn after turn: that of the first has no number."""
+    return what if turn == 1 else f"{what}_{turn}"
 
 
 def note_prompt(row: Row, column: str, prompt: Prompt) -> Row:

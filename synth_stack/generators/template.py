@@ -1,6 +1,6 @@
 """Prompt templates: versioned files whose id changes with their text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,17 +18,24 @@ from synth_stack.teachers.prompt import Prompt
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-_asked_with: dict[str, tuple[str, ...]] = {}
+Names = Sequence[str]
+Declared = Names | Callable[[Mapping[str, Any]], Names]
+
+_asked_with: dict[str, Declared] = {}
 
 
-def declare_templates(methods: Mapping[str, Sequence[str]]) -> None:
-    """Note the names of the packaged templates that each method asks with, for the lock of a run."""
-    _asked_with.update({method: tuple(names) for method, names in methods.items()})
+def declare_templates(methods: Mapping[str, Declared]) -> None:
+    """Note the names of the packaged templates that each method asks with, for the lock of a run.
+
+    A method whose parameters choose among them gives a function of its parameters.
+    """
+    _asked_with.update(methods)
 
 
-def templates_of(method: str) -> tuple[str, ...]:
+def templates_of(method: str, params: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """The names of the packaged templates that a method asks with; none for a method that declared none."""
-    return _asked_with.get(method, ())
+    declared = _asked_with.get(method, ())
+    return tuple(declared(params or {}) if callable(declared) else declared)
 
 
 class _Form(BaseModel):

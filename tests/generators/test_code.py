@@ -11,14 +11,15 @@ from distilabel.pipeline import Pipeline
 
 import synth_stack.gates
 import synth_stack.generators  # noqa: F401  (both register by being imported)
-from synth_stack.candidates import prepare, preview
+from synth_stack.candidates import preview
 from synth_stack.config import load_gates, load_recipe
 from synth_stack.errors import ConfigError, InputError, SandboxError, UsageError
 from synth_stack.gates.execution import execution
 from synth_stack.generators.code import docstring_rewrite, function_tests, oss_instruct, refactor
-from synth_stack.generators.code_pool import PoolSource, read_pool
+from synth_stack.generators.coding.pool import PoolSource, read_pool
 from synth_stack.generators.drive import drive
 from synth_stack.generators.template import load_template, templates_of
+from synth_stack.job import prepare
 from synth_stack.registry import bind
 from synth_stack.rows import build_candidates
 from synth_stack.sandbox.room import find_level
@@ -340,10 +341,8 @@ def test_the_path_of_a_pool_is_relative_to_the_recipe(tmp_path: Path) -> None:
     text = text.replace("share: 0.4}", "pool: {path: code}}").replace(
         "  slice_column: slice\n  id_column: id\n", ""
     )
-    (tmp_path / "recipe.yaml").write_text(
-        text.replace("use: embedded", "use: scripted").replace("  context_tokens: 2048", "  delay_s: 0.0")
-    )
-    [method] = prepare(load_recipe(tmp_path / "recipe.yaml")).methods
+    (tmp_path / "recipe.yaml").write_text(text)
+    [method] = prepare(load_recipe(tmp_path / "recipe.yaml", {"teacher": {"use": "scripted"}})).methods
     assert method.bound.params["pool"]["path"] == str(tmp_path / "code")
 
 

@@ -1,5 +1,6 @@
 """Any distilabel pipeline, batch by batch: in order, resumable, and stopped by a teacher that is down."""
 
+import itertools
 import json
 import threading
 import time
@@ -302,8 +303,21 @@ def slowly(body: dict[str, Any], raw: bool) -> Any:
     return answer(body, raw)
 
 
+def hold_until(n: int) -> Behaviour:
+    """No answer before `n` requests are there: however slow the machine, they meet or never do."""
+    arrived, enough = itertools.count(1), threading.Event()
+
+    def hold(body: dict[str, Any], raw: bool) -> Any:
+        if next(arrived) == n:
+            enough.set()
+        enough.wait(20)
+        return slowly(body, raw)
+
+    return hold
+
+
 def test_batches_under_way_fill_the_slots_of_the_teacher_and_never_more_and_give_the_same_rows() -> None:
-    with serve(always=slowly) as server:
+    with serve(always=hold_until(6)) as server:
         made = run_overlapped(ask_server(server.base_url, 40, 2, concurrency=6))
         assert server.most_at_once == 6
     assert sorted(made) == list(range(20))
@@ -311,7 +325,7 @@ def test_batches_under_way_fill_the_slots_of_the_teacher_and_never_more_and_give
 
 
 def test_pipelines_of_one_teacher_are_driven_side_by_side() -> None:
-    with serve(always=slowly) as server:
+    with serve(always=hold_until(4)) as server:
         llm = TeacherLLM(base_url=server.base_url, model=MODEL, retries=0, concurrency=4)
         draws: list[int] = []
 
@@ -395,3 +409,37 @@ def test_failures_of_single_rows_do_not_keep_other_batches_back() -> None:
     failed = [row for rows in made.values() for row in rows if row["failure"]]
     assert sorted(made) == list(range(25))
     assert 0 < len(failed) < 50
+
+
+def test_once_it_is_to_stop_no_batch_is_begun_and_those_under_way_are_kept() -> None:
+    kept: dict[int, list[Row]] = {}
+    with serve(always=slowly) as server:
+        pipeline = ask_server(server.base_url, concurrency=4, batch_rows=2)
+        line = Line(pipeline, lambda *_: False, lambda number, _items, rows: kept.update({number: rows}))
+        drive_lines([line], stop=lambda: len(kept) >= 3)
+        asked = len(server.asked)
+
+    assert 3 <= len(kept) < 20
+    assert asked == 2 * sum(map(len, kept.values()))
+    assert kept.items() <= undisturbed(40, 2).items()
+
+
+def test_a_run_that_is_to_stop_at_once_asks_nothing() -> None:
+    with serve() as server:
+        line = Line(ask_server(server.base_url), lambda *_: False, lambda *_: None)
+        drive_lines([line], stop=lambda: True)
+        assert server.asked == []
+
+
+def test_lines_come_round_by_their_shares_so_that_a_stopped_run_has_rows_of_each() -> None:
+    begun: list[str] = []
+
+    def note(name: str, share: float) -> Line:
+        with Pipeline(name=name) as pipeline:
+            load(24, 1) >> keep("keep")
+        return Line(pipeline, lambda *_: False, lambda *_: begun.append(name), share)
+
+    drive_lines([note("most", 0.75), note("few", 0.25)], stop=lambda: len(begun) == 12)
+
+    assert begun.count("most") == 9
+    assert begun.count("few") == 3

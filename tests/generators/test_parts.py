@@ -52,3 +52,16 @@ _values = st.recursive(
 @given(_values)
 def test_any_value_has_canonical_json_then(value: Any) -> None:
     assert canonical_json(to_json(value))
+
+
+def test_parts_of_a_later_round_sort_behind_those_of_every_method_before(tmp_path: Path) -> None:
+    items = [{"draw": 1}]
+    names = [
+        batch_file(tmp_path, method, batch, items, round_=round_).name
+        for round_ in (0, 1, 10)
+        for method in (0, 1)
+        for batch in (0, 1)
+    ]
+
+    assert names == sorted(names)
+    assert max(names) < "part-amended-00000.parquet"

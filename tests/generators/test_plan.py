@@ -1,13 +1,14 @@
 """What is drawn: the same for the same run, evenly over the slices, and no example twice in a prompt."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.generators.plan import Plan, cut_to_sentences, split_draws
+from synth_stack.generators.plan import Aim, Plan, cut_to_sentences, split_draws
 from synth_stack.seeds import SEED_SCHEMA, Corpus, Topic
 
 SEEDS_BY_SLICE = {"billing/refund": 5, "orders/late": 3, "orders/lost": 1}
@@ -123,3 +124,31 @@ def test_a_tie_goes_to_the_first() -> None:
 def test_a_section_is_cut_to_whole_sentences_and_never_to_nothing(max_words: int | None, kept: str) -> None:
     assert cut_to_sentences("One two three. Four five! Six seven eight?", max_words) == kept
     assert cut_to_sentences(None, max_words) is None
+
+
+def aim_at(slices: list[str], weights: dict[str, float] | None = None, *, first: int = 0) -> Plan:
+    return replace(make_plan(first=first, count=len(slices)), aim=Aim(first, slices, weights or {}))
+
+
+def test_an_aimed_draw_is_of_its_own_slice_whatever_the_batch_size() -> None:
+    slices = ["orders/late", "orders/late", "billing/refund", "orders/lost", "orders/late"]
+    items = [item for batch in aim_at(slices, first=40).batches(2) for item in batch]
+
+    assert [item["slice"] for item in items] == slices
+    assert [item["draw"] for item in items] == list(range(40, 45))
+
+
+def test_a_seed_is_drawn_in_proportion_to_its_weight_and_one_without_weighs_one() -> None:
+    plan = aim_at(["orders/late"] * 3000, {"orders/late-0": 0.25, "orders/late-1": 0.75})
+    drawn = Counter(item["seed_id"] for item in next(plan.batches(3000)))
+
+    assert drawn["orders/late-0"] == pytest.approx(3000 * 0.125, rel=0.15)
+    assert drawn["orders/late-1"] == pytest.approx(3000 * 0.375, rel=0.1)
+    assert drawn["orders/late-2"] == pytest.approx(3000 * 0.5, rel=0.1)
+
+
+def test_an_aim_changes_slice_and_seed_of_a_draw_and_not_its_random_seed() -> None:
+    plain, aimed = make_plan(count=3).item(2), aim_at(["orders/lost"] * 3).item(2)
+
+    assert aimed["seed_id"] == "orders/lost-0"
+    assert aimed["rng_seed"] == plain["rng_seed"]

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from distilabel.pipeline import Pipeline
 
-from synth_stack.generators.instruction import EVOL_OPERATORS, draw_items
-from synth_stack.generators.steps import Ask, AskMagpie, ToCandidates, note_prompt, settle
+from synth_stack.generators.instruction import draw_items
+from synth_stack.generators.steps import Ask, ToCandidates, note_prompt, settle
 from synth_stack.generators.template import load_template
 from synth_stack.rows import build_candidates, derive_seed
-from synth_stack.teachers.llm import PRE_QUERY, TeacherLLM
+from synth_stack.teachers.llm import TeacherLLM
 from synth_stack.teachers.prompt import Prompt
-from synth_stack.teachers.script import ScriptedLLM
-from tests.openai_server import MODEL, complete, fail, serve
+from tests.openai_server import MODEL, complete, serve
 from tests.shop import make_plan
 
 Row = dict[str, Any]
@@ -99,13 +98,6 @@ def test_items_are_drawn_from_the_plan_from_any_offset() -> None:
     assert list(step.process(offset=7)) == []
 
 
-def test_operators_are_drawn_from_the_row_s_own_seed() -> None:
-    step = draw_items(make_plan(60), 7, operators=EVOL_OPERATORS)
-    first, again = ([row["operator"] for batch, _ in step.process() for row in batch] for _ in range(2))
-    assert first == again
-    assert set(first) == set(EVOL_OPERATORS)
-
-
 def test_an_empty_plan_draws_nothing() -> None:
     assert list(draw_items(make_plan(0), 3).process()) == []
 
@@ -128,12 +120,6 @@ def test_each_row_is_asked_with_a_seed_of_its_own_that_names_the_step() -> None:
         assert body["stop"] == form.stop
         assert body["max_tokens"] == form.max_tokens
         assert body["temperature"] == form.sampling["temperature"]
-
-
-def test_the_operator_of_a_row_names_its_template() -> None:
-    rows = [{**items(1)[0], "operator": name} for name in EVOL_OPERATORS]
-    asked = process(Ask(name="instruction", llm=ScriptedLLM(), column="instruction"), rows)
-    assert [row["template_ids"] for row in asked] == [[load_template(n).template_id] for n in EVOL_OPERATORS]
 
 
 def test_a_failed_row_goes_through_untouched_and_its_neighbours_are_asked() -> None:
@@ -164,34 +150,6 @@ def test_when_every_row_has_failed_no_one_is_asked() -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("chat_format", ["qwen2", "llama3"])
-def test_magpie_lets_the_model_write_the_user_s_turn_of_each_topic(chat_format: str) -> None:
-    rows = items()
-    with serve(complete("my parcel is late"), fail(500), complete("")) as server:
-        llm = TeacherLLM(
-            base_url=server.base_url,
-            model=MODEL,
-            concurrency=1,
-            retries=0,
-            chat_format=chat_format,
-            use_magpie_template=True,
-            magpie_pre_query_template=PRE_QUERY[chat_format],
-        )
-        out = process(AskMagpie(name="instruction", llm=llm, only_instruction=True), rows)
-    for row, body in zip(rows, server.bodies(), strict=True):
-        system, opening = body["prompt"].split(row["title"])
-        assert row["about"] in system
-        assert opening.endswith(PRE_QUERY[chat_format])
-        assert body["seed"] == derive_seed(row["rng_seed"], "instruction")
-        assert body["stop"] == load_template("magpie").form.stop
-    assert out[0]["instruction"] == "my parcel is late"
-    assert [row["failure"] for row in out] == [
-        None,
-        "instruction: teacher error: answers HTTP 500",
-        "instruction: empty answer: the teacher wrote nothing",
-    ]
-
-
 def to_candidates(**fields: Any) -> ToCandidates:
     return ToCandidates(
         **{
@@ -212,7 +170,7 @@ def test_a_finished_item_is_a_candidate_with_its_origin() -> None:
         **items(1)[0],
         "instruction": "Where?",
         "answer": "There.",
-        "operator": "evol_breadth",
+        "example_ids": ["orders-late-1"],
         "template_ids": ["a@1", "b@2"],
         "tokens": {"answer": [1, 2]},
     }
@@ -226,7 +184,7 @@ def test_a_finished_item_is_a_candidate_with_its_origin() -> None:
     assert built["seed_id"] == item["seed_id"]
     assert built["rng_seed"] == item["rng_seed"]
     assert built["template_id"] == "a@1 b@2"
-    assert json.loads(built["params"]) == {"examples": 2, "operator": "evol_breadth"}
+    assert json.loads(built["params"]) == {"examples": 2, "example_ids": ["orders-late-1"]}
     assert json.loads(built["extra"]) == {"title": item["title"], "tokens": {"answer": [1, 2]}}
 
 

@@ -12,8 +12,13 @@ from synth_stack.errors import ConfigError
 from synth_stack.generators import template as template_module
 from synth_stack.generators.template import declare_templates, load_template, templates_of
 
-METHODS = ("self_instruct", "magpie", "evol_instruct")
-NAMES = sorted({name for method in METHODS for name in templates_of(method)})
+PARAMS: list[tuple[str, dict[str, Any]]] = [
+    ("self_instruct", {"answers": "short"}),
+    ("magpie", {"turns": 1, "answers": "short"}),
+    ("magpie", {"turns": 2, "answers": "full"}),
+    ("evol_instruct", {"judge_gain": True, "answers": "full"}),
+]
+NAMES = sorted({name for method, params in PARAMS for name in templates_of(method, params)})
 ITEM: dict[str, Any] = {
     "about": "a shop",
     "title": "Late parcels",
@@ -23,6 +28,7 @@ ITEM: dict[str, Any] = {
     "examples": ["where is it", "it is late"],
     "locale": "en-GB",
     "instruction": "Is it lost?",
+    "evolved": "Is it lost, and who pays?",
 }
 
 
@@ -58,17 +64,20 @@ def test_a_value_is_never_read_as_template_text(name: str, hostile: str, prefers
 
 def test_a_few_shot_text_shows_the_examples_numbered_and_ends_where_the_next_begins() -> None:
     text = render("self_instruct", prefers_raw=True)
-    assert "Customer 1: where is it\nCustomer 2: it is late\nCustomer 3:" in text
-    assert text.endswith("Customer 3:")
+    assert "Message 1: where is it\nMessage 2: it is late\nMessage 3:" in text
+    assert text.endswith("Message 3:")
 
 
 def test_an_answer_is_bound_to_the_document_only_where_there_is_one() -> None:
     assert "from this policy: We refund at once." in render("answer")
     assert "policy" not in render("answer", grounding=None)
+    assert "from this policy: We refund at once." in render("answer_full")
+    assert "policy" not in render("answer_full", grounding=None)
 
 
-def test_magpie_asks_with_a_system_prompt_alone() -> None:
-    prompt = load_template("magpie").render(ITEM, seed=1, prefers_raw=True)
+@pytest.mark.parametrize("name", ["magpie", "magpie_turns"])
+def test_magpie_asks_with_a_system_prompt_alone(name: str) -> None:
+    prompt = load_template(name).render(ITEM, seed=1, prefers_raw=True)
     assert [message["role"] for message in prompt] == ["system"]
     assert not prompt.raw
 
@@ -110,8 +119,18 @@ def test_a_template_of_another_form_is_refused(folder: Path, text: str) -> None:
         write_and_load(folder, text)
 
 
+def test_the_templates_of_a_method_are_those_that_its_parameters_choose() -> None:
+    chosen = [templates_of(method, params) for method, params in PARAMS]
+    assert chosen[:3] == [("self_instruct", "answer"), ("magpie", "answer"), ("magpie_turns", "answer_full")]
+    assert len(chosen[3]) == 8
+    without = templates_of("evol_instruct", {"judge_gain": False, "answers": "full"})
+    assert set(chosen[3]) - set(without) == {"evol_gain"}
+
+
 def test_a_method_that_declares_none_asks_with_no_packaged_template() -> None:
     assert templates_of("somebody's own") == ()
     declare_templates({"somebody's own": ["answer"]})
     assert templates_of("somebody's own") == ("answer",)
+    declare_templates({"somebody's own": lambda params: [params["prompt"]]})
+    assert templates_of("somebody's own", {"prompt": "magpie"}) == ("magpie",)
     declare_templates({"somebody's own": []})

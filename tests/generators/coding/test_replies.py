@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.generators.code_replies import list_signatures, read_code, read_examples, read_problem
+from synth_stack.generators.coding.replies import list_signatures, read_code, read_examples, read_problem
 from synth_stack.sandbox.room import run_many
 
 

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from synth_stack.errors import InputError
-from synth_stack.generators.code_origin import UNKNOWN, read_commit, read_header, read_licence
-from synth_stack.generators.code_snippets import Snippet, find_snippets
+from synth_stack.generators.coding.origin import UNKNOWN, read_commit, read_header, read_licence
+from synth_stack.generators.coding.snippets import Snippet, find_snippets
 from synth_stack.rows import Digest, digest_bytes, digest_json
 
 _NOT_SOURCE = frozenset("test tests testing idlelib lib2to3 turtledemo site-packages dist-packages".split())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.generators.code_pool import Pool, PoolSource, read_pool
+from synth_stack.generators.coding.pool import Pool, PoolSource, read_pool
 from synth_stack.registry import bind
 from synth_stack.rows import digest_bytes
 

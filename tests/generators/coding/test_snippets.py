@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from synth_stack.generators.code_snippets import Snippet, find_snippets
+from synth_stack.generators.coding.snippets import Snippet, find_snippets
 from synth_stack.sandbox.room import run_many
 
 MODULE = '''

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synth_stack.generators.code_origin import MAX_LICENCE_BYTES, read_commit, read_header, read_licence
+from synth_stack.generators.coding.origin import MAX_LICENCE_BYTES, read_commit, read_header, read_licence
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -7,8 +7,8 @@ from distilabel.steps import Step, StepInput
 from pydantic import PrivateAttr
 
 from synth_stack.gates.pairs.code_pairs import OTHER_CODE, SAME_CODE, CodePair, fence
-from synth_stack.generators.code_pool import Piece, Pool
-from synth_stack.generators.code_replies import list_signatures, read_code, read_examples, read_problem
+from synth_stack.generators.coding.pool import Piece, Pool
+from synth_stack.generators.coding.replies import list_signatures, read_code, read_examples, read_problem
 from synth_stack.generators.steps import DrawItems, ToCandidates
 from synth_stack.rows import canonical_text, derive_seed
 
