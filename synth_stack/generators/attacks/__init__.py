@@ -1,0 +1,1 @@
+"""What adversarial rows are made of: published strategies, and the steps that put them together."""
