@@ -32,8 +32,9 @@ from typing import Any
 
 import httpx
 
-from synth_stack.candidates import generate_candidates, prepare
+from synth_stack.candidates import generate_candidates
 from synth_stack.config import load_recipe
+from synth_stack.job import prepare
 from synth_stack.progress import Silent
 
 SUPPORT = Path(__file__).parents[1] / "pipelines" / "support_intents" / "recipe.yaml"

@@ -41,7 +41,7 @@ TextColumn = Annotated[str, typer.Option(help="The column of --seeds with the te
 SliceColumn = Annotated[str | None, typer.Option(help="The column of --seeds with the slice.")]
 IdColumn = Annotated[str | None, typer.Option(help="The column of --seeds with an id of its own.")]
 About = Annotated[str | None, typer.Option(help="What the prompts say the messages are written to.")]
-Candidates = Annotated[int | None, typer.Option(help="How many candidates to make.", min=1)]
+Candidates = Annotated[int | None, typer.Option(help="How many candidates to make, target or not.", min=1)]
 GateFile = Annotated[Path | None, typer.Option("--gates", help="Another gate file.")]
 Against = Annotated[
     list[str] | None,
@@ -69,15 +69,17 @@ def run(
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
+    budget = _show_budget(loaded, as_json)
     with _explain_blindness(as_json), _progress(quiet or as_json) as bars:
         result = run_line(loaded, out, progress=bars)
     counts = result.figures.counts()
     if as_json:
-        _print_json(
-            {**counts, "folder": str(result.folder), "pack": str(result.pack.path), "root": result.pack.root}
-        )
+        spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
+        left = {"folder": str(result.folder), "pack": str(result.pack.path), "root": result.pack.root}
+        _print_json({**counts, **left, **spent})
         return
     _print_figures(result.figures)
+    _print_spent(result.spent)
     _say(f"pack    {result.pack.path}")
     _say(f"report  {result.folder / 'report.html'}")
     _say(f"check   synth-stack verify {result.pack.path}")
@@ -96,15 +98,13 @@ def preview(
 ) -> None:
     """Make a few rows of a recipe and show them with their prompts; nothing is kept."""
     from synth_stack.candidates import preview as make_rows
-    from synth_stack.terminal import preview_panels
+    from synth_stack.terminal import preview_panel
 
     loaded = _load(recipe, {**_other_seeds(seeds, text_column, slice_column, id_column), "about": about})
-    rows = make_rows(loaded, n)
+    _show_budget(loaded, as_json)
+    rows = make_rows(loaded, n, see=None if as_json else lambda row: _say(preview_panel(row)))
     if as_json:
         _print_json(rows)
-        return
-    for panel in preview_panels(rows):
-        _say(panel)
 
 
 @app.command()
@@ -126,11 +126,12 @@ def generate(
 
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     loaded = _load(recipe, {**overrides, "about": about, "generate.candidates": candidates})
+    budget = _show_budget(loaded, as_json)
     with _progress(quiet or as_json) as bars:
         folder = make_candidates(loaded, out, progress=bars)
     rows = sum(count_rows(part) for part in list_parts(folder / "candidates"))
     if as_json:
-        _print_json({"generated": rows, "folder": str(folder)})
+        _print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
     else:
         _say(f"{rows:,} candidates in {folder}")
 
@@ -335,7 +336,10 @@ def main() -> None:
 def _load(recipe: Path, overrides: dict[str, Any]) -> "Recipe":
     from synth_stack.config import load_recipe
 
-    return load_recipe(recipe, {key: value for key, value in overrides.items() if value is not None})
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "generate.candidates" in given:  # one of the two says when to stop
+        given["generate.target"] = None
+    return load_recipe(recipe, given)
 
 
 def _other_seeds(
@@ -392,6 +396,27 @@ def _print_figures(figures: Any) -> None:
         _say(reasons_table(figures))
     if figures.canaries:
         _say(canary_table(figures))
+
+
+def _print_spent(spent: Any) -> None:
+    from synth_stack.terminal import describe_target, spent_table
+
+    _say(spent_table(spent))
+    if spent.wanted is not None:
+        _say(describe_target(spent))
+
+
+def _show_budget(recipe: "Recipe", as_json: bool) -> dict[str, int]:
+    """The rows by slice that the recipe's report asks for, shown before any of them is paid for."""
+    if recipe.generate.report is None:
+        return {}
+    from synth_stack.job import read_budget
+    from synth_stack.terminal import budget_table
+
+    budget = read_budget(recipe)
+    if not as_json:
+        _say(budget_table(budget))
+    return {share.slice: share.rows for share in budget}
 
 
 def _print_json(value: Any) -> None:

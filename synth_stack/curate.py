@@ -2,6 +2,7 @@
 
 bind_gates   the gate file as judges; every mistake in it is found here, before any row is read
 judge        verdicts/<gate>/ and decisions.parquet for the candidates of a folder
+reopen       a judged folder made ready for more rows
 curate       the same for somebody else's dataset, or for a run under other gates
 """
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack import __version__
 from synth_stack.config import EvalSet, load_gates
-from synth_stack.engines.local import GateRun, read_judged, run_gates
+from synth_stack.engines.local import GateRun, forget_batch, read_judged, run_gates
 from synth_stack.engines.worker import is_portable
 from synth_stack.errors import BlindGate, ConfigError, InputError
 from synth_stack.foreign import Dataset, check_dataset, open_dataset, open_records, read_candidates
@@ -136,6 +137,12 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
     return Batch(folder, write_report(folder), blind)
 
 
+def reopen(folder: Path, gates: Gates) -> None:
+    """Takes back what stands in `folder` of the batch as a whole, before rows are added to it."""
+    _forget_results(folder)
+    forget_batch(folder, gates.runs)
+
+
 def curate(
     source: Any,
     gates: str | Path,
@@ -207,15 +214,20 @@ def _describe(blind: Sequence[CanaryRecall]) -> str:
 def _forget_other_gates(folder: Path, gates: Gates) -> None:
     path = folder / GATES_LOCK
     if path.exists() and identity_line(path.read_bytes()) != identity_line(gates.lock):
-        for name in (MANIFEST, "decisions.parquet", "report.html"):
-            (folder / name).unlink(missing_ok=True)
-        for name in ("verdicts", "canaries", "accepted", "rejected", "held"):
-            _remove_folder(folder / name)
-        for part in list_amended(folder / "candidates"):
-            part.unlink()
-        (folder / "candidates" / _AMENDED).unlink(missing_ok=True)
+        _forget_results(folder)
+        _remove_folder(folder / "verdicts")
     if not path.exists() or path.read_bytes() != gates.lock:
         write_bytes(path, gates.lock)
+
+
+def _forget_results(folder: Path) -> None:
+    for name in (MANIFEST, "decisions.parquet", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("canaries", "accepted", "rejected", "held"):
+        _remove_folder(folder / name)
+    for part in list_amended(folder / "candidates"):
+        part.unlink()
+    (folder / "candidates" / _AMENDED).unlink(missing_ok=True)
 
 
 def _amend_candidates(folder: Path, gates: Gates) -> None:

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from synth_stack import __version__
-from synth_stack.candidates import generate_candidates, prepare, write_seeds
+from synth_stack.candidates import generate_candidates
 from synth_stack.config import Recipe, load_recipe
-from synth_stack.curate import Gates, bind_gates, judge
+from synth_stack.curate import Gates, bind_gates
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.generators.code import CODE_METHODS
+from synth_stack.job import prepare, write_seeds
 from synth_stack.pack.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
 from synth_stack.progress import Progress, Silent
 from synth_stack.report.figures import Figures
+from synth_stack.rounds import make_batch
 from synth_stack.rows import digest_json
+from synth_stack.spending import Spent
 from synth_stack.store import LOCK, open_run, render_yaml, write_manifest
 
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
@@ -26,11 +29,12 @@ PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run left: its folder, its figures and its pack."""
+    """What a run left: its folder, its figures and its pack, and what it has spent."""
 
     folder: Path
     figures: Figures
     pack: PackSummary
+    spent: Spent
 
 
 def run(
@@ -38,8 +42,9 @@ def run(
 ) -> RunResult:
     """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
 
-    Everything that can be wrong is found before the first row is made. The same call after a stop goes on
-    where it stopped. Raises UsageError (nothing was spent) or WorkError (what was committed is kept).
+    Everything that can be wrong is found before the first row is made. A recipe with a target makes rows in
+    rounds until enough are accepted or a limit is reached. The same call after a stop goes on where it
+    stopped. Raises UsageError (nothing was spent) or WorkError (what was committed is kept).
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     progress = progress or Silent()
@@ -50,23 +55,26 @@ def run(
 
     with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
         write_seeds(job, folder)
-        generate_candidates(job, folder, progress)
-        batch = judge(folder, gates, progress)
-        batch.require_sight()
+        made = make_batch(job, gates, folder, progress)
         packed = write_pack(folder, folder / "pack", signer=signer)
-        write_manifest(folder, batch.figures.counts())
-    return RunResult(folder, batch.figures, packed)
+        write_manifest(folder, made.batch.figures.counts())
+    return RunResult(folder, made.batch.figures, packed, made.spent)
 
 
 def generate(source: Any, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
     """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
 
     Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
-    raises.
+    raises, and ConfigError for a recipe with a target.
     """
     progress = progress or Silent()
     if isinstance(source, Recipe | str | Path):
         recipe = source if isinstance(source, Recipe) else load_recipe(source)
+        if recipe.generate.target is not None:
+            raise ConfigError(
+                f"recipe {recipe.name} has a target in accepted rows, and without gates none is accepted",
+                mend="Use `synth-stack run`, or say generate.candidates.",
+            )
         job = prepare(recipe)
         with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
             write_seeds(job, folder)

@@ -3,6 +3,7 @@
     recipe.lock.yaml   what the run was made from; a folder holds one run for good
     gates.lock.yaml    the gates that judged it, with what they really used
     seeds/             the seed table, taxonomy and documents as they were read
+    rounds/            round-*.json, what each round of a run with a target was to draw
     candidates/        part-*.parquet, one per committed batch
     verdicts/<gate>/   part-*.parquet
     decisions.parquet, report.html
@@ -19,6 +20,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,16 +155,29 @@ def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
     """The parts of a stage in groups of up to SHARD_ROWS rows, in order; the same for the same parts.
 
     A generator commits parts of a few rows so that little is lost; judging them one by one would cost more
-    than judging the rows.
+    than judging the rows. Where rows are made in rounds no shard holds rows of two: those of a finished round
+    stay as they are.
     """
     groups: list[tuple[list[Path], int]] = []
+    before_in = None
     for path in list_parts(folder) if amended else list_made(folder):
-        rows = count_rows(path)
-        if not groups or groups[-1][1] + rows > SHARD_ROWS:
+        rows, made_in = count_rows(path), _read_round(path)
+        if not groups or groups[-1][1] + rows > SHARD_ROWS or made_in != before_in:
             groups.append(([], 0))
+        before_in = made_in
         parts, before = groups[-1]
-        groups[-1] = ([*parts, path], before + rows)
+        parts.append(path)
+        groups[-1] = (parts, before + rows)
     return [Shard(f"part-{i:05d}.parquet", tuple(parts), n) for i, (parts, n) in enumerate(groups)]
+
+
+def _read_round(path: Path) -> str | None:
+    """The round in the name of a part (generators/parts.py); None for one that is of no round."""
+    found = _IN_ROUND.match(path.name)
+    return found and found[1]
+
+
+_IN_ROUND = re.compile(r"part-(\d{3})-\d{2}-")
 
 
 def count_rows(path: Path) -> int:

@@ -29,16 +29,17 @@ class Bars:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._progress.tasks:  # one that never began would leave an empty line where there is no terminal
+            self._progress.stop()
 
     def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
         """A new bar; `total` 0 means that nobody knows how many rows there are."""
+        self._progress.start()
         task = self._progress.add_task(stage, total=total or None, completed=done)
 
         def advance(n: int) -> None:
@@ -112,20 +113,48 @@ def canary_table(figures: Any) -> Table:
     return table
 
 
-def preview_panels(rows: Iterable[Mapping[str, Any]]) -> Iterable[Panel]:
-    """One panel a row: where it comes from, the prompt that was asked, the messages, the failure."""
-    for row in rows:
-        body = Text()
-        for prompt in row.get("prompts", []):
-            body.append(f"prompt for {prompt['column']}\n", style="bold magenta")
-            body.append(clean(prompt["text"]) + "\n\n", style="dim")
-        for message in row["messages"]:
-            body.append(f"{clean(message['role'])}  ", style="bold cyan")
-            body.append(clean(message["content"]) + "\n")
-        if row.get("failure"):
-            body.append(f"failed  {clean(row['failure'])}", style="red")
-        title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")
-        yield Panel(body, title=title, title_align="left")
+def spent_table(spent: Any) -> Table:
+    """What a run has spent: in all, and for each accepted row."""
+    table = _new_table("Spent", "", "in all", "per accepted row")
+    per_row = spent.per_accepted()
+    lines = [("rows made", "made", "{:,}"), ("tokens in", "input_tokens", "{:,}")]
+    lines += [("tokens out", "output_tokens", "{:,}"), ("seconds", "seconds", "{:,.1f}")]
+    lines += [(spent.currency or "", "cost", "{:,.6f}")]
+    for title, name, form in lines:
+        total, share = getattr(spent, name), per_row[name]
+        if total is not None:
+            table.add_row(title, form.format(total), "" if share is None else f"{share:,.4g}")
+    return table
+
+
+def describe_target(spent: Any) -> str:
+    """How far a run came to its target, and what ended it before."""
+    told = f"target  {spent.accepted:,} of {spent.wanted:,} accepted in {_plural(spent.rounds, 'round')}"
+    return told if spent.reached else f"{told}; {spent.limit} is spent"
+
+
+def budget_table(budget: Iterable[Any]) -> Table:
+    """The rows that a report gives each slice, and why."""
+    table = _new_table("Budget", "slice", "items", "score", "deficit", "rows")
+    for share in budget:
+        numbers = (f"{share.n:,}", f"{share.score}", f"{share.deficit}", f"{share.rows:,}")
+        table.add_row(Text(clean(share.slice)), *numbers)
+    return table
+
+
+def preview_panel(row: Mapping[str, Any]) -> Panel:
+    """A row: where it comes from, the prompts that were asked, the messages, the failure."""
+    body = Text()
+    for prompt in row.get("prompts", []):
+        body.append(f"prompt for {prompt['column']}\n", style="bold magenta")
+        body.append(clean(prompt["text"]) + "\n\n", style="dim")
+    for message in row["messages"]:
+        body.append(f"{clean(message['role'])}  ", style="bold cyan")
+        body.append(clean(message["content"]) + "\n")
+    if row.get("failure"):
+        body.append(f"failed  {clean(row['failure'])}", style="red")
+    title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")
+    return Panel(body, title=title, title_align="left")
 
 
 def replay_tables(replayed: Any) -> Iterable[Table | Text]:
@@ -146,6 +175,10 @@ def _new_table(title: str, *names: str) -> Table:
     for number, name in enumerate(names):
         table.add_column(name, justify="right" if number else "left")
     return table
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _decisions_table(replayed: Any) -> Table:

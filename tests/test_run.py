@@ -36,7 +36,7 @@ def test_each_planted_defect_is_rejected_by_its_gate_with_its_reason(tmp_path: P
         },
         ANSWERS,
     ]
-    methods = [{"use": "evol_instruct", "share": 1.0}]
+    methods = [{"use": "evol_instruct", "share": 1.0, "sorry_words": 0}]
     recipe = write_recipe(
         tmp_path,
         teacher={"use": "scripted", "rules": rules, "empty_share": 0.2},

@@ -171,7 +171,7 @@ def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path: Path) -> None
         raise AssertionError("a run was opened in a file")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     values=st.lists(st.none() | st.text(st.characters(codec="utf-8")), min_size=1, max_size=50),
     cut=st.integers(1, 7),
@@ -282,7 +282,7 @@ def test_parts_are_grouped_up_to_the_rows_of_a_shard_and_never_beyond(tmp_path: 
     assert list_shards(tmp_path / "nowhere") == []
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(sizes=st.lists(st.integers(0, 2 * SHARD_ROWS), max_size=8))
 def test_shards_hold_every_part_once_and_in_order(
     sizes: list[int], tmp_path_factory: pytest.TempPathFactory

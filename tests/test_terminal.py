@@ -2,18 +2,31 @@
 
 import io
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from synth_stack.curate import curate
+from synth_stack.generators.longtail import SliceBudget
 from synth_stack.recall import KindCount, measure_recall
 from synth_stack.report.figures import Figures, Reason, Stage
-from synth_stack.terminal import Bars, canary_table, clean, funnel_table, preview_panels, reasons_table
+from synth_stack.spending import Spent
+from synth_stack.terminal import (
+    Bars,
+    budget_table,
+    canary_table,
+    clean,
+    describe_target,
+    funnel_table,
+    preview_panel,
+    reasons_table,
+    spent_table,
+)
 
 EMPTY = Figures(0, 0, 0, 0, 0, None, (), (), (), (), (), ())
 
@@ -115,7 +128,7 @@ def test_what_looks_like_markup_is_shown_as_it_stands() -> None:
         "seed_id": "s1",
         "messages": [{"role": "user", "content": "[/] [red]not red[/red]"}],
     }
-    text = show(*preview_panels([row]), colour=True)
+    text = show(preview_panel(row), colour=True)
     assert "[/] [red]not red[/red]" in text
     assert "magpie · [blink]a[/] · seed s1" in text
 
@@ -131,13 +144,12 @@ def test_a_row_cannot_move_the_cursor_or_rename_the_window() -> None:
         "prompts": [{"column": "instruction", "text": evil}],
     }
     reasons = (Reason("dedup", "rejected", evil, 1),)
-    text = show(*preview_panels([row])) + show(reasons_table(make_figures(reasons=reasons)))
+    text = show(preview_panel(row)) + show(reasons_table(make_figures(reasons=reasons)))
 
     assert not {c for c in text if not c.isprintable()} - {"\n"}
     assert text.count("�[2J�]0;owned�") >= 5
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_cleaned_text_keeps_its_length_its_lines_and_every_printable_character(text: str) -> None:
     cleaned = clean(text)
@@ -169,7 +181,7 @@ def test_a_preview_shows_prompts_messages_and_failure_of_each_row() -> None:
             "failure": "empty answer",
         },
     ]
-    first, second = (show(panel) for panel in preview_panels(rows))
+    first, second = (show(preview_panel(row)) for row in rows)
 
     for shown in (
         "magpie · a/b · seed s1",
@@ -203,6 +215,15 @@ def test_quiet_bars_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+def test_bars_that_never_began_leave_no_empty_line_before_an_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Bars(quiet=False):
+        pass
+
+    assert capsys.readouterr() == ("", "")
+
+
 def test_bars_stop_when_the_work_fails(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         with Bars(quiet=False) as bars:
@@ -213,3 +234,36 @@ def test_bars_stop_when_the_work_fails(capsys: pytest.CaptureFixture[str]) -> No
         work()
 
     assert "1/5" in capsys.readouterr().err
+
+
+def test_what_was_spent_stands_in_all_and_per_accepted_row() -> None:
+    spent = Spent(1000, 400, 80_000, 20_000, 90.0, 1.25, "EUR", rounds=3, wanted=400, reached=True)
+
+    assert read_lines(show(spent_table(spent)))[4:-1] == [
+        ["rows", "made", "1,000", "2.5"],
+        ["tokens", "in", "80,000", "200"],
+        ["tokens", "out", "20,000", "50"],
+        ["seconds", "90.0", "0.225"],
+        ["EUR", "1.250000", "0.003125"],
+    ]
+    assert describe_target(spent) == "target  400 of 400 accepted in 3 rounds"
+
+
+def test_a_run_without_price_clock_or_accepted_rows_leaves_their_places_out() -> None:
+    spent = Spent(10, 0, 80, 20, wanted=5, reached=False, limit="max_candidates")
+
+    assert read_lines(show(spent_table(spent)))[4:-1] == [
+        ["rows", "made", "10"],
+        ["tokens", "in", "80"],
+        ["tokens", "out", "20"],
+    ]
+    assert describe_target(spent) == "target  0 of 5 accepted in 1 round; max_candidates is spent"
+
+
+def test_a_budget_names_each_slice_with_its_rows_and_cannot_rename_the_window() -> None:
+    budget = [SliceBudget("a/b\x1b[2J", 30, Decimal("0.5"), Decimal("0.4"), 1200)]
+    shown = show(budget_table(budget))
+
+    assert "1,200" in shown
+    assert "0.5" in shown
+    assert "\x1b" not in shown

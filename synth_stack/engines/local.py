@@ -17,7 +17,15 @@ from synth_stack.gates.judge import Judge, Shards
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound
 from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.store import Shard, count_rows, list_shards, read_table, write_bytes, write_table
+from synth_stack.store import (
+    Shard,
+    count_rows,
+    list_parts,
+    list_shards,
+    read_table,
+    write_bytes,
+    write_table,
+)
 
 FINISH_PART = "part-finish.parquet"
 """Verdicts that a gate gives after the last shard; sorts behind every numbered part."""
@@ -50,18 +58,36 @@ def run_gates(folder: Path, gates: Sequence[GateRun], progress: Progress) -> Non
     """Writes verdicts/<gate>/ for the candidates of a run folder, gate after gate.
 
     A row that a gate rejects is not shown to the later ones (but to those with `scores_all`). Shards whose
-    verdicts are there are not judged again. Behind the last shard the gate sees its canaries; what it said
-    of them goes to canaries/<gate>.parquet. Raises GateError when a judge breaks its contract.
+    verdicts are there, on just the rows that the gate is to see, are not judged again. Behind the last shard
+    the gate sees its canaries; what it said of them goes to canaries/<gate>.parquet. Raises GateError when a
+    judge breaks its contract.
     """
     shards = list_shards(folder / "candidates")
     alive: Alive = {shard.name: np.ones(shard.rows, dtype=np.bool_) for shard in shards}
     for gate in gates:
         target = folder / "verdicts" / gate.bound.name
         if not (target / DONE).exists():
+            _drop_stale(gate, shards, alive, target)
             _run_gate(gate, shards, alive, folder, progress)
             write_bytes(target / DONE, b"")
         for shard in shards:
             _mark_rejected(shard, target, alive)
+
+
+def forget_batch(folder: Path, gates: Sequence[GateRun]) -> None:
+    """Takes back what gates said of a batch as a whole, before rows are added to it.
+
+    A gate that prepares on the batch has to judge all of it again. One that does not keeps its verdicts on
+    the shards that stay as they are: what it was told to expect only bounds how many rows it looks at
+    closely, and in the smaller batch those were no fewer.
+    """
+    for gate in gates:
+        target = folder / "verdicts" / gate.bound.name
+        (target / DONE).unlink(missing_ok=True)
+        (target / FINISH_PART).unlink(missing_ok=True)
+        if gate.judge.prepare is not None:
+            for part in list_parts(target):
+                part.unlink()
 
 
 def read_judged(folder: Path, gates: Sequence[str]) -> Iterator[tuple[Shard, pa.Table, list[pa.Table]]]:
@@ -121,6 +147,20 @@ def _run_gate(gate: GateRun, shards: list[Shard], alive: Alive, folder: Path, pr
         )
         check_table(name, late)
         write_table(target / FINISH_PART, late)
+
+
+def _drop_stale(gate: GateRun, shards: list[Shard], alive: Alive, target: Path) -> None:
+    """Removes verdicts on other rows than those that the gate is to see: of shards that changed."""
+    by_name = {shard.name: shard for shard in shards}
+    for part in list_parts(target):
+        shard = by_name.get(part.name)
+        if shard is not None:
+            ids = pa.concat_tables([read_table(made, columns=["row_id"]) for made in shard.parts])
+            if not gate.scores_all:
+                ids = ids.filter(pa.array(alive[shard.name]))
+            if read_table(part, columns=["row_id"])["row_id"].equals(ids["row_id"]):
+                continue
+        part.unlink()
 
 
 def _judge(gate: GateRun, table: pa.Table) -> pa.Table:

@@ -4,18 +4,24 @@ from synth_stack.gates import (
     contamination,
     dedup,
     execution,
+    novelty,
     personal_data,
+    refusal,
     semantic_dedup,
     structure,
     toxicity,
+    turns,
 )
 
 __all__ = [
     "contamination",
     "dedup",
     "execution",
+    "novelty",
     "personal_data",
+    "refusal",
     "semantic_dedup",
     "structure",
     "toxicity",
+    "turns",
 ]

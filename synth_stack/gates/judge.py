@@ -27,7 +27,8 @@ class Judge:
     Once prepared, `judge` depends on its table and on nothing that was judged before: a stopped run goes on
     at any table, and an engine may judge tables in any order. So whatever compares rows with one another
     does it in `prepare`, which sees the same rows that will be judged. A judge without `prepare` may be made
-    again in other processes, each of which judges a part of the tables.
+    again in other processes, each of which judges a part of the tables, and its verdicts on earlier tables
+    are kept when rows are added to a batch.
 
     `finish` returns verdicts of outcome `hold`, scope `slice` or `batch`, only for rows that this judge
     accepted, each at most once, in the order of the batch; an empty table holds nothing.

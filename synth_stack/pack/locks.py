@@ -28,13 +28,16 @@ class TeacherLock(_Lock):
 
 
 class MethodLock(_Lock):
-    """A generation method, its share of the draws (a decimal string in the lock), and its templates."""
+    """A generation method, its share of the draws (a decimal string in the lock), and its templates.
+
+    `draws` is None for a run with a target: as many as that takes.
+    """
 
     use: str
     version: str
     params: dict[str, Any] = {}
     share: Annotated[float, Field(strict=False)]
-    draws: int
+    draws: int | None
     template_ids: list[str] = []
 
 

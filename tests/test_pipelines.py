@@ -1,0 +1,76 @@
+"""Every recipe that ships runs from its seeds to a verified pack, and with any server by changing one line."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synth_stack
+from synth_stack.candidates import preview
+from synth_stack.config import load_recipe
+from synth_stack.rows import CANDIDATE_SCHEMA
+from synth_stack.store import read_parts
+from tests.openai_server import MODEL, serve
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted(path.parent.name for path in (ROOT / "pipelines").glob("*/recipe.yaml"))
+ROWS = 12
+"""A few rows of each method; fewer would leave a slice of the long tail without its floor."""
+ONE_LINE = re.compile(r"^teacher: \{use: embedded.*\n# (teacher: \{use: http.*)$", re.MULTILINE)
+"""The teacher of a recipe, and the line that takes its place."""
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the recipes, with the gate files that they name."""
+    folder: Path = tmp_path_factory.mktemp("shipped")
+    for name in ("pipelines", "curator_configs"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder / "pipelines"
+
+
+def shorten(path: Path, **teacher: Any) -> Any:
+    """The recipe for a handful of rows, with another teacher where one is given."""
+    short = {"generate.candidates": ROWS, "generate.target": None}
+    return load_recipe(path, {**short, "teacher": teacher} if teacher else short)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_runs_to_a_pack_that_verifies(name: str, tmp_path: Path) -> None:
+    recipe = shorten(ROOT / "pipelines" / name / "recipe.yaml", use="scripted")
+    result = synth_stack.run(recipe, tmp_path / "run")
+    assert result.figures.generated == ROWS
+    assert result.figures.accepted or name == "code_pairs"  # this teacher writes no code
+    assert synth_stack.verify(result.pack.path).checks
+    assert not len(synth_stack.replay(result.folder, recipe.gates).changed)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_previews_rows_with_the_prompts_that_were_asked(name: str) -> None:
+    rows = preview(shorten(ROOT / "pipelines" / name / "recipe.yaml", use="scripted"), 5)
+    assert len(rows) == 5
+    for row in rows:
+        assert row["slice"]
+        assert row["prompts"]
+        assert all(prompt["column"] and prompt["text"] for prompt in row["prompts"])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_asks_any_server_when_one_line_is_changed(
+    name: str, shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    path = shipped / name / "recipe.yaml"
+    text, changed = ONE_LINE.subn(r"\1", path.read_text(encoding="utf-8"))
+    assert changed == 1
+    with serve() as server:
+        text = text.replace("http://127.0.0.1:8000/v1", server.base_url)
+        path.write_text(re.sub(r"(?<=model: )[\w./-]+", MODEL, text), encoding="utf-8")
+        folder = synth_stack.generate(shorten(path), tmp_path / "run")
+    rows = [row for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA) for row in table.to_pylist()]
+    assert len(rows) == ROWS
+    assert {row["teacher"] for row in rows} == {MODEL}
+    assert len(server.asked) >= ROWS
+    assert {asked.body["model"] for asked in server.asked} == {MODEL}
