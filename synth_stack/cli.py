@@ -4,21 +4,28 @@ Exit codes: 0 done (rejected rows are normal), 1 the work or a verification fail
 130 stopped by Ctrl-C. Every command takes --json.
 """
 
-import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth_stack.errors import BlindGate, SynthStackError
+from synth_stack.errors import SynthStackError
+from synth_stack.printing import (
+    explain_blindness,
+    print_figures,
+    print_json,
+    print_spent,
+    say,
+    show,
+    show_budget,
+    show_progress,
+    to_one_line,
+)
 
 if TYPE_CHECKING:
     from synth_stack.config import EvalSet, Recipe
-    from synth_stack.terminal import Bars
 
 STOPPED = 130
 """What a shell calls a command that Ctrl-C ended: 128 + SIGINT."""
@@ -69,20 +76,20 @@ def run(
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
-    budget = _show_budget(loaded, as_json)
-    with _explain_blindness(as_json), _progress(quiet or as_json) as bars:
+    budget = show_budget(loaded, as_json)
+    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
         result = run_line(loaded, out, progress=bars)
     counts = result.figures.counts()
     if as_json:
         spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
         left = {"folder": str(result.folder), "pack": str(result.pack.path), "root": result.pack.root}
-        _print_json({**counts, **left, **spent})
+        print_json({**counts, **left, **spent})
         return
-    _print_figures(result.figures)
-    _print_spent(result.spent)
-    _say(f"pack    {result.pack.path}")
-    _say(f"report  {result.folder / 'report.html'}")
-    _say(f"check   synth-stack verify {result.pack.path}")
+    print_figures(result.figures)
+    print_spent(result.spent)
+    say(f"pack    {result.pack.path}")
+    say(f"report  {result.folder / 'report.html'}")
+    say(f"check   synth-stack verify {result.pack.path}")
 
 
 @app.command()
@@ -101,10 +108,10 @@ def preview(
     from synth_stack.terminal import preview_panel
 
     loaded = _load(recipe, {**_other_seeds(seeds, text_column, slice_column, id_column), "about": about})
-    _show_budget(loaded, as_json)
-    rows = make_rows(loaded, n, see=None if as_json else lambda row: _say(preview_panel(row)))
+    show_budget(loaded, as_json)
+    rows = make_rows(loaded, n, see=None if as_json else lambda row: say(preview_panel(row)))
     if as_json:
-        _print_json(rows)
+        print_json(rows)
 
 
 @app.command()
@@ -126,14 +133,14 @@ def generate(
 
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     loaded = _load(recipe, {**overrides, "about": about, "generate.candidates": candidates})
-    budget = _show_budget(loaded, as_json)
-    with _progress(quiet or as_json) as bars:
+    budget = show_budget(loaded, as_json)
+    with show_progress(quiet or as_json) as bars:
         folder = make_candidates(loaded, out, progress=bars)
     rows = sum(count_rows(part) for part in list_parts(folder / "candidates"))
     if as_json:
-        _print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
+        print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
     else:
-        _say(f"{rows:,} candidates in {folder}")
+        say(f"{rows:,} candidates in {folder}")
 
 
 @app.command()
@@ -158,13 +165,13 @@ def curate(
     from synth_stack import curate as judge_rows
 
     eval_sets = _parse_against(against or [])
-    with _explain_blindness(as_json), _progress(quiet or as_json) as bars:
+    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
         batch = judge_rows(source, gates, out, eval_sets=eval_sets, skip_broken=skip_broken, progress=bars)
     if as_json:
-        _print_json({**batch.figures.counts(), "folder": str(batch.folder)})
+        print_json({**batch.figures.counts(), "folder": str(batch.folder)})
         return
-    _print_figures(batch.figures)
-    _say(f"report  {batch.folder / 'report.html'}")
+    print_figures(batch.figures)
+    say(f"report  {batch.folder / 'report.html'}")
 
 
 @app.command()
@@ -179,10 +186,10 @@ def replay(
 
     replayed = decide_again(folder, gates)
     if as_json:
-        _print_json(replayed.to_json())
+        print_json(replayed.to_json())
         return
     for shown in replay_tables(replayed):
-        _say(shown)
+        say(shown)
 
 
 @app.command()
@@ -199,9 +206,9 @@ def index(
 
     rows = index_packs(packs, gates, out)
     if as_json:
-        _print_json({"index": str(out), "rows": rows})
+        print_json({"index": str(out), "rows": rows})
     else:
-        _say(f"{rows:,} rows in {out}")
+        say(f"{rows:,} rows in {out}")
 
 
 @app.command()
@@ -222,9 +229,9 @@ def pack(
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
     summary = write_pack(folder, out, signer=signer)
     if as_json:
-        _print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
+        print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
     else:
-        _say(f"{summary.counts['accepted']:,} accepted rows in {summary.path}, signed by {summary.key_id}")
+        say(f"{summary.counts['accepted']:,} accepted rows in {summary.path}, signed by {summary.key_id}")
 
 
 @app.command()
@@ -242,9 +249,9 @@ def push(
 
     address = push_pack(folder, repo, private=not public, token_env=token_env)
     if as_json:
-        _print_json({"commit": address})
+        print_json({"commit": address})
     else:
-        _say(address)
+        say(address)
 
 
 @app.command()
@@ -267,10 +274,10 @@ def verify(
         "trust_config": trust_config,
     }
     if row is not None:
-        _show(verify_row(folder, row, **expected), as_json)
+        show(verify_row(folder, row, **expected), as_json)
         return
     found = inspect_pack(folder, **expected)
-    _show(found, as_json)
+    show(found, as_json)
     if found.problems:
         raise found.problems[0]
 
@@ -284,7 +291,7 @@ def trace(
     """Where a row comes from and why it is where it is: seed, template, teacher, gates, siblings."""
     from synth_stack.pack.trace import trace as trace_row
 
-    _show(trace_row(folder, row_id), as_json)
+    show(trace_row(folder, row_id), as_json)
 
 
 @app.command()
@@ -297,10 +304,10 @@ def report(
 
     figures = write_report(folder)
     if as_json:
-        _print_json(figures.to_json())
+        print_json(figures.to_json())
         return
-    _print_figures(figures)
-    _say(f"report  {folder / 'report.html'}")
+    print_figures(figures)
+    say(f"report  {folder / 'report.html'}")
 
 
 @app.command()
@@ -310,10 +317,10 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json([finding.to_json() for finding in findings])
+        print_json([finding.to_json() for finding in findings])
         return
     for finding in findings:
-        _say(finding.line())
+        say(finding.line())
 
 
 def main() -> None:
@@ -323,7 +330,7 @@ def main() -> None:
     try:
         app()
     except SynthStackError as exc:
-        sys.stderr.write(f"error: {_one_line(str(exc))}\n")
+        sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
         sys.exit(exc.exit_code)
     except SystemExit as exc:  # Typer turns Ctrl-C into exit 130 without a word
         if exc.code == STOPPED:
@@ -356,81 +363,6 @@ def _parse_against(given: list[str]) -> "list[EvalSet]":
     from synth_stack.config import parse_eval_set
 
     return [parse_eval_set(text) for text in given]
-
-
-@contextmanager
-def _progress(quiet: bool) -> "Iterator[Bars]":
-    from synth_stack.terminal import Bars
-
-    with Bars(quiet=quiet) as bars:
-        yield bars
-
-
-@contextmanager
-def _explain_blindness(as_json: bool) -> "Iterator[None]":
-    """Shows the figures of a batch that fails because a gate is blind, before the error does its work."""
-    try:
-        yield
-    except BlindGate as exc:
-        from synth_stack.report.write import write_report
-
-        if not as_json:
-            _print_figures(write_report(Path(str(exc.seen))))
-        raise
-
-
-def _show(result: Any, as_json: bool) -> None:
-    """A result that knows how to show itself: as JSON, or line by line."""
-    if as_json:
-        _print_json(result.to_json())
-        return
-    for line in result.lines():
-        _say(line)
-
-
-def _print_figures(figures: Any) -> None:
-    from synth_stack.terminal import canary_table, funnel_table, reasons_table
-
-    _say(funnel_table(figures))
-    if figures.reasons:
-        _say(reasons_table(figures))
-    if figures.canaries:
-        _say(canary_table(figures))
-
-
-def _print_spent(spent: Any) -> None:
-    from synth_stack.terminal import describe_target, spent_table
-
-    _say(spent_table(spent))
-    if spent.wanted is not None:
-        _say(describe_target(spent))
-
-
-def _show_budget(recipe: "Recipe", as_json: bool) -> dict[str, int]:
-    """The rows by slice that the recipe's report asks for, shown before any of them is paid for."""
-    if recipe.generate.report is None:
-        return {}
-    from synth_stack.job import read_budget
-    from synth_stack.terminal import budget_table
-
-    budget = read_budget(recipe)
-    if not as_json:
-        _say(budget_table(budget))
-    return {share.slice: share.rows for share in budget}
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
-def _say(what: Any) -> None:
-    from rich.console import Console
-
-    Console(highlight=False, markup=False, soft_wrap=isinstance(what, str)).print(what)
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 if __name__ == "__main__":
