@@ -14,7 +14,9 @@ from synth_stack.candidates import generate_candidates
 from synth_stack.config import Recipe, load_recipe
 from synth_stack.curate import Gates, bind_gates
 from synth_stack.errors import ConfigError, InputError
+from synth_stack.generators.adversarial import ADVERSARIAL_METHODS
 from synth_stack.generators.code import CODE_METHODS
+from synth_stack.generators.dialogue import DIALOGUE_METHOD
 from synth_stack.job import prepare, write_seeds
 from synth_stack.pack.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
 from synth_stack.progress import Progress, Silent
@@ -25,6 +27,13 @@ from synth_stack.spending import Spent
 from synth_stack.store import LOCK, open_run, render_yaml, write_manifest
 
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
+
+_CHECKED_BY = {
+    **dict.fromkeys(CODE_METHODS, "execution"),
+    **dict.fromkeys(ADVERSARIAL_METHODS, "refusal"),
+    DIALOGUE_METHOD: "turns",
+}
+"""Methods whose rows say what they are worth only to one gate: code has to run, a refusal has to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ def run(
     progress = progress or Silent()
     job = prepare(recipe)
     gates = bind_gates(recipe.gates, recipe.eval_sets)
-    _require_execution(recipe, gates)
+    _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
     with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
@@ -110,15 +119,18 @@ def make_signer(recipe: Recipe) -> Signer:
     return local_signer(None)
 
 
-def _require_execution(recipe: Recipe, gates: Gates) -> None:
-    """Raises ConfigError for a recipe that makes code pairs and has no gate that runs them."""
-    makes_code = [method.use for method in recipe.generate.methods if method.use in CODE_METHODS]
-    if makes_code and "execution" not in gates.names:
-        raise ConfigError(
-            f"recipe {recipe.name} makes code pairs, and no gate runs them",
-            seen=", ".join(makes_code),
-            mend=f"Add `- use: execution` to {recipe.gates}.",
-        )
+def _require_checks(recipe: Recipe, gates: Gates) -> None:
+    """Raises ConfigError for a recipe that makes rows of a shape and has no gate for its known failure."""
+    for method in recipe.generate.methods:
+        needed = _CHECKED_BY.get(method.use)
+        if needed is not None and needed not in gates.names:
+            raise ConfigError(
+                f"recipe {recipe.name} makes rows by {method.use}, and the gate that looks for what goes "
+                "wrong with them is not there",
+                seen=", ".join(gates.names),
+                allowed=f"with {needed}",
+                mend=f"Add `- use: {needed}` to {recipe.gates}.",
+            )
 
 
 def _folder(recipe: Recipe, out: str | Path | None) -> Path:

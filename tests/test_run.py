@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import synth_stack
 from synth_stack.errors import ConfigError, InputError, RunMismatch, TeacherError
 from synth_stack.store import MANIFEST
-from tests.recipes import LEAKED, TWIN, read_tree, write_recipe
+from tests.recipes import LEAKED, TWIN, read_tree, write_recipe, write_yaml
 
 ANSWERS = {"match": "Answer the customer", "replies": [TWIN]}
 
@@ -202,10 +203,24 @@ def test_a_baseline_that_is_not_there_is_found_before_anything_is_made(tmp_path:
     assert not (tmp_path / "run").exists()
 
 
-def test_code_pairs_that_no_gate_would_run_are_refused_before_anything_is_made(tmp_path: Path) -> None:
-    recipe = write_recipe(
-        tmp_path, generate={"candidates": 4, "methods": [{"use": "oss_instruct", "share": 1.0}]}
-    )
-    with pytest.raises(ConfigError, match=r"makes code pairs, and no gate runs them; seen: oss_instruct"):
+@pytest.mark.parametrize(
+    ("method", "gate"),
+    [
+        ({"use": "oss_instruct"}, "execution"),
+        ({"use": "refactor"}, "execution"),
+        ({"use": "jailbreak"}, "refusal"),
+        ({"use": "prompt_injection"}, "refusal"),
+        ({"use": "hard_negative"}, "refusal"),
+        ({"use": "dialogue_tree", "personas": {"path": "personas.yaml"}}, "turns"),
+    ],
+)
+def test_rows_whose_known_failure_no_gate_looks_for_are_refused_before_anything_is_made(
+    method: dict[str, Any], gate: str, tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path, generate={"candidates": 4, "methods": [method]})
+    persona = {"name": "Ruth Alder", "product": "Doorbell D1", "date": "2 May 2026", "tone": "brief"}
+    write_yaml(tmp_path / "personas.yaml", [persona])
+    said = rf"by {method['use']}, .*allowed: with {gate}\. Add `- use: {gate}`"
+    with pytest.raises(ConfigError, match=said):
         synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -46,6 +46,9 @@ def record_strategies(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "strategies_sha256": digest_strategies()}
 
 
+ADVERSARIAL_METHODS = tuple(_TEMPLATES)
+"""The methods whose rows say what their answer has to do, which the gate refusal holds it to."""
+
 declare_templates(_TEMPLATES)
 for _method in _TEMPLATES:
     declare_record(_method, record_strategies)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synth_stack.generators.plan import Plan
 
 VERSION = "1"
-METHOD = "dialogue_tree"
+DIALOGUE_METHOD = "dialogue_tree"
 _OPENING, _FOLLOW_UP, _REPLY = "dialogue_opening", "dialogue_follow_up", "dialogue_reply"
 
 
@@ -31,11 +31,11 @@ def record_personas(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "personas": {"found": {"sha256": digest_personas(personas), "personas": len(personas)}}}
 
 
-declare_templates({METHOD: (_OPENING, _FOLLOW_UP, _REPLY)})
-declare_record(METHOD, record_personas)
+declare_templates({DIALOGUE_METHOD: (_OPENING, _FOLLOW_UP, _REPLY)})
+declare_record(DIALOGUE_METHOD, record_personas)
 
 
-@generator(METHOD, version=VERSION)
+@generator(DIALOGUE_METHOD, version=VERSION)
 def dialogue_tree(
     llm: Any,
     plan: "Plan",
@@ -59,7 +59,7 @@ def dialogue_tree(
     from distilabel.pipeline import Pipeline
 
     shape = Shape(depth, fan_out, paths, max_calls)
-    shape.check(METHOD)
+    shape.check(DIALOGUE_METHOD)
     known = read_personas(personas)
     with Pipeline(name="dialogue-tree") as pipeline:
         last = _draw_paths(plan, batch_rows, shape, known)
@@ -107,7 +107,7 @@ def _to_rows(llm: Any, shape: Shape, personas: str) -> Any:
 
     return ToDialogues(
         name="candidates",
-        method=METHOD,
+        method=DIALOGUE_METHOD,
         version=VERSION,
         params={
             "personas": personas,
