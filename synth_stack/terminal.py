@@ -65,10 +65,13 @@ def clean(text: str | None) -> str:
 
 
 def funnel_table(figures: Any) -> Table:
-    """The funnel: for each gate in order, how many rows it saw, what it said, and how many went on."""
+    """The funnel: for each gate in order, how many rows it looked at, what it said, and how many are left.
+
+    A row that is held is looked at by the gates behind, for the sake of its reasons, and is not left.
+    """
     table = Table(title="Funnel", title_justify="left", header_style="bold", pad_edge=False)
     table.add_column("stage")
-    for name in ("in", "rejected", "held", "abstained", "on"):
+    for name in ("looked at", "abstained", "rejected", "held", "left"):
         table.add_column(name, justify="right")
     table.add_column("kept", justify="right")
     table.add_row("generated", "", "", "", "", f"{figures.generated:,}", "")
@@ -76,7 +79,7 @@ def funnel_table(figures: Any) -> Table:
         table.add_row("redacted copies", "", "", "", "", f"{figures.redacted:,}", "")
     for stage in figures.funnel:
         kept = "" if stage.pass_rate is None else f"{stage.pass_rate:.1%}"
-        counts = (stage.entered, stage.rejected, stage.held, stage.abstain, stage.passed)
+        counts = (stage.looked_at, stage.abstain, stage.rejected, stage.held, stage.passed)
         table.add_row(stage.gate, *(f"{n:,}" for n in counts), kept)
     rate = "" if figures.acceptance_rate is None else f"{figures.acceptance_rate:.1%}"
     table.add_section()
