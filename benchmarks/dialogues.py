@@ -26,10 +26,10 @@ import polars as pl
 import pyarrow as pa
 
 from synth_stack import text
-from synth_stack.config import parse_yaml
 from synth_stack.gates.turns import turns
 from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates, canonical_text
 from synth_stack.store import read_parts
+from synth_stack.strict_yaml import parse_yaml
 
 HERE = Path(__file__).parent
 PIPELINES = HERE.parent / "pipelines"

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synth_stack.errors import ConfigError
 from synth_stack.registry import config_error
 from synth_stack.rows import Digest, digest_json
-
-MAX_FILE_BYTES = 4 * 1024 * 1024
-"""A recipe or gate file larger than this is a mistake (or an attack on the parser)."""
+from synth_stack.strict_yaml import read_mapping
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -264,7 +261,7 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     taken relative to the working folder. Raises ConfigError.
     """
     file = Path(path)
-    value = _read_yaml(file)
+    value = read_mapping(file)
     _resolve(value, file.resolve().parent, _RECIPE_PATHS)
     for key, replacement in (overrides or {}).items():
         _replace(value, key, replacement)
@@ -277,7 +274,7 @@ def load_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> GateFile:
     Raises ConfigError, also when eval sets are named and no gate reads them.
     """
     file = Path(path)
-    value = _read_yaml(file)
+    value = read_mapping(file)
     gates = _validated(GateFile, value, file).model_dump()["gates"]
     for gate in gates:
         _resolve(gate, file.resolve().parent, _GATE_PATHS)
@@ -306,19 +303,6 @@ def parse_eval_set(text: str) -> EvalSet:
         raise config_error(exc, where=f"eval set {text}", model=EvalSet) from exc
 
 
-def parse_yaml(text: str, *, where: str) -> Any:
-    """Safe YAML in which no key stands twice. Raises ConfigError with line and column."""
-    try:
-        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark
-        place = f"{where}: line {mark.line + 1}, column {mark.column + 1}" if mark else where
-        raise ConfigError(f"{place} is not YAML: {exc.problem}") from exc
-    # PyYAML lets the last two out for `!!int ""`, `!!bool x` and `!!timestamp x`
-    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as exc:
-        raise ConfigError(f"{where} is not YAML that can be read: {exc}") from exc
-
-
 _RECIPE_PATHS = (
     "seeds.path",
     "taxonomy",
@@ -333,49 +317,6 @@ _RECIPE_PATHS = (
     "generate.report.path",
 )
 _GATE_PATHS = ("against.*.path", "embedding.background.path", "weights", "pool.path")
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses a mapping with the same key twice (YAML 1.2, 3.2.1.3) and aliases.
-
-    Aliases are refused because nested ones blow up to gigabytes and no recipe needs them.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # types-PyYAML
-            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    problem = f"the key {key.value!r} stands twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        size = file.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ConfigError(
-                f"{file} is too large for a configuration",
-                seen=f"{size} bytes",
-                allowed=f"at most {MAX_FILE_BYTES}",
-            )
-        text = file.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise ConfigError(f"{file} cannot be read: {exc.strerror}", mend="Check the path.") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{file} is not UTF-8: byte {exc.start} is {exc.object[exc.start]:#04x}") from exc
-    value = parse_yaml(text, where=str(file))
-    if not isinstance(value, dict):
-        raise ConfigError(f"{file} must be a mapping of keys", seen=type(value).__name__)
-    return value
 
 
 def _validated(model: type[Model], value: Any, file: Path) -> Model:

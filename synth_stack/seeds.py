@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from synth_stack.config import SeedColumns, parse_yaml
+from synth_stack.config import SeedColumns
 from synth_stack.errors import InputError
 from synth_stack.records import read_strictly, require_text
 from synth_stack.registry import config_error
 from synth_stack.rows import Digest, digest_json
+from synth_stack.strict_yaml import parse_yaml
 
 MAX_SEED_BYTES = 1024 * 1024
 """A seed is a message, not a document; a longer line is a broken file."""

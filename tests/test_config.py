@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from synth_stack.config import MAX_FILE_BYTES, EvalSet, load_gates, load_recipe, parse_eval_set, parse_yaml
+from synth_stack.config import EvalSet, load_gates, load_recipe, parse_eval_set
 from synth_stack.curate import bind_gates
 from synth_stack.errors import ConfigError, InputError, UsageError
+from synth_stack.strict_yaml import MAX_FILE_BYTES
 from tests.recipes import write_recipe
 
 GATES = "version: 1\ngates:\n- use: dedup\n"
@@ -226,22 +227,6 @@ def test_a_file_that_is_no_mapping_is_refused_with_its_place(
 
     for load in (load_recipe, load_gates):
         assert refuse(partial(load, path)) == f"{path}{problem}"
-
-
-@pytest.mark.parametrize("text", ['!!int ""', "!!bool maybe", "!!timestamp soon", "!!float x", "9" * 5000])
-def test_what_the_yaml_library_trips_over_is_still_one_sentence(text: str) -> None:
-    message = refuse(lambda: parse_yaml(f"a: {text}", where="gates.yaml"))
-
-    assert message.startswith("gates.yaml is not YAML that can be read: ")
-
-
-def test_an_alias_bomb_and_deep_nesting_end_at_once() -> None:
-    bomb = "a: &a [x, x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}]\n" for i in range(9))
-
-    assert refuse(lambda: parse_yaml(bomb, where="x")).endswith("aliases are not allowed")
-    assert refuse(lambda: parse_yaml("[" * 5_000, where="x")).startswith(
-        "x is not YAML that can be read: maximum recursion depth exceeded"
-    )
 
 
 def test_a_file_that_is_not_there_is_a_folder_or_is_too_large_is_refused(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from synth_stack.config import MAX_FILE_BYTES, PackConfig, parse_yaml
+from synth_stack.config import PackConfig
 from synth_stack.errors import ConfigError
 from synth_stack.registry import config_error
+from synth_stack.strict_yaml import MAX_FILE_BYTES, parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from synth_stack.config import MAX_FILE_BYTES, parse_yaml
 from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.pack import layout
 from synth_stack.pack.card import build_metadata
@@ -14,6 +13,7 @@ from synth_stack.pack.files import Digests
 from synth_stack.pack.locks import GateLock, RecipeLock, parse_gates, parse_recipe
 from synth_stack.pack.measures import MAX_MEASURES_BYTES, parse_measures
 from synth_stack.pack.seal import Seal, build_predicate, read_file
+from synth_stack.strict_yaml import MAX_FILE_BYTES, parse_yaml
 
 MAX_CARD_BYTES = 16 * 1024**2
 """A card holds both locks in part and the figures, so some 5 MB at most."""

@@ -14,7 +14,6 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_stack.config import MAX_FILE_BYTES
 from synth_stack.copies import find_copy
 from synth_stack.errors import InputError
 from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
@@ -27,6 +26,7 @@ from synth_stack.pack.wording import describe_verdict, show
 from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.seeds import SEED_SCHEMA
 from synth_stack.store import GATES_LOCK, LOCK, list_parts, read_parts, read_table
+from synth_stack.strict_yaml import MAX_FILE_BYTES
 
 Json = dict[str, Any]
 SEED_FILE = "seeds/seeds.parquet"

@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 from markdown_it import MarkdownIt
 
-from synth_stack.config import parse_yaml
 from synth_stack.pack import layout
 from synth_stack.pack.card import build_metadata, name_size, render_card
 from synth_stack.pack.card_figures import render_figures
@@ -20,6 +19,7 @@ from synth_stack.pack.verify import verify_pack
 from synth_stack.recall import KindCount, measure_recall
 from synth_stack.rows import CANDIDATE_SCHEMA, digest_bytes
 from synth_stack.store import render_yaml
+from synth_stack.strict_yaml import parse_yaml
 from tests.pack.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack
 
 EVIL = (

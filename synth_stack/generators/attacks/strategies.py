@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from synth_stack.config import parse_yaml
 from synth_stack.rows import Digest, digest_bytes
+from synth_stack.strict_yaml import parse_yaml
 
 FILE = Path(__file__).parent / "strategies.yaml"
 

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from synth_stack.config import parse_yaml
 from synth_stack.errors import InputError
 from synth_stack.gates.dialogues.dates import FORMS, read_day
 from synth_stack.records import read_strictly
 from synth_stack.registry import config_error
 from synth_stack.rows import Digest, digest_json
+from synth_stack.strict_yaml import parse_yaml
 
 MAX_FILE_BYTES = 1024 * 1024
 """A thousand personas take a tenth of it."""
