@@ -13,6 +13,14 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 def read_mapping(file: Path) -> dict[str, Any]:
     """The mapping that a YAML file of at most MAX_FILE_BYTES holds. Raises ConfigError."""
+    value = read_yaml(file)
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file} must be a mapping of keys", seen=type(value).__name__)
+    return value
+
+
+def read_yaml(file: Path) -> Any:
+    """What a YAML file of at most MAX_FILE_BYTES holds. Raises ConfigError."""
     try:
         size = file.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -26,10 +34,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read: {exc.strerror}", mend="Check the path.") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{file} is not UTF-8: byte {exc.start} is {exc.object[exc.start]:#04x}") from exc
-    value = parse_yaml(text, where=str(file))
-    if not isinstance(value, dict):
-        raise ConfigError(f"{file} must be a mapping of keys", seen=type(value).__name__)
-    return value
+    return parse_yaml(text, where=str(file))
 
 
 def parse_yaml(text: str, *, where: str) -> Any:

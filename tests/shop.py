@@ -7,8 +7,15 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from synth_stack.config import load_recipe
 from synth_stack.generators.plan import Plan
+from synth_stack.job import Job, prepare
+from synth_stack.rows import CANDIDATE_SCHEMA
 from synth_stack.seeds import SEED_SCHEMA, Corpus, Topic
+from synth_stack.store import list_parts, read_parts
+from tests.openai_server import MODEL
+
+Row = dict[str, Any]
 
 TOPICS = {
     "orders/late": ("Late parcels", "A parcel comes late.", "orders#late-parcels"),
@@ -30,6 +37,11 @@ SEEDS = [
     for k in range(4)
 ]
 ABOUT = "the support desk of a small shop"
+THREE = [
+    {"use": "self_instruct", "share": 0.5, "examples": 3},
+    {"use": "evol_instruct", "share": 0.3},
+    {"use": "magpie", "share": 0.2},
+]
 
 
 def make_corpus() -> Corpus:
@@ -90,3 +102,23 @@ def write_recipe(
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     return path
+
+
+def ready(folder: Path, teacher: Row | None = None, **fields: Any) -> Job:
+    """A recipe of the shop, made ready."""
+    return prepare(load_recipe(write_recipe(folder, teacher, **fields)))
+
+
+def on_server(base_url: str, **params: Any) -> Row:
+    """The http teacher that asks a test server, one request at a time."""
+    return {"use": "http", "base_url": base_url, "model": MODEL, "retries": 0, "concurrency": 1, **params}
+
+
+def read(folder: Path) -> list[Row]:
+    """The candidate rows of a run folder, in order."""
+    return [row for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA) for row in table.to_pylist()]
+
+
+def read_bytes(folder: Path) -> dict[str, bytes]:
+    """The part files of a run folder by name."""
+    return {part.name: part.read_bytes() for part in list_parts(folder / "candidates")}

@@ -15,40 +15,18 @@ import synth_stack
 from synth_stack.candidates import generate_candidates, preview
 from synth_stack.config import Recipe, load_recipe
 from synth_stack.errors import ConfigError, TeacherError
-from synth_stack.job import Job, prepare
 from synth_stack.progress import Silent
 from synth_stack.rows import CANDIDATE_SCHEMA, recompute_row_ids
-from synth_stack.store import list_parts, read_parts, read_table
-from tests.openai_server import MODEL, answer, fail, find_closed_url, serve
-from tests.shop import SEEDS, write_recipe
+from synth_stack.store import list_parts, read_table
+from tests.openai_server import answer, fail, find_closed_url, serve
+from tests.shop import SEEDS, THREE, on_server, read, read_bytes, ready, write_recipe
 
 Row = dict[str, Any]
-THREE = [
-    {"use": "self_instruct", "share": 0.5, "examples": 3},
-    {"use": "evol_instruct", "share": 0.3},
-    {"use": "magpie", "share": 0.2},
-]
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def ready(folder: Path, teacher: Row | None = None, **fields: Any) -> Job:
-    return prepare(load_recipe(write_recipe(folder, teacher, **fields)))
-
-
-def on_server(base_url: str, **params: Any) -> Row:
-    return {"use": "http", "base_url": base_url, "model": MODEL, "retries": 0, "concurrency": 1, **params}
-
-
-def read(folder: Path) -> list[Row]:
-    return [row for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA) for row in table.to_pylist()]
-
-
-def read_bytes(folder: Path) -> dict[str, bytes]:
-    return {part.name: part.read_bytes() for part in list_parts(folder / "candidates")}
 
 
 def test_every_draw_of_every_method_is_one_row_with_its_own_name(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from synth_stack.gates.dialogues.dates import FORMS, read_day
 from synth_stack.records import read_strictly
 from synth_stack.registry import config_error
 from synth_stack.rows import Digest, digest_json
-from synth_stack.strict_yaml import parse_yaml
+from synth_stack.strict_yaml import read_yaml
 
 MAX_FILE_BYTES = 1024 * 1024
 """A thousand personas take a tenth of it."""
@@ -124,13 +124,7 @@ def _read_records(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}", mend="Check personas.path.") from exc
-    except UnicodeDecodeError as exc:
-        raise InputError(f"{path} is not UTF-8: byte {exc.start} is {exc.object[exc.start]:#04x}") from exc
-    value = parse_yaml(text, where=str(path))
+    value = read_yaml(path)
     if not isinstance(value, list):
         raise InputError(f"{path} is not a list of personas", seen=type(value).__name__)
     for number, item in enumerate(value, start=1):
