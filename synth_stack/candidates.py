@@ -13,7 +13,7 @@ from typing import Any
 from synth_stack.config import Recipe
 from synth_stack.generators.aim import share_out
 from synth_stack.generators.parts import DONE, batch_file
-from synth_stack.generators.plan import split_draws
+from synth_stack.generators.shares import split_draws
 from synth_stack.job import Job, Method, build_pipeline, prepare
 from synth_stack.progress import Progress
 from synth_stack.rows import build_candidates

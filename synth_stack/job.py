@@ -18,8 +18,9 @@ from synth_stack.config import Recipe
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.generators.aim import Counts, Wanted, aim_draws, order_slices, read_minima, share_out
 from synth_stack.generators.longtail import SliceBudget, plan_budget, read_report, record_budget
-from synth_stack.generators.plan import Aim, Plan, split_draws
-from synth_stack.generators.recorded import record_params
+from synth_stack.generators.plan import Aim, Plan
+from synth_stack.generators.recorded import record_params, record_sampling
+from synth_stack.generators.shares import split_draws
 from synth_stack.generators.template import load_template, templates_of
 from synth_stack.registry import Bound, bind
 from synth_stack.rows import digest_json
@@ -209,15 +210,7 @@ def _lock(
             "slices": len(corpus.topics),
             "sections": len(corpus.sections),
         },
-        "teacher": {
-            "use": teacher.name,
-            "version": teacher.version,
-            "model": llm.model_name,
-            "digest": llm.digest,
-            "replayable": llm.replayable,
-            "sampling": {key: repr(value) for key, value in llm.sampling.items()},
-            "prefers_raw": llm.prefers_raw,
-        },
+        "teacher": _record_teacher(teacher, llm),
         # how far prompts went is said of the whole run; where to is nobody's business, and in no digest
         "perimeter": {"reach": recipe.perimeter, "allowed_hosts": len(recipe.allow_hosts)},
         # a batch is committed under a name made from its items: other batches would stand beside them
@@ -243,6 +236,18 @@ def _lock(
         "synth_stack": __version__,
         "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump()},
         **made_from,
+    }
+
+
+def _record_teacher(teacher: Bound, llm: Any) -> dict[str, Any]:
+    return {
+        "use": teacher.name,
+        "version": teacher.version,
+        "model": llm.model_name,
+        "digest": llm.digest,
+        "replayable": llm.replayable,
+        "sampling": record_sampling(llm),
+        "prefers_raw": llm.prefers_raw,
     }
 
 

@@ -22,7 +22,7 @@ from synth_stack.generators.attacks.strategies import (
     digest_strategies,
     list_names,
 )
-from synth_stack.generators.recorded import declare_record
+from synth_stack.generators.recorded import declare_record, record_origin
 from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
@@ -166,12 +166,4 @@ def _answer(llm: Any, template: str) -> Any:
 def _to_rows(llm: Any, method: str, params: dict[str, Any]) -> Any:
     from synth_stack.generators.attacks.steps import ToAdversarialRows
 
-    return ToAdversarialRows(
-        name="candidates",
-        method=method,
-        version=VERSION,
-        params={**params, "sampling": {key: repr(value) for key, value in llm.sampling.items()}},
-        teacher=llm.model_name,
-        teacher_digest=llm.digest,
-        replayable=llm.replayable,
-    )
+    return ToAdversarialRows(**record_origin(llm, method, VERSION, params))

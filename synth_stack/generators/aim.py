@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from synth_stack.config import Target
 from synth_stack.errors import ConfigError
 from synth_stack.generators.plan import Aim
+from synth_stack.generators.shares import split_exactly
 from synth_stack.registry import suggest
 from synth_stack.rows import derive_seed
 
@@ -57,17 +58,6 @@ def share_out(total: int, weights: Counts, floors: Counts) -> dict[str, int]:
         free = above
     goals.update(zip(free, split_exactly(left, [weights[name] for name in free]), strict=True))
     return goals
-
-
-def split_exactly(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers that add up to `total` in proportion to `weights` (largest remainder method)."""
-    whole = sum(weights)
-    parts = [divmod(total * weight, whole) for weight in weights]
-    counts = [part for part, _ in parts]
-    by_remainder = sorted(range(len(parts)), key=lambda i: (-parts[i][1], i))
-    for i in by_remainder[: total - sum(counts)]:
-        counts[i] += 1
-    return counts
 
 
 def set_goals(wanted: Wanted, made: Counts, accepted: Counts) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth_stack.errors import InputError
 from synth_stack.generators.coding.pool import Piece, Pool, PoolSource, read_pool
-from synth_stack.generators.recorded import declare_record
+from synth_stack.generators.recorded import declare_record, record_origin
 from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 from synth_stack.rows import derive_seed
@@ -135,15 +135,5 @@ def _is_usable(piece: Piece, task: str) -> bool:
 def _to_rows(llm: Any, task: str, source: PoolSource) -> Any:
     from synth_stack.generators.coding.steps import ToCodeRows
 
-    return ToCodeRows(
-        name="candidates",
-        method=task,
-        version=VERSION,
-        params={
-            "pool": source.model_dump(mode="json", exclude={"path"}),
-            "sampling": {key: repr(value) for key, value in llm.sampling.items()},
-        },
-        teacher=llm.model_name,
-        teacher_digest=llm.digest,
-        replayable=llm.replayable,
-    )
+    params = {"pool": source.model_dump(mode="json", exclude={"path"})}
+    return ToCodeRows(**record_origin(llm, task, VERSION, params))

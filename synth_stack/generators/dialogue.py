@@ -11,7 +11,7 @@ from pydantic import Field
 
 from synth_stack.generators.dialogues.personas import PersonaFile, digest_personas, read_personas
 from synth_stack.generators.dialogues.trees import Shape
-from synth_stack.generators.recorded import declare_record
+from synth_stack.generators.recorded import declare_record, record_origin
 from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
@@ -105,19 +105,11 @@ def _ask(llm: Any, role: str, level: int, template: str) -> Any:
 def _to_rows(llm: Any, shape: Shape, personas: str) -> Any:
     from synth_stack.generators.dialogues.steps import ToDialogues
 
-    return ToDialogues(
-        name="candidates",
-        method=DIALOGUE_METHOD,
-        version=VERSION,
-        params={
-            "personas": personas,
-            "depth": shape.depth,
-            "fan_out": shape.fan_out,
-            "paths": shape.paths,
-            "max_calls": shape.max_calls,
-            "sampling": {key: repr(value) for key, value in llm.sampling.items()},
-        },
-        teacher=llm.model_name,
-        teacher_digest=llm.digest,
-        replayable=llm.replayable,
-    )
+    params = {
+        "personas": personas,
+        "depth": shape.depth,
+        "fan_out": shape.fan_out,
+        "paths": shape.paths,
+        "max_calls": shape.max_calls,
+    }
+    return ToDialogues(**record_origin(llm, DIALOGUE_METHOD, VERSION, params))

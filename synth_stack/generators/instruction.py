@@ -10,6 +10,7 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.generators.instructions.evolution import GAIN, OPERATORS, SORRY_WORDS
+from synth_stack.generators.recorded import record_origin
 from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
@@ -102,7 +103,7 @@ def magpie(
             reply = AnswerTurn(name=said, llm=llm, turn=turn, **_answering(said, answers))
             last = last >> ask >> reply
         params = {"turns": turns, "answers": answers}
-        last >> ToConversations(turns=turns, **_origin(llm, "magpie", params))
+        last >> ToConversations(turns=turns, **record_origin(llm, "magpie", VERSION, params))
     return pipeline
 
 
@@ -150,7 +151,7 @@ def evol_instruct(
             "sorry_words": sorry_words,
             "answers": answers,
         }
-        last >> ToEvolvedRows(**_origin(llm, "evol_instruct", params))
+        last >> ToEvolvedRows(**record_origin(llm, "evol_instruct", VERSION, params))
     return pipeline
 
 
@@ -176,26 +177,8 @@ def to_candidates(llm: Any, method: str, params: dict[str, Any]) -> Any:
     """The last step: candidate rows that name their method, teacher and parameters."""
     from synth_stack.generators.steps import ToCandidates
 
-    return ToCandidates(**_origin(llm, method, params))
+    return ToCandidates(**record_origin(llm, method, VERSION, params))
 
 
 def _answering(column: str, answers: Answers) -> dict[str, Any]:
     return {"template": ANSWER_TEMPLATES[answers], "column": column, "single_line": False}
-
-
-def _origin(llm: Any, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """What the last step of a method says of every row."""
-    return {
-        "name": "candidates",
-        "method": method,
-        "version": VERSION,
-        "params": {**params, "sampling": _as_text(llm.sampling)},
-        "teacher": llm.model_name,
-        "teacher_digest": llm.digest,
-        "replayable": llm.replayable,
-    }
-
-
-def _as_text(sampling: dict[str, Any]) -> dict[str, str]:
-    """Sampling parameters as text: a float in a signed record must survive every reader."""
-    return {key: repr(value) for key, value in sampling.items()}

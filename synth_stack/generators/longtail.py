@@ -17,6 +17,7 @@ from typing import Any
 
 from synth_stack.config import ReportUse
 from synth_stack.errors import ConfigError, InputError
+from synth_stack.generators.shares import round_shares
 from synth_stack.records import Record, read_strictly, require_text
 from synth_stack.registry import suggest
 from synth_stack.rows import digest_bytes
@@ -192,12 +193,7 @@ def _share(deficits: Sequence[int], total: int, floor: int, cap: int) -> list[in
     rising = sum(d for d in deficits if Fraction(floor, d) <= level < Fraction(cap, d))
     if rising:
         level += (total - _add(pour(level))) / rising
-    exact = pour(level)
-    rows = [int(value) for value in exact]
-    by_remainder = sorted(range(len(rows)), key=lambda i: (rows[i] - exact[i], i))
-    for i in by_remainder[: total - sum(rows)]:
-        rows[i] += 1
-    return rows
+    return round_shares(pour(level), total)
 
 
 def _add(values: Sequence[Fraction]) -> Fraction:

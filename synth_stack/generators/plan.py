@@ -158,13 +158,3 @@ def cut_to_sentences(text: str | None, max_words: int | None) -> str | None:
             break
         kept.append(sentence)
     return " ".join(kept)
-
-
-def split_draws(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole numbers that add up to `total` in proportion to `shares` (largest remainder method)."""
-    exact = [total * share / sum(shares) for share in shares]
-    counts = [int(value) for value in exact]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))
-    for i in by_remainder[: total - sum(counts)]:
-        counts[i] += 1
-    return counts

@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from synth_stack.generators.plan import Aim, Plan, cut_to_sentences, split_draws
+from synth_stack.generators.plan import Aim, Plan, cut_to_sentences
 from synth_stack.seeds import SEED_SCHEMA, Corpus, Topic
 
 SEEDS_BY_SLICE = {"billing/refund": 5, "orders/late": 3, "orders/lost": 1}
@@ -95,19 +93,6 @@ def test_all_seeds_of_a_slice_are_used_in_the_long_run() -> None:
 
 def test_an_empty_plan_has_no_batches() -> None:
     assert list(make_plan(count=0).batches(5)) == []
-
-
-@given(st.integers(0, 10**8), st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=12))
-def test_split_draws_add_up_and_are_within_one_of_their_share(total: int, shares: list[float]) -> None:
-    counts = split_draws(total, shares)
-    assert sum(counts) == total
-    exact = [total * share / sum(shares) for share in shares]
-    assert all(abs(count - value) < 1 + 1e-6 for count, value in zip(counts, exact, strict=True))
-
-
-def test_a_tie_goes_to_the_first() -> None:
-    assert split_draws(1, [0.5, 0.5]) == [1, 0]
-    assert split_draws(5, [0.5, 0.3, 0.2]) == [3, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ Our generators write it as `extra.adversarial` ({"expected_behaviour", "marker",
 row has it in columns of its own: `expected_behaviour`, `marker`, `content`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,6 +11,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from synth_stack import text
+from synth_stack.gates.answers import read_answers
 from synth_stack.gates.harm.refusals import Sound, find_mention, read_sound, share_content
 
 Behaviour = Literal["refuse", "comply", "ignore_injection"]
@@ -59,19 +59,12 @@ class Finding:
 
 def read_expectations(table: pa.Table) -> dict[int, Expectation]:
     """What the rows of a table expect, by row; a row that expects nothing, or has no answer, is left out."""
-    import polars as pl
-
-    spoken = text.read_messages(table).filter(pl.col("role") == "assistant")
-    answers: dict[int, str | None] = dict(spoken.select("row", "content").iter_rows())  # the last one stays
-    extras = text.read_texts(table.column("extra"))
     found = {}
-    for row, kind in enumerate(table.column("kind").to_pylist()):
-        answer = answers.get(row)
-        if kind not in {"adversarial", "foreign"} or not (answer or "").strip():
+    for row, kind, answer, held in read_answers(table):
+        if kind not in {"adversarial", "foreign"} or not answer.strip():
             continue
-        held = _read_json(extras[row])
         said = held.get("adversarial") if kind == "adversarial" else held
-        expected = _read_expectation(said, str(answer)) if isinstance(said, dict) else None
+        expected = _read_expectation(said, answer) if isinstance(said, dict) else None
         if expected is not None:
             found[row] = expected
     return found
@@ -160,11 +153,3 @@ def _read_expectation(said: Mapping[str, Any], answer: str) -> Expectation | Non
 def _read_text(said: Mapping[str, Any], name: str) -> str | None:
     value = said.get(name)
     return value if isinstance(value, str) and value.strip() else None
-
-
-def _read_json(extra: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(extra or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -7,14 +7,13 @@ Nothing is run here.
 """
 
 import ast
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from synth_stack import text
+from synth_stack.gates.answers import read_answers
 from synth_stack.gates.pairs.mutants import parse_source
 
 SAME_CODE, OTHER_CODE = "same_code", "other_code"
@@ -57,16 +56,11 @@ class CodePair:
 
 def read_pairs(table: pa.Table) -> dict[int, CodePair]:
     """The pairs of a table by row; a row that is neither of kind code nor foreign with tests has none."""
-    import polars as pl
-
-    spoken = text.read_messages(table).filter(pl.col("role") == "assistant")
-    answers: dict[int, str | None] = dict(spoken.select("row", "content").iter_rows())  # the last one stays
-    extras = text.read_texts(table.column("extra"))
     pairs = {}
-    for row, kind in enumerate(table.column("kind").to_pylist()):
+    for row, kind, answer, held in read_answers(table):
         if kind not in {"code", "foreign"}:
             continue
-        pair = _read_pair(kind, answers.get(row) or "", extras[row])
+        pair = _read_pair(kind, answer, held)
         if pair is not None:
             pairs[row] = pair
     return pairs
@@ -123,8 +117,7 @@ def find_function(tree: ast.Module, name: str | None = None) -> ast.FunctionDef 
     return found[-1] if found else None
 
 
-def _read_pair(kind: str, answer: str, extra: str | None) -> CodePair | None:
-    held = _read_json(extra)
+def _read_pair(kind: str, answer: str, held: dict[str, Any]) -> CodePair | None:
     code = held.get("code") if kind == "code" and isinstance(held.get("code"), dict) else None
     tests = next((held[name] for name in ("tests", "test") if isinstance(held.get(name), str)), None)
     if kind == "foreign" and tests is None:
@@ -140,14 +133,6 @@ def _read_pair(kind: str, answer: str, extra: str | None) -> CodePair | None:
         relation=relation if relation in {SAME_CODE, OTHER_CODE} and isinstance(reference, str) else None,
         **texts,
     )
-
-
-def _read_json(extra: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(extra or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:
