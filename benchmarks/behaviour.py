@@ -22,10 +22,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.embedders import load_embedder
-from synth_stack.foreign import open_records, read_candidates
-from synth_stack.gates.contamination import contamination
-from synth_stack.gates.exams.behaviour import (
+from synth_stack.gates.contamination.eval_sets import NamedSet
+from synth_stack.gates.contamination.functions import (
     Function,
     Problem,
     Trials,
@@ -33,7 +31,9 @@ from synth_stack.gates.exams.behaviour import (
     find_solved,
     list_by_name,
 )
-from synth_stack.gates.exams.evalsets import NamedSet
+from synth_stack.gates.contamination.gate import contamination
+from synth_stack.inputs.foreign import open_records, read_candidates
+from synth_stack.models.embedders import load_embedder
 from synth_stack.sandbox.room import describe, run_many
 
 UNLIMITED = 10**9

@@ -22,13 +22,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth_stack.candidates import preview
-from synth_stack.config import load_recipe
-from synth_stack.gates.execution import execution
-from synth_stack.gates.pairs.code_pairs import CodePair, fence
-from synth_stack.generators.coding.pool import PoolSource, read_pool
-from synth_stack.rows import build_candidates, canonical_text
+from synth_stack.gates.execution.gate import execution
+from synth_stack.generators.code.pool import PoolSource, read_pool
+from synth_stack.inputs.recipe import load_recipe
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.code_pairs import CodePair, fence
+from synth_stack.rows.schemas import build_candidates
 from synth_stack.sandbox.room import describe, run_many
+from synth_stack.workflows.generate import preview
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "code_pairs" / "recipe.yaml"
 METHODS = ("oss_instruct", "function_tests", "docstring_rewrite", "refactor")

@@ -166,8 +166,8 @@ def read_sets(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def measure_gate(corpora: Path, rows: int) -> None:
-    from synth_stack.gates.contamination import contamination
-    from synth_stack.gates.exams.evalsets import NamedSet
+    from synth_stack.gates.contamination.eval_sets import NamedSet
+    from synth_stack.gates.contamination.gate import contamination
 
     files = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
     judge = contamination(against=[NamedSet(name=n, path=str(corpora / f)) for n, f in files.items()])
@@ -203,16 +203,16 @@ def read_pairs(corpora: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def build_rows(pairs: Sequence[tuple[str, str]]) -> pa.Table:
-    from synth_stack.foreign import open_records, read_candidates
+    from synth_stack.inputs.foreign import open_records, read_candidates
 
     records = [{"prompt": prompt, "response": answer} for prompt, answer in pairs]
     return pa.concat_tables(read_candidates(open_records(records, "rows"))).combine_chunks()
 
 
 def run_words(folder: Path) -> Judged:
-    from synth_stack.gates.contamination import contamination
-    from synth_stack.gates.exams.evalsets import NamedSet
-    from synth_stack.rows import MESSAGES
+    from synth_stack.gates.contamination.eval_sets import NamedSet
+    from synth_stack.gates.contamination.gate import contamination
+    from synth_stack.rows.schemas import MESSAGES
 
     against = [NamedSet(name=path.stem, path=str(path)) for path in sorted(folder.glob("set-*.jsonl"))]
     judge = contamination(against=against, embedding=None, behaviour=None).judge

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth_stack import curate
-from synth_stack.config import EvalSet
+from synth_stack.inputs.gate_file import EvalSet
 
 SHARD_ROWS = 50_000
 STANDARD = Path(__file__).parents[1] / "curator_configs" / "standard.yaml"

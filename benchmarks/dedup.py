@@ -100,7 +100,7 @@ def describe(name: str, result: dict[str, Any], base: dict[str, Any], truth: Any
 def make_shards(folder: Path, rows: int, seed: int) -> dict[str, float]:
     """Candidates of 40 to 110 words of a Zipf-like vocabulary; three in ten copy a recent row, up to six of
     its words exchanged."""
-    from synth_stack.rows import CANDIDATE_SCHEMA
+    from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
     rng = np.random.default_rng(seed)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
@@ -206,9 +206,9 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
 
 
 def run_gate(folder: Path) -> Rejects:
-    from synth_stack.gates.dedup import dedup
-    from synth_stack.rows import CANDIDATE_SCHEMA
-    from synth_stack.store import list_shards
+    from synth_stack.gates.dedup.gate import dedup
+    from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+    from synth_stack.runs.folder import list_shards
 
     shards = list_shards(folder)
     judge = dedup(threshold=THRESHOLD, ngram=NGRAM)
@@ -304,7 +304,7 @@ CONTESTANTS: dict[str, Callable[[Path], Rejects]] = {
     "datatrove": run_datatrove,
 }
 IMPORTS = {
-    "synth_stack": ["polars", "synth_stack.gates.dedup", "synth_stack.store"],
+    "synth_stack": ["polars", "synth_stack.gates.dedup.gate", "synth_stack.store"],
     "rensa": ["rensa"],
     "datasketch": ["datasketch"],
     # its word tokenizer needs spacy and says so late

@@ -25,11 +25,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from synth_stack import text
-from synth_stack.gates.turns import turns
-from synth_stack.rows import CANDIDATE_SCHEMA, build_candidates, canonical_text
-from synth_stack.store import read_parts
-from synth_stack.strict_yaml import parse_yaml
+from synth_stack.gates.turns.gate import turns
+from synth_stack.inputs.strict_yaml import parse_yaml
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
+from synth_stack.runs.folder import read_parts
+from synth_stack.text.ragged import measure_jaccard
+from synth_stack.text.words import normalise, shingle
 
 HERE = Path(__file__).parent
 PIPELINES = HERE.parent / "pipelines"
@@ -165,14 +167,14 @@ def show_likeness(run: Path) -> None:
     """The Jaccard similarity of word 3-grams, as dedup measures it, between the whole paths of each tree."""
     table = pa.concat_tables(read_parts(run / "candidates", CANDIDATE_SCHEMA))
     rows = [row for row in table.to_pylist() if row["kind"] == "dialogue" and row["failure"] is None]
-    shingles = text.shingle(text.normalise(pl.Series([row["text"] for row in rows])), 3)
+    shingles = shingle(normalise(pl.Series([row["text"] for row in rows])), 3)
     nodes = [json.loads(row["extra"])["dialogue"]["nodes"] for row in rows]
     by_shared: dict[int, list[float]] = {}
     for i, j in combinations(range(len(rows)), 2):
         shared = sum(a == b for a, b in zip(nodes[i], nodes[j], strict=True)) - 1
         if shared >= 0:
             pair = np.array([i]), np.array([j])
-            [likeness] = text.measure_jaccard(shingles, pair[0], shingles, pair[1])
+            [likeness] = measure_jaccard(shingles, pair[0], shingles, pair[1])
             by_shared.setdefault(shared, []).append(float(likeness))
     for shared, found in sorted(by_shared.items()):
         found.sort()

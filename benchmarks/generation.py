@@ -32,10 +32,10 @@ from typing import Any
 
 import httpx
 
-from synth_stack.candidates import generate_candidates
-from synth_stack.config import load_recipe
-from synth_stack.job import prepare
+from synth_stack.inputs.recipe import load_recipe
 from synth_stack.progress import Silent
+from synth_stack.workflows.generate import generate_candidates
+from synth_stack.workflows.prepare import prepare
 
 SUPPORT = Path(__file__).parents[1] / "pipelines" / "support_intents" / "recipe.yaml"
 MODEL = "bench-1"
@@ -133,7 +133,7 @@ async def time_bare(base_url: str, bodies: list[bytes], slots: int, clients: int
 
 def time_distilabel(rows: int, batch_rows: int) -> None:
     job = prepare(load_recipe(SUPPORT, {"teacher": {"use": "scripted"}, "generate.methods": METHODS}))
-    from synth_stack.generators.plan import Plan
+    from synth_stack.generation.draws import Plan
 
     method = job.methods[0]
     plan = Plan(job.corpus, job.recipe.about, job.recipe.seed, method.bound.name, 0, rows)

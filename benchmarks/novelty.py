@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synth_stack.gates.novelty import novelty
-from synth_stack.rows import build_candidates
+from synth_stack.gates.novelty.gate import novelty
+from synth_stack.rows.schemas import build_candidates
 
 THRESHOLD = 0.7
 SHARD_ROWS = 10_000

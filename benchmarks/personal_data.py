@@ -28,11 +28,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth_stack.gates.personal.kinds import Kind
-from synth_stack.gates.personal.samples import draw_value
-from synth_stack.gates.personal_data import personal_data
-from synth_stack.intervals import wilson
-from synth_stack.rows import build_candidates
+from synth_stack.gates.personal_data.canaries import draw_value
+from synth_stack.gates.personal_data.gate import personal_data
+from synth_stack.gates.personal_data.kinds import Kind
+from synth_stack.rows.schemas import build_candidates
+from synth_stack.stats.intervals import wilson
 
 SEED = 11
 SHARD_ROWS = 10_000

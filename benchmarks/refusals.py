@@ -14,9 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth_stack.gates.refusal import refusal
-from synth_stack.intervals import wilson
-from synth_stack.rows import build_candidates, canonical_text
+from synth_stack.gates.refusal.gate import refusal
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import build_candidates
+from synth_stack.stats.intervals import wilson
 
 ANSWERS = ("refusals.txt", "refusals_2.txt")
 FOLDER = Path(__file__).parent

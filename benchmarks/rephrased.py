@@ -25,12 +25,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synth_stack.embedders import Embedder, Vectors, load_embedder
-from synth_stack.gates.contamination import contamination
-from synth_stack.gates.exams.evalsets import NamedSet, load_eval_set
-from synth_stack.gates.exams.meaning import Alike, Embedding, Meanings, find_alike, index_meanings
-from synth_stack.gates.exams.passages import split_rows
-from synth_stack.rows import build_candidates
+from synth_stack.gates.contamination.eval_sets import NamedSet, load_eval_set
+from synth_stack.gates.contamination.gate import contamination
+from synth_stack.gates.contamination.paraphrase import Alike, Embedding, Meanings, find_alike, index_meanings
+from synth_stack.gates.contamination.passages import split_rows
+from synth_stack.models.embedders import Embedder, Vectors, load_embedder
+from synth_stack.rows.schemas import build_candidates
 
 REWRITES = Path(__file__).parent / "rewrites"
 LANGUAGES = {"python": "Python", "c": "C", "javascript": "JavaScript"}

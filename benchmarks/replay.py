@@ -26,8 +26,9 @@ import polars as pl
 import pyarrow as pa
 
 from synth_stack import curate
-from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
-from synth_stack.store import SHARD_ROWS, list_parts, read_table, write_table
+from synth_stack.files import SHARD_ROWS, read_table, write_table
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
+from synth_stack.runs.folder import list_parts
 
 BATCH_ROWS = 5_000
 GATES: list[dict[str, Any]] = [
@@ -135,7 +136,7 @@ def save(path: Path, frame: pl.DataFrame, schema: pa.Schema) -> None:
 def measure(arguments: list[str], n: int) -> None:
     """Run the command line and print what it took."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "synth_stack.cli", "replay", *arguments]
+    command = [sys.executable, "-m", "synth_stack.cli.main", "replay", *arguments]
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(command, stdout=out)
         _, status, used = os.wait4(process.pid, 0)  # of this process alone, not of all that have ended

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.embedders import load_embedder
-from synth_stack.gates.semantic_dedup import semantic_dedup
+from synth_stack.gates.semantic_dedup.gate import semantic_dedup
+from synth_stack.models.embedders import load_embedder
 
 THRESHOLDS = (0.8, 0.85, 0.9, 0.95)
 

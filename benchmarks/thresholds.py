@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-from synth_stack.foreign import open_records, read_candidates
-from synth_stack.gates.structure import structure
+from synth_stack.gates.structure.gate import structure
+from synth_stack.inputs.foreign import open_records, read_candidates
 
 BENIGN_ROWS = 3000
 

@@ -24,13 +24,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synth_stack.foreign import open_records, read_candidates
-from synth_stack.gates.harm.lexicon import read_sections
-from synth_stack.gates.harm.verdicts import ToneRule
-from synth_stack.gates.judge import Judge
-from synth_stack.gates.toxicity import toxicity
-from synth_stack.intervals import wilson
-from synth_stack.scorers import load_linear_scorer
+from synth_stack.gates.gate import Judge
+from synth_stack.gates.toxicity.gate import toxicity
+from synth_stack.gates.toxicity.verdicts import ToneRule
+from synth_stack.inputs.foreign import open_records, read_candidates
+from synth_stack.models.toxicity import load_linear_scorer
+from synth_stack.stats.intervals import wilson
+from synth_stack.text.word_lists import read_sections
 
 SUPPORT = ("support_tone.txt", "support_tone_2.txt")
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -91,7 +91,12 @@ def list_judges(options: argparse.Namespace) -> dict[str, Judge]:
 
 def measure_words(cases: Said) -> None:
     """linear-svm alone, before and after mentions are masked."""
-    masked = {w for lines in read_sections("mentions").values() for line in lines for w in line.split()}
+    masked = {
+        w
+        for lines in read_sections("synth_stack.gates.toxicity", "mentions").values()
+        for line in lines
+        for w in line.split()
+    }
     texts = pl.Series(cases.texts)
     for name, words in (("as it comes", set()), (f"{len(masked)} mentions masked", masked)):
         scores, _ = load_linear_scorer(words).score(texts)

@@ -1,4 +1,4 @@
-"""Fits the tone by meaning to the packaged examples and writes lexicon/fitted.parquet in the package.
+"""Fits the tone by meaning to the packaged examples and writes gates/toxicity/fitted.parquet in the package.
 
     python benchmarks/toxicity_fit.py
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from synth_stack.gates.harm.tone_fitting import fit_examples
+from synth_stack.gates.toxicity.tone_fitting import fit_examples
 
-TARGET = Path(str(files("synth_stack.gates.harm.lexicon"))) / "fitted.parquet"
+TARGET = Path(str(files("synth_stack.gates.toxicity"))) / "fitted.parquet"
 
 
 def main() -> None:

@@ -19,24 +19,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from synth_stack.config import load_recipe
-    from synth_stack.curate import curate
-    from synth_stack.pack.hub import push_pack as push
-    from synth_stack.pack.verify import verify_pack as verify
-    from synth_stack.replay.replayed import replay
-    from synth_stack.run import generate, pack, run
+    from synth_stack.decisions.replay.replay import replay
+    from synth_stack.inputs.recipe import load_recipe
+    from synth_stack.packs.hub import push_pack as push
+    from synth_stack.packs.verify.verify import verify_pack as verify
+    from synth_stack.workflows.curate import curate
+    from synth_stack.workflows.run import generate, pack, run
 
 __all__ = ["curate", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
 
 _HOMES = {
-    "load_recipe": ("synth_stack.config", "load_recipe"),
-    "curate": ("synth_stack.curate", "curate"),
-    "generate": ("synth_stack.run", "generate"),
-    "pack": ("synth_stack.run", "pack"),
-    "push": ("synth_stack.pack.hub", "push_pack"),
-    "replay": ("synth_stack.replay.replayed", "replay"),
-    "run": ("synth_stack.run", "run"),
-    "verify": ("synth_stack.pack.verify", "verify_pack"),
+    "load_recipe": ("synth_stack.inputs.recipe", "load_recipe"),
+    "curate": ("synth_stack.workflows.curate", "curate"),
+    "generate": ("synth_stack.workflows.run", "generate"),
+    "pack": ("synth_stack.workflows.run", "pack"),
+    "push": ("synth_stack.packs.hub", "push_pack"),
+    "replay": ("synth_stack.decisions.replay.replay", "replay"),
+    "run": ("synth_stack.workflows.run", "run"),
+    "verify": ("synth_stack.packs.verify.verify", "verify_pack"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from synth_stack.cli import main
+from synth_stack.cli.main import main
 
 LEAKED = "the blue lamp in the hall went out twice on Monday and nobody from the shop has called me back"
 TWIN = "We are sorry to hear that the lamp went out; a new one leaves our warehouse on the next working day."

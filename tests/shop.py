@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from synth_stack.config import load_recipe
-from synth_stack.generators.plan import Plan
-from synth_stack.job import Job, prepare
-from synth_stack.rows import CANDIDATE_SCHEMA
-from synth_stack.seeds import SEED_SCHEMA, Corpus, Topic
-from synth_stack.store import list_parts, read_parts
+from synth_stack.generation.draws import Plan
+from synth_stack.inputs.recipe import load_recipe
+from synth_stack.inputs.seeds import SEED_SCHEMA, Corpus, Topic
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import list_parts, read_parts
+from synth_stack.workflows.prepare import Job, prepare
 from tests.openai_server import MODEL
 
 Row = dict[str, Any]

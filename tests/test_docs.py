@@ -16,8 +16,8 @@ from pydantic import BaseModel
 import synth_stack.gates
 import synth_stack.generators
 import synth_stack.teachers  # noqa: F401  (all three register by being imported)
-from synth_stack.cli import app
-from synth_stack.config import Recipe
+from synth_stack.cli.main import app
+from synth_stack.inputs.recipe import Recipe
 from synth_stack.registry import Role, registered
 
 ROOT = Path(__file__).parents[1]

@@ -57,7 +57,7 @@ def test_a_function_stays_a_function_after_the_module_of_its_name_is_imported() 
 
 
 def test_a_module_that_shares_no_name_with_a_function_is_an_attribute_as_ever() -> None:
-    module = importlib.import_module("synth_stack.rows")
+    module = importlib.import_module("synth_stack.rows.schemas")
 
     assert vars(synth_stack)["rows"] is module
 

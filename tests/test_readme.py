@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import synth_stack
-from synth_stack.config import load_recipe
+from synth_stack.inputs.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

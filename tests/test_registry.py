@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.errors import ConfigError
-from synth_stack.gates.judge import Judge
+from synth_stack.gates.gate import Judge
 from synth_stack.registry import bind, gate, registered, suggest, teacher
 
 WHERE = "gates.yaml: gates[1]"

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import GateError
-from synth_stack.gates.judge import Judge
-from synth_stack.recall import FOLDER
-from synth_stack.rows import CANARY_SCHEMA, CANDIDATE_SCHEMA, derive_seed
-from synth_stack.store import write_table
+from synth_stack.files import write_table
+from synth_stack.gates.gate import Judge
+from synth_stack.rows.canonical import derive_seed
+from synth_stack.rows.schemas import CANARY_SCHEMA, CANDIDATE_SCHEMA
+from synth_stack.runs.canary_recall import FOLDER
 
 SAMPLE_ROWS = 1_000
 """Rows of the batch that a gate may make its canaries from: enough for the topics and lengths of a batch."""

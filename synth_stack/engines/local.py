@@ -11,24 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.engines.canaries import plant, write_canaries
-from synth_stack.engines.verdicts import check_table, check_verdicts
+from synth_stack.engines.contract import check_table, check_verdicts
 from synth_stack.engines.worker import Task, count_cores, judge_apart
-from synth_stack.gates.judge import Judge, Shards
+from synth_stack.files import count_rows, read_table, write_bytes, write_table
+from synth_stack.gates.gate import Judge, Shards
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound
-from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.store import (
-    Shard,
-    count_rows,
-    list_parts,
-    list_shards,
-    read_table,
-    write_bytes,
-    write_table,
-)
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
+from synth_stack.runs.folder import Shard, list_parts, list_shards
+from synth_stack.runs.judged import FINISH_PART
 
-FINISH_PART = "part-finish.parquet"
-"""Verdicts that a gate gives after the last shard; sorts behind every numbered part."""
 DONE = ".done"
 """Stands in the folder of a gate whose verdicts are all there."""
 
@@ -88,23 +80,6 @@ def forget_batch(folder: Path, gates: Sequence[GateRun]) -> None:
         if gate.judge.prepare is not None:
             for part in list_parts(target):
                 part.unlink()
-
-
-def read_judged(folder: Path, gates: Sequence[str]) -> Iterator[tuple[Shard, pa.Table, list[pa.Table]]]:
-    """(shard, candidates, verdicts) shard by shard; `verdicts` has one table per gate, in order of work."""
-    late = {name: _read_finish(folder / "verdicts" / name / FINISH_PART) for name in gates}
-    for shard in list_shards(folder / "candidates"):
-        table = shard.read(CANDIDATE_SCHEMA)
-        ids = table["row_id"].combine_chunks()
-        verdicts = []
-        for name in gates:
-            early = read_table(folder / "verdicts" / name / shard.name, VERDICT_SCHEMA)
-            verdicts.append(pa.concat_tables([early, late[name].filter(pc.is_in(late[name]["row_id"], ids))]))
-        yield shard, table, verdicts
-
-
-def _read_finish(path: Path) -> pa.Table:
-    return read_table(path, VERDICT_SCHEMA) if path.exists() else VERDICT_SCHEMA.empty_table()
 
 
 def _run_gate(gate: GateRun, shards: list[Shard], alive: Alive, folder: Path, progress: Progress) -> None:

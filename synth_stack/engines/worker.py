@@ -30,11 +30,12 @@ import pyarrow as pa
 import synth_stack
 import synth_stack.errors
 import synth_stack.gates
-from synth_stack.engines.verdicts import check_verdicts
+from synth_stack.engines.contract import check_verdicts
 from synth_stack.errors import GateError, SynthStackError
+from synth_stack.files import write_table
 from synth_stack.registry import Bound, bind, registered
-from synth_stack.rows import CANDIDATE_SCHEMA
-from synth_stack.store import Shard, write_table
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import Shard
 
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 """A worker has one core; libraries that start a thread per core in each worker slow each other down."""

@@ -1,27 +1,8 @@
-"""The gates. Importing this package registers them; their models load when a judge is made."""
+"""The gates, one folder each. Importing this package registers them; their models load when one is bound."""
 
-from synth_stack.gates import (
-    contamination,
-    dedup,
-    execution,
-    novelty,
-    personal_data,
-    refusal,
-    semantic_dedup,
-    structure,
-    toxicity,
-    turns,
-)
+import importlib
+import pkgutil
 
-__all__ = [
-    "contamination",
-    "dedup",
-    "execution",
-    "novelty",
-    "personal_data",
-    "refusal",
-    "semantic_dedup",
-    "structure",
-    "toxicity",
-    "turns",
-]
+for _folder in pkgutil.iter_modules(__path__):
+    if _folder.ispkg:
+        importlib.import_module(f"{__name__}.{_folder.name}.gate")

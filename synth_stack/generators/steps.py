@@ -12,10 +12,10 @@ from distilabel.steps import GeneratorStep, Step, StepInput
 from distilabel.steps.tasks import Task
 from pydantic import PrivateAttr
 
+from synth_stack.generation.draws import Plan
 from synth_stack.generators.clean import clean_line, trim_to_sentence
-from synth_stack.generators.plan import Plan
 from synth_stack.generators.template import Template, load_template
-from synth_stack.rows import canonical_text, derive_seed
+from synth_stack.rows.canonical import canonical_text, derive_seed
 from synth_stack.teachers.prompt import Prompt
 
 Row = dict[str, Any]

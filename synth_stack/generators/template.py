@@ -11,8 +11,8 @@ from jinja2 import Template as JinjaTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
 
-from synth_stack.rows import digest_bytes
-from synth_stack.strict_yaml import parse_yaml
+from synth_stack.inputs.strict_yaml import parse_yaml
+from synth_stack.rows.canonical import digest_bytes
 from synth_stack.teachers.prompt import Prompt
 
 TEMPLATES = Path(__file__).parent / "templates"

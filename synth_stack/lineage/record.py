@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from synth_stack.errors import SigningError, VerificationError
-from synth_stack.lineage.tree import HASH_BYTES, LeafHashes, leaf_hash
-from synth_stack.rows import (
+from synth_stack.lineage.merkle import HASH_BYTES, LeafHashes, leaf_hash
+from synth_stack.rows.canonical import digest_bytes
+from synth_stack.rows.schemas import (
     CANDIDATE_SCHEMA,
     DECISION_SCHEMA,
     DECISIONS,
@@ -28,7 +29,6 @@ from synth_stack.rows import (
     SCOPES,
     VERDICT_SCHEMA,
     canonical_row,
-    digest_bytes,
 )
 
 RECORD_SCHEME = "synth_stack/lineage/v1"

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from synth_stack.errors import SigningError, VerificationError
-from synth_stack.rows import canonical_json
+from synth_stack.rows.canonical import canonical_json
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://synth-stack.dev/lineage/v1"

@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.errors import VerificationError
-from synth_stack.lineage.record import RECORD_SCHEMA, Record, leaves_of, parse_record
-from synth_stack.lineage.tree import (
+from synth_stack.lineage.merkle import (
     HASH_BYTES,
     LeafHashes,
     TreeHead,
@@ -23,7 +22,8 @@ from synth_stack.lineage.tree import (
     leaf_hash,
     verify_inclusion,
 )
-from synth_stack.rows import canonical_row
+from synth_stack.lineage.record import RECORD_SCHEMA, Record, leaves_of, parse_record
+from synth_stack.rows.schemas import canonical_row
 
 _ROW_ID = re.compile(r"[0-9a-f]{32}")
 

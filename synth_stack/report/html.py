@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from synth_stack.report.figures import Figures
+from synth_stack.decisions.figures import Figures
 
 SCRIPTS = ("text.js", "charts.js", "funnel.js", "canaries.js", "detail.js", "rows.js", "report.js")
 """In the order in which they define what the next one uses; the page holds them as one script."""

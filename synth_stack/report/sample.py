@@ -8,9 +8,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_stack.copies import find_copies
 from synth_stack.errors import StoreError
-from synth_stack.rows import MESSAGES
+from synth_stack.rows.redacted import find_copies
+from synth_stack.rows.schemas import MESSAGES
 
 MAX_ROWS = 5_000
 """A browser still searches this many rows between two key strokes."""

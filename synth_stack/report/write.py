@@ -6,12 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth_stack.recall import read_recalls
-from synth_stack.report.figures import Figures, compute_figures
+from synth_stack.decisions.figures import Figures, compute_figures
+from synth_stack.files import read_table, read_yaml, write_bytes
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
-from synth_stack.rows import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
-from synth_stack.store import GATES_LOCK, LOCK, read_parts, read_table, read_yaml, write_bytes
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
+from synth_stack.runs.canary_recall import read_recalls
+from synth_stack.runs.folder import GATES_LOCK, LOCK, read_parts
 
 
 def write_report(folder: Path) -> Figures:

@@ -8,7 +8,7 @@ from pydantic import Field
 from synth_stack.registry import teacher
 
 if TYPE_CHECKING:
-    from synth_stack.teachers.llm import TeacherLLM
+    from synth_stack.teachers.openai_llm import TeacherLLM
 
 
 @teacher("embedded", version="1")
@@ -38,9 +38,9 @@ def embedded(
     the beginnings of prompts, which changes the arithmetic.
     `min_p` and `repeat_penalty` are llama.cpp's; without them models of a few hundred million weights loop.
     """
-    from synth_stack.models import check_model
+    from synth_stack.models.files import check_model
     from synth_stack.teachers.llamacpp import EmbeddedLLM
-    from synth_stack.teachers.llm import PRE_QUERY
+    from synth_stack.teachers.openai_llm import PRE_QUERY
 
     model = check_model(weights, sha256)
     servers = servers or max(1, (os.cpu_count() or 1) // threads)

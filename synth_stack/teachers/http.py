@@ -6,10 +6,10 @@ from pydantic import Field
 
 from synth_stack.registry import teacher
 from synth_stack.teachers.address import BaseUrl
-from synth_stack.teachers.price import Price
+from synth_stack.teachers.teacher import Price
 
 if TYPE_CHECKING:
-    from synth_stack.teachers.llm import TeacherLLM
+    from synth_stack.teachers.openai_llm import TeacherLLM
 
 
 @teacher("http", version="1")
@@ -35,7 +35,7 @@ def http(
     `prompts: raw` suits base and very small models. `chat_format` is the model's own, which Magpie needs;
     without it the server cannot be used by Magpie. Not replayable: a server elsewhere may batch and change.
     """
-    from synth_stack.teachers.llm import PRE_QUERY, TeacherLLM
+    from synth_stack.teachers.openai_llm import PRE_QUERY, TeacherLLM
 
     return TeacherLLM(
         base_url=base_url,

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from synth_stack.errors import MissingExtra, ModelError
-from synth_stack.teachers.client import Endpoint
-from synth_stack.teachers.llm import TeacherLLM
+from synth_stack.teachers.openai_client import Endpoint
+from synth_stack.teachers.openai_llm import TeacherLLM
 
 
 class EmbeddedLLM(TeacherLLM):

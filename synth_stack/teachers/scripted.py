@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from synth_stack.registry import teacher
-from synth_stack.teachers.price import Price
+from synth_stack.teachers.teacher import Price
 
 if TYPE_CHECKING:
-    from synth_stack.teachers.script import ScriptedLLM
+    from synth_stack.teachers.scripted_llm import ScriptedLLM
 
 
 def _checked_pattern(pattern: str) -> str:
@@ -49,7 +49,7 @@ def scripted(
     something to do; each answer takes `delay_s`; after `dies_after` answers the teacher is down. Its tokens
     are words; a `price` on them tries out what a run would report.
     """
-    from synth_stack.teachers.script import ScriptedLLM
+    from synth_stack.teachers.scripted_llm import ScriptedLLM
 
     return ScriptedLLM(
         rules=[(rule.match, rule.replies) for rule in rules],

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from synth_stack.errors import ConfigError, MissingExtra
 from synth_stack.registry import teacher
 from synth_stack.teachers.address import BaseUrl
-from synth_stack.teachers.price import Price
+from synth_stack.teachers.teacher import Price
 
 OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n"})
 """Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
@@ -67,7 +67,7 @@ def vllm(
             mend="Leave it out; the template of a method sets it.",
         )
 
-    from synth_stack.teachers.llm import TeacherLLM
+    from synth_stack.teachers.openai_llm import TeacherLLM
 
     return TeacherLLM(
         base_url=base_url,
@@ -97,7 +97,7 @@ def _refuse(wanted: str, **values: Any) -> None:
 
 def _know_format(chat_format: str | None) -> dict[str, Any]:
     """The fields of an LLM that let Magpie open the user's turn."""
-    from synth_stack.teachers.llm import PRE_QUERY
+    from synth_stack.teachers.openai_llm import PRE_QUERY
 
     return {
         "chat_format": chat_format,
@@ -113,7 +113,7 @@ def _make_engine(**fields: Any) -> Any:
             mend="Set teacher.base_url to a `vllm serve` endpoint, or on a machine with a GPU: "
             "pip install 'vllm==0.32.*'",
         )
-    from synth_stack.teachers.engine import EngineLLM
+    from synth_stack.teachers.vllm_engine import EngineLLM
 
     # vLLM finds its devices itself; distilabel's way of sharing them out needs one more library
     return EngineLLM(disable_cuda_device_placement=True, **fields)

@@ -6,16 +6,18 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.engines.canaries import plant
-from synth_stack.engines.local import GateRun, read_judged, run_gates
+from synth_stack.engines.local import GateRun, run_gates
 from synth_stack.errors import GateError
-from synth_stack.gates.canary import plant_defects
-from synth_stack.gates.judge import Judge, Shards
+from synth_stack.files import read_table, write_table
+from synth_stack.gates.canaries import plant_defects
+from synth_stack.gates.gate import Judge, Shards
 from synth_stack.progress import Silent
-from synth_stack.recall import read_recalls
 from synth_stack.registry import Bound
-from synth_stack.rows import CANARY_SCHEMA, CANDIDATE_SCHEMA, build_verdicts
-from synth_stack.store import list_files, read_table, write_table
-from tests.rows import make_texts
+from synth_stack.rows.schemas import CANARY_SCHEMA, CANDIDATE_SCHEMA, build_verdicts
+from synth_stack.runs.canary_recall import read_recalls
+from synth_stack.runs.folder import list_files
+from synth_stack.runs.judged import read_shards
+from tests.some_rows import make_texts
 
 
 def make_rows(*texts: str | None, failure: str | None = None) -> pa.Table:
@@ -42,7 +44,7 @@ def test_canaries_are_seen_behind_the_batch_and_kept_apart_from_it(tmp_path: Pat
     run_gates(tmp_path, [GateRun(Bound("gate", "quiet", "1", {}, Judge), judge, False, 4, 0.9)], Silent())
 
     assert prepared == [["Hello", "Good day"], ["HELLO", "good day", "HELLO", "good day"]]
-    [(_, table, [verdicts])] = read_judged(tmp_path, ["quiet"])
+    [(_, table, [verdicts])] = read_shards(tmp_path, ["quiet"])
     assert (table.num_rows, verdicts["outcome"].to_pylist()) == (2, ["accept", "accept"])
     kept = read_table(tmp_path / "canaries" / "quiet.parquet", CANARY_SCHEMA)
     assert kept["outcome"].to_pylist() == ["reject", "accept", "reject", "accept"]

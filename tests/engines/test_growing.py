@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synth_stack.engines.local import DONE, FINISH_PART, GateRun, forget_batch, run_gates
-from synth_stack.gates.judge import Judge, Judged, Shards
+from synth_stack.engines.local import DONE, GateRun, forget_batch, run_gates
+from synth_stack.files import read_table, write_table
+from synth_stack.gates.gate import Judge, Judged, Shards
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
-from synth_stack.rows import VERDICT_SCHEMA, build_verdicts
-from synth_stack.store import list_shards, read_table, write_table
-from tests.rows import make_texts
+from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
+from synth_stack.runs.folder import list_shards
+from synth_stack.runs.judged import FINISH_PART
+from tests.some_rows import make_texts
 
 Seen = list[list[str]]
 

@@ -7,14 +7,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from synth_stack.engines.local import DONE, FINISH_PART, GateRun, read_judged, run_gates
+from synth_stack.engines.local import DONE, GateRun, run_gates
 from synth_stack.errors import GateError, StoreError
-from synth_stack.gates.judge import Judge, Judged, Shards
+from synth_stack.files import SHARD_ROWS, read_table, write_table
+from synth_stack.gates.gate import Judge, Judged, Shards
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
-from synth_stack.rows import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_verdicts
-from synth_stack.store import SHARD_ROWS, list_shards, read_table, write_table
-from tests.rows import make_texts
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_verdicts
+from synth_stack.runs.folder import list_shards
+from synth_stack.runs.judged import FINISH_PART, read_shards
+from tests.some_rows import make_texts
 
 Say = Callable[[str], str]
 
@@ -201,7 +203,7 @@ def test_what_a_gate_says_at_the_end_is_read_with_the_shard_of_the_row(tmp_path:
         return build_verdicts(pa.array([ids[3], ids[-1]]), "gate", ["hold", "hold"], scope="slice")
 
     run_gates(tmp_path, [make_gate("gate", finish=finish), make_gate("other")], Silent())
-    judged = list(read_judged(tmp_path, ["gate", "other"]))
+    judged = list(read_shards(tmp_path, ["gate", "other"]))
 
     assert [table["text"].to_pylist()[-1] for _, table, _ in judged] == ["a", "c"]
     assert [[v.num_rows for v in verdicts] for _, _, verdicts in judged] == [
@@ -216,7 +218,7 @@ def test_a_gate_that_finds_nothing_at_the_end_holds_nothing(tmp_path: Path) -> N
     write_candidates(tmp_path, ["a"])
     run_gates(tmp_path, [make_gate("gate", finish=lambda _: VERDICT_SCHEMA.empty_table())], Silent())
 
-    [(_, _, [verdicts])] = read_judged(tmp_path, ["gate"])
+    [(_, _, [verdicts])] = read_shards(tmp_path, ["gate"])
     assert verdicts["outcome"].to_pylist() == ["accept"]
     assert (tmp_path / "verdicts" / "gate" / FINISH_PART).exists()
 
@@ -245,14 +247,14 @@ def test_a_folder_without_candidates_has_nothing_to_judge(tmp_path: Path) -> Non
     run_gates(tmp_path, [make_gate("gate", seen=seen)], Silent())
 
     assert seen == []
-    assert list(read_judged(tmp_path, ["gate"])) == []
+    assert list(read_shards(tmp_path, ["gate"])) == []
 
 
 def test_a_part_without_rows_is_judged_as_no_rows(tmp_path: Path) -> None:
     write_table(tmp_path / "candidates" / "part-00000.parquet", CANDIDATE_SCHEMA.empty_table())
     run_gates(tmp_path, [make_gate("gate")], Silent())
 
-    [(shard, table, [verdicts])] = read_judged(tmp_path, ["gate"])
+    [(shard, table, [verdicts])] = read_shards(tmp_path, ["gate"])
     assert (shard.rows, table.num_rows, verdicts.num_rows) == (0, 0, 0)
 
 

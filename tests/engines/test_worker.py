@@ -12,11 +12,12 @@ import pytest
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.engines.worker import Task, count_cores, is_portable, judge_apart
 from synth_stack.errors import GateError, StoreError
-from synth_stack.gates.judge import Judge
+from synth_stack.files import read_table, write_table
+from synth_stack.gates.gate import Judge
 from synth_stack.registry import bind, gate
-from synth_stack.rows import CANDIDATE_SCHEMA
-from synth_stack.store import list_shards, read_table, write_table
-from tests.rows import make_texts
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import list_shards
+from tests.some_rows import make_texts
 
 PARAMS = {"answer": {"max_words": 5}, "languages": []}
 

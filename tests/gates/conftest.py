@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import MakeRow, TextsTable, make_row, make_texts
+from tests.some_rows import MakeRow, TextsTable, make_row, make_texts
 
 
 @pytest.fixture

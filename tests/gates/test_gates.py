@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 import synth_stack.gates
-from synth_stack.gates.judge import Judge
+from synth_stack.gates.gate import Judge
 from synth_stack.registry import bind, registered
 
 STANDARD = Path(__file__).parents[2] / "curator_configs" / "standard.yaml"

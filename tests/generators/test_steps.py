@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from distilabel.pipeline import Pipeline
 
-from synth_stack.generators.instruction import draw_items
+from synth_stack.generators.instruction.methods import draw_items
 from synth_stack.generators.steps import Ask, ToCandidates, note_prompt, settle
 from synth_stack.generators.template import load_template
-from synth_stack.rows import build_candidates, derive_seed
-from synth_stack.teachers.llm import TeacherLLM
+from synth_stack.rows.canonical import derive_seed
+from synth_stack.rows.schemas import build_candidates
+from synth_stack.teachers.openai_llm import TeacherLLM
 from synth_stack.teachers.prompt import Prompt
 from tests.openai_server import MODEL, complete, serve
 from tests.shop import make_plan

@@ -5,8 +5,8 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.lineage.record import build_records
-from synth_stack.rows import DECISION_SCHEMA, build_candidates, build_verdicts
-from tests.rows import make_row
+from synth_stack.rows.schemas import DECISION_SCHEMA, build_candidates, build_verdicts
+from tests.some_rows import make_row
 
 CONTEXT = {"recipe_sha256": "a" * 64, "gates_sha256": "b" * 64}
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from synth_stack.lineage.tree import grow_tree, leaf_hash, prove_inclusion
+from synth_stack.lineage.merkle import grow_tree, leaf_hash, prove_inclusion
 
 ISSUER = "https://issuer.example"
 _SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")

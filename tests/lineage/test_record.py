@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack.errors import SigningError, VerificationError
+from synth_stack.lineage.merkle import leaf_hash
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of, parse_record
-from synth_stack.lineage.tree import leaf_hash
-from synth_stack.rows import (
+from synth_stack.rows.schemas import (
     DECISION_SCHEMA,
     ORIGIN_FIELDS,
     VERDICT_SCHEMA,

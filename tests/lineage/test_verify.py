@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import VerificationError
-from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
-from synth_stack.lineage.tree import (
+from synth_stack.lineage.merkle import (
     EMPTY_ROOT,
     TreeHead,
     grow_tree,
@@ -18,6 +17,7 @@ from synth_stack.lineage.tree import (
     prove_inclusion,
     write_tiles,
 )
+from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
 from synth_stack.lineage.verify import verify_records, verify_row
 from tests.lineage.shards import make_candidates, make_records
 

@@ -7,15 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth_stack.recall import CanaryRecall, KindCount, measure_recall
-from synth_stack.rows import (
-    CANDIDATE_SCHEMA,
-    DECISION_SCHEMA,
-    VERDICT_SCHEMA,
-    build_candidates,
-    canonical_text,
-)
-from tests.rows import make_row
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, build_candidates
+from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
+from tests.some_rows import make_row
 
 THRESHOLDS = {"dedup": 0.85, "toxicity": 0.05, "contamination": 0.8, "drift": 3.5, "factuality": 0.6}
 

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from synth_stack.recall import KindCount, measure_recall
-from synth_stack.report.figures import compute_figures
+from synth_stack.decisions.figures import compute_figures
 from synth_stack.report.html import embed_json, format_share, render_report
 from synth_stack.report.sample import collect_audit_rows
+from synth_stack.runs.canary_recall import KindCount, measure_recall
 from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, redact_rows
 
 BREAKOUT = "</script><script>window.pwned = 1</script>"

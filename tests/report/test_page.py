@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from synth_stack.recall import KindCount, measure_recall
-from synth_stack.report.figures import compute_figures
+from synth_stack.decisions.figures import compute_figures
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
-from synth_stack.rows import canonical_text
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.runs.canary_recall import KindCount, measure_recall
 from tests.browser import open_browser, open_page, read_console
 from tests.report.planted_run import CANARIES, EMPTY, INSULT, Run, build_run, plant_run, redact_rows
 

@@ -8,7 +8,7 @@ import pytest
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.registry import bind
-from synth_stack.teachers.llm import PRE_QUERY
+from synth_stack.teachers.openai_llm import PRE_QUERY
 from tests.openai_server import MODEL, find_closed_url, serve
 
 HELLO = [{"role": "user", "content": "hello"}]

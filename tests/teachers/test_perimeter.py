@@ -8,7 +8,7 @@ import pytest
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, UsageError
 from synth_stack.registry import bind
-from synth_stack.teachers.llm import TeacherLLM
+from synth_stack.teachers.openai_llm import TeacherLLM
 from synth_stack.teachers.perimeter import Address, confine, find_address, read_host
 from tests.openai_server import MODEL, complete, fail, serve
 

@@ -8,7 +8,7 @@ import pytest
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, MissingExtra
 from synth_stack.registry import bind
-from synth_stack.teachers.llm import PRE_QUERY
+from synth_stack.teachers.openai_llm import PRE_QUERY
 from synth_stack.teachers.perimeter import confine
 from synth_stack.teachers.prompt import Prompt
 from tests.openai_server import MODEL, serve
@@ -98,7 +98,7 @@ def test_without_an_address_and_without_vllm_it_says_what_to_install() -> None:
 
 
 def test_the_engine_stays_within_the_perimeter_only_with_weights_that_are_here(tmp_path: Any) -> None:
-    from synth_stack.teachers.engine import EngineLLM
+    from synth_stack.teachers.vllm_engine import EngineLLM
 
     confine(EngineLLM(model=str(tmp_path)), "local", [])
     with pytest.raises(ConfigError, match="weights that are not on this machine; seen: Qwen/Qwen3-8B"):

@@ -1,0 +1,371 @@
+"""The command line: results on standard output, progress on standard error.
+
+Exit codes: 0 done (rejected rows are normal), 1 the work or a verification failed, 2 usage or configuration,
+130 stopped by Ctrl-C. Every command takes --json.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synth_stack.cli.output import (
+    explain_blindness,
+    print_figures,
+    print_json,
+    print_spent,
+    say,
+    show,
+    show_budget,
+    show_progress,
+    to_one_line,
+)
+from synth_stack.errors import SynthStackError
+
+if TYPE_CHECKING:
+    from synth_stack.inputs.gate_file import EvalSet
+    from synth_stack.inputs.recipe import Recipe
+
+STOPPED = 130
+"""What a shell calls a command that Ctrl-C ended: 128 + SIGINT."""
+
+app = typer.Typer(
+    name="synth-stack",
+    help="Synthetic training data that can be defended: gated, traced row by row, and signed.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Out = Annotated[Path | None, typer.Option("--out", help="The folder to write.", show_default=False)]
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe: see docs/recipe.md.")]
+Seeds = Annotated[Path | None, typer.Option(help="Other seeds: .csv, .jsonl, .json or .parquet.")]
+TextColumn = Annotated[str, typer.Option(help="The column of --seeds with the text.")]
+SliceColumn = Annotated[str | None, typer.Option(help="The column of --seeds with the slice.")]
+IdColumn = Annotated[str | None, typer.Option(help="The column of --seeds with an id of its own.")]
+About = Annotated[str | None, typer.Option(help="What the prompts say the messages are written to.")]
+Candidates = Annotated[int | None, typer.Option(help="How many candidates to make, target or not.", min=1)]
+GateFile = Annotated[Path | None, typer.Option("--gates", help="Another gate file.")]
+Against = Annotated[
+    list[str] | None,
+    typer.Option("--against", help="NAME=PATH of an eval set that no row may leak; may be repeated."),
+]
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    out: Out = None,
+    seeds: Seeds = None,
+    text_column: TextColumn = "text",
+    slice_column: SliceColumn = None,
+    id_column: IdColumn = None,
+    about: About = None,
+    candidates: Candidates = None,
+    gates: GateFile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a recipe: seeds -> generate -> gates -> sign -> pack. The same command again goes on."""
+    from synth_stack import run as run_line
+
+    overrides = _other_seeds(seeds, text_column, slice_column, id_column)
+    overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
+    loaded = _load(recipe, overrides)
+    budget = show_budget(loaded, as_json)
+    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
+        result = run_line(loaded, out, progress=bars)
+    counts = result.figures.counts()
+    if as_json:
+        spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
+        left = {"folder": str(result.folder), "pack": str(result.pack.path), "root": result.pack.root}
+        print_json({**counts, **left, **spent})
+        return
+    print_figures(result.figures)
+    print_spent(result.spent)
+    say(f"pack    {result.pack.path}")
+    say(f"report  {result.folder / 'report.html'}")
+    say(f"check   synth-stack verify {result.pack.path}")
+
+
+@app.command()
+def preview(
+    recipe: RecipeFile,
+    n: Annotated[int, typer.Option("-n", help="How many rows.", min=1, max=200)] = 10,
+    seeds: Seeds = None,
+    text_column: TextColumn = "text",
+    slice_column: SliceColumn = None,
+    id_column: IdColumn = None,
+    about: About = None,
+    as_json: Json = False,
+) -> None:
+    """Make a few rows of a recipe and show them with their prompts; nothing is kept."""
+    from synth_stack.cli.tables import preview_panel
+    from synth_stack.workflows.generate import preview as make_rows
+
+    loaded = _load(recipe, {**_other_seeds(seeds, text_column, slice_column, id_column), "about": about})
+    show_budget(loaded, as_json)
+    rows = make_rows(loaded, n, see=None if as_json else lambda row: say(preview_panel(row)))
+    if as_json:
+        print_json(rows)
+
+
+@app.command()
+def generate(
+    recipe: RecipeFile,
+    out: Out = None,
+    seeds: Seeds = None,
+    text_column: TextColumn = "text",
+    slice_column: SliceColumn = None,
+    id_column: IdColumn = None,
+    about: About = None,
+    candidates: Candidates = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the candidates of a recipe and stop before the gates. The same command again goes on."""
+    from synth_stack import generate as make_candidates
+    from synth_stack.files import count_rows
+    from synth_stack.runs.folder import list_parts
+
+    overrides = _other_seeds(seeds, text_column, slice_column, id_column)
+    loaded = _load(recipe, {**overrides, "about": about, "generate.candidates": candidates})
+    budget = show_budget(loaded, as_json)
+    with show_progress(quiet or as_json) as bars:
+        folder = make_candidates(loaded, out, progress=bars)
+    rows = sum(count_rows(part) for part in list_parts(folder / "candidates"))
+    if as_json:
+        print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
+    else:
+        say(f"{rows:,} candidates in {folder}")
+
+
+@app.command()
+def curate(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A run folder, .jsonl, .json, .csv, .parquet, a folder of them, or a Hub name.",
+        ),
+    ],
+    gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    against: Against = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Go on behind a shard that cannot be read; it is named.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge rows that already exist: accepted/ and rejected/ side by side, each reject with its reason."""
+    from synth_stack import curate as judge_rows
+
+    eval_sets = _parse_against(against or [])
+    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
+        batch = judge_rows(source, gates, out, eval_sets=eval_sets, skip_broken=skip_broken, progress=bars)
+    if as_json:
+        print_json({**batch.figures.counts(), "folder": str(batch.folder)})
+        return
+    print_figures(batch.figures)
+    say(f"report  {batch.folder / 'report.html'}")
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    gates: Annotated[Path, typer.Option("--gates", help="The gate file to decide with.")],
+    as_json: Json = False,
+) -> None:
+    """Decide again from stored scores: which rows change, and what each threshold yields. Writes nothing."""
+    from synth_stack import replay as decide_again
+    from synth_stack.cli.tables import replay_tables
+
+    replayed = decide_again(folder, gates)
+    if as_json:
+        print_json(replayed.to_json())
+        return
+    for shown in replay_tables(replayed):
+        say(shown)
+
+
+@app.command()
+def index(
+    packs: Annotated[
+        list[Path], typer.Argument(metavar="PACK...", help="Packs, judged runs or curations, and indexes.")
+    ],
+    gates: Annotated[Path, typer.Option("--gates", help="The gate file with the dedup gate to serve.")],
+    out: Annotated[Path, typer.Option("--out", help="The index to write, one Parquet file.")],
+    as_json: Json = False,
+) -> None:
+    """Write one file that stands for earlier packs under `against` of a dedup gate, without their texts."""
+    from synth_stack.workflows.index import index_packs
+
+    rows = index_packs(packs, gates, out)
+    if as_json:
+        print_json({"index": str(out), "rows": rows})
+    else:
+        say(f"{rows:,} rows in {out}")
+
+
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
+    key: Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")] = None,
+    sigstore: Annotated[
+        bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
+    ] = False,
+    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the signed handover pack of a judged folder."""
+    from synth_stack import pack as write_pack
+    from synth_stack.packs.write import local_signer, sigstore_signer
+
+    signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
+    summary = write_pack(folder, out, signer=signer)
+    if as_json:
+        print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
+    else:
+        say(f"{summary.counts['accepted']:,} accepted rows in {summary.path}, signed by {summary.key_id}")
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to send; it is verified first.")],
+    repo: Annotated[str, typer.Argument(help="The dataset repository: OWNER/NAME.")],
+    public: Annotated[bool, typer.Option("--public", help="Let anybody read it; default: private.")] = False,
+    token_env: Annotated[
+        str, typer.Option(help="The environment variable that holds the token.")
+    ] = "HF_TOKEN",  # noqa: S107  (the name of a variable)
+    as_json: Json = False,
+) -> None:
+    """Send a verified pack to a dataset repository on the Hub (or on the server that HF_ENDPOINT names)."""
+    from synth_stack.packs.hub import push_pack
+
+    address = push_pack(folder, repo, private=not public, token_env=token_env)
+    if as_json:
+        print_json({"commit": address})
+    else:
+        say(address)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")],
+    row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
+    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
+    issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
+    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a pack offline; exit 1 names everything that is wrong."""
+    from synth_stack.packs.verify.verify import inspect_pack, verify_row
+
+    expected: dict[str, Any] = {
+        "expected_key": key_id,
+        "identity": identity,
+        "issuer": issuer,
+        "trust_config": trust_config,
+    }
+    if row is not None:
+        show(verify_row(folder, row, **expected), as_json)
+        return
+    found = inspect_pack(folder, **expected)
+    show(found, as_json)
+    if found.problems:
+        raise found.problems[0]
+
+
+@app.command()
+def trace(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
+    row_id: Annotated[str, typer.Argument(help="A row id, or at least 8 characters of its start.")],
+    as_json: Json = False,
+) -> None:
+    """Where a row comes from and why it is where it is: seed, template, teacher, gates, siblings."""
+    from synth_stack.packs.trace import trace as trace_row
+
+    show(trace_row(folder, row_id), as_json)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    as_json: Json = False,
+) -> None:
+    """Draw report.html of a judged folder again and show its funnel."""
+    from synth_stack.report.write import write_report
+
+    figures = write_report(folder)
+    if as_json:
+        print_json(figures.to_json())
+        return
+    print_figures(figures)
+    say(f"report  {folder / 'report.html'}")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is installed, and what each missing extra would add."""
+    from synth_stack.cli.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json([finding.to_json() for finding in findings])
+        return
+    for finding in findings:
+        say(finding.line())
+
+
+def main() -> None:
+    """Run the command line; every error of ours is one line on standard error and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("distilabel").setLevel(logging.CRITICAL)
+    try:
+        app()
+    except SynthStackError as exc:
+        sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
+        sys.exit(exc.exit_code)
+    except SystemExit as exc:  # Typer turns Ctrl-C into exit 130 without a word
+        if exc.code == STOPPED:
+            sys.stderr.write(
+                "stopped; everything committed is kept, and the same command goes on from there\n"
+            )
+        raise
+
+
+def _load(recipe: Path, overrides: dict[str, Any]) -> "Recipe":
+    from synth_stack.inputs.recipe import load_recipe
+
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "generate.candidates" in given:  # one of the two says when to stop
+        given["generate.target"] = None
+    return load_recipe(recipe, given)
+
+
+def _other_seeds(
+    seeds: Path | None, text_column: str, slice_column: str | None, id_column: str | None
+) -> dict[str, Any]:
+    """The overrides that put a recipe on other seeds: its taxonomy and documents belong to its own."""
+    if seeds is None:
+        return {}
+    columns = {"text_column": text_column, "slice_column": slice_column, "id_column": id_column}
+    return {"seeds": {"path": str(seeds), **columns}, "taxonomy": "", "documents": ""}
+
+
+def _parse_against(given: list[str]) -> "list[EvalSet]":
+    from synth_stack.inputs.gate_file import parse_eval_set
+
+    return [parse_eval_set(text) for text in given]
+
+
+if __name__ == "__main__":
+    main()

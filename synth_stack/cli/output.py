@@ -1,0 +1,95 @@
+"""What the command line prints: results on standard output, as JSON or as tables and lines."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth_stack.errors import BlindGate
+
+if TYPE_CHECKING:
+    from synth_stack.cli.tables import Bars
+    from synth_stack.inputs.recipe import Recipe
+
+
+@contextmanager
+def show_progress(quiet: bool) -> "Iterator[Bars]":
+    """Bars on standard error, as long as the block lasts."""
+    from synth_stack.cli.tables import Bars
+
+    with Bars(quiet=quiet) as bars:
+        yield bars
+
+
+@contextmanager
+def explain_blindness(as_json: bool) -> "Iterator[None]":
+    """Shows the figures of a batch that fails because a gate is blind, before the error does its work."""
+    try:
+        yield
+    except BlindGate as exc:
+        from synth_stack.report.write import write_report
+
+        if not as_json:
+            print_figures(write_report(Path(str(exc.seen))))
+        raise
+
+
+def show(result: Any, as_json: bool) -> None:
+    """A result that knows how to show itself: as JSON, or line by line."""
+    if as_json:
+        print_json(result.to_json())
+        return
+    for line in result.lines():
+        say(line)
+
+
+def print_figures(figures: Any) -> None:
+    """The funnel, and where there are some the reasons and the canaries."""
+    from synth_stack.cli.tables import canary_table, funnel_table, reasons_table
+
+    say(funnel_table(figures))
+    if figures.reasons:
+        say(reasons_table(figures))
+    if figures.canaries:
+        say(canary_table(figures))
+
+
+def print_spent(spent: Any) -> None:
+    """What a run has cost, and how far it came to its target."""
+    from synth_stack.cli.tables import describe_target, spent_table
+
+    say(spent_table(spent))
+    if spent.wanted is not None:
+        say(describe_target(spent))
+
+
+def show_budget(recipe: "Recipe", as_json: bool) -> dict[str, int]:
+    """The rows by slice that the recipe's report asks for, shown before any of them is paid for."""
+    if recipe.generate.report is None:
+        return {}
+    from synth_stack.cli.tables import budget_table
+    from synth_stack.workflows.prepare import read_budget
+
+    budget = read_budget(recipe)
+    if not as_json:
+        say(budget_table(budget))
+    return {share.slice: share.rows for share in budget}
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def say(what: Any) -> None:
+    """A line, or something that rich draws; nothing in it is read as markup."""
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, soft_wrap=isinstance(what, str)).print(what)
+
+
+def to_one_line(text: str) -> str:
+    """`text` without line breaks and control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,136 @@
+"""Files that are whole or not there: written under a temporary name, flushed to the disk, renamed.
+
+Parquet, YAML and JSON as this package leaves them on a disk, and their digests.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from synth_stack.errors import StoreError
+from synth_stack.rows.canonical import Digest
+
+SHARD_ROWS = 10_000
+"""Rows that are in memory at a time: about 5 MB of text, small enough to stream on any machine."""
+
+
+ROW_GROUP_ROWS = SHARD_ROWS
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """`data` at `path`, whole or not at all, on the disk when this returns. Raises StoreError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """`table` as one Parquet file, whole or not at all; equal tables give equal bytes."""
+    sink = io.BytesIO()
+    # pages end where chunks end, so the chunks of a table would show in its bytes
+    pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    write_bytes(path, sink.getvalue())
+
+
+def render_yaml(value: Any) -> bytes:
+    """YAML for people and for `safe_load`, the same bytes for the same value."""
+    text: str = yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
+    return text.encode("utf-8")
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """A SafeDumper that writes a value out each time it stands somewhere: our reader refuses aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def read_yaml(path: Path) -> Any:
+    """The value of a lock file that we wrote. Raises StoreError when it is missing or torn."""
+    try:
+        with store_errors(path):
+            return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise StoreError(f"{path} is not readable YAML: {exc}") from exc
+
+
+def read_table(path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """The Parquet file at `path`, or some `columns` of it.
+
+    Raises StoreError when it is missing, torn or of another schema.
+    """
+    try:
+        # not pq.read_table: that loads pyarrow.dataset, and with it pandas
+        with store_errors(path), pq.ParquetFile(path) as file:
+            found = file.schema_arrow
+            table = file.read(columns=columns)
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
+        raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
+    if schema is not None and not found.equals(schema):
+        raise StoreError(
+            f"{path} does not have the columns that it should",
+            seen=", ".join(found.names),
+            allowed=", ".join(schema.names),
+        )
+    return table
+
+
+def count_rows(path: Path) -> int:
+    """The rows of a Parquet file, from its footer."""
+    try:
+        with store_errors(path):
+            return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
+        raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
+
+
+def digest_file(path: Path) -> Digest:
+    """SHA-256 of a file's bytes, read in blocks. Raises StoreError."""
+    with store_errors(path), path.open("rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+@contextlib.contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turns what the operating system says of `path` into one StoreError sentence."""
+    try:
+        yield
+    except OSError as exc:
+        mends = {
+            errno.ENOSPC: "Free some space and run the same command again: it goes on where it stopped.",
+            errno.EDQUOT: "Free some space and run the same command again: it goes on where it stopped.",
+            errno.EROFS: "Choose a folder that can be written with --out.",
+            errno.EACCES: "Check its permissions, or choose another folder with --out.",
+            errno.ENOENT: "Check the path.",
+            errno.EEXIST: "A file stands where a folder should be: move it, or choose another folder.",
+            errno.ENOTDIR: "A file stands where a folder should be: move it, or choose another folder.",
+        }
+        reason = exc.strerror or str(exc)
+        raise StoreError(f"{path}: {reason}", mend=mends.get(exc.errno or 0)) from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

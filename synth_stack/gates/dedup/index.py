@@ -1,0 +1,268 @@
+"""Rows of earlier packs, that a new batch is compared with: read from a folder, or from a saved index.
+
+An index is one Parquet file: of each row its row_id, its pack, its band keys and its shingles as 64-bit
+hashes. It holds no text. What it was made with stands in its metadata; a gate with other parameters
+refuses it. Packs and indexes may come from anybody: columns, names, sizes and order are checked.
+"""
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from synth_stack.errors import ConfigError, InputError
+from synth_stack.files import digest_file, store_errors
+from synth_stack.gates.dedup import lsh
+from synth_stack.gates.dedup.signatures import (
+    NAMES,
+    Prints,
+    Reading,
+    Source,
+    map_ahead,
+    open_tables,
+    print_rows,
+    shingle_rows,
+)
+from synth_stack.rows.canonical import digest_json
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+from synth_stack.runs.folder import list_parts
+from synth_stack.text.ragged import Mask, Ragged
+from synth_stack.text.words import TEXT_SCHEME
+
+SCHEME = "synth_stack/dedup-index/v1"
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_ROW_ID = r"^[0-9a-f]{32}$"
+_METADATA = b"synth_stack"
+_BATCH_ROWS = 5_000
+_MAX_GROUP_ROWS = 1_000_000
+_MAX_GROUP_BYTES = 2 * 1024**3
+"""A row group that declares more was written by no version of this package."""
+
+
+class NamedPack(BaseModel):
+    """An earlier pack in a gate file: a name, and the folder of a pack, run or curation, or an index."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    path: Annotated[str, Field(min_length=1)]
+
+
+def open_earlier(pack: NamedPack, reading: Reading) -> tuple[Source, dict[str, str]]:
+    """The rows that an earlier pack accepted; and its name and the digest of what is read, for the record.
+
+    Raises InputError, or ConfigError for an index that was made with other parameters.
+    """
+    path = Path(pack.path)
+    if path.is_file():
+        _check_index(path, reading)
+        return _open_index(path, reading), {"name": pack.name, "sha256": digest_file(path)}
+    files, decisions = _list_files(path)
+    digest = digest_json([[file.name, digest_file(file)] for file in [*files, *decisions]])
+    source = open_tables(lambda: _read_accepted(files, decisions, reading), reading, pack.name)
+    return source, {"name": pack.name, "sha256": digest}
+
+
+def write_index(packs: Sequence[NamedPack], path: str | Path, reading: Reading) -> int:
+    """An index of the rows of all `packs` at `path`, whole or not at all; returns how many rows it holds.
+
+    A pack may itself be an index made with the same parameters: that is how one is extended. Rows with
+    nothing to read are left out. Raises InputError, ConfigError or StoreError.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    tables = chain.from_iterable(_index_tables(pack, reading) for pack in packs)
+    rows = 0
+    with store_errors(target):
+        try:
+            with temporary.open("xb") as file:
+                with pq.ParquetWriter(file, _schema(reading), compression="zstd") as writer:
+                    for table in tables:
+                        writer.write_table(table)
+                        rows += len(table)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return rows
+
+
+def _index_tables(pack: NamedPack, reading: Reading) -> Iterator[pa.Table]:
+    path = Path(pack.path)
+    if path.is_file():
+        _check_index(path, reading)
+        for table in _read_tables(path, _schema(reading)):
+            _read_sets(table, path)
+            yield table
+        return
+
+    def index(table: pa.Table) -> pa.Table:
+        prints, sets = print_rows(table, reading), shingle_rows(table, reading)
+        columns = {
+            "row_id": table["row_id"],
+            "pack": [pack.name] * len(table),
+            "keys": pa.FixedSizeListArray.from_arrays(pa.array(prints.keys.ravel()), reading.bands),
+            "content": prints.content,
+            "shingles": pa.ListArray.from_arrays(sets.offsets.astype(np.int32), pa.array(sets.values)),
+        }
+        return pa.table(columns, schema=_schema(reading)).filter(pa.array(prints.readable))
+
+    yield from map_ahead(index, _read_accepted(*_list_files(path), reading))
+
+
+def _list_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files that hold the rows, and the decisions that say which of them were accepted, if need be."""
+    if piles := list_parts(folder / "accepted"):
+        return piles, []
+    # A pack keeps adversarial rows in a split of their own: those of a new batch are compared with them too.
+    splits = ("data/train-*.parquet", "data/adversarial-*.parquet")
+    if shards := [path for pattern in splits for path in sorted(folder.glob(pattern))]:
+        return shards, []
+    decisions = folder / "decisions.parquet"
+    if (parts := list_parts(folder / "candidates")) and decisions.is_file():
+        return parts, [decisions]
+    raise InputError(
+        f"{folder} is nothing to compare with",
+        allowed="a pack, a run or curation that was judged, or an index of them",
+        mend="Check the path under `against`.",
+    )
+
+
+def _read_accepted(files: list[Path], decisions: list[Path], reading: Reading) -> Iterator[pa.Table]:
+    names = ["row_id", "text"] if reading.field == "text" else ["row_id", "messages", "text"]
+    schema = pa.schema([CANDIDATE_SCHEMA.field(name) for name in names])
+    wanted = pa.schema([DECISION_SCHEMA.field(name) for name in ("row_id", "decision")])
+    accepted = [
+        table.filter(pc.equal(table["decision"], "accepted"))["row_id"].combine_chunks()
+        for path in decisions
+        for table in _read_tables(path, wanted)
+    ]
+    ids = pa.concat_arrays(accepted) if accepted else None
+    for path in files:
+        for table in _read_tables(path, schema):
+            yield table if ids is None else table.filter(pc.is_in(table["row_id"], ids)).combine_chunks()
+
+
+def _read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of a Parquet file some thousands at a time, only the columns of `schema`, checked.
+
+    Raises InputError for a file without them, with row groups beyond all measure, or with other row_ids.
+    """
+    try:
+        with path.open("rb") as source:
+            # Threads and read-ahead off: they would decode row groups that the checks have not reached.
+            file = pq.ParquetFile(source, pre_buffer=False)
+            held = file.schema_arrow
+            if any(n not in held.names or held.field(n).type != schema.field(n).type for n in schema.names):
+                raise InputError(f"{path} does not have the columns {', '.join(schema.names)} of a pack")
+            for k in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(k)
+                if group.num_rows > _MAX_GROUP_ROWS or group.total_byte_size > _MAX_GROUP_BYTES:
+                    raise InputError(f"{path}: row group {k} is larger than any of a pack")
+            for batch in file.iter_batches(_BATCH_ROWS, columns=schema.names, use_threads=False):
+                table = pa.Table.from_batches([batch]).select(schema.names)
+                table.validate(full=True)
+                _check_names(table, path)
+                yield table
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as exc:
+        said = " ".join(str(exc).split())[:200]
+        raise InputError(f"{path} is not a readable Parquet file: {said}") from exc
+
+
+def _check_names(table: pa.Table, path: Path) -> None:
+    for column, pattern in (("row_id", _ROW_ID), ("pack", _NAME)):
+        if column not in table.schema.names:
+            continue
+        named = pc.fill_null(pc.match_substring_regex(table[column], pattern), fill_value=False)
+        if not pc.all(named, min_count=0).as_py():
+            odd = table[column].filter(pc.invert(named))[0].as_py()
+            raise InputError(f"{path}: a {column} is none that we write", seen=odd, allowed=pattern)
+
+
+def _schema(reading: Reading) -> pa.Schema:
+    made = {key: value for key, value in asdict(reading).items() if key != "score_column"}
+    made |= {"scheme": SCHEME, "text": TEXT_SCHEME, "keys": lsh.SCHEME}
+    return pa.schema(
+        [
+            pa.field("row_id", pa.string(), nullable=False),
+            pa.field("pack", pa.string(), nullable=False),
+            pa.field("keys", pa.list_(pa.uint32(), reading.bands), nullable=False),
+            pa.field("content", pa.uint64(), nullable=False),
+            pa.field("shingles", pa.list_(pa.uint64()), nullable=False),
+        ],
+        metadata={_METADATA: orjson.dumps(made, option=orjson.OPT_SORT_KEYS)},
+    )
+
+
+def _check_index(path: Path, reading: Reading) -> None:
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        made = orjson.loads(metadata.get(_METADATA, b"null"))
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise InputError(f"{path} is not an index: {' '.join(str(exc).split())[:200]}") from exc
+    wanted = orjson.loads(_schema(reading).metadata[_METADATA])
+    if not isinstance(made, dict) or "scheme" not in made:
+        raise InputError(f"{path} is not an index", mend="Make one with write_index.")
+    for key, value in wanted.items():
+        if made.get(key) != value:
+            raise ConfigError(
+                f"the index {path} was made with another {key}",
+                seen=made.get(key),
+                allowed=str(value),
+                mend="Make the index again from its packs, with the parameters of this gate.",
+            )
+
+
+def _open_index(path: Path, reading: Reading) -> Source:
+    schema = _schema(reading)
+
+    def print_all() -> Iterator[Prints]:
+        for table in _read_tables(path, pa.schema([schema.field("keys"), schema.field("content")])):
+            n = len(table)
+            nothing = np.zeros(n, dtype=np.uint64)
+            yield Prints(
+                keys=table["keys"].combine_chunks().flatten().to_numpy().reshape(n, reading.bands),
+                content=table["content"].to_numpy(),
+                readable=np.ones(n, dtype=bool),
+                ids=nothing,
+                slices=nothing,
+                canary=np.zeros(n, dtype=bool),
+                score=np.zeros(n),
+                tie=nothing,
+            )
+
+    def pick(named: Iterable[Mask], chosen: Iterable[Mask]) -> Iterator[tuple[pa.Table, Ragged]]:
+        tables = _read_tables(path, pa.schema([*NAMES, schema.field("shingles")]))
+        for table, name, choose in zip(tables, named, chosen, strict=True):
+            yield (
+                table.select(NAMES.names).cast(NAMES).filter(pa.array(name)),
+                _read_sets(table.filter(pa.array(choose)), path),
+            )
+
+    return Source(print_all, pick)
+
+
+def _read_sets(table: pa.Table, path: Path) -> Ragged:
+    """The shingles of each row. Raises InputError where they are not distinct, sorted and there."""
+    shingles = table["shingles"].combine_chunks()
+    offsets = shingles.offsets.to_numpy().astype(np.int64)
+    values = shingles.values.to_numpy()[offsets[0] : offsets[-1]] if len(shingles) else np.zeros(0, np.uint64)
+    sets = Ragged(values, offsets - offsets[0])
+    rises = np.ones(len(values), dtype=bool)
+    rises[1:] = values[1:] > values[:-1]
+    rises[sets.offsets[:-1][sets.lengths > 0]] = True
+    if shingles.null_count or not (rises.all() and (sets.lengths > 0).all()):
+        raise InputError(f"{path} is no index of ours: its shingles are not distinct and sorted")
+    return sets

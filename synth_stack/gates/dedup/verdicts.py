@@ -1,0 +1,173 @@
+"""Verdicts on near-duplicates, stated from what was decided of the batch; no Python object a row."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from synth_stack.gates.dedup.batch import ABSTAIN, ACCEPT, HOLD, REJECT, Decided, Rule
+from synth_stack.gates.dedup.signatures import Reading
+from synth_stack.rows.schemas import VERDICT_SCHEMA
+from synth_stack.text.fields import hash_ids, read_field, read_texts
+from synth_stack.text.ragged import Counts, find_shared, spread
+from synth_stack.text.spans import find_longest_spans
+from synth_stack.text.words import hash_ngrams, hash_words, normalise
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NOTHING_TO_READ = "nothing to read: the field is empty or missing"
+
+_OUTCOMES = {ACCEPT: "accept", REJECT: "reject", HOLD: "hold", ABSTAIN: "abstain"}
+
+
+def state_verdicts(decided: Decided, table: pa.Table, reading: Reading, rule: Rule) -> pa.Table:
+    """One verdict a row of the table, in order."""
+    import polars as pl
+
+    n = len(table)
+    found = decided.find(hash_ids(table))
+    told = np.flatnonzero(found >= 0)
+    outcomes = np.full(n, ACCEPT, dtype=np.uint8)
+    outcomes[told] = decided.outcomes[found[told]]
+    scores = np.zeros(n)
+    scores[told] = decided.scores[found[told]]
+    frame = pl.DataFrame({"row": np.arange(n), "score": scores, "outcome": outcomes})
+    lost = told[(outcomes[told] == REJECT) | (outcomes[told] == HOLD)]
+    said = _explain(decided, table, reading, lost, found[lost])
+    is_empty = pl.col("outcome") == ABSTAIN
+    frame = frame.join(said, on="row", how="left", maintain_order="left").select(
+        row_id=pl.Series(values=pl.from_arrow(table["row_id"])),
+        gate=pl.lit("dedup"),
+        outcome=pl.col("outcome").replace_strict(_OUTCOMES, return_dtype=pl.String),
+        score=pl.when(~is_empty).then("score"),
+        threshold=pl.lit(rule.threshold),
+        reason=pl.when(is_empty).then(pl.lit(NOTHING_TO_READ)).otherwise("reason"),
+        evidence="evidence",
+        scope=pl.col("scope").fill_null("row"),
+    )
+    verdicts: pa.Table = frame.rechunk().to_arrow().cast(VERDICT_SCHEMA)
+    return verdicts
+
+
+def _explain(
+    decided: Decided, table: pa.Table, reading: Reading, rows: Counts, found: Counts
+) -> "pl.DataFrame":
+    """`row`, `reason`, `evidence` and `scope` of the rows that are rejected or held."""
+    import polars as pl
+
+    lost = table.take(pa.array(rows))
+    twins = decided.twins[found]
+    texts = read_field(lost, reading.field)
+    spans = _show_shared(decided, texts, twins, decided.scores[found], reading.ngram)
+    names = decided.names.take(pa.array(twins))
+    frame = pl.DataFrame({"row": rows, "score": decided.scores[found]}).with_columns(
+        *spans.get_columns(),
+        *pl.DataFrame(names).rename({"row_id": "twin"}).get_columns(),
+        slice=read_texts(lost["slice"]) if "slice" in table.schema.names else pl.lit(None, pl.String),
+        size=pl.Series(decided.cluster_rows[found]),
+        share=pl.Series(decided.cluster_shares[found]),
+    )
+    held = pl.col("size") > 0
+    return frame.select(
+        "row",
+        reason=pl.when(held).then(_say_giant()).otherwise(_say_duplicate()),
+        evidence=_write_evidence(held),
+        scope=pl.when(~held)
+        .then(pl.lit("row"))
+        .when(pl.col("slice").is_null())
+        .then(pl.lit("batch"))
+        .otherwise(pl.lit("slice")),
+    )
+
+
+def _say_duplicate() -> "pl.Expr":
+    import polars as pl
+
+    pack = (
+        pl.when(pl.col("pack").is_not_null())
+        .then(pl.concat_str(pl.lit(" in "), "pack"))
+        .otherwise(pl.lit(""))
+    )
+    return pl.concat_str(
+        pl.lit("near-duplicate: of "), "twin", pack, pl.lit(", Jaccard "), _write_decimals("score", 3)
+    )
+
+
+def _say_giant() -> "pl.Expr":
+    import polars as pl
+
+    whole = pl.concat_str(pl.lit("of the slice "), "slice")
+    return pl.concat_str(
+        pl.lit("giant cluster: "),
+        pl.col("size").cast(pl.String),
+        pl.lit(" rows, "),
+        _write_decimals("share", 2),
+        pl.lit(" "),
+        pl.when(pl.col("slice").is_null()).then(pl.lit("of the batch")).otherwise(whole),
+        pl.lit(", are near-duplicates of "),
+        "twin",
+    )
+
+
+def _write_evidence(held: "pl.Expr") -> "pl.Expr":
+    """Canonical JSON (RFC 8785): keys in order, numbers in their shortest form."""
+    import polars as pl
+
+    def when(condition: "pl.Expr", *pieces: Any) -> "pl.Expr":
+        return pl.when(condition).then(pl.concat_str(*pieces)).otherwise(pl.lit(""))
+
+    return pl.concat_str(
+        pl.lit("{"),
+        when(
+            held,
+            pl.lit('"cluster_rows":'),
+            "size",
+            pl.lit(',"cluster_share":'),
+            _write_number("share"),
+            pl.lit(","),
+        ),
+        pl.lit('"end":'),
+        "end",
+        pl.lit(',"jaccard":'),
+        _write_number("score"),
+        when(pl.col("pack").is_not_null(), pl.lit(',"pack":"'), "pack", pl.lit('"')),
+        pl.lit(","),
+        # {"span":"..."} without its braces: the one text that needs escaping
+        pl.struct("span").struct.json_encode().str.strip_prefix("{").str.strip_suffix("}"),
+        pl.lit(',"start":'),
+        "start",
+        pl.lit(',"twin":"'),
+        "twin",
+        pl.lit('"}'),
+    )
+
+
+def _write_number(column: str) -> "pl.Expr":
+    import polars as pl
+
+    return pl.col(column).cast(pl.String).str.strip_suffix(".0")
+
+
+def _write_decimals(column: str, places: int) -> "pl.Expr":
+    """A number from 0 to 1 with so many decimals."""
+    import polars as pl
+
+    digits = (pl.col(column) * 10**places).round().cast(pl.Int64).cast(pl.String).str.zfill(places + 1)
+    return pl.concat_str(digits.str.slice(0, 1), pl.lit("."), digits.str.slice(1))
+
+
+def _show_shared(
+    decided: Decided,
+    texts: "pl.Series",
+    twins: Counts,
+    scores: "np.ndarray[Any, np.dtype[np.float64]]",
+    n: int,
+) -> "pl.DataFrame":
+    """The longest run of words that each text shares with its twin: all of them, if it is a copy."""
+    grams = hash_ngrams(hash_words(normalise(texts)), n)
+    shared = np.ones(len(grams.values), dtype=bool)
+    near = np.flatnonzero(scores < 1)
+    hits = find_shared(grams, near, decided.sets, decided.set_of[twins[near]])
+    shared[spread(grams.offsets[near], grams.lengths[near])] = hits
+    return find_longest_spans(texts, shared, grams, n)

@@ -1,0 +1,284 @@
+"""Personal data: values that reach a person, found by shape and check digit, and taken out or turned away.
+
+Every row is looked at by regexes in Rust, column by column; only the few with a hint are read one by one.
+No value that is found ever stands in a reason, in evidence or in facts: only its kind and its offsets.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from synth_stack.errors import ConfigError
+from synth_stack.gates.gate import Judge
+from synth_stack.gates.personal_data.canaries import plant_canaries
+from synth_stack.gates.personal_data.kinds import KINDS, Kind
+from synth_stack.gates.personal_data.phones import find_regions
+from synth_stack.gates.personal_data.redaction import build_copies, describe, redact_rows
+from synth_stack.gates.personal_data.search import IN_EXTRA, Found, Search, read_units
+from synth_stack.registry import gate
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import build_verdicts
+from synth_stack.text.fields import read_texts
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Action = Literal["reject", "hold", "redact", "ignore"]
+Locale = Annotated[str, Field(pattern="^[a-z]{2}(-[A-Z]{2})?$")]
+Own = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14}|([a-z0-9-]+\.)+[a-z0-9-]{2,24})$")]
+
+THRESHOLD = 1.0
+_SCORES: Mapping[Action, float] = {"reject": 1.0, "redact": 1.0, "hold": 0.5, "ignore": 0.0}
+_GRAVITY: tuple[Action, ...] = ("reject", "hold", "redact", "ignore")
+_MAX_LISTED = 100
+
+
+class Actions(BaseModel):
+    """What becomes of a row with a value of each kind.
+
+    A value whose check digits are right (card, IBAN, identity number, key) was copied or remembered from
+    somewhere, and nobody knows what else of that row was: reject. What only reaches somebody is taken out,
+    and the row stays useful: redact. Mailboxes of a desk and numbers that no person can have (0800) are not
+    personal data (Regulation (EU) 2016/679, recital 14): ignore.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    email: Action = "redact"
+    phone: Action = "redact"
+    address: Action = "redact"
+    ip: Action = "redact"
+    card: Action = "reject"
+    iban: Action = "reject"
+    national_id: Action = "reject"
+    secret: Action = "reject"  # noqa: S105  (the kind of value, and no value)
+    role_email: Action = "ignore"
+    hotline: Action = "ignore"
+
+
+_KINDS = Actions()
+_LOCALES = ["en-US", "en-GB", "de", "fr", "es", "it", "nl", "pl"]
+_BY_LOCALE: dict[str, dict[Kind, Action]] = {}
+_OWN: list[str] = []
+
+
+def redecide(
+    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
+) -> "pl.DataFrame":
+    """The verdicts under other actions per kind: evidence says how many values of each kind a row holds.
+
+    Raises ConfigError for other locales or other own values, and where a row would have to be redacted that
+    was not, or the other way round: such a copy is made from the row itself.
+    """
+    import polars as pl
+
+    fixed = [key for key in ("locales", "own") if old[key] != new[key]]
+    if fixed:
+        raise ConfigError(f"personal_data: {fixed[0]} cannot change without judging the rows again")
+    before, after = _policy_of(old), _policy_of(new)
+    places = rows["evidence"].is_not_null().arg_true()
+    states = []
+    for evidence in rows["evidence"].gather(places):
+        seen = orjson.loads(evidence)
+        was, now = (policy.settle(seen["counts"], seen["locale"]) for policy in (before, after))
+        changed = (was.taken - now.marked) | (now.taken - was.taken)
+        if changed:
+            raise ConfigError(
+                "personal_data: redact cannot come or go without judging the rows again",
+                seen=", ".join(sorted(changed)),
+            )
+        states.append((now.outcome, _SCORES[now.action], _reason(now, seen["redacted_in"])))
+    decided = pl.DataFrame(
+        states, schema={"outcome": pl.String, "score": pl.Float64, "reason": pl.String}, orient="row"
+    )
+    return rows.with_columns(rows[name].clone().scatter(places, decided[name]) for name in decided.columns)
+
+
+@gate("personal_data", version="1", redecide=redecide)
+def personal_data(
+    *,
+    kinds: Actions = _KINDS,
+    locales: Annotated[list[Locale], Field(min_length=1, max_length=50)] = _LOCALES,
+    by_locale: dict[Locale, dict[Kind, Action]] = _BY_LOCALE,
+    own: Annotated[list[Own], Field(max_length=1000)] = _OWN,
+) -> Judge:
+    """A judge that turns away rows with values that reach a person, and makes copies without them.
+
+    The gravest action among a row's findings decides: reject, then hold, then redact. A redacted row is
+    rejected, and its reason names the copy that stands for it: the same row with [EMAIL] and the like in
+    place of the values, `parent_id` naming the original, and in `extra` under `redacted` what was taken out
+    where. A row of which no clean copy can be made is rejected without one.
+
+    `locales` say whose national formats of telephone numbers, identity numbers and addresses are looked
+    for, a row's own locale adding to them; a bare language means its country, `en` both the United States
+    and Great Britain. What is international (e-mail, IP, card, IBAN, a number with a plus) needs none.
+    `by_locale` has other actions for the rows of a locale. `own` are domains and numbers (E.164) of the
+    house, which pass.
+
+    Messages, `text` and `extra` are read; names, ids and attachments are not. Score: 1 where a row is
+    rejected, 0.5 where it is held, 0 else. Raises ConfigError for a locale without telephone numbers.
+    """
+    policy = _policy_of({"kinds": kinds.model_dump(), "by_locale": by_locale})
+    regions = _gather_regions(locales)
+    search = Search(regions, frozenset(own))
+
+    def judge(table: pa.Table) -> pa.Table:
+        seen = _see(table, policy, search)
+        return _state(table, seen, _redact(table, seen, search))
+
+    def amend(table: pa.Table) -> pa.Table:
+        return build_copies(_redact(table, _see(table, policy, search), search).values())
+
+    def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
+        wanted = [kind for kind in KINDS if policy.actions[kind] != "ignore"]
+        return plant_canaries(sample, wanted, regions, n, seed)
+
+    facts = {
+        "phonenumbers": version("phonenumbers"),
+        "regions": list(regions),
+        "reject_when": "score >= threshold",
+    }
+    return Judge(
+        judge=judge, facts=facts, plant=plant, min_recall=0.95, amend=amend if policy.redacts else None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What becomes of a row: its gravest action, and its kinds by what is done about them."""
+
+    action: Action
+    counted: tuple[Kind, ...]
+    marked: frozenset[Kind]
+    ignored: frozenset[Kind]
+
+    @property
+    def taken(self) -> frozenset[Kind]:
+        """The kinds that its copy does without: none, where no copy is made."""
+        return self.marked if self.action == "redact" else frozenset()
+
+    @property
+    def outcome(self) -> str:
+        """The verdict's outcome; a row that is redacted is rejected, since its copy stands for it."""
+        return {"redact": "reject", "ignore": "accept"}.get(self.action, self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found in a table, by row, and what becomes of those rows.
+
+    Of every row: whether it has any text, (n,), and its locale.
+    """
+
+    found: Mapping[int, list[Found]]
+    ends: Mapping[int, _End]
+    readable: NDArray[np.bool_]
+    locales: Sequence[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """Actions by kind, and what the rows of a locale have of their own."""
+
+    actions: Mapping[Kind, Action]
+    by_locale: Mapping[str, Mapping[Kind, Action]]
+
+    @property
+    def redacts(self) -> bool:
+        every = [self.actions, *self.by_locale.values()]
+        return any("redact" in actions.values() for actions in every)
+
+    def settle(self, kinds: Collection[Kind], locale: str | None) -> _End:
+        """What becomes of a row of `locale` in which values of `kinds` stand."""
+        name = (locale or "").replace("_", "-")
+        special = {**self.by_locale.get(name.partition("-")[0], {}), **self.by_locale.get(name, {})}
+        actions = {**self.actions, **special}
+        action = next((a for a in _GRAVITY if any(actions[kind] == a for kind in kinds)), _GRAVITY[-1])
+        counted = tuple(kind for kind in KINDS if kind in kinds and actions[kind] != "ignore")
+        marked = frozenset(kind for kind in counted if actions[kind] == "redact")
+        ignored = frozenset(kind for kind in KINDS if actions[kind] == "ignore")
+        return _End(action, counted, marked, ignored)
+
+
+def _policy_of(params: Mapping[str, Any]) -> _Policy:
+    return _Policy(params["kinds"], params["by_locale"])
+
+
+def _gather_regions(locales: list[str]) -> tuple[str, ...]:
+    by_locale = {locale: find_regions(locale) for locale in locales}
+    unknown = [locale for locale, regions in by_locale.items() if not regions]
+    if unknown:
+        raise ConfigError(
+            "personal_data: a locale of no country that has telephone numbers",
+            seen=unknown[0],
+            allowed="a language and a country, such as de-AT",
+        )
+    return tuple(dict.fromkeys(region for regions in by_locale.values() for region in regions))
+
+
+def _see(table: pa.Table, policy: _Policy, search: Search) -> _Seen:
+    import polars as pl
+
+    units, locales = read_units(table), read_texts(table.column("locale")).to_list()
+    found = search.run(units, locales)
+    ends = {
+        row: policy.settle({one.finding.kind for one in mine}, locales[row]) for row, mine in found.items()
+    }
+    spoken = units.filter(pl.col("place") != IN_EXTRA, pl.col("content").str.contains(r"\S"))
+    readable = np.zeros(len(table), dtype=np.bool_)
+    readable[spoken["row"].to_numpy()] = True
+    return _Seen(found, ends, readable, locales)
+
+
+def _redact(table: pa.Table, seen: _Seen, search: Search) -> dict[int, dict[str, Any]]:
+    taken = {
+        row: [one for one in seen.found[row] if one.finding.kind in end.taken]
+        for row, end in seen.ends.items()
+        if end.action == "redact"
+    }
+    return redact_rows(table, taken, {row: seen.ends[row].ignored for row in taken}, search)
+
+
+def _state(table: pa.Table, seen: _Seen, copies: Mapping[int, Mapping[str, Any]]) -> pa.Table:
+    """One verdict a row; evidence for every row with a value, whatever becomes of it."""
+    outcomes = np.where(seen.readable, "accept", "abstain").tolist()
+    scores = [0.0 if readable else None for readable in seen.readable]
+    reasons = [None if r else "nothing to read: no message holds text" for r in seen.readable]
+    evidence: list[str | None] = [None] * len(table)
+    for row, end in seen.ends.items():
+        found, copy = seen.found[row], copies.get(row, {}).get("row_id")
+        outcomes[row], scores[row], reasons[row] = end.outcome, _SCORES[end.action], _reason(end, copy)
+        evidence[row] = canonical_text(
+            {
+                "counts": dict(Counter(one.finding.kind for one in found)),
+                "findings": [describe(one) for one in found[:_MAX_LISTED]],
+                "locale": seen.locales[row],
+                "redacted_in": copy,
+            }
+        )
+    return build_verdicts(
+        table.column("row_id"),
+        "personal_data",
+        outcomes,
+        scores=scores,
+        threshold=THRESHOLD,
+        reasons=reasons,
+        evidence=evidence,
+    )
+
+
+def _reason(end: _End, copy: str | None) -> str | None:
+    if not end.counted:
+        return None
+    named = f"personal data: {', '.join(end.counted)}"
+    if end.action != "redact":
+        return named
+    return f"{named}, redacted in {copy}" if copy else f"{named}, no clean copy can be made"

@@ -1,0 +1,1 @@
+"""Answers to adversarial prompts do what their rows expect."""

@@ -1,0 +1,316 @@
+"""Runs any distilabel Pipeline durably in this process, batch by batch.
+
+distilabel's own runner loses its work when killed (and hangs on the next start), and takes a dead teacher
+for a finished one. Here the pipeline's own steps are called in topological order for each batch, and each
+finished batch is handed to `commit`. A batch waits for its slowest answer at every step, so several of them
+are under way at a time, each in a thread that is asleep while its teacher writes.
+"""
+
+import heapq
+import math
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from synth_stack.errors import ConfigError, TeacherError
+from synth_stack.generation.parts import copy_json, to_json
+from synth_stack.rows.canonical import Digest, digest_json
+
+if TYPE_CHECKING:
+    from distilabel.pipeline import Pipeline
+
+Row = dict[str, Any]
+
+MAX_BATCHES = 256
+"""Batches under way at a time, whatever their size: each is a thread, and a killed run makes them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A pipeline: `is_done(number, items)` skips a batch, `commit(number, items, rows)` keeps one.
+
+    `share` says how often its batches come round among those of other lines.
+    """
+
+    pipeline: "Pipeline"
+    is_done: Callable[[int, list[Row]], bool]
+    commit: Callable[[int, list[Row], list[Row]], None]
+    share: float = 1.0
+
+
+def drive(
+    pipeline: "Pipeline",
+    *,
+    is_done: Callable[[int, list[Row]], bool],
+    commit: Callable[[int, list[Row], list[Row]], None],
+) -> None:
+    """Calls `commit(number, items, rows)` for every batch of items that is not done, one by one, in order.
+
+    Raises what `drive_lines` raises.
+    """
+    drive_lines([Line(pipeline, is_done, commit)], overlap=False)
+
+
+def drive_lines(
+    lines: Sequence[Line], *, overlap: bool = True, stop: Callable[[], bool] | None = None
+) -> None:
+    """Commits every batch of several pipelines that is not done, in this thread, each as soon as it may be.
+
+    Once `stop()` is true no batch is begun; those under way are finished and committed.
+
+    With `overlap` as many batches are under way as keep a teacher of ours busy, so their steps must work in
+    several threads and keep nothing from one batch for the next; a pipeline of other LLMs goes one by one.
+
+    Raises ConfigError for a pipeline that cannot be driven batch by batch, TeacherError as soon as a teacher
+    is down (ConfigError when it never took us). A batch under way is then not committed, nor is a finished
+    one that the failures at the end reach back to: what an outage cost is asked again by the next run.
+    """
+    routes = [_Route(line, *plan_steps(line.pipeline)) for line in lines]
+    # polars, once imported, has Ctrl-C restart what it interrupts: we would wait here until an answer came
+    signal.siginterrupt(signal.SIGINT, True)
+    at_once = min((_count_at_once(route) for route in routes), default=1) if overlap else 1
+    with ThreadPoolExecutor(at_once, "batch") as pool, _loaded(routes):
+        _Batches(_plan_batches(routes), at_once, pool if at_once > 1 else None, stop).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A line with its steps in topological order and the predecessors of each."""
+
+    line: Line
+    order: list[Any]
+    predecessors: dict[str, list[str]]
+
+    def healths(self) -> list[Any]:
+        found = [getattr(getattr(step, "llm", None), "health", None) for step in self.order]
+        return [health for health in found if health is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch of one line before its steps, or behind them with `rows`.
+
+    `failures`: how many each teacher had when it was finished.
+    """
+
+    route: _Route
+    number: int
+    items: list[Row]
+    rows: list[Row]
+    failures: tuple[int, ...] = ()
+
+    def may_be_kept(self) -> bool:
+        """Whether the failures in it are those of its rows, and not the beginning of an outage."""
+        healths = self.route.healths()
+        return all(h.forgiven >= seen for h, seen in zip(healths, self.failures, strict=True))
+
+    def commit(self) -> None:
+        self.route.line.commit(self.number, self.items, self.rows)
+
+
+class _Batches:
+    """The batches under way and those that wait for an answer behind their failures."""
+
+    def __init__(
+        self,
+        planned: Iterator[_Batch],
+        at_once: int,
+        pool: ThreadPoolExecutor | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self._planned = planned
+        self._at_once = at_once
+        self._pool = pool
+        self._stop = stop or (lambda: False)
+        self._running: set[Future[_Batch]] = set()
+        self._held: list[_Batch] = []
+
+    def run(self) -> None:
+        while self._start_some() or self._running:
+            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+            finished = [future.result() for future in done if future.exception() is None]
+            self._held += sorted(finished, key=lambda batch: batch.number)
+            self._keep(at_the_end=False)
+            for future in done:
+                future.result()  # raises what stopped a batch
+        self._keep(at_the_end=True)
+
+    def _start_some(self) -> bool:
+        """Starts batches until enough are under way or nobody wants more; whether one was started."""
+        started = False
+        while len(self._running) < self._at_once and not self._stop():
+            if (batch := next(self._planned, None)) is None:
+                break
+            started = True
+            self._running.add(self._pool.submit(_run_batch, batch) if self._pool else _run_here(batch))
+        return started
+
+    def _keep(self, *, at_the_end: bool) -> None:
+        held, self._held = self._held, []
+        for batch in held:
+            if at_the_end or batch.may_be_kept():
+                batch.commit()
+            else:
+                self._held.append(batch)
+
+
+def _plan_batches(routes: Sequence[_Route]) -> Iterator[_Batch]:
+    """What is to be done, of each line in order, and at any time so much of each as its share is."""
+
+    def plan_line(route: _Route) -> Iterator[_Batch]:
+        # distilabel's LoadDataFromDicts eats its rows: a copy, so that the same object can be driven again
+        batches = copy(route.order[0]).process_applying_mappings()
+        for number, (items, _) in enumerate(batches):
+            if not route.line.is_done(number, items):
+                yield _Batch(route, number, items, [])
+
+    return heapq.merge(*map(plan_line, routes), key=lambda batch: (batch.number + 1) / batch.route.line.share)
+
+
+def _count_at_once(route: _Route) -> int:
+    """Twice as many rows as requests in flight, and a batch more: no slot waits for a step to be complete.
+
+    One for LLMs that are not ours: they cannot be asked by several threads.
+    """
+    from synth_stack.teachers.openai_llm import SharedLLM
+
+    llms = [step.llm for step in route.order if getattr(step, "llm", None) is not None]
+    slots: int = max((getattr(llm, "concurrency", 1) for llm in llms), default=1)
+    if slots == 1 or not all(isinstance(llm, SharedLLM) for llm in llms):
+        return 1
+    batch_rows: int = route.order[0].batch_size
+    return min(math.ceil(2 * slots / batch_rows) + 1, MAX_BATCHES)
+
+
+def _run_here(batch: _Batch) -> Future[_Batch]:
+    future: Future[_Batch] = Future()
+    try:
+        future.set_result(_run_batch(batch))
+    except (TeacherError, ConfigError) as exc:
+        future.set_exception(exc)
+    return future
+
+
+def _run_batch(batch: _Batch) -> _Batch:
+    root, *others = batch.route.order
+    before = batch.route.predecessors
+    users = Counter(name for names in before.values() for name in names)
+    outputs: dict[str, list[Row]] = {root.name: batch.items}
+    for step in others:
+        # a step may write into the rows that it is given: neither another branch nor the name of the batch,
+        # which is made from its items, may see that
+        inputs = [
+            copy_json(outputs[name]) if name == root.name or users[name] > 1 else outputs.pop(name)
+            for name in before[step.name]
+        ]
+        outputs[step.name] = [row for rows in step.process_applying_mappings(*inputs) for row in rows]
+        _stop_when_down(step)
+    failures = tuple(health.failures for health in batch.route.healths())
+    return replace(batch, rows=outputs[batch.route.order[-1].name], failures=failures)
+
+
+def plan_steps(pipeline: "Pipeline") -> tuple[list[Any], dict[str, list[str]]]:
+    """The pipeline's steps in topological order, root first and leaf last, and each one's predecessors.
+
+    Raises ConfigError when it has not exactly one root and one leaf, needs all rows at once (a GlobalStep),
+    or routes batches: such a pipeline cannot be resumed batch by batch. Raises it too for what distilabel
+    itself refuses, such as a step whose columns no step before it gives.
+    """
+    dag = pipeline.dag
+    predecessors = {name: list(dag.get_step_predecessors(name)) for name in dag}
+    # not by trophic level: that is a mean over paths, and puts a step before the longest way to it is done
+    order = [dag.get_step(name)["step"] for name in TopologicalSorter(predecessors).static_order()]
+    for step in order:
+        if step.is_global:
+            raise ConfigError(
+                f"pipeline {pipeline.name}: step {step.name!r} needs all rows at once and cannot be resumed",
+                mend="Run it with distilabel and hand the Distiset to synth_stack.workflows.curate.",
+            )
+        if dag.get_step(step.name).get("routing_batch_function") is not None:
+            raise ConfigError(
+                f"pipeline {pipeline.name}: step {step.name!r} routes batches, which is not driven"
+            )
+    if len(dag.root_steps) != 1 or len(dag.leaf_steps) != 1:
+        raise ConfigError(
+            f"pipeline {pipeline.name} must start in one step and end in one",
+            seen=f"starts: {sorted(dag.root_steps)}, ends: {sorted(dag.leaf_steps)}",
+        )
+    try:
+        dag.validate()
+    except (ValueError, TypeError) as exc:
+        raise _refused(pipeline, exc) from exc
+    return order, predecessors
+
+
+def _refused(pipeline: "Pipeline", exc: Exception) -> ConfigError:
+    reason = str(exc).partition("\n")[0]
+    return ConfigError(f"pipeline {pipeline.name} is not one that distilabel would run: {reason}")
+
+
+def find_teachers(pipeline: "Pipeline") -> list[Any]:
+    """The distinct LLMs of the pipeline's steps, in order."""
+    order, _ = plan_steps(pipeline)
+    found = [step.llm for step in order if getattr(step, "llm", None) is not None]
+    return list({id(llm): llm for llm in found}.values())
+
+
+def digest_pipeline(pipeline: "Pipeline") -> Digest:
+    """The digest of what the pipeline does: its dump, without where its servers are and how they are asked.
+
+    distilabel's own signature is the same for different parameters, so it cannot tell two runs apart. The
+    rows that a pipeline starts from are not in its dump.
+    """
+    return digest_json(to_json(_without_addresses(pipeline.dump()["pipeline"])))
+
+
+_ADDRESSES = frozenset(
+    """base_url weights api_key_env timeout_s concurrency retries requests_per_minute tokens_per_minute price
+    allow_hosts threads jobs_ids runtime_parameters_info""".split()
+)
+
+
+def _without_addresses(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_addresses(v) for k, v in value.items() if k not in _ADDRESSES}
+    return [_without_addresses(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def _loaded(routes: Sequence[_Route]) -> Iterator[None]:
+    from distilabel.errors import DistilabelUserError
+
+    loaded: list[Any] = []
+    try:
+        for route in routes:
+            for step in route.order:
+                loaded.append(step)  # first: a step that is refused has loaded its LLM by then
+                try:
+                    step.load()
+                except DistilabelUserError as exc:
+                    raise _refused(route.line.pipeline, exc) from exc
+        yield
+    finally:
+        for step in reversed(loaded):
+            step.unload()
+
+
+def _stop_when_down(step: Any) -> None:
+    llm = getattr(step, "llm", None)
+    health = getattr(llm, "health", None)
+    if llm is None or health is None or health.down is None:
+        return
+    if health.mistake:
+        raise ConfigError(
+            f"the teacher {llm.model_name} cannot be used: it {health.down}",
+            mend="It answered nothing yet. Mend the teacher in the recipe.",
+        )
+    raise TeacherError(
+        f"the teacher {llm.model_name} is down: it {health.down}",
+        mend="Every finished batch is kept; mend the teacher and run the same command again.",
+    )

@@ -1,0 +1,139 @@
+"""Code pairs from real code: OSS-Instruct, function bodies, docstrings and refactorings, with their tests.
+
+Nothing is run here. What a pair is worth, the gate `execution` finds out: a recipe for code has it in its
+gate file. Each function returns a real distilabel Pipeline for a teacher and a plan.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from synth_stack.errors import InputError
+from synth_stack.generation.provenance import declare_record, record_origin
+from synth_stack.generators.code.pool import Piece, Pool, PoolSource, read_pool
+from synth_stack.generators.template import declare_templates
+from synth_stack.registry import generator
+from synth_stack.rows.canonical import derive_seed
+from synth_stack.sandbox.room import find_level
+
+if TYPE_CHECKING:
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generation.draws import Plan
+
+VERSION = "1"
+_STANDARD_LIBRARY = PoolSource()
+
+_TEMPLATES = {
+    "oss_instruct": ("code_oss_instruct", "code_tests"),
+    "function_tests": ("code_answer", "code_tests"),
+    "docstring_rewrite": ("code_answer",),
+    "refactor": ("code_answer", "code_tests"),
+}
+
+
+def record_pool(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a method with the pool's digest and counts in the place of its path."""
+    source = PoolSource.model_validate_json(json.dumps(params["pool"]))
+    bounds = {key: value for key, value in params["pool"].items() if key != "path"}
+    return {**params, "pool": {**bounds, "found": read_pool(source).facts}}
+
+
+CODE_METHODS = tuple(_TEMPLATES)
+"""The methods whose rows have tests, which the execution gate runs."""
+
+declare_templates(_TEMPLATES)
+for _task in _TEMPLATES:
+    declare_record(_task, record_pool)
+
+
+@generator("oss_instruct", version=VERSION)
+def oss_instruct(
+    llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+) -> "Pipeline":
+    """A pipeline that writes a problem and its solution, inspired by a function, and then tests for both.
+
+    Wei et al. 2023 (arXiv:2312.02120), section 2.1; the tests are ours. They are written from the problem
+    and the signatures alone, so that a wrong solution cannot write its own pass.
+    """
+    return _build(llm, plan, batch_rows, "oss_instruct", pool)
+
+
+@generator("function_tests", version=VERSION)
+def function_tests(
+    llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+) -> "Pipeline":
+    """A pipeline that writes the body of a function of the pool from its docstring, and then tests.
+
+    The pool's own body has to pass the same tests.
+    """
+    return _build(llm, plan, batch_rows, "function_tests", pool)
+
+
+@generator("docstring_rewrite", version=VERSION)
+def docstring_rewrite(
+    llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+) -> "Pipeline":
+    """A pipeline that writes the docstring of a function of the pool again, with examples.
+
+    The examples are the tests; the code has to stay as it was.
+    """
+    return _build(llm, plan, batch_rows, "docstring_rewrite", pool)
+
+
+@generator("refactor", version=VERSION)
+def refactor(llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY) -> "Pipeline":
+    """A pipeline that writes a function of the pool again, and tests that hold before and after."""
+    return _build(llm, plan, batch_rows, "refactor", pool)
+
+
+def _build(llm: Any, plan: "Plan", batch_rows: int, task: str, source: PoolSource) -> "Pipeline":
+    """Raises InputError for a pool with nothing to draw, SandboxError where no pair could ever be run."""
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.code.steps import DrawSnippets, ReadSolution
+
+    find_level()
+    pool = read_pool(source)
+    with Pipeline(name=task.replace("_", "-")) as pipeline:
+        items = DrawSnippets(name="items", batch_size=batch_rows, task=task)
+        items._plan, items._pool, items._pieces = plan, pool, _shuffle(pool, task, plan.run_seed)
+        first, *others = _TEMPLATES[task]
+        last = items >> _ask(llm, "solution", first) >> ReadSolution(name="read", task=task)
+        for template in others:
+            last = last >> _ask(llm, "tests", template)
+        last >> _to_rows(llm, task, source)
+    return pipeline
+
+
+def _ask(llm: Any, column: str, template: str) -> Any:
+    """A step that asks for code: an answer that was cut off is of no use."""
+    from synth_stack.generators.steps import Ask
+
+    return Ask(name=column, llm=llm, template=template, column=column, single_line=False, whole=True)
+
+
+def _shuffle(pool: Pool, task: str, run_seed: int) -> list[Piece]:
+    """The functions that the task can use, in an order of the run's own."""
+    pieces = [piece for piece in pool.pieces if _is_usable(piece, task)]
+    if not pieces:
+        raise InputError(
+            f"{task}: no function of the code pool {pool.name} can be run alone",
+            seen=f"{len(pool.pieces)} functions",
+            mend="Name another folder in pool.path, or use oss_instruct, which runs none of them.",
+        )
+    return sorted(pieces, key=lambda piece: derive_seed(run_seed, "piece", piece.path, piece.snippet.line))
+
+
+def _is_usable(piece: Piece, task: str) -> bool:
+    if task == "oss_instruct":
+        return True
+    documented = task == "refactor" or piece.snippet.stub is not None
+    return documented and piece.snippet.prelude is not None
+
+
+def _to_rows(llm: Any, task: str, source: PoolSource) -> Any:
+    from synth_stack.generators.code.steps import ToCodeRows
+
+    params = {"pool": source.model_dump(mode="json", exclude={"path"})}
+    return ToCodeRows(**record_origin(llm, task, VERSION, params))

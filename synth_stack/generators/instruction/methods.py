@@ -1,0 +1,184 @@
+"""Instruction pairs: Self-Instruct, Magpie and Evol-Instruct, each followed by an answer.
+
+Each function returns a real distilabel Pipeline for a teacher and a plan; `drive` runs it durably, and
+distilabel's own `pipeline.run()` would run it too.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from synth_stack.errors import ConfigError
+from synth_stack.generation.provenance import record_origin
+from synth_stack.generators.instruction.evol_rules import GAIN, OPERATORS, SORRY_WORDS
+from synth_stack.generators.template import declare_templates
+from synth_stack.registry import generator
+
+if TYPE_CHECKING:
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generation.draws import Plan
+
+VERSION = "2"
+
+Answers = Literal["short", "full"]
+ANSWER_TEMPLATES: dict[Answers, str] = {"short": "answer", "full": "answer_full"}
+"""One or two sentences to a customer, or as much as the question needs."""
+
+_OPENINGS: dict[bool, str] = {False: "magpie", True: "magpie_turns"}
+"""Magpie's template for one turn, and for several."""
+
+declare_templates(
+    {
+        "self_instruct": lambda params: ("self_instruct", ANSWER_TEMPLATES[params["answers"]]),
+        "magpie": lambda params: (_OPENINGS[params["turns"] > 1], ANSWER_TEMPLATES[params["answers"]]),
+        "evol_instruct": lambda params: (
+            *OPERATORS,
+            *([GAIN] if params["judge_gain"] else []),
+            ANSWER_TEMPLATES[params["answers"]],
+        ),
+    }
+)
+
+
+@generator("self_instruct", version=VERSION)
+def self_instruct(
+    llm: Any,
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    examples: Annotated[int, Field(ge=1, le=20)] = 5,
+    answers: Answers = "short",
+) -> "Pipeline":
+    """A pipeline that writes a new instruction in the context of `examples` seeds of its topic.
+
+    Wang et al. 2023 (arXiv:2212.10560), section 2.2, show 8 tasks, 6 of them human; small models have
+    room for about 5. The novelty filter of section 2.3 is the gate `novelty`.
+    """
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.steps import Ask
+
+    params = {"examples": examples, "answers": answers}
+    with Pipeline(name="self-instruct") as pipeline:
+        items = draw_items(plan, batch_rows, examples=examples)
+        write = Ask(name="instruction", llm=llm, template="self_instruct", column="instruction")
+        last = to_candidates(llm, "self_instruct", params)
+        items >> write >> answer(llm, ANSWER_TEMPLATES[answers]) >> last
+    return pipeline
+
+
+@generator("magpie", version=VERSION)
+def magpie(
+    llm: Any,
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    turns: Annotated[int, Field(ge=1, le=5)] = 1,
+    answers: Answers = "short",
+) -> "Pipeline":
+    """A pipeline that lets the model write the user's turn from its pre-query tokens alone.
+
+    Xu et al. 2024 (arXiv:2406.08464), section 2.1, with the topic as system prompt; several `turns` as in
+    their section 2.2: the pre-query tokens stand behind the conversation so far. Raises ConfigError for a
+    teacher whose chat format is not known.
+    """
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.instruction.magpie import AnswerTurn, AskMagpie, ToConversations
+    from synth_stack.generators.steps import name_column
+
+    if not getattr(llm, "use_magpie_template", False):
+        raise ConfigError(
+            "magpie needs a teacher whose chat format is known",
+            mend="Set teacher.chat_format, or leave the method out.",
+        )
+    with Pipeline(name="magpie") as pipeline:
+        last = draw_items(plan, batch_rows)
+        for turn in range(1, turns + 1):
+            asked, said = name_column("instruction", turn), name_column("answer", turn)
+            ask = AskMagpie(
+                name=asked, llm=llm, only_instruction=True, template=_OPENINGS[turns > 1], turn=turn
+            )
+            reply = AnswerTurn(name=said, llm=llm, turn=turn, **_answering(said, answers))
+            last = last >> ask >> reply
+        params = {"turns": turns, "answers": answers}
+        last >> ToConversations(turns=turns, **record_origin(llm, "magpie", VERSION, params))
+    return pipeline
+
+
+@generator("evol_instruct", version=VERSION)
+def evol_instruct(
+    llm: Any,
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    rounds: Annotated[int, Field(ge=1, le=4)] = 1,
+    judge_gain: bool = False,
+    sorry_words: Annotated[int, Field(ge=0, le=1_000)] = SORRY_WORDS,
+    answers: Answers = "short",
+) -> "Pipeline":
+    """A pipeline that evolves one seed in `rounds`, each by an operator of its own, in depth or in breadth.
+
+    Xu et al. 2023 (arXiv:2304.12244), section 3.2; they evolve four times (section 4.1). An evolved
+    instruction that is eliminated is dropped, and the next round starts from the one before it. `judge_gain`
+    also asks the teacher whether anything was gained: a third call a round. `sorry_words` is theirs too; 0
+    is for a desk that says sorry as it answers.
+    """
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.instruction.evol_steps import (
+        AnswerTrial,
+        Eliminate,
+        Evolve,
+        JudgeGain,
+        ToEvolvedRows,
+    )
+    from synth_stack.generators.steps import name_column
+
+    with Pipeline(name="evol-instruct") as pipeline:
+        last = draw_items(plan, batch_rows)
+        for k in range(1, rounds + 1):
+            evolved, judged, said = (name_column(what, k) for what in ("instruction", "gain", "answer"))
+            last = last >> Evolve(name=evolved, llm=llm, column=evolved, round=k)
+            if judge_gain:
+                last = last >> JudgeGain(name=judged, llm=llm, template=GAIN, column=judged)
+            reply = AnswerTrial(name=said, llm=llm, sorry_words=sorry_words, **_answering(said, answers))
+            last = last >> reply >> Eliminate(name=name_column("eliminate", k))
+        params = {
+            "rounds": rounds,
+            "judge_gain": judge_gain,
+            "sorry_words": sorry_words,
+            "answers": answers,
+        }
+        last >> ToEvolvedRows(**record_origin(llm, "evol_instruct", VERSION, params))
+    return pipeline
+
+
+def draw_items(plan: "Plan", batch_rows: int, *, examples: int = 0) -> Any:
+    """The first step of a pipeline: the items of the plan."""
+    from dataclasses import replace
+
+    from synth_stack.generators.steps import DrawItems
+
+    step = DrawItems(name="items", batch_size=batch_rows)
+    step._plan = replace(plan, examples=examples)
+    return step
+
+
+def answer(llm: Any, template: str = "answer") -> Any:
+    """The step that answers the instruction, from the topic's document section where there is one."""
+    from synth_stack.generators.steps import Ask
+
+    return Ask(name="answer", llm=llm, template=template, column="answer", single_line=False)
+
+
+def to_candidates(llm: Any, method: str, params: dict[str, Any]) -> Any:
+    """The last step: candidate rows that name their method, teacher and parameters."""
+    from synth_stack.generators.steps import ToCandidates
+
+    return ToCandidates(**record_origin(llm, method, VERSION, params))
+
+
+def _answering(column: str, answers: Answers) -> dict[str, Any]:
+    return {"template": ANSWER_TEMPLATES[answers], "column": column, "single_line": False}

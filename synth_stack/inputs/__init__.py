@@ -1,0 +1,1 @@
+"""Outside data, checked strictly: recipes, gate files, seeds, somebody else's rows."""

@@ -1,0 +1,207 @@
+"""Recipe and gate files as strict pydantic models; every mistake is found before anything is spent.
+
+Relative paths in a file are resolved against the folder of that file. What a gate, generator or teacher
+takes is its own function's signature (registry.py) and is checked when it is bound.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from synth_stack.inputs.gate_file import EvalSet
+from synth_stack.inputs.strict_yaml import read_mapping
+from synth_stack.inputs.yaml_models import (
+    Name,
+    StrictModel,
+    Text,
+    UseModel,
+    replace_dotted,
+    resolve_paths,
+    validate,
+)
+
+
+class TeacherUse(UseModel):
+    """Which teacher answers, with its parameters."""
+
+
+class MethodUse(UseModel):
+    """A generation method and its share of the candidates."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class SeedColumns(StrictModel):
+    """A seed file and the columns to read from it; a column that is named must be there."""
+
+    path: str
+    text_column: str = "text"
+    slice_column: str | None = None
+    locale_column: str | None = None
+    id_column: str | None = None
+
+
+class ReportUse(StrictModel):
+    """An evaluation report that says how many rows each slice should get: the further below `goal`, the more.
+
+    `floor` and `cap` bound the rows of a slice; `prior_n` is how many items the mean of all counts for,
+    against the score of a slice that was tried on few. The arithmetic is in generators/longtail.py.
+    """
+
+    path: Text
+    slice_column: Text = "slice"
+    n_column: Text = "n"
+    score_column: Text = "score"
+    goal: Annotated[float, Field(gt=0, le=1)] = 1.0
+    floor: Annotated[int, Field(ge=0)] = 1
+    cap: Annotated[int, Field(ge=1)] | None = None
+    prior_n: Annotated[int, Field(ge=0)] = 10
+
+
+class Target(StrictModel):
+    """How many accepted rows are wanted, at least how many of a slice, and what may be spent on them.
+
+    `per_slice` is one number for every slice, or numbers by slice. A limit that is None does not bound; but
+    there are always at most `candidate_limit` rows.
+    """
+
+    accepted: Annotated[int, Field(ge=1, le=100_000_000)]
+    per_slice: int | dict[str, int] | None = None
+    max_candidates: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    max_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @field_validator("per_slice", mode="before")
+    @classmethod
+    def _counts_rows(cls, asked: Any) -> Any:
+        for rows in asked.values() if isinstance(asked, dict) else [asked]:
+            if asked is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 1):
+                raise ValueError(
+                    f"{rows!r} is no number of rows; a whole number, or one for each slice named"
+                )
+        return asked
+
+    @property
+    def candidate_limit(self) -> int:
+        """Rows that may be made at most: `max_candidates`, or ten for each that is to be accepted."""
+        return 10 * self.accepted if self.max_candidates is None else self.max_candidates
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.candidate_limit < self.accepted:
+            raise ValueError(
+                f"{self.accepted} accepted rows cannot come of max_candidates {self.max_candidates}"
+            )
+        if isinstance(self.per_slice, dict) and sum(self.per_slice.values()) > self.accepted:
+            raise ValueError(
+                f"per_slice asks for {sum(self.per_slice.values())} rows in all, and accepted for "
+                f"{self.accepted}"
+            )
+        return self
+
+
+class GenerateConfig(StrictModel):
+    """How many rows, made by which methods: so many `candidates`, or until a `target` is met.
+
+    `report` spreads them over the slices by how badly each did in an evaluation. `grounding_words` cuts the
+    document section in a prompt to whole sentences within so many words, for small models; null gives it
+    whole.
+    """
+
+    candidates: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    target: Target | None = None
+    batch_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
+    grounding_words: Annotated[int, Field(ge=1)] | None = None
+    report: ReportUse | None = None
+    methods: Annotated[list[MethodUse], Field(min_length=1)]
+
+    @field_validator("methods")
+    @classmethod
+    def _shares_add_up(cls, methods: list[MethodUse]) -> list[MethodUse]:
+        total = sum(method.share for method in methods)
+        if len(methods) > 1 and abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of all methods must add up to 1, not {total:g}")
+        return methods
+
+    @model_validator(mode="after")
+    def _has_one_end(self) -> Self:
+        if (self.candidates is None) == (self.target is None):
+            raise ValueError("either candidates or target says how many rows to make, and one of them must")
+        return self
+
+    @property
+    def wanted(self) -> int:
+        """The candidates to make, or the accepted rows to reach."""
+        return self.target.accepted if self.target is not None else self.candidates or 0
+
+
+class PackConfig(StrictModel):
+    """What the dataset card says that no figure can."""
+
+    pretty_name: str
+    license: str = "other"
+    languages: Annotated[list[str], Field(min_length=1)] = ["en"]
+    known_biases: list[str] = []
+    not_checked: list[str] = []
+
+
+class SignConfig(StrictModel):
+    """Who vouches for the batch: a local key (integrity only) or a sigstore identity."""
+
+    use: Literal["local", "sigstore"] = "local"
+    trust_config: str | None = None
+
+
+class Recipe(StrictModel):
+    """A whole run: seeds, teacher, methods, gates, pack.
+
+    With `perimeter: local` prompts leave this machine for the hosts in `allow_hosts` alone.
+    """
+
+    version: Literal[1]
+    name: Name
+    about: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**53)]
+    seeds: SeedColumns
+    taxonomy: str | None = None
+    documents: str | None = None
+    teacher: TeacherUse
+    perimeter: Literal["open", "local"] = "open"
+    allow_hosts: list[str] = []
+    generate: GenerateConfig
+    gates: str
+    eval_sets: list[EvalSet] = []
+    baseline: str | None = None
+    pack: PackConfig
+    sign: SignConfig = SignConfig()
+
+
+def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a YAML file, its paths absolute.
+
+    `overrides` replaces dotted keys after the file is read ("generate.candidates": 50); their paths are
+    taken relative to the working folder. Raises ConfigError.
+    """
+    file = Path(path)
+    value = read_mapping(file)
+    resolve_paths(value, file.resolve().parent, _RECIPE_PATHS)
+    for key, replacement in (overrides or {}).items():
+        replace_dotted(value, key, replacement)
+    return validate(Recipe, value, file)
+
+
+_RECIPE_PATHS = (
+    "seeds.path",
+    "taxonomy",
+    "documents",
+    "gates",
+    "baseline",
+    "eval_sets.*.path",
+    "sign.trust_config",
+    "teacher.weights",
+    "generate.methods.*.pool.path",
+    "generate.methods.*.personas.path",
+    "generate.report.path",
+)

@@ -1,0 +1,1 @@
+"""Local model files: pinned, checked, and only then loaded."""

@@ -1,0 +1,123 @@
+"""Sentence embedders from files on this machine: unit vectors, the same for the same text."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth_stack.models.files import (
+    MINILM,
+    MINILM_TOKENIZER,
+    PINS,
+    WORDLLAMA,
+    WORDLLAMA_TOKENIZER,
+    need_module,
+    read_model,
+)
+
+Vectors = NDArray[np.float32]
+
+_EMBEDDED_CHARS = 4000
+"""How much of a text is embedded: both models average over what they read, and MiniLM stops at 256
+tokens, about 1,200 characters of English."""
+
+_MINILM_TOKENS = 256
+_BATCH = 32
+_TOKENISED = 256  # texts at once: their tokens stay in the cache until they are looked up
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """`embed(texts)` gives unit vectors, (n, d) float32; a text without any token gets the zero vector.
+
+    The vector of a text does not depend on the texts beside it. `facts` names the files by digest.
+    """
+
+    name: str
+    embed: Callable[[Sequence[str]], Vectors]
+    facts: Mapping[str, str]
+
+
+def load_embedder(name: Literal["wordllama", "minilm"], *, threads: int | None = None) -> Embedder:
+    """The named sentence embedder: wordllama (256-d, fast) or MiniLM int8 (384-d, better, slow).
+
+    `threads` are MiniLM's: by default OMP_NUM_THREADS, or two. Raises MissingExtra with the pip line,
+    ModelError for a file that was changed.
+    """
+    if name == "wordllama":
+        return _load_wordllama()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return _load_minilm(threads or (int(asked) if asked.isdecimal() and int(asked) else 2))
+
+
+def _load_wordllama() -> Embedder:
+    """The static vectors of WordLlama, averaged over tokens as its own class does.
+
+    Its class is not used: importing it configures the root logger, its default loader looks for the files
+    in a wrong folder and then on the network, and it pads a whole batch to its longest text.
+    """
+    files = {source: read_model(source) for source in (WORDLLAMA, WORDLLAMA_TOKENIZER)}
+    table = need_module("safetensors.numpy").load(files[WORDLLAMA])["embedding.weight"].astype(np.float32)
+    tokenizer = need_module("tokenizers").Tokenizer.from_buffer(files[WORDLLAMA_TOKENIZER])
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), table.shape[1]), dtype=np.float32)
+        for first in range(0, len(texts), _TOKENISED):
+            cut = [t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]]
+            for k, encoding in enumerate(tokenizer.encode_batch_fast(cut, add_special_tokens=False)):
+                if ids := encoding.ids:
+                    vectors[first + k] = table.take(ids, axis=0, mode="clip").mean(axis=0)
+        return _to_unit(vectors)
+
+    return Embedder("wordllama", embed, {source: PINS[source] for source in files})
+
+
+def _load_minilm(threads: int) -> Embedder:
+    """all-MiniLM-L6-v2 in int8: the mean of the token vectors that the attention mask keeps, unit length."""
+    files = {source: read_model(source) for source in (MINILM, MINILM_TOKENIZER)}
+    onnxruntime = need_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # several batches side by side waste less than several threads in one
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it keeps the largest batch that it has ever seen, for each thread
+    session = onnxruntime.InferenceSession(files[MINILM], options, providers=["CPUExecutionProvider"])
+    tokenizer = need_module("tokenizers").Tokenizer.from_buffer(files[MINILM_TOKENIZER])
+    tokenizer.enable_truncation(max_length=_MINILM_TOKENS)
+    tokenizer.no_padding()
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        tokens = [e.ids for e in tokenizer.encode_batch([t[:_EMBEDDED_CHARS] for t in texts])]
+        vectors = np.zeros((len(tokens), 384), dtype=np.float32)
+        order = np.argsort([len(t) for t in tokens], kind="stable")
+        batches = [order[first : first + _BATCH] for first in range(0, len(tokens), _BATCH)]
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            pooled = pool.map(lambda rows: _pool(session, [tokens[k] for k in rows]), batches)
+            for rows, found in zip(batches, pooled, strict=True):
+                vectors[rows] = found
+        return _to_unit(vectors)
+
+    return Embedder("minilm", embed, {source: PINS[source] for source in files})
+
+
+def _pool(session: Any, tokens: list[list[int]]) -> Vectors:
+    ids = np.zeros((len(tokens), max(len(t) for t in tokens)), dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, known in enumerate(tokens):
+        ids[row, : len(known)], mask[row, : len(known)] = known, 1
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    (hidden,) = session.run(["last_hidden_state"], feeds)
+    weights = mask[..., None].astype(np.float32)
+    pooled: Vectors = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
+    return pooled
+
+
+def _to_unit(vectors: Vectors) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+    unit: Vectors = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+    return unit

@@ -1,0 +1,241 @@
+"""Scorers of toxicity from files on this machine: Detoxify, and a linear model over words."""
+
+import io
+import pickle
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth_stack.errors import ModelError
+from synth_stack.models.files import INSTALL, PINS, SVM, SVM_VECTORIZER, find_model, need_module, read_model
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Device = Literal["auto", "cpu", "cuda"]
+
+_DETOXIFY_WINDOW_CHARS = 500
+"""Surely within the 512 tokens that Detoxify reads, in any script, and about the length of the comments that
+it was trained on."""
+
+_SVM_WINDOW_CHARS = 150
+"""TF-IDF spreads one bad line over every good one around it: an insult amid ten civil sentences scores 0.50
+in a window of 500 characters and 1.0 in one of 150; with shorter windows twice as much maths and code is
+rejected."""
+
+_DETOXIFY_TOKENS = 512
+_BATCH = {"cpu": 16, "cuda": 128}
+
+_SAME_LABEL = {
+    "toxic": "toxicity",
+    "identity_hate": "identity_attack",
+    "severe_toxic": "severe_toxicity",
+}
+"""Detoxify's own renaming of the labels of its first model (detoxify.py, load_checkpoint)."""
+
+_TOXIC = ("toxicity", "severe_toxicity", "obscene", "threat", "insult", "identity_attack")
+"""What all three models tell; two of them also `sexual_explicit`. The unbiased model has further outputs for
+identities that are mentioned, which are no toxicity."""
+
+_UNLOADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    AttributeError,
+    TypeError,
+    ImportError,
+    pickle.UnpicklingError,
+)
+"""What torch and transformers raise for a checkpoint that is none, or not one of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """`score(texts)`: the highest toxicity of each text, (n,) in [0, 1], and which of `labels` it is, (n,).
+
+    A text of more than `window_chars` should be scored window by window.
+    """
+
+    name: str
+    window_chars: int
+    labels: tuple[str, ...]
+    score: Callable[["pl.Series"], tuple[NDArray[np.float64], NDArray[np.int64]]]
+    facts: Mapping[str, Any]
+
+
+def load_linear_scorer(masked: Collection[str] = ()) -> Scorer:
+    """alt-profanity-check's linear SVM over TF-IDF words, by name linear-svm: no Detoxify, and not like it.
+
+    It finds swear words; a threat in plain words passes. Words that are `masked` are left out of a text
+    before it is scored. Its joblib files are unpickled only after their digests equal the pinned ones.
+    Raises MissingExtra, ModelError.
+    """
+    import polars as pl
+
+    data = {source: read_model(source) for source in (SVM_VECTORIZER, SVM)}
+    vectorizer, model = _unpickle(data[SVM_VECTORIZER]), _unpickle(data[SVM])
+    sparse = need_module("scipy.sparse")
+    known = {word: int(k) for word, k in vectorizer.vocabulary_.items() if word not in masked}
+    columns = pl.DataFrame({"word": list(known), "column": list(known.values())})
+    weights = np.asarray(vectorizer.idf_, dtype=np.float64)
+
+    def score(texts: "pl.Series") -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        n = len(texts)
+        labels = np.zeros(n, dtype=np.int64)
+        if not n:
+            return np.zeros(0), labels
+        rows, words, counts = _count_words(texts, columns)
+        values = counts * weights[words]
+        norms = np.sqrt(np.bincount(rows, values * values, minlength=n))
+        matrix = sparse.csr_matrix((values / norms[rows], (rows, words)), shape=(n, len(weights)))
+        return model.predict_proba(matrix)[:, 1].astype(np.float64), labels
+
+    facts = {"files": {source: PINS[source] for source in data}}
+    return Scorer("linear-svm", _SVM_WINDOW_CHARS, ("profanity",), score, facts)
+
+
+def load_detoxify(model: str, weights: str, sha256: str, device: Device = "auto") -> Scorer:
+    """Detoxify as a scorer; the score is the highest of its labels of toxicity.
+
+    `weights` is a checkpoint of Detoxify's own releases, or the `.safetensors` file of Unitary's repository
+    of the same model, with its config.json and tokenizer beside it. A checkpoint is a pickle, so `sha256` is
+    not optional, and torch has to be able to read it as weights only, without running anything. What the
+    checkpoint names as its base model comes from a local folder or the Hugging Face cache, never from the
+    network. `auto` is the GPU where there is one. Raises MissingExtra, ModelError.
+    """
+    data = read_model(weights, sha256)
+    torch = need_module("torch")
+    place = _choose_device(torch, device)
+    try:
+        with _offline_hub():
+            if weights.endswith(".safetensors"):
+                network, tokenizer, names = _load_safetensors(data, weights)
+            else:
+                network, tokenizer, names = _load_checkpoint(torch, data, model)
+    except _UNLOADABLE as exc:
+        raise ModelError(
+            f"Detoxify could not load {weights}",
+            seen=str(exc),
+            mend="The base model that the checkpoint names must be in the Hugging Face cache: "
+            "run `hf download <that model> config.json tokenizer.json tokenizer_config.json vocab.txt`.",
+        ) from exc
+    labels = [_SAME_LABEL.get(name, name) for name in names]
+    if not set(_TOXIC) <= set(labels):
+        raise ModelError(
+            f"{weights} has not the labels of Detoxify", seen=", ".join(labels), allowed=", ".join(_TOXIC)
+        )
+    told = [k for k, label in enumerate(labels) if label in {*_TOXIC, "sexual_explicit"}]
+    network = network.to(place).eval()
+
+    def score(texts: "pl.Series") -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        best, which = np.zeros(len(texts)), np.zeros(len(texts), dtype=np.int64)
+        order = texts.str.len_chars().arg_sort().to_numpy()  # little padding in a batch of like lengths
+        for first in range(0, len(texts), _BATCH[place]):
+            rows = order[first : first + _BATCH[place]]
+            table = _predict(torch, network, tokenizer, texts.gather(rows).to_list())[:, told]
+            best[rows], which[rows] = table.max(axis=1), table.argmax(axis=1)
+        return best, which
+
+    facts = {"files": {weights: sha256}, "labels": [labels[k] for k in told], "device": place}
+    return Scorer(f"detoxify:{model}", _DETOXIFY_WINDOW_CHARS, tuple(facts["labels"]), score, facts)
+
+
+@cache
+def _unpickle(data: bytes) -> Any:
+    """The object in a joblib file; importing scikit-learn takes seconds, so it is read once a process."""
+    joblib, exceptions = need_module("joblib"), need_module("sklearn.exceptions")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", exceptions.InconsistentVersionWarning)
+        try:
+            return joblib.load(io.BytesIO(data))
+        except exceptions.InconsistentVersionWarning as exc:
+            raise ModelError(
+                "linear-svm was made with another scikit-learn",
+                seen=str(exc.current_sklearn_version),
+                allowed=str(exc.original_sklearn_version),
+                mend=f"Run: {INSTALL['sklearn']}",
+            ) from exc
+
+
+def _count_words(
+    texts: "pl.Series", columns: "pl.DataFrame"
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Text, vocabulary column and count of each distinct known word of each text, as three (m,) arrays.
+
+    The words of scikit-learn's own tokenizer: runs of two or more letters, digits or underscores, lower case.
+    """
+    import polars as pl
+
+    words = pl.DataFrame({"row": np.arange(len(texts)), "word": texts.str.to_lowercase()})
+    words = words.with_columns(pl.col("word").str.extract_all(r"\w\w+"))
+    found = words.explode("word", empty_as_null=False).join(columns, on="word", how="inner")
+    width = int(columns["column"].max() or 0) + 1  # type: ignore[arg-type]  # polars types every max alike
+    keys, counts = np.unique(found["row"].to_numpy() * width + found["column"].to_numpy(), return_counts=True)
+    return keys // width, keys % width, counts.astype(np.float64)
+
+
+def _choose_device(torch: Any, wanted: Device) -> Literal["cpu", "cuda"]:
+    if wanted == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise ModelError(
+            "there is no GPU that torch can use",
+            seen="device: cuda",
+            allowed="device: auto or cpu",
+            mend="Install a CUDA build of torch, or set device: auto.",
+        )
+    return "cpu"
+
+
+def _load_checkpoint(torch: Any, data: bytes, model: str) -> tuple[Any, Any, list[str]]:
+    """Network, tokenizer and labels by Detoxify's own class, from bytes that were seen to run nothing."""
+    detoxify = need_module("detoxify")
+    torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    loaded = detoxify.Detoxify(model_type=model, checkpoint=io.BytesIO(data), device="cpu")
+    return loaded.model, loaded.tokenizer, list(loaded.class_names)
+
+
+def _load_safetensors(data: bytes, weights: str) -> tuple[Any, Any, list[str]]:
+    transformers = need_module("transformers")
+    folder = find_model(weights).parent
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    network = transformers.AutoModelForSequenceClassification.from_config(config)
+    unused = network.load_state_dict(need_module("safetensors.torch").load(data), strict=False)
+    if unused.missing_keys:
+        raise ValueError(f"the file lacks {', '.join(unused.missing_keys)}")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return network, tokenizer, [config.id2label[k] for k in range(config.num_labels)]
+
+
+def _predict(torch: Any, network: Any, tokenizer: Any, texts: list[str]) -> NDArray[np.float64]:
+    """The probability of every label for every text, (n, labels), as Detoxify.predict gives it."""
+    with torch.inference_mode():
+        inputs = tokenizer(
+            texts, return_tensors="pt", truncation=True, padding=True, max_length=_DETOXIFY_TOKENS
+        )
+        logits = network(**inputs.to(network.device))[0]
+        table: NDArray[np.float64] = torch.sigmoid(logits.float()).cpu().numpy().astype(np.float64)
+    return table
+
+
+@contextmanager
+def _offline_hub() -> Iterator[None]:
+    """Hugging Face libraries look in their cache only."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

@@ -1,0 +1,1 @@
+"""The dataset card: figures, prose and Croissant of a pack."""

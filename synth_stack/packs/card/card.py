@@ -1,0 +1,303 @@
+"""The dataset card: the Hub's metadata, and what a reader has to know before training on the rows.
+
+Everything that a recipe, a template or a row brings in is escaped (markdown.py). The figures stand
+between two markers (card_figures.py).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from synth_stack.packs.card.figures import format_count, format_share, render_figures
+from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
+from synth_stack.packs.counts import Counts
+from synth_stack.packs.splits import ADVERSARIAL, TRAIN
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
+
+_SIZES = (
+    *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
+    *("1B<n<10B", "10B<n<100B", "100B<n<1T"),
+)
+
+
+def render_card(
+    recipe: RecipeLock,
+    gates: Sequence[GateLock],
+    counts: Counts,
+    *,
+    root: str,
+    key_id: str,
+    signature: str,
+) -> str:
+    """README.md of a pack, the same for the same arguments.
+
+    `root` is the tree's root and `key_id` the local key's id, in hexadecimal; `signature` is "local" or
+    "sigstore".
+    """
+    metadata = yaml.safe_dump(build_metadata(recipe, counts), sort_keys=False, allow_unicode=True)
+    sections = [
+        f"# {prose(_title(recipe))}",
+        _render_summary(recipe, counts),
+        "## Load",
+        *_render_load(counts),
+        "## Verify",
+        fence(_VERIFY, "sh"),
+        _VERIFY_NOTE,
+        "## Figures",
+        render_figures(counts, gates),
+        "## How the rows were made",
+        *_render_making(recipe),
+        "## Gates",
+        *_render_gates(gates, counts),
+        "## Known biases",
+        _render_statements(None if recipe.card is None else recipe.card.known_biases),
+        "## Not checked",
+        _render_statements(None if recipe.card is None else recipe.card.not_checked),
+        "## Signature",
+        _render_signature(root, key_id, signature, counts),
+        "## Licence",
+        _render_licence(recipe),
+    ]
+    return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def build_metadata(recipe: RecipeLock, counts: Counts) -> dict[str, Any]:
+    """The card's YAML header: what the Hub lists, and what `datasets` reads when it loads the pack."""
+    card = recipe.card
+    return {
+        "pretty_name": " ".join(_title(recipe).split()),
+        "license": "other" if card is None else card.license,
+        **({} if card is None else {"language": list(card.languages)}),
+        "size_categories": [name_size(counts.accepted)],
+        "task_categories": ["text-generation"],
+        "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in counts.splits
+                ],
+            }
+        ],
+        "dataset_info": {
+            "features": [_describe_feature(field) for field in CANDIDATE_SCHEMA],
+            "splits": [
+                {"name": split.name, "num_bytes": split.num_bytes, "num_examples": split.rows}
+                for split in counts.splits
+            ],
+        },
+    }
+
+
+def name_size(rows: int) -> str:
+    """The Hub's size category of a dataset of that many rows."""
+    return next((name for i, name in enumerate(_SIZES) if rows < 10 ** (3 + i)), "n>1T")
+
+
+_IMPORT = "from datasets import load_dataset\n"
+_LOAD = {
+    TRAIN: 'rows = load_dataset("PATH_OR_REPOSITORY", split="train")',
+    ADVERSARIAL: 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")',
+}
+
+_ADVERSARIAL = (
+    "The prompts in it are meant to be bad, or to look so: attempts to make a model break a policy, orders "
+    "hidden in what it is given to read, and harmless requests that resemble these. They are for safety "
+    "training and for testing models and filters, and are in no other split. **They are no pairs to imitate "
+    "like others:** what an answer has to do differs from row to row. `extra` is JSON, and its "
+    "`adversarial` has the `strategy`, the `target_policy` and the `expected_behaviour`:"
+)
+_BEHAVIOURS = (
+    "`refuse`: the prompt asks for what the policy forbids; the answer has to decline",
+    "`comply`: the prompt only resembles such a one; the answer has to help",
+    "`ignore_injection`: something that the prompt quotes gives orders; the answer has to do what the user "
+    "asked, and nothing that was ordered there",
+)
+_BEHAVIOURS_NOTE = (
+    "What the answers were checked for stands under Gates, and which strategies there are under Splits."
+)
+
+_VERIFY = """synth-stack verify PATH                  # every file, row and figure
+synth-stack verify PATH --key-id KEY_ID  # and that this key signed it
+synth-stack verify PATH --row ROW_ID     # one row alone"""
+
+_VERIFY_NOTE = (
+    "It works offline, and names the first file or row that is not what was signed. "
+    "`synth-stack trace PATH ROW_ID` shows where a row comes from."
+)
+
+
+def _title(recipe: RecipeLock) -> str:
+    return recipe.name if recipe.card is None else recipe.card.pretty_name
+
+
+def _render_summary(recipe: RecipeLock, counts: Counts) -> str:
+    made = "rows were generated" if recipe.source is None else "rows were read"
+    about = f"{prose(recipe.about)}\n\n" if recipe.about else ""
+    share = format_share(counts.accepted, counts.rows)
+    copies = format_count(counts.redacted, "redacted copy", "redacted copies")
+    redacted = f", and {copies} made of some of them" if counts.redacted else ""
+    return (
+        f"{about}{counts.generated:,} {made}{redacted}; {counts.accepted:,} of them ({share}) were accepted "
+        f"and are in `data/`. Rejected: {counts.rejected:,}; held for a person to decide: {counts.held:,}. "
+        "`log/` has one decision a row, with the gate and the reason for every row that was turned away; "
+        "`lineage/` has one record a row, and a signature over all of them."
+    )
+
+
+def _render_load(counts: Counts) -> list[str]:
+    names = [split.name for split in counts.splits]
+    where = f"the splits {' and '.join(map(code, names))}" if names[1:] else f"the {code(names[0])} split"
+    load = [
+        fence("\n".join([_IMPORT, *(_LOAD[name] for name in names)]), "python"),
+        f"Only accepted rows are in {where}. The log and the lineage hold the others too.",
+    ]
+    if not counts.adversarial:
+        return load
+    rows = format_count(counts.adversarial, "accepted row")
+    about = f"The split {code(ADVERSARIAL)} holds {rows}. {_ADVERSARIAL}"
+    return [*load, "## Adversarial rows", about, bullets(_BEHAVIOURS), _BEHAVIOURS_NOTE]
+
+
+def _render_making(recipe: RecipeLock) -> list[str]:
+    if recipe.source is not None:
+        return [_describe_source(recipe.source)]
+    lines = [f"Run: {code(recipe.identity)}, made with synth_stack {code(recipe.synth_stack)}"]
+    if recipe.seed is not None:
+        lines.append(f"Run seed: {recipe.seed}")
+    if recipe.corpus is not None:
+        corpus = recipe.corpus
+        lines.append(
+            f"Seed corpus: {format_count(corpus.seeds, 'seed')} in {format_count(corpus.slices, 'slice')}, "
+            f"{format_count(corpus.sections, 'document section')}, SHA-256 {code(corpus.sha256)}"
+        )
+    if recipe.pipeline is not None:
+        pipeline = recipe.pipeline
+        lines.append(f"A distilabel pipeline: {code(pipeline.name)}, SHA-256 {code(pipeline.sha256)}")
+    if recipe.teacher is not None:
+        lines += _describe_teacher(recipe.teacher)
+    if recipe.perimeter is not None:
+        lines.append(_describe_perimeter(recipe.perimeter))
+    return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
+
+
+def _describe_source(source: SourceLock) -> str:
+    return (
+        f"The rows were not made here. They were read from {code(source.name)} (SHA-256 "
+        f"{code(source.sha256)}); how they came about, and under which terms, is for its publisher to say."
+    )
+
+
+def _describe_teacher(teacher: TeacherLock) -> list[str]:
+    model = code(teacher.model) if teacher.model else "a model that the recipe does not name"
+    digest = f"digest {code(teacher.digest)}" if teacher.digest else "no digest: it cannot be told apart"
+    said = {**teacher.params, **teacher.sampling}
+    sampling = ", ".join(f"{code(str(key))} {code(str(value))}" for key, value in sorted(said.items()))
+    replay = (
+        "Replayable: the same recipe gives the same rows again, on the same build of the teacher"
+        if teacher.replayable
+        else "Not replayable: the teacher does not give the same answer twice"
+    )
+    return [
+        f"Teacher: {model}, reached by {code(teacher.use)} version {code(teacher.version)}, {digest}",
+        f"Parameters and sampling: {sampling or 'none given'}",
+        replay,
+    ]
+
+
+def _describe_perimeter(perimeter: PerimeterLock) -> str:
+    if perimeter.reach == "open":
+        return f"Perimeter {code(perimeter.reach)}: prompts went to the teacher, wherever it runs"
+    beyond = format_count(perimeter.allowed_hosts, "host")
+    besides = f" or to {beyond} that the recipe allows" if perimeter.allowed_hosts else ""
+    return f"Perimeter {code(perimeter.reach)}: prompts went to this machine{besides}, and nowhere else"
+
+
+def _render_methods(recipe: RecipeLock) -> list[str]:
+    if not recipe.methods:
+        return []
+    lines = [
+        (
+            code(method.use),
+            code(method.version),
+            f"{method.share:.3g}",
+            "as needed" if method.draws is None else f"{method.draws:,}",
+            ", ".join(code(t) for t in method.template_ids) or "none",
+            ", ".join(f"{code(str(k))} {code(str(v))}" for k, v in sorted(method.params.items())) or "none",
+        )
+        for method in recipe.methods
+    ]
+    return [table(("Method", "Version", "Share #", "Draws #", "Templates", "Parameters"), lines)]
+
+
+def _render_templates(recipe: RecipeLock) -> list[str]:
+    if not recipe.templates:
+        return []
+    intro = "The prompt templates in full; a slice, a seed or a document section is filled in for each draw."
+    return [
+        intro,
+        *(fold(f"Template {name}", fence(text)) for name, text in sorted(recipe.templates.items())),
+    ]
+
+
+def _render_gates(gates: Sequence[GateLock], counts: Counts) -> list[str]:
+    by_name = {gate.gate: gate for gate in counts.gates}
+    parts = ["In the order of work, with their parameters and what each gate states of itself."]
+    for gate in gates:
+        counted = by_name[gate.use]
+        judged = counted.looked_at - counted.abstained
+        stated = {"params": gate.params, **({"facts": gate.facts} if gate.facts else {})}
+        text = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
+        parts += [
+            f"### {code(gate.use)} version {code(gate.version)}",
+            *([prose(gate.why)] if gate.why else []),
+            f"It gave an answer on {judged:,} of {format_count(counted.looked_at, 'row')} that it looked at "
+            f"({format_share(judged, counted.looked_at)}), and turned away "
+            f"{counted.rejected + counted.held:,}.",
+            fence(text, "yaml"),
+        ]
+    return parts
+
+
+def _render_statements(lines: Sequence[str] | None) -> str:
+    if not lines:
+        return "The recipe states none. That is no finding that there are none."
+    return bullets([prose(line) for line in lines])
+
+
+def _render_signature(root: str, key_id: str, signature: str, counts: Counts) -> str:
+    tree = (
+        f"The Merkle root over the records of {format_count(counts.rows, 'row')} is {code(root)}. It is "
+        "signed, with the digest of every file, in `lineage/statement.dsse.json`."
+    )
+    local = (
+        f"The key is {code(key_id)} (`lineage/public_key.pem`). It is a key of the machine that packed, "
+        "and it comes with the pack. So it proves that nothing was changed since, and **not who signed**. "
+        "To know who signed, get the key's id from the publisher by another way and pass it with `--key-id`."
+    )
+    if signature == "local":
+        return f"{tree}\n\n{local}"
+    identity = (
+        "`lineage/bundle.sigstore.json` holds a second signature over the same statement, by an identity "
+        "with sigstore. It stands in the bundle's certificate; check that it is the expected one with "
+        "`--identity` and `--issuer`."
+    )
+    return f"{tree}\n\n{identity}\n\n{local}"
+
+
+def _render_licence(recipe: RecipeLock) -> str:
+    if recipe.card is None:
+        return "Not stated: the terms are those of the dataset that the rows were read from."
+    licence = code(recipe.card.license)
+    return f"{licence}, as the recipe states it. The terms of the teacher's maker may also apply."
+
+
+def _describe_feature(field: pa.Field) -> dict[str, Any]:
+    """A column in the form that `datasets` reads from a card."""
+    if pa.types.is_list(field.type):
+        items = field.type.value_type
+        return {"name": field.name, "list": [_describe_feature(items.field(i)) for i in range(len(items))]}
+    return {"name": field.name, "dtype": str(field.type)}

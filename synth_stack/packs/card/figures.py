@@ -1,0 +1,224 @@
+"""The figures of the dataset card: one block of Markdown, the same for the same counts.
+
+`verify` renders the block again from the rows and records and looks for it in the card. A change to what
+is written here needs a new PACK_SCHEME.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from synth_stack.packs import layout
+from synth_stack.packs.card.markdown import code, prose, table
+from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
+from synth_stack.packs.gate_log import Trials
+from synth_stack.runs.canary_recall import CanaryRecall
+from synth_stack.runs.locks import GateLock
+
+OPEN = "<!-- synth_stack:figures -->"
+CLOSE = "<!-- /synth_stack:figures -->"
+
+MAX_LINES = 30
+"""Lines of one table; what is rarer stands together on a last line."""
+
+
+def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
+    """The block, markers included. `gates` say why they stand in the gate file, and against what."""
+    parts = [
+        "### Funnel",
+        _render_funnel(counts, {gate.use: gate.why for gate in gates}),
+        "Rows, not verdicts. An abstention means that the gate could not judge the row; it decides nothing.",
+        "### Canaries",
+        *_render_canaries(counts.measures.recalls),
+        "### Reasons",
+        _render_reasons(counts.reasons),
+        *_render_eval_sets(counts, gates),
+        *_render_splits(counts),
+        "### Composition",
+        _render_groups(counts),
+        _describe_lengths(counts),
+        _describe_expansion(counts),
+    ]
+    return "\n\n".join([OPEN, *(part for part in parts if part), CLOSE])
+
+
+def format_share(part: int, whole: int) -> str:
+    """`part` of `whole` in percent with one decimal, or a dash where there is no whole."""
+    return f"{100 * part / whole:.1f}%" if whole else "–"
+
+
+def format_count(n: int, one: str, many: str | None = None) -> str:
+    """`n` with its noun: "1 row", "1,204 rows"; `many` is a plural that is more than an "s"."""
+    return f"{n:,} {one}" if n == 1 else f"{n:,} {many or f'{one}s'}"
+
+
+def _render_funnel(counts: Counts, whys: Mapping[str, str | None]) -> str:
+    header = ("Stage", "Threshold #", "Looked at #", "Abstained #", "Rejected #", "Held #", "Left #", "Why")
+    lines: list[tuple[str, ...]] = [("generated", "", "", "", "", "", f"{counts.generated:,}", "")]
+    if counts.redacted:
+        name = format_count(counts.redacted, "redacted copy", "redacted copies")
+        why = "beside the rows that they are made from, which are rejected"
+        lines.append((name, "", "", "", "", "", f"{counts.rows:,}", why))
+    lines += [_render_stage(gate, whys.get(gate.gate)) for gate in counts.gates]
+    lines += [("**accepted**", "", "", "", "", "", f"**{counts.accepted:,}**", "")]
+    return table(header, lines)
+
+
+def _render_stage(gate: GateCount, why: str | None) -> tuple[str, ...]:
+    shown = [*gate.thresholds[:3], *(["…"] if len(gate.thresholds) > 3 else [])]
+    numbers = (gate.looked_at, gate.abstained, gate.rejected, gate.held, gate.left)
+    return (
+        code(gate.gate) if gate.gate else "no gate named",
+        ", ".join(shown),
+        *(f"{number:,}" for number in numbers),
+        prose(why) if why else "",
+    )
+
+
+def _render_reasons(reasons: Sequence[ReasonCount]) -> str:
+    if not reasons:
+        return "No row was turned away."
+    lines = [
+        (code(r.gate) if r.gate else "no gate named", r.decision, prose(r.reason), f"{r.rows:,}")
+        for r in reasons[:MAX_LINES]
+    ]
+    rest = reasons[MAX_LINES:]
+    if rest:
+        kinds = format_count(len(rest), "rarer reason")
+        lines.append((kinds, "", "", f"{sum(reason.rows for reason in rest):,}"))
+    return table(("Gate", "Decision", "Reason", "Rows #"), lines)
+
+
+def _render_canaries(recalls: Sequence[CanaryRecall]) -> list[str]:
+    """What each gate caught of the bad rows that were planted for it, as a whole and by what is wrong."""
+    if not recalls:
+        return ["No known bad rows were planted, so what each gate misses is not known."]
+    lines = [
+        (code(found.gate), f"{found.planted:,}", f"{found.caught:,}", *_format_recall(found))
+        for found in recalls
+    ]
+    kinds = [
+        (code(found.gate), prose(kind.canary), f"{kind.planted:,}", f"{kind.caught:,}")
+        for found in recalls
+        for kind in found.kinds
+    ]
+    rest = len(kinds) - MAX_LINES
+    return [
+        table(("Gate", "Planted #", "Caught #", "Recall #", "95% interval #", "Bar #"), lines),
+        "Known bad rows that each gate planted for itself; they are not in this dataset. A fault that a gate "
+        "does not plant may be harder for it to see. A gate below its bar is blind: no pack is made of its "
+        "batch.",
+        *([table(("Gate", "What is wrong", "Planted #", "Caught #"), kinds[:MAX_LINES])] if kinds else []),
+        *([f"And {format_count(rest, 'further kind')}, in `{layout.MEASURES}`."] if rest > 0 else []),
+    ]
+
+
+def _format_recall(found: CanaryRecall) -> tuple[str, str, str]:
+    bar = f"{found.min_recall:g}"
+    if found.recall is None:
+        return "–", "–", bar
+    return f"{found.recall:.3f}", f"{found.low:.3f} to {found.high:.3f}", bar
+
+
+def _render_eval_sets(counts: Counts, gates: Sequence[GateLock]) -> list[str]:
+    """What each eval set cost: the rows that were turned away because they come too near to its items."""
+    lines = [
+        (
+            code(gate.use),
+            code(eval_set.name),
+            code(eval_set.version) if eval_set.version else "",
+            code(eval_set.sha256),
+            f"{eval_set.items:,}",
+            *_render_cost(counts, gate.use, eval_set.name),
+        )
+        for gate in gates
+        for eval_set in gate.eval_sets
+    ]
+    header = ("Gate", "Eval set", "Version", "SHA-256", "Items #", "Rows that it cost #", "How")
+    looks = [_describe_looks(counts, gate.use) for gate in gates if gate.eval_sets]
+    return ["### Eval sets", table(header, lines), *looks] if lines else []
+
+
+def _describe_looks(counts: Counts, gate: str) -> str:
+    """How many rows a gate took to be worth more than a comparison of words, and what that took."""
+    rows = format_count(counts.short_lists.get(gate, 0), "row")
+    trials = counts.measures.trials.get(gate, Trials())
+    ran = f" It ran their functions against items' tests {format_count(trials.tried, 'time')} in a sandbox"
+    left = f", and {format_count(trials.untried, 'time')} not, for want of runs" if trials.untried else ""
+    looked = f"{code(gate)} took a closer look at {rows}: its short list, where words had not decided yet."
+    return looked + (f"{ran}{left}." if trials.tried or trials.untried else "")
+
+
+def _render_cost(counts: Counts, gate: str, eval_set: str) -> tuple[str, str]:
+    """The rows that were turned away for an item of the set, and by which reasons, the commonest first."""
+    ways = {how: n for (use, name, how), n in counts.eval_sets.items() if (use, name) == (gate, eval_set)}
+    ranked = sorted(ways.items(), key=lambda way: (-way[1], way[0]))
+    return f"{sum(ways.values()):,}", ", ".join(f"{prose(how)} {n:,}" for how, n in ranked)
+
+
+def _render_splits(counts: Counts) -> list[str]:
+    """Where the accepted rows stand and what the adversarial ones are, where there are any."""
+    if not counts.adversarial:
+        return []
+    splits = [
+        (code(split.name), f"{split.rows:,}", format_share(split.rows, counts.accepted))
+        for split in counts.splits
+    ]
+    lines = [
+        (_name(label.strategy), _name(label.expected_behaviour), f"{label.rows:,}")
+        for label in counts.labels[:MAX_LINES]
+    ]
+    if rest := counts.labels[MAX_LINES:]:
+        kinds = format_count(len(rest), "rarer combination")
+        lines.append((kinds, "", f"{sum(label.rows for label in rest):,}"))
+    return [
+        "### Splits",
+        table(("Split", "Rows #", "Share of accepted #"), splits),
+        table(("Strategy", "Expected behaviour", "Adversarial rows #"), lines),
+    ]
+
+
+def _name(value: str | None) -> str:
+    return "none given" if value is None else code(value)
+
+
+def _render_groups(counts: Counts) -> str:
+    lines: list[tuple[str, ...]] = []
+    columns = (("topic", counts.slices), ("locale", counts.locales), ("method", counts.methods))
+    for column, groups in columns:
+        lines += [_render_group(column, group, counts.accepted) for group in _fold(groups, column)]
+    return table(("Column", "Value", "Generated #", "Accepted #", "Share of accepted #"), lines)
+
+
+def _fold(groups: Sequence[GroupCount], column: str) -> list[tuple[str, GroupCount]]:
+    shown = [(_name(g.name), g) for g in groups[:MAX_LINES]]
+    rest = groups[MAX_LINES:]
+    if rest:
+        generated, accepted = sum(g.generated for g in rest), sum(g.accepted for g in rest)
+        shown.append((format_count(len(rest), f"smaller {column}"), GroupCount(None, generated, accepted)))
+    return shown
+
+
+def _render_group(column: str, named: tuple[str, GroupCount], accepted: int) -> tuple[str, ...]:
+    name, group = named
+    share = format_share(group.accepted, accepted)
+    return column, name, f"{group.generated:,}", f"{group.accepted:,}", share
+
+
+def _describe_lengths(counts: Counts) -> str:
+    lengths = counts.lengths
+    if lengths is None:
+        return ""
+    return (
+        f"Characters in the text of an accepted row: shortest {lengths.shortest:,}, "
+        f"median {lengths.median:,}, 95th percentile {lengths.p95:,}, longest {lengths.longest:,}."
+    )
+
+
+def _describe_expansion(counts: Counts) -> str:
+    if not counts.seeds:
+        return ""
+    return (
+        f"Expansion: {format_count(counts.seeds, 'seed')} drawn on, "
+        f"{counts.generated / counts.seeds:.2f} generated and {counts.accepted / counts.seeds:.2f} accepted "
+        f"rows a seed; {format_count(counts.max_accepted_per_seed, 'accepted row')} from the seed "
+        "with the most."
+    )

@@ -1,0 +1,205 @@
+"""Tables as Parquet files of a pack: streamed out in shards, and read back a few rows at a time.
+
+A pack may come from anybody, so reading has bounds: on the rows and bytes that a row group declares, and
+on what BATCH_ROWS rows take once they are decoded. What they cannot bound is a file that lies about both:
+a page of zeros, or one large value that a dictionary repeats, is decoded before it is measured. Whoever
+verifies packs of strangers without an expected key should limit the memory of the process; running out
+of it is an error like the others.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth_stack.errors import InputError, StoreError, VerificationError
+from synth_stack.files import ROW_GROUP_ROWS, store_errors
+
+SHARD_ROWS = 100_000
+"""Rows a file: about 50 MB of dialogue, which the Hub's viewer and a laptop both open at once."""
+GROUP_BYTES = 64 * 1024**2
+"""A row group is cut into halves until it takes no more than this in memory, or is one row."""
+MAX_ROW_BYTES = 256 * 1024**2
+"""The largest row that goes into a pack: four times the longest record that is read (records.py)."""
+MAX_GROUP_BYTES = 2 * MAX_ROW_BYTES
+"""A row group that declares more was not written by this package: encoding adds less than that."""
+MAX_BATCH_BYTES = MAX_ROW_BYTES + GROUP_BYTES
+"""More than any row group of ours takes, and so more than a part of one."""
+BATCH_ROWS = 500
+"""Rows decoded at a time: enough to hide what a batch costs, and a bound on what one value can cost."""
+MAX_FOOTER_BYTES = 16 * 1024**2
+"""A footer takes about 2 kB a row group; ours have at most some thousands in a file."""
+
+Append = Callable[[pa.Table], None]
+
+
+@contextlib.contextmanager
+def write_shards(
+    folder: Path, name: Callable[[int], str], schema: pa.Schema, *, shard_rows: int = SHARD_ROWS
+) -> Iterator[Append]:
+    """A function that appends a table to the files `name(0)`, `name(1)`, ... of `shard_rows` rows each.
+
+    There is always a first file, and the files are on the disk when the block ends. Equal tables in equal
+    pieces give equal bytes. Raises StoreError, and InputError for a row over MAX_ROW_BYTES.
+    """
+    with contextlib.ExitStack() as stack:
+        shards = 0
+        room = 0
+        writer: Any = None
+
+        def begin() -> None:
+            nonlocal shards, room, writer
+            stack.close()
+            writer = stack.enter_context(_open_writer(folder / name(shards), schema))
+            shards, room = shards + 1, shard_rows
+
+        def append(table: pa.Table) -> None:
+            nonlocal room
+            while table.num_rows:
+                if not room:
+                    begin()
+                piece, table = table.slice(0, room), table.slice(room)
+                for group in _split_groups(piece):
+                    writer.write_table(group)
+                room -= piece.num_rows
+
+        with store_errors(folder):
+            begin()
+            yield append
+            stack.close()
+
+
+def read_shard(
+    pack: Path, name: str, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """The rows of one file of a pack, BATCH_ROWS at a time and checked as Arrow data.
+
+    Raises VerificationError, starting with `name`, for a file that is no Parquet of `schema`, or that
+    goes beyond the bounds.
+    """
+    wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
+    with _parquet_errors(name), (pack / name).open("rb") as source:
+        file = _open_reader(source, name, schema)
+        for group in range(file.metadata.num_row_groups):
+            yield from _read_group(file, group, name, wanted)
+
+
+def find_row(pack: Path, names: Sequence[str], schema: pa.Schema, index: int) -> dict[str, Any]:
+    """Row `index` of the rows of several files laid end to end; only its row group is read.
+
+    Raises VerificationError where the files do not hold it.
+    """
+    start = index
+    for name in names:
+        with _parquet_errors(name), (pack / name).open("rb") as source:
+            file = _open_reader(source, name, schema)
+            for group in range(file.metadata.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if start < rows:
+                    return _take_row(_read_group(file, group, name, schema), start, name)
+                start -= rows
+    raise VerificationError(f"{', '.join(names)} end before row {index}")
+
+
+@contextlib.contextmanager
+def _open_writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            yield writer
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _split_groups(table: pa.Table) -> Iterator[pa.Table]:
+    rows = table.num_rows
+    if rows <= ROW_GROUP_ROWS and (table.nbytes <= GROUP_BYTES or rows == 1):
+        if table.nbytes > MAX_ROW_BYTES:
+            raise InputError(
+                f"row {table['row_id'][0].as_py()} is too large for a pack",
+                seen=f"{table.nbytes} bytes",
+                allowed=f"at most {MAX_ROW_BYTES}",
+            )
+        yield table
+        return
+    for start, length in ((0, rows // 2), (rows // 2, rows - rows // 2)):
+        yield from _split_groups(table.slice(start, length))
+
+
+def _open_reader(source: IO[bytes], name: str, schema: pa.Schema) -> Any:
+    _require_small_footer(source, name)
+    # Threads and read-ahead off: they would decode row groups that the checks have not reached.
+    file = pq.ParquetFile(source, pre_buffer=False)
+    if not file.schema_arrow.equals(schema):
+        raise VerificationError(
+            f"{name} does not have the columns that it should",
+            seen=", ".join(file.schema_arrow.names),
+            allowed=", ".join(schema.names),
+        )
+    return file
+
+
+def _require_small_footer(source: IO[bytes], name: str) -> None:
+    """A Parquet file ends with its footer's length in four bytes, and `PAR1` (format, file layout)."""
+    end = source.seek(0, os.SEEK_END)
+    if end < 12:
+        raise VerificationError(f"{name} is not a Parquet file", seen=f"{end} bytes")
+    source.seek(end - 8)
+    footer = int.from_bytes(source.read(4), "little")
+    if footer > min(MAX_FOOTER_BYTES, end):
+        raise VerificationError(
+            f"{name} declares a footer that no pack has",
+            seen=f"{footer} bytes",
+            allowed=f"at most {MAX_FOOTER_BYTES}",
+        )
+    source.seek(0)
+
+
+def _read_group(file: Any, group: int, name: str, wanted: pa.Schema) -> Iterator[pa.Table]:
+    declared = file.metadata.row_group(group)
+    if declared.num_rows > SHARD_ROWS or declared.total_byte_size > MAX_GROUP_BYTES:
+        raise VerificationError(
+            f"{name}: row group {group} is larger than any of a pack",
+            seen=f"{declared.num_rows} rows, {declared.total_byte_size} bytes",
+            allowed=f"{SHARD_ROWS} rows, {MAX_GROUP_BYTES} bytes",
+        )
+    batches = file.iter_batches(
+        batch_size=BATCH_ROWS, row_groups=[group], columns=wanted.names, use_threads=False
+    )
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        if table.nbytes > MAX_BATCH_BYTES:
+            raise VerificationError(
+                f"{name}: {len(table)} rows of row group {group} unpack to more than they may",
+                seen=f"{table.nbytes} bytes",
+                allowed=f"{MAX_BATCH_BYTES} bytes",
+            )
+        table = table.cast(wanted)
+        table.validate(full=True)
+        yield table
+
+
+def _take_row(batches: Iterator[pa.Table], position: int, name: str) -> dict[str, Any]:
+    for table in batches:
+        if position < len(table):
+            row: dict[str, Any] = table.slice(position, 1).to_pylist()[0]
+            return row
+        position -= len(table)
+    raise VerificationError(f"{name}: a row group holds fewer rows than it declares")
+
+
+@contextlib.contextmanager
+def _parquet_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, VerificationError):
+        raise
+    except FileNotFoundError as exc:
+        raise VerificationError(f"{name} is missing") from exc
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as exc:
+        said = " ".join(str(exc).split())[:200]
+        raise VerificationError(f"{name} is not a readable Parquet file: {said}") from exc

@@ -1,0 +1,1 @@
+"""A pack checked by itself: files, signature, tree, records, counts."""

@@ -1,0 +1,1 @@
+"""The row, the verdict, the decision: their schemas, canonical bytes and digests."""

@@ -1,0 +1,1 @@
+"""The run folder, its locks, and the one reader of a judged run."""

@@ -1,0 +1,191 @@
+"""The run folder: what each stage leaves, whole or not at all.
+
+    recipe.lock.yaml   what the run was made from; a folder holds one run for good
+    gates.lock.yaml    the gates that judged it, with what they really used
+    seeds/             the seed table, taxonomy and documents as they were read
+    rounds/            round-*.json, what each round of a run with a target was to draw
+    candidates/        part-*.parquet, one per committed batch
+    verdicts/<gate>/   part-*.parquet
+    decisions.parquet, report.html
+    pack/              the handover pack, where `run` puts it
+    MANIFEST.json      every file with its digest; written last, so its presence means "finished"
+
+A file is written under a temporary name in the same folder, flushed to the disk and renamed; a killed
+process leaves the old file, the new file or a `.tmp` that the next start removes.
+"""
+
+import contextlib
+import fcntl
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from synth_stack.errors import RunMismatch, StoreError
+from synth_stack.files import SHARD_ROWS, count_rows, digest_file, read_table, store_errors, write_bytes
+from synth_stack.rows.canonical import canonical_json
+
+MANIFEST = "MANIFEST.json"
+LOCK = "recipe.lock.yaml"
+GATES_LOCK = "gates.lock.yaml"
+MANIFEST_SCHEME = "synth_stack/manifest/v1"
+AMENDED_PREFIX = "part-amended-"
+
+
+def identity_line(lock: bytes) -> str:
+    """The line of a lock that says what its folder was made from."""
+    lines = lock.decode("utf-8", "replace").splitlines()
+    return next((line for line in lines if line.startswith("identity: ")), "identity: none")
+
+
+def list_parts(folder: Path) -> list[Path]:
+    """The committed part files of a stage, in order: by name, amended rows behind all others."""
+    return list_made(folder) + list_amended(folder)
+
+
+def list_made(folder: Path) -> list[Path]:
+    """The parts of a stage without amended rows: what was made or read before any gate looked."""
+    return sorted(p for p in folder.glob("part-*.parquet") if not p.name.startswith(AMENDED_PREFIX))
+
+
+def list_amended(folder: Path) -> list[Path]:
+    """The parts of candidates/ that hold the rows with which a gate replaces others."""
+    return sorted(folder.glob(f"{AMENDED_PREFIX}*.parquet"))
+
+
+def read_parts(folder: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The tables of a stage, part by part, one in memory at a time."""
+    for path in list_parts(folder):
+        yield read_table(path, schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Consecutive parts that are read as one table; `name` is the file name of what is made from them."""
+
+    name: str
+    parts: tuple[Path, ...]
+    rows: int
+
+    def read(self, schema: pa.Schema) -> pa.Table:
+        """The rows of the shard, in order, in one chunk a column."""
+        return pa.concat_tables([read_table(path, schema) for path in self.parts]).combine_chunks()
+
+
+def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
+    """The parts of a stage in groups of up to SHARD_ROWS rows, in order; the same for the same parts.
+
+    A generator commits parts of a few rows so that little is lost; judging them one by one would cost more
+    than judging the rows. Where rows are made in rounds no shard holds rows of two: those of a finished round
+    stay as they are.
+    """
+    groups: list[tuple[list[Path], int]] = []
+    before_in = None
+    for path in list_parts(folder) if amended else list_made(folder):
+        rows, made_in = count_rows(path), _read_round(path)
+        if not groups or groups[-1][1] + rows > SHARD_ROWS or made_in != before_in:
+            groups.append(([], 0))
+        before_in = made_in
+        parts, before = groups[-1]
+        parts.append(path)
+        groups[-1] = (parts, before + rows)
+    return [Shard(f"part-{i:05d}.parquet", tuple(parts), n) for i, (parts, n) in enumerate(groups)]
+
+
+def _read_round(path: Path) -> str | None:
+    """The round in the name of a part (generators/parts.py); None for one that is of no round."""
+    found = _IN_ROUND.match(path.name)
+    return found and found[1]
+
+
+_IN_ROUND = re.compile(r"part-(\d{3})-\d{2}-")
+
+
+@contextlib.contextmanager
+def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
+    """The run folder, held by this process alone until the block ends.
+
+    `lock` is the lock to write; its identity line must be the same on every later start: it names what the
+    rows depend on, and not, say, the title on the card. Raises RunMismatch when the folder holds
+    another run, or something that is no run; StoreError when another process is at work in it.
+    """
+    with store_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    path = folder / LOCK
+    if foreign and not path.exists():
+        raise RunMismatch(
+            f"{folder} is not empty and holds no run",
+            seen=", ".join(foreign[:5]),
+            mend="Choose another folder with --out.",
+        )
+    with _alone(folder):
+        _remove_leftovers(folder)
+        if path.exists() and identity_line(path.read_bytes()) != identity_line(lock):
+            raise RunMismatch(
+                f"{folder} holds a different run: its {LOCK} was made from another input, teacher, method "
+                "or parameter",
+                mend="Choose another folder with --out, or remove this one.",
+            )
+        if not path.exists() or path.read_bytes() != lock:
+            write_bytes(path, lock)
+        yield folder
+
+
+def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+    """MANIFEST.json over every file of `folder`: path, SHA-256, bytes; and `facts`. Call it last."""
+    write_bytes(folder / MANIFEST, render_manifest(folder, facts))
+
+
+def render_manifest(folder: Path, facts: Mapping[str, Any]) -> bytes:
+    """The canonical bytes of the manifest of `folder` as it is now."""
+    files = {
+        name: {"sha256": digest_file(folder / name), "bytes": (folder / name).stat().st_size}
+        for name in list_files(folder)
+        if name != MANIFEST
+    }
+    return canonical_json({"scheme": MANIFEST_SCHEME, "facts": dict(facts), "files": files}) + b"\n"
+
+
+def list_files(folder: Path) -> list[str]:
+    """Every file under `folder` as a POSIX path relative to it, sorted; hidden ones are left out.
+
+    Raises StoreError for a link: nothing in a run or a pack points elsewhere.
+    """
+    names: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        if path.is_symlink():
+            raise StoreError(f"{path} is a link", allowed="regular files only")
+        if path.is_file():
+            names.append(relative.as_posix())
+    return names
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with store_errors(folder):
+        file: IO[bytes] = (folder / ".lock").open("ab")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise StoreError(
+                f"{folder} is in use by another process", mend="Wait for it to end, or stop it."
+            ) from exc
+        except OSError as exc:  # some network file systems know no locks
+            raise StoreError(
+                f"{folder} cannot be locked: {exc.strerror}",
+                mend="Choose a folder on a local disk with --out.",
+            ) from exc
+        yield
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)

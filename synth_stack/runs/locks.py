@@ -1,0 +1,184 @@
+"""What a pack reads of a run's two locks: what the rows were made from, and what judged them."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+import synth_stack.gates  # noqa: F401  (registers the gates)
+from synth_stack.errors import ConfigError
+from synth_stack.inputs.recipe import PackConfig
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
+from synth_stack.registry import config_error
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Lock(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, protected_namespaces=())
+
+
+class TeacherLock(_Lock):
+    """The model that answered. `digest` is what tells one version of it from another."""
+
+    use: str
+    version: str
+    model: str | None = None
+    digest: str | None = None
+    replayable: bool
+    params: dict[str, Any] = {}
+    sampling: dict[str, Any] = {}
+
+
+class MethodLock(_Lock):
+    """A generation method, its share of the draws (a decimal string in the lock), and its templates.
+
+    `draws` is None for a run with a target: as many as that takes.
+    """
+
+    use: str
+    version: str
+    params: dict[str, Any] = {}
+    share: Annotated[float, Field(strict=False)]
+    draws: int | None
+    template_ids: list[str] = []
+
+
+class CorpusLock(_Lock):
+    """The seed corpus: its digest, and how much of what it held."""
+
+    sha256: str
+    seeds: int
+    slices: int
+    sections: int
+
+
+class SourceLock(_Lock):
+    """Somebody else's dataset: the name that it came under and the digest of its bytes."""
+
+    name: str
+    sha256: str
+
+
+class PipelineLock(_Lock):
+    """A distilabel pipeline of its author's own: its name and the digest of what it is made of."""
+
+    name: str
+    sha256: str
+
+
+class NamedLock(_Lock):
+    """The recipe's name and what it says for the card."""
+
+    name: str
+    pack: PackConfig
+
+
+class PerimeterLock(_Lock):
+    """How far the prompts of a run could go: `open`, or `local` with so many hosts allowed besides."""
+
+    reach: str
+    allowed_hosts: int = 0
+
+
+class RecipeLock(_Lock):
+    """A run's recipe.lock.yaml: of a recipe, of a `pipeline`, or of a curated dataset, the `source`."""
+
+    identity: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    synth_stack: str
+    recipe: NamedLock | None = None
+    about: str | None = None
+    seed: int | None = None
+    corpus: CorpusLock | None = None
+    teacher: TeacherLock | None = None
+    perimeter: PerimeterLock | None = None
+    methods: list[MethodLock] = []
+    templates: dict[str, str] = {}
+    source: SourceLock | None = None
+    pipeline: PipelineLock | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the recipe, pipeline or dataset."""
+        named = self.recipe or self.pipeline or self.source
+        return "rows" if named is None else named.name
+
+    @property
+    def card(self) -> PackConfig | None:
+        """What the recipe says for the card; None where there was no recipe."""
+        return None if self.recipe is None else self.recipe.pack
+
+
+class EvalSetLock(_Lock):
+    """An evaluation set that a gate compared with: its name, its publisher's version where one was named, the
+    digest of its bytes, and its size.
+    """
+
+    name: str
+    version: str | None = None
+    sha256: str
+    items: int
+
+
+class _Against(_Lock):
+    against: list[EvalSetLock] = []
+
+
+class GateLock(_Lock):
+    """A gate: its bound parameters, why it stands there, and the facts that it stated of itself.
+
+    `all`: it saw rejected rows too. `canaries` were asked for; it is blind below a recall of `min_recall`.
+    """
+
+    use: str
+    version: str
+    all: bool = False
+    canaries: Annotated[int, Field(ge=0)] = 0
+    min_recall: Annotated[float, Field(ge=0, le=1)] = 0.0
+    params: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    why: str | None = None
+
+    @property
+    def eval_sets(self) -> list[EvalSetLock]:
+        """The evaluation sets in its facts (`against`); none where it states none in that form."""
+        try:
+            return _Against.model_validate(self.facts).against
+        except ValidationError:
+            return []
+
+
+class _GatesLock(_Lock):
+    gates: list[GateLock]
+
+
+def parse_recipe(data: bytes, *, where: str) -> RecipeLock:
+    """The recipe lock in `data`. Raises ConfigError, starting with `where`."""
+    return _parse(RecipeLock, data, where)
+
+
+def parse_gates(data: bytes, *, where: str) -> list[GateLock]:
+    """The gates in `data`, in the order of work. Raises ConfigError, starting with `where`."""
+    return _parse(_GatesLock, data, where).gates
+
+
+def _parse(model: type[Model], data: bytes, where: str) -> Model:
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"{where} is too large", seen=len(data), allowed=f"at most {MAX_FILE_BYTES} bytes")
+    try:
+        value = parse_yaml(data.decode("utf-8"), where=where)
+        return TypeAdapter(model).validate_python(value)
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{where} is not UTF-8: byte {exc.start}") from exc
+    except ValidationError as exc:
+        raise config_error(exc, where=where, model=model) from exc
+
+
+def without_folders(value: Any) -> Any:
+    """Parameters for the record: a path is cut to its file name, for folders differ between machines."""
+    if isinstance(value, dict):
+        return {
+            k: Path(v).name if k in {"path", "weights"} and isinstance(v, str) else without_folders(v)
+            for k, v in value.items()
+        }
+    return [without_folders(v) for v in value] if isinstance(value, list) else value

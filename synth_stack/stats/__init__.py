@@ -1,0 +1,1 @@
+"""Cited formulas: intervals and apportionment."""

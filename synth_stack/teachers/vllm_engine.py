@@ -1,0 +1,84 @@
+"""vLLM's engine in this process as a distilabel LLM, with a seed, stop strings and a limit per row."""
+
+import importlib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from synth_stack.errors import ConfigError, ModelError
+from synth_stack.teachers.openai_llm import PRE_QUERY, collect_answers, render_turns, vLLM
+from synth_stack.teachers.prompt import Answer, Prompt
+from synth_stack.teachers.teacher import Price
+
+
+class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
+    """distilabel's vLLM, which asks all rows of a batch alike, with what each of our prompts asks for.
+
+    The engine schedules a whole batch by itself, so `batch_rows` is what it may work on at a time. Needs a
+    GPU: the tests only see that it is refused without vLLM.
+    """
+
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    prefers_raw: bool = False
+    chat_format: Literal["qwen2", "llama3"] | None = None
+    price: Price | None = None
+    digest: str | None = None
+    replayable: bool = False
+
+    def load(self) -> None:
+        try:
+            super().load()
+        except (ImportError, OSError, RuntimeError, ValueError) as exc:
+            raise ModelError(f"vLLM cannot load {self.model}: {exc}") from exc
+
+    def check(self) -> None:
+        """Nothing to reach: the engine loads the model before the first prompt, or says why it cannot."""
+
+    def keep_local(self, allow_hosts: list[str]) -> None:
+        """Raises ConfigError for weights that vLLM would fetch from the Hub."""
+        if not Path(self.model).is_dir():
+            raise ConfigError(
+                "perimeter: local refuses weights that are not on this machine",
+                seen=self.model,
+                mend="Set teacher.model to the folder of the weights.",
+            )
+
+    def generate(
+        self, inputs: list[list[dict[str, str]]], num_generations: int = 1, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        sampling_params = importlib.import_module("vllm").SamplingParams
+        prompts = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in inputs]
+        asked = [
+            sampling_params(
+                n=num_generations,
+                seed=prompt.seed,
+                max_tokens=prompt.max_tokens,
+                stop=list(prompt.stop),
+                **{**self.sampling, **prompt.sampling},
+            )
+            for prompt in prompts
+        ]
+        texts = [self._render(prompt) for prompt in prompts]
+        said = self._model.generate(texts, asked, use_tqdm=False)
+        return [
+            collect_answers([_read(out, len(one.prompt_token_ids)) for out in one.outputs], prompt)
+            for one, prompt in zip(said, prompts, strict=True)
+        ]
+
+    def _render(self, prompt: Prompt) -> str:
+        if prompt.raw:
+            return prompt[0]["content"]
+        if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
+            return render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
+        text: str = self._tokenizer.apply_chat_template(
+            list(prompt), tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+
+def _read(output: Any, input_tokens: int) -> Answer:
+    text = output.text
+    failure = None if text.strip() else "empty answer: the teacher wrote nothing"
+    cut = output.finish_reason == "length"
+    return Answer(None if failure else text, failure, cut, input_tokens, len(output.token_ids))

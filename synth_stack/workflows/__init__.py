@@ -1,0 +1,1 @@
+"""One public verb a file: what to call in which order, and no arithmetic."""

@@ -1,0 +1,143 @@
+"""Gates over a batch of rows, wherever they come from: verdicts, decisions, and the two piles.
+
+bind_gates   the gate file as judges; every mistake in it is found here, before any row is read
+judge        verdicts/<gate>/ and decisions.parquet for the candidates of a folder
+reopen       a judged folder made ready for more rows
+curate       the same for somebody else's dataset, or for a run under other gates
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+import synth_stack.gates  # noqa: F401  (registers the gates)
+from synth_stack import __version__
+from synth_stack.errors import InputError
+from synth_stack.files import digest_file, render_yaml, write_bytes, write_table
+from synth_stack.inputs.foreign import Dataset, check_dataset, open_dataset, open_records, read_candidates
+from synth_stack.inputs.gate_file import EvalSet
+from synth_stack.progress import Progress, Silent
+from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
+from synth_stack.runs.judged import read_shards
+from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
+
+CURATE_SCHEME = "synth_stack/curate-lock/v1"
+
+
+def curate(
+    source: Any,
+    gates: str | Path,
+    out: str | Path,
+    *,
+    eval_sets: Sequence[EvalSet] = (),
+    skip_broken: bool = False,
+    progress: Progress | None = None,
+) -> Batch:
+    """Judge rows that already exist, and leave the accepted and the rejected ones side by side in `out`.
+
+    `source` is a path (file, folder of shards, run folder), a Hub name, a datasets.Dataset, a distilabel
+    Distiset, or a list of mappings. Columns are understood as in docs/curate.md. A shard that cannot be read
+    stops the work; `skip_broken` turns it into one rejected row that names it, and goes on. The same call
+    goes on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work
+    fails, BlindGate when a gate missed its canaries.
+    """
+    bound = bind_gates(gates, eval_sets)
+    progress = progress or Silent()
+    run = _run_folder(source)
+    if run and run.resolve() == Path(out).resolve():
+        return _curate_in_place(run, bound, progress)
+    dataset = None if run else _open(source, skip_broken)
+    if dataset:
+        check_dataset(dataset)
+    lock = _curate_lock(dataset, run)
+    with open_run(Path(out), render_yaml(lock)) as folder:
+        if run:
+            _copy_candidates(run, folder)
+        elif dataset:
+            _write_candidates(dataset, folder, progress)
+        batch = judge(folder, bound, progress)
+        _write_piles(folder, bound.names)
+        write_manifest(folder, batch.figures.counts())
+    batch.require_sight()
+    return batch
+
+
+def _curate_in_place(run: Path, gates: Gates, progress: Progress) -> Batch:
+    lock = (run / LOCK).read_bytes()
+    with open_run(run, lock) as folder:
+        batch = judge(folder, gates, progress)
+        _write_piles(folder, gates.names)
+        write_manifest(folder, batch.figures.counts())
+    batch.require_sight()
+    return batch
+
+
+def _run_folder(source: Any) -> Path | None:
+    if isinstance(source, str | Path) and (Path(source) / LOCK).exists():
+        run = Path(source)
+        if not list_made(run / "candidates"):
+            raise InputError(f"{run} is a run without candidates", mend="Run `synth-stack generate` first.")
+        return run
+    return None
+
+
+def _open(source: Any, skip_broken: bool) -> Dataset:
+    if isinstance(source, str | Path):
+        return open_dataset(source, skip_broken=skip_broken)
+    if isinstance(source, dict):  # a Distiset or DatasetDict: configurations or splits by name
+        if len(source) != 1:
+            raise InputError(
+                "a collection of several datasets is not one batch",
+                seen=", ".join(map(str, source)),
+                mend="Pass one of them.",
+            )
+        return _open(next(iter(source.values())), skip_broken)
+    return open_records(source, name="records in memory")
+
+
+def _curate_lock(dataset: Dataset | None, run: Path | None) -> dict[str, Any]:
+    if dataset is not None:
+        source = {"name": dataset.name, "sha256": dataset.sha256}
+    else:
+        parts = [digest_file(part) for part in list_made((run or Path()) / "candidates")]
+        source = {"name": "a run of synth_stack", "sha256": Digest(digest_json(parts))}
+    identity = digest_json({"scheme": CURATE_SCHEME, "sha256": source["sha256"]})
+    return {"scheme": CURATE_SCHEME, "identity": identity, "synth_stack": __version__, "source": source}
+
+
+def _copy_candidates(run: Path, folder: Path) -> None:
+    for part in list_made(run / "candidates"):
+        if not (folder / "candidates" / part.name).exists():
+            write_bytes(folder / "candidates" / part.name, part.read_bytes())
+
+
+def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> None:
+    if (folder / "candidates" / ".done").exists():
+        return
+    advance = progress.begin("read", 0)
+    for number, table in enumerate(read_candidates(dataset)):
+        path = folder / "candidates" / f"part-{number:05d}.parquet"
+        if not path.exists():
+            write_table(path, table)
+        advance(table.num_rows)
+    write_bytes(folder / "candidates" / ".done", b"")
+
+
+def _write_piles(folder: Path, gates: Sequence[str]) -> None:
+    """accepted/, rejected/ and held/: the rows themselves, those not accepted with what decided them."""
+    decisions = pl.read_parquet(folder / "decisions.parquet").select("row_id", "decision", "gate", "reason")
+    for shard, table, verdicts in read_shards(folder, gates):
+        rows = pl.DataFrame(table).join(decisions, on="row_id", how="left", maintain_order="left")
+        scores = pl.DataFrame(pa.concat_tables(verdicts)).filter(pl.col("outcome").is_in(["reject", "hold"]))
+        scores = scores.select("row_id", "gate", "score", "threshold", "evidence")
+        accepted = rows.filter(pl.col("decision") == "accepted").select(table.schema.names)
+        write_table(folder / "accepted" / shard.name, accepted.to_arrow().cast(table.schema))
+        for pile in ("rejected", "held"):
+            chosen = rows.filter(pl.col("decision") == pile).drop("decision")
+            chosen = chosen.join(scores, on=["row_id", "gate"], how="left", maintain_order="left")
+            if chosen.height or pile == "rejected":
+                write_table(folder / pile / shard.name, chosen.to_arrow())

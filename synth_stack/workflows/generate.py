@@ -1,0 +1,107 @@
+"""The first half of the line: from a job to committed candidate rows.
+
+generate_candidates   candidates/ of a run folder, batch by batch; goes on where it stopped
+make_rows             the same for one round of a run with a target
+preview               a few rows of any recipe, kept nowhere
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from synth_stack.files import count_rows, write_bytes, write_table
+from synth_stack.generation.allocation import share_out
+from synth_stack.generation.parts import DONE, batch_file
+from synth_stack.inputs.recipe import Recipe
+from synth_stack.progress import Progress
+from synth_stack.rows.schemas import build_candidates
+from synth_stack.runs.spending import Meter
+from synth_stack.stats.apportion import split_draws
+from synth_stack.workflows.prepare import Job, Method, build_pipeline, prepare
+
+Row = dict[str, Any]
+
+
+def generate_candidates(job: Job, folder: Path, progress: Progress, meter: Meter | None = None) -> None:
+    """Every candidate of the job as committed parts in `folder`/candidates.
+
+    A batch that is there is not made again. Raises TeacherError when the teacher is down; what was committed
+    is kept.
+    """
+    if not (folder / "candidates" / DONE).exists():
+        make_rows(job, folder, progress, meter)
+        write_bytes(folder / "candidates" / DONE, b"")
+
+
+def make_rows(
+    job: Job, folder: Path, progress: Progress, meter: Meter | None = None, round_: int | None = None
+) -> None:
+    """The rows of the job that are not there yet, as parts that name their `round_`.
+
+    With a `meter` each part is counted, and no batch is begun any more once a limit is reached. Raises what
+    `generate_candidates` does.
+    """
+    from synth_stack.generation.driver import Line, drive_lines
+
+    job.teacher.check()
+    stage = "generate" if round_ is None else f"generate {round_ + 1}"
+    advance = progress.begin(stage, sum(method.count for method in job.methods))
+
+    def draw_line(number: int, method: Method) -> Line:
+        parts: dict[int, Path] = {}
+
+        def is_done(batch: int, items: list[Row]) -> bool:
+            part = batch_file(folder / "candidates", number, batch, items, round_=round_)
+            if part.exists():
+                advance(count_rows(part))  # not its items: a draw may give several rows
+                return True
+            parts[batch] = part
+            return False
+
+        def commit(batch: int, _items: list[Row], rows: list[Row]) -> None:
+            table = build_candidates(rows)
+            write_table(parts.pop(batch), table)
+            if meter is not None:
+                meter.note(table)
+            advance(len(rows))
+
+        return Line(build_pipeline(job, method), is_done, commit, method.share)
+
+    lines = [draw_line(number, method) for number, method in enumerate(job.methods) if method.count]
+    drive_lines(lines, stop=None if meter is None else lambda: meter.find_limit() is not None)
+
+
+def preview(recipe: Recipe, n: int, see: Callable[[Row], None] | None = None) -> list[Row]:
+    """`n` candidate rows spread over the recipe's methods, with their prompts; nothing is kept.
+
+    They come in the order of the methods; `see` gets each one as soon as it is made. A recipe with a target
+    or a report shows rows as its first round would draw them. Raises what `prepare` raises, and TeacherError
+    when the teacher is down.
+    """
+    from synth_stack.generation.driver import Line, drive_lines
+
+    job = prepare(recipe)
+    if job.aim is not None:
+        job = job.aimed(share_out(n, job.wanted.weights, {}))
+    else:
+        counts = split_draws(n, [method.share for method in job.methods])
+        planned = zip(job.methods, counts, strict=True)
+        job = replace(job, methods=tuple(replace(method, count=count) for method, count in planned))
+    job.teacher.check()
+    made: list[dict[int, list[Row]]] = []
+
+    def show_line(method: Method) -> Line:
+        rows: dict[int, list[Row]] = {}
+        made.append(rows)
+
+        def keep(number: int, _items: list[Row], more: list[Row]) -> None:
+            rows[number] = more
+            if see is not None:
+                for row in more:
+                    see(row)
+
+        return Line(build_pipeline(job, method, batch_rows=1), lambda *_: False, keep)
+
+    drive_lines([show_line(method) for method in job.methods if method.count])
+    return [row for rows in made for number in sorted(rows) for row in rows[number]]

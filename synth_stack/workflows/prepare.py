@@ -1,0 +1,255 @@
+"""A recipe made ready: everything that it names, found and checked, and the lock that records it.
+
+Nothing is spent here and nothing is sent; every mistake in a recipe is found before either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import yaml
+
+import synth_stack.generators
+import synth_stack.teachers  # noqa: F401  (both register by being imported)
+from synth_stack import __version__
+from synth_stack.errors import ConfigError, InputError
+from synth_stack.files import write_bytes, write_table
+from synth_stack.generation.allocation import Counts, Wanted, aim_draws, order_slices, read_minima, share_out
+from synth_stack.generation.draws import Aim, Plan
+from synth_stack.generation.provenance import record_params, record_sampling
+from synth_stack.generation.slice_budget import SliceBudget, plan_budget, read_report, record_budget
+from synth_stack.generators.template import load_template, templates_of
+from synth_stack.inputs.recipe import Recipe
+from synth_stack.inputs.seeds import Corpus, load_corpus
+from synth_stack.registry import Bound, bind
+from synth_stack.rows.canonical import digest_json
+from synth_stack.stats.apportion import split_draws
+
+LOCK_SCHEME = "synth_stack/recipe-lock/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A bound generation method with its draws: numbers `first_draw` to `first_draw + count - 1`."""
+
+    bound: Bound
+    share: float
+    first_draw: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A recipe made ready: corpus, teacher and methods, and the lock that records them.
+
+    `wanted` says how the rows are to lie over the slices. `aim` is None for a run that draws evenly; one with
+    a target is made in rounds, each `aimed`, and stands here as its first. `budget` is what a report gave.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    teacher: Any
+    methods: tuple[Method, ...]
+    lock: Mapping[str, Any]
+    wanted: Wanted
+    budget: tuple[SliceBudget, ...] = ()
+    aim: Aim | None = None
+
+    @property
+    def identity(self) -> str:
+        return str(self.lock["identity"])
+
+    def aimed(
+        self, draws: Counts, *, first_draw: int = 0, seeds: Mapping[str, tuple[int, int]] | None = None
+    ) -> "Job":
+        """The job with so many draws of each slice, from `first_draw` on, by its methods in their shares.
+
+        `seeds` has (made, accepted) of every seed that rows were made of.
+        """
+        aim = aim_draws(draws, self.recipe.seed, first_draw, seeds or {})
+        methods = _count_methods(self.methods, len(aim.slices), first_draw)
+        return replace(self, methods=methods, aim=aim)
+
+
+def prepare(recipe: Recipe) -> Job:
+    """The recipe with its corpus loaded and its teacher and methods bound.
+
+    Raises UsageError for whatever is wrong in it; sends nothing to a teacher.
+    """
+    from synth_stack.teachers.perimeter import confine
+
+    if recipe.baseline is not None and not Path(recipe.baseline).is_file():
+        raise InputError(
+            f"recipe {recipe.name}: baseline {recipe.baseline} is not a file", mend="Check the path."
+        )
+    corpus = load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None)
+    budget = _plan_budget(recipe, corpus)
+    wanted = _read_wanted(recipe, corpus, budget)
+    teacher_use = recipe.teacher
+    bound = bind("teacher", teacher_use.use, teacher_use.params, where=f"recipe {recipe.name}: teacher")
+    teacher = bound.make()
+    confine(teacher, recipe.perimeter, recipe.allow_hosts)
+    _require_price(recipe, teacher)
+    methods: list[Method] = []
+    for number, use in enumerate(recipe.generate.methods):
+        where = f"recipe {recipe.name}: generate.methods[{number}]"
+        methods.append(Method(bind("generator", use.use, use.params, where=where), use.share, 0, 0))
+    counted = _count_methods(methods, wanted.total, 0)
+    lock = _lock(recipe, corpus, bound, teacher, counted, wanted=wanted, budget=budget)
+    job = Job(recipe, corpus, teacher, counted, lock, wanted, budget)
+    if recipe.generate.target is not None or budget:
+        job = job.aimed(share_out(wanted.total, wanted.weights, wanted.minima))
+    for planned in job.methods:
+        # a method that cannot work with this teacher says so before any other spends
+        build_pipeline(job, planned)
+    return job
+
+
+def read_budget(recipe: Recipe) -> tuple[SliceBudget, ...]:
+    """What the recipe's report gives each slice; nothing without one. Raises what `prepare` does."""
+    if recipe.generate.report is None:
+        return ()
+    return _plan_budget(recipe, load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None))
+
+
+def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> Any:
+    """The distilabel Pipeline of a method of the job, with its draws and teacher.
+
+    `batch_rows` takes the place of the recipe's. Raises what the method raises.
+    """
+    plan = Plan(
+        job.corpus,
+        job.recipe.about,
+        job.recipe.seed,
+        method.bound.name,
+        method.first_draw,
+        method.count,
+        grounding_words=job.recipe.generate.grounding_words,
+        aim=job.aim,
+    )
+    return method.bound.make(job.teacher, plan, batch_rows or job.recipe.generate.batch_rows)
+
+
+def write_seeds(job: Job, folder: Path) -> None:
+    """seeds/ of a run: the seed table, the topics and the document sections as they were read."""
+    write_table(folder / "seeds" / "seeds.parquet", job.corpus.seeds)
+    topics = [topic.model_dump(exclude_none=True) for topic in job.corpus.topics.values()]
+    for name, value in (("taxonomy.yaml", topics), ("sections.yaml", dict(job.corpus.sections))):
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+        write_bytes(folder / "seeds" / name, text.encode("utf-8"))
+
+
+def _plan_budget(recipe: Recipe, corpus: Corpus) -> tuple[SliceBudget, ...]:
+    report = recipe.generate.report
+    if report is None:
+        return ()
+    return plan_budget(read_report(report, _list_slices(corpus)), recipe.generate.wanted, report)
+
+
+def _read_wanted(recipe: Recipe, corpus: Corpus, budget: Sequence[SliceBudget]) -> Wanted:
+    """How the rows of the recipe are to lie over its slices: evenly, or as the budget says."""
+    slices = order_slices(_list_slices(corpus), recipe.seed)
+    shares = {share.slice: share.rows for share in budget}
+    weights = {slice_: shares.get(slice_, 0) if shares else 1 for slice_ in slices}
+    target = recipe.generate.target
+    where = f"recipe {recipe.name}: generate.target"
+    minima = read_minima(target, slices, where=where) if target is not None else {}
+    return Wanted(recipe.generate.wanted, weights, minima)
+
+
+def _list_slices(corpus: Corpus) -> list[str]:
+    """The slices that have seeds."""
+    return sorted(pc.unique(corpus.seeds["slice"]).to_pylist())
+
+
+def _require_price(recipe: Recipe, teacher: Any) -> None:
+    target = recipe.generate.target
+    if target is not None and target.max_cost is not None and getattr(teacher, "price", None) is None:
+        raise ConfigError(
+            f"recipe {recipe.name}: generate.target.max_cost needs a teacher whose tokens have a price",
+            seen=f"max_cost {target.max_cost:g}, teacher {recipe.teacher.use} without price",
+            mend="Set teacher.price, or leave max_cost out.",
+        )
+
+
+def _count_methods(methods: Sequence[Method], total: int, first_draw: int) -> tuple[Method, ...]:
+    """The methods with their shares of `total` draws, one behind the other from `first_draw` on."""
+    counts = split_draws(total, [method.share for method in methods])
+    return tuple(
+        replace(method, first_draw=first_draw + sum(counts[:number]), count=count)
+        for number, (method, count) in enumerate(zip(methods, counts, strict=True))
+    )
+
+
+def _lock(
+    recipe: Recipe,
+    corpus: Corpus,
+    teacher: Bound,
+    llm: Any,
+    methods: Sequence[Method],
+    *,
+    wanted: Wanted,
+    budget: Sequence[SliceBudget],
+) -> dict[str, Any]:
+    generate = recipe.generate
+    goals: dict[str, Any] = {}
+    if generate.target is not None:  # what may be spent on it can be raised, and the run goes on
+        goals["target"] = {"accepted": wanted.total, "per_slice": dict(sorted(wanted.minima.items()))}
+    if generate.report is not None:
+        goals["report"] = record_budget(generate.report, budget)
+    names = sorted({name for method in methods for name in _find_templates(method)})
+    templates = {load_template(name).template_id: load_template(name).text for name in names}
+    made_from = {
+        "about": recipe.about,
+        "seed": recipe.seed,
+        "corpus": {
+            "sha256": corpus.digest(),
+            "seeds": corpus.seeds.num_rows,
+            "slices": len(corpus.topics),
+            "sections": len(corpus.sections),
+        },
+        "teacher": _record_teacher(teacher, llm),
+        # how far prompts went is said of the whole run; where to is nobody's business, and in no digest
+        "perimeter": {"reach": recipe.perimeter, "allowed_hosts": len(recipe.allow_hosts)},
+        # a batch is committed under a name made from its items: other batches would stand beside them
+        "batch_rows": generate.batch_rows,
+        "grounding_words": generate.grounding_words,
+        **goals,
+        "methods": [
+            {
+                "use": method.bound.name,
+                "version": method.bound.version,
+                "params": record_params(method.bound.name, method.bound.params),
+                "share": repr(method.share),
+                "draws": method.count if generate.target is None else None,
+                "template_ids": [load_template(n).template_id for n in _find_templates(method)],
+            }
+            for method in methods
+        ],
+        "templates": templates,
+    }
+    return {
+        "scheme": LOCK_SCHEME,
+        "identity": digest_json({"scheme": LOCK_SCHEME, **made_from}),
+        "synth_stack": __version__,
+        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump()},
+        **made_from,
+    }
+
+
+def _record_teacher(teacher: Bound, llm: Any) -> dict[str, Any]:
+    return {
+        "use": teacher.name,
+        "version": teacher.version,
+        "model": llm.model_name,
+        "digest": llm.digest,
+        "replayable": llm.replayable,
+        "sampling": record_sampling(llm),
+        "prefers_raw": llm.prefers_raw,
+    }
+
+
+def _find_templates(method: Method) -> tuple[str, ...]:
+    return templates_of(method.bound.name, method.bound.params)

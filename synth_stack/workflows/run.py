@@ -1,0 +1,147 @@
+"""The straight line: seeds -> generate -> gates -> sign -> pack.
+
+Each stage reads the run folder and leaves its table there, so each can be called alone, and a stopped line
+goes on at the first stage that is not done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth_stack import __version__
+from synth_stack.decisions.figures import Figures
+from synth_stack.errors import ConfigError, InputError
+from synth_stack.files import render_yaml
+from synth_stack.generators.adversarial.methods import ADVERSARIAL_METHODS
+from synth_stack.generators.code.methods import CODE_METHODS
+from synth_stack.generators.dialogue.methods import DIALOGUE_METHOD
+from synth_stack.inputs.recipe import Recipe, load_recipe
+from synth_stack.packs.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
+from synth_stack.progress import Progress, Silent
+from synth_stack.rows.canonical import digest_json
+from synth_stack.runs.folder import LOCK, open_run, write_manifest
+from synth_stack.runs.spending import Spent
+from synth_stack.workflows.generate import generate_candidates
+from synth_stack.workflows.judge import Gates, bind_gates
+from synth_stack.workflows.prepare import prepare, write_seeds
+from synth_stack.workflows.rounds import make_batch
+
+PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
+
+_CHECKED_BY = {
+    **dict.fromkeys(CODE_METHODS, "execution"),
+    **dict.fromkeys(ADVERSARIAL_METHODS, "refusal"),
+    DIALOGUE_METHOD: "turns",
+}
+"""Methods whose rows say what they are worth only to one gate: code has to run, a refusal has to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run left: its folder, its figures and its pack, and what it has spent."""
+
+    folder: Path
+    figures: Figures
+    pack: PackSummary
+    spent: Spent
+
+
+def run(
+    recipe: Recipe | str | Path, out: str | Path | None = None, *, progress: Progress | None = None
+) -> RunResult:
+    """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
+
+    Everything that can be wrong is found before the first row is made. A recipe with a target makes rows in
+    rounds until enough are accepted or a limit is reached. The same call after a stop goes on where it
+    stopped. Raises UsageError (nothing was spent) or WorkError (what was committed is kept).
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    progress = progress or Silent()
+    job = prepare(recipe)
+    gates = bind_gates(recipe.gates, recipe.eval_sets)
+    _require_checks(recipe, gates)
+    signer = make_signer(recipe)
+
+    with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+        write_seeds(job, folder)
+        made = make_batch(job, gates, folder, progress)
+        packed = write_pack(folder, folder / "pack", signer=signer)
+        write_manifest(folder, made.batch.figures.counts())
+    return RunResult(folder, made.batch.figures, packed, made.spent)
+
+
+def generate(source: Any, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
+    """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
+
+    Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
+    raises, and ConfigError for a recipe with a target.
+    """
+    progress = progress or Silent()
+    if isinstance(source, Recipe | str | Path):
+        recipe = source if isinstance(source, Recipe) else load_recipe(source)
+        if recipe.generate.target is not None:
+            raise ConfigError(
+                f"recipe {recipe.name} has a target in accepted rows, and without gates none is accepted",
+                mend="Use `synth-stack run`, or say generate.candidates.",
+            )
+        job = prepare(recipe)
+        with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+            write_seeds(job, folder)
+            generate_candidates(job, folder, progress)
+        return folder
+
+    from synth_stack.generation.authored import generate_authored
+
+    with open_run(Path(out or Path("runs") / source.name), render_yaml(_lock_pipeline(source))) as folder:
+        generate_authored(source, folder, progress)
+    return folder
+
+
+def pack(folder: str | Path, out: str | Path, *, signer: Signer | None = None) -> PackSummary:
+    """The handover pack of a judged folder, signed (by default with this machine's local key).
+
+    Raises InputError for a folder that is not judged, SigningError without a usable key or identity.
+    """
+    run_folder = Path(folder)
+    if not (run_folder / LOCK).exists() or not (run_folder / "decisions.parquet").exists():
+        raise InputError(
+            f"{run_folder} holds no judged rows",
+            mend="Run `synth-stack run` or `synth-stack curate` on it first.",
+        )
+    return write_pack(run_folder, Path(out), signer=signer or local_signer(None))
+
+
+def make_signer(recipe: Recipe) -> Signer:
+    """Who signs the packs of a recipe; the key or identity is looked for now, before anything is spent."""
+    if recipe.sign.use == "sigstore":
+        trust = recipe.sign.trust_config
+        return sigstore_signer(None, Path(trust) if trust else None)
+    return local_signer(None)
+
+
+def _require_checks(recipe: Recipe, gates: Gates) -> None:
+    """Raises ConfigError for a recipe that makes rows of a shape and has no gate for its known failure."""
+    for method in recipe.generate.methods:
+        needed = _CHECKED_BY.get(method.use)
+        if needed is not None and needed not in gates.names:
+            raise ConfigError(
+                f"recipe {recipe.name} makes rows by {method.use}, and the gate that looks for what goes "
+                "wrong with them is not there",
+                seen=", ".join(gates.names),
+                allowed=f"with {needed}",
+                mend=f"Add `- use: {needed}` to {recipe.gates}.",
+            )
+
+
+def _folder(recipe: Recipe, out: str | Path | None) -> Path:
+    return Path(out) if out is not None else Path("runs") / recipe.name
+
+
+def _lock_pipeline(pipeline: Any) -> Mapping[str, Any]:
+    from synth_stack.generation.driver import digest_pipeline
+
+    described = {"name": pipeline.name, "sha256": digest_pipeline(pipeline)}
+    identity = digest_json({"scheme": PIPELINE_SCHEME, **described})
+    head = {"scheme": PIPELINE_SCHEME, "identity": identity, "synth_stack": __version__}
+    return {**head, "pipeline": described}

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth_stack.gates.contamination.likelihood import (
+    RULES,
+    Lexicon,
+    Literals,
+    Measured,
+    rate,
+    read_literals,
+    read_words,
+)
+
+NEUTRAL = ["How many apples are left?", "Count the apples.", "Where is the parcel?"]
+
+
+def measure(**figures: float) -> Measured:
+    return Measured(**{name: np.array([figures.get(name, 0.0)]) for name in Measured.__slots__})
+
+
+def test_identifiers_are_parted_and_numbers_are_digits() -> None:
+    assert read_words("countApples by_colour, twelve and 2.5 Boxes") == {
+        *("count", "appl", "by", "colour", "12", "and", "2.5", "box"),
+    }
+
+
+def test_a_word_that_many_texts_have_tells_less() -> None:
+    lexicon = Lexicon(NEUTRAL)
+    assert lexicon.weigh(["appl"]) == pytest.approx(np.log(4 / 3))
+    assert lexicon.weigh(["gemeinschaft"]) == pytest.approx(np.log(4))
+    assert lexicon.rarest({"appl", "gemeinschaft", "parcel"}, 2) == ["gemeinschaft", "parcel"]
+
+
+def test_words_shared_and_numbers_lost_are_shares_of_the_item() -> None:
+    lexicon = Lexicon(NEUTRAL)
+    item = read_words("12 zebras and 3 emus")
+    covered, nats, lost = lexicon.compare(read_words("twelve zebras"), item)
+    assert covered == pytest.approx(2 / 5)
+    assert nats == pytest.approx(2 * np.log(4))
+    assert lost == 0.5
+    assert lexicon.compare(item, item) == pytest.approx((1, lexicon.weigh(item), 0))
+    assert lexicon.compare(frozenset(), read_words("no numbers"))[2] == 0
+    assert lexicon.compare(item, frozenset()) == (0, 0, 0)
+
+
+def test_a_rare_literal_weighs_more_than_a_common_one() -> None:
+    literals = Literals([['return "tHKS" + 1', "return 1", "return 1"], ["return 'x'", None]])
+    assert literals.share(read_literals("y = 'tHKS'"), 0) > literals.share(read_literals("y = 1"), 0) > 0
+    assert literals.share(read_literals('y = "x"'), 3) > 0
+    assert literals.share(read_literals("anything"), 4) == 0
+
+
+@pytest.mark.parametrize("name", ["covered", "nats", "literals", "cosine"])
+def test_likeness_grows_with_what_is_shared(name: str) -> None:
+    common = {"cosine": 0.5, "covered": 0.5, "nats": 10.0}
+    for rule in RULES.values():
+        assert rate(rule, measure(**{**common, name: 20}))[0] >= rate(rule, measure(**common))[0]
+
+
+@pytest.mark.parametrize("name", ["item_density", "row_density", "lost", "uncoded"])
+def test_likeness_falls_with_what_is_common(name: str) -> None:
+    for rule in RULES.values():
+        assert rate(rule, measure(cosine=0.5, **{name: 0.9}))[0] <= rate(rule, measure(cosine=0.5))[0]
+
+
+def test_a_sum_at_the_bar_has_likeness_one_half() -> None:
+    for rule in RULES.values():
+        assert rate(rule, measure(cosine=rule.bar)) == pytest.approx(0.5)
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_likeness_is_between_zero_and_one_to_six_decimals(one: str, other: str) -> None:
+    covered, nats, lost = Lexicon(NEUTRAL).compare(read_words(one), read_words(other))
+    assert 0 <= covered <= 1 + 1e-9
+    for rule in RULES.values():
+        (likeness,) = rate(rule, measure(cosine=1, covered=covered, nats=nats, lost=lost))
+        assert 0 <= likeness <= 1
+        assert likeness == round(likeness, 6)

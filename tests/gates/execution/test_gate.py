@@ -1,0 +1,190 @@
+"""Execution: solutions pass their tests, tests kill mutants, hostile code is contained and rejected."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import synth_stack.gates  # noqa: F401  (registers the gate)
+from synth_stack.errors import ConfigError
+from synth_stack.gates.execution.gate import execution
+from synth_stack.registry import bind, registered
+from synth_stack.rows.code_pairs import OTHER_CODE, SAME_CODE, fence
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from tests.rows.code_rows import CLAMP, TESTS, code_row, row_of, table_of
+
+WEAK = "def test_it_is_there():\n    assert clamp(5, 0, 9) is not clamp\n"
+CALLS = "clamp(5, 0, 9)\nassert len('ab') == 2\n"
+HOSTILE = {
+    "import os\nwhile True:\n    os.fork()\n" + CLAMP: "refused by the sandbox",
+    CLAMP + "while True:\n    print('x' * 10000)\n": "too much output",
+    CLAMP + "held = [0] * 10**10\n": "out of memory",
+    CLAMP + "print(open('/etc/passwd').read())\n": "solution fails its tests",
+    CLAMP + "import socket\nsocket.socket()\n": "refused by the sandbox",
+    CLAMP + "import sys\nsys.exit(0)\n": "solution fails its tests",
+    CLAMP + "import builtins\nbuiltins.exec = lambda *a: None\n": "tests check nothing",
+}
+
+
+def judge(*rows: dict[str, Any], **params: Any) -> list[dict[str, Any]]:
+    verdicts: list[dict[str, Any]] = execution(**params).judge(table_of(*rows)).to_pylist()
+    return verdicts
+
+
+def test_a_solution_that_passes_tests_which_kill_its_mutants_is_accepted_with_its_counts() -> None:
+    [verdict] = judge(code_row())
+    assert (verdict["outcome"], verdict["reason"], verdict["threshold"]) == ("accept", None, 1.0)
+    evidence = json.loads(verdict["evidence"])
+    assert evidence["checks"] == 3
+    assert 0 < evidence["killed"] <= evidence["mutants"] <= 8
+    assert verdict["score"] == pytest.approx(1 - evidence["killed"] / evidence["mutants"])
+    assert all(set(mutant) == {"line", "change"} for mutant in evidence["alive"])
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (code_row("def clamp(:"), "does not parse: line 1"),
+        (code_row(tests=""), "no tests"),
+        (code_row(tests="assert True"), "tests check nothing"),
+        (code_row(CLAMP.replace("<", ">")), "solution fails its tests: AssertionError (line 2 of the tests)"),
+        (code_row(tests="import numpy\nassert numpy"), "solution fails its tests: ModuleNotFoundError"),
+        (code_row(tests=WEAK), "tests kill too few mutants: 0 of"),
+        (code_row(tests=CALLS), "tests kill too few mutants: 0 of"),
+        (code_row("def f(x):\n    return None\n", "assert f(1) is None\n"), "no mutants"),
+        (code_row("def f():\n    while True:\n        pass\n", "assert f() == 1\n"), "timeout"),
+        (row_of("I would rather not.", {"code": {"tests": TESTS}}), "does not parse"),
+        (row_of("", {"code": {"tests": TESTS}}), "no code"),
+    ],
+)
+def test_each_way_to_fail_is_rejected_with_its_own_reason(row: dict[str, Any], reason: str) -> None:
+    [verdict] = judge(row, cpu_s=1)
+    assert verdict["outcome"] == "reject"
+    assert verdict["reason"].startswith(reason)
+
+
+def test_every_hostile_snippet_is_contained_and_rejected_with_a_reason() -> None:
+    verdicts = judge(*(code_row(solution, draw=k) for k, solution in enumerate(HOSTILE)), cpu_s=1)
+    assert {verdict["outcome"] for verdict in verdicts} == {"reject"}
+    for verdict, reason in zip(verdicts, HOSTILE.values(), strict=True):
+        assert verdict["reason"].startswith(reason), verdict["reason"]
+
+
+def test_a_solution_that_passes_whatever_its_tests_say_shows_nothing() -> None:
+    patched = "import ast\nast.NodeTransformer.generic_visit = lambda self, node: ast.Module([], [])\n"
+    [verdict] = judge(code_row(patched + CLAMP.replace("<", ">")))
+    assert verdict["outcome"] == "reject"
+
+
+def test_a_result_that_equals_everything_is_not_seen_through() -> None:
+    equal = "class Any:\n    def __eq__(self, other):\n        return True\ndef clamp(x, low, high):\n    return Any()\n"
+    [verdict] = judge(code_row(equal))
+    assert verdict["outcome"] == "accept"  # a blind spot, and docs/gates.md says so
+
+
+def test_a_refactoring_has_to_pass_where_the_code_before_it_passes() -> None:
+    better = CLAMP.replace("return min(x, high)", "return high if x > high else x")
+    kept = code_row(better, reference=CLAMP, relation=OTHER_CODE)
+    broken = code_row(better.replace("x > high", "x < high"), reference=CLAMP, relation=OTHER_CODE, draw=1)
+    wrong = TESTS.replace("== 9\n", "== 10\n")
+    untrue = code_row(better, wrong, reference=CLAMP, relation=OTHER_CODE, draw=2)
+    verdicts = judge(kept, broken, untrue)
+    assert [verdict["outcome"] for verdict in verdicts] == ["accept", "reject", "reject"]
+    assert verdicts[1]["reason"].startswith("solution fails its tests")
+    assert verdicts[2]["reason"].startswith("tests fail on the reference: failed: AssertionError")
+
+
+def test_the_prelude_stands_before_the_solution_and_is_not_mutated() -> None:
+    solution = "def area(r):\n    return PI * r * r\n"
+    [verdict] = judge(code_row(solution, "assert area(2) == 12\n", prelude="PI = 3"))
+    assert verdict["outcome"] == "accept"
+    [verdict] = judge(code_row(solution, "assert area(2) == 12\n"))
+    assert verdict["reason"].startswith("solution fails its tests: NameError")
+
+
+def test_examples_in_a_docstring_that_are_not_true_are_found() -> None:
+    before = 'def double(x):\n    """Twice."""\n    return 2 * x\n'
+    after = before.replace("Twice.", "Twice x. >>> double(2)")
+    row = code_row(after, "assert repr(double(2)) == '5'\n", reference=before, relation=SAME_CODE)
+    [verdict] = judge(row)
+    assert verdict["reason"].startswith("tests fail on the reference")
+
+
+def test_the_threshold_is_the_share_of_mutants_from_which_on_a_row_is_rejected() -> None:
+    rows = [code_row(tests="assert clamp(-1, 0, 9) == 0\n")]
+    [verdict] = judge(*rows)
+    assert verdict["outcome"] == "accept"
+    assert 0 < verdict["score"] < 1
+    at, above = judge(*rows, threshold=verdict["score"]), judge(*rows, threshold=verdict["score"] + 0.01)
+    assert (at[0]["outcome"], above[0]["outcome"]) == ("reject", "accept")
+
+
+def test_what_is_no_code_is_not_judged() -> None:
+    verdicts = judge(row_of("Hello.", {}, kind="instruction"), row_of("Hello.", {}, kind="foreign", draw=1))
+    assert {verdict["outcome"] for verdict in verdicts} == {"abstain"}
+    assert execution().judge(CANDIDATE_SCHEMA.empty_table()).num_rows == 0
+
+
+def test_a_foreign_row_is_run_against_its_own_column_of_tests() -> None:
+    rows = [row_of(fence(CLAMP), {"tests": tests}, kind="foreign") for tests in (TESTS, "assert 1 == 2")]
+    assert [verdict["outcome"] for verdict in judge(*rows)] == ["accept", "reject"]
+
+
+def test_the_verdict_on_a_row_does_not_depend_on_its_table() -> None:
+    rows = [code_row(), code_row("def f(:", draw=1), code_row(tests=WEAK, draw=2)]
+    together = judge(*rows)
+    assert together == [judge(row)[0] for row in rows]
+
+
+def test_every_canary_is_caught_whatever_the_sample() -> None:
+    gate = execution()
+    for sample in (table_of(code_row(), code_row("def f(:", draw=1)), table_of(code_row(tests=WEAK))):
+        assert gate.plant is not None
+        canaries = gate.plant(sample, 10, 7)
+        assert canaries.num_rows == 10
+        assert set(gate.judge(canaries).column("outcome").to_pylist()) == {"reject"}
+        assert len({json.loads(extra)["canary"] for extra in canaries.column("extra").to_pylist()}) == 5
+
+
+def test_a_batch_without_code_has_no_canaries() -> None:
+    gate = execution()
+    assert gate.plant is not None
+    assert gate.plant(table_of(row_of("Hello.", {}, kind="instruction")), 10, 7).num_rows == 0
+
+
+def decide_again(old: dict[str, Any], new: dict[str, Any], verdicts: pa.Table) -> list[str]:
+    redecide = registered("gate")["execution"].redecide
+    assert redecide is not None
+    rows = pl.from_arrow(verdicts)
+    assert isinstance(rows, pl.DataFrame)
+    found: list[str] = redecide(old, new, {}, rows)["outcome"].to_list()
+    return found
+
+
+def test_another_threshold_decides_as_judging_again_would() -> None:
+    table = table_of(
+        code_row(),
+        code_row(tests=WEAK, draw=1),
+        code_row("def f(:", draw=2),
+        code_row(tests="assert clamp(-1, 0, 9) == 0\n", draw=3),
+        row_of("Hello.", {}, kind="instruction", draw=4),
+    )
+    old = dict(bind("gate", "execution", {}, where="gates[0]").params)
+    verdicts = execution().judge(table)
+    for threshold in (0.1, 0.5, 1.0):
+        again = execution(threshold=threshold).judge(table).column("outcome").to_pylist()
+        assert decide_again(old, {**old, "threshold": threshold}, verdicts) == again
+
+
+def test_other_parameters_need_the_rows_to_be_run_again() -> None:
+    old = dict(bind("gate", "execution", {}, where="gates[0]").params)
+    with pytest.raises(ConfigError, match="only threshold can change"):
+        decide_again(old, {**old, "mutants": 9}, execution().judge(CANDIDATE_SCHEMA.empty_table()))
+
+
+@pytest.mark.parametrize("params", [{"threshold": 0}, {"threshold": 1.1}, {"mutants": 0}, {"cpu_s": 0}])
+def test_parameters_out_of_range_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        bind("gate", "execution", params, where="gates.yaml: gates[0]")

@@ -1,0 +1,296 @@
+"""Records of files that somebody else wrote: each one is read or is a Broken with its place."""
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth_stack.errors import InputError
+from synth_stack.inputs.records import (
+    MAX_JSON_BYTES,
+    Broken,
+    kind_of,
+    read_records,
+    read_strictly,
+    require_text,
+)
+
+ROWS = [{"id": 1, "text": 'one, "two"\nthree'}, {"id": 2, "text": "é\u2028€😀"}]
+
+
+def write(folder: Path, name: str, data: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def read(path: Path, **options: Any) -> list[tuple[str, dict[str, Any] | str]]:
+    """Place and record, or place and reason."""
+    return [
+        (place, record.reason if isinstance(record, Broken) else record)
+        for place, record in read_records(path, **options)
+    ]
+
+
+def test_the_same_rows_are_read_from_every_kind_of_file(tmp_path: Path) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "a.parquet")
+
+    assert read(write(tmp_path, "a.jsonl", lines)) == [("line 1", ROWS[0]), ("line 2", ROWS[1])]
+    assert read(write(tmp_path, "a.NDJSON", lines)) == [("line 1", ROWS[0]), ("line 2", ROWS[1])]
+    assert read(write(tmp_path, "a.json", json.dumps(ROWS))) == [("item 1", ROWS[0]), ("item 2", ROWS[1])]
+    assert read(tmp_path / "a.parquet") == [("row 1", ROWS[0]), ("row 2", ROWS[1])]
+    assert read(write(tmp_path, "a.csv", 'id,text\n1,"one, ""two""\nthree"\n2,é\u2028€😀\n')) == [
+        ("line 3", {**ROWS[0], "id": "1"}),
+        ("line 4", {**ROWS[1], "id": "2"}),
+    ]
+
+
+@settings(max_examples=50)
+@given(
+    rows=st.lists(
+        st.dictionaries(
+            st.text(st.characters(codec="utf-8")),
+            st.none() | st.text(st.characters(codec="utf-8")) | st.integers(-(2**63), 2**63 - 1),
+        )
+    )
+)
+def test_what_was_written_as_json_is_read_back(
+    rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("json")
+    lines = write(folder, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    whole = write(folder, "a.json", json.dumps(rows, ensure_ascii=False))
+
+    assert [record for _, record in read(lines)] == rows
+    assert [record for _, record in read(whole)] == rows
+
+
+def test_empty_files_hold_no_records(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "a.jsonl", "")) == []
+    assert read(write(tmp_path, "b.jsonl", "\n  \n\r\n")) == []
+    assert read(write(tmp_path, "a.json", "[]")) == []
+    assert read(write(tmp_path, "a.csv", "")) == []
+    assert read(write(tmp_path, "b.csv", "id,text\n")) == []
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_record(tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+
+    assert read(write(tmp_path, "a.jsonl", mark + b'{"text": "x"}\n')) == [("line 1", {"text": "x"})]
+    assert read(write(tmp_path, "a.json", mark + b'[{"text": "x"}]')) == [("item 1", {"text": "x"})]
+    assert read(write(tmp_path, "a.csv", mark + b"text\nx\n")) == [("line 2", {"text": "x"})]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"text": "x"', "not JSON: unexpected end of data at character 14"),
+        (b"[1, 2]", "not an object but list"),
+        (b"null", "not an object but NoneType"),
+        (b'"text"', "not an object but str"),
+        (b'{"text": "\xff"}', "not UTF-8: byte 10 is 0xff"),
+        (b'{"text": "a\0b"}', "holds a NUL byte"),
+    ],
+)
+def test_a_broken_line_is_named_and_the_lines_around_it_are_read(
+    line: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "a.jsonl", b'{"n": 1}\n\n' + line + b'\n{"n": 4}')
+
+    assert read(path) == [("line 1", {"n": 1}), ("line 3", reason), ("line 4", {"n": 4})]
+
+
+@pytest.mark.parametrize("line", [b'{"text": NaN}', b'{"text": "\\ud800"}', b"\0", b"{" * 5000, b"[" * 5000])
+def test_what_json_does_not_allow_is_broken(line: bytes, tmp_path: Path) -> None:
+    [(place, reason)] = read(write(tmp_path, "a.jsonl", line))
+
+    assert place == "line 1"
+    assert str(reason).startswith(("not JSON: ", "holds a NUL byte"))
+
+
+def test_a_line_that_is_too_long_is_skipped_and_its_length_is_told(tmp_path: Path) -> None:
+    long = b'{"text": "' + b"x" * 10_000_000 + b'"}'
+    path = write(tmp_path, "a.jsonl", b'{"n": 1}\n' + long + b'\n{"n": 3}\n' + long)
+    reason = f"too long: {len(long) + 1} bytes; allowed: at most 1000"
+
+    assert read(path, max_bytes=1000) == [
+        ("line 1", {"n": 1}),
+        ("line 2", reason),
+        ("line 3", {"n": 3}),
+        ("line 4", f"too long: {len(long)} bytes; allowed: at most 1000"),
+    ]
+    assert len(str(read(path)[1][1])) > 10_000_000
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_line_of_exactly_the_allowed_length_is_read_and_one_byte_more_is_not(
+    end: bytes, tmp_path: Path
+) -> None:
+    line = b'{"text": "' + b"x" * 88 + b'"}'
+
+    assert read(write(tmp_path, "a.jsonl", line + end), max_bytes=100) == [("line 1", {"text": "x" * 88})]
+    assert read(write(tmp_path, "b.jsonl", line + end), max_bytes=99) == [
+        ("line 1", f"too long: {100 + len(end)} bytes; allowed: at most 99")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is not JSON: "),
+        (b"[1", "is not JSON: "),
+        (b"[1]\xff", "is not JSON: "),
+        (b'{"rows": []}', "is not a list of objects; seen: dict"),
+        (b"3", "is not a list of objects; seen: int"),
+    ],
+)
+def test_a_json_file_that_is_no_list_cannot_be_read_as_a_whole(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "a.json", data)
+    with pytest.raises(InputError) as caught:
+        read(path)
+
+    assert str(caught.value).startswith(f"{path} {message}")
+
+
+def test_an_item_of_a_json_list_that_is_no_object_is_broken(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.json", '[{"n": 1}, 2, {"n": 3}]')
+
+    assert read(path) == [("item 1", {"n": 1}), ("item 2", "not an object but int"), ("item 3", {"n": 3})]
+
+
+def test_a_json_file_that_memory_would_not_hold_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_JSON_BYTES + 1)
+    with pytest.raises(InputError, match="is too large to be read as one JSON value; seen: 2147483649 bytes"):
+        read(path)
+
+
+def test_the_unnamed_index_column_that_pandas_writes_is_a_column(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "a.csv", ",text\n0,hello\n")) == [("line 2", {"": "0", "text": "hello"})]
+
+
+def test_csv_rows_that_do_not_fit_the_header_are_broken_and_the_others_are_read(tmp_path: Path) -> None:
+    data = b"id,text\n1\n2,a,b\n\n3,\xff\n4,a\0b\n5,ok\n"
+
+    assert read(write(tmp_path, "a.csv", data)) == [
+        ("line 2", "has fewer fields than the header names"),
+        ("line 3", "has more fields than the header names"),
+        ("line 5", "not UTF-8"),
+        ("line 6", "holds a NUL byte"),
+        ("line 7", {"id": "5", "text": "ok"}),
+    ]
+
+
+def test_a_csv_field_that_is_too_long_does_not_end_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", f"id,text\n1,{'x' * 101}\n2,{'x' * 100}\n3,{'x' * 101}\n")
+
+    assert read(path, max_bytes=100) == [
+        ("line 2", "not CSV: field larger than field limit (100)"),
+        ("line 3", {"id": "2", "text": "x" * 100}),
+        ("line 4", "not CSV: field larger than field limit (100)"),
+    ]
+
+
+def test_a_csv_header_that_names_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "text,id,text\na,1,b\n")
+    with pytest.raises(InputError) as caught:
+        read(path)
+
+    assert str(caught.value) == f"{path} has two columns of one name; seen: text"
+
+
+def test_a_csv_header_that_is_no_csv_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has a header that is not CSV: field larger than field limit"):
+        read(write(tmp_path, "a.csv", f"id,{'x' * 101}\n1,2\n"), max_bytes=100)
+
+
+def test_parquet_rows_that_python_cannot_hold_are_broken_and_the_others_are_read(tmp_path: Path) -> None:
+    binary = pa.array([b"one", b"\xff", "drei €".encode(), b"\xed\xa0\x80", b"five"])
+    far = pa.array([1, 2, 3, 4, 10**9], pa.int32()).view(pa.date32())
+    table = pa.table({"text": binary.cast(pa.binary()).view(pa.string()), "day": far})
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet")
+
+    assert [place for place, _ in found] == [f"row {n}" for n in range(1, 6)]
+    assert found[0][1] == {"text": "one", "day": datetime.date(1970, 1, 2)}
+    assert found[2][1] == {"text": "drei €", "day": datetime.date(1970, 1, 4)}
+    for position in (1, 3, 4):
+        assert str(found[position][1]).startswith("not readable: ")
+
+
+def test_a_parquet_file_cut_or_altered_anywhere_is_read_or_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a", "b", "c"] * 20, "n": range(60)}), path, compression="zstd")
+    data = path.read_bytes()
+    refused: list[str] = []
+    altered = [data[:i] + bytes([data[i] ^ 0xFF]) + data[i + 1 :] for i in range(0, len(data), 3)]
+    for version in [data[:size] for size in range(0, len(data), 11)] + altered:
+        path.write_bytes(version)
+        try:
+            read(path)
+        except InputError as exc:
+            refused.append(str(exc))
+    assert len(refused) > 100
+    assert all(message.isprintable() and "None" not in message for message in refused)
+
+
+def test_a_file_that_is_not_there_is_a_folder_or_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    for name, problem in {
+        "nowhere.jsonl": "cannot be read: No such file or directory. Check the path.",
+        "folder.csv": "cannot be read: Is a directory. Check the path.",
+        "a.txt": "is of a kind that is not read; seen: .txt; allowed: .jsonl, .ndjson, .json, .csv, .parquet",
+        "a": "is of a kind that is not read; seen: no suffix; allowed: .jsonl, .ndjson, .json, .csv, .parquet",
+    }.items():
+        with pytest.raises(InputError) as caught:
+            read(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name} {problem}"
+        assert caught.value.exit_code == 2
+
+
+def test_the_kind_is_the_suffix_in_lower_case() -> None:
+    assert kind_of(Path("a.b/C.JSONL")) == ".jsonl"
+
+
+def test_a_file_that_must_be_whole_is_refused_at_its_first_broken_record(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"n": 1}\nnull\n{"n": 3}\n[]\n')
+    records = read_strictly(path, max_bytes=1000)
+
+    assert next(records) == ("line 1", {"n": 1})
+    with pytest.raises(InputError) as caught:
+        next(records)
+    assert str(caught.value) == f"{path}: line 2: not an object but NoneType"
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        ({"body": "x", "id": 1}, "there is no column 'text'; allowed: body, id"),
+        ({}, "there is no column 'text'; allowed: no columns"),
+        ({"text": None}, "column 'text' is not text"),
+        ({"text": 5}, "column 'text' is not text; seen: 5"),
+        ({"text": ["x"]}, "column 'text' is not text; seen: ['x']"),
+        ({"text": "a\0b"}, "column 'text' holds a NUL character; seen: a�b"),
+        ({"text": ""}, "column 'text' is empty"),
+        ({"text": " \n\t "}, "column 'text' is empty"),
+    ],
+)
+def test_a_column_without_text_is_refused(record: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        require_text(record, "text", where="line 7")
+
+    assert str(caught.value) == f"line 7: {problem}"
+
+
+def test_text_is_given_back_as_it_stands() -> None:
+    assert require_text({"text": "  x\n"}, "text", where="line 7") == "  x\n"

@@ -1,0 +1,380 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from markdown_it import MarkdownIt
+
+from synth_stack.files import render_yaml
+from synth_stack.inputs.strict_yaml import parse_yaml
+from synth_stack.packs import layout
+from synth_stack.packs.card.card import build_metadata, name_size, render_card
+from synth_stack.packs.card.croissant import render_croissant
+from synth_stack.packs.card.figures import render_figures
+from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
+from synth_stack.packs.gate_log import Measures, Trials
+from synth_stack.packs.splits import LabelCount, SplitCount
+from synth_stack.packs.verify.verify import verify_pack
+from synth_stack.rows.canonical import digest_bytes
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.canary_recall import KindCount, measure_recall
+from synth_stack.runs.locks import parse_gates, parse_recipe
+from tests.packs.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack
+
+EVIL = (
+    "</details><script>alert(1)</script> `x` | [a](javascript:b) <!-- /synth_stack:figures -->\n# H\n---\nx"
+)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_pack(tmp_path_factory.mktemp("pack"))
+
+
+@pytest.fixture(scope="module")
+def card(pack: Path) -> str:
+    return (pack / layout.CARD).read_text(encoding="utf-8")
+
+
+def count(**changes: Any) -> Counts:
+    values: dict[str, Any] = {
+        "generated": 4,
+        "redacted": 0,
+        "accepted": 3,
+        "rejected": 1,
+        "held": 0,
+        "gates": (GateCount("dedup", ("0.85",), 4, 0, 1, 0, 3), GateCount("toxicity", (), 3, 0, 0, 0, 3)),
+        "reasons": (ReasonCount("dedup", "rejected", "near duplicate", 1),),
+        "eval_sets": {("dedup", "gsm8k", "shared n-gram"): 2, ("dedup", "gsm8k", "rephrased item"): 1},
+        "short_lists": {"dedup": 1_204},
+        "measures": Measures(),
+        "slices": (GroupCount("billing", 4, 3),),
+        "locales": (GroupCount(None, 4, 3),),
+        "methods": (GroupCount("instruction 1", 4, 3),),
+        "seeds": 2,
+        "max_accepted_per_seed": 2,
+        "lengths": None,
+        "splits": (SplitCount("train", 3, 100),),
+        "labels": (),
+    }
+    return Counts(**{**values, **changes})
+
+
+def render(recipe: dict[str, Any], gates: dict[str, Any], counts: Counts) -> str:
+    return render_card(
+        parse_recipe(render_yaml(recipe), where="recipe"),
+        parse_gates(render_yaml(gates), where="gates"),
+        counts,
+        root="0" * 64,
+        key_id="1" * 64,
+        signature="local",
+    )
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`load_dataset` as whoever has the pack alone would call it."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+
+    def load(folder: Path, **options: Any) -> Any:
+        return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), **options)
+
+    return load
+
+
+def test_datasets_loads_the_accepted_rows_and_nothing_else(
+    pack: Path, load: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    import datasets
+
+    loaded = load(pack)
+    assert list(loaded) == ["train"]
+    expected = pq.read_table(pack / layout.data_name(0, 1)).to_pylist()
+    assert loaded["train"].to_list() == expected
+    assert loaded["train"].info.splits["train"].num_examples == len(expected)
+    assert not [record for record in caplog.records if record.name.startswith("datasets")]
+    assert loaded["train"].features == datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)
+
+
+@pytest.mark.parametrize("has_card", [True, False])
+def test_whoever_loads_train_gets_no_adversarial_row(
+    tmp_path: Path, load: Callable[..., Any], has_card: bool
+) -> None:
+    pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
+    if not has_card:
+        (pack / layout.CARD).unlink()
+    loaded = load(pack)
+    assert sorted(loaded) == ["adversarial", "train"]
+    assert {row["kind"] for row in loaded["train"]} == {"instruction"}
+    assert {row["kind"] for row in loaded["adversarial"]} == {"adversarial"}
+    assert [row["draw"] for row in loaded["adversarial"]] == [1, 4, 11]
+    assert [row["draw"] for row in load(pack, split="train")] == [0, 3, 5, 6, 8, 10]
+    if has_card:
+        assert {name: split.num_examples for name, split in loaded["train"].info.splits.items()} == {
+            "train": 6,
+            "adversarial": 3,
+        }
+
+
+def test_a_pack_of_adversarial_rows_alone_has_no_train_split(
+    tmp_path: Path, load: Callable[..., Any]
+) -> None:
+    pack = build_pack(tmp_path, adversarial=dict.fromkeys(range(ROWS), ADVERSARIAL[1]))
+    assert list(load(pack)) == ["adversarial"]
+    with pytest.raises(ValueError, match="train"):
+        load(pack, split="train")
+    card = (pack / layout.CARD).read_text(encoding="utf-8")
+    assert 'split="train"' not in card
+    assert "Only accepted rows are in the `adversarial` split." in card
+
+
+def test_the_hub_reads_the_header(card: str) -> None:
+    from huggingface_hub import DatasetCard
+
+    data = vars(DatasetCard(card).data)
+    assert data["pretty_name"] == "Support intents"
+    assert data["license"] == "cc-by-4.0"
+    assert data["language"] == ["en", "de"]
+    assert data["size_categories"] == ["n<1K"]
+    assert data["task_categories"] == ["text-generation"]
+    assert "synthetic" in data["tags"]
+    assert data["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
+
+
+def test_the_features_are_those_that_datasets_writes_itself() -> None:
+    import datasets
+
+    recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
+    written = datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)._to_yaml_list()
+    assert build_metadata(recipe, count())["dataset_info"]["features"] == written
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "synth-stack verify PATH ",
+        'load_dataset("PATH_OR_REPOSITORY", split="train")',
+        "| `dedup` | 3 | 3 | 1.000 | 0.439 to 1.000 | 0.95 |",
+        "| `toxicity` | 4 | 3 | 0.750 | 0.301 to 0.954 | 0.75 |",
+        "| `toxicity` | insult | 2 | 1 |",
+        "| `dedup` | 0.85 | 12 | 0 | 2 | 0 | 10 | paraphrases collapse diversity |",
+        "| `toxicity` | 0.05 | 10 | 1 | 0 | 1 | 9 |  |",
+        "| **accepted** |  |  |  |  |  | **9** |  |",
+        "| `dedup` | rejected | near duplicate | 2 |",
+        "| topic | `billing` | 8 | 6 | 66.7% |",
+        "Expansion: 4 seeds drawn on, 3.00 generated and 2.25 accepted rows a seed",
+        "Run seed: 11",
+        "Teacher: `parrot`, reached by `scripted` version `1`, digest `sha256:dddd",
+        "Replayable:",
+        "content: 'Write a message about {{ title }}.'",
+        "It gave an answer on 9 of 10 rows that it looked at (90.0%)",
+        "is_detoxify: false",
+        "- British spelling prevails",
+        "- Facts about other firms",
+        "**not who signed**",
+        "`cc-by-4.0`, as the recipe states it",
+    ],
+)
+def test_the_card_says(card: str, part: str) -> None:
+    assert part in card
+
+
+def test_a_teacher_that_cannot_be_replayed_is_said_to_be_one() -> None:
+    teacher = {**RECIPE["teacher"], "replayable": False, "digest": None, "model": None, "sampling": {}}
+    card = render({**RECIPE, "teacher": teacher}, dict(GATES), count())
+    assert "Not replayable" in card
+    assert "no digest: it cannot be told apart" in card
+    assert "a model that the recipe does not name" in card
+
+
+@pytest.mark.parametrize(
+    ("perimeter", "says"),
+    [
+        ({"reach": "open"}, "Perimeter `open`: prompts went to the teacher, wherever it runs"),
+        ({"reach": "local"}, "Perimeter `local`: prompts went to this machine, and nowhere else"),
+        (
+            {"reach": "local", "allowed_hosts": 2},
+            "Perimeter `local`: prompts went to this machine or to 2 hosts that the recipe allows, and nowhere",
+        ),
+    ],
+)
+def test_the_card_says_how_far_prompts_went(perimeter: dict[str, Any], says: str) -> None:
+    text = render({**RECIPE, "perimeter": perimeter}, dict(GATES), count())
+    assert says in " ".join(text.split())
+    assert "Perimeter" not in render(dict(RECIPE), dict(GATES), count())
+
+
+def test_what_the_recipe_does_not_state_is_not_passed_over() -> None:
+    named = {**RECIPE["recipe"]["pack"], "known_biases": [], "not_checked": []}
+    card = render({**RECIPE, "recipe": {"name": "x", "pack": named}}, dict(GATES), count())
+    assert card.count("The recipe states none. That is no finding that there are none.") == 2
+
+
+def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
+    recipe = {
+        **RECIPE,
+        "about": EVIL,
+        "recipe": {
+            "name": "x",
+            "pack": {
+                "pretty_name": EVIL,
+                "license": EVIL,
+                "languages": [EVIL],
+                "known_biases": [EVIL],
+                "not_checked": [EVIL],
+            },
+        },
+        "teacher": {**RECIPE["teacher"], "model": EVIL, "digest": EVIL, "sampling": {EVIL: EVIL}},
+        "methods": [{**RECIPE["methods"][0], "use": EVIL, "template_ids": [EVIL], "params": {EVIL: EVIL}}],
+        "templates": {EVIL: f"````\n{EVIL}\n`````\n"},
+    }
+    gates = {"gates": [{**gate, "why": EVIL, "facts": {EVIL: [EVIL]}} for gate in GATES["gates"]]}
+    evil = (GroupCount(EVIL, 4, 3),)
+    recalls = (measure_recall(EVIL, [KindCount(EVIL, 2, 2)], min_recall=0.5),)
+    reasons = (ReasonCount(EVIL, "held", EVIL, 1),)
+    splits, labels = (SplitCount("adversarial", 3, 100),), (LabelCount(EVIL, EVIL, 3),)
+    counts = count(slices=evil, locales=evil, methods=evil, reasons=reasons, measures=Measures(recalls))
+    counts = replace(counts, splits=splits, labels=labels)
+    card = render(recipe, gates, counts)
+    header, _, body = card.removeprefix("---\n").partition("\n---\n")
+    assert parse_yaml(header, where="card")["pretty_name"] == " ".join(EVIL.split())
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
+    assert "<script" not in html
+    assert "javascript:b" not in [part[:12] for part in html.split('href="')[1:]]
+    assert "<a " not in html
+    assert html.count("<details>") == html.count("</details>") == 1
+    assert html.count("<h1>") == 1
+    assert html.count("<!-- /synth_stack:figures -->") == 1
+
+
+def test_hostile_rows_and_templates_make_a_pack_that_verifies(tmp_path: Path) -> None:
+    pack = build_pack(
+        tmp_path,
+        recipe={**RECIPE, "templates": {"message@0123456789ab": f"```\n{EVIL}"}},
+        slice=f"{EVIL}/b",
+        locale="a|b`",
+        text=EVIL,
+        generator="``",
+        adversarial={3: {"strategy": EVIL, "expected_behaviour": f"`{EVIL}"}, 4: {"strategy": 4}},
+    )
+    counts = verify_pack(pack).counts
+    assert counts is not None
+    assert counts.slices[0].name == EVIL.split("/", 1)[0]
+
+
+def test_an_eval_set_stands_with_its_digest_and_what_it_cost() -> None:
+    against = [
+        {"name": "gsm8k", "version": "main@3b1c", "sha256": "e" * 64, "items": 1319, "not_checkable": 4},
+        {"name": "humaneval", "sha256": "f" * 64, "items": 164, "not_checkable": 0},
+    ]
+    gates = {"gates": [{"use": "dedup", "version": "1", "facts": {"against": against}}]}
+    card = render(dict(RECIPE), gates, count())
+    how = "shared n-gram 2, rephrased item 1"
+    assert f"| `dedup` | `gsm8k` | `main@3b1c` | `{'e' * 64}` | 1,319 | 3 | {how} |" in card
+    assert f"| `dedup` | `humaneval` |  | `{'f' * 64}` | 164 | 0 |  |" in card
+    assert "`dedup` took a closer look at 1,204 rows: its short list" in card
+    assert "in a sandbox" not in card
+    trials = Measures(trials={"dedup": Trials(31, 1)})
+    ran = (
+        "It ran their functions against items' tests 31 times in a sandbox, and 1 time not, for want of runs."
+    )
+    assert ran in render(dict(RECIPE), gates, count(measures=trials))
+
+
+def test_the_recall_of_each_gate_stands_with_its_interval_and_its_bar() -> None:
+    recalls = (
+        measure_recall("dedup", [KindCount("copy", 40, 40), KindCount("a|b", 60, 58)], min_recall=0.95),
+        measure_recall("toxicity", [], min_recall=0.9),
+    )
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
+    assert "| `dedup` | 100 | 98 | 0.980 | 0.930 to 0.994 | 0.95 |" in card
+    assert "| `toxicity` | 0 | 0 | – | – | 0.9 |" in card
+    assert "| `dedup` | copy | 40 | 40 |" in card
+    assert "| `dedup` | a\\|b | 60 | 58 |" in card
+
+
+def test_a_batch_without_canaries_says_that_recall_is_not_known() -> None:
+    assert "what each gate misses is not known" in render(dict(RECIPE), dict(GATES), count())
+
+
+def test_many_kinds_of_canaries_are_cut_and_the_file_with_all_is_named() -> None:
+    kinds = [KindCount(f"kind {i:03d}", 1, 1) for i in range(31)]
+    recalls = (measure_recall("dedup", kinds, min_recall=0.5),)
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
+    assert "And 1 further kind, in `log/gates.json`." in card
+    assert "kind 030" not in card
+
+
+def test_redacted_copies_have_a_line_of_their_own_and_a_word_in_the_summary() -> None:
+    card = render(dict(RECIPE), dict(GATES), count(redacted=1, accepted=4))
+    assert "4 rows were generated, and 1 redacted copy made of some of them; 4 of them (80.0%)" in card
+    assert "| 1 redacted copy |  |  |  |  |  | 5 | beside the rows that they are made from" in card
+    assert "over the records of 5 rows" in card
+    assert "redacted" not in render(dict(RECIPE), dict(GATES), count())
+
+
+def test_the_card_tells_what_the_adversarial_split_is_and_how_many_rows_are_where(tmp_path: Path) -> None:
+    card = (build_pack(tmp_path, adversarial=ADVERSARIAL) / layout.CARD).read_text(encoding="utf-8")
+    assert "Only accepted rows are in the splits `train` and `adversarial`." in card
+    assert 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")' in card
+    assert "The split `adversarial` holds 3 accepted rows. The prompts in it are meant to be bad" in card
+    assert "**They are no pairs to imitate like others:**" in card
+    assert all(f"- `{expected}`:" in card for expected in ("refuse", "comply", "ignore_injection"))
+    assert "| `train` | 6 | 66.7% |\n| `adversarial` | 3 | 33.3% |" in card
+    assert "| `role_play` | `refuse` | 2 |\n| `indirect_email` | `ignore_injection` | 1 |" in card
+
+
+def test_rare_strategies_stand_together_on_one_line() -> None:
+    splits = (SplitCount("adversarial", 64, 100),)
+    labels = tuple(LabelCount(f"strategy {i:03d}", None, 2) for i in range(32))
+    card = render(dict(RECIPE), dict(GATES), count(accepted=64, splits=splits, labels=labels))
+    assert "| `strategy 029` | none given | 2 |\n| 2 rarer combinations |  | 4 |" in card
+
+
+def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_was() -> None:
+    """A pack of the same scheme was signed with these bytes: where they differ it no longer verifies."""
+    recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
+    gates = parse_gates(render_yaml(dict(GATES)), where="gates")
+    metadata = render_yaml(build_metadata(recipe, count()))
+    croissant = render_croissant(recipe, {layout.data_name(0, 1): "0" * 64})
+    figures = render_figures(count(), gates).encode("utf-8")
+    assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
+        "597745132f0ab8362d97c9dc72694ae78169d98187bcefa167b202173f33ac89",
+        "336760437702354a87704c46321e51fc0fbad30f848fa1ae441b374cde9cfde1",
+        "518c790f4b414cd8963c6c8d8745ebfb8dfb842e0b3ff3ace9b54ad157336598",
+    ]
+
+
+@pytest.mark.parametrize("against", [None, "gsm8k", [1], [{"name": "gsm8k"}]])
+def test_facts_in_another_form_name_no_eval_sets(against: object) -> None:
+    gates = {"gates": [{"use": "dedup", "version": "1", "facts": {"against": against}}]}
+    assert "### Eval sets" not in render(dict(RECIPE), gates, count())
+
+
+def test_rare_groups_and_reasons_stand_together_on_one_line() -> None:
+    groups = tuple(GroupCount(f"slice{i:03d}", 2, 1) for i in range(40))
+    reasons = tuple(ReasonCount("dedup", "rejected", f"r{i:03d}", 1) for i in range(31))
+    card = render(dict(RECIPE), dict(GATES), count(generated=80, accepted=40, slices=groups, reasons=reasons))
+    assert "| topic | 10 smaller topics | 20 | 10 | 25.0% |" in card
+    assert "| 1 rarer reason |  |  | 1 |" in card
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1_000, "1K<n<10K"),
+        (99_999, "10K<n<100K"),
+        (500_000, "100K<n<1M"),
+        (10**9, "1B<n<10B"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_the_size_category_is_the_hubs(rows: int, name: str) -> None:
+    assert name_size(rows) == name

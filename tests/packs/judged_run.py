@@ -1,0 +1,315 @@
+"""A judged run on the disk, small and with one row of every fate, and packs made of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes, write_table
+from synth_stack.inputs.seeds import SEED_SCHEMA
+from synth_stack.lineage.sign import build_statement, parse_statement, verify_envelope
+from synth_stack.packs import layout
+from synth_stack.packs.statement import build_facts
+from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.rows.canonical import canonical_text, digest_json
+from synth_stack.rows.schemas import (
+    CANARY_SCHEMA,
+    CANDIDATE_SCHEMA,
+    DECISION_SCHEMA,
+    build_candidates,
+    build_verdicts,
+)
+from synth_stack.runs.folder import GATES_LOCK, LOCK, MANIFEST, list_files, read_parts, write_manifest
+
+TEMPLATE = "chat:\n- role: user\n  content: 'Write a message about {{ title }}.'\n"
+RECIPE: Mapping[str, Any] = {
+    "scheme": "synth_stack/recipe-lock/v1",
+    "identity": digest_json("a small run"),
+    "synth_stack": "0.1.0",
+    "recipe": {
+        "name": "support_intents",
+        "pack": {
+            "pretty_name": "Support intents",
+            "license": "cc-by-4.0",
+            "languages": ["en", "de"],
+            "known_biases": ["British spelling prevails"],
+            "not_checked": ["Facts about other firms"],
+        },
+    },
+    "about": "Questions to the support desk of a shop for smart locks.",
+    "seed": 11,
+    "corpus": {"sha256": "c" * 64, "seeds": 4, "slices": 2, "sections": 1},
+    "teacher": {
+        "use": "scripted",
+        "version": "1",
+        "model": "parrot",
+        "digest": "sha256:" + "d" * 64,
+        "replayable": True,
+        "sampling": {"temperature": "0.7"},
+    },
+    "methods": [
+        {
+            "use": "instruction",
+            "version": "2",
+            "params": {"examples": 3},
+            "share": "1.0",
+            "draws": 12,
+            "template_ids": ["message@0123456789ab"],
+        }
+    ],
+    "templates": {"message@0123456789ab": TEMPLATE},
+}
+GATES: Mapping[str, Any] = {
+    "scheme": "synth_stack/gates-lock/v1",
+    "identity": digest_json("two gates"),
+    "gates": [
+        {
+            "use": "dedup",
+            "version": "1",
+            "all": False,
+            "canaries": 5,
+            "min_recall": 0.95,
+            "params": {"threshold": 0.85},
+            "facts": {"reject_when": "score > threshold"},
+            "why": "paraphrases collapse diversity",
+        },
+        {
+            "use": "toxicity",
+            "version": "1",
+            "all": False,
+            "canaries": 5,
+            "min_recall": 0.75,
+            "params": {"threshold": 0.05},
+            "facts": {"scorer": "linear-svm", "is_detoxify": False},
+            "why": None,
+        },
+    ],
+}
+CANARIES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "dedup": [("copy", "reject"), ("copy", "reject"), ("near-duplicate", "hold")],
+    "toxicity": [("insult", "reject"), ("insult", "accept"), ("threat", "reject"), ("threat", "hold")],
+}
+"""What is wrong with each canary of a gate, and what the gate said of it."""
+ROWS = 12
+REJECTED = (2, 7)
+"""Draws that dedup rejects; the first is the exact twin of draw 0."""
+HELD = (9,)
+"""Draws that toxicity holds after it has seen the last row."""
+UNSURE = (4,)
+"""Draws that toxicity abstains on."""
+ADVERSARIAL: Mapping[int, Mapping[str, str]] = {
+    1: {"strategy": "role_play", "target_policy": "malware", "expected_behaviour": "refuse"},
+    4: {"strategy": "indirect_email", "target_policy": "orders", "expected_behaviour": "ignore_injection"},
+    7: {"strategy": "role_play", "target_policy": "malware", "expected_behaviour": "refuse"},
+    11: {"strategy": "role_play", "target_policy": "malware", "expected_behaviour": "refuse"},
+}
+"""Draws for `adversarial`, and what their rows state; three of them are accepted."""
+
+
+def build_run(
+    folder: Path,
+    *,
+    rows: int = ROWS,
+    recipe: Mapping[str, Any] = RECIPE,
+    gates: Mapping[str, Any] = GATES,
+    adversarial: Mapping[int, Mapping[str, Any]] | None = None,
+    **fields: Any,
+) -> Path:
+    """A judged run of `rows` rows in two parts; `fields` overrides what every row holds.
+
+    The draws in `adversarial` are rows of that kind, with what it says of them in their `extra`.
+    """
+    write_bytes(folder / LOCK, render_yaml(dict(recipe)))
+    write_bytes(folder / GATES_LOCK, render_yaml(dict(gates)))
+    seeds = [
+        {"seed_id": f"seed-{i:06d}", "slice": "billing/late", "locale": "en", "text": f"Seed text {i}"}
+        for i in range(4)
+    ]
+    write_table(folder / "seeds" / "seeds.parquet", pa.Table.from_pylist(seeds, schema=SEED_SCHEMA))
+    write_bytes(folder / "seeds" / "taxonomy.yaml", b"- slice: billing/late\n  title: Late\n")
+    attempts = {
+        draw: {"kind": "adversarial", "extra": canonical_text({"adversarial": said})}
+        for draw, said in (adversarial or {}).items()
+    }
+    candidates = build_candidates([_make_row(draw, fields | attempts.get(draw, {})) for draw in range(rows)])
+    half = rows // 2
+    for number, part in enumerate((candidates.slice(0, half), candidates.slice(half))):
+        write_table(folder / "candidates" / f"part-{number:05d}.parquet", part)
+    _judge(folder, candidates)
+    for gate in gates["gates"]:
+        if gate.get("canaries"):
+            plant_canaries(folder, gate["use"], CANARIES[gate["use"]])
+    return folder
+
+
+def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> None:
+    """What a gate said of its canaries, as the engine leaves it."""
+    ids = pa.array([digest_json([gate, i])[:32] for i in range(len(said))])
+    verdicts = build_verdicts(ids, gate, [outcome for _, outcome in said])
+    wrong = pa.array([canary for canary, _ in said], pa.string())
+    table = verdicts.append_column(CANARY_SCHEMA.field("canary"), wrong)
+    write_table(folder / "canaries" / f"{gate}.parquet", table)
+
+
+def redact_rows(run: Path, draws: Sequence[int]) -> list[str]:
+    """The ids of the redacted copies of some rows of a run, which a gate of its own made before the others.
+
+    The copies are accepted, the rows that they stand for rejected.
+    """
+    lock = read_yaml(run / GATES_LOCK)
+    first: Mapping[str, Any] = {
+        "use": "personal_data",
+        "version": "1",
+        "params": {},
+        "facts": {},
+        "why": None,
+    }
+    write_bytes(run / GATES_LOCK, render_yaml({**lock, "gates": [first, *lock["gates"]]}))
+    rows = pa.concat_tables(read_parts(run / "candidates", CANDIDATE_SCHEMA))
+    originals = [rows.slice(draw, 1).to_pylist()[0] for draw in draws]
+    places = [{"end": 9, "kind": kind, "message": 0, "start": 0} for kind in ("email", "email", "phone")]
+    extra = canonical_text({"redacted": places})
+    copies = build_candidates([{**row, "parent_id": row["row_id"], "extra": extra} for row in originals])
+    write_table(run / "candidates" / "part-amended-00000.parquet", copies)
+    named = {
+        row["row_id"]: f"personal data: email, phone, redacted in {copy}"
+        for row, copy in zip(originals, copies["row_id"].to_pylist(), strict=True)
+    }
+    _write_redacted_verdicts(run, pa.concat_tables([rows, copies])["row_id"], copies["row_id"], named)
+    decisions = read_table(run / "decisions.parquet").to_pylist()
+    for row in decisions:
+        if reason := named.get(row["row_id"]):
+            row.update(decision="rejected", gate="personal_data", reason=reason)
+    decisions += [{"row_id": row_id, "decision": "accepted"} for row_id in copies["row_id"].to_pylist()]
+    write_table(run / "decisions.parquet", pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA))
+    found: list[str] = copies["row_id"].to_pylist()
+    return found
+
+
+def _write_redacted_verdicts(
+    run: Path, rows: pa.ChunkedArray, copies: pa.ChunkedArray, named: Mapping[str, str]
+) -> None:
+    ids = rows.to_pylist()
+    outcomes = ["reject" if row_id in named else "accept" for row_id in ids]
+    reasons = [named.get(row_id) for row_id in ids]
+    said = build_verdicts(rows, "personal_data", outcomes, reasons=reasons)
+    write_table(run / "verdicts" / "personal_data" / "part-00000.parquet", said)
+    for gate in ("dedup", "toxicity"):
+        path = run / "verdicts" / gate / "part-00000.parquet"
+        before = read_table(path)
+        kept = before.filter(pc.invert(pc.is_in(before["row_id"], pa.array(list(named)))))
+        passed = build_verdicts(copies, gate, ["accept"] * len(copies), threshold=0.5)
+        write_table(path, pa.concat_tables([kept, passed]))
+
+
+def _make_row(draw: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    case = 0 if draw == REJECTED[0] else draw
+    question = f"Why was I charged {case} times?"
+    return {
+        "kind": "instruction",
+        "slice": "billing/late" if draw % 3 else "locks",
+        "locale": "de" if draw % 4 == 3 else "en",
+        "messages": [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": f"Sorry. Case {case} is refunded."},
+        ],
+        "text": question,
+        "attachments": [],
+        "extra": "{}",
+        "seed_id": f"seed-{draw % 4:06d}",
+        "generator": "instruction",
+        "generator_version": "2",
+        "teacher": "parrot",
+        "teacher_digest": "sha256:" + "d" * 64,
+        "template_id": "message@0123456789ab",
+        "params": '{"examples":"3"}',
+        "draw": draw,
+        "rng_seed": 7 + draw,
+        "replayable": True,
+        **fields,
+    }
+
+
+def _judge(folder: Path, candidates: pa.Table) -> None:
+    ids = candidates["row_id"].to_pylist()
+    n = len(ids)
+    rejected = [draw in REJECTED for draw in range(n)]
+    dedup = build_verdicts(
+        candidates["row_id"],
+        "dedup",
+        ["reject" if bad else "accept" for bad in rejected],
+        scores=[1.0 if bad else 0.25 for bad in rejected],
+        threshold=0.85,
+        reasons=[f"near duplicate: of {ids[0]}" if bad else None for bad in rejected],
+        evidence=[canonical_text({"twin": ids[0]}) if bad else None for bad in rejected],
+    )
+    kept = candidates.filter(pa.array([not bad for bad in rejected]))
+    unsure = [row["draw"] in UNSURE for row in kept.to_pylist()]
+    toxicity = build_verdicts(
+        kept["row_id"],
+        "toxicity",
+        ["abstain" if bad else "accept" for bad in unsure],
+        scores=[None if bad else 0.01 for bad in unsure],
+        threshold=0.05,
+        reasons=["no text to score" if bad else None for bad in unsure],
+    )
+    held = [ids[draw] for draw in HELD if draw < n]
+    late = build_verdicts(
+        pa.array(held, pa.string()),
+        "toxicity",
+        ["hold"] * len(held),
+        reasons=["hot slice"] * len(held),
+        scope="slice",
+    )
+    write_table(folder / "verdicts" / "dedup" / "part-00000.parquet", dedup)
+    write_table(folder / "verdicts" / "toxicity" / "part-00000.parquet", toxicity)
+    write_table(folder / "verdicts" / "toxicity" / "part-finish.parquet", late)
+    write_table(folder / "decisions.parquet", _decide(candidates, rejected, set(held), ids[0]))
+
+
+def _decide(candidates: pa.Table, rejected: list[bool], held: set[str], twin: str) -> pa.Table:
+    decisions = []
+    for row, bad in zip(candidates.to_pylist(), rejected, strict=True):
+        fate: tuple[str, str | None, str | None] = ("accepted", None, None)
+        if bad:
+            fate = ("rejected", "dedup", f"near duplicate: of {twin}")
+        elif row["row_id"] in held:
+            fate = ("held", "toxicity", "hot slice")
+        decision, gate, reason = fate
+        decisions.append(
+            {
+                "row_id": row["row_id"],
+                "source_id": row["source_id"],
+                "decision": decision,
+                "gate": gate,
+                "reason": reason,
+            }
+        )
+    return pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA)
+
+
+def build_pack(folder: Path, **options: Any) -> Path:
+    """A pack at `folder`/pack of a run at `folder`/run, signed with `folder`/key.pem."""
+    run = build_run(folder / "run", **options)
+    write_pack(run, folder / "pack", signer=local_signer(folder / "key.pem"))
+    return folder / "pack"
+
+
+def reseal(pack: Path, key_path: Path, changes: Mapping[str, Any] | None = None) -> None:
+    """Sign what is in the pack now, as somebody would who changed it and holds the key.
+
+    `changes` replaces top-level values of the predicate.
+    """
+    envelope = (pack / layout.STATEMENT).read_bytes()
+    statement = parse_statement(verify_envelope(envelope, (pack / layout.PUBLIC_KEY).read_bytes()))
+    predicate = {**statement["predicate"], **(changes or {})}
+    subjects: dict[str, str] = {
+        name: digest_file(pack / name) for name in list_files(pack) if name not in layout.UNSIGNED
+    }
+    subjects[layout.ROWS_SUBJECT] = predicate["tree"]["root"]
+    for name, data in local_signer(key_path).sign(build_statement(subjects, predicate)).items():
+        write_bytes(pack / name, data)
+    (pack / MANIFEST).unlink()
+    write_manifest(pack, build_facts(predicate))

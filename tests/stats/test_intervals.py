@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth_stack.stats.intervals import wilson
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        # Newcombe 1998, Statistics in Medicine 17, table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_the_published_one(successes: int, trials: int, low: float, high: float) -> None:
+    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_nothing_is_known_without_trials() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(-1, 3), (4, 3), (0, -1)])
+def test_counts_that_are_none_are_refused(successes: int, trials: int) -> None:
+    with pytest.raises(ValueError, match="is no share"):
+        wilson(successes, trials)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_the_share_lies_in_its_interval(trials: int, share: float) -> None:
+    successes = round(trials * share)
+    low, high = wilson(successes, trials)
+    assert 0 <= low <= successes / trials <= high <= 1

@@ -1,0 +1,97 @@
+"""What a gate is handed: a model that it may ask, and the Hub."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from synth_stack.errors import ConfigError, TeacherError
+from synth_stack.files import read_table
+from synth_stack.rows.schemas import DECISION_SCHEMA, VERDICT_SCHEMA
+from synth_stack.runs.folder import read_parts
+from synth_stack.workflows.curate import curate
+from synth_stack.workflows.judge import bind_gates
+from synth_stack.workflows.resources import make_asker
+from tests.recipes import write_jsonl
+
+RULES = [{"match": "hens", "replies": ["Yes."]}, {"match": "ducks", "replies": ["no"]}]
+
+ITEM = (
+    "Janet's ducks lay 16 eggs per day. She eats three for breakfast every morning and bakes muffins for her "
+    "friends every day with four. She sells the remainder at the farmers' market daily for $2 per fresh duck "
+    "egg. How much in dollars does she make every day at the farmers' market?"
+)
+
+
+REWORDED = (
+    "Each day the hens of Janet give her 16 eggs. Three of them are her breakfast and four go into muffins that "
+    "she bakes for friends. Whatever is left she sells at the market for $2 an egg. What does she earn there "
+    "each day, in dollars?"
+)
+
+
+def test_a_teacher_answers_every_prompt_in_order() -> None:
+    ask = make_asker({"use": "scripted", "rules": RULES}, "gates.yaml")
+    assert ask(["about ducks", "about hens", "about ducks"]) == ["no", "Yes.", "no"]
+    assert ask([]) == []
+
+
+def test_a_prompt_without_an_answer_has_none() -> None:
+    ask = make_asker({"use": "scripted", "empty_share": 1.0}, "gates.yaml")
+    assert ask(["anything"]) == [None]
+
+
+def test_a_teacher_that_is_down_stops_the_work() -> None:
+    ask = make_asker({"use": "scripted", "dies_after": 1}, "gates.yaml")
+    with pytest.raises(TeacherError, match="the teacher scripted is down"):
+        ask(["one", "two", "three"])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"use": "nobody"}, "there is no teacher of that name"),
+        ({}, "there is no teacher of that name"),
+        ({"use": "scripted", "rulez": []}, "rulez is not a known key"),
+    ],
+)
+def test_what_is_no_teacher_is_refused_when_the_gates_are_bound(
+    tmp_path: Path, teacher: dict[str, object], message: str
+) -> None:
+    path = write_gates(tmp_path, teacher)
+    with pytest.raises(ConfigError, match=message):
+        bind_gates(path)
+
+
+def test_a_row_near_the_bar_is_decided_by_the_model_that_the_gate_file_names(tmp_path: Path) -> None:
+    rows = [
+        {"id": "near", "instruction": REWORDED, "output": "It is 18."},
+        {"id": "far", "instruction": "How do I reset the router that I have at home?", "output": "Hold it."},
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    gates = write_gates(tmp_path, {"use": "scripted", "rules": RULES}, threshold=0.999)
+    batch = curate(tmp_path / "rows.jsonl", gates, tmp_path / "out")
+
+    decisions = read_table(tmp_path / "out" / "decisions.parquet", DECISION_SCHEMA).to_pylist()
+    assert [(row["source_id"], row["decision"]) for row in decisions] == [
+        ("near", "rejected"),
+        ("far", "accepted"),
+    ]
+    [verdicts] = read_parts(batch.folder / "verdicts" / "contamination", VERDICT_SCHEMA)
+    assert json.loads(verdicts["evidence"][0].as_py())["how"] == "opinion"
+    assert [run.portable for run in bind_gates(gates).runs] == [False]
+
+
+def write_gates(folder: Path, teacher: dict[str, object], threshold: float = 0.5) -> Path:
+    write_jsonl(folder / "exam.jsonl", [{"id": "ducks", "question": ITEM}])
+    gate = {
+        "use": "contamination",
+        "against": [{"name": "exam", "path": "exam.jsonl"}],
+        "embedding": {"threshold": threshold},
+        "llm_judge": {"teacher": teacher, "band": 0.99},
+        "canaries": 0,
+    }
+    path = folder / "gates.yaml"
+    path.write_text(yaml.safe_dump({"version": 1, "gates": [gate]}))
+    return path
