@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.contamination.eval_sets import NamedSet
+from synth_stack.gates.contamination.eval_sets import NamedEvalSet
 from synth_stack.gates.contamination.functions import (
     Function,
     Problem,
@@ -145,7 +145,7 @@ def read_prose(item: dict[str, Any]) -> str:
 def find_by_words(rows: Sequence[dict[str, Any]], folder: Path) -> set[int]:
     """The rows that the word stage of the contamination gate rejects."""
     path = str(folder / "humaneval" / "HumanEval.jsonl")
-    judge = contamination(against=[NamedSet(name="humaneval", path=path)], embedding=None, behaviour=None)
+    judge = contamination(against=[NamedEvalSet(name="humaneval", path=path)], embedding=None, behaviour=None)
     tables = read_candidates(open_records(rows, "code_alpaca"))
     outcomes = pa.concat_tables([judge.judge(table) for table in tables])["outcome"].to_pylist()
     return {k for k, outcome in enumerate(outcomes) if outcome == "reject"}

@@ -166,11 +166,11 @@ def read_sets(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def measure_gate(corpora: Path, rows: int) -> None:
-    from synth_stack.gates.contamination.eval_sets import NamedSet
+    from synth_stack.gates.contamination.eval_sets import NamedEvalSet
     from synth_stack.gates.contamination.gate import contamination
 
     files = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
-    judge = contamination(against=[NamedSet(name=n, path=str(corpora / f)) for n, f in files.items()])
+    judge = contamination(against=[NamedEvalSet(name=n, path=str(corpora / f)) for n, f in files.items()])
     tables = {name: build_rows(pairs[:rows]) for name, pairs in read_pairs(corpora).items()}
     assert judge.plant is not None
     tables["canaries"] = judge.plant(next(iter(tables.values())), rows, 1)
@@ -210,11 +210,11 @@ def build_rows(pairs: Sequence[tuple[str, str]]) -> pa.Table:
 
 
 def run_words(folder: Path) -> Judged:
-    from synth_stack.gates.contamination.eval_sets import NamedSet
+    from synth_stack.gates.contamination.eval_sets import NamedEvalSet
     from synth_stack.gates.contamination.gate import contamination
     from synth_stack.rows.schemas import MESSAGES
 
-    against = [NamedSet(name=path.stem, path=str(path)) for path in sorted(folder.glob("set-*.jsonl"))]
+    against = [NamedEvalSet(name=path.stem, path=str(path)) for path in sorted(folder.glob("set-*.jsonl"))]
     judge = contamination(against=against, embedding=None, behaviour=None).judge
 
     def answer(texts: list[str]) -> list[bool]:

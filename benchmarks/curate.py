@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth_stack import curate
-from synth_stack.inputs.gate_file import EvalSet
+from synth_stack.inputs.gate_file import NamedEvalSet
 
 SHARD_ROWS = 50_000
 STANDARD = Path(__file__).parents[1] / "curator_configs" / "standard.yaml"
@@ -134,16 +134,16 @@ def make_row(rng: random.Random, prose: Prose, recent: list[dict[str, str]]) -> 
     return {"instruction": prose.write(rng.randint(8, 30)), "output": answer, "slice": rng.choice(VERBS)}
 
 
-def find_eval_sets(corpora: Path | None, folder: Path) -> list[EvalSet]:
+def find_eval_sets(corpora: Path | None, folder: Path) -> list[NamedEvalSet]:
     if corpora is not None:
         paths = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
-        return [EvalSet(name=name, path=str((corpora / path).resolve())) for name, path in paths.items()]
+        return [NamedEvalSet(name=name, path=str((corpora / path).resolve())) for name, path in paths.items()]
     rng = random.Random(1)
     prose = Prose(rng)
     path = folder / "exam.jsonl"
     lines = [json.dumps({"id": str(k), "question": prose.write(40)}) for k in range(1_000)]
     path.write_text("\n".join(lines), encoding="utf-8")
-    return [EvalSet(name="exam", path=str(path))]
+    return [NamedEvalSet(name="exam", path=str(path))]
 
 
 if __name__ == "__main__":

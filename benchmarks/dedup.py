@@ -304,7 +304,7 @@ CONTESTANTS: dict[str, Callable[[Path], Rejects]] = {
     "datatrove": run_datatrove,
 }
 IMPORTS = {
-    "synth_stack": ["polars", "synth_stack.gates.dedup.gate", "synth_stack.store"],
+    "synth_stack": ["polars", "synth_stack.gates.dedup.gate", "synth_stack.files"],
     "rensa": ["rensa"],
     "datasketch": ["datasketch"],
     # its word tokenizer needs spacy and says so late

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synth_stack.gates.contamination.eval_sets import NamedSet, load_eval_set
+from synth_stack.gates.contamination.eval_sets import NamedEvalSet, load_eval_set
 from synth_stack.gates.contamination.gate import contamination
 from synth_stack.gates.contamination.paraphrase import Alike, Embedding, Meanings, find_alike, index_meanings
 from synth_stack.gates.contamination.passages import split_rows
@@ -79,7 +79,7 @@ def main() -> None:
     print_recall(groups, found, plain=chosen.plain)
 
 
-def judge_groups(groups: list[Group], against: list[NamedSet], *, plain: bool) -> list[Found]:
+def judge_groups(groups: list[Group], against: list[NamedEvalSet], *, plain: bool) -> list[Found]:
     gate = contamination(against=against)
     sets = [load_eval_set(named) for named in against]
     meanings = index_meanings(sets, Embedding())
@@ -206,17 +206,17 @@ def ask(language: str, program: str, k: int) -> str:
     return REQUESTS[k % len(REQUESTS)].format(language, noted[0] if noted else "")
 
 
-def name_sets(folder: Path, scratch: Path) -> list[NamedSet]:
+def name_sets(folder: Path, scratch: Path) -> list[NamedEvalSet]:
     named = [
-        NamedSet(name="gsm8k", path=str(folder / "gsm8k" / "test.jsonl")),
-        NamedSet(name="humaneval", path=str(folder / "humaneval" / "HumanEval.jsonl")),
+        NamedEvalSet(name="gsm8k", path=str(folder / "gsm8k" / "test.jsonl")),
+        NamedEvalSet(name="humaneval", path=str(folder / "humaneval" / "HumanEval.jsonl")),
     ]
     for name, file in (("sociology", "sociology_test.csv"), ("algebra", "abstract_algebra_test.csv")):
         with (folder / "rephrased" / file).open(encoding="utf-8", newline="") as opened:
             questions = [row[0] for row in csv.reader(opened)]
         path = scratch / f"{name}.json"
         path.write_text(json.dumps([{"prompt": question} for question in questions]), encoding="utf-8")
-        named.append(NamedSet(name=name, path=str(path)))
+        named.append(NamedEvalSet(name=name, path=str(path)))
     return named
 
 

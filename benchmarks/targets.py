@@ -59,7 +59,7 @@ def main() -> None:
     wanted: int = parser.parse_args().accepted
     with tempfile.TemporaryDirectory() as name:
         os.environ["SYNTH_STACK_KEY"] = str(Path(name) / "key.pem")
-        result = synth_stack.workflows.run(write_recipe(Path(name), wanted), Path(name) / "run")
+        result = synth_stack.run(write_recipe(Path(name), wanted), Path(name) / "run")
         rounds = [json.loads(p.read_bytes()) for p in sorted((result.folder / "rounds").glob("*.json"))]
     ends = [*(sum(r["accepted"].values()) for r in rounds[1:]), result.spent.accepted]
     print("round   drawn   accepted   of the drawn")

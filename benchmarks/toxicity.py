@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.toxicity.gate import toxicity
 from synth_stack.gates.toxicity.verdicts import ToneRule
+from synth_stack.gates.word_lists import read_sections
 from synth_stack.inputs.foreign import open_records, read_candidates
 from synth_stack.models.toxicity import load_linear_scorer
 from synth_stack.stats.intervals import wilson
-from synth_stack.text.word_lists import read_sections
 
 SUPPORT = ("support_tone.txt", "support_tone_2.txt")
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

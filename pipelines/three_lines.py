@@ -13,5 +13,5 @@ with Pipeline(name="faq") as pipeline:
     load >> TextGeneration(llm=embedded())  # or any other distilabel LLM
 
 run = synth_stack.generate(pipeline, out="runs/faq")
-synth_stack.workflows.curate(run, gates="curator_configs/standard.yaml", out=run)
-print(synth_stack.packs(run, out="packs/faq"))
+synth_stack.curate(run, gates="curator_configs/standard.yaml", out=run)
+print(synth_stack.pack(run, out="packs/faq"))

@@ -41,27 +41,6 @@ def test_the_docstring_names_every_public_function() -> None:
     assert all(f"{name}(" in synth_stack.__doc__ for name in synth_stack.__all__)
 
 
-def test_a_function_stays_a_function_after_the_module_of_its_name_is_imported() -> None:
-    printed = run_script(
-        "import importlib, inspect, sys",
-        "import synth_stack",
-        "for name, home in {'pack': 'pack', 'curate': 'curate', 'run': 'run', 'verify': 'pack.verify'}.items():",
-        "    module = importlib.import_module(f'synth_stack.{home}')",
-        "    assert inspect.ismodule(module) and sys.modules[f'synth_stack.{home}'] is module",
-        "    print(name, inspect.isfunction(getattr(synth_stack, name)))",
-        "from synth_stack import curate, pack, run",
-        "print(all(map(inspect.isfunction, (curate, pack, run))))",
-    )
-
-    assert printed.split("\n") == ["pack True", "curate True", "run True", "verify True", "True"]
-
-
-def test_a_module_that_shares_no_name_with_a_function_is_an_attribute_as_ever() -> None:
-    module = importlib.import_module("synth_stack.rows.schemas")
-
-    assert vars(synth_stack)["rows"] is module
-
-
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'synth_stack' has no attribute 'runn'"):
         getattr(synth_stack, "runn")  # noqa: B009  (mypy knows that it is not there)

@@ -40,11 +40,11 @@ def shorten(path: Path, **teacher: Any) -> Any:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_runs_to_a_pack_that_verifies(name: str, tmp_path: Path) -> None:
     recipe = shorten(ROOT / "pipelines" / name / "recipe.yaml", use="scripted")
-    result = synth_stack.workflows.run(recipe, tmp_path / "run")
+    result = synth_stack.run(recipe, tmp_path / "run")
     assert result.figures.generated == ROWS
     assert result.figures.accepted or name == "code_pairs"  # this teacher writes no code
     assert synth_stack.verify(result.pack.path).checks
-    assert not len(synth_stack.decisions.replay(result.folder, recipe.gates).changed)
+    assert not len(synth_stack.replay(result.folder, recipe.gates).changed)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -25,7 +25,7 @@ from synth_stack.cli.output import (
 from synth_stack.errors import SynthStackError
 
 if TYPE_CHECKING:
-    from synth_stack.inputs.gate_file import EvalSet
+    from synth_stack.inputs.gate_file import NamedEvalSet
     from synth_stack.inputs.recipe import Recipe
 
 STOPPED = 130
@@ -361,7 +361,7 @@ def _other_seeds(
     return {"seeds": {"path": str(seeds), **columns}, "taxonomy": "", "documents": ""}
 
 
-def _parse_against(given: list[str]) -> "list[EvalSet]":
+def _parse_against(given: list[str]) -> "list[NamedEvalSet]":
     from synth_stack.inputs.gate_file import parse_eval_set
 
     return [parse_eval_set(text) for text in given]

@@ -230,7 +230,7 @@ def plan_steps(pipeline: "Pipeline") -> tuple[list[Any], dict[str, list[str]]]:
         if step.is_global:
             raise ConfigError(
                 f"pipeline {pipeline.name}: step {step.name!r} needs all rows at once and cannot be resumed",
-                mend="Run it with distilabel and hand the Distiset to synth_stack.workflows.curate.",
+                mend="Run it with distilabel and hand the Distiset to synth_stack.curate.",
             )
         if dag.get_step(step.name).get("routing_batch_function") is not None:
             raise ConfigError(

@@ -1,11 +1,11 @@
-"""Generators: distilabel pipelines that turn a plan of items into candidate rows.
+"""Generators: distilabel pipelines that turn a plan of items into candidate rows, one folder a family.
 
 Importing this package registers them by name; distilabel itself is imported when one is built.
 """
 
-from synth_stack.generators.adversarial import methods as adversarial
-from synth_stack.generators.code import methods as code
-from synth_stack.generators.dialogue import methods as dialogue
-from synth_stack.generators.instruction import methods as instruction
+import importlib
+import pkgutil
 
-__all__ = ["adversarial", "code", "dialogue", "instruction"]
+for _folder in pkgutil.iter_modules(__path__):
+    if _folder.ispkg:
+        importlib.import_module(f"{__name__}.{_folder.name}.methods")

@@ -34,7 +34,7 @@ class GateUse(UseModel):
     min_recall: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-class EvalSet(StrictModel):
+class NamedEvalSet(StrictModel):
     """A named evaluation set that no row may leak, and column names where the usual ones do not fit.
 
     It is a file (`path`), or a dataset of the Hub (`hub: owner/name`, with `config`, `split` and
@@ -82,7 +82,7 @@ class GateFile(StrictModel):
         return digest_json([make_portable(g.model_dump(exclude={"why"})) for g in self.gates])
 
 
-def load_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> GateFile:
+def load_gates(path: str | Path, eval_sets: Sequence[NamedEvalSet] = ()) -> GateFile:
     """The gate file at `path`, with `eval_sets` added to what the contamination gate checks against.
 
     Raises ConfigError, also when eval sets are named and no gate reads them.
@@ -106,15 +106,15 @@ def load_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> GateFile:
     return validate(GateFile, {"version": 1, "gates": gates}, file)
 
 
-def parse_eval_set(text: str) -> EvalSet:
+def parse_eval_set(text: str) -> NamedEvalSet:
     """The eval set that `NAME=PATH` names. Raises ConfigError."""
     name, equals, path = text.partition("=")
     if not equals or not path:
         raise ConfigError("an eval set is named as NAME=PATH", seen=text)
     try:
-        return EvalSet(name=name, path=make_absolute(Path(), path))
+        return NamedEvalSet(name=name, path=make_absolute(Path(), path))
     except ValidationError as exc:
-        raise config_error(exc, where=f"eval set {text}", model=EvalSet) from exc
+        raise config_error(exc, where=f"eval set {text}", model=NamedEvalSet) from exc
 
 
 _GATE_PATHS = ("against.*.path", "embedding.background.path", "weights", "pool.path")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from synth_stack.inputs.gate_file import EvalSet
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.inputs.yaml_models import (
     Name,
@@ -142,9 +142,9 @@ class PackConfig(StrictModel):
 
     pretty_name: str
     license: str = "other"
-    languages: Annotated[list[str], Field(min_length=1)] = ["en"]
-    known_biases: list[str] = []
-    not_checked: list[str] = []
+    languages: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["en"])
+    known_biases: list[str] = Field(default_factory=list)
+    not_checked: list[str] = Field(default_factory=list)
 
 
 class SignConfig(StrictModel):
@@ -169,10 +169,10 @@ class Recipe(StrictModel):
     documents: str | None = None
     teacher: TeacherUse
     perimeter: Literal["open", "local"] = "open"
-    allow_hosts: list[str] = []
+    allow_hosts: list[str] = Field(default_factory=list)
     generate: GenerateConfig
     gates: str
-    eval_sets: list[EvalSet] = []
+    eval_sets: list[NamedEvalSet] = Field(default_factory=list)
     baseline: str | None = None
     pack: PackConfig
     sign: SignConfig = SignConfig()

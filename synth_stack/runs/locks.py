@@ -5,7 +5,6 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.errors import ConfigError
 from synth_stack.inputs.recipe import PackConfig
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml

@@ -18,7 +18,7 @@ from synth_stack import __version__
 from synth_stack.errors import InputError
 from synth_stack.files import digest_file, render_yaml, write_bytes, write_table
 from synth_stack.inputs.foreign import Dataset, check_dataset, open_dataset, open_records, read_candidates
-from synth_stack.inputs.gate_file import EvalSet
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
@@ -33,7 +33,7 @@ def curate(
     gates: str | Path,
     out: str | Path,
     *,
-    eval_sets: Sequence[EvalSet] = (),
+    eval_sets: Sequence[NamedEvalSet] = (),
     skip_broken: bool = False,
     progress: Progress | None = None,
 ) -> Batch:

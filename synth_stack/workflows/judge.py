@@ -20,7 +20,7 @@ from synth_stack.engines.local import GateRun, forget_batch, run_gates
 from synth_stack.engines.worker import is_portable
 from synth_stack.errors import BlindGate, ConfigError
 from synth_stack.files import render_yaml, write_bytes, write_table
-from synth_stack.inputs.gate_file import EvalSet, load_gates
+from synth_stack.inputs.gate_file import NamedEvalSet, load_gates
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import Bound, bind
 from synth_stack.report.write import write_report
@@ -76,7 +76,7 @@ class Batch:
             )
 
 
-def bind_gates(path: str | Path, eval_sets: Sequence[EvalSet] = ()) -> Gates:
+def bind_gates(path: str | Path, eval_sets: Sequence[NamedEvalSet] = ()) -> Gates:
     """The gates of a file, bound and loaded. Raises ConfigError, InputError, ModelError or MissingExtra."""
     file = load_gates(path, eval_sets)
     runs: list[GateRun] = []

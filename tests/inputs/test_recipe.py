@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from synth_stack.errors import ConfigError, InputError, UsageError
-from synth_stack.inputs.gate_file import EvalSet, load_gates, parse_eval_set
+from synth_stack.inputs.gate_file import NamedEvalSet, load_gates, parse_eval_set
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.workflows.judge import bind_gates
@@ -53,7 +53,7 @@ def test_a_recipe_is_read_with_its_paths_taken_from_its_own_folder(tmp_path: Pat
 
     assert recipe.seeds.path == str(tmp_path / "deep" / "seeds.jsonl")
     assert recipe.gates == str(tmp_path / "deep" / "gates.yaml")
-    assert recipe.eval_sets == [EvalSet(name="held_out", path=str(tmp_path / "deep" / "eval.jsonl"))]
+    assert recipe.eval_sets == [NamedEvalSet(name="held_out", path=str(tmp_path / "deep" / "eval.jsonl"))]
     assert recipe.baseline == str(tmp_path / "baseline.jsonl")
     assert recipe.taxonomy == "/abs/t.yaml"
     assert recipe.documents is None
@@ -325,7 +325,7 @@ def test_eval_sets_of_a_recipe_are_added_to_those_of_the_gate_file(tmp_path: Pat
     path = write(
         tmp_path, "version: 1\ngates:\n- {use: contamination, against: [{name: own, path: own.jsonl}]}\n"
     )
-    file = load_gates(path, [EvalSet(name="held_out", path="/data/e.jsonl", prompt="q")])
+    file = load_gates(path, [NamedEvalSet(name="held_out", path="/data/e.jsonl", prompt="q")])
 
     assert file.gates[0].params["against"] == [
         {"name": "own", "path": str(tmp_path / "own.jsonl")},
@@ -352,14 +352,14 @@ def test_eval_sets_that_are_none_are_refused_with_and_without_those_of_the_recip
 ) -> None:
     path = write(tmp_path, f"version: 1\ngates:\n- use: contamination\n  against: {against}\n")
     assert refuse(lambda: bind_gates(path)) == f"{path}: gates[0]: {problem}"
-    added = [EvalSet(name="held_out", path="/data/e.jsonl")]
+    added = [NamedEvalSet(name="held_out", path="/data/e.jsonl")]
     assert refuse(lambda: bind_gates(path, added)) == f"{path}: gates[0]: {problem}"
 
 
 def test_eval_sets_that_no_gate_reads_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, GATES)
     message = refuse(
-        lambda: load_gates(path, [EvalSet(name="gsm8k", path="/x"), EvalSet(name="he", path="/y")])
+        lambda: load_gates(path, [NamedEvalSet(name="gsm8k", path="/x"), NamedEvalSet(name="he", path="/y")])
     )
 
     assert message == (
@@ -410,7 +410,7 @@ def test_the_digest_of_gates_does_not_depend_on_folders_and_reasons_but_on_every
 def test_an_eval_set_is_named_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert parse_eval_set("gsm8k=data/a=b.jsonl") == EvalSet(
+    assert parse_eval_set("gsm8k=data/a=b.jsonl") == NamedEvalSet(
         name="gsm8k", path=str(tmp_path / "data" / "a=b.jsonl")
     )
     for text in ("gsm8k", "gsm8k=", ""):

@@ -213,13 +213,13 @@ def test_a_row_without_text_has_no_length() -> None:
 
 
 def test_the_contamination_gate_words_its_reasons_so_that_the_set_is_counted(tmp_path: Path) -> None:
-    from synth_stack.gates.contamination.eval_sets import NamedSet
     from synth_stack.gates.contamination.gate import contamination
+    from synth_stack.inputs.gate_file import NamedEvalSet
 
     leaked = "How many apples does the grocer on the corner have left after he has sold half of them today?"
     path = tmp_path / "tiny.jsonl"
     path.write_text(orjson.dumps({"id": "q1", "question": leaked, "answer": "4"}).decode() + "\n")
-    judge = contamination(against=[NamedSet(name="tiny", path=str(path))], embedding=None)
+    judge = contamination(against=[NamedEvalSet(name="tiny", path=str(path))], embedding=None)
     verdicts = judge.judge(make_candidates(1, text=leaked)).to_pylist()
     assert verdicts[0]["outcome"] == "reject"
     row = record("rejected", "contamination")

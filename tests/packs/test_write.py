@@ -194,7 +194,7 @@ def test_a_killed_pack_leaves_the_older_one_and_the_next_one_cleans_up(tmp_path:
     code = f"""
 import os, signal
 from pathlib import Path
-from synth_stack.pack.write import Signer, write_pack
+from synth_stack.packs.write import Signer, write_pack
 def die(statement):
     os.kill(os.getpid(), signal.SIGKILL)
 write_pack(Path({str(tmp_path / "run")!r}), Path({str(pack)!r}), signer=Signer("local", "0" * 64, die))

@@ -216,7 +216,7 @@ def test_a_seed_fits_31_bits_and_is_the_same_each_time(run_seed: int, parts: lis
 
 
 def test_a_seed_is_the_same_in_another_process_and_in_every_version() -> None:
-    script = "from synth_stack.rows.schemas import derive_seed; print(derive_seed(7, 'magpie', 12))"
+    script = "from synth_stack.rows.canonical import derive_seed; print(derive_seed(7, 'magpie', 12))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert int(done.stdout) == derive_seed(7, "magpie", 12) == 1806175309

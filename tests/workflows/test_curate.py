@@ -15,7 +15,7 @@ import synth_stack
 from synth_stack.errors import ConfigError, InputError, RunMismatch, UsageError
 from synth_stack.files import SHARD_ROWS, digest_file, read_table
 from synth_stack.gates.gate import Judge
-from synth_stack.inputs.gate_file import EvalSet
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import gate
 from synth_stack.rows.schemas import DECISION_SCHEMA, build_verdicts
 from synth_stack.runs.folder import LOCK, MANIFEST, list_files
@@ -277,7 +277,7 @@ def test_eval_sets_of_the_call_are_what_the_contamination_gate_checks_against(tm
     write_jsonl(tmp_path / "eval.jsonl", [{"id": "e1", "question": leaked}])
     gates = write_gates(tmp_path, {"use": "contamination", "embedding": None})
     rows = [*ROWS, {"id": "leak", "instruction": f"Tell me: {leaked}?", "output": "Two."}]
-    evals = [EvalSet(name="school", path=str(tmp_path / "eval.jsonl"))]
+    evals = [NamedEvalSet(name="school", path=str(tmp_path / "eval.jsonl"))]
     batch = curate(rows, gates, tmp_path / "out", eval_sets=evals)
 
     assert [row["source_id"] for row in read_pile(batch, "rejected")] == ["leak"]
@@ -380,7 +380,7 @@ def test_hostile_text_is_carried_through_every_stage_unchanged(tmp_path: Path) -
 
 
 def test_the_public_function_is_this_one() -> None:
-    assert synth_stack.workflows.curate is curate
+    assert synth_stack.curate is curate
 
 
 @pytest.mark.corpora

@@ -22,7 +22,7 @@ def start(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
 @pytest.mark.slow
 def test_a_line_killed_in_any_stage_ends_with_the_files_of_an_undisturbed_one(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
-    whole = synth_stack.workflows.run(recipe, tmp_path / "whole").folder
+    whole = synth_stack.run(recipe, tmp_path / "whole").folder
     out = tmp_path / "out"
 
     for sign in ("candidates", "verdicts/structure", "decisions.parquet", "report.html", "pack"):

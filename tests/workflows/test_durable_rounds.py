@@ -38,7 +38,7 @@ def test_a_run_killed_in_any_round_ends_with_the_files_of_an_undisturbed_one(tmp
             ],
         },
     )
-    whole = synth_stack.workflows.run(recipe, tmp_path / "whole")
+    whole = synth_stack.run(recipe, tmp_path / "whole")
     assert whole.spent.rounds > 1
     assert whole.spent.reached is True
     out = tmp_path / "out"

@@ -85,7 +85,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     write_seeds(folder, a=(4, 4), b=(1, 5), c=(6, 0))
     with pytest.MonkeyPatch.context() as patch:  # set up before the key of conftest.py
         patch.setenv("SYNTH_STACK_KEY", str(tmp_path_factory.getbasetemp() / "signing-key.pem"))
-        return recipe, synth_stack.workflows.run(recipe, folder / "run")
+        return recipe, synth_stack.run(recipe, folder / "run")
 
 
 def test_a_run_goes_on_until_enough_rows_are_accepted(shared: tuple[Path, RunResult]) -> None:
@@ -185,7 +185,7 @@ def test_the_verdicts_of_many_rounds_are_those_of_one_judgement(
     shared: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
     recipe, result = shared
-    batch = synth_stack.workflows.curate(
+    batch = synth_stack.curate(
         result.folder, recipe.parent / "gates.yaml", tmp_path / "out", eval_sets=load_recipe(recipe).eval_sets
     )
 
@@ -200,8 +200,8 @@ def test_the_same_target_gives_the_same_bytes_and_a_finished_run_is_left_as_it_i
     recipe, result = shared
     whole = read_tree(result.folder)
 
-    assert read_tree(synth_stack.workflows.run(recipe, tmp_path / "again").folder) == whole
-    again = synth_stack.workflows.run(recipe, result.folder)
+    assert read_tree(synth_stack.run(recipe, tmp_path / "again").folder) == whole
+    again = synth_stack.run(recipe, result.folder)
     assert read_tree(result.folder) == whole
     assert again.spent == result.spent
 
@@ -233,7 +233,7 @@ def test_a_target_that_cannot_be_reached_ends_at_the_limit_with_every_reject(
 def test_a_slice_that_gives_nothing_is_passed_over_and_the_others_take_its_share(tmp_path: Path) -> None:
     recipe = aim_at(tmp_path, 40)
     write_seeds(tmp_path, a=(6, 0), b=(0, 6))
-    result = synth_stack.workflows.run(recipe, tmp_path / "run")
+    result = synth_stack.run(recipe, tmp_path / "run")
 
     assert result.spent.reached is True
     assert [round_["draws"].get("b", 0) for round_ in read_rounds(result.folder)][:2] == [20, 0]
@@ -243,17 +243,17 @@ def test_a_slice_that_gives_nothing_is_passed_over_and_the_others_take_its_share
 def test_a_higher_limit_lets_the_same_run_go_on_and_a_lower_one_does_not(tmp_path: Path) -> None:
     recipe = aim_at(tmp_path, 40, max_candidates=50)
     write_seeds(tmp_path, a=(3, 3), b=(3, 3))
-    short = synth_stack.workflows.run(recipe, tmp_path / "run")
+    short = synth_stack.run(recipe, tmp_path / "run")
     first = read_tree(short.folder / "candidates")
     assert (short.spent.reached, short.spent.made) == (False, 50)
 
     recipe = aim_at(tmp_path, 40, max_candidates=45)
     write_seeds(tmp_path, a=(3, 3), b=(3, 3))
-    assert synth_stack.workflows.run(recipe, short.folder).spent == short.spent
+    assert synth_stack.run(recipe, short.folder).spent == short.spent
 
     recipe = aim_at(tmp_path, 40)
     write_seeds(tmp_path, a=(3, 3), b=(3, 3))
-    gone_on = synth_stack.workflows.run(recipe, short.folder)
+    gone_on = synth_stack.run(recipe, short.folder)
     assert gone_on.spent.reached is True
     assert first.items() <= read_tree(short.folder / "candidates").items()
     assert [round_["ended"] for round_ in read_rounds(short.folder)] == [None] * gone_on.spent.rounds
@@ -264,7 +264,7 @@ def test_a_limit_of_cost_ends_a_round_in_its_middle_and_a_higher_one_finishes_it
     def run(**limits: Any) -> RunResult:
         recipe = aim_at(tmp_path, 40, teacher={"price": PRICE}, **limits)
         write_seeds(tmp_path, a=(3, 3), b=(3, 3))
-        return synth_stack.workflows.run(recipe, tmp_path / "run")
+        return synth_stack.run(recipe, tmp_path / "run")
 
     whole = run()
     assert whole.spent.cost is not None
@@ -293,7 +293,7 @@ def test_a_limit_of_time_ends_a_run_and_holds_when_it_is_started_again(tmp_path:
             tmp_path, 400, teacher={"delay_s": 0.05}, generate={"batch_rows": 2}, max_minutes=0.01
         )
         write_seeds(tmp_path, a=(3, 0))
-        return synth_stack.workflows.run(recipe, tmp_path / "run")
+        return synth_stack.run(recipe, tmp_path / "run")
 
     first, second = run(), run()
     assert (first.spent.reached, first.spent.limit) == (False, "max_minutes")
@@ -303,11 +303,11 @@ def test_a_limit_of_time_ends_a_run_and_holds_when_it_is_started_again(tmp_path:
 
 
 def test_a_run_whose_time_is_up_at_once_is_an_empty_run_and_goes_on_with_more(tmp_path: Path) -> None:
-    empty = synth_stack.workflows.run(aim_at(tmp_path, 6, max_minutes=1e-9), tmp_path / "run")
+    empty = synth_stack.run(aim_at(tmp_path, 6, max_minutes=1e-9), tmp_path / "run")
     assert (empty.spent.made, empty.spent.limit) == (0, "max_minutes")
     assert synth_stack.verify(empty.pack.path).root == empty.pack.root
 
-    assert synth_stack.workflows.run(aim_at(tmp_path, 6), tmp_path / "run").spent.reached is True
+    assert synth_stack.run(aim_at(tmp_path, 6), tmp_path / "run").spent.reached is True
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_a_server_is_asked_nothing_for_a_target_that_cannot_be(
         teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
         recipe = write_recipe(tmp_path, teacher=teacher, generate={"target": target, "methods": [SELF]})
         with pytest.raises(ConfigError, match=said):
-            synth_stack.workflows.run(recipe, tmp_path / "run")
+            synth_stack.run(recipe, tmp_path / "run")
         assert server.asked == []
 
 
@@ -412,7 +412,7 @@ def test_a_report_gives_the_goals_of_a_target_and_the_draws_of_a_run_without_one
     drawn = Counter(row for part in list_made(plain / "candidates") for row in pl.read_parquet(part)["slice"])
     assert drawn == {"lamps/broken": 30, "lamps/dim": 10}
 
-    aimed = synth_stack.workflows.run(
+    aimed = synth_stack.run(
         write({"target": {"accepted": 40, "per_slice": {"orders/late": 8}}}), tmp_path / "aimed"
     )
     first = read_rounds(aimed.folder)[0]["goals"]
@@ -430,7 +430,7 @@ def test_a_report_of_a_slice_without_seeds_is_refused_before_anything_is_made(tm
     (tmp_path / "report.csv").write_text("slice,n,score\nlamps/brocken,10,0.4\n")
 
     with pytest.raises(InputError, match=r"Did you mean 'lamps/broken'"):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -444,7 +444,7 @@ def test_redacted_copies_count_as_accepted_and_are_made_again_for_every_round(tm
     write_yaml(
         tmp_path / "gates.yaml", {"version": 1, "gates": [{"use": "personal_data"}, {"use": "contamination"}]}
     )
-    result = synth_stack.workflows.run(recipe, tmp_path / "run")
+    result = synth_stack.run(recipe, tmp_path / "run")
     copies = pa.concat_tables(
         [pl.read_parquet(part).to_arrow() for part in list_amended(tmp_path / "run" / "candidates")]
     )
@@ -455,7 +455,7 @@ def test_redacted_copies_count_as_accepted_and_are_made_again_for_every_round(tm
     assert 24 <= result.spent.accepted <= len(copies) == result.figures.redacted
     for round_ in read_rounds(result.folder)[1:]:
         assert sum(round_["accepted"].values()) > 0
-    again = synth_stack.workflows.curate(
+    again = synth_stack.curate(
         result.folder, tmp_path / "gates.yaml", tmp_path / "out", eval_sets=load_recipe(recipe).eval_sets
     )
     decided = "decisions.parquet"
@@ -464,15 +464,15 @@ def test_redacted_copies_count_as_accepted_and_are_made_again_for_every_round(tm
 
 
 def test_a_teacher_that_dies_in_a_later_round_is_gone_on_with_in_it(tmp_path: Path) -> None:
-    whole = synth_stack.workflows.run(_half_dull(tmp_path), tmp_path / "whole")
+    whole = synth_stack.run(_half_dull(tmp_path), tmp_path / "whole")
     calls = whole.spent.made + whole.spent.accepted  # two calls for each row that does not fail at once
 
     with pytest.raises(TeacherError, match="is down"):
-        synth_stack.workflows.run(_half_dull(tmp_path, dies_after=calls // 2), tmp_path / "run")
+        synth_stack.run(_half_dull(tmp_path, dies_after=calls // 2), tmp_path / "run")
     assert len(read_rounds(tmp_path / "run")) > 1
     assert not (tmp_path / "run" / MANIFEST).exists()
 
-    assert read_tree(synth_stack.workflows.run(_half_dull(tmp_path), tmp_path / "run").folder) == read_tree(
+    assert read_tree(synth_stack.run(_half_dull(tmp_path), tmp_path / "run").folder) == read_tree(
         whole.folder
     )
 
@@ -489,22 +489,22 @@ def test_a_blind_gate_ends_the_run_behind_the_first_round(tmp_path: Path) -> Non
     write_yaml(tmp_path / "gates.yaml", {"version": 1, "gates": gates})
 
     with pytest.raises(BlindGate, match="rounds-test-blind caught 0 of"):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert len(read_rounds(tmp_path / "run")) == 1
     with pytest.raises(BlindGate):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert len(read_rounds(tmp_path / "run")) == 1
 
 
 def test_other_gates_judge_the_rows_again_and_the_run_goes_on_to_its_target(tmp_path: Path) -> None:
     recipe = _half_dull(tmp_path)
-    first = synth_stack.workflows.run(recipe, tmp_path / "run")
+    first = synth_stack.run(recipe, tmp_path / "run")
     rows = read_tree(first.folder / "candidates")
     gates = (tmp_path / "gates.yaml").read_text()
     (tmp_path / "gates.yaml").write_text(
         gates.replace("use: structure", "use: structure\n  answer:\n    min_words: 50")
     )
-    second = synth_stack.workflows.run(recipe, first.folder)
+    second = synth_stack.run(recipe, first.folder)
 
     assert second.spent.rounds > first.spent.rounds
     assert rows.items() <= read_tree(first.folder / "candidates").items()
@@ -512,16 +512,16 @@ def test_other_gates_judge_the_rows_again_and_the_run_goes_on_to_its_target(tmp_
 
 def test_a_round_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     recipe = _half_dull(tmp_path)
-    run = synth_stack.workflows.run(recipe, tmp_path / "run").folder
+    run = synth_stack.run(recipe, tmp_path / "run").folder
     last = max((run / "rounds").glob("*.json"))
     last.write_text('{"number": 3}')
 
     with pytest.raises(StoreError, match=r"round-\d+\.json is no round of this version"):
-        synth_stack.workflows.run(recipe, run)
+        synth_stack.run(recipe, run)
 
 
 def test_a_run_without_a_target_says_what_it_has_spent_too(tmp_path: Path) -> None:
-    spent = synth_stack.workflows.run(write_recipe(tmp_path), tmp_path / "run").spent
+    spent = synth_stack.run(write_recipe(tmp_path), tmp_path / "run").spent
 
     assert (spent.made, spent.wanted, spent.reached, spent.limit, spent.cost) == (40, None, None, None, None)
     assert spent.input_tokens > spent.output_tokens > 0
@@ -539,7 +539,7 @@ def test_shards_of_a_gate_that_looks_at_single_rows_are_judged_once(tmp_path: Pa
         {"use": "contamination"},
     ]
     write_yaml(tmp_path / "gates.yaml", {"version": 1, "gates": gates})
-    result = synth_stack.workflows.run(recipe, tmp_path / "run")
+    result = synth_stack.run(recipe, tmp_path / "run")
 
     assert result.spent.rounds > 1
     assert Counter(seen) == Counter(read_rows(result.folder)["row_id"].to_list())

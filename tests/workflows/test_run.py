@@ -16,7 +16,7 @@ ANSWERS = {"match": "Answer the customer", "replies": [TWIN]}
 
 
 def test_a_run_ends_in_a_pack_that_verifies_and_whose_funnel_adds_up(tmp_path: Path) -> None:
-    result = synth_stack.workflows.run(write_recipe(tmp_path), tmp_path / "run")
+    result = synth_stack.run(write_recipe(tmp_path), tmp_path / "run")
     figures = result.figures
 
     assert figures.generated == 40
@@ -46,7 +46,7 @@ def test_each_planted_defect_is_rejected_by_its_gate_with_its_reason(tmp_path: P
     # a chat teacher gets the seed without "Message:"; the scripted one is asked by chat
     text = recipe.read_text().replace("Message: ", "")
     recipe.write_text(text)
-    folder = synth_stack.workflows.run(recipe, tmp_path / "run").folder
+    folder = synth_stack.run(recipe, tmp_path / "run").folder
 
     rows = pl.read_parquet(folder / "candidates" / "*.parquet")
     decided = pl.read_parquet(folder / "decisions.parquet").join(rows, on="row_id")
@@ -69,31 +69,31 @@ def test_each_planted_defect_is_rejected_by_its_gate_with_its_reason(tmp_path: P
 
 def test_the_same_run_and_key_give_the_same_bytes_in_every_file(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
-    first, second = (synth_stack.workflows.run(recipe, tmp_path / name).folder for name in ("a", "b"))
+    first, second = (synth_stack.run(recipe, tmp_path / name).folder for name in ("a", "b"))
 
     assert read_tree(first) == read_tree(second)
 
 
 def test_a_finished_run_started_again_changes_nothing(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
-    folder = synth_stack.workflows.run(recipe, tmp_path / "run").folder
+    folder = synth_stack.run(recipe, tmp_path / "run").folder
     before = read_tree(folder)
 
-    synth_stack.workflows.run(recipe, folder)
+    synth_stack.run(recipe, folder)
 
     assert read_tree(folder) == before
 
 
 def test_other_gates_judge_the_same_candidates_again(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
-    folder = synth_stack.workflows.run(recipe, tmp_path / "run").folder
+    folder = synth_stack.run(recipe, tmp_path / "run").folder
     candidates = read_tree(folder / "candidates")
     gates = (tmp_path / "gates.yaml").read_text()
     (tmp_path / "gates.yaml").write_text(
         gates.replace("use: structure", "use: structure\n  answer:\n    min_words: 45")
     )
 
-    result = synth_stack.workflows.run(recipe, folder)
+    result = synth_stack.run(recipe, folder)
 
     assert read_tree(folder / "candidates") == candidates
     assert "answer too short" in {reason.reason for reason in result.figures.reasons}
@@ -101,17 +101,17 @@ def test_other_gates_judge_the_same_candidates_again(tmp_path: Path) -> None:
 
 
 def test_another_seed_in_the_same_folder_is_another_run(tmp_path: Path) -> None:
-    synth_stack.workflows.run(write_recipe(tmp_path), tmp_path / "run")
+    synth_stack.run(write_recipe(tmp_path), tmp_path / "run")
 
     with pytest.raises(RunMismatch, match="holds a different run"):
-        synth_stack.workflows.run(write_recipe(tmp_path, seed=8), tmp_path / "run")
+        synth_stack.run(write_recipe(tmp_path, seed=8), tmp_path / "run")
 
 
 def test_a_new_title_on_the_card_is_not_another_run(tmp_path: Path) -> None:
-    folder = synth_stack.workflows.run(write_recipe(tmp_path), tmp_path / "run").folder
+    folder = synth_stack.run(write_recipe(tmp_path), tmp_path / "run").folder
     renamed = {"pretty_name": "Better lamps", "license": "cc0-1.0", "languages": ["en"]}
 
-    result = synth_stack.workflows.run(write_recipe(tmp_path, pack=renamed), folder)
+    result = synth_stack.run(write_recipe(tmp_path, pack=renamed), folder)
 
     assert "# Better lamps" in (result.pack.path / "README.md").read_text()
 
@@ -119,15 +119,15 @@ def test_a_new_title_on_the_card_is_not_another_run(tmp_path: Path) -> None:
 def test_a_teacher_that_dies_stops_the_run_and_what_was_made_is_kept(tmp_path: Path) -> None:
     dying = {"use": "scripted", "empty_share": 0.1, "dies_after": 25}
     with pytest.raises(TeacherError, match="is down"):
-        synth_stack.workflows.run(write_recipe(tmp_path, teacher=dying), tmp_path / "run")
+        synth_stack.run(write_recipe(tmp_path, teacher=dying), tmp_path / "run")
 
     made = read_tree(tmp_path / "run" / "candidates")
     assert made
     assert not (tmp_path / "run" / MANIFEST).exists()
 
     healthy = write_recipe(tmp_path, teacher={"use": "scripted", "empty_share": 0.1})
-    resumed = synth_stack.workflows.run(healthy, tmp_path / "run")
-    undisturbed = synth_stack.workflows.run(healthy, tmp_path / "whole")
+    resumed = synth_stack.run(healthy, tmp_path / "run")
+    undisturbed = synth_stack.run(healthy, tmp_path / "whole")
     assert made.items() <= read_tree(resumed.folder / "candidates").items()
     assert read_tree(resumed.folder) == read_tree(undisturbed.folder)
 
@@ -136,7 +136,7 @@ def test_a_missing_eval_file_is_found_before_anything_is_made(tmp_path: Path) ->
     recipe = write_recipe(tmp_path, eval_sets=[{"name": "gone", "path": "gone.jsonl"}])
 
     with pytest.raises((ConfigError, InputError), match=r"gone\.jsonl"):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -146,14 +146,14 @@ def test_an_unknown_gate_parameter_is_found_before_anything_is_made(tmp_path: Pa
     (tmp_path / "gates.yaml").write_text(gates)
 
     with pytest.raises(ConfigError, match=r"treshold is not a known key.*Did you mean 'threshold'"):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_only_accepted_rows_are_loaded_from_the_pack(tmp_path: Path) -> None:
     import datasets
 
-    result = synth_stack.workflows.run(write_recipe(tmp_path), tmp_path / "run")
+    result = synth_stack.run(write_recipe(tmp_path), tmp_path / "run")
     loaded = datasets.load_dataset(str(result.pack.path), cache_dir=str(tmp_path / "cache"))
 
     assert list(loaded) == ["train"]
@@ -176,8 +176,8 @@ def test_an_authored_pipeline_gains_gates_lineage_and_a_pack_in_three_lines(tmp_
         LoadDataFromDicts(data=questions, batch_size=5) >> TextGeneration(llm=llm)
 
     run = synth_stack.generate(pipeline, out=tmp_path / "run")
-    batch = synth_stack.workflows.curate(run, gates=tmp_path / "gates.yaml", out=run)
-    pack = synth_stack.packs(run, out=tmp_path / "pack")
+    batch = synth_stack.curate(run, gates=tmp_path / "gates.yaml", out=run)
+    pack = synth_stack.pack(run, out=tmp_path / "pack")
 
     assert batch.figures.generated == 12
     assert pack.counts["accepted"] == batch.figures.accepted > 0
@@ -187,7 +187,7 @@ def test_an_authored_pipeline_gains_gates_lineage_and_a_pack_in_three_lines(tmp_
 
 
 def test_the_lock_holds_no_path_of_this_machine(tmp_path: Path) -> None:
-    result = synth_stack.workflows.run(write_recipe(tmp_path), tmp_path / "run")
+    result = synth_stack.run(write_recipe(tmp_path), tmp_path / "run")
 
     for name, data in read_tree(result.folder).items():
         assert str(tmp_path).encode() not in data, name
@@ -199,7 +199,7 @@ def test_a_baseline_that_is_not_there_is_found_before_anything_is_made(tmp_path:
     recipe = write_recipe(tmp_path, baseline="gone.jsonl")
 
     with pytest.raises(InputError, match=r"gone\.jsonl is not a file"):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -222,5 +222,5 @@ def test_rows_whose_known_failure_no_gate_looks_for_are_refused_before_anything_
     write_yaml(tmp_path / "personas.yaml", [persona])
     said = rf"by {method['use']}, .*allowed: with {gate}\. Add `- use: {gate}`"
     with pytest.raises(ConfigError, match=said):
-        synth_stack.workflows.run(recipe, tmp_path / "run")
+        synth_stack.run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import digest_file
-from synth_stack.inputs import recipe as config
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.inputs.records import Broken, Record, read_strictly
 from synth_stack.rows.canonical import Digest
 
@@ -29,10 +29,6 @@ Fault = tuple[str, dict[str, Any]]
 """What a stage of the gate has found: the reason, and the evidence, which names an item."""
 
 
-NamedSet = config.EvalSet
-"""An eval set as a recipe or a gate file names it: where it is, and where its columns are."""
-
-
 class Records(Protocol):
     """Records from elsewhere and the digest of them all: what reads a set from the Hub gives back."""
 
@@ -43,7 +39,7 @@ class Records(Protocol):
     def read(self) -> Callable[[], Iterator[tuple[str, Record | Broken]]]: ...
 
 
-OpenHub = Callable[[NamedSet], Records]
+OpenHub = Callable[[NamedEvalSet], Records]
 """Opens the dataset of the Hub that a named set speaks of. No gate reaches the network by itself."""
 
 
@@ -70,7 +66,7 @@ class EvalSet:
         return sum(bool(e and t) for e, t in zip(self.entry_points, self.tests, strict=True))
 
 
-def load_eval_set(named: NamedSet, open_hub: OpenHub | None = None) -> EvalSet:
+def load_eval_set(named: NamedEvalSet, open_hub: OpenHub | None = None) -> EvalSet:
     """The items of a .jsonl, .json (an array), .csv (with a header) or .parquet file, or of the Hub.
 
     Prompt, answer and id stand in the columns that `named` gives, or else in the first that exists of
@@ -128,7 +124,7 @@ _Item = tuple[str, Mapping[str, Any]]
 """Where an item stands in its file, and the item."""
 
 
-def _read(named: NamedSet, open_hub: OpenHub | None, where: str) -> tuple[Digest, list[_Item]]:
+def _read(named: NamedEvalSet, open_hub: OpenHub | None, where: str) -> tuple[Digest, list[_Item]]:
     try:
         if named.path is not None:
             path = Path(named.path)
@@ -163,7 +159,7 @@ def _pick(columns: list[str], wanted: str | None, usual: Sequence[str], where: s
     return wanted
 
 
-def _pick_program(columns: list[str], named: NamedSet, where: str) -> tuple[str | None, str | None]:
+def _pick_program(columns: list[str], named: NamedEvalSet, where: str) -> tuple[str | None, str | None]:
     entry_point = _pick(columns, named.entry_point, ["entry_point"], f"{where}: entry_point")
     test = _pick(columns, named.test, ["test"], f"{where}: test")
     if entry_point is None or test is None:  # a column called "test" alone may be anything

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.contamination.canaries import Sight, plant_items
-from synth_stack.gates.contamination.eval_sets import Fault, NamedSet, OpenHub, load_eval_set
+from synth_stack.gates.contamination.eval_sets import Fault, OpenHub, load_eval_set
 from synth_stack.gates.contamination.llm_judge import Ask, LlmJudge, ask_about
 from synth_stack.gates.contamination.ngram_overlap import (
     MIN_ITEM_WORDS,
@@ -31,6 +31,7 @@ from synth_stack.gates.contamination.paraphrase import Alike, Embedding, Meaning
 from synth_stack.gates.contamination.solved_items import Behaviour, Trials, prepare_trials, try_functions
 from synth_stack.gates.contamination.verdicts import Finding, abstain, add_trial, state_findings
 from synth_stack.gates.gate import Judge
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import gate
 from synth_stack.text.fields import read_texts
 from synth_stack.text.words import TEXT_SCHEME
@@ -38,7 +39,7 @@ from synth_stack.text.words import TEXT_SCHEME
 if TYPE_CHECKING:
     import polars as pl
 
-_AGAINST: list[NamedSet] = []
+_AGAINST: list[NamedEvalSet] = []
 _EMBEDDING = Embedding()
 _BEHAVIOUR = Behaviour()
 _MIN_RECALL = 0.8
@@ -74,7 +75,7 @@ def contamination(
     ask: Ask | None = None,
     open_hub: OpenHub | None = None,
     *,
-    against: list[NamedSet] = _AGAINST,
+    against: list[NamedEvalSet] = _AGAINST,
     convention: Convention = "run",
     ngram: Annotated[int, Field(ge=5, le=50)] = NGRAM,
     min_item_words: Annotated[int, Field(ge=3, le=50)] = MIN_ITEM_WORDS,

@@ -13,14 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from synth_stack.gates.contamination.eval_sets import (
-    EvalSet,
-    Fault,
-    NamedSet,
-    load_eval_set,
-    name_item,
-    show_item,
-)
+from synth_stack.gates.contamination.eval_sets import EvalSet, Fault, load_eval_set, name_item, show_item
 from synth_stack.gates.contamination.likelihood import (
     RULES,
     Figures,
@@ -46,9 +39,10 @@ from synth_stack.gates.contamination.neighbours import (
 )
 from synth_stack.gates.contamination.passages import READ_CHARS, Side, bare_texts, find_code, split_rows
 from synth_stack.gates.contamination.reranking import Confirmer
+from synth_stack.gates.word_lists import read_neutral
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import Embedder, Vectors, load_embedder
 from synth_stack.text.fields import read_texts
-from synth_stack.text.word_lists import read_neutral
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,7 +84,7 @@ class Embedding(BaseModel):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     confirm: Literal["minilm"] | None = "minilm"
     confirm_rows: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
-    background: NamedSet | None = None
+    background: NamedEvalSet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +327,7 @@ def _describe(index: Meanings, said: _Said, pair: Mapping[str, Any]) -> Fault:
     }
 
 
-def _read_neutral(background: NamedSet | None) -> list[str]:
+def _read_neutral(background: NamedEvalSet | None) -> list[str]:
     """The neutral texts of the package and an even sample of the background's prompts, bare of openings."""
     own = read_neutral()
     prompts = [] if background is None else load_eval_set(background).prompts

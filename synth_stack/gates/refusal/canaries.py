@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
 from synth_stack.gates.refusal.expectations import Expectation, read_expectations
+from synth_stack.gates.word_lists import read_sections
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
-from synth_stack.text.word_lists import read_sections
 
 _Turn = tuple[dict[str, Any], Expectation]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from synth_stack.text.word_lists import read_sections
+from synth_stack.gates.word_lists import read_sections
 
 Kind = Literal["refusal", "apology", "compliance", "offer", "mention"]
 

@@ -15,10 +15,10 @@ from synth_stack.errors import ConfigError
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.refusal.canaries import plant_answers
 from synth_stack.gates.refusal.expectations import CONTRARY, UNCLEAR, Finding, examine, read_expectations
+from synth_stack.gates.word_lists import digest_list
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
-from synth_stack.text.word_lists import digest_list
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
+from synth_stack.gates.word_lists import read_sections
 from synth_stack.rows.schemas import build_candidates
-from synth_stack.text.word_lists import read_sections
 
 
 def plant_lines(sample: pa.Table, n: int, seed: int, wrongs: Collection[str]) -> pa.Table:

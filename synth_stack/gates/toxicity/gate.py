@@ -22,10 +22,10 @@ from synth_stack.gates.toxicity.canaries import plant_lines
 from synth_stack.gates.toxicity.slice_holds import Bar, Measure, hold_again, hold_slices
 from synth_stack.gates.toxicity.tone import load_tone
 from synth_stack.gates.toxicity.verdicts import Rule, ToneRule, read_scored, score_rows, state_verdicts
+from synth_stack.gates.word_lists import digest_list, read_sections
 from synth_stack.models.files import find_model
 from synth_stack.models.toxicity import Device, Scorer, load_detoxify, load_linear_scorer
 from synth_stack.registry import gate
-from synth_stack.text.word_lists import digest_list, read_sections
 
 if TYPE_CHECKING:
     import polars as pl

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from synth_stack.errors import MissingExtra
 from synth_stack.gates.toxicity.tone_embedding import Meaning, load_meaning
 from synth_stack.gates.toxicity.tone_signs import count_signs, list_signs
-from synth_stack.text.word_lists import digest_list, read_sections
+from synth_stack.gates.word_lists import digest_list, read_sections
 from synth_stack.text.words import normalise
 
 if TYPE_CHECKING:

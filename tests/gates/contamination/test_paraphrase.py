@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.gates.contamination.eval_sets import NamedSet, load_eval_set
+from synth_stack.gates.contamination.eval_sets import load_eval_set
 from synth_stack.gates.contamination.paraphrase import Embedding, Meanings, find_alike, index_meanings
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.some_rows import MakeRow, TextsTable
 
@@ -64,7 +65,7 @@ GEMEINSCHAFT = (
 def load(tmp_path: Path, name: str, items: list[dict[str, Any]]) -> Any:
     path = tmp_path / f"{name}.json"
     path.write_text(json.dumps(items), encoding="utf-8")
-    return load_eval_set(NamedSet(name=name, path=str(path)))
+    return load_eval_set(NamedEvalSet(name=name, path=str(path)))
 
 
 @pytest.fixture(scope="module")
@@ -187,14 +188,14 @@ def test_a_text_of_the_background_is_innocent(tmp_path: Path, texts_table: Texts
     sets = [load(tmp_path, "exam", EXAM)]
     path = tmp_path / "earlier.jsonl"
     path.write_text(json.dumps({"prompt": DUCKS}), encoding="utf-8")
-    background = NamedSet(name="earlier", path=str(path))
+    background = NamedEvalSet(name="earlier", path=str(path))
     table = texts_table([DUCKS])
     plain = index_meanings(sets, Embedding())
     known = index_meanings(sets, Embedding(background=background))
     assert known.neutral_texts == plain.neutral_texts + 1
     assert find_likeness(known, table)[0] < find_likeness(plain, table)[0]
     with pytest.raises(InputError, match="eval set gone"):
-        index_meanings(sets, Embedding(background=NamedSet(name="gone", path="/no/such/file.jsonl")))
+        index_meanings(sets, Embedding(background=NamedEvalSet(name="gone", path="/no/such/file.jsonl")))
 
 
 def test_a_row_is_judged_alike_whatever_stands_beside_it(meanings: Meanings, texts_table: TextsTable) -> None:
@@ -261,4 +262,4 @@ def test_a_background_without_prompts_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "odd.json"
     path.write_text(json.dumps([{"title": "x"}]), encoding="utf-8")
     with pytest.raises(ConfigError, match="no prompt column"):
-        index_meanings([], Embedding(background=NamedSet(name="odd", path=str(path))))
+        index_meanings([], Embedding(background=NamedEvalSet(name="odd", path=str(path))))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_stack.gates.contamination.eval_sets import NamedSet, load_eval_set
+from synth_stack.gates.contamination.eval_sets import load_eval_set
 from synth_stack.gates.contamination.passages import (
     PASSAGE_CHARS,
     bare_texts,
@@ -15,6 +15,7 @@ from synth_stack.gates.contamination.passages import (
     split_items,
     split_rows,
 )
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.text.fields import read_texts
 from tests.some_rows import MakeRow, TextsTable, make_texts
@@ -148,7 +149,7 @@ def test_items_are_read_like_rows(tmp_path: Path) -> None:
     ]
     path = tmp_path / "exam.json"
     path.write_text(json.dumps(items), encoding="utf-8")
-    passages = split_items(load_eval_set(NamedSet(name="exam", path=str(path))))
+    passages = split_items(load_eval_set(NamedEvalSet(name="exam", path=str(path))))
     assert list(passages.iter_rows()) == [
         (0, "noted", "Keep the big ones."),
         (1, "asked", "How many eggs are left?"),

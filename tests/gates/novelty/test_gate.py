@@ -297,7 +297,7 @@ def test_a_run_holds_its_rows_against_its_own_seeds(tmp_path: Path) -> None:
         "rules": [{"match": "Write one more message", "replies": [SEEDS[0]["text"]]}],
     }
     path = write_run(tmp_path, teacher, {"path": "seeds.jsonl", "id_column": "id"})
-    folder = synth_stack.workflows.run(path, tmp_path / "run").folder
+    folder = synth_stack.run(path, tmp_path / "run").folder
     verdicts = pq.read_table(folder / "verdicts" / "novelty").to_pylist()
     assert outcomes(verdicts) == ["reject"] * 12
     assert {v["reason"] for v in verdicts} == {f"not new: like seed {SEEDS[0]['id']}, ROUGE-L 1.000"}
@@ -314,7 +314,7 @@ def test_a_pool_that_is_not_there_is_found_before_anything_is_asked(
         teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
         path = write_run(tmp_path, teacher, {"path": "missing.jsonl"})
         with pytest.raises(InputError, match=r"missing\.jsonl cannot be read"):
-            synth_stack.workflows.run(path, tmp_path / "run")
+            synth_stack.run(path, tmp_path / "run")
     assert server.asked == []
     assert not (tmp_path / "run").exists()
 

@@ -14,7 +14,7 @@ from synth_stack.gates.refusal.detection import (
     read_sound,
     share_content,
 )
-from synth_stack.text.word_lists import read_sections
+from synth_stack.gates.word_lists import read_sections
 
 KINDS = ("refusal", "apology", "compliance", "offer", "mention")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from synth_stack.gates.toxicity.tone import load_tone
 from synth_stack.gates.toxicity.tone_embedding import RIDGE, compare
 from synth_stack.gates.toxicity.tone_fitting import list_fitted
-from synth_stack.text.word_lists import digest_list, read_sections
+from synth_stack.gates.word_lists import digest_list, read_sections
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 SUPPORT = BENCHMARKS / "support_tone.txt"
