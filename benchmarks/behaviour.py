@@ -22,17 +22,19 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.contamination.eval_sets import NamedEvalSet
 from synth_stack.gates.contamination.functions import (
     Function,
     Problem,
-    Trials,
+    TriedPairs,
     find_functions,
     find_solved,
     list_by_name,
 )
 from synth_stack.gates.contamination.gate import contamination
+from synth_stack.gates.gate import NO_STATE
+from synth_stack.gates.resources import NoResources
 from synth_stack.inputs.foreign import open_records, read_candidates
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import load_embedder
 from synth_stack.sandbox.room import describe, run_many
 
@@ -97,7 +99,7 @@ def check_references(items: Sequence[dict[str, Any]], problems: Sequence[Problem
 
 def time_trials(
     functions: Sequence[Function], problems: Sequence[Problem], pairs: Sequence[tuple[int, int]]
-) -> tuple[Trials, float, float]:
+) -> tuple[TriedPairs, float, float]:
     return measure(lambda: find_solved(functions, problems, pairs, budget=UNLIMITED))
 
 
@@ -145,9 +147,10 @@ def read_prose(item: dict[str, Any]) -> str:
 def find_by_words(rows: Sequence[dict[str, Any]], folder: Path) -> set[int]:
     """The rows that the word stage of the contamination gate rejects."""
     path = str(folder / "humaneval" / "HumanEval.jsonl")
-    judge = contamination(against=[NamedEvalSet(name="humaneval", path=path)], embedding=None, behaviour=None)
+    against = [NamedEvalSet(name="humaneval", path=path)]
+    judge = contamination(NoResources(), against=against, embedding=None, behaviour=None)
     tables = read_candidates(open_records(rows, "code_alpaca"))
-    outcomes = pa.concat_tables([judge.judge(table) for table in tables])["outcome"].to_pylist()
+    outcomes = pa.concat_tables([judge.judge(table, NO_STATE) for table in tables])["outcome"].to_pylist()
     return {k for k, outcome in enumerate(outcomes) if outcome == "reject"}
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.gates.execution.gate import execution
+from synth_stack.gates.gate import NO_STATE
 from synth_stack.generators.code.pool import PoolSource, read_pool
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.rows.canonical import canonical_text
@@ -137,7 +138,7 @@ def make_rows(teacher: dict[str, Any], methods: list[dict[str, Any]], count: int
 def show(name: str, table: pa.Table, good: Sequence[bool] | None) -> None:
     """What the gate says of a table, beside what is known of each row."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    verdicts = execution().judge(table).to_pylist()
+    verdicts = execution().judge(table, NO_STATE).to_pylist()
     used, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - started
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     failures = table.column("failure").to_pylist()
@@ -153,7 +154,7 @@ def show(name: str, table: pa.Table, good: Sequence[bool] | None) -> None:
         lost = sum(not p and g for p, g in zip(passed, good, strict=True))
         print(f"  bad rows rejected: {caught} of {good.count(False)}; good ones: {lost} of {sum(good)}")
     reasons = Counter(
-        explain(failure, verdict["reason"])
+        explain(failure, verdict["reason_class"])
         for failure, verdict, ok in zip(failures, verdicts, passed, strict=True)
         if not ok
     )
@@ -161,10 +162,10 @@ def show(name: str, table: pa.Table, good: Sequence[bool] | None) -> None:
         print(f"  {count:5}  {reason}")
 
 
-def explain(failure: str | None, reason: str) -> str:
-    """The class of a reason: what stands before its colon; of a failed row, behind the first."""
+def explain(failure: str | None, reason_class: str) -> str:
+    """Why a row did not pass: the class of its verdict; of a failed row, what follows the first colon."""
     if failure is None:
-        return reason.partition(":")[0]
+        return reason_class
     return f"generation failed: {failure.split(': ')[1]}"
 
 

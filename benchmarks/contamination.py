@@ -32,10 +32,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from synth_stack.gates.gate import Judge
 
 NGRAM = 12
 VOCABULARY = 60_000
@@ -166,26 +170,40 @@ def read_sets(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def measure_gate(corpora: Path, rows: int) -> None:
-    from synth_stack.gates.contamination.eval_sets import NamedEvalSet
     from synth_stack.gates.contamination.gate import contamination
+    from synth_stack.gates.resources import NoResources
+    from synth_stack.inputs.gate_file import NamedEvalSet
 
     files = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
-    judge = contamination(against=[NamedEvalSet(name=n, path=str(corpora / f)) for n, f in files.items()])
+    against = [NamedEvalSet(name=n, path=str(corpora / f)) for n, f in files.items()]
+    judge = contamination(NoResources(), against=against)
     tables = {name: build_rows(pairs[:rows]) for name, pairs in read_pairs(corpora).items()}
     assert judge.plant is not None
     tables["canaries"] = judge.plant(next(iter(tables.values())), rows, 1)
     for name, table in tables.items():
         started, cpu = time.perf_counter(), read_cpu()
-        verdicts = judge.judge(table).to_pylist()
+        verdicts = judge_batch(judge, table).to_pylist()
         seconds, cpu = time.perf_counter() - started, read_cpu() - cpu
         shown = [json.loads(v["evidence"] or "{}") for v in verdicts]
         rejected = [e["how"] for v, e in zip(verdicts, shown, strict=True) if v["outcome"] == "reject"]
         print(
             f"{name:14} {len(table):6} rows  {len(table) / seconds:7,.0f} rows/s"
-            f"  {len(table) / cpu:7,.0f} rows/s of cpu  short list {sum(bool(e) for e in shown):5}"
-            f"  sandbox {sum(e.get('tried', 0) for e in shown):5}"
+            f"  {len(table) / cpu:7,.0f} rows/s of cpu  short list {count(shown, 'short_listed'):5}"
+            f"  sandbox {count(shown, 'tried'):5}"
             f"  rejected {len(rejected) / len(table):.4f} {dict(Counter(rejected))}"
         )
+
+
+def judge_batch(judge: "Judge", table: pa.Table) -> pa.Table:
+    """The verdicts on a batch of one table: what an engine does with many."""
+    state: dict[str, pa.Table] = {}
+    for step in judge.rounds:
+        state |= step.merge(iter([step.sketch(table, dict(state))]), dict(state))
+    return judge.judge(table, state)
+
+
+def count(shown: list[dict[str, Any]], what: str) -> int:
+    return sum(evidence.get("counts", {}).get(what, 0) for evidence in shown)
 
 
 def read_pairs(corpora: Path) -> dict[str, list[tuple[str, str]]]:
@@ -210,18 +228,25 @@ def build_rows(pairs: Sequence[tuple[str, str]]) -> pa.Table:
 
 
 def run_words(folder: Path) -> Judged:
-    from synth_stack.gates.contamination.eval_sets import NamedEvalSet
     from synth_stack.gates.contamination.gate import contamination
-    from synth_stack.rows.schemas import MESSAGES
+    from synth_stack.gates.gate import NO_STATE
+    from synth_stack.gates.resources import NoResources
+    from synth_stack.inputs.gate_file import NamedEvalSet
+    from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
     against = [NamedEvalSet(name=path.stem, path=str(path)) for path in sorted(folder.glob("set-*.jsonl"))]
-    judge = contamination(against=against, embedding=None, behaviour=None).judge
+    judge = contamination(NoResources(), against=against, embedding=None, behaviour=None).judge
 
     def answer(texts: list[str]) -> list[bool]:
-        nothing = pa.array([[]] * len(texts), MESSAGES)
-        ids = [f"{k:032x}" for k in range(len(texts))]
-        table = pa.table({"row_id": ids, "text": texts, "messages": nothing})
-        return [outcome == "reject" for outcome in judge(table)["outcome"].to_pylist()]
+        rows = CANDIDATE_SCHEMA.empty_table().to_pydict() | {
+            "row_id": [f"{k:032x}" for k in range(len(texts))],
+            "text": texts,
+            "messages": [[]] * len(texts),
+            "generator": ["foreign"] * len(texts),
+        }
+        columns = [pa.array(rows[f.name] or [None] * len(texts), f.type) for f in CANDIDATE_SCHEMA]
+        table = pa.table(columns, names=CANDIDATE_SCHEMA.names)
+        return [outcome == "reject" for outcome in judge(table, NO_STATE)["outcome"].to_pylist()]
 
     return answer
 

@@ -6,9 +6,9 @@
 Each contestant reads the same Parquet shards in a process of its own, so that its time and peak memory are
 its own; of datatrove, whose workers are no children of that process, only the time is known. The truth is the
 exact all-pairs join of all rows, by prefix filtering, with code that the gate does not share. "recall" is the
-share of the pairs above the threshold of which not both rows stay; "precision" the share of the rejected rows
-that are in any such pair. The sequential rule (a row goes if a row that stays before it is above the
-threshold) rejects as many rows as the first line says. With --python the others run under another
+share of the pairs above the threshold of which not both rows are kept; "precision" the share of rejected rows
+that are in any such pair. The sequential rule (a row is rejected if a kept row before it is above the
+threshold) rejects as many rows as the first line shows. With --python the others run under another
 interpreter, where they are installed.
 """
 
@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -206,21 +207,37 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
 
 
 def run_gate(folder: Path) -> Rejects:
+    """The gate in this process: each shard is sketched in each round, then judged."""
     from synth_stack.gates.dedup.gate import dedup
-    from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-    from synth_stack.runs.folder import list_shards
 
-    shards = list_shards(folder)
     judge = dedup(threshold=THRESHOLD, ngram=NGRAM)
-    assert judge.prepare is not None
-    judge.prepare(lambda: (shard.read(CANDIDATE_SCHEMA) for shard in shards))
+    state: dict[str, pa.Table] = {}
+    for step in judge.rounds:
+        sketches = deque(step.sketch(table, state) for table in read_shards(folder))
+        # each sketch is let go as it is merged, as an engine that reads them from files does
+        state |= step.merge((sketches.popleft() for _ in range(len(sketches))), state)
     rejected: Rejects = []
     row = 0
-    for shard in shards:
-        outcomes = judge.judge(shard.read(CANDIDATE_SCHEMA))["outcome"]
+    for table in read_shards(folder):
+        outcomes = judge.judge(table, state)["outcome"]
         rejected += (row + np.flatnonzero(pc.equal(outcomes, "reject").to_numpy())).tolist()
         row += len(outcomes)
     return rejected
+
+
+def read_shards(folder: Path) -> Iterator[pa.Table]:
+    """The candidates of each shard, the next one read while one is worked on."""
+    from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+    from synth_stack.runs.folder import list_shards
+
+    with ThreadPoolExecutor(1) as reader:
+        coming: deque[Future[pa.Table]] = deque()
+        for shard in list_shards(folder):
+            coming.append(reader.submit(shard.read, CANDIDATE_SCHEMA))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def run_rensa(folder: Path) -> Rejects:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_stack.gates.turns.gate import turns
 from synth_stack.inputs.strict_yaml import parse_yaml
@@ -93,17 +94,17 @@ def end_with(role: str, line: str) -> list[Turn]:
 
 def judge(table: pa.Table) -> pa.Table:
     gate = turns()
-    assert gate.prepare is not None
-    gate.prepare(lambda: [table])
-    return gate.judge(table)
+    (personas,) = gate.rounds
+    return gate.judge(table, personas.merge([personas.sketch(table, {})], {}))
 
 
 def show(name: str, table: pa.Table) -> None:
     started = time.process_time()
     verdicts = judge(table)
     seconds = time.process_time() - started
-    reasons = Counter(str(reason).partition(":")[0] for reason in verdicts["reason"].drop_null().to_pylist())
-    print(f"{name}: {len(table)} rows, {len(table) / seconds:,.0f} a second; rejected: {dict(reasons)}")
+    rejected = verdicts.filter(pc.equal(verdicts["outcome"], "reject"))
+    classes = dict(Counter(rejected["reason_class"].to_pylist()))
+    print(f"{name}: {len(table)} rows, {len(table) / seconds:,.0f} a second; rejected: {classes}")
 
 
 def build(dialogues: Iterable[list[Turn]], *, kind: str = "foreign", personas: bool = False) -> pa.Table:

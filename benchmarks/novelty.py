@@ -81,9 +81,9 @@ def filter_by_gate(texts: list[str]) -> tuple[float, list[float]]:
     shards = [build_candidates(rows[k : k + SHARD_ROWS]) for k in range(0, len(rows), SHARD_ROWS)]
     started = time.process_time()
     judge = novelty(threshold=THRESHOLD)
-    assert judge.prepare is not None
-    judge.prepare(lambda: shards)
-    verdicts = pa.concat_tables([judge.judge(shard) for shard in shards])
+    (words,) = judge.rounds
+    state = words.merge([words.sketch(shard, {}) for shard in shards], {})
+    verdicts = pa.concat_tables([judge.judge(shard, state) for shard in shards])
     return time.process_time() - started, [score or 0.0 for score in verdicts["score"].to_pylist()]
 
 

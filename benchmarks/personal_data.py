@@ -28,6 +28,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.gates.gate import NO_STATE
 from synth_stack.gates.personal_data.canaries import draw_value
 from synth_stack.gates.personal_data.gate import personal_data
 from synth_stack.gates.personal_data.kinds import Kind
@@ -352,7 +353,7 @@ def measure_speed(rows: int) -> None:
         table = build_candidates(make_conversation(rng, draw) for draw in draws)
         size += sum(len(text) for text in table["text"].to_pylist())
         started = cpu_seconds()
-        rejected += judge(table)["outcome"].to_pylist().count("reject")
+        rejected += judge(table, NO_STATE)["outcome"].to_pylist().count("reject")
         seconds += cpu_seconds() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
@@ -403,7 +404,8 @@ def find_ours(texts: Sequence[str]) -> tuple[Spans, float]:
     )
     judge = personal_data().judge
     started = cpu_seconds()
-    verdicts = pa.concat_tables([judge(table.slice(k, SHARD_ROWS)) for k in range(0, len(table), SHARD_ROWS)])
+    shards = [table.slice(first, SHARD_ROWS) for first in range(0, len(table), SHARD_ROWS)]
+    verdicts = pa.concat_tables([judge(shard, NO_STATE) for shard in shards])
     seconds = cpu_seconds() - started
     evidence = [json.loads(e)["findings"] if e else [] for e in verdicts["evidence"].to_pylist()]
     return [[(f["kind"], f["start"], f["end"]) for f in found] for found in evidence], seconds

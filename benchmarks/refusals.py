@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.gates.gate import NO_STATE
 from synth_stack.gates.refusal.gate import refusal
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates
@@ -78,7 +79,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def print_outcomes(title: str, expected: str, said: Sequence[Said]) -> None:
-    verdicts = refusal().judge(build_rows(expected, said))
+    verdicts = refusal().judge(build_rows(expected, said), NO_STATE)
     counts = Counter(verdicts["outcome"].to_pylist())
     shares = []
     for outcome in ("accept", "hold", "reject"):

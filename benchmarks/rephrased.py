@@ -22,13 +22,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+from contamination import judge_batch  # the script beside this one
 from numpy.typing import NDArray
 
-from synth_stack.gates.contamination.eval_sets import NamedEvalSet, load_eval_set
+from synth_stack.gates.contamination.eval_sets import load_eval_set
 from synth_stack.gates.contamination.gate import contamination
-from synth_stack.gates.contamination.paraphrase import Alike, Embedding, Meanings, find_alike, index_meanings
+from synth_stack.gates.contamination.paraphrase import (
+    Embedding,
+    ItemMeanings,
+    index_meanings,
+    list_near,
+    list_pairs,
+    read_pairs,
+    read_passages,
+)
 from synth_stack.gates.contamination.passages import split_rows
+from synth_stack.gates.contamination.reranking import Confirmer, rerank_pairs
+from synth_stack.gates.resources import NoResources
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import Embedder, Vectors, load_embedder
 from synth_stack.rows.schemas import build_candidates
 
@@ -80,20 +93,22 @@ def main() -> None:
 
 
 def judge_groups(groups: list[Group], against: list[NamedEvalSet], *, plain: bool) -> list[Found]:
-    gate = contamination(against=against)
+    gate = contamination(NoResources(), against=against)
     sets = [load_eval_set(named) for named in against]
     meanings = index_meanings(sets, Embedding())
-    unconfirmed = index_meanings(sets, Embedding(confirm=None))
     embedder = load_embedder("minilm")
+    confirmer = Confirmer(embedder, meanings.neutral_texts, meanings.neutral)
     prompts = embedder.embed([prompt for s in sets for prompt in s.prompts] if plain else [])
     judged = []
     for group in groups:
         print(f"judging {group.name}", file=sys.stderr)
-        alike = find_alike(meanings, group.table, [])
-        first = find_alike(unconfirmed, group.table, [])
+        said = read_passages(meanings, group.table, [])
+        first = list_pairs(meanings, said)
+        alike = rerank_pairs(meanings, confirmer, read_pairs(first, group.table))
+        near = list_near(meanings, said, [])
         how = [
             json.loads(v["evidence"])["how"] if v["outcome"] == "reject" else None
-            for v in gate.judge(group.table).to_pylist()
+            for v in judge_batch(gate, group.table).to_pylist()
         ]
         cosines = measure_plain(group.table, embedder, prompts) if plain else np.zeros(len(group.table))
         judged.append(
@@ -101,24 +116,24 @@ def judge_groups(groups: list[Group], against: list[NamedEvalSet], *, plain: boo
                 likeness=read_likeness(alike, len(group.table)),
                 unconfirmed=read_likeness(first, len(group.table)),
                 how=how,
-                listed=len(alike.found),
+                listed=first["row"].n_unique(),
                 plain=cosines,
-                places=[find_place(meanings, alike, row, item) for row, item in enumerate(group.items)],
+                places=[find_place(meanings, near, row, item) for row, item in enumerate(group.items)],
             )
         )
     return judged
 
 
-def read_likeness(alike: Alike, rows: int) -> NDArray[np.float64]:
+def read_likeness(pairs: pl.DataFrame, rows: int) -> NDArray[np.float64]:
     likeness = np.zeros(rows)
-    likeness[list(alike.found)] = [score for score, _ in alike.found.values()]
+    np.maximum.at(likeness, pairs["row"].to_numpy(), pairs["likeness"].to_numpy())
     return likeness
 
 
-def find_place(meanings: Meanings, alike: Alike, row: int, item: str) -> int:
-    """The place of an item among those near a row, from 0; far behind the last where it is not there."""
-    near = [meanings.items[k] for k in alike.near.filter(row=row)["item"]]
-    ids = [eval_set.ids[k] for eval_set, k in near]
+def find_place(meanings: ItemMeanings, near: pl.DataFrame, row: int, item: str) -> int:
+    """The place of an item among those near a row, from 0; far after the last where it is not there."""
+    named = [meanings.items[k] for k in near.filter(row=row)["item"]]
+    ids = [eval_set.ids[k] for eval_set, k in named]
     return ids.index(item) if item in ids else 1000
 
 

@@ -47,9 +47,10 @@ def show(name: str, shares: list[float], note: str = "") -> None:
 def reject(texts: list[str], model: Any, threshold: float) -> float:
     judge = semantic_dedup(threshold=threshold, model=model, field="text")
     table = pa.table({"row_id": [f"{k:032x}" for k in range(len(texts))], "text": texts})
-    assert judge.prepare is not None
-    judge.prepare(lambda: [table])
-    return float(np.mean([outcome == "reject" for outcome in judge.judge(table)["outcome"].to_pylist()]))
+    (vectors,) = judge.rounds
+    state = vectors.merge([vectors.sketch(table, {})], {})
+    outcomes = judge.judge(table, state)["outcome"].to_pylist()
+    return float(np.mean([outcome == "reject" for outcome in outcomes]))
 
 
 def read_rephrased(folder: Path) -> tuple[list[str], list[str]]:

@@ -24,7 +24,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.gate import Judge, State
 from synth_stack.gates.toxicity.gate import toxicity
 from synth_stack.gates.toxicity.verdicts import ToneRule
 from synth_stack.gates.word_lists import read_sections
@@ -82,7 +82,8 @@ def list_judges(options: argparse.Namespace) -> dict[str, Judge]:
         "linear-svm and tone": toxicity(scorer="linear-svm", tone=ToneRule(embedding=None)),
     }
     if not options.no_embedding:
-        judges["linear-svm and tone by minilm"] = toxicity(scorer="linear-svm")
+        everything = ToneRule(confirm_rows=10_000_000)
+        judges["linear-svm and tone by minilm"] = toxicity(scorer="linear-svm", tone=everything)
     if options.weights:
         asked: dict[str, Any] = {"scorer": options.scorer, "weights": options.weights}
         judges[options.scorer] = toxicity(**asked, weights_sha256=options.sha256, tone=None, offline=None)
@@ -123,7 +124,7 @@ def measure_words(cases: Said) -> None:
 def measure_classes(title: str, judge: Judge, said: Said, role: str) -> None:
     roles = ["user" if kind == "kept/customers" else role for kind in said.classes]
     turns = [[(who, content)] for who, content in zip(roles, said.texts, strict=True)]
-    outcomes = read_outcomes(judge.judge(build_rows(turns)))
+    outcomes = read_outcomes(judge, build_rows(turns))
     away = outcomes != "accept"
     print(f"\n{title}: turned away {tell(away[said.bad])} of the bad, {tell(away[~said.bad])} of the others")
     for kind in dict.fromkeys(said.classes.tolist()):
@@ -137,7 +138,7 @@ def measure_classes(title: str, judge: Judge, said: Said, role: str) -> None:
 def measure_benign(name: str, judge: Judge, benign: dict[str, list[Turns]]) -> None:
     print(f"\n{name}: innocent texts, rejected and held")
     for corpus, turns in benign.items():
-        outcomes = read_outcomes(judge.judge(build_rows(turns)))
+        outcomes = read_outcomes(judge, build_rows(turns))
         shares = [f"{(outcomes == outcome).mean():.5f}" for outcome in ("reject", "hold")]
         print(f"  {corpus:34} {len(turns):6} rows  {'  '.join(shares)}")
 
@@ -150,7 +151,9 @@ def thin(turns: list[Turns]) -> list[Turns]:
 def measure_speed(name: str, judge: Judge, turns: list[Turns], rows: int) -> None:
     table = build_rows((turns * (rows // len(turns) + 1))[:rows])
     size = sum(len(content) for row in turns for _, content in row) / len(turns)
-    best = min((time_once(lambda: judge.judge(table)) for _ in range(REPEATS)), key=lambda used: used[1])
+    best = min(
+        (time_once(lambda: read_outcomes(judge, table)) for _ in range(REPEATS)), key=lambda used: used[1]
+    )
     print(
         f"\n{name}: {rows} rows of {size:.0f} characters in {best[0]:.2f} s, {rows / best[0]:,.0f} rows/s; "
         f"{best[1]:.2f} CPU seconds, {rows / best[1]:,.0f} rows per CPU second"
@@ -161,7 +164,7 @@ def measure_canaries(name: str, judge: Judge, benign: dict[str, list[Turns]]) ->
     assert judge.plant is not None
     for corpus, turns in benign.items():
         planted = judge.plant(build_rows(turns[:1000]), 300, 0)
-        caught = read_outcomes(judge.judge(planted)) != "accept"
+        caught = read_outcomes(judge, planted) != "accept"
         print(f"{name}: canaries in {corpus}: {tell(caught)}, bar {judge.min_recall}")
 
 
@@ -186,12 +189,16 @@ def measure_auc(scores: NDArray[np.float64], bad: Booleans) -> float:
     return float((ranks[bad].sum() - n * (n + 1) / 2) / (n * (~bad).sum()))
 
 
-def read_outcomes(verdicts: pa.Table) -> NDArray[np.str_]:
-    return np.array(verdicts["outcome"].to_pylist())
+def read_outcomes(judge: Judge, table: pa.Table) -> NDArray[np.str_]:
+    """What the judge says of a batch of one table."""
+    state: State = {}
+    for step in judge.rounds:
+        state = {**state, **step.merge(iter([step.sketch(table, state)]), state)}
+    return np.array(judge.judge(table, state)["outcome"].to_pylist())
 
 
 def build_rows(rows: Sequence[Turns]) -> pa.Table:
-    """Conversations; a single turn in the role "text" is a text of nobody."""
+    """Conversations; a single turn in the role "text" is a text without a speaker."""
     records = [
         {"text": turns[0][1]}
         if turns[0][0] == "text"

@@ -6,6 +6,7 @@
     replay(run, gates)                   the same rows decided again from stored scores
     pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
     push(pack, repo_id)                  the pack as a dataset repository
+    export(pack, out, format=...)        its rows for a trainer, as JSON Lines
     load_recipe(path)                    a recipe, checked
 
 Everything is imported on first use; importing this package costs nothing.
@@ -19,16 +20,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from synth_stack.decisions.replay.replay import replay
     from synth_stack.inputs.recipe import load_recipe
+    from synth_stack.packs.export import export_pack as export
     from synth_stack.packs.hub import push_pack as push
     from synth_stack.packs.verify.verify import verify_pack as verify
     from synth_stack.workflows.curate import curate
     from synth_stack.workflows.run import generate, pack, run
 
-__all__ = ["curate", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
+__all__ = ["curate", "export", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
 
 _HOMES = {
     "load_recipe": ("synth_stack.inputs.recipe", "load_recipe"),
     "curate": ("synth_stack.workflows.curate", "curate"),
+    "export": ("synth_stack.packs.export", "export_pack"),
     "generate": ("synth_stack.workflows.run", "generate"),
     "pack": ("synth_stack.workflows.run", "pack"),
     "push": ("synth_stack.packs.hub", "push_pack"),

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,12 +43,46 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def open_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, at `path` once the block has ended without an error. Raises StoreError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 def write_table(path: Path, table: pa.Table) -> None:
     """`table` as one Parquet file, whole or not at all; equal tables give equal bytes."""
     sink = io.BytesIO()
     # pages end where chunks end, so the chunks of a table would show in its bytes
     pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
     write_bytes(path, sink.getvalue())
+
+
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """`table` as one Arrow IPC file, whole or not at all: for what is read again soon, memory-mapped."""
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    write_bytes(path, sink.getvalue())
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """The Arrow IPC file at `path`, memory-mapped. Raises StoreError when it is missing or torn."""
+    try:
+        with store_errors(path), pa.memory_map(str(path)) as source:
+            return pa.ipc.open_file(source).read_all()
+    except pa.ArrowException as exc:
+        raise StoreError(f"{path} is not a readable Arrow file: {exc}") from exc
 
 
 def render_yaml(value: Any) -> bytes:

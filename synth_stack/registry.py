@@ -3,32 +3,75 @@
     @gate("dedup", version="1")
     def dedup(*, threshold: Annotated[float, Field(ge=0, le=1)] = 0.85) -> Judge: ...
 
-    bound = bind("gate", "dedup", {"threshold": 0.9}, where="gates.yaml: gates[1]")
+    bound = bind("gate", "dedup", {"threshold": 0.9}, where="gates.yaml: gates[1]", folder=Path("."))
     judge = bound.make()
 
 The signature is the schema: parameters are keyword-only, annotated, and checked strictly (a YAML "0.9"
-is refused, not coerced). What was bound, defaults included, is what is recorded.
+is refused, not coerced). What was bound, defaults included, is what is recorded. What generic code has to
+know of a function beyond its parameters is declared where it is registered, and nowhere else.
 """
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from synth_stack.errors import ConfigError
 
 Role = Literal["gate", "generator", "teacher"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
+Part = Literal["content", "reasoning", "tool_calls", "tools", "alternatives", "documents", "extra"]
+"""The texts of a row that a gate may read."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Stands in an annotation: what a parameter is, beside its type."""
+
+    what: Literal["path", "eval sets"]
+
+
+PATH = _Mark("path")
+FilePath = Annotated[str, Field(min_length=1), PATH]
+"""The path of a file or folder: relative ones are taken from the folder of the file that they stand in, and
+the record has the last part of it alone. `package:` and `hub:` names stay as they are."""
+
+EVAL_SETS = _Mark("eval sets")
+"""Marks the parameter (a list) to which a recipe and `--against` add the eval sets that no row may leak."""
+
+
+class NamedText(Protocol):
+    """A prompt template as a record has it: `template_id` changes with any change of `text`."""
+
+    @property
+    def template_id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+Templates = Callable[[Mapping[str, Any]], Sequence[str | NamedText]]
+"""From the parameters of a generator to the templates that it asks with: names of packaged ones, its own."""
+
+Record = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""From the parameters of a generator to what the lock says of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A registered function, its version, and its signature as a strict pydantic model.
+    """A registered function, its version, its signature as a strict pydantic model, and what it declares.
 
-    `redecide` is a gate's decision arithmetic alone, for `replay`.
+    Of a gate: `reads`, the texts of a row that it looks at; `late`, from its parameters what it says of a
+    whole batch (gates/gate.py), or None, and `late_parameters`, those that it depends on; `index`, what
+    writes the file that stands for earlier packs. Of a generator: `checked_by`, the gate that looks for the
+    known failure of its rows; `templates`, the prompt templates that it asks with, given its parameters;
+    `record`, its parameters as the lock has them. `module` is where the function was defined.
     """
 
     role: Role
@@ -36,14 +79,32 @@ class Entry:
     version: str
     factory: Callable[..., Any]
     params: type[BaseModel]
-    redecide: Callable[..., Any] | None = None
+    reads: tuple[Part, ...] = ("content",)
+    late: Callable[[Mapping[str, Any]], Any] | None = None
+    late_parameters: tuple[str, ...] = ()
+    index: Callable[..., int] | None = None
+    checked_by: str | None = None
+    templates: Templates | None = None
+    record: Record | None = None
+
+    @property
+    def eval_sets(self) -> str | None:
+        """The parameter that takes eval sets, if there is one."""
+        fields = self.params.model_fields.items()
+        return next((name for name, field in fields if EVAL_SETS in field.metadata), None)
+
+    @property
+    def module(self) -> str:
+        """The module of the function."""
+        return str(self.factory.__module__)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """A registered function with every parameter fixed; `params` is plain JSON, defaults included.
 
-    `resources` names what `make` takes besides: the positional parameters of the function.
+    `recorded` are the same parameters with every path cut to its last part, for records. `make` calls the
+    function; where it has positional parameters (`takes`), with those.
     """
 
     role: Role
@@ -51,31 +112,50 @@ class Bound:
     version: str
     params: Mapping[str, Any]
     make: Callable[..., Any]
-    resources: tuple[str, ...] = ()
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    takes: tuple[str, ...] = ()
 
 
 _entries: dict[tuple[Role, str], Entry] = {}
 
 
 def gate(
-    name: str, *, version: str, redecide: Callable[..., Any] | None = None
+    name: str,
+    *,
+    version: str,
+    reads: Sequence[Part] = ("content",),
+    late: Callable[[Mapping[str, Any]], Any] | None = None,
+    late_parameters: Sequence[str] = (),
+    index: Callable[..., int] | None = None,
 ) -> Callable[[Factory], Factory]:
-    """Register a function that returns a Judge.
+    """Register a function that returns a Judge (gates/gate.py)."""
+    return _register(
+        "gate",
+        name,
+        version,
+        reads=tuple(reads),
+        late=late,
+        late_parameters=tuple(late_parameters),
+        index=index,
+    )
 
-    `redecide(old, new, facts, rows)` decides again from stored scores, without models: it takes the old and
-    the new parameters (plain mappings), the judge's facts, and a polars frame of its verdicts (`row_id`,
-    `slice`, `outcome`, `score`, `threshold`, `reason`, `evidence`, `scope`) and returns that frame with
-    outcome and threshold as the new parameters give them. A row that no longer reaches the gate has no slice;
-    verdicts on a whole slice or batch may come and go. The frame may be empty. It raises ConfigError for a
-    parameter that cannot change without judging the rows again. A gate without it keeps its verdicts, and
-    its parameters.
+
+def generator(
+    name: str,
+    *,
+    version: str,
+    checked_by: str | None = None,
+    templates: Templates | None = None,
+    record: Record | None = None,
+) -> Callable[[Factory], Factory]:
+    """Register a function that returns a distilabel Pipeline for a teacher and a plan of items.
+
+    `checked_by` is the gate without which no recipe may use it; `templates` gives from the parameters what it
+    asks with, and the lock has the texts. `record` is for a method that reads files of its own: it gives
+    digests in the place of their paths, so that changed files are another run, and raises what the method
+    itself would raise for files that cannot be read.
     """
-    return _register("gate", name, version, redecide)
-
-
-def generator(name: str, *, version: str) -> Callable[[Factory], Factory]:
-    """Register a function that returns a distilabel Pipeline for a teacher and a plan of items."""
-    return _register("generator", name, version)
+    return _register("generator", name, version, checked_by=checked_by, templates=templates, record=record)
 
 
 def teacher(name: str, *, version: str) -> Callable[[Factory], Factory]:
@@ -88,39 +168,88 @@ def registered(role: Role) -> dict[str, Entry]:
     return {name: entry for (kind, name), entry in _entries.items() if kind == role}
 
 
-def bind(role: Role, name: str, params: Mapping[str, Any], *, where: str) -> Bound:
-    """The named function with `params` checked against its signature.
+def list_entries() -> tuple[Entry, ...]:
+    """Every entry of every role, in the order of registration."""
+    return tuple(_entries.values())
 
-    `where` names the place in the user's file and starts every message. `make(**resources)` calls the
-    function with the checked parameters and the resources that are no configuration: positional
-    parameters of the function.
 
-    Raises ConfigError for an unknown name, an unknown parameter, a wrong type or a value out of range.
-    """
+def take_back(entries: Iterable[Entry]) -> None:
+    """Forget these entries: of a module that failed halfway, so that it can be loaded again once mended."""
+    for entry in entries:
+        _entries.pop((entry.role, entry.name), None)
+
+
+def find_entry(role: Role, name: str, *, where: str) -> Entry:
+    """The entry of that name. Raises ConfigError, starting with `where`, for an unknown one."""
     entry = _entries.get((role, name))
     if entry is None:
         raise ConfigError(
             f"{where}: there is no {role} of that name",
             seen=name,
             allowed=", ".join(sorted(registered(role))),
-            mend=suggest(name, registered(role)),
+            mend=suggest(name, registered(role)) or "One of another author is loaded with `load:` or --load.",
         )
+    return entry
+
+
+def bind(
+    role: Role, name: str, params: Mapping[str, Any], *, where: str, folder: Path | None = None
+) -> Bound:
+    """The named function with `params` checked against its signature.
+
+    `where` names the place in the user's file and starts every message; relative paths are taken from
+    `folder`, the folder of that file (None: from the working folder).
+
+    Raises ConfigError for an unknown name, an unknown parameter, a wrong type or a value out of range.
+    """
+    entry = find_entry(role, name, where=where)
+    paths = list_paths(entry.params)
+    given = map_paths(dict(params), paths, lambda path: make_absolute(folder or Path(), path))
     try:
-        checked = entry.params.model_validate(dict(params))
+        checked = entry.params.model_validate(given)
     except ValidationError as exc:
         raise config_error(exc, where=where, model=entry.params) from exc
     values = {key: getattr(checked, key) for key in entry.params.model_fields}
 
-    def make(*resources: Any) -> Any:
-        return entry.factory(*resources, **values)
+    def make(*given: Any) -> Any:
+        return entry.factory(*given, **values)
 
     plain = checked.model_dump(mode="json")
-    resources = tuple(
+    recorded = map_paths(plain, paths, lambda path: Path(path).name)
+    takes = tuple(
         parameter.name
         for parameter in inspect.signature(entry.factory).parameters.values()
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
     )
-    return Bound(role, name, entry.version, plain, make, resources)
+    return Bound(role, name, entry.version, plain, make, recorded, takes)
+
+
+def list_paths(model: type[BaseModel]) -> tuple[str, ...]:
+    """The dotted names of the parameters of a model that are paths; `*` stands for each item of a list."""
+    found: list[str] = []
+    for name, info in model.model_fields.items():
+        found += [
+            name if not rest else f"{name}.{rest}" for rest in _paths_in(info.annotation, info.metadata)
+        ]
+    return tuple(found)
+
+
+def map_paths(value: Any, dotted: Sequence[str], change: Callable[[str], str]) -> Any:
+    """A copy of `value` in which each text under one of the `dotted` names is changed.
+
+    Names of packages and of the Hub are no paths, and stay.
+    """
+    for name in dotted:
+        value = _map_at(value, name.split("."), change)
+    return value
+
+
+def make_absolute(folder: Path, named: str) -> str:
+    """The absolute path of what `named` means in `folder`. Raises ConfigError."""
+    try:
+        return str((folder / Path(named).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError) as exc:  # a loop of links, an unknown ~user, a NUL
+        raise ConfigError(f"a path cannot be resolved: {exc}", seen=named, mend="Check the path.") from exc
 
 
 def suggest(seen: str, names: Mapping[str, Any]) -> str | None:
@@ -153,14 +282,41 @@ def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) ->
     return ConfigError(f"{place} is not usable", seen=repr(first["input"]), allowed=allowed)
 
 
-def _register(
-    role: Role, name: str, version: str, redecide: Callable[..., Any] | None = None
-) -> Callable[[Factory], Factory]:
+def _paths_in(annotation: Any, metadata: Sequence[Any] = ()) -> list[str]:
+    """The dotted names of the paths within a value of this type; "" where it is one itself."""
+    if PATH in metadata:
+        return [""]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(list_paths(annotation))
+    inside = [
+        name for arg in get_args(annotation) for name in _paths_in(arg, getattr(arg, "__metadata__", ()))
+    ]
+    if getattr(annotation, "__origin__", None) in {list, dict}:
+        return [f"*.{name}" if name else "*" for name in inside]
+    return inside
+
+
+def _map_at(value: Any, keys: Sequence[str], change: Callable[[str], str]) -> Any:
+    if not keys:
+        keep = not isinstance(value, str) or not value or value.startswith(("package:", "hub:"))
+        return value if keep else change(value)
+    key, *rest = keys
+    if key == "*":
+        if isinstance(value, dict):
+            return {name: _map_at(item, rest, change) for name, item in value.items()}
+        return [_map_at(item, rest, change) for item in value] if isinstance(value, list) else value
+    if isinstance(value, dict) and key in value:
+        return {**value, key: _map_at(value[key], rest, change)}
+    return value
+
+
+def _register(role: Role, name: str, version: str, **declared: Any) -> Callable[[Factory], Factory]:
     def keep(factory: Factory) -> Factory:
-        if (role, name) in _entries:
-            raise ValueError(f"{role} {name!r} is registered twice")
+        taken = _entries.get((role, name))
+        if taken is not None:
+            raise ValueError(f"{role} {name!r} is registered twice: {taken.module} has it already")
         params = _params_model(name, factory)
-        _entries[role, name] = Entry(role, name, version, factory, params, redecide)
+        _entries[role, name] = Entry(role, name, version, factory, params, **declared)
         return factory
 
     return keep

@@ -5,7 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.rows.texts import join_text
 
 Turn = tuple[str | None, str | None]
 MakeRow = Callable[..., dict[str, Any]]
@@ -28,6 +30,76 @@ def make_row(*turns: Turn, draw: int = 0, **fields: Any) -> dict[str, Any]:
         "replayable": True,
         **fields,
     }
+
+
+WEATHER = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "The weather of a day in a city.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "day": {"enum": ["today", "tomorrow"]}},
+                "required": ["city"],
+            },
+        },
+    }
+]
+"""A tool, in OpenAI's form."""
+
+
+def make_call(name: str = "weather", call_id: str | None = "c1", **arguments: Any) -> dict[str, Any]:
+    """A tool call."""
+    return {"id": call_id, "name": name, "arguments": canonical_text(arguments)}
+
+
+def make_tool_row(**fields: Any) -> dict[str, Any]:
+    """A tool dialogue: two calls at once, their results, and the answer."""
+    calls = [make_call(city="Oslo"), make_call(call_id="c2", city="Bergen", day="tomorrow")]
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "Do I need an umbrella in Oslo today, and in Bergen tomorrow?"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "content": '{"rain": false}', "tool_call_id": "c1", "name": "weather"},
+        {"role": "tool", "content": '{"rain": true}', "tool_call_id": "c2", "name": "weather"},
+        {
+            "role": "assistant",
+            "content": "Not in Oslo today. In Bergen it rains tomorrow, so take one there.",
+        },
+    ]
+    row = {
+        "messages": messages,
+        "text": join_text(messages),
+        "tools": canonical_text(WEATHER),
+        "kind": "tool",
+    }
+    return make_row(**{**row, **fields})
+
+
+def make_reasoning_row(**fields: Any) -> dict[str, Any]:
+    """A row whose answer was thought over."""
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "How many minutes are there in three and a half hours?"},
+        {
+            "role": "assistant",
+            "content": "There are 210 minutes in three and a half hours.",
+            "reasoning": "An hour has 60 minutes. 3.5 times 60 is 210.",
+        },
+    ]
+    return make_row(**{"messages": messages, "text": join_text(messages), **fields})
+
+
+def make_preference_row(**fields: Any) -> dict[str, Any]:
+    """A row of two answers of which one was chosen."""
+    messages = [{"role": "user", "content": "How do I take back an order that was sent already?"}]
+    sides = [("rejected", "You can not do that.", "1.5"), ("chosen", "Refuse the parcel at your door.", "4")]
+    alternatives = [
+        {"label": label, "messages": [{"role": "assistant", "content": content}], "rating": rating}
+        for label, content, rating in sides
+    ]
+    text = join_text(messages, alternatives)
+    row = {"messages": messages, "alternatives": alternatives, "text": text, "kind": "preference"}
+    return make_row(**{**row, **fields})
 
 
 def make_foreign(text: str | None, **fields: Any) -> dict[str, Any]:

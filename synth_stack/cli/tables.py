@@ -67,7 +67,7 @@ def clean(text: str | None) -> str:
 def funnel_table(figures: Any) -> Table:
     """The funnel: for each gate in order, how many rows it looked at, what it said, and how many are left.
 
-    A row that is held is looked at by the gates behind, for the sake of its reasons, and is not left.
+    A row that is held is looked at by the later gates, for the sake of its reasons, and is not left.
     """
     table = Table(title="Funnel", title_justify="left", header_style="bold", pad_edge=False)
     table.add_column("stage")
@@ -75,8 +75,8 @@ def funnel_table(figures: Any) -> Table:
         table.add_column(name, justify="right")
     table.add_column("kept", justify="right")
     table.add_row("generated", "", "", "", "", f"{figures.generated:,}", "")
-    if figures.redacted:
-        table.add_row("redacted copies", "", "", "", "", f"{figures.redacted:,}", "")
+    if figures.replacements:
+        table.add_row("replacements", "", "", "", "", f"{figures.replacements:,}", "")
     for stage in figures.funnel:
         kept = "" if stage.pass_rate is None else f"{stage.pass_rate:.1%}"
         counts = (stage.looked_at, stage.abstain, stage.rejected, stage.held, stage.passed)
@@ -94,8 +94,7 @@ def reasons_table(figures: Any, limit: int = 12) -> Table:
     table.add_column("reason")
     table.add_column("rows", justify="right")
     for reason in figures.reasons[:limit]:
-        named = reason.reason if reason.reason is not None else "other reasons"
-        named += ", redacted" if reason.redacted else ""
+        named = "other reasons" if reason.folded else reason.reason_class or "no class given"
         table.add_row(Text(reason.gate or ""), Text(clean(named)), f"{reason.count:,}")
     return table
 
@@ -197,14 +196,17 @@ def _gates_table(replayed: Any) -> Table:
     table = _new_table("Gates", "gate", "rejected", "held", "not scored", "canaries")
     table.add_column("parameter")
     for gate in replayed.gates:
+        found = gate.recall
         table.add_row(
             gate.gate,
-            _show_move(gate.rejected_before, gate.rejected),
-            _show_move(gate.held_before, gate.held),
-            f"{gate.undecided:,}",
-            f"{_show_move(gate.caught_before, gate.caught)} of {gate.planted}" if gate.planted else "",
+            _show_move(gate.before["rejected"], gate.after["rejected"]),
+            _show_move(gate.before["held"], gate.after["held"]),
+            f"{gate.after['undecided']:,}",
+            f"{_show_move(gate.recall_before.caught, found.caught)} of {found.planted}"
+            if found.planted
+            else "",
             Text(clean("\n".join(f"{name}: {old} -> {new}" for name, old, new in gate.changes))),
-            style="bold red" if gate.blind else None,
+            style="bold red" if found.blind else None,
         )
     return table
 
@@ -227,8 +229,12 @@ def _changed_table(changed: Any, limit: int = 10) -> Table:
 
 def _curve_table(curve: Any, limit: int = 10, bar_chars: int = 24) -> Table:
     """Some points of a curve and the one that stands: a full block is accepted, a light one not scored."""
-    rule = curve.reject_when.removesuffix("threshold").strip()
-    names = [f"rejects {rule}", "accepted", "not scored", *(["canaries caught"] if curve.planted else [])]
+    names = [
+        f"rejects score {curve.rejects}",
+        "accepted",
+        "not scored",
+        *(["canaries caught"] if curve.planted else []),
+    ]
     table = _new_table(f"Yield of {curve.gate} over {curve.parameter}", *names)
     table.add_column("")
     points = curve.points

@@ -16,18 +16,19 @@ import pyarrow.compute as pc
 
 from synth_stack.decisions.histograms import Codes, Histogram, Scores, build_histogram, read_scores
 from synth_stack.errors import StoreError
-from synth_stack.rows.redacted import find_copies, mark_copies
+from synth_stack.rows.replacements import mark_replacements
 from synth_stack.rows.schemas import DECISIONS, OUTCOMES
 from synth_stack.runs.canary_recall import CanaryRecall
 
-FIGURES_SCHEME = "synth_stack/figures/v1"
+FIGURES_SCHEME = "synth_stack/figures/v2"
 
 MAX_GROUPS = 500
 """A foreign column may name every row; beyond this many names the smallest are folded into one line."""
-MAX_REASON_CHARS = 120
 
 _LABELS = pa.schema([(name, pa.string()) for name in ("row_id", "parent_id", "slice", "locale", "generator")])
-_DECISIONS = pa.schema([(name, pa.string()) for name in ("row_id", "decision", "gate", "reason")])
+_DECISIONS = pa.schema(
+    [(name, pa.string()) for name in ("row_id", "decision", "gate", "reason_class", "replaced_by")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,15 @@ class Stage:
 class Reason:
     """`count` rows that `gate` rejected or held for one class of reason.
 
-    The class is the reason up to its first colon, since what follows may name ids. Rows for which a
-    `redacted` copy stands are a class of their own. `reason` is None where none was given, and also on the
-    one line that stands for `folded` rare classes together.
+    `reason_class` is None where none was given, and also on the one line that stands for `folded` rare
+    classes together.
     """
 
     gate: str | None
     decision: str
-    reason: str | None
+    reason_class: str | None
     count: int
     folded: int = 0
-    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +89,9 @@ class Group:
 class Figures:
     """Every figure of a run. `undecided` rows have no decision (yet); the other three decide the rest.
 
-    `generated` are the rows that were made or read, and `redacted` the copies that a gate made of some of
-    them, which were judged too. `funnel` is in the order of work; groups by size, then name;
-    reasons by count; histograms only for gates that gave a score; `canaries` in the order of work, for
+    `generated` are the rows that were made or read, and `replacements` those that stand for some of them
+    (redacted copies, say), which were judged too. `funnel` is in the order of work; groups by size, then
+    name; reasons by count; histograms only for gates that gave a score; `canaries` in the order of work, for
     gates that plant them. `acceptance_rate` is accepted / rows, None for an empty run.
     """
 
@@ -108,19 +107,19 @@ class Figures:
     generators: tuple[Group, ...]
     locales: tuple[Group, ...]
     histograms: tuple[Histogram, ...]
-    redacted: int = 0
+    replacements: int = 0
     canaries: tuple[CanaryRecall, ...] = ()
 
     @property
     def rows(self) -> int:
-        """Every row that was judged: those that were generated and the redacted copies."""
-        return self.generated + self.redacted
+        """Every row that was judged: those that were generated and their replacements."""
+        return self.generated + self.replacements
 
     def counts(self) -> dict[str, int]:
         """How many rows there are, and how many were decided how."""
         return {
             "generated": self.generated,
-            "redacted": self.redacted,
+            "replacements": self.replacements,
             "accepted": self.accepted,
             "rejected": self.rejected,
             "held": self.held,
@@ -139,31 +138,31 @@ def compute_figures(
     canaries: Iterable[CanaryRecall] = (),
 ) -> Figures:
     """The figures of a run from its candidate parts, its verdict parts by gate in order, its decisions, and
-    what the gates caught of their canaries (recall.py).
+    what the gates caught of their canaries (runs/canary_recall.py).
 
     Each part is read once and let go; what stays is about 100 bytes a row and 9 a score.
     Raises StoreError where the tables do not belong together.
     """
-    settled = decisions.select(_DECISIONS.names).cast(_DECISIONS)
-    labels = _join_decisions(candidates, settled)
+    decided = decisions.select(_DECISIONS.names).cast(_DECISIONS)
+    labels = _join_decisions(candidates, decided)
     totals = _count(labels["decision"], allowed=DECISIONS, what="the decisions hold an unknown decision")
-    strays = settled.filter(_is_stray(settled, list(verdicts)))
+    strays = decided.filter(_is_stray(decided, list(verdicts)))
     tallies = [_tally_gate(gate, parts, strays["row_id"]) for gate, parts in verdicts.items()]
-    copies = pc.sum(mark_copies(labels, settled)).as_py() or 0
+    replacements = pc.sum(mark_replacements(labels, decided)).as_py() or 0
     return Figures(
-        generated=labels.num_rows - copies,
+        generated=labels.num_rows - replacements,
         accepted=totals["accepted"],
         rejected=totals["rejected"],
         held=totals["held"],
         undecided=labels.num_rows - totals.total(),
         acceptance_rate=_rate(totals["accepted"], labels.num_rows),
-        funnel=_build_funnel(labels.num_rows, tallies, strays, settled),
-        reasons=_count_reasons(settled),
+        funnel=_build_funnel(labels.num_rows, tallies, strays, decided),
+        reasons=_count_reasons(decided),
         slices=_count_groups(labels, "slice"),
         generators=_count_groups(labels, "generator"),
         locales=_count_groups(labels, "locale"),
         histograms=tuple(t.histogram for t in tallies if t.histogram.scored),
-        redacted=copies,
+        replacements=replacements,
         canaries=tuple(canaries),
     )
 
@@ -176,20 +175,20 @@ class _Tally:
     saw_stray: npt.NDArray[np.bool_]
 
 
-def _join_decisions(candidates: Iterable[pa.Table], settled: pa.Table) -> pa.Table:
+def _join_decisions(candidates: Iterable[pa.Table], decided: pa.Table) -> pa.Table:
     parts = [part.select(_LABELS.names).cast(_LABELS) for part in candidates]
     labels = pa.concat_tables([_LABELS.empty_table(), *parts])
-    ids = settled["row_id"].combine_chunks()
+    ids = decided["row_id"].combine_chunks()
     positions = pc.index_in(labels["row_id"], value_set=ids)
     matched = labels.num_rows - positions.null_count
-    if matched != settled.num_rows:
+    if matched != decided.num_rows:
         raise StoreError(
             "the decisions do not belong to these candidates",
-            seen=f"{settled.num_rows} decisions, {matched} candidates that one of them names",
+            seen=f"{decided.num_rows} decisions, {matched} candidates that one of them names",
             allowed="one decision per candidate at most, and none for a row that is not there",
             mend="Point to the candidates and decisions of one run.",
         )
-    return labels.append_column("decision", settled["decision"].take(positions))
+    return labels.append_column("decision", decided["decision"].take(positions))
 
 
 def _count(column: pa.ChunkedArray, *, allowed: tuple[str, ...], what: str) -> Counter[str]:
@@ -201,10 +200,10 @@ def _count(column: pa.ChunkedArray, *, allowed: tuple[str, ...], what: str) -> C
     return counts
 
 
-def _is_stray(settled: pa.Table, gates: list[str]) -> pa.ChunkedArray:
+def _is_stray(decided: pa.Table, gates: list[str]) -> pa.ChunkedArray:
     """True for a rejected or held row whose deciding stage left no verdicts: a reader, or a reviewer."""
-    turned_away = pc.not_equal(settled["decision"], "accepted")
-    return pc.and_(turned_away, pc.invert(pc.is_in(settled["gate"], value_set=pa.array(gates, pa.string()))))
+    turned_away = pc.not_equal(decided["decision"], "accepted")
+    return pc.and_(turned_away, pc.invert(pc.is_in(decided["gate"], value_set=pa.array(gates, pa.string()))))
 
 
 def _tally_gate(gate: str, parts: Iterable[pa.Table], stray_ids: pa.ChunkedArray) -> _Tally:
@@ -223,7 +222,7 @@ def _tally_gate(gate: str, parts: Iterable[pa.Table], stray_ids: pa.ChunkedArray
     return _Tally(gate, outcomes, histogram, saw_stray)
 
 
-def _build_funnel(rows: int, tallies: list[_Tally], strays: pa.Table, settled: pa.Table) -> tuple[Stage, ...]:
+def _build_funnel(rows: int, tallies: list[_Tally], strays: pa.Table, decided: pa.Table) -> tuple[Stage, ...]:
     """Every stage in the order of work. A stage without verdicts stands first when no gate looked at any
     of its rows (they never reached one), and last otherwise.
     """
@@ -235,11 +234,11 @@ def _build_funnel(rows: int, tallies: list[_Tally], strays: pa.Table, settled: p
     names = list(dict.fromkeys(stray_names))
     outcomes = {tally.gate: tally.outcomes for tally in tallies}
     order = [n for n in names if n not in late] + list(outcomes) + [n for n in names if n in late]
-    decided = _count_by(settled, ["gate", "decision"])
+    turned_away = _count_by(decided, ["gate", "decision"])
     stages: list[Stage] = []
     entered = rows
     for name in order:
-        rejected, held = decided[name, "rejected"], decided[name, "held"]
+        rejected, held = turned_away[name, "rejected"], turned_away[name, "held"]
         passed = entered - rejected - held
         stages.append(
             Stage(
@@ -260,27 +259,19 @@ def _count_outcomes(said: Counter[str]) -> dict[str, int]:
     return {"looked_at": said.total(), **{outcome: said[outcome] for outcome in OUTCOMES}}
 
 
-def _count_reasons(settled: pa.Table) -> tuple[Reason, ...]:
-    away = settled.filter(pc.not_equal(settled["decision"], "accepted"))
-    head = pc.struct_field(pc.extract_regex(away["reason"], r"(?s)^(?P<head>[^:]*)"), "head")
-    kind = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(head), 0, MAX_REASON_CHARS)
-    kind = pc.if_else(pc.equal(kind, ""), pa.scalar(None, pa.string()), kind)
-    columns = {"gate": away["gate"], "decision": away["decision"], "reason": kind}
-    table = pa.table({**columns, "redacted": pc.is_valid(find_copies(away["reason"]))})
-    counts = _count_by(table, [*columns, "redacted"])
+def _count_reasons(decided: pa.Table) -> tuple[Reason, ...]:
+    away = decided.filter(pc.not_equal(decided["decision"], "accepted"))
+    counts = _count_by(away, ["gate", "decision", "reason_class"])
     ranked = sorted(counts.items(), key=lambda item: (-item[1], [str(key) for key in item[0]]))
     rare: Counter[tuple[Any, ...]] = Counter()
-    kinds: Counter[tuple[Any, ...]] = Counter()
-    for (gate, decision, *_), count in ranked[MAX_GROUPS:]:
+    classes: Counter[tuple[Any, ...]] = Counter()
+    for (gate, decision, _), count in ranked[MAX_GROUPS:]:
         rare[gate, decision] += count
-        kinds[gate, decision] += 1
+        classes[gate, decision] += 1
     return (
+        *(Reason(gate, decision, name, n) for (gate, decision, name), n in ranked[:MAX_GROUPS]),
         *(
-            Reason(gate, decision, reason, n, redacted=redacted)
-            for (gate, decision, reason, redacted), n in ranked[:MAX_GROUPS]
-        ),
-        *(
-            Reason(gate, decision, None, n, folded=kinds[gate, decision])
+            Reason(gate, decision, None, n, folded=classes[gate, decision])
             for (gate, decision), n in rare.items()
         ),
     )

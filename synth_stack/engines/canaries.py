@@ -1,4 +1,4 @@
-"""Known bad rows, planted behind a batch to see whether a gate still sees them.
+"""Known bad rows, planted after a batch to see whether a gate still sees them.
 
 A gate makes its own (`Judge.plant`) from a sample of the batch. What it said of them is in
 canaries/<gate>.parquet and nowhere else: they are in no shard, no decision and no pack.
@@ -17,7 +17,7 @@ from synth_stack.files import write_table
 from synth_stack.gates.gate import Judge
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import CANARY_SCHEMA, CANDIDATE_SCHEMA
-from synth_stack.runs.canary_recall import FOLDER
+from synth_stack.runs.canary_recall import FOLDER, MAX_KIND_CHARS
 
 SAMPLE_ROWS = 1_000
 """Rows of the batch that a gate may make its canaries from: enough for the topics and lengths of a batch."""
@@ -40,12 +40,19 @@ def plant(name: str, judge: Judge, wanted: int, tables: Iterable[pa.Table]) -> p
 
 
 def write_canaries(folder: Path, name: str, rows: pa.Table, verdicts: pa.Table) -> None:
-    """Keep what gate `name` said of its canaries, with what is wrong with each of them."""
-    wrong = [str(orjson.loads(extra)["canary"]) for extra in rows["extra"].to_pylist()]
-    write_table(
-        folder / FOLDER / f"{name}.parquet",
-        verdicts.append_column(CANARY_SCHEMA.field("canary"), pa.array(wrong, pa.string())),
-    )
+    """Keep what gate `name` said of its canaries, with what is wrong with each of them, and its kind.
+
+    Raises GateError for a canary whose `extra` does not say it.
+    """
+    try:
+        said = [orjson.loads(extra) for extra in rows["extra"].to_pylist()]
+        wrong = [str(one["canary"]) for one in said]
+        kinds = [str(one.get("kind", one["canary"]))[:MAX_KIND_CHARS] for one in said]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+        raise GateError(f"gate {name} planted a row whose extra does not say what is wrong with it") from exc
+    for column, values in (("canary", wrong), ("canary_kind", kinds)):
+        verdicts = verdicts.append_column(CANARY_SCHEMA.field(column), pa.array(values, pa.string()))
+    write_table(folder / FOLDER / f"{name}.parquet", verdicts)
 
 
 def _draw_sample(tables: Iterable[pa.Table]) -> pa.Table:

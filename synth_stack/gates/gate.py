@@ -1,56 +1,139 @@
-"""What a gate is: a function that returns a judge."""
+"""What a gate is: a function that returns a judge, and the steps by which a batch tells a judge something.
+
+What the batch has to say is a value: tables that rounds compute, that are saved in the run folder, and that
+`judge` is handed. So a judge can be built again anywhere from its name, its parameters and its state.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
-Shards = Callable[[], Iterable[pa.Table]]
-"""Gives the batch's candidate tables from the start, each time it is called."""
+from synth_stack.gates.resources import Resources
 
-Judged = Callable[[], Iterable[tuple[pa.Table, pa.Table]]]
-"""Gives (candidates, verdicts) of every table that was judged, in order, each time it is called."""
+State = Mapping[str, pa.Table]
+"""What the rounds of a gate have learnt of the batch: tables by name, kept as Arrow IPC files."""
+
+NO_STATE: State = {}
+
+Sketch = Callable[[pa.Table, State], pa.Table]
+Merge = Callable[[Iterable[pa.Table], State], State]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass over the batch before the first verdict.
+
+    sketch(table, state)     a small table of what n candidate rows have to say; pure, run anywhere, in any
+                             order; `state` is what earlier rounds learnt
+    merge(sketches, state)   further tables of state, from the sketches of all shards in the order of the
+                             batch and, last, that of the canaries; run once
+
+    How a batch is cut into shards must not show in what `merge` returns.
+    """
+
+    sketch: Sketch
+    merge: Merge
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What a gate says once all its verdicts are there: holds that only the whole batch shows.
+
+    count(table, verdicts)        a small table, from candidates and this gate's verdicts on them, row by row
+    merge(counts, {})             state, from the counts of all shards in the order of the batch
+    hold(table, verdicts, state)  verdicts of outcome `hold`, scope `lot`, `slice` or `batch`, for rows that
+                                  the gate accepted, each at most once, in the order of the table
+
+    `table` has at least `row_id` and `slice`, and `verdicts` their outcomes: no text and no model is needed,
+    so that replay does the same from stored verdicts.
+    """
+
+    count: Callable[[pa.Table, pa.Table], pa.Table]
+    merge: Merge
+    hold: Callable[[pa.Table, pa.Table, State], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A threshold that a gate decides by, so that generic code can decide again under another one.
+
+    `parameter` is the dotted parameter that holds it (None for a fixed one), `threshold` where it stands, and
+    `rejects` on which side of it a row is turned away. `score` says where the number is: the column `score`,
+    or a dotted key of the evidence (a row without it has no say). `outcome` is "reject" or "hold", or the
+    dotted parameter that says which, with "ignore" for neither. `classes` are the reason classes that this
+    dial gives. `lowest`: no smaller number was stored, so the dial cannot be turned below it. `fixed_by`: a
+    parameter that, where it is set, forbids turning it.
+    """
+
+    threshold: float
+    rejects: Literal[">", ">=", "<"]
+    classes: tuple[str, ...]
+    parameter: str | None = None
+    score: str = "score"
+    outcome: str = "reject"
+    lowest: float | None = None
+    fixed_by: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The dial as the lock records it; numbers are decimal strings."""
+        return {
+            "parameter": self.parameter,
+            "score": self.score,
+            "rejects": self.rejects,
+            "threshold": repr(float(self.threshold)),
+            "outcome": self.outcome,
+            "classes": list(self.classes),
+            "lowest": None if self.lowest is None else repr(float(self.lowest)),
+            "fixed_by": self.fixed_by,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """A gate with its parameters bound and its models loaded.
 
-    expect(rows)         is told before all else how many rows of the batch there are to judge
-    prepare(shards)      runs once before the first table: what the whole batch has to say (an index)
-    judge(table)         a candidate table of n rows -> a verdict table of n rows in the same order
-    finish(judged)       runs once after the last table: further verdicts that only the whole batch shows
+    judge(table, state)      a candidate table of n rows -> a verdict table of n rows in the same order. It
+                             depends on its table and the state alone
+    rounds                   how the state is learnt; a gate without them judges row by row, and its verdicts
+                             on earlier tables are kept when rows are added to a batch
     plant(sample, n, seed)   up to n rows that this gate has to turn away, made from a sample of the batch
-    amend(table)         candidate rows that replace some of the table's (a redacted copy)
+    amend(table)             candidate rows that replace some of the table's (a redacted copy)
+    dials                    the thresholds by which it decides, the strongest first
 
-    Once prepared, `judge` depends on its table and on nothing that was judged before: a stopped run goes on
-    at any table, and an engine may judge tables in any order. So whatever compares rows with one another
-    does it in `prepare`, which sees the same rows that will be judged. A judge without `prepare` may be made
-    again in other processes, each of which judges a part of the tables, and its verdicts on earlier tables
-    are kept when rows are added to a batch.
-
-    `finish` returns verdicts of outcome `hold`, scope `slice` or `batch`, only for rows that this judge
-    accepted, each at most once, in the order of the batch; an empty table holds nothing.
+    A verdict's `reason_class` starts with the gate's name and a dot.
 
     `plant` makes canaries: candidate rows (`kind`, `messages`, `text`, ... as the gate's rows have them;
-    generator "canary", `extra` saying in `canary` what is wrong with the row) that `judge` has to reject
-    or hold. They are shown to `prepare` and `judge` behind every row of the batch, must not change what is
-    said of those rows, and reach no pile and no pack. Deterministic in `seed`. `min_recall` is the share of
-    them below which the gate counts as blind and the batch fails.
+    generator "canary", `extra` saying in `canary` what is wrong with the row) that `judge` has to reject or
+    hold. They are sketched and judged after every row of the batch, must not change what is said of those
+    rows, and reach no pile and no pack. Deterministic in `seed`. `min_recall` is the share of them below
+    which the gate counts as blind and the batch fails.
 
     `amend` makes new candidate rows, with `parent_id` naming the row each is made from; `judge` must reject
-    that row (its reason says that another stands for it). A judge that amends must be the first gate.
+    that row, with `replaced_by` in its evidence. A judge that amends must be the first gate.
 
     `facts` is JSON for the record: what was really used (scorer, model digests, eval sets with digest and
-    size).
+    size). `alone` says why it cannot be built again in another process (it asks a model, say); None where it
+    can.
     """
 
-    judge: Callable[[pa.Table], pa.Table]
+    judge: Callable[[pa.Table, State], pa.Table]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    expect: Callable[[int], None] | None = None
-    prepare: Callable[[Shards], None] | None = None
-    finish: Callable[[Judged], pa.Table] | None = None
+    rounds: tuple[Round, ...] = ()
     plant: Callable[[pa.Table, int, int], pa.Table] | None = None
     min_recall: float = 0.9
     amend: Callable[[pa.Table], pa.Table] | None = None
+    dials: tuple[Dial, ...] = ()
+    alone: str | None = None
+
+
+class Gate(Protocol):
+    """A registered factory: keyword-only parameters, and `resources` where it reaches beyond its files."""
+
+    def __call__(self, *resources: Resources, **params: Any) -> Judge:
+        """The judge. Raises UsageError for parameters or files that cannot be used."""
+
+
+Shards = Any
+Judged = Any

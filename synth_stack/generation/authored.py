@@ -6,19 +6,21 @@ from typing import Any
 
 from synth_stack.errors import ConfigError, RunMismatch, TeacherError
 from synth_stack.files import count_rows, write_bytes, write_table
-from synth_stack.generation.driver import digest_pipeline, drive, find_teachers
+from synth_stack.generation.driver import digest_pipeline, drive, find_llms
 from synth_stack.generation.parts import DONE, batch_file, to_json
-from synth_stack.inputs.foreign import ANSWER_COLUMNS, CONVERSATION_COLUMNS, read_messages
+from synth_stack.inputs.columns import ANSWER_COLUMNS, CONVERSATION_COLUMNS
+from synth_stack.inputs.foreign_rows import read_messages
 from synth_stack.progress import Progress
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.folder import list_made
+from synth_stack.teachers.teacher import Teacher
 
 Row = dict[str, Any]
 
 MAX_SILENT_ROWS = 8
 """Rows without a text, in batches that have nothing else, after which the teacher counts as dead: as many as
-the failures in a row of teachers/client.py."""
+the failures in a row of teachers/health.py."""
 
 
 def generate_authored(pipeline: Any, folder: Path, progress: Progress) -> None:
@@ -73,10 +75,8 @@ def generate_authored(pipeline: Any, folder: Path, progress: Progress) -> None:
 
 
 def _check_teachers(pipeline: Any) -> None:
-    from synth_stack.teachers.openai_llm import TeacherLLM
-
-    for llm in find_teachers(pipeline):
-        if isinstance(llm, TeacherLLM):
+    for llm in find_llms(pipeline):
+        if isinstance(llm, Teacher):
             llm.check()
 
 
@@ -105,7 +105,7 @@ def _dead_teacher(pipeline: Any, silent: list[tuple[Path, list[Row]]]) -> Teache
 def _describer(pipeline: Any) -> Callable[[Row], Row]:
     """A function from an output row of the pipeline to a candidate, without its draw."""
     version = digest_pipeline(pipeline)[:12]
-    teachers = " ".join(llm.model_name for llm in find_teachers(pipeline)) or None
+    teachers = " ".join(llm.model_name for llm in find_llms(pipeline)) or None
 
     def describe(row: Row) -> Row:
         _require_answer(pipeline, row)
@@ -114,7 +114,7 @@ def _describer(pipeline: Any) -> Callable[[Row], Row]:
         text = "\n\n".join(message["content"] for message in messages) or _as_text(row.get("text"))
         rest = {k: to_json(v) for k, v in row.items() if k not in _HELD and not _is_in(v, {*held, text})}
         return {
-            "kind": "dialogue" if len(messages) > 2 else "instruction",
+            "kind": "dialogue" if _count_spoken(messages) > 2 else "instruction",
             "slice": _as_text(row.get("slice")),
             "locale": _as_text(row.get("locale")),
             "messages": messages,
@@ -145,7 +145,7 @@ def _require_answer(pipeline: Any, row: Row) -> None:
         )
 
 
-def _read_row(row: Row) -> tuple[list[dict[str, str]], str | None]:
+def _read_row(row: Row) -> tuple[list[dict[str, Any]], str | None]:
     """The conversation of a row, and why it is not a whole one."""
     known = {k: v for k, v in row.items() if v is not None}
     if "generation" in row:
@@ -159,9 +159,13 @@ def _read_row(row: Row) -> tuple[list[dict[str, str]], str | None]:
         return [], f"broken row: {exc}"
     if "generation" in row and not known.get("generation"):
         return messages, "empty answer: the teacher gave no text"
-    if len(messages) == 1 or not (messages or known.get("text")):
+    if _count_spoken(messages) == 1 or not (messages or known.get("text")):
         return messages, "empty answer: the teacher gave no text"
     return messages, None
+
+
+def _count_spoken(messages: list[dict[str, Any]]) -> int:
+    return sum(message["role"] != "system" for message in messages)
 
 
 def _as_text(value: Any) -> str | None:

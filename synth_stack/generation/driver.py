@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.generation.parts import copy_json, to_json
 from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.teachers.health import Health
+from synth_stack.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
     from distilabel.pipeline import Pipeline
@@ -87,14 +89,15 @@ class _Route:
     order: list[Any]
     predecessors: dict[str, list[str]]
 
-    def healths(self) -> list[Any]:
-        found = [getattr(getattr(step, "llm", None), "health", None) for step in self.order]
+    def healths(self) -> list[Health]:
+        """What is known of the teachers of its steps, in order; nothing of an LLM that is no teacher."""
+        found = [teacher.health for step in self.order if (teacher := find_teacher(step)) is not None]
         return [health for health in found if health is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """A batch of one line before its steps, or behind them with `rows`.
+    """A batch of one line before its steps, or after them with `rows`.
 
     `failures`: how many each teacher had when it was finished.
     """
@@ -115,7 +118,7 @@ class _Batch:
 
 
 class _Batches:
-    """The batches under way and those that wait for an answer behind their failures."""
+    """The batches under way, and those that wait for an answer after their failures."""
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ class _Batches:
         self._keep(at_the_end=True)
 
     def _start_some(self) -> bool:
-        """Starts batches until enough are under way or nobody wants more; whether one was started."""
+        """Starts batches until enough are under way or no more are wanted; whether one was started."""
         started = False
         while len(self._running) < self._at_once and not self._stop():
             if (batch := next(self._planned, None)) is None:
@@ -176,13 +179,12 @@ def _plan_batches(routes: Sequence[_Route]) -> Iterator[_Batch]:
 def _count_at_once(route: _Route) -> int:
     """Twice as many rows as requests in flight, and a batch more: no slot waits for a step to be complete.
 
-    One for LLMs that are not ours: they cannot be asked by several threads.
+    One for LLMs that are no teachers: they cannot be asked by several threads.
     """
-    from synth_stack.teachers.openai_llm import SharedLLM
-
-    llms = [step.llm for step in route.order if getattr(step, "llm", None) is not None]
-    slots: int = max((getattr(llm, "concurrency", 1) for llm in llms), default=1)
-    if slots == 1 or not all(isinstance(llm, SharedLLM) for llm in llms):
+    llms = [llm for step in route.order if (llm := find_llm(step)) is not None]
+    teachers = [llm for llm in llms if isinstance(llm, Teacher)]
+    slots = max((teacher.concurrency for teacher in teachers), default=1)
+    if slots == 1 or len(teachers) < len(llms):
         return 1
     batch_rows: int = route.order[0].batch_size
     return min(math.ceil(2 * slots / batch_rows) + 1, MAX_BATCHES)
@@ -253,11 +255,22 @@ def _refused(pipeline: "Pipeline", exc: Exception) -> ConfigError:
     return ConfigError(f"pipeline {pipeline.name} is not one that distilabel would run: {reason}")
 
 
-def find_teachers(pipeline: "Pipeline") -> list[Any]:
+def find_llms(pipeline: "Pipeline") -> list[Any]:
     """The distinct LLMs of the pipeline's steps, in order."""
     order, _ = plan_steps(pipeline)
-    found = [step.llm for step in order if getattr(step, "llm", None) is not None]
-    return list({id(llm): llm for llm in found}.values())
+    found = [find_llm(step) for step in order]
+    return list({id(llm): llm for llm in found if llm is not None}.values())
+
+
+def find_llm(step: Any) -> Any:
+    """The distilabel LLM that a step asks; None for a step that asks none."""
+    return getattr(step, "llm", None)
+
+
+def find_teacher(step: Any) -> Teacher | None:
+    """The teacher that a step asks; None for a step that asks none, or an LLM that is no teacher."""
+    llm = find_llm(step)
+    return llm if isinstance(llm, Teacher) else None
 
 
 def digest_pipeline(pipeline: "Pipeline") -> Digest:
@@ -301,16 +314,15 @@ def _loaded(routes: Sequence[_Route]) -> Iterator[None]:
 
 
 def _stop_when_down(step: Any) -> None:
-    llm = getattr(step, "llm", None)
-    health = getattr(llm, "health", None)
-    if llm is None or health is None or health.down is None:
+    teacher = find_teacher(step)
+    if teacher is None or teacher.health is None or teacher.health.down is None:
         return
-    if health.mistake:
+    if teacher.health.mistake:
         raise ConfigError(
-            f"the teacher {llm.model_name} cannot be used: it {health.down}",
+            f"the teacher {teacher.model_name} cannot be used: it {teacher.health.down}",
             mend="It answered nothing yet. Mend the teacher in the recipe.",
         )
     raise TeacherError(
-        f"the teacher {llm.model_name} is down: it {health.down}",
+        f"the teacher {teacher.model_name} is down: it {teacher.health.down}",
         mend="Every finished batch is kept; mend the teacher and run the same command again.",
     )

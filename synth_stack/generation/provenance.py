@@ -1,40 +1,38 @@
 """How a run records its methods and teacher: by what they name, never by where it lies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-Params = Mapping[str, Any]
+from synth_stack.registry import Bound, find_entry, list_paths, map_paths
+from synth_stack.teachers.teacher import Teacher
 
-_recorders: dict[str, Callable[[Params], Params]] = {}
 
+def record_params(bound: Bound) -> dict[str, Any]:
+    """The parameters of a bound generator as the lock records them: no folder of this machine is in them.
 
-def declare_record(method: str, record: Callable[[Params], Params]) -> None:
-    """Note that `record` turns the parameters of `method` into what the lock says of them.
-
-    For a method that reads files of its own: their digests in the place of their paths, so that changed files
-    are another run. It raises what the method itself would raise for files that cannot be read.
+    Raises what its own `record` raises, such as InputError for a file that cannot be read.
     """
-    _recorders[method] = record
+    entry = find_entry("generator", bound.name, where=f"generator {bound.name}")
+    if entry.record is None:
+        return dict(bound.recorded)
+    recorded = entry.record(bound.params)
+    return dict(map_paths(recorded, list_paths(entry.params), lambda path: Path(path).name))
 
 
-def record_params(method: str, params: Params) -> dict[str, Any]:
-    """The parameters of a method as the lock records them."""
-    return dict(_recorders.get(method, dict)(params))
-
-
-def record_sampling(llm: Any) -> dict[str, str]:
+def record_sampling(teacher: Teacher) -> dict[str, str]:
     """The sampling parameters of a teacher as text: a float in a signed record must survive every reader."""
-    return {key: repr(value) for key, value in llm.sampling.items()}
+    return {key: repr(value) for key, value in teacher.sampling.items()}
 
 
-def record_origin(llm: Any, method: str, version: str, params: Params) -> dict[str, Any]:
+def record_origin(teacher: Teacher, method: str, version: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """What the last step of a method (ToCandidates) says of every row, as its arguments."""
     return {
         "name": "candidates",
         "method": method,
         "version": version,
-        "params": {**params, "sampling": record_sampling(llm)},
-        "teacher": llm.model_name,
-        "teacher_digest": llm.digest,
-        "replayable": llm.replayable,
+        "params": {**params, "sampling": record_sampling(teacher)},
+        "teacher": teacher.model_name,
+        "teacher_digest": teacher.digest,
+        "replayable": teacher.replayable,
     }

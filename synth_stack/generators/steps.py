@@ -6,17 +6,19 @@ rejected row, never a lost one.
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from distilabel.steps import GeneratorStep, Step, StepInput
 from distilabel.steps.tasks import Task
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from synth_stack.generation.draws import Plan
 from synth_stack.generators.clean import clean_line, trim_to_sentence
 from synth_stack.generators.template import Template, load_template
 from synth_stack.rows.canonical import canonical_text, derive_seed
 from synth_stack.teachers.prompt import Prompt
+from synth_stack.teachers.teacher import Teacher
 
 Row = dict[str, Any]
 
@@ -41,13 +43,18 @@ class DrawItems(GeneratorStep):  # type: ignore[misc]  # distilabel has no types
 class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     """Renders a template per row, asks the teacher, and puts the cleaned answer into `column`.
 
-    Where the row decides which, `template_of` is overridden. With `whole` an answer that was cut off fails.
+    `template` is the name of a packaged one, or what `read_template` returned; where the row decides which,
+    `template_of` is overridden. It is filled in with the columns of the row and with `values`, which are the
+    same for every row. With `whole` an answer that was cut off fails.
+    `part` says as what the model works on the row: writer, judge or rewriter.
     """
 
-    template: str = ""
+    template: str | Template = ""
     column: str
+    values: dict[str, Any] = Field(default_factory=dict)
     single_line: bool = True
     whole: bool = False
+    part: Literal["writer", "judge", "rewriter"] = "writer"
 
     @property
     def inputs(self) -> list[str]:
@@ -60,14 +67,14 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
         template = self.template_of(input)
         seed = derive_seed(input["rng_seed"], self.name)
-        return template.render(input, seed=seed, prefers_raw=self.llm.prefers_raw)
+        return template.render({**input, **self.values}, seed=seed, prefers_raw=self.llm.prefers_raw)
 
     def format_output(self, output: str | None, input: Row | None = None) -> Row:  # noqa: A002
         return {self.column: output}
 
     def template_of(self, row: Mapping[str, Any]) -> Template:
         """The template of this step for a row."""
-        return load_template(self.template)
+        return self.template if isinstance(self.template, Template) else load_template(self.template)
 
     def process(self, inputs: StepInput) -> Any:
         # not Task.process: that renders each prompt once more, for a column that nothing here reads
@@ -88,6 +95,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
             f"llm_{self.name}_call": output["call"][0],
             "model_name": self.llm.model_name,
         }
+        said["parts"] = sorted({*row.get("parts", []), self.part})
         template_id = self.template_of(row).template_id
         return settle(
             said, self.name, self.column, template_id, single_line=self.single_line, whole=self.whole
@@ -113,7 +121,20 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
         return ["kind", "messages", "text", "failure", "draw"]
 
     def process(self, inputs: StepInput) -> Any:
-        yield [self._candidate(row) for row in inputs]
+        yield [self._note_models(self._candidate(row), row) for row in inputs]
+
+    def _note_models(self, made: Row, row: Row) -> Row:
+        """The candidate with every model that worked on it, and how each of its answers ended."""
+        known = {"name": self.teacher, "digest": self.teacher_digest}
+        models = [{"part": part, **known} for part in row.get("parts") or ["writer"]]
+        ends = row.get("finishes", {})
+        messages = [
+            {**said, "finish": ends[said["content"]]}
+            if said["role"] == "assistant" and said["content"] in ends
+            else said
+            for said in made["messages"]
+        ]
+        return {**made, "messages": messages, "models": models}
 
     def _candidate(self, row: Row) -> Row:
         turns = [("user", row.get("instruction")), ("assistant", row.get("answer"))]
@@ -142,6 +163,18 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
         }
 
 
+def draw_items(plan: Plan, batch_rows: int, *, examples: int = 0) -> DrawItems:
+    """The first step of a pipeline: the items of the plan, each with so many `examples` beside its seed."""
+    step = DrawItems(name="items", batch_size=batch_rows)
+    step._plan = replace(plan, examples=examples)
+    return step
+
+
+def answer(llm: Teacher, template: str | Template = "answer") -> Ask:
+    """The step that answers the instruction, from the topic's document section where there is one."""
+    return Ask(name="answer", llm=llm, template=template, column="answer", single_line=False)
+
+
 def name_column(what: str, turn: int) -> str:
     """The column of what is asked for in turn after turn: that of the first has no number."""
     return what if turn == 1 else f"{what}_{turn}"
@@ -158,6 +191,8 @@ def settle(
 ) -> Row:
     """The row with the teacher's answer cleaned, its tokens counted, and `failure` set where it failed.
 
+    `finishes` says of every text how it ended, as servers call it: stop, or length at the token limit.
+
     An answer that was cut off keeps its whole sentences, unless it is of use only `whole`, as code is.
     """
     call = json.loads(row.pop(f"llm_{step}_call", None) or "{}")
@@ -171,7 +206,15 @@ def settle(
     if text:
         text = clean_line(text) if single_line else text.strip()
         failure = failure or (None if text else "empty answer: nothing but numbering or quotes")
+    ends = {**row.get("finishes", {}), **({text: "length" if call.get("cut") else "stop"} if text else {})}
     tokens = {**row.get("tokens", {}), column: [call.get("input_tokens", 0), call.get("output_tokens", 0)]}
     template_ids = [*row.get("template_ids", []), template_id]
     failure = f"{column}: {failure}" if failure else None
-    return {**row, column: text, "failure": failure, "tokens": tokens, "template_ids": template_ids}
+    return {
+        **row,
+        column: text,
+        "failure": failure,
+        "tokens": tokens,
+        "template_ids": template_ids,
+        "finishes": ends,
+    }

@@ -1,50 +1,48 @@
-"""Prompt templates: versioned files whose id changes with their text."""
+"""Prompt templates: files whose id changes with their text, the packaged ones and those of other authors."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, TemplateError
 from jinja2 import Template as JinjaTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from synth_stack.inputs.strict_yaml import parse_yaml
+from synth_stack.errors import ConfigError
+from synth_stack.inputs.strict_yaml import parse_yaml, read_text
+from synth_stack.inputs.yaml_models import validate
+from synth_stack.registry import Bound, find_entry
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.teachers.prompt import Prompt
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+MAX_TEMPLATE_BYTES = 256 * 1024
+"""The lock of a run holds every template whole; a longer prompt fits into few context windows."""
 
-Names = Sequence[str]
-Declared = Names | Callable[[Mapping[str, Any]], Names]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+"""A row names its templates with blanks between them, and their ids end in `@` and a digest."""
 
-_asked_with: dict[str, Declared] = {}
-
-
-def declare_templates(methods: Mapping[str, Declared]) -> None:
-    """Note the names of the packaged templates that each method asks with, for the lock of a run.
-
-    A method whose parameters choose among them gives a function of its parameters.
-    """
-    _asked_with.update(methods)
+_ROLES = ("system", "user", "assistant")
 
 
-def templates_of(method: str, params: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-    """The names of the packaged templates that a method asks with; none for a method that declared none."""
-    declared = _asked_with.get(method, ())
-    return tuple(declared(params or {}) if callable(declared) else declared)
+class _Turn(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    role: str = Field(pattern=f"^({'|'.join(_ROLES)})$")
+    content: str
 
 
 class _Form(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-    max_tokens: int
+    max_tokens: int = Field(ge=1)
     stop: list[str] = []
     sampling: dict[str, float] = {}
     raw: str | None = None
-    chat: list[dict[str, str]]
+    chat: list[_Turn] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +58,91 @@ class Template:
     form: _Form
 
     def render(self, values: Mapping[str, Any], *, seed: int, prefers_raw: bool) -> Prompt:
-        """The prompt with `values` filled in; a value is data and is never read as template text."""
+        """The prompt with `values` filled in; a value is data and is never read as template text.
+
+        Raises ConfigError for a template that asks for a value which is not there.
+        """
         form = self.form
         raw = form.raw is not None and prefers_raw
-        chat = [{"role": "user", "content": form.raw or ""}] if raw else form.chat
-        messages = [{"role": m["role"], "content": _fill(m["content"], values)} for m in chat]
+        chat = [_Turn(role="user", content=form.raw or "")] if raw else form.chat
+        messages = [{"role": turn.role, "content": self._fill(turn.content, values)} for turn in chat]
         return Prompt(
             messages, seed=seed, max_tokens=form.max_tokens, stop=form.stop, sampling=form.sampling, raw=raw
         )
 
+    def _fill(self, text: str, values: Mapping[str, Any]) -> str:
+        try:
+            return _compile(text).render(values).strip()
+        # a template of another author may do anything that an expression can do
+        except (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as exc:
+            raise ConfigError(
+                f"template {self.template_id} cannot be filled in: {exc}",
+                allowed=", ".join(sorted(name for name in values if name.isidentifier())),
+                mend="Name a value that the row has at this step.",
+            ) from exc
+
 
 @cache
 def load_template(name: str) -> Template:
-    """The packaged template of that name."""
-    text = (TEMPLATES / f"{name}.yaml").read_text(encoding="utf-8")
-    template_id = f"{name}@{digest_bytes(text.encode())[:12]}"
-    return Template(template_id, text, _Form.model_validate(parse_yaml(text, where=name)))
+    """The packaged template of that name. Raises ConfigError for a name that is none."""
+    path = TEMPLATES / f"{name}.yaml"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        raise ConfigError(
+            "there is no packaged template of that name",
+            seen=name,
+            allowed=", ".join(sorted(each.stem for each in TEMPLATES.glob("*.yaml"))),
+        )
+    return read_template(path)
+
+
+def read_template(path: str | Path) -> Template:
+    """The template in a YAML file of any author; its name is that of the file, without `.yaml`.
+
+    Raises ConfigError for a file that cannot be read as one.
+    """
+    path = Path(path)
+    if not _NAME.fullmatch(path.stem):
+        raise ConfigError(
+            "a template is named after its file",
+            seen=path.name,
+            allowed="letters, digits, dots, dashes and underscores",
+            mend="Rename the file.",
+        )
+    text = read_text(path, max_bytes=MAX_TEMPLATE_BYTES)
+    form = validate(_Form, parse_yaml(text, where=str(path)), path)
+    for part in [form.raw or "", *(turn.content for turn in form.chat)]:
+        try:
+            _compile(part)
+        except TemplateError as exc:
+            raise ConfigError(f"{path} is not a Jinja template: {exc}") from exc
+    return Template(f"{path.stem}@{digest_bytes(text.encode())[:12]}", text, form)
+
+
+def find_templates(bound: Bound) -> tuple[Template, ...]:
+    """The templates that a bound generator declares for its parameters. Raises ConfigError."""
+    where = f"generator {bound.name}"
+    declared = find_entry("generator", bound.name, where=where).templates
+    return tuple(_resolve(each, where) for each in (declared(bound.params) if declared else ()))
+
+
+def _resolve(named: object, where: str) -> Template:
+    if isinstance(named, str):
+        return load_template(named)
+    if isinstance(named, Template):
+        return named
+    raise ConfigError(
+        f"{where} declares a template that is none",
+        seen=type(named).__name__,
+        allowed="the name of a packaged template, or what read_template returned",
+    )
 
 
 @cache
@@ -86,7 +153,3 @@ def _environment() -> ImmutableSandboxedEnvironment:
 @cache
 def _compile(text: str) -> JinjaTemplate:
     return _environment().from_string(text)
-
-
-def _fill(text: str, values: Mapping[str, Any]) -> str:
-    return _compile(text).render(values).strip()

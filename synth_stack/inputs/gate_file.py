@@ -2,23 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from synth_stack.errors import ConfigError
+from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.strict_yaml import read_mapping
-from synth_stack.inputs.yaml_models import (
-    StrictModel,
-    Text,
-    UseModel,
-    make_absolute,
-    make_portable,
-    resolve_paths,
-    validate,
-)
-from synth_stack.registry import config_error
-from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.inputs.yaml_models import StrictModel, Text, UseModel, validate
+from synth_stack.registry import FilePath, config_error, make_absolute, registered
 
 
 class GateUse(UseModel):
@@ -42,7 +34,7 @@ class NamedEvalSet(StrictModel):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    path: Text | None = None
+    path: FilePath | None = None
     hub: Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")] | None = None
     config: Text | None = None
     split: Text | None = None
@@ -64,10 +56,27 @@ class NamedEvalSet(StrictModel):
 
 
 class GateFile(StrictModel):
-    """The gates in the order of work."""
+    """The gates in the order of work, and the modules of other authors that are loaded before (`load`).
+
+    `map` names the columns of a foreign dataset by the fields that they are (docs/curate.md); what an option
+    or a call maps goes before it. It is part of what was read, not of the gates.
+    """
 
     version: Literal[1]
+    load: list[Text] = Field(default_factory=list)
     gates: Annotated[list[GateUse], Field(min_length=1)]
+    map: dict[Text, Text] | None = None
+    _path: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def name(self) -> str:
+        """The path of the file, as messages name it."""
+        return str(self._path)
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, from which the paths in it are taken."""
+        return self._path.resolve().parent
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -77,33 +86,52 @@ class GateFile(StrictModel):
                 raise ValueError(f"every gate once; {name!r} stands twice")
         return self
 
-    def digest(self) -> Digest:
-        """What was asked for, without paths and reasons: names and parameters."""
-        return digest_json([make_portable(g.model_dump(exclude={"why"})) for g in self.gates])
+    @model_validator(mode="after")
+    def _map_is_one(self) -> Self:
+        try:
+            check_map(self.map)
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from exc
+        return self
 
 
-def load_gates(path: str | Path, eval_sets: Sequence[NamedEvalSet] = ()) -> GateFile:
-    """The gate file at `path`, with `eval_sets` added to what the contamination gate checks against.
+def load_gates(path: str | Path) -> GateFile:
+    """The gate file at `path`. Raises ConfigError."""
+    file = validate(GateFile, read_mapping(Path(path)), Path(path))
+    file._path = Path(path)
+    return file
 
-    Raises ConfigError, also when eval sets are named and no gate reads them.
+
+def add_eval_sets(file: GateFile, eval_sets: Sequence[NamedEvalSet]) -> list[GateUse]:
+    """The gates of a file, with `eval_sets` added to the list of each gate that takes some.
+
+    Gates have to be registered by now. Raises ConfigError when eval sets are named and no gate takes any.
     """
-    file = Path(path)
-    value = read_mapping(file)
-    gates = validate(GateFile, value, file).model_dump()["gates"]
-    for gate in gates:
-        resolve_paths(gate, file.resolve().parent, _GATE_PATHS)
-    readers = [gate for gate in gates if gate["use"] == "contamination"]
-    if eval_sets and not readers:
+    if not eval_sets:
+        return file.gates
+    takers = {name: entry.eval_sets for name, entry in registered("gate").items() if entry.eval_sets}
+    if not any(use.use in takers for use in file.gates):
+        first = min(takers, default="a gate that takes some")
         raise ConfigError(
-            f"{file}: eval sets are named and no contamination gate reads them",
+            f"{file.name}: eval sets are named and no gate reads them",
             seen=", ".join(e.name for e in eval_sets),
-            mend="Add `- use: contamination` to the gate file.",
+            mend=f"Add `- use: {first}` to the gate file.",
         )
     added = [e.model_dump(exclude_none=True) for e in eval_sets]
-    for gate in readers:
-        named = gate.get("against") or []
-        gate["against"] = [*named, *added] if isinstance(named, list) else named
-    return validate(GateFile, {"version": 1, "gates": gates}, file)
+    return [_add(use, takers.get(use.use), added) for use in file.gates]
+
+
+def _add(use: GateUse, parameter: str | None, added: list[dict[str, Any]]) -> GateUse:
+    named = [] if parameter is None else use.params.get(parameter) or []
+    if parameter is None or not isinstance(named, list):
+        return use
+    return GateUse.model_validate({**use.model_dump(), parameter: [*named, *added]})
+
+
+def load_map(path: str | Path) -> dict[str, str]:
+    """What the gate file at `path` maps: columns of a foreign dataset by field. Raises ConfigError."""
+    file = Path(path)
+    return dict(validate(GateFile, read_mapping(file), file).map or {})
 
 
 def parse_eval_set(text: str) -> NamedEvalSet:
@@ -115,6 +143,3 @@ def parse_eval_set(text: str) -> NamedEvalSet:
         return NamedEvalSet(name=name, path=make_absolute(Path(), path))
     except ValidationError as exc:
         raise config_error(exc, where=f"eval set {text}", model=NamedEvalSet) from exc
-
-
-_GATE_PATHS = ("against.*.path", "embedding.background.path", "weights", "pool.path")

@@ -8,19 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.inputs.strict_yaml import read_mapping
-from synth_stack.inputs.yaml_models import (
-    Name,
-    StrictModel,
-    Text,
-    UseModel,
-    replace_dotted,
-    resolve_paths,
-    validate,
-)
+from synth_stack.inputs.yaml_models import Name, StrictModel, Text, UseModel, replace_dotted, validate
+from synth_stack.registry import PATH, FilePath, list_paths, make_absolute, map_paths
 
 
 class TeacherUse(UseModel):
@@ -33,10 +26,14 @@ class MethodUse(UseModel):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
+OptionalPath = Annotated[str, PATH] | None
+"""A path that may be left out, or emptied by an override."""
+
+
 class SeedColumns(StrictModel):
     """A seed file and the columns to read from it; a column that is named must be there."""
 
-    path: str
+    path: FilePath
     text_column: str = "text"
     slice_column: str | None = None
     locale_column: str | None = None
@@ -47,10 +44,10 @@ class ReportUse(StrictModel):
     """An evaluation report that says how many rows each slice should get: the further below `goal`, the more.
 
     `floor` and `cap` bound the rows of a slice; `prior_n` is how many items the mean of all counts for,
-    against the score of a slice that was tried on few. The arithmetic is in generators/longtail.py.
+    against the score of a slice that was tried on few. The arithmetic is in generation/slice_budget.py.
     """
 
-    path: Text
+    path: FilePath
     slice_column: Text = "slice"
     n_column: Text = "n"
     score_column: Text = "score"
@@ -151,57 +148,52 @@ class SignConfig(StrictModel):
     """Who vouches for the batch: a local key (integrity only) or a sigstore identity."""
 
     use: Literal["local", "sigstore"] = "local"
-    trust_config: str | None = None
+    trust_config: OptionalPath = None
 
 
 class Recipe(StrictModel):
     """A whole run: seeds, teacher, methods, gates, pack.
 
-    With `perimeter: local` prompts leave this machine for the hosts in `allow_hosts` alone.
+    With `perimeter: local` prompts leave this machine for the hosts in `allow_hosts` alone. `load` names
+    modules of other authors whose generators, teachers and gates the recipe uses.
     """
 
     version: Literal[1]
     name: Name
     about: Annotated[str, Field(min_length=1)]
     seed: Annotated[int, Field(ge=0, lt=2**53)]
+    load: list[Text] = Field(default_factory=list)
     seeds: SeedColumns
-    taxonomy: str | None = None
-    documents: str | None = None
+    taxonomy: OptionalPath = None
+    documents: OptionalPath = None
     teacher: TeacherUse
     perimeter: Literal["open", "local"] = "open"
     allow_hosts: list[str] = Field(default_factory=list)
     generate: GenerateConfig
-    gates: str
+    gates: FilePath
     eval_sets: list[NamedEvalSet] = Field(default_factory=list)
-    baseline: str | None = None
+    baseline: OptionalPath = None
     pack: PackConfig
     sign: SignConfig = SignConfig()
+    _path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file, from which the paths in it are taken; the working folder without a file."""
+        return Path.cwd() if self._path is None else self._path.resolve().parent
 
 
 def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe of a YAML file, its paths absolute.
+    """The recipe of a YAML file, its own paths absolute; those of methods and teacher are, once bound.
 
     `overrides` replaces dotted keys after the file is read ("generate.candidates": 50); their paths are
     taken relative to the working folder. Raises ConfigError.
     """
     file = Path(path)
-    value = read_mapping(file)
-    resolve_paths(value, file.resolve().parent, _RECIPE_PATHS)
+    folder = file.resolve().parent
+    value = map_paths(read_mapping(file), list_paths(Recipe), lambda named: make_absolute(folder, named))
     for key, replacement in (overrides or {}).items():
         replace_dotted(value, key, replacement)
-    return validate(Recipe, value, file)
-
-
-_RECIPE_PATHS = (
-    "seeds.path",
-    "taxonomy",
-    "documents",
-    "gates",
-    "baseline",
-    "eval_sets.*.path",
-    "sign.trust_config",
-    "teacher.weights",
-    "generate.methods.*.pool.path",
-    "generate.methods.*.personas.path",
-    "generate.report.path",
-)
+    recipe = validate(Recipe, value, file)
+    recipe._path = file
+    return recipe

@@ -4,27 +4,26 @@ A record that cannot be read is a `Broken` with its place and a reason, never an
 through a file; `read_strictly` turns the first one into an InputError for files that must be whole.
 """
 
-import codecs
-import csv
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from synth_stack.errors import InputError
+from synth_stack.inputs.byte_streams import SUFFIXES, open_bytes, split_suffix
+from synth_stack.inputs.delimited import read_delimited
+from synth_stack.inputs.json_text import parse_json
+from synth_stack.inputs.parquet_rows import read_parquet
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
+__all__ = ["SUFFIXES", "Broken", "Record", "kind_of", "read_records", "read_strictly", "require_text"]
+
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """A longer line is not a record of text; it is skipped without being held in memory."""
 MAX_JSON_BYTES = 2 * 1024**3
 """A .json file is one value and is read whole; larger collections belong in .jsonl or .parquet."""
-PARQUET_BATCH_ROWS = 4_096
+
+_BLOCK_BYTES = 1024 * 1024
+_MARK = b"\xef\xbb\xbf"
 
 Record = dict[str, Any]
 
@@ -37,9 +36,6 @@ class Broken:
     reason: str
 
 
-_Reader = Callable[[IO[bytes], Path, int], Iterator[tuple[str, Record | Broken]]]
-
-
 def read_records(
     path: Path, *, max_bytes: int = MAX_RECORD_BYTES, strict_csv: bool = False
 ) -> Iterator[tuple[str, Record | Broken]]:
@@ -48,27 +44,28 @@ def read_records(
     With `strict_csv` a quote that is never closed is Broken; without, it takes in the rest of the file.
     Raises InputError when the file as a whole cannot be read: missing, of an unknown kind, not a list.
     """
-    readers: dict[str, _Reader] = {
-        ".json": _read_json,
-        ".csv": partial(_read_csv, strict=strict_csv),
-        ".parquet": _read_parquet,
-    }
-    reader = readers.get(kind_of(path), _read_json_lines)
+    kind, codec = split_suffix(path)
     try:
-        with path.open("rb") as file:
-            yield from reader(file, path, max_bytes)
+        if kind == ".parquet":
+            with path.open("rb") as file:
+                yield from _name_broken(read_parquet(file, path))
+            return
+        with open_bytes(path, codec) as file:
+            if kind in {".csv", ".tsv"}:
+                yield from _name_broken(
+                    read_delimited(file, path, max_bytes, tabs=kind == ".tsv", strict=strict_csv)
+                )
+            elif kind == ".json":
+                yield from _read_json(file, path, max_bytes)
+            else:
+                yield from _read_json(file, path, max_bytes, lines=True)
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror or exc}", mend="Check the path.") from exc
 
 
 def kind_of(path: Path) -> str:
     """The suffix that says how a file is read, in lower case. Raises InputError for any but SUFFIXES."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(
-            f"{path} is of a kind that is not read", seen=suffix or "no suffix", allowed=", ".join(SUFFIXES)
-        )
-    return suffix
+    return split_suffix(path)[0]
 
 
 def read_strictly(path: Path, *, max_bytes: int) -> Iterator[tuple[str, Record]]:
@@ -95,21 +92,30 @@ def require_text(record: Record, column: str, *, where: str) -> str:
     return value
 
 
-def _read_json_lines(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
-    number = 0
-    while line := file.readline(max_bytes + 1):
-        number += 1
+def _name_broken(records: Iterator[tuple[str, Record | str]]) -> Iterator[tuple[str, Record | Broken]]:
+    """Records with a Broken in the place of each reason why there is none."""
+    for place, record in records:
+        yield place, Broken(place, record) if isinstance(record, str) else record
+
+
+def _read_json_lines(
+    file: IO[bytes], max_bytes: int, line: bytes, number: int
+) -> Iterator[tuple[str, Record | Broken]]:
+    """The records of a file of lines, from `line` on, which is read already and is its line `number`."""
+    while line:
         place = f"line {number}"
         if len(line) > max_bytes and not line.endswith(b"\n"):
             size = len(line) + _skip_line(file)
             yield place, Broken(place, f"too long: {size} bytes; allowed: at most {max_bytes}")
-        elif line.strip():
+        elif not line.isspace():
             yield place, _parse_object(line, place)
+        line = file.readline(max_bytes + 1)
+        number += 1
 
 
 def _skip_line(file: IO[bytes]) -> int:
     skipped = 0
-    while block := file.readline(1 << 20):
+    while block := file.readline(_BLOCK_BYTES):
         skipped += len(block)
         if block.endswith(b"\n"):
             break
@@ -117,109 +123,59 @@ def _skip_line(file: IO[bytes]) -> int:
 
 
 def _parse_object(line: bytes, place: str) -> Record | Broken:
-    if b"\0" in line:
-        return Broken(place, "holds a NUL byte")
     try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        return Broken(place, f"not UTF-8: byte {exc.start} is {line[exc.start]:#04x}")
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
-        return Broken(place, f"not JSON: {exc.msg} at character {exc.pos + 1}")
+        value = parse_json(line.removeprefix(_MARK))
+    except ValueError as exc:
+        return Broken(place, str(exc))
     if not isinstance(value, dict):
         return Broken(place, f"not an object but {type(value).__name__}")
     return value
 
 
-def _read_json(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
-    size = path.stat().st_size
-    if size > MAX_JSON_BYTES:
-        raise InputError(f"{path} is too large to be read as one JSON value", seen=f"{size} bytes")
-    try:
-        value = orjson.loads(file.read().removeprefix(codecs.BOM_UTF8))
-    except orjson.JSONDecodeError as exc:
-        raise InputError(f"{path} is not JSON: {exc}") from exc
+def _read_json(
+    file: IO[bytes], path: Path, max_bytes: int, *, lines: bool = False
+) -> Iterator[tuple[str, Record | Broken]]:
+    """The objects of a list or of JSON Lines, whichever the file is named as; `lines` is what to expect."""
+    number, first = 1, file.readline(max_bytes + 1)
+    while first.isspace() and len(first) <= max_bytes:
+        number, first = number + 1, file.readline(max_bytes + 1)
+    head = first.strip(b" \t\r\n\xef\xbb\xbf")
+    if lines:
+        is_list = head == b"[" or head.startswith(b"[{")
+    else:  # an object that ends on its first line is a record; the first line of one that is laid out is not
+        is_list = not (head.startswith(b"{") and head.endswith(b"}"))
+    if not is_list:
+        yield from _read_json_lines(file, max_bytes, first, number)
+        return
+    value = _parse_whole(file, path, first)
+    if isinstance(value, dict):
+        yield "item 1", value
+        return
     if not isinstance(value, list):
         raise InputError(f"{path} is not a list of objects", seen=type(value).__name__)
-    for number, item in enumerate(value, start=1):
-        place = f"item {number}"
+    for position, item in enumerate(value, start=1):
+        place = f"item {position}"
         if isinstance(item, dict):
             yield place, item
         else:
             yield place, Broken(place, f"not an object but {type(item).__name__}")
 
 
-def _read_csv(
-    file: IO[bytes], path: Path, max_bytes: int, *, strict: bool
-) -> Iterator[tuple[str, Record | Broken]]:
-    csv.field_size_limit(max_bytes)
-    # surrogateescape keeps the place of a byte that is not UTF-8, so one bad row does not end the file
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, restkey=None, restval=None, strict=strict)
+def _parse_whole(file: IO[bytes], path: Path, first: bytes) -> Any:
+    size = path.stat().st_size
+    if size > MAX_JSON_BYTES:
+        raise InputError(f"{path} is too large to be read as one JSON value", seen=f"{size} bytes")
+    blocks = [first]
+    held = len(first)
+    while block := file.read(_BLOCK_BYTES):
+        held += len(block)
+        if held > MAX_JSON_BYTES:
+            raise InputError(f"{path} unpacks to more than one JSON value may hold", seen=f"{held} bytes")
+        blocks.append(block)
     try:
-        _check_csv_header(reader, path)
-        while True:
-            try:
-                row = next(reader, None)
-            except csv.Error as exc:  # the next call goes on with the next line
-                place = f"line {reader.reader.line_num}"
-                yield place, Broken(place, f"not CSV: {exc}")
-                continue
-            if row is None:
-                break
-            place = f"line {reader.line_num}"
-            yield place, _check_csv_row(row, place)
-    finally:
-        text.detach()
-
-
-def _check_csv_header(reader: "csv.DictReader[str]", path: Path) -> None:
-    try:
-        names = list(reader.fieldnames or [])
-    except csv.Error as exc:
-        raise InputError(f"{path} has a header that is not CSV: {exc}") from exc
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"{path} has two columns of one name", seen=twice[0])
-
-
-def _check_csv_row(row: dict[Any, Any], place: str) -> Record | Broken:
-    if None in row:  # where DictReader puts what no column names
-        return Broken(place, "has more fields than the header names")
-    for value in row.values():
-        if value is None:
-            return Broken(place, "has fewer fields than the header names")
-        if not value.isascii() and any("\udc80" <= c <= "\udcff" for c in value):
-            return Broken(place, "not UTF-8")
-        if "\0" in value:
-            return Broken(place, "holds a NUL byte")
-    return row
-
-
-def _read_parquet(file: IO[bytes], path: Path, max_bytes: int) -> Iterator[tuple[str, Record | Broken]]:
-    try:
-        table = pq.ParquetFile(file)
-        number = 0
-        for batch in table.iter_batches(batch_size=PARQUET_BATCH_ROWS):
-            for record in _read_parquet_batch(batch):
-                number += 1
-                place = f"row {number}"
-                yield place, record if isinstance(record, dict) else Broken(place, record)
-    except (pa.ArrowException, UnicodeDecodeError) as exc:
-        raise InputError(f"{path} is not a readable Parquet file: {exc}") from exc
-
-
-def _read_parquet_batch(batch: pa.RecordBatch) -> list[Record | str]:
-    """The rows of a batch; in the place of one that Python cannot hold stands the reason.
-
-    Such are bytes that are no UTF-8, and dates beyond the year 9999.
-    """
-    try:
-        records: list[Record | str] = batch.to_pylist()
-    except (ValueError, OverflowError) as exc:
-        if batch.num_rows <= 1:
-            return [f"not readable: {exc}"]
-        half = batch.num_rows // 2
-        return _read_parquet_batch(batch.slice(0, half)) + _read_parquet_batch(batch.slice(half))
-    return records
+        return parse_json(b"".join(blocks))
+    except ValueError as exc:
+        raise InputError(
+            f"{path} is neither one list of objects nor one object a line: {exc}",
+            mend="JSON Lines has one object on each line.",
+        ) from exc

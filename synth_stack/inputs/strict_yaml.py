@@ -21,20 +21,24 @@ def read_mapping(file: Path) -> dict[str, Any]:
 
 def read_yaml(file: Path) -> Any:
     """What a YAML file of at most MAX_FILE_BYTES holds. Raises ConfigError."""
+    return parse_yaml(read_text(file), where=str(file))
+
+
+def read_text(file: Path, *, max_bytes: int = MAX_FILE_BYTES) -> str:
+    """The text of a file of at most `max_bytes`. Raises ConfigError."""
     try:
         size = file.stat().st_size
-        if size > MAX_FILE_BYTES:
+        if size > max_bytes:
             raise ConfigError(
                 f"{file} is too large for a configuration",
                 seen=f"{size} bytes",
-                allowed=f"at most {MAX_FILE_BYTES}",
+                allowed=f"at most {max_bytes}",
             )
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except OSError as exc:
         raise ConfigError(f"{file} cannot be read: {exc.strerror}", mend="Check the path.") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{file} is not UTF-8: byte {exc.start} is {exc.object[exc.start]:#04x}") from exc
-    return parse_yaml(text, where=str(file))
 
 
 def parse_yaml(text: str, *, where: str) -> Any:

@@ -2,7 +2,8 @@
 of it and what was decided. One record a row, rejects included; its bytes are a leaf of the batch's tree.
 
 A record is RFC 8785 JSON. Scores and thresholds stand in it as decimal strings: a float that passes
-through a float32 column comes back as another number, a string does not.
+through a float32 column comes back as another number, a string does not. Of the evidence it has the digest,
+and what the evidence cites in the clear: other rows, eval sets and items.
 """
 
 import hashlib
@@ -22,16 +23,19 @@ from synth_stack.lineage.merkle import HASH_BYTES, LeafHashes, leaf_hash
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import (
     CANDIDATE_SCHEMA,
+    CITED,
     DECISION_SCHEMA,
     DECISIONS,
+    MODELS,
     ORIGIN_FIELDS,
     OUTCOMES,
+    REASON_CLASS,
     SCOPES,
     VERDICT_SCHEMA,
     canonical_row,
 )
 
-RECORD_SCHEME = "synth_stack/lineage/v1"
+RECORD_SCHEME = "synth_stack/lineage/v2"
 
 RECORD_SCHEMA = pa.schema(
     [
@@ -47,10 +51,15 @@ CONTEXT_KEYS = ("gates_sha256", "recipe_sha256")
 """Digests of the files that the whole batch was made and judged by; null where there was no such file,
 as for the recipe of a foreign dataset."""
 
+REPEATED = ("kind", "slice", "locale", "failure")
+"""What a record repeats of its row beside the origin."""
+
 Record = dict[str, Any]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ROW_ID = "^[0-9a-f]{32}$"
 _ORIGIN_NAMES = tuple(field.name for field in ORIGIN_FIELDS)
+_DECISION_NAMES = tuple(name for name in DECISION_SCHEMA.names if name not in {"row_id", "source_id"})
 
 
 def build_records(
@@ -104,6 +113,8 @@ def parse_record(data: bytes, *, where: str = "a lineage record") -> Record:
     if record["row_id"] != record["row_sha256"][:32]:
         raise VerificationError(f"{where}: row_id does not begin row_sha256", seen=record["row_id"])
     for verdict in record["verdicts"]:
+        if verdict["cites"] == {}:
+            raise VerificationError(f"{where}: a verdict cites nothing, and is not null")
         for name in ("score", "threshold"):
             if verdict[name] is not None and repr(float(verdict[name])) != verdict[name]:
                 raise VerificationError(f"{where}: a {name} is not a shortest decimal", seen=verdict[name])
@@ -143,13 +154,10 @@ def _encode_row(
                 "scheme": RECORD_SCHEME,
                 "row_id": row_id,
                 "row_sha256": digest,
-                "kind": row["kind"],
-                "slice": row["slice"],
-                "locale": row["locale"],
-                "failure": row["failure"],
+                **{name: row[name] for name in REPEATED},
                 "origin": {name: row[name] for name in _ORIGIN_NAMES},
                 "verdicts": verdicts,
-                "decision": {name: decision[name] for name in ("decision", "gate", "reason")},
+                "decision": {name: decision[name] for name in _DECISION_NAMES},
                 "context": dict(context),
             }
         )
@@ -181,15 +189,27 @@ def _group_verdicts(verdicts: pa.Table, ids: pa.Array) -> Iterator[list[Record]]
             "score": None if score is None else repr(score),
             "threshold": None if threshold is None else repr(threshold),
             "reason": reason,
+            "reason_class": reason_class,
+            "cites": None if evidence is None else _cite(evidence),
             "evidence_sha256": None if evidence is None else digest_bytes(evidence.encode()),
             "scope": scope,
         }
-        for _, gate, outcome, score, threshold, reason, evidence, scope in zip(
+        for _, gate, outcome, score, threshold, reason, reason_class, evidence, scope in zip(
             *(column.to_pylist() for column in grouped.columns), strict=True
         )
     )
     counts = np.bincount(positions.to_numpy(), minlength=len(ids))
     return (list(itertools.islice(said, count)) for count in counts.tolist())
+
+
+def _cite(evidence: str) -> dict[str, str] | None:
+    """What evidence names of other rows and eval items; None where it names nothing, or is no JSON object."""
+    try:
+        told = orjson.loads(evidence)
+    except orjson.JSONDecodeError:
+        return None
+    named = {} if not isinstance(told, dict) else {key: told.get(key) for key in CITED}
+    return {key: value for key, value in named.items() if isinstance(value, str)} or None
 
 
 def _align_decisions(decisions: pa.Table, ids: pa.Array) -> pa.Table:
@@ -235,6 +255,18 @@ def _require_vocabulary(verdicts: pa.Table, decisions: pa.Table) -> None:
             raise SigningError(
                 "a verdict or decision has an unknown word", seen=min(unknown), allowed=", ".join(allowed)
             )
+    forms = (
+        (verdicts["reason_class"], "reason_class", REASON_CLASS),
+        (decisions["reason_class"], "reason_class", REASON_CLASS),
+        (decisions["replaced_by"], "replaced_by", _ROW_ID),
+    )
+    for column, name, form in forms:
+        values = column.drop_null().unique()
+        strange = values.filter(pc.invert(pc.match_substring_regex(values, form)))
+        if len(strange):
+            raise SigningError(
+                f"a verdict or decision has a {name} that is none", seen=strange[0].as_py(), allowed=form
+            )
     for name in ("score", "threshold"):
         finite = pc.fill_null(pc.is_finite(verdicts[name]), True)
         if not pc.all(finite, min_count=0).as_py():
@@ -249,21 +281,33 @@ def _require_vocabulary(verdicts: pa.Table, decisions: pa.Table) -> None:
 def _record_schema() -> core_schema.CoreSchema:
     """The shape of a record: every key required, no other key, no type coerced."""
     word = core_schema.str_schema()
-    row_id = core_schema.str_schema(pattern="^[0-9a-f]{32}$")
+    row_id = core_schema.str_schema(pattern=_ROW_ID)
     digest = core_schema.str_schema(pattern="^[0-9a-f]{64}$")
     decimal = core_schema.str_schema(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$", max_length=32)
-    leaf = {pa.string(): word, pa.int64(): core_schema.int_schema(), pa.bool_(): core_schema.bool_schema()}
+    model = _object({field.name: core_schema.nullable_schema(word) for field in MODELS.value_type})
+    leaf = {
+        pa.string(): word,
+        pa.int64(): core_schema.int_schema(),
+        pa.bool_(): core_schema.bool_schema(),
+        MODELS: core_schema.list_schema(model),
+    }
     origin = {
         field.name: core_schema.nullable_schema(leaf[field.type]) if field.nullable else leaf[field.type]
         for field in ORIGIN_FIELDS
     }
     maybe = core_schema.nullable_schema
+    reason_class = core_schema.str_schema(pattern=REASON_CLASS)
+    cites = core_schema.typed_dict_schema(
+        {key: core_schema.typed_dict_field(word) for key in CITED}, extra_behavior="forbid", total=False
+    )
     verdict = {
         "gate": word,
         "outcome": core_schema.literal_schema(list(OUTCOMES)),
         "score": maybe(decimal),
         "threshold": maybe(decimal),
         "reason": maybe(word),
+        "reason_class": maybe(reason_class),
+        "cites": maybe(cites),
         "evidence_sha256": maybe(digest),
         "scope": core_schema.literal_schema(list(SCOPES)),
     }
@@ -271,6 +315,8 @@ def _record_schema() -> core_schema.CoreSchema:
         "decision": core_schema.literal_schema(list(DECISIONS)),
         "gate": maybe(word),
         "reason": maybe(word),
+        "reason_class": maybe(reason_class),
+        "replaced_by": maybe(row_id),
     }
     return _object(
         {

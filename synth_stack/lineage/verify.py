@@ -22,7 +22,7 @@ from synth_stack.lineage.merkle import (
     leaf_hash,
     verify_inclusion,
 )
-from synth_stack.lineage.record import RECORD_SCHEMA, Record, leaves_of, parse_record
+from synth_stack.lineage.record import RECORD_SCHEMA, REPEATED, Record, leaves_of, parse_record
 from synth_stack.rows.schemas import canonical_row
 
 _ROW_ID = re.compile(r"[0-9a-f]{32}")
@@ -63,34 +63,49 @@ def verify_records(
     return dict(counts)
 
 
-def verify_row(
-    row: Mapping[str, Any], record: bytes, *, index: int, size: int, proof: Iterable[bytes], root: bytes
+def verify_record(
+    data: bytes, *, row_id: str, index: int, size: int, proof: Iterable[bytes], root: bytes
 ) -> Record:
-    """The record of one candidate row, if row, record and place in the tree belong together.
+    """The record of one row, if it is leaf `index` of the tree; `proof` is the leaf's audit path.
 
-    `row` has the fields of `CANDIDATE_SCHEMA`; `proof` is the audit path of leaf `index`. Nothing but
-    the signed `size` and `root` is trusted. Raises VerificationError naming the row.
+    Nothing but the signed `size` and `root` is trusted. Raises VerificationError naming the row.
+    """
+    record = parse_record(data, where=f"the record of row {row_id}")
+    if record["row_id"] != row_id or not verify_inclusion(leaf_hash(data), index, size, proof, root):
+        raise VerificationError(f"the record of row {row_id} is not leaf {index} of the signed tree")
+    return record
+
+
+def check_row(row: Mapping[str, Any], record: Record, *, where: str = "the rows") -> None:
+    """Raises VerificationError, starting with `where`, unless `record` is of this row, in every field.
+
+    `row` has the fields of CANDIDATE_SCHEMA.
     """
     row_id = row.get("row_id")
-    if not isinstance(row_id, str) or not _ROW_ID.fullmatch(row_id):
-        raise VerificationError("the row has no row_id", seen=row_id, allowed="32 hexadecimal digits")
-    name = f"row {row_id}"
-    known = parse_record(record, where=f"the record of {name}")
+    if row_id != record["row_id"]:
+        raise VerificationError(
+            f"{where}: row {row_id} stands where another row was recorded", allowed=record["row_id"]
+        )
     try:
         digest = hashlib.sha256(canonical_row(row)).hexdigest()
     except KeyError as exc:
-        raise VerificationError(f"{name} has no field {exc}") from exc
+        raise VerificationError(f"{where}: row {row_id} has no field {exc}") from exc
     except ValueError as exc:
-        raise VerificationError(f"{name} cannot be digested: {exc}") from exc
-    if row_id != known["row_id"]:
-        raise VerificationError(f"{name} has the record of another row", seen=known["row_id"])
-    if digest != known["row_sha256"]:
+        raise VerificationError(f"{where}: row {row_id} cannot be digested: {exc}") from exc
+    if digest != record["row_sha256"]:
         raise VerificationError(
-            f"{name} is not the row that was recorded", seen=digest, allowed=known["row_sha256"]
+            f"{where}: row {row_id} is not the row that was recorded",
+            seen=digest,
+            allowed=record["row_sha256"],
         )
-    if not verify_inclusion(leaf_hash(record), index, size, proof, root):
-        raise VerificationError(f"the record of {name} is not leaf {index} of the signed tree")
-    return known
+    repeated = {name: record[name] for name in REPEATED} | record["origin"]
+    for name, value in repeated.items():
+        if row[name] != value:
+            raise VerificationError(
+                f"{where}: the {name} of row {row_id} is not the recorded one",
+                seen=row[name],
+                allowed=repr(value),
+            )
 
 
 def _check_shards(

@@ -5,7 +5,6 @@ rows is found: on the card, and in the signed statement.
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,19 +16,12 @@ import pyarrow.compute as pc
 
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
-from synth_stack.rows.redacted import find_copy
-
-MAX_REASON_CHARS = 120
-
-SHARED_NGRAM = "shared n-gram"
-"""The class of reason that the contamination gate gives where words alone decide, without a short list."""
-
-_EVAL_ITEM = re.compile(r"\b(?:of|like) ([A-Za-z0-9][A-Za-z0-9._-]{0,63})/")
-"""How the contamination gate names an item in its reasons: "... of SET/ITEM", "... like SET/ITEM". The
-evidence says it too, but a record has only its digest."""
 
 Record = Mapping[str, Any]
 Json = dict[str, Any]
+
+_OUTCOMES = {"rejected": "reject", "held": "hold"}
+_DECIDED = ("generated", "replacements", "accepted", "rejected", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +44,11 @@ class GateCount:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """`rows` that a gate turned away for one class of reason: the reason up to its first colon."""
+    """`rows` that a gate turned away for one class of reason; "" where it gave none."""
 
     gate: str
     decision: str
-    reason: str
+    reason_class: str
     rows: int
 
 
@@ -83,24 +75,22 @@ class Lengths:
 class Counts:
     """Every figure of a pack. `gates` is in the order of work; groups by size, then name.
 
-    `redacted` are the copies that stand for rows with personal data, which are rejected: rows beside those
-    that were `generated`. `eval_sets` has the rows that a gate turned away for an item of an eval set, by
-    gate, set and class of reason; `short_lists` the rows that a gate compared with an item at close quarters.
-    `measures` is not counted from the rows: what the gates caught of their canaries, say. `seeds` counts the
-    distinct seeds that rows came from; `max_accepted_per_seed` is the largest number of accepted rows that
-    came from one of them. `splits` are those that the pack has, and `labels` those of its adversarial rows by
-    size.
+    `replacements` are rows that stand for others, which are rejected (redacted copies, say): rows beside
+    those that were `generated`. `eval_sets` has the rows that were turned away for an item of an eval set, by
+    gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
+    canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
+    largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
+    `labels` those of its adversarial rows by size.
     """
 
     generated: int
-    redacted: int
+    replacements: int
     accepted: int
     rejected: int
     held: int
     gates: tuple[GateCount, ...]
     reasons: tuple[ReasonCount, ...]
     eval_sets: Mapping[tuple[str, str, str], int]
-    short_lists: Mapping[str, int]
     measures: Measures
     slices: tuple[GroupCount, ...]
     locales: tuple[GroupCount, ...]
@@ -113,23 +103,26 @@ class Counts:
 
     @property
     def rows(self) -> int:
-        """Every row that was judged, each with its record: those that were generated and the copies."""
-        return self.generated + self.redacted
+        """Every row that was judged, each with its record: the generated ones and their replacements."""
+        return self.generated + self.replacements
 
     @property
     def adversarial(self) -> int:
         """The accepted rows that stand in the adversarial split."""
         return sum(split.rows for split in self.splits if split.name == ADVERSARIAL)
 
+    def count_decisions(self) -> dict[str, int]:
+        """How many rows there are, and how many were decided how."""
+        return {name: getattr(self, name) for name in _DECIDED}
+
     def to_predicate(self) -> Json:
         """What of it the signature covers, as plain JSON; a bar is a decimal string, as in records.
 
         It has `splits` where not all rows are in `train`.
         """
-        decided = ("generated", "redacted", "accepted", "rejected", "held")
         splits = {split.name: split.rows for split in self.splits}
         return {
-            **{name: getattr(self, name) for name in decided},
+            **self.count_decisions(),
             "gates": [
                 {name: getattr(gate, name) for name in ("gate", "looked_at", "abstained", "rejected", "held")}
                 for gate in self.gates
@@ -151,7 +144,7 @@ class Counts:
 class Tally:
     """Counts in the making: add every record and every accepted row, then `finish`.
 
-    Records come in the order of a run, in which a redacted copy stands behind the row that it is made from.
+    Records come in the order of a run, in which a replacement stands after the row that it stands for.
     """
 
     decisions: Counter[str] = field(default_factory=Counter)
@@ -162,9 +155,8 @@ class Tally:
     late: set[str] = field(default_factory=set)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     eval_sets: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    short_lists: Counter[str] = field(default_factory=Counter)
-    awaited: dict[str, str] = field(default_factory=dict)
-    redacted: int = 0
+    replaced: dict[str, str] = field(default_factory=dict)
+    replacements: int = 0
     groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(default_factory=dict)
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
@@ -174,7 +166,7 @@ class Tally:
         for record in records:
             self._add_decision(record)
             self._add_verdicts(record["verdicts"])
-            self._add_to_groups(record, is_copy=self._meet_copy(record))
+            self._add_to_groups(record, replaces=self._meet_replacement(record))
 
     def add_rows(self, table: pa.Table) -> None:
         """Measure accepted rows of CANDIDATE_SCHEMA."""
@@ -186,8 +178,8 @@ class Tally:
         """The counts, with `gates` as the order of work and what was measured of them."""
         seeds = [group for group in self._list_groups("seeds") if group.name is not None]
         return Counts(
-            generated=self.decisions.total() - self.redacted,
-            redacted=self.redacted,
+            generated=self.decisions.total() - self.replacements,
+            replacements=self.replacements,
             accepted=self.decisions["accepted"],
             rejected=self.decisions["rejected"],
             held=self.decisions["held"],
@@ -197,7 +189,6 @@ class Tally:
                 for key, rows in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
             ),
             eval_sets=dict(self.eval_sets),
-            short_lists=dict(self.short_lists),
             measures=measures or Measures(),
             slices=self._list_groups("slices"),
             locales=self._list_groups("locales"),
@@ -210,43 +201,40 @@ class Tally:
         )
 
     def _add_decision(self, record: Record) -> None:
-        decision = record["decision"]["decision"]
+        decided = record["decision"]
+        decision, gate = decided["decision"], decided["gate"] or ""
         self.decisions[decision] += 1
         if decision == "accepted":
             return
-        gate = record["decision"]["gate"] or ""
-        reason = record["decision"]["reason"] or ""
-        kind = _classify(reason)
-        if item := _EVAL_ITEM.search(reason):
-            self.eval_sets[gate, item[1], kind] += 1
-        if copy := find_copy(reason):
-            self.awaited[copy] = record["row_id"]
-            kind = f"{kind}, redacted"
         self.decided[gate, decision] += 1
-        self.reasons[gate, decision, kind] += 1
+        self.reasons[gate, decision, decided["reason_class"] or ""] += 1
+        if decided["replaced_by"] is not None:
+            self.replaced[decided["replaced_by"]] = record["row_id"]
         if record["verdicts"]:
             self.late.add(gate)
+        for verdict in record["verdicts"]:
+            if verdict["gate"] == gate and verdict["outcome"] == _OUTCOMES[decision]:
+                if eval_set := (verdict["cites"] or {}).get("eval_set"):
+                    self.eval_sets[gate, eval_set, decided["reason_class"] or ""] += 1
+                break
 
     def _add_verdicts(self, verdicts: Sequence[Record]) -> None:
         for gate in {verdict["gate"] for verdict in verdicts}:
             self.looked_at[gate] += 1
         for gate in {verdict["gate"] for verdict in verdicts if verdict["outcome"] == "abstain"}:
             self.abstained[gate] += 1
-        evident = [verdict for verdict in verdicts if verdict["evidence_sha256"] is not None]
-        for gate in {verdict["gate"] for verdict in evident if not _is_decided_by_words(verdict)}:
-            self.short_lists[gate] += 1
         for verdict in verdicts:
             if verdict["threshold"] is not None:
                 self.thresholds.setdefault(verdict["gate"], set()).add(verdict["threshold"])
 
-    def _meet_copy(self, record: Record) -> bool:
-        """Whether it is a redacted copy: the row that it is made from named it, and it names that row."""
-        original = self.awaited.pop(record["row_id"], None)
-        is_copy = original is not None and original == record["origin"]["parent_id"]
-        self.redacted += is_copy
-        return is_copy
+    def _meet_replacement(self, record: Record) -> bool:
+        """Whether it is a replacement: the decision on another row names it, and it names that row."""
+        original = self.replaced.pop(record["row_id"], None)
+        replaces = original is not None and original == record["origin"]["parent_id"]
+        self.replacements += replaces
+        return replaces
 
-    def _add_to_groups(self, record: Record, *, is_copy: bool) -> None:
+    def _add_to_groups(self, record: Record, *, replaces: bool) -> None:
         origin, slice_ = record["origin"], record["slice"]
         names = {
             "slices": None if slice_ is None else slice_.split("/", 1)[0],
@@ -257,7 +245,7 @@ class Tally:
         }
         is_accepted = record["decision"]["decision"] == "accepted"
         for column, name in names.items():
-            self.groups.setdefault(column, Counter())[name, is_accepted, is_copy] += 1
+            self.groups.setdefault(column, Counter())[name, is_accepted, replaces] += 1
 
     def _build_funnel(self, gates: Sequence[str]) -> tuple[GateCount, ...]:
         """The stages: first those whose rows never reached a gate, as a reader's; then the gates; last
@@ -280,19 +268,11 @@ class Tally:
     def _list_groups(self, column: str) -> tuple[GroupCount, ...]:
         counted = self.groups.get(column, Counter())
         generated, accepted = Counter[str | None](), Counter[str | None]()
-        for (name, is_accepted, is_copy), n in counted.items():
-            generated[name] += 0 if is_copy else n
+        for (name, is_accepted, replaces), n in counted.items():
+            generated[name] += 0 if replaces else n
             accepted[name] += n if is_accepted else 0
         groups = [GroupCount(name, generated[name], accepted[name]) for name in generated]
         return tuple(sorted(groups, key=lambda g: (-g.generated, g.name is None, g.name or "")))
-
-
-def _classify(reason: str) -> str:
-    return reason.split(":", 1)[0].strip()[:MAX_REASON_CHARS]
-
-
-def _is_decided_by_words(verdict: Record) -> bool:
-    return _classify(verdict["reason"] or "") == SHARED_NGRAM
 
 
 def _rank_lengths(lengths: list[Any]) -> Lengths | None:

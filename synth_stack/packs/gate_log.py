@@ -1,11 +1,11 @@
-"""What was measured of the gates beside their verdicts: the canaries that each caught, and how often rows
-were run against the tests of eval items.
+"""What was measured of the gates beside their verdicts: the canaries that each caught, and what each counted.
 
-The canaries are in no pack, nor is the evidence that says of the runs, so nobody can count them again there:
-these counts are what the packer signed. What can be checked is checked: against gates.yaml here, card and
-statement against them (statements.py).
+The canaries are in no pack, nor is the evidence with the counts, so they cannot be counted again there:
+these numbers are what the packer signed. What can be checked is checked: against gates.yaml here, card and
+statement against them (verify/recount.py).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -14,79 +14,77 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from synth_stack.errors import VerificationError
+from synth_stack.errors import GateError, VerificationError
 from synth_stack.packs import layout
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
 from synth_stack.runs.locks import GateLock
 
-MEASURES_SCHEME = "synth_stack/measures/v1"
-MAX_MEASURES_BYTES = 1024**2
-"""A gate has some tens of kinds of canaries, of some tens of bytes each."""
+MEASURES_SCHEME = "synth_stack/measures/v2"
+MAX_MEASURES_BYTES = 16 * 1024**2
+"""A gate plants at most 10,000 canaries, each of a kind of its own at worst, of some hundred bytes."""
+MAX_COUNTS = 100
+"""Things that one gate counts; the card has a line for each of them."""
+MAX_COUNT = 2**53 - 1
+"""The largest whole number that canonical JSON can hold."""
 
-Count = Annotated[int, Field(ge=0)]
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """How often a function of a row was run against the tests of an eval item, and how often it was not for
-    want of runs.
-    """
-
-    tried: int = 0
-    untried: int = 0
-
-    def __add__(self, other: "Trials") -> "Trials":
-        return Trials(self.tried + other.tried, self.untried + other.untried)
+Whole = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+CountName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Counts = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The recall of each gate that plants canaries, and the trials of each gate that has eval sets, both in
-    the order of work.
-    """
+    """In the order of work: the recall of each gate that plants canaries, and what each counted by name."""
 
     recalls: tuple[CanaryRecall, ...] = ()
-    trials: Mapping[str, Trials] = field(default_factory=dict)
+    counts: Mapping[str, Counts] = field(default_factory=dict)
 
 
-class _Strict(BaseModel):
+class _MeasuresModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class _Kind(_Strict):
-    canary: str
-    planted: Count
-    caught: Count
+class _KindEntry(_MeasuresModel):
+    kind: str
+    planted: Whole
+    caught: Whole
 
 
-class _Trials(_Strict):
-    tried: Count
-    untried: Count
-
-
-class _Gate(_Strict):
+class _GateEntry(_MeasuresModel):
     gate: str
-    canaries: list[_Kind] | None
-    trials: _Trials | None
+    canaries: list[_KindEntry] | None
+    counts: dict[CountName, Whole]
 
 
-class _File(_Strict):
-    scheme: Literal["synth_stack/measures/v1"]
-    gates: list[_Gate]
+class _MeasuresFile(_MeasuresModel):
+    scheme: Literal["synth_stack/measures/v2"]
+    gates: list[_GateEntry]
 
 
-def count_trials(verdicts: pa.Table, gate: str) -> Trials:
-    """The trials that the evidence of a gate's verdicts counts, as `tried` and `untried`."""
-    import polars as pl
+class _Evidence(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+    counts: dict[CountName, Whole] | None = None
 
-    told = pc.and_(pc.equal(verdicts["gate"], gate), pc.match_substring(verdicts["evidence"], '"tried":'))
-    evidence = pl.Series(pl.from_arrow(verdicts.filter(told)["evidence"]), dtype=pl.String)
 
-    def add(name: str) -> int:
-        return int(evidence.str.json_path_match(f"$.{name}").cast(pl.Int64, strict=False).sum() or 0)
+def add_counts(counts: dict[str, Counter[str]], verdicts: pa.Table) -> None:
+    """Adds to `counts`, by gate and name, what the evidence of verdicts counts under `counts`.
 
-    return Trials(add("tried"), add("untried"))
+    Raises GateError for evidence in which that is no mapping of whole numbers by names in snake case, and
+    for a gate that counts more than MAX_COUNTS things.
+    """
+    told = verdicts.filter(pc.match_substring(verdicts["evidence"], '"counts":'))
+    for gate, evidence in zip(told["gate"].to_pylist(), told["evidence"].to_pylist(), strict=True):
+        try:
+            counted = _Evidence.model_validate_json(evidence).counts
+        except ValidationError as exc:
+            raise GateError(f"gate {gate} counted something that is no whole number", seen=evidence) from exc
+        if counted is None:
+            continue
+        sums = counts.setdefault(gate, Counter())
+        sums.update(counted)
+        if len(sums) > MAX_COUNTS or max(sums.values(), default=0) > MAX_COUNT:
+            raise GateError(f"gate {gate} counted more than a pack can hold", seen=len(sums))
 
 
 def render_measures(measures: Measures, gates: Sequence[GateLock]) -> bytes:
@@ -96,10 +94,10 @@ def render_measures(measures: Measures, gates: Sequence[GateLock]) -> bytes:
         {
             "gate": gate.use,
             "canaries": _list_kinds(recalls[gate.use]) if gate.use in recalls else None,
-            "trials": _describe_trials(measures.trials[gate.use]) if gate.use in measures.trials else None,
+            "counts": dict(measures.counts.get(gate.use, {})),
         }
         for gate in gates
-        if gate.canaries or gate.eval_sets
+        if gate.use in recalls or measures.counts.get(gate.use)
     ]
     return canonical_json({"scheme": MEASURES_SCHEME, "gates": entries}) + b"\n"
 
@@ -111,49 +109,38 @@ def parse_measures(data: bytes, gates: Sequence[GateLock]) -> Measures:
     they were asked for, and for a blind gate: no pack is made of its batch.
     """
     try:
-        value = _File.model_validate_json(data)
+        value = _MeasuresFile.model_validate_json(data)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise VerificationError(f"{layout.MEASURES}: {first['msg']}", seen=place) from exc
-    locks = {gate.use: gate for gate in gates}
-    found = [entry for entry in value.gates if entry.gate in locks]
+    entries = {entry.gate: entry for entry in value.gates}
     measures = Measures(
-        tuple(_check_canaries(e.canaries, locks[e.gate]) for e in found if e.canaries is not None),
-        {e.gate: Trials(e.trials.tried, e.trials.untried) for e in found if e.trials is not None},
+        tuple(_check_canaries(entries.get(gate.use), gate) for gate in gates if gate.canaries),
+        {entry.gate: entry.counts for entry in value.gates if entry.counts},
     )
-    for name, stated, expected in (
-        ("canaries", [r.gate for r in measures.recalls], [gate.use for gate in gates if gate.canaries]),
-        ("eval sets", list(measures.trials), [gate.use for gate in gates if gate.eval_sets]),
-    ):
-        if stated != expected:
-            raise VerificationError(
-                f"{layout.MEASURES} is not of the gates with {name}",
-                seen=", ".join(stated) or "none",
-                allowed=", ".join(expected) or "none",
-            )
     if render_measures(measures, gates) != data:
-        raise VerificationError(f"{layout.MEASURES} is not as this package writes it, in canonical JSON")
+        raise VerificationError(
+            f"{layout.MEASURES} is not what this package writes of the gates in {layout.GATES}"
+        )
     return measures
 
 
 def _list_kinds(found: CanaryRecall) -> list[dict[str, str | int]]:
-    return [{"canary": kind.canary, "planted": kind.planted, "caught": kind.caught} for kind in found.kinds]
+    return [{"kind": kind.kind, "planted": kind.planted, "caught": kind.caught} for kind in found.kinds]
 
 
-def _describe_trials(trials: Trials) -> dict[str, int]:
-    return {"tried": trials.tried, "untried": trials.untried}
-
-
-def _check_canaries(stated: Sequence[_Kind], lock: GateLock) -> CanaryRecall:
-    for kind in stated:
+def _check_canaries(entry: _GateEntry | None, lock: GateLock) -> CanaryRecall:
+    if entry is None or entry.canaries is None:
+        raise VerificationError(f"{layout.MEASURES} does not say what {lock.use} caught of its canaries")
+    kinds = [KindCount(kind.kind, kind.planted, kind.caught) for kind in entry.canaries]
+    for kind in kinds:
         if kind.caught > kind.planted:
             raise VerificationError(
                 f"{layout.MEASURES}: {lock.use} caught more canaries than were planted",
                 seen=kind.caught,
                 allowed=f"at most {kind.planted}",
             )
-    kinds = (KindCount(kind.canary, kind.planted, kind.caught) for kind in stated)
     found = measure_recall(lock.use, kinds, min_recall=lock.min_recall)
     if found.planted > lock.canaries:
         raise VerificationError(

@@ -11,7 +11,7 @@ from synth_stack.files import store_errors
 from synth_stack.packs.splits import SPLITS, TRAIN
 from synth_stack.runs.folder import MANIFEST
 
-PACK_SCHEME = "synth_stack/pack/v1"
+PACK_SCHEME = "synth_stack/pack/v2"
 """Stands in the signed statement. It fixes the layout, and also how the card's figures are rendered:
 `verify` renders them again, so another rendering needs another scheme."""
 
@@ -30,7 +30,7 @@ ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
 
 UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, MANIFEST})
-"""What carries the signature, and the list that is written behind it."""
+"""What carries the signature, and the list that is written last."""
 
 MAX_FILES = 20_000
 """More files than a pack of 500 million rows has; a longer list is refused instead of being read."""

@@ -105,6 +105,17 @@ def find_row(pack: Path, names: Sequence[str], schema: pa.Schema, index: int) ->
     raise VerificationError(f"{', '.join(names)} end before row {index}")
 
 
+def find_by_id(pack: Path, name: str, schema: pa.Schema, row_id: str) -> dict[str, Any] | None:
+    """The row with that `row_id` in one file of a pack, or None. Raises what `read_shard` raises."""
+    start = 0
+    for table in read_shard(pack, name, schema, ["row_id"]):
+        found = table["row_id"].index(row_id).as_py()
+        if found >= 0:
+            return find_row(pack, [name], schema, start + found)
+        start += len(table)
+    return None
+
+
 @contextlib.contextmanager
 def _open_writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ The row's kind decides, which its digest covers: a row cannot change its split a
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -67,13 +68,17 @@ def require_split(rows: pa.Table, split: str, *, name: str) -> None:
 
     Raises VerificationError naming the first.
     """
-    strays = rows.filter(pc.invert(_mark_split(rows, split)))
-    if len(strays):
-        kind = strays["kind"][0].as_py()
+    for stray in rows.filter(pc.invert(_mark_split(rows, split))).slice(0, 1).to_pylist():
+        refuse_stray(stray, split, name=name)
+
+
+def refuse_stray(row: Mapping[str, Any], split: str, *, name: str) -> None:
+    """Raises VerificationError for a row that does not belong into the split whose file `name` holds it."""
+    if choose_split(row["kind"]) != split:
         raise VerificationError(
-            f"{name}: row {strays['row_id'][0].as_py()} does not belong into the {split} split",
-            seen=f"kind {kind}",
-            allowed=f"in {choose_split(kind)} alone",
+            f"{name}: row {row['row_id']} does not belong into the {split} split",
+            seen=f"kind {row['kind']}",
+            allowed=f"in {choose_split(row['kind'])} alone",
         )
 
 

@@ -1,4 +1,4 @@
-"""The seal of a pack: the signed statement, the list of files behind it, and whether the files are those."""
+"""The seal of a pack: the signed statement, the list of its files, and whether the files are those."""
 
 import base64
 import hashlib

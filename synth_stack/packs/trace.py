@@ -20,18 +20,18 @@ from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
 from synth_stack.packs import layout
-from synth_stack.packs.shards import find_row, read_shard
+from synth_stack.packs.shards import find_by_id, find_row, read_shard
 from synth_stack.packs.statement import read_file
-from synth_stack.rows.redacted import find_copy
 from synth_stack.rows.row_ids import find_row_id
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.folder import GATES_LOCK, LOCK, list_parts, read_parts
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+from synth_stack.runs.folder import GATES_LOCK, LOCK, list_parts
+from synth_stack.runs.judged import DECISIONS, list_gates, read_candidates, read_verdicts
 from synth_stack.runs.locks import RecipeLock, parse_gates, parse_recipe
-from synth_stack.text.printable import describe_verdict, show
+from synth_stack.text.printable import describe_content, describe_verdict, show
 
 Json = dict[str, Any]
 SEED_FILE = "seeds/seeds.parquet"
-_UNDECIDED: Mapping[str, None] = {"decision": None, "gate": None, "reason": None}
+_UNDECIDED: Mapping[str, None] = dict.fromkeys(DECISION_SCHEMA.names)
 SHOWN_SIBLINGS = 20
 """As many as fit on a screen; JSON has them all."""
 
@@ -52,8 +52,9 @@ class Trace:
     not hold. `seed` is its row of the seed table. `templates` maps the ids to their text, None where the
     recipe does not have it. `verdicts` have the columns of VERDICT_SCHEMA, or in a pack a record's keys.
     `siblings` were drawn from the same seed. A dialogue's `parent_id` names no row but the node of its tree
-    above its last exchange, so it has no `parent` but where it is a redacted copy. `is_copy` says that the
-    row is the redacted copy of its `parent`, and `stand_in` is the redacted copy of the row.
+    above its last exchange, so it has no `parent` but where it is a replacement. `replaces_parent` says that
+    the row stands for its `parent` (as a redacted copy, say), and `replaced_by` is the row that stands for
+    this one.
     """
 
     row_id: str
@@ -64,10 +65,11 @@ class Trace:
     decision: str | None
     gate: str | None
     reason: str | None
+    reason_class: str | None
     siblings: tuple[Relative, ...]
     parent: Relative | None
-    is_copy: bool
-    stand_in: Relative | None
+    replaces_parent: bool
+    replaced_by: Relative | None
 
     def to_json(self) -> Json:
         """The same as plain JSON."""
@@ -83,10 +85,7 @@ class Trace:
             f"row       {self.row_id}",
             f"decision  {self.decision or 'none yet'}{by}",
             f"slice     {row['slice']}, locale {row['locale']}, {row['kind']}",
-            *(
-                f"{said['role'] or 'no role':<9} {said['content']!r}"
-                for said in row.get("messages") or _text_alone(row)
-            ),
+            *describe_content(row),
             *([f"failure   {row['failure']}"] if row["failure"] else []),
             f"generator {row['generator']} {row['generator_version']}, {row['params'] or 'no parameters'}",
             _describe_draw(row),
@@ -123,16 +122,15 @@ def trace(folder: Path, row_id: str) -> Trace:
 
 
 def _describe_relatives(traced: Trace) -> list[str]:
-    parent, stand_in = traced.parent, traced.stand_in
-    said = ", and this row is its redacted copy" if traced.is_copy else ""
-    kinds = _count_redactions(traced.row.get("extra")) if traced.is_copy else {}
-    row = traced.row
+    row, parent, replaced_by = traced.row, traced.parent, traced.replaced_by
+    said = ", and this row stands for it" if traced.replaces_parent else ""
+    kinds = _count_redactions(row.get("extra")) if traced.replaces_parent else {}
     is_branch = row["parent_id"] is not None and parent is None
     return [
         *([f"node      {row['parent_id']}: its tree up to the last exchange"] if is_branch else []),
         *([f"parent    {parent.row_id}: {parent.decision}{said}"] if parent else []),
         *([f"redacted  {', '.join(f'{n} {kind}' for kind, n in kinds.items())}"] if kinds else []),
-        *([f"copy      {stand_in.row_id}: {stand_in.decision}, redacted"] if stand_in else []),
+        *([f"replaced  by {replaced_by.row_id}: {replaced_by.decision}"] if replaced_by else []),
     ]
 
 
@@ -143,7 +141,7 @@ def _count_redactions(extra: str | None) -> Mapping[str, int]:
             case {"redacted": list(places)}:
                 return Counter(place["kind"] for place in places if _names_kind(place))
     except orjson.JSONDecodeError:
-        pass
+        pass  # a row of somebody's own pipeline
     return {}
 
 
@@ -158,33 +156,23 @@ def _describe_draw(row: Mapping[str, Any]) -> str:
     return f"draw      {row['draw']}, seed of its randomness {row['rng_seed']}, {again}"
 
 
-def _text_alone(row: Mapping[str, Any]) -> list[Mapping[str, str]]:
-    """The text of a foreign row that is no conversation, as what one role said."""
-    return [] if row.get("text") is None else [{"role": "text", "content": row["text"]}]
-
-
 def _trace_in_run(run: Path, wanted: str) -> Trace:
-    labels = pa.concat_tables(
-        part.select(["row_id", "seed_id"]) for part in read_parts(run / "candidates", CANDIDATE_SCHEMA)
-    )
+    labels = pa.concat_tables(read_candidates(run, ["row_id", "seed_id"]))
     row_id, _ = find_row_id([labels], wanted, where=str(run))
-    row = next(
-        found
-        for part in read_parts(run / "candidates", CANDIDATE_SCHEMA)
-        for found in part.filter(pc.equal(part["row_id"], row_id)).to_pylist()
-    )
+    row = next(_select(read_candidates(run), row_id))
     related = labels.filter(pc.equal(labels["seed_id"], pa.scalar(row["seed_id"], pa.string())))
     others = [] if row["kind"] == "foreign" else related["row_id"].to_pylist()
-    decisions = _read_decisions(run)
-    own = next(iter(_pick(decisions, [row_id]).values()), _UNDECIDED)
-    known = _pick(decisions, [row["parent_id"], find_copy(own["reason"]), *others])
+    path = run / DECISIONS
+    decisions = [read_table(path, DECISION_SCHEMA)] if path.is_file() else []
+    own = next(_select(decisions, row_id), _UNDECIDED)
+    known = _pick(decisions, [row["parent_id"], own["replaced_by"], *others])
     is_row = pc.index(labels["row_id"], pa.scalar(row["parent_id"], pa.string())).as_py() >= 0
     recipe = parse_recipe(read_file(run, LOCK, max_bytes=MAX_FILE_BYTES), where=str(run / LOCK))
     seeds = [read_table(run / SEED_FILE, SEED_SCHEMA)] if (run / SEED_FILE).is_file() else []
     return _join(
         row=row,
         decision=own,
-        verdicts=list(_read_verdicts(run, row_id)),
+        verdicts=list(_list_verdicts(run, row_id)),
         siblings=[_relate(known, other) for other in others if other != row_id],
         known=known,
         is_branch=row["kind"] == "dialogue" and not is_row,
@@ -218,7 +206,7 @@ def _trace_in_pack(pack: Path, wanted: str) -> Trace:
         for name in layout.of_kind(names, "log", "decisions")
         for table in read_shard(pack, name, DECISION_SCHEMA)
     )
-    known = _pick(log, [row["parent_id"], find_copy(record["decision"]["reason"])])
+    known = _pick(log, [row["parent_id"], record["decision"]["replaced_by"]])
     return _join(
         row={**row, **content},
         decision=record["decision"],
@@ -250,7 +238,7 @@ def _join(
         ).to_pylist()
     )
     template_ids = (row["template_id"] or "").split()
-    parent_id, copy_id = row["parent_id"], find_copy(decision["reason"])
+    parent_id, replaced_by = row["parent_id"], decision["replaced_by"]
     return Trace(
         row_id=row["row_id"],
         row=row,
@@ -260,16 +248,12 @@ def _join(
         decision=decision["decision"],
         gate=decision["gate"],
         reason=decision["reason"],
+        reason_class=decision["reason_class"],
         siblings=tuple(siblings),
         parent=None if parent_id is None or is_branch else _relate(known, parent_id),
-        is_copy=find_copy(known.get(parent_id, _UNDECIDED)["reason"]) == row["row_id"],
-        stand_in=None if copy_id is None else _relate(known, copy_id),
+        replaces_parent=known.get(parent_id, _UNDECIDED)["replaced_by"] == row["row_id"],
+        replaced_by=None if replaced_by is None else _relate(known, replaced_by),
     )
-
-
-def _read_decisions(run: Path) -> list[pa.Table]:
-    path = run / "decisions.parquet"
-    return [read_table(path, DECISION_SCHEMA)] if path.is_file() else []
 
 
 def _pick(decisions: Iterable[pa.Table], row_ids: Sequence[str | None]) -> dict[str, Mapping[str, Any]]:
@@ -279,16 +263,18 @@ def _pick(decisions: Iterable[pa.Table], row_ids: Sequence[str | None]) -> dict[
     return {row["row_id"]: row for table in found for row in table.to_pylist()}
 
 
-def _read_verdicts(run: Path, row_id: str) -> Iterator[Mapping[str, Any]]:
+def _list_verdicts(run: Path, row_id: str) -> Iterator[Mapping[str, Any]]:
     """The verdicts on a row in the order of work; a reviewer's come last."""
-    folder, lock = run / "verdicts", run / GATES_LOCK
-    gates = []
-    if lock.is_file():
-        gates = [gate.use for gate in parse_gates(lock.read_bytes(), where=str(lock))]
-    present = sorted(path.name for path in folder.glob("*") if path.is_dir())
-    for gate in [*gates, *(name for name in present if name not in gates)]:
-        for part in read_parts(folder / gate, VERDICT_SCHEMA):
-            yield from part.filter(pc.equal(part["row_id"], row_id)).to_pylist()
+    lock = run / GATES_LOCK
+    gates = parse_gates(lock.read_bytes(), where=str(lock)).gates if lock.is_file() else []
+    for gate in list_gates(run, [gate.use for gate in gates]):
+        yield from _select(read_verdicts(run, gate), row_id)
+
+
+def _select(tables: Iterable[pa.Table], row_id: str) -> Iterator[Mapping[str, Any]]:
+    """The rows with that row_id."""
+    for table in tables:
+        yield from table.filter(pc.equal(table["row_id"], row_id)).to_pylist()
 
 
 def _relate(known: Mapping[str, Mapping[str, Any]], row_id: str) -> Relative:
@@ -308,8 +294,6 @@ def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterat
 
 
 def _find_content(pack: Path, names: list[str], row_id: str) -> Mapping[str, Any]:
-    for name in (name for files in layout.list_data(names).values() for name in files):
-        for table in read_shard(pack, name, CANDIDATE_SCHEMA):
-            for row in table.filter(pc.equal(table["row_id"], row_id)).to_pylist():
-                return dict(row)
-    return {}
+    files = [name for split in layout.list_data(names).values() for name in split]
+    found = (find_by_id(pack, name, CANDIDATE_SCHEMA, row_id) for name in files)
+    return next((row for row in found if row is not None), {})

@@ -27,10 +27,11 @@ from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
 from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Counts, Tally
-from synth_stack.packs.gate_log import Measures, Trials, count_trials, render_measures
+from synth_stack.packs.gate_log import Measures, add_counts, render_measures
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_shards
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import build_facts, build_predicate, read_manifest
+from synth_stack.packs.verify.rule import check_decisions, read_rule
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.runs.canary_recall import refuse_blind
@@ -52,8 +53,8 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class PackSummary:
-    """What was packed: where, how many rows (generated, redacted, accepted, rejected, held), the tree's root,
-    and the id of the local key.
+    """What was packed: where, how many rows (generated, replacements, accepted, rejected, held), the tree's
+    root, and the id of the local key.
     """
 
     path: Path
@@ -103,11 +104,11 @@ def write_pack(
 ) -> PackSummary:
     """The judged run at `run` as a pack at `out`, there whole or not at all.
 
-    `shard_rows` is the most rows that a file holds. The same run and local key give the same bytes.
-    Memory stays at a shard of rows, the decisions, some 20 bytes a row, and 300 a redacted one. Raises
-    InputError for a run that is not judged to the end, BlindGate for one with a gate that missed too many of
-    its canaries, RunMismatch when `out` holds something other than an older pack of this run, StoreError and
-    SigningError.
+    `shard_rows` is the most rows that a file holds. The same run and local key give the same bytes. Memory
+    stays at a shard of rows, the decisions, some 20 bytes a row, and 300 a replaced one. Raises InputError
+    for a run that is not judged to the end, BlindGate for one with a gate that missed too many of its
+    canaries, VerificationError for one whose verdicts give other decisions, RunMismatch when `out` holds
+    something other than an older pack of this run, StoreError and SigningError.
     """
     source = open_judged(run)
     refuse_blind(source.recalls)
@@ -121,13 +122,7 @@ def write_pack(
             _publish(staging, out)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    decided = ("generated", "redacted", "accepted", "rejected", "held")
-    return PackSummary(
-        path=out,
-        counts={name: getattr(counts, name) for name in decided},
-        root=head.root.hex(),
-        key_id=signer.key_id,
-    )
+    return PackSummary(out, counts.count_decisions(), head.root.hex(), signer.key_id)
 
 
 def _require_replaceable(out: Path, identity: str) -> None:
@@ -209,9 +204,10 @@ def _sign(staging: Path, run: Judged, counts: Counts, head: TreeHead, signer: Si
 
 def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: int) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
+    rule = read_rule(run.lock)
     sizes = _count_splits(run)
     tally = Tally()
-    trials = {gate.use: Trials() for gate in run.gates if gate.eval_sets}
+    counted: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
 
         def begin(name: Callable[[int], str], schema: pa.Schema) -> Append:
@@ -234,14 +230,17 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
                     append(select_split(kept, split))
                 append_decisions(decisions)
                 append_records(records)
-                tally.add_records(orjson.loads(record) for record in records["record"].to_pylist())
+                told = [orjson.loads(record) for record in records["record"].to_pylist()]
+                check_decisions(str(run.folder), told, rule)
+                tally.add_records(told)
                 tally.add_rows(kept)
-                trials.update({gate: n + count_trials(verdicts, gate) for gate, n in trials.items()})
+                add_counts(counted, verdicts)
                 advance(len(records))
                 yield leaves_of(records)
 
         head = write_tiles(staging / layout.TILES, grow())
-    return tally.finish(run.gate_names, Measures(run.recalls, trials)), head
+    by_gate = {gate: counted[gate] for gate in run.gate_names if gate in counted}
+    return tally.finish(run.gate_names, Measures(run.recalls, by_gate)), head
 
 
 def _count_splits(run: Judged) -> Counter[str]:

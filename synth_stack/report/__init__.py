@@ -1,0 +1,1 @@
+"""The HTML page of a judged batch, and nothing else."""

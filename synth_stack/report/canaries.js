@@ -57,7 +57,7 @@ function recallMark(found) {
 }
 
 function kindTable(canaries) {
-  const heads = ["gate", "what is wrong", "planted", "caught", "recall"];
+  const heads = ["gate", "kind", "planted", "caught", "recall"];
   const rows = canaries.flatMap((found) => found.kinds.map((kind) => kindRow(found.gate, kind)));
   const head = make(
     "tr",
@@ -69,7 +69,7 @@ function kindTable(canaries) {
   return make(
     "details",
     {},
-    make("summary", {}, "By what is wrong with them"),
+    make("summary", {}, "By kind"),
     make("div", { class: "scroll" }, table),
     rows.length > FIRST_KINDS ? showAllButton(rows.length, () => body.replaceChildren(...rows)) : null,
   );
@@ -80,7 +80,7 @@ function kindRow(gate, kind) {
     "tr",
     {},
     make("th", { scope: "row" }, gate),
-    make("td", {}, kind.canary),
+    make("td", {}, kind.kind),
     [kind.planted, kind.caught].map((n) => make("td", {}, formatCount(n))),
     make("td", {}, formatShare(kind.caught, kind.planted)),
   );

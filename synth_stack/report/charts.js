@@ -47,10 +47,9 @@ function drawReasons(figures, pick) {
 
 function reasonBar(reason, most, figures, pick) {
   const { gate, decision, count } = reason;
-  const named = reason.reason ?? "no reason given";
-  const whole = reason.redacted ? `${named}: a redacted copy stands for the row` : named;
-  const text = reason.folded ? `${formatCount(reason.folded)} rarer reasons` : whole;
-  const query = { gate, decision, text: reason.redacted ? "redacted in" : (reason.reason ?? "") };
+  const named = reason.reason_class ?? "no class given";
+  const text = reason.folded ? `${formatCount(reason.folded)} rarer reasons` : named;
+  const query = reason.folded ? { gate, decision } : { gate, decision, reason_class: reason.reason_class };
   const button = make("button", { class: "link", type: "button", click: () => pick(query) }, text);
   const frame = { class: "bar", preserveAspectRatio: "none", viewBox: "0 0 1000 10", "aria-hidden": "true" };
   const rect = draw("rect", { class: decision, width: Math.max(4, (1000 * count) / most), height: 10 });

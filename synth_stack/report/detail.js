@@ -13,7 +13,7 @@ function rowLink(rowId, byId, goTo) {
 }
 
 function rowDetail(row, byId, goTo) {
-  // a dialogue grows below a node of its tree, which is no row; only a redacted copy of one has a row behind it
+  // a dialogue grows below a node of its tree, which is no row; only a replacement of one names a row
   const parent = row.kind === "dialogue" && !byId.has(row.parent_id) ? "below node" : "made from";
   const facts = [
     ["id", row.row_id],
@@ -24,7 +24,7 @@ function rowDetail(row, byId, goTo) {
     ["generator", row.generator],
     ["teacher", row.teacher],
     [parent, rowLink(row.parent_id, byId, goTo)],
-    ["redacted copy", rowLink(row.stand_in, byId, goTo)],
+    ["replaced by", rowLink(row.replaced_by, byId, goTo)],
   ];
   const list = facts
     .filter(([, value]) => value !== null)
@@ -53,18 +53,35 @@ function verdictBlock(verdict, deciding, row, byId, goTo) {
       make("b", {}, verdict.gate),
       make("span", { class: `outcome ${DECISION_OF[verdict.outcome]}` }, verdict.outcome),
       numbers.length ? make("span", { class: "number" }, numbers.join(", ")) : null,
+      verdict.reason_class ? make("code", {}, verdict.reason_class) : null,
       verdict.reason ? make("span", { class: "muted" }, verdict.reason) : null,
     ),
     verdict.evidence ? evidenceBlock(JSON.parse(verdict.evidence), row, byId, goTo) : null,
   );
 }
 
+const WHOLE_ROW = "This row";
+
+/** The text of a row that offsets count in, and its title: that at `path` ("messages.1.content"), else the
+ * message of number `message`, else all of the row. The text is undefined where the page does not have it. */
+function findPlace(row, place) {
+  if (typeof place?.path === "string" && place.path !== "text") {
+    const [, number] = /^messages\.(\d+)\.content$/.exec(place.path) ?? [];
+    const text = place.path.split(".").reduce((held, key) => held?.[key], row);
+    const title = number === undefined ? place.path : `Message ${number}, ${row.messages?.[number]?.role}`;
+    return { title, text: typeof text === "string" ? text : undefined };
+  }
+  const message = Number.isInteger(place?.message) ? row.messages?.[place.message] : undefined;
+  if (message) return { title: `Message ${place.message}, ${message.role}`, text: message.content };
+  return { title: WHOLE_ROW, text: row.text };
+}
+
 /** What a verdict rests on: the span in its place, the twin or eval item beside it, all else as it is.
- * Offsets count in the message that `message` names, else in the row's text. */
+ * Offsets count in the text that `path` or `message` names, else in the row's text. */
 function evidenceBlock(evidence, row, byId, goTo) {
-  const message = Number.isInteger(evidence.message) ? row.messages?.[evidence.message] : undefined;
-  const text = message?.content ?? row.text ?? "";
-  const here = message ? `Message ${evidence.message}, ${message.role}` : "This row";
+  const place = findPlace(row, evidence);
+  const here = place.title;
+  const text = place.text ?? "";
   const panes = [];
   const told = [];
   if (typeof evidence.twin === "string") {
@@ -87,7 +104,7 @@ function evidenceBlock(evidence, row, byId, goTo) {
   if (range && !panes.length)
     panes.push(make("div", { class: "panes" }, pane(here, highlight(text, [range]))));
   if (range) told.push("span", "start", "end");
-  if (message && panes.length) told.push("message");
+  if (here !== WHOLE_ROW && panes.length) told.push("message", "path", "role");
   const rest = Object.entries(evidence).filter(([key]) => !told.includes(key));
   const pairs = rest.map(([key, value]) =>
     make("div", {}, make("dt", {}, key), make("dd", {}, asText(value))),
@@ -95,15 +112,14 @@ function evidenceBlock(evidence, row, byId, goTo) {
   return [...panes, pairs.length ? make("dl", { class: "facts" }, pairs) : null];
 }
 
-/** Each message (or the text) in which something was found, with all of it marked. */
+/** Each text of the row in which something was found, with all of it marked. */
 function findingPanes(findings, row) {
   const places = new Map();
   for (const found of findings) {
-    const message = row.messages?.[found?.message];
-    const text = message ? message.content : row.text;
+    const { title, text } = findPlace(row, found);
     const range = locate(text ?? "", undefined, found?.start, found?.end);
-    if (!range || (!message && found.field !== "text")) return [];
-    const title = message ? `Message ${found.message}, ${message.role}` : "This row";
+    const isNamed = title !== WHOLE_ROW || [found?.path, found?.field].includes("text");
+    if (!range || !isNamed) return [];
     if (!places.has(title)) places.set(title, { text, ranges: [] });
     places.get(title).ranges.push(range);
   }
@@ -167,16 +183,75 @@ function comparePanes(here, text, there, other, ...more) {
   );
 }
 
+/** Everything that a row says: its messages, what was compared, its tools and its documents. */
 function conversation(row) {
   const messages = row.messages ?? [];
-  if (!messages.length) return make("p", { class: "text", dir: "auto" }, row.text ?? "");
-  const turns = messages.map((m) =>
+  const said = messages.length ? messages.map(turn) : [paragraph(row.text ?? "")];
+  const documents = row.documents ?? [];
+  return make(
+    "div",
+    { class: "conversation" },
+    said,
+    (row.alternatives ?? []).map(alternative),
+    row.tools ? aside("tools that it may call", indent(row.tools)) : null,
+    documents.map((document) => aside(document.title ?? document.id ?? "document", document.text ?? "")),
+    row.left_out ? emptyNote(`${formatCount(row.left_out)} more parts of this row are in the run folder.`) : null,
+  );
+}
+
+function turn(message) {
+  const notes = [message.name, message.tool_call_id ? `answers ${message.tool_call_id}` : null];
+  const role = [message.role ?? "no role", ...notes.filter((note) => note)].join(", ");
+  const calls = message.tool_calls ?? [];
+  const silent = message.content === undefined && (calls.length || message.reasoning);
+  return make(
+    "div",
+    { class: "turn" },
+    make("p", { class: "role" }, role),
     make(
       "div",
-      { class: "turn" },
-      make("p", { class: "role" }, m.role ?? ""),
-      make("p", { class: "text", dir: "auto" }, m.content ?? ""),
+      {},
+      message.reasoning ? aside("reasoning", message.reasoning) : null,
+      silent ? null : paragraph(message.content ?? ""),
+      calls.map(callBlock),
     ),
   );
-  return make("div", { class: "conversation" }, turns);
+}
+
+function callBlock(call) {
+  const name = make("b", {}, call.name ?? "no name");
+  const id = call.id ? make("span", { class: "muted" }, ` ${call.id}`) : null;
+  return make("div", { class: "call" }, make("p", {}, name, id), paragraph(indent(call.arguments ?? "")));
+}
+
+function alternative(side) {
+  const rated = [side.rating ? `rating ${side.rating}` : null, side.ratings, side.model].filter((note) => note);
+  const title = make("p", { class: "pane-title" }, [side.label ?? "compared", ...rated].join(", "));
+  return make("div", { class: "side" }, title, (side.messages ?? []).map(turn));
+}
+
+const paragraph = (text) => make("p", { class: "text", dir: "auto" }, text);
+
+/** A part of a row that opens with a click. */
+const aside = (title, text) => make("details", {}, make("summary", {}, title), paragraph(text));
+
+/** JSON over several lines; what is no JSON stays as it is. */
+function indent(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+/** Every text that a row says, for the search. */
+function textsOf(row) {
+  const sides = row.alternatives ?? [];
+  const messages = [...(row.messages ?? []), ...sides.flatMap((side) => side.messages ?? [])];
+  const spoken = messages.flatMap((m) => [
+    m.content,
+    m.reasoning,
+    ...(m.tool_calls ?? []).flatMap((call) => [call.name, call.arguments]),
+  ]);
+  return [...spoken, row.tools, ...(row.documents ?? []).flatMap((d) => [d.title, d.text])];
 }

@@ -46,8 +46,8 @@ function describeFunnel(figures) {
   const stages = figures.funnel.map(
     (s) => `${s.gate}: ${s.entered} in, ${s.rejected} rejected, ${s.held} held`,
   );
-  const copies = figures.redacted ? ` and ${figures.redacted} redacted copies` : "";
-  return spell(`${figures.generated} generated${copies}. ${stages.join(". ")}. ${figures.accepted} accepted.`);
+  const others = figures.replacements ? ` and ${figures.replacements} replacements` : "";
+  return spell(`${figures.generated} generated${others}. ${stages.join(". ")}. ${figures.accepted} accepted.`);
 }
 
 function fade(name) {
@@ -61,16 +61,16 @@ function funnelHeadings(width) {
   return [at(width - 210, "rejected"), at(width - 130, "held"), at(width, "passed on")];
 }
 
-/** The bar that goes in: the rows that were generated, and the redacted copies of some of them. */
+/** The bar that goes in: the rows that were generated, and those that stand for some of them. */
 function funnelStart(figures, frame, y, scale) {
-  const { generated, redacted } = figures;
-  const copies = redacted ? ` + ${formatCount(redacted)} redacted copies` : "";
+  const { generated, replacements } = figures;
+  const others = replacements ? ` + ${formatCount(replacements)} replacements` : "";
   const bar = (kind, from, n) =>
     draw("rect", { class: kind, x: frame.left + scale(from), y, width: scale(n), height: 30 });
   return [
-    ...funnelLabel("generated", formatCount(generated) + copies, frame, y),
+    ...funnelLabel("generated", formatCount(generated) + others, frame, y),
     bar("inflow", 0, generated),
-    redacted ? bar("copies", generated, redacted) : null,
+    replacements ? bar("replacements", generated, replacements) : null,
   ].filter(Boolean);
 }
 

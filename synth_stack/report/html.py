@@ -17,6 +17,7 @@ from synth_stack.decisions.figures import Figures
 SCRIPTS = ("text.js", "charts.js", "funnel.js", "canaries.js", "detail.js", "rows.js", "report.js")
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
+_NESTED = ("messages", "alternatives", "documents")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
@@ -29,7 +30,7 @@ def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: 
     """
     script = "\n".join(_read(name) for name in SCRIPTS)
     style = _read("report.css")
-    data = {"figures": figures.to_json(), "rows": audit_rows.to_pylist()}
+    data = {"figures": figures.to_json(), "rows": [_trim(row) for row in audit_rows.to_pylist()]}
     return Template(_read("report.html")).substitute(
         script_digest=_digest(script),
         style_digest=_digest(style),
@@ -50,6 +51,17 @@ def embed_json(value: Any) -> str:
     HTML (13.2.5.4, script data state) ends the element at "</script", whatever JSON says around it.
     """
     return orjson.dumps(value).decode().translate(_ESCAPES)
+
+
+def _trim(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without the nulls within its lists: a plain message would be more of them than of words."""
+    return {name: _drop_nulls(value) if name in _NESTED else value for name, value in row.items()}
+
+
+def _drop_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _drop_nulls(item) for name, item in value.items() if item is not None}
+    return [_drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _read(name: str) -> str:
@@ -86,7 +98,7 @@ def _describe(value: Any) -> str:
 
 
 def _render_alarm(figures: Figures) -> str:
-    """What nobody may overlook, drawn here too: the gates that missed what was planted for them."""
+    """What no reader may overlook, drawn here too: the gates that missed what was planted for them."""
     lines = [
         f"<li>Gate <b>{_escape(found.gate)}</b> caught {found.caught:,} of {found.planted:,} known bad rows: "
         f"recall {found.recall:.3f}, and its bar is {found.min_recall:g}.</li>"
@@ -111,8 +123,9 @@ def _render_totals(figures: Figures) -> str:
     if not figures.undecided:
         del counts["undecided"]
     parts = [f'<div class="total"><dt>generated</dt><dd>{figures.generated:,}</dd></div>']
-    if figures.redacted:
-        parts.append(f'<div class="total copies"><dt>redacted copies</dt><dd>{figures.redacted:,}</dd></div>')
+    if figures.replacements:
+        replacements = f"<dt>replacements</dt><dd>{figures.replacements:,}</dd>"
+        parts.append(f'<div class="total replacements">{replacements}</div>')
     for name, count in counts.items():
         share = f"<small>{format_share(count, figures.rows)}</small>" if figures.rows else ""
         parts.append(f'<div class="total {name}"><dt>{name}</dt><dd>{count:,} {share}</dd></div>')

@@ -1,6 +1,6 @@
 const PAGE_SIZE = 25;
 const EXCERPT_CHARS = 240;
-const FILTERS = ["decision", "gate", "slice", "locale", "generator"];
+const FILTERS = ["decision", "gate", "reason_class", "slice", "locale", "generator"];
 
 /** The table of rows with its search, filters and pages; gives back the function that sets the filters. */
 function drawRows(allRows) {
@@ -104,8 +104,10 @@ function haystack(row) {
     row.row_id,
     row.source_id,
     row.reason,
+    row.reason_class,
+    row.replaced_by,
     row.text,
-    ...(row.messages ?? []).map((m) => m.content),
+    ...textsOf(row),
   ]
     .join("\n")
     .toLowerCase();
@@ -118,11 +120,12 @@ function filterSelect(name, rows) {
   for (const row of rows) counts.set(row[name], (counts.get(row[name]) ?? 0) + 1);
   const values = [...counts.keys()].sort((a, b) => (a ?? "").localeCompare(b ?? ""));
   const select = make("select");
-  select.append(new Option(`any ${name}`, ""));
+  const label = name.replace("_", " ");
+  select.append(new Option(`any ${label}`, ""));
   values.forEach((value, i) =>
     select.append(new Option(`${spell(value ?? "none")} (${formatCount(counts.get(value))})`, i)),
   );
-  make("label", {}, make("span", { class: "hidden" }, name), select);
+  make("label", {}, make("span", { class: "hidden" }, label), select);
   select.choice = () => (select.value === "" ? undefined : values[Number(select.value)]);
   select.choose = (value) => {
     const at = value === undefined ? -1 : values.indexOf(value);

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import StoreError
-from synth_stack.rows.redacted import find_copies
-from synth_stack.rows.schemas import MESSAGES
+from synth_stack.rows.schemas import ALTERNATIVES, DOCUMENTS, MESSAGES
 
 MAX_ROWS = 5_000
 """A browser still searches this many rows between two key strokes."""
 MAX_CHARS = 8_000
 """Longest text, message or evidence value that is embedded: some three printed pages."""
+MAX_ITEMS = 200
+"""Most messages, calls, alternatives or documents of a row that are embedded."""
 
 SHOWN_FIRST = ("rejected", "held", "accepted")
 
@@ -27,6 +28,7 @@ VERDICTS = pa.list_(
             ("score", pa.float64()),
             ("threshold", pa.float64()),
             ("reason", pa.string()),
+            ("reason_class", pa.string()),
             ("evidence", pa.string()),
         ]
     )
@@ -39,7 +41,8 @@ AUDIT_SCHEMA = pa.schema(
         pa.field("decision", pa.string()),
         pa.field("gate", pa.string()),
         pa.field("reason", pa.string()),
-        pa.field("stand_in", pa.string()),
+        pa.field("reason_class", pa.string()),
+        pa.field("replaced_by", pa.string()),
         pa.field("source_id", pa.string()),
         pa.field("parent_id", pa.string()),
         pa.field("kind", pa.string()),
@@ -49,17 +52,22 @@ AUDIT_SCHEMA = pa.schema(
         pa.field("teacher", pa.string()),
         pa.field("messages", MESSAGES),
         pa.field("text", pa.string()),
+        pa.field("alternatives", ALTERNATIVES),
+        pa.field("tools", pa.string()),
+        pa.field("documents", DOCUMENTS),
+        pa.field("left_out", pa.int64()),
         pa.field("verdicts", VERDICTS),
     ]
 )
 """One row per row shown. `verdicts` are all that looked at it, in gate order, the deciding one (its gate
-is `gate`) among them; `evidence` is a JSON object or null. `stand_in` is the redacted copy that the reason
-names. Rows that are not `listed` are there only
+is `gate`) among them; `evidence` is a JSON object or null. Rows that are not `listed` are there only
 because a listed row names them as its twin; `decision` is null where none was taken."""
 
+_SHOWN = ("messages", "text", "alternatives", "tools", "documents")
+"""What is shown of the content of a row, cut: `left_out` counts what its lists have beyond MAX_ITEMS."""
 _COPIED = [
     *("row_id", "source_id", "parent_id", "kind", "slice", "locale", "generator", "teacher"),
-    *("messages", "text"),
+    *_SHOWN,
 ]
 
 
@@ -79,7 +87,6 @@ def collect_audit_rows(
     Raises StoreError for a decision on a row that is not among the candidates.
     """
     chosen = choose_decisions(decisions, limit)
-    chosen = chosen.append_column("stand_in", find_copies(chosen["reason"]))
     ids = chosen["row_id"].combine_chunks().cast(pa.string())
     given = _collect_verdicts(verdicts, ids, max_chars)
     listed = set(ids.to_pylist())
@@ -169,11 +176,26 @@ def _collect_candidates(
     for part in candidates:
         own = part.select(_COPIED).filter(pc.is_in(part["row_id"], value_set=wanted))
         for row in own.to_pylist():
-            row["text"] = _cut(row["text"], max_chars)
-            for message in row["messages"]:
-                message["content"] = _cut(message["content"], max_chars)
+            row["left_out"] = sum(_count_cut(row[name]) for name in _SHOWN)
+            row |= {name: _cut_values(row[name], max_chars) for name in _SHOWN}
             found[row["row_id"]] = row
     return found
+
+
+def _cut_values(value: Any, max_chars: int) -> Any:
+    """A nested value with each of its texts cut, and each of its lists after MAX_ITEMS."""
+    if isinstance(value, dict):
+        return {name: _cut_values(item, max_chars) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_cut_values(item, max_chars) for item in value[:MAX_ITEMS]]
+    return _cut(value, max_chars)
+
+
+def _count_cut(value: Any) -> int:
+    """How many items `_cut_values` leaves out."""
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    beyond = max(len(value) - MAX_ITEMS, 0) if isinstance(value, list) else 0
+    return beyond + sum(map(_count_cut, items[:MAX_ITEMS]))
 
 
 def _cut(text: str | None, max_chars: int) -> str | None:

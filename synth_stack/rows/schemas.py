@@ -5,8 +5,9 @@ A `row_id` is the digest of the row itself, so a changed row no longer carries i
 """
 
 import hashlib
+import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NewType
+from typing import Any, NewType, TypeAlias
 
 import orjson
 import pyarrow as pa
@@ -15,15 +16,56 @@ RowId = NewType("RowId", str)
 """32 lower-case hexadecimal characters: the first 16 bytes of SHA-256 over the canonical row."""
 
 
-ROW_SCHEME = "synth_stack/row/v1"
+ROW_SCHEME = "synth_stack/row/v2"
 """Stands inside the digested bytes, so that a later scheme can never give the same id."""
 
-KINDS = ("instruction", "code", "dialogue", "adversarial", "image", "foreign")
+KINDS = ("instruction", "code", "dialogue", "preference", "tool", "adversarial", "image", "foreign")
 OUTCOMES = ("accept", "reject", "hold", "abstain")
 DECISIONS = ("accepted", "rejected", "held")
-SCOPES = ("row", "slice", "batch")
+SCOPES = ("row", "lot", "slice", "batch")
+ROLES = ("system", "user", "assistant", "tool")
 
-MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+TOOL_CALLS = pa.list_(pa.struct([("id", pa.string()), ("name", pa.string()), ("arguments", pa.string())]))
+"""What an assistant asks of tools; `arguments` is JSON, as the model wrote it."""
+
+MESSAGE = pa.struct(
+    [
+        ("role", pa.string()),
+        ("content", pa.string()),
+        ("reasoning", pa.string()),
+        ("tool_calls", TOOL_CALLS),
+        ("tool_call_id", pa.string()),
+        ("name", pa.string()),
+        ("finish", pa.string()),
+    ]
+)
+"""One message: `reasoning` is what a model thought before it answered, `tool_call_id` the call that a tool's
+message answers, `name` the tool or speaker, `finish` how the answer ended (stop, length, tool_calls, ...)."""
+
+MESSAGES = pa.list_(MESSAGE)
+
+ALTERNATIVES = pa.list_(
+    pa.struct(
+        [
+            ("label", pa.string()),
+            ("messages", MESSAGES),
+            ("rating", pa.string()),
+            ("ratings", pa.string()),
+            ("model", pa.string()),
+        ]
+    )
+)
+"""Continuations of `messages` that were compared. `label` is "chosen", "rejected" or null; `rating` a decimal
+string (a float would not survive the digest), `ratings` canonical JSON by aspect."""
+
+DOCUMENTS = pa.list_(
+    pa.struct([("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("source", pa.string())])
+)
+"""What a row is grounded in."""
+
+MODELS = pa.list_(pa.struct([("part", pa.string()), ("name", pa.string()), ("digest", pa.string())]))
+"""Every model that worked on a row; `part` says as what: writer, judge or rewriter."""
+
 ATTACHMENTS = pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string()), ("mime", pa.string())]))
 
 CONTENT_FIELDS: tuple[pa.Field, ...] = (
@@ -31,13 +73,17 @@ CONTENT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("slice", pa.string()),
     pa.field("locale", pa.string()),
     pa.field("messages", MESSAGES, nullable=False),
+    pa.field("tools", pa.string()),
+    pa.field("alternatives", ALTERNATIVES),
+    pa.field("documents", DOCUMENTS),
     pa.field("text", pa.string()),
     pa.field("attachments", ATTACHMENTS, nullable=False),
     pa.field("failure", pa.string()),
     pa.field("extra", pa.string()),
 )
-"""What the row says. `text` is what gates read; `failure` is why a generator or a reader could not
-make a whole row (null for a whole one); `extra` is canonical JSON."""
+"""What the row says. `text` is what most gates read: what is said and called in the messages and in every
+alternative; `tools` is canonical JSON, the list of schemas that the assistant may call; `failure` is why a
+generator or a reader could not make a whole row (null for a whole one); `extra` is canonical JSON."""
 
 ORIGIN_FIELDS: tuple[pa.Field, ...] = (
     pa.field("source_id", pa.string()),
@@ -47,6 +93,7 @@ ORIGIN_FIELDS: tuple[pa.Field, ...] = (
     pa.field("generator_version", pa.string(), nullable=False),
     pa.field("teacher", pa.string()),
     pa.field("teacher_digest", pa.string()),
+    pa.field("models", MODELS),
     pa.field("template_id", pa.string()),
     pa.field("params", pa.string()),
     pa.field("draw", pa.int64(), nullable=False),
@@ -54,8 +101,9 @@ ORIGIN_FIELDS: tuple[pa.Field, ...] = (
     pa.field("replayable", pa.bool_(), nullable=False),
 )
 """Where the row comes from. For a foreign row `seed_id` is `sha256:<digest of the dataset>`, `draw`
-its position there and `source_id` its own `id` column. `parent_id` is the row that a redacted copy was
-made from; for a dialogue it is a node of its tree, which is no row. `params` is canonical JSON."""
+its position there and `source_id` its own `id` column. `parent_id` is the row that this one replaces (a
+redacted or corrected copy); for a dialogue it is a node of its tree, which is no row. `params` is canonical
+JSON."""
 
 CANDIDATE_SCHEMA = pa.schema(
     [pa.field("row_id", pa.string(), nullable=False), *CONTENT_FIELDS, *ORIGIN_FIELDS]
@@ -69,15 +117,25 @@ VERDICT_SCHEMA = pa.schema(
         pa.field("score", pa.float64()),
         pa.field("threshold", pa.float64()),
         pa.field("reason", pa.string()),
+        pa.field("reason_class", pa.string()),
         pa.field("evidence", pa.string()),
         pa.field("scope", pa.string(), nullable=False),
     ]
 )
-"""One row per candidate that a gate looked at, in the order of the candidates. `evidence` is
-canonical JSON: the twin's row_id, the matching span, the eval item."""
+"""One row per candidate that a gate looked at, in the order of the candidates. `reason` is a sentence for
+people; `reason_class` a short stable code for programs, `<gate>.<what>`, null for an accepted row. `evidence`
+is canonical JSON; the keys in CITED name things that other programs look up, and `counts` holds whole numbers
+that may be added up over a batch."""
 
-CANARY_SCHEMA = VERDICT_SCHEMA.append(pa.field("canary", pa.string(), nullable=False))
-"""What a gate said of a row that was planted to be turned away; `canary` says what is wrong with it."""
+CITED = ("replaced_by", "eval_set", "item", "twin")
+"""Keys of `evidence` that a lineage record keeps in the clear: the row that stands for this one, the eval set
+and item that it repeats, the row that it is like."""
+
+CANARY_SCHEMA = VERDICT_SCHEMA.append(pa.field("canary", pa.string(), nullable=False)).append(
+    pa.field("canary_kind", pa.string(), nullable=False)
+)
+"""What a gate said of a row that was planted to be turned away: `canary` says in words what is wrong with it,
+`canary_kind` with which others it is counted."""
 
 DECISION_SCHEMA = pa.schema(
     [
@@ -86,27 +144,52 @@ DECISION_SCHEMA = pa.schema(
         pa.field("decision", pa.string(), nullable=False),
         pa.field("gate", pa.string()),
         pa.field("reason", pa.string()),
+        pa.field("reason_class", pa.string()),
+        pa.field("replaced_by", pa.string()),
     ]
 )
-"""One row per generated or foreign row. `gate` and `reason` are null for an accepted row."""
+"""One row per generated or foreign row. All but `row_id` and `source_id` are null for an accepted row;
+`replaced_by` is the row_id of the row that stands for a rejected one, where there is one."""
+
+_Members: TypeAlias = Mapping[str, "_Members"]
+"""The fields of a struct by name, each with those of its own: none where it is no list of structs."""
+
+REASON_CLASS = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_]*)+$"
+"""What a `reason_class` looks like."""
 
 
 def canonical_row(row: Mapping[str, Any]) -> bytes:
     """The canonical bytes of one candidate: content and origin, without its `row_id`.
 
+    A field of a message, alternative, document or model that is null is left out, so that a table and the
+    mapping that it was built from give the same bytes. An empty list is not null: the two are different rows.
+
     Equal to RFC 8785 over the same value: keys are ASCII, there are no floats, and integers stay
     within 2**53, and for such values sorted orjson output is the canonical form (tested against the
     reference implementation; about 13 times faster).
     """
-    value = {
-        "scheme": ROW_SCHEME,
-        "content": {name: row[name] for name in _CONTENT_NAMES},
-        "origin": {name: row[name] for name in _ORIGIN_NAMES},
-    }
+    content = dict(zip(_CONTENT_NAMES, _take_content(row), strict=True))
+    origin = dict(zip(_ORIGIN_NAMES, _take_origin(row), strict=True))
+    for part, names in ((content, _CONTENT_LISTS), (origin, _ORIGIN_LISTS)):
+        for name in names:
+            if part[name]:
+                part[name] = _drop_nulls(part[name])
+    value = {"scheme": ROW_SCHEME, "content": content, "origin": origin}
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
     except orjson.JSONEncodeError as exc:
         raise ValueError(f"row is not representable as canonical JSON: {exc}") from exc
+
+
+def _drop_nulls(value: Any) -> Any:
+    """The value, and if it is a list of structs, these without their null fields, however deep they lie."""
+    return [_drop_null_fields(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _drop_null_fields(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return {k: _drop_nulls(v) if isinstance(v, list | tuple) else v for k, v in item.items() if v is not None}
 
 
 def row_id_of(row: Mapping[str, Any]) -> RowId:
@@ -118,18 +201,36 @@ def build_candidates(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """A candidate table from row dicts, with `row_id` computed; absent nullable fields are null.
 
     Raises KeyError for a missing required field, ValueError for a kind that is none of KINDS (the kind
-    decides the split of a pack), and pyarrow's ArrowInvalid or ArrowTypeError for a wrong type.
+    decides the split of a pack) and for a nested field that the schema does not have (it would be in the id
+    and not in the table), and pyarrow's ArrowInvalid or ArrowTypeError for a wrong type.
     """
     complete: list[dict[str, Any]] = []
     for row in rows:
-        full = {name: row[name] for name in _REQUIRED_NAMES} | {
-            name: row.get(name) for name in _NULLABLE_NAMES
-        }
+        full = {**_NOTHING, **row}
+        if not row.keys() >= _REQUIRED_NAMES:
+            raise KeyError(
+                next(name for name in CANDIDATE_SCHEMA.names if name in _REQUIRED_NAMES - row.keys())
+            )
         if full["kind"] not in KINDS:
             raise ValueError(f"a row is of no kind that there is: {full['kind']!r}")
+        for name, members in _NESTED.items():
+            _require_known(full[name], members, name)
         full["row_id"] = row_id_of(full)
         complete.append(full)
     return pa.Table.from_pylist(complete, schema=CANDIDATE_SCHEMA)
+
+
+def _require_known(value: Any, members: _Members, where: str) -> None:
+    """Refuse a struct with a key that is none of `members`; what is no list of structs is left to Arrow."""
+    for item in value if isinstance(value, list | tuple) else ():
+        if not isinstance(item, dict):
+            continue
+        if not members.keys() >= item.keys():
+            unknown = min(map(str, item.keys() - members.keys()))
+            raise ValueError(f"a row has {where}.{unknown}, and there is no such field")
+        for name, inner in members.items():
+            if inner:
+                _require_known(item.get(name), inner, f"{where}.{name}")
 
 
 def recompute_row_ids(table: pa.Table) -> list[RowId]:
@@ -146,6 +247,7 @@ def build_verdicts(
     scores: Sequence[float | None] | None = None,
     threshold: float | None = None,
     reasons: Sequence[str | None] | None = None,
+    reason_classes: Sequence[str | None] | None = None,
     evidence: Sequence[str | None] | None = None,
     scope: str = "row",
 ) -> pa.Table:
@@ -159,6 +261,7 @@ def build_verdicts(
         "score": nothing if scores is None else scores,
         "threshold": [threshold] * n,
         "reason": nothing if reasons is None else reasons,
+        "reason_class": nothing if reason_classes is None else reason_classes,
         "evidence": nothing if evidence is None else evidence,
         "scope": [scope] * n,
     }
@@ -170,5 +273,18 @@ CANDIDATE_FIELDS: tuple[pa.Field, ...] = CONTENT_FIELDS + ORIGIN_FIELDS
 # Asking a pyarrow field for its name costs 1 us: four fifths of a row's digest, if asked each time.
 _CONTENT_NAMES = tuple(f.name for f in CONTENT_FIELDS)
 _ORIGIN_NAMES = tuple(f.name for f in ORIGIN_FIELDS)
-_REQUIRED_NAMES = tuple(f.name for f in CANDIDATE_FIELDS if not f.nullable)
-_NULLABLE_NAMES = tuple(f.name for f in CANDIDATE_FIELDS if f.nullable)
+_REQUIRED_NAMES = frozenset(f.name for f in CANDIDATE_FIELDS if not f.nullable)
+_NOTHING = dict.fromkeys(f.name for f in CANDIDATE_FIELDS if f.nullable)
+_CONTENT_LISTS = tuple(f.name for f in CONTENT_FIELDS if pa.types.is_list(f.type))
+_ORIGIN_LISTS = tuple(f.name for f in ORIGIN_FIELDS if pa.types.is_list(f.type))
+_take_content = operator.itemgetter(*_CONTENT_NAMES)
+_take_origin = operator.itemgetter(*_ORIGIN_NAMES)
+
+
+def _list_members(kind: pa.DataType) -> _Members:
+    if not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
+        return {}
+    return {field.name: _list_members(field.type) for field in kind.value_type}
+
+
+_NESTED = {field.name: members for field in CANDIDATE_FIELDS if (members := _list_members(field.type))}

@@ -1,6 +1,6 @@
 """How much of what was planted each gate caught: its recall on canaries, and whether it is blind.
 
-A canary is a known bad row that a gate plants behind the batch for itself (`Judge.plant`). It is caught when
+A canary is a known bad row that a gate plants after the batch for itself (`Judge.plant`). It is caught when
 the gate rejects or holds it.
 """
 
@@ -19,13 +19,14 @@ from synth_stack.stats.intervals import wilson
 FOLDER = "canaries"
 """In a run folder, with one table of CANARY_SCHEMA for each gate that planted."""
 MAX_KIND_CHARS = 120
+"""Of the kind of a canary; a gate that names none gives its words, which may be many."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """The canaries of one gate in which the same thing is wrong: what, how many, how many it caught."""
+    """The canaries of one gate of one kind: how many there are, and how many it caught."""
 
-    canary: str
+    kind: str
     planted: int
     caught: int
 
@@ -72,30 +73,39 @@ def measure_recall(gate: str, kinds: Iterable[KindCount], *, min_recall: float) 
 def count_canaries(verdicts: pa.Table) -> tuple[KindCount, ...]:
     """The canaries in a table of CANARY_SCHEMA by kind, in the order of the kinds' names.
 
-    The kind is what is wrong with the row up to the first colon, as the class of a reason is: what follows
-    may name the row that it is made from. A canary that was accepted at first and held when the batch was
-    done has two verdicts, and is caught.
+    A canary that was accepted at first and held when the batch was done has two verdicts, and is caught.
     """
-    caught = pc.is_in(verdicts["outcome"], value_set=pa.array(["reject", "hold"]))
-    head = pc.struct_field(pc.extract_regex(verdicts["canary"], r"(?s)^(?P<head>[^:]*)"), "head")
-    kind = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(head), 0, MAX_KIND_CHARS)
-    rows = pa.table({"row_id": verdicts["row_id"], "canary": kind, "caught": caught})
-    each = rows.group_by(["row_id", "canary"]).aggregate([("caught", "any")])
-    found = each.append_column("n", pc.cast(each["caught_any"], pa.int64()))
-    counted = found.group_by("canary").aggregate([([], "count_all"), ("n", "sum")]).sort_by("canary")
-    return tuple(KindCount(row["canary"], row["count_all"], row["n_sum"]) for row in counted.to_pylist())
+    caught = pc.cast(pc.is_in(verdicts["outcome"], value_set=pa.array(["reject", "hold"])), pa.int64())
+    rows = verdicts.select(["row_id", "canary_kind"]).append_column("caught", caught)
+    each = rows.group_by(["row_id", "canary_kind"]).aggregate([("caught", "max")])
+    counted = each.group_by("canary_kind").aggregate([([], "count_all"), ("caught_max", "sum")])
+    return tuple(
+        KindCount(row["canary_kind"], row["count_all"], row["caught_max_sum"])
+        for row in counted.sort_by("canary_kind").to_pylist()
+    )
 
 
-def read_recalls(folder: Path, bars: Mapping[str, float]) -> tuple[CanaryRecall, ...]:
-    """What each gate caught in the run at `folder`; `bars` has the `min_recall` of each gate that planted.
+def read_canaries(folder: Path, gate: str) -> pa.Table:
+    """What a gate said of its canaries in the run at `folder`, as CANARY_SCHEMA.
 
     A gate without a table could plant nothing: no row of the batch had reached it. Raises StoreError for a
     table that is none of canaries.
     """
+    path = folder / FOLDER / f"{gate}.parquet"
+    return read_table(path, CANARY_SCHEMA) if path.exists() else CANARY_SCHEMA.empty_table()
+
+
+def read_recalls(folder: Path, bars: Mapping[str, float]) -> tuple[CanaryRecall, ...]:
+    """What each gate caught in the run at `folder`; `bars` has the `min_recall` of each gate that planted."""
     return tuple(
-        measure_recall(gate, _count_table(folder / FOLDER / f"{gate}.parquet"), min_recall=bar)
+        measure_recall(gate, count_canaries(read_canaries(folder, gate)), min_recall=bar)
         for gate, bar in bars.items()
     )
+
+
+def describe_blind(blind: Iterable[CanaryRecall]) -> str:
+    """What blind gates caught, each against its bar, in one sentence."""
+    return f"blind gate: {'; '.join(found.describe() for found in blind)}"
 
 
 def refuse_blind(recalls: Iterable[CanaryRecall]) -> None:
@@ -103,10 +113,6 @@ def refuse_blind(recalls: Iterable[CanaryRecall]) -> None:
     blind = [found for found in recalls if found.blind]
     if blind:
         raise BlindGate(
-            f"blind gate: {'; '.join(found.describe() for found in blind)}",
+            describe_blind(blind),
             mend=f"{FOLDER}/{blind[0].gate}.parquet in the run folder says which it missed.",
         )
-
-
-def _count_table(path: Path) -> tuple[KindCount, ...]:
-    return count_canaries(read_table(path, CANARY_SCHEMA)) if path.exists() else ()

@@ -5,7 +5,9 @@
     seeds/             the seed table, taxonomy and documents as they were read
     rounds/            round-*.json, what each round of a run with a target was to draw
     candidates/        part-*.parquet, one per committed batch
-    verdicts/<gate>/   part-*.parquet
+    state/<gate>/      *.arrow, what the batch told the gate; hidden while a round is under way
+    verdicts/<gate>/   part-*.parquet, one per shard; part-late-*.parquet, what it said when all was judged
+    canaries/          <gate>.parquet, what each gate said of rows that it had to turn away
     decisions.parquet, report.html
     pack/              the handover pack, where `run` puts it
     MANIFEST.json      every file with its digest; written last, so its presence means "finished"
@@ -17,6 +19,7 @@ process leaves the old file, the new file or a `.tmp` that the next start remove
 import contextlib
 import fcntl
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +28,15 @@ from typing import IO, Any
 import pyarrow as pa
 
 from synth_stack.errors import RunMismatch, StoreError
-from synth_stack.files import SHARD_ROWS, count_rows, digest_file, read_table, store_errors, write_bytes
+from synth_stack.files import (
+    SHARD_ROWS,
+    count_rows,
+    digest_file,
+    read_arrow,
+    read_table,
+    store_errors,
+    write_bytes,
+)
 from synth_stack.rows.canonical import canonical_json
 
 MANIFEST = "MANIFEST.json"
@@ -33,6 +44,11 @@ LOCK = "recipe.lock.yaml"
 GATES_LOCK = "gates.lock.yaml"
 MANIFEST_SCHEME = "synth_stack/manifest/v1"
 AMENDED_PREFIX = "part-amended-"
+REPLACED_PREFIX = f"{AMENDED_PREFIX}by-person-"
+REPLACED_AMENDED_PREFIX = f"{AMENDED_PREFIX}copies-"
+"""Of the rows that a gate makes of those that a person put in the place of others: by name they stand after
+these, since every row stands after the one that it replaces."""
+LATE_PREFIX = "part-late-"
 
 
 def identity_line(lock: bytes) -> str:
@@ -52,8 +68,13 @@ def list_made(folder: Path) -> list[Path]:
 
 
 def list_amended(folder: Path) -> list[Path]:
-    """The parts of candidates/ that hold the rows with which a gate replaces others."""
+    """The parts of candidates/ that hold rows which replace others: by a gate, then by a person."""
     return sorted(folder.glob(f"{AMENDED_PREFIX}*.parquet"))
+
+
+def list_replaced(folder: Path) -> list[Path]:
+    """The parts of candidates/ that hold the rows by which a person replaced others (runs/replaced.py)."""
+    return sorted(folder.glob(f"{REPLACED_PREFIX}*.parquet"))
 
 
 def read_parts(folder: Path, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -79,29 +100,59 @@ def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
     """The parts of a stage in groups of up to SHARD_ROWS rows, in order; the same for the same parts.
 
     A generator commits parts of a few rows so that little is lost; judging them one by one would cost more
-    than judging the rows. Where rows are made in rounds no shard holds rows of two: those of a finished round
-    stay as they are.
+    than judging the rows. No shard holds rows of two rounds, nor rows that were made beside such as replace
+    others: the shards of what was there stay as they are when rows are added.
     """
     groups: list[tuple[list[Path], int]] = []
-    before_in = None
+    before = None
     for path in list_parts(folder) if amended else list_made(folder):
-        rows, made_in = count_rows(path), _read_round(path)
-        if not groups or groups[-1][1] + rows > SHARD_ROWS or made_in != before_in:
+        rows, origin = count_rows(path), _read_origin(path)
+        if not groups or groups[-1][1] + rows > SHARD_ROWS or origin != before:
             groups.append(([], 0))
-        before_in = made_in
-        parts, before = groups[-1]
+        before = origin
+        parts, held = groups[-1]
         parts.append(path)
-        groups[-1] = (parts, before + rows)
+        groups[-1] = (parts, held + rows)
     return [Shard(f"part-{i:05d}.parquet", tuple(parts), n) for i, (parts, n) in enumerate(groups)]
 
 
-def _read_round(path: Path) -> str | None:
-    """The round in the name of a part (generators/parts.py); None for one that is of no round."""
-    found = _IN_ROUND.match(path.name)
+def state_folder(folder: str | Path, gate: str) -> Path:
+    """Where the state of a gate lies in a run folder."""
+    return Path(folder) / "state" / gate
+
+
+def read_state(folder: str | Path, gate: str) -> dict[str, pa.Table]:
+    """What the batch told a gate so far: its tables by name, memory-mapped."""
+    return {path.stem: read_arrow(path) for path in sorted(state_folder(folder, gate).glob("*.arrow"))}
+
+
+def sketch_file(folder: str | Path, gate: str, what: str, shard: Shard) -> Path:
+    """Where a sketch of a shard lies until it is merged; hidden, since no manifest may name it."""
+    return state_folder(folder, gate) / f".{what}" / f"{Path(shard.name).stem}.arrow"
+
+
+def late_part(folder: str | Path, gate: str, shard: Shard) -> Path:
+    """Where the verdicts lie that a gate gave on rows of a shard when all were judged."""
+    return Path(folder) / "verdicts" / gate / f"{LATE_PREFIX}{shard.name.removeprefix('part-')}"
+
+
+def remove_folder(path: Path) -> None:
+    """Out of sight at once, then gone: a kill in between leaves no half of it under its name."""
+    if path.exists():
+        hidden = path.with_name(f".{path.name.lstrip('.')}.removed")
+        shutil.rmtree(hidden, ignore_errors=True)
+        path.rename(hidden)
+        shutil.rmtree(hidden)
+
+
+def _read_origin(path: Path) -> str | None:
+    """Where the rows of a part come from, by its name: a round (generation/parts.py), a gate, a person."""
+    found = _IN_ROUND.match(path.name) or _AMENDED.match(path.name)
     return found and found[1]
 
 
 _IN_ROUND = re.compile(r"part-(\d{3})-\d{2}-")
+_AMENDED = re.compile(rf"({AMENDED_PREFIX}[a-z-]*)")
 
 
 @contextlib.contextmanager

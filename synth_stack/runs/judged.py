@@ -1,4 +1,8 @@
-"""A judged run as a pack reads it: its locks, and every row with its verdicts and its decision."""
+"""The one reader of a judged run: candidates and verdicts shard by shard, locks, decisions, canaries.
+
+`read_shards` reads what the gates left, decided or not. `open_judged` is for a run that was judged to the
+end, and refuses any other. Whoever needs verdicts reads them here: engines, packs, replay, report and rounds.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +16,28 @@ from synth_stack.files import read_table, store_errors
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.canary_recall import CanaryRecall, read_recalls
-from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, list_parts, list_shards
-from synth_stack.runs.locks import GateLock, RecipeLock, parse_gates, parse_recipe
+from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, late_part, list_parts, list_shards
+from synth_stack.runs.locks import GateLock, GatesLock, RecipeLock, parse_gates, parse_recipe
 
 DECISIONS = "decisions.parquet"
-FINISH_PART = "part-finish.parquet"
-"""Verdicts that a gate gives after the last shard; sorts after every numbered part."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedShard:
+    """A shard, its n candidates, and what was said of them: one table a gate, in the order of `gates`.
+
+    A gate's table has its verdicts row by row, and after them what it said late. Gates of the file come
+    first, in the order of work; then whoever else left verdicts (a reviewer), by name.
+    """
+
+    shard: Shard
+    candidates: pa.Table
+    gates: tuple[str, ...]
+    verdicts: tuple[pa.Table, ...]
+
+    def stack(self) -> pa.Table:
+        """The verdicts of all gates one after another."""
+        return pa.concat_tables([VERDICT_SCHEMA.empty_table(), *self.verdicts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +50,19 @@ class Judged:
     recipe_lock: bytes
     gates_lock: bytes
     recipe: RecipeLock
-    gates: Sequence[GateLock]
+    lock: GatesLock
     shards: Sequence[Shard]
     decisions: pa.Table
     recalls: tuple[CanaryRecall, ...]
 
     @property
-    def gate_names(self) -> list[str]:
+    def gates(self) -> Sequence[GateLock]:
         """The gates in the order of work."""
+        return self.lock.gates
+
+    @property
+    def gate_names(self) -> list[str]:
+        """Their names."""
         return [gate.use for gate in self.gates]
 
     @property
@@ -65,73 +90,83 @@ def open_judged(folder: Path) -> Judged:
             seen=f"{decisions.num_rows} decisions for {rows} rows",
         )
     recipe = parse_recipe(recipe_lock, where=str(folder / LOCK))
-    gates = parse_gates(gates_lock, where=str(folder / GATES_LOCK))
-    recalls = read_recalls(folder, {gate.use: gate.min_recall for gate in gates if gate.canaries})
-    return Judged(folder, recipe_lock, gates_lock, recipe, gates, shards, decisions, recalls)
+    lock = parse_gates(gates_lock, where=str(folder / GATES_LOCK))
+    recalls = read_recalls(folder, {gate.use: gate.min_recall for gate in lock.gates if gate.canaries})
+    return Judged(folder, recipe_lock, gates_lock, recipe, lock, shards, decisions, recalls)
+
+
+def read_shards(folder: Path, gates: Sequence[str]) -> Iterator[JudgedShard]:
+    """Candidates and verdicts, shard by shard, one in memory at a time; `gates` in the order of work.
+
+    Raises StoreError for verdicts that a gate lacks, and for some on rows that the run does not have.
+    """
+    shards = list_shards(folder / "candidates")
+    names = list_gates(folder, gates)
+    apart = {gate: _read_apart(folder, gate, shards) for gate in names}
+    placed = dict.fromkeys(names, 0)
+    for shard in shards:
+        table = shard.read(CANDIDATE_SCHEMA)
+        ids = table["row_id"].combine_chunks()
+        said: list[pa.Table] = []
+        for gate in names:
+            parts = [VERDICT_SCHEMA.empty_table()]
+            path, late = folder / "verdicts" / gate / shard.name, late_part(folder, gate, shard)
+            if path.exists() or gate in gates:
+                parts.append(read_table(path, VERDICT_SCHEMA))
+            if late.exists():
+                parts.append(read_table(late, VERDICT_SCHEMA))
+            mine = apart[gate].filter(pc.is_in(apart[gate]["row_id"], ids))
+            placed[gate] += len(mine)
+            said.append(pa.concat_tables([*parts, mine]))
+        yield JudgedShard(shard, table, tuple(names), tuple(said))
+    for gate in names:
+        if placed[gate] != len(apart[gate]):
+            raise StoreError(
+                f"{folder / 'verdicts' / gate} holds verdicts on rows that the run does not have"
+            )
 
 
 def read_judged(run: Judged) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
     """Candidates, verdicts of all gates one after another, and decisions, shard by shard.
 
-    Verdicts that a gate gave after the last row, or that a reviewer gave, stand in parts that belong to
-    no one shard. Raises StoreError where the tables do not belong together.
+    Raises StoreError where the tables do not belong together.
     """
-    folder = run.folder / "verdicts"
-    gates = [*run.gate_names, *_list_other_gates(folder, run.gate_names)]
-    names = {shard.name for shard in run.shards}
-    late = {gate: _read_late(folder / gate, names) for gate in gates}
-    placed, start = dict.fromkeys(gates, 0), 0
-    for shard in run.shards:
-        candidates = shard.read(CANDIDATE_SCHEMA)
-        decisions = run.decisions.slice(start, len(candidates))
-        if not decisions["row_id"].equals(candidates["row_id"]):
+    start = 0
+    for shard in read_shards(run.folder, run.gate_names):
+        decisions = run.decisions.slice(start, len(shard.candidates))
+        if not decisions["row_id"].equals(shard.candidates["row_id"]):
             raise StoreError(f"the decisions of {run.folder} are not in the order of its candidates")
-        ids = candidates["row_id"].combine_chunks()
-        parts: list[pa.Table] = []
-        for gate in gates:
-            path = folder / gate / shard.name
-            if path.exists() or gate in run.gate_names:
-                parts.append(read_table(path, VERDICT_SCHEMA))
-            mine = late[gate].filter(pc.is_in(late[gate]["row_id"], ids))
-            placed[gate] += len(mine)
-            parts.append(mine)
-        yield candidates, pa.concat_tables([VERDICT_SCHEMA.empty_table(), *parts]), decisions
-        start += len(candidates)
-    for gate in gates:
-        if placed[gate] != len(late[gate]):
-            raise StoreError(f"{folder / gate} holds verdicts on rows that the run does not have")
+        yield shard.candidates, shard.stack(), decisions
+        start += len(shard.candidates)
 
 
-def _list_other_gates(folder: Path, gates: Sequence[str]) -> list[str]:
-    """What judged without standing in the gate file: a reviewer."""
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in gates)
+def list_gates(folder: Path, gates: Sequence[str]) -> list[str]:
+    """Who left verdicts in a run folder: the `gates` of its file in their order, then any others by name."""
+    verdicts = folder / "verdicts"
+    found = sorted(path.name for path in verdicts.iterdir() if path.is_dir()) if verdicts.is_dir() else []
+    return [*gates, *(name for name in found if name not in gates and not name.startswith("."))]
 
 
-def _read_late(folder: Path, shard_names: set[str]) -> pa.Table:
-    paths = [path for path in list_parts(folder) if path.name not in shard_names]
+def read_candidates(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The candidates part by part, in order, or some `columns` of them."""
+    for path in list_parts(folder / "candidates"):
+        yield read_table(path, CANDIDATE_SCHEMA, columns)
+
+
+def read_verdicts(folder: Path, gate: str) -> Iterator[pa.Table]:
+    """Everything that a gate said, part by part: on its rows in order, and what it said late."""
+    for path in list_parts(folder / "verdicts" / gate):
+        yield read_table(path, VERDICT_SCHEMA)
+
+
+def _read_apart(folder: Path, gate: str, shards: Sequence[Shard]) -> pa.Table:
+    """The verdicts of a gate in parts that belong to no one shard: those that a reviewer gave."""
+    mine = {name for shard in shards for name in (shard.name, late_part(folder, gate, shard).name)}
+    parts = [path for path in list_parts(folder / "verdicts" / gate) if path.name not in mine]
     return pa.concat_tables(
-        [VERDICT_SCHEMA.empty_table(), *(read_table(path, VERDICT_SCHEMA) for path in paths)]
+        [VERDICT_SCHEMA.empty_table(), *(read_table(path, VERDICT_SCHEMA) for path in parts)]
     )
 
 
 def _unfinished(what: str, seen: str | None = None) -> InputError:
     return InputError(what, seen=seen, mend="Finish it with `synth-stack run` or `synth-stack curate`.")
-
-
-def read_shards(folder: Path, gates: Sequence[str]) -> Iterator[tuple[Shard, pa.Table, list[pa.Table]]]:
-    """(shard, candidates, verdicts) shard by shard; `verdicts` has one table per gate, in order of work."""
-    late = {name: _read_finish(folder / "verdicts" / name / FINISH_PART) for name in gates}
-    for shard in list_shards(folder / "candidates"):
-        table = shard.read(CANDIDATE_SCHEMA)
-        ids = table["row_id"].combine_chunks()
-        verdicts = []
-        for name in gates:
-            early = read_table(folder / "verdicts" / name / shard.name, VERDICT_SCHEMA)
-            verdicts.append(pa.concat_tables([early, late[name].filter(pc.is_in(late[name]["row_id"], ids))]))
-        yield shard, table, verdicts
-
-
-def _read_finish(path: Path) -> pa.Table:
-    return read_table(path, VERDICT_SCHEMA) if path.exists() else VERDICT_SCHEMA.empty_table()

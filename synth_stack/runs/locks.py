@@ -1,7 +1,6 @@
 """What a pack reads of a run's two locks: what the rows were made from, and what judged them."""
 
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -11,6 +10,9 @@ from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
 from synth_stack.registry import config_error
 
 Model = TypeVar("Model", bound=BaseModel)
+
+Decimal = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$")]
+"""A number as `repr` of a float writes it."""
 
 
 class _Lock(BaseModel):
@@ -80,6 +82,13 @@ class PerimeterLock(_Lock):
     allowed_hosts: int = 0
 
 
+class ExtensionLock(_Lock):
+    """A module of another author that was loaded: its name and the digest of its files."""
+
+    name: str
+    sha256: str
+
+
 class RecipeLock(_Lock):
     """A run's recipe.lock.yaml: of a recipe, of a `pipeline`, or of a curated dataset, the `source`."""
 
@@ -93,6 +102,7 @@ class RecipeLock(_Lock):
     perimeter: PerimeterLock | None = None
     methods: list[MethodLock] = []
     templates: dict[str, str] = {}
+    load: list[ExtensionLock] = []
     source: SourceLock | None = None
     pipeline: PipelineLock | None = None
 
@@ -123,10 +133,24 @@ class _Against(_Lock):
     against: list[EvalSetLock] = []
 
 
+class DialLock(_Lock):
+    """A threshold by which a gate decides, and on which side of it (gates/gate.py, `Dial`)."""
+
+    parameter: str | None
+    score: str
+    rejects: Literal[">", ">=", "<"]
+    threshold: Decimal
+    outcome: str
+    classes: list[str]
+    lowest: Decimal | None = None
+    fixed_by: str | None = None
+
+
 class GateLock(_Lock):
     """A gate: its bound parameters, why it stands there, and the facts that it stated of itself.
 
     `all`: it saw rejected rows too. `canaries` were asked for; it is blind below a recall of `min_recall`.
+    `reads` are the texts of a row that it looked at; `dials` the thresholds that it decided by.
     """
 
     use: str
@@ -134,8 +158,10 @@ class GateLock(_Lock):
     all: bool = False
     canaries: Annotated[int, Field(ge=0)] = 0
     min_recall: Annotated[float, Field(ge=0, le=1)] = 0.0
+    reads: list[str] = []
     params: dict[str, Any] = {}
     facts: dict[str, Any] = {}
+    dials: list[DialLock] = []
     why: str | None = None
 
     @property
@@ -147,8 +173,21 @@ class GateLock(_Lock):
             return []
 
 
-class _GatesLock(_Lock):
+class RuleLock(_Lock):
+    """How verdicts became decisions (decisions/decide.py, `Rule`)."""
+
+    scheme: Literal["synth_stack/decision/v1"]
+    order: list[str]
+    overriding: list[str]
+    precedence: list[str]
+
+
+class GatesLock(_Lock):
+    """A run's gates.lock.yaml: the gates in the order of work, the rule, and what was loaded for them."""
+
     gates: list[GateLock]
+    rule: RuleLock
+    load: list[ExtensionLock] = []
 
 
 def parse_recipe(data: bytes, *, where: str) -> RecipeLock:
@@ -156,9 +195,9 @@ def parse_recipe(data: bytes, *, where: str) -> RecipeLock:
     return _parse(RecipeLock, data, where)
 
 
-def parse_gates(data: bytes, *, where: str) -> list[GateLock]:
-    """The gates in `data`, in the order of work. Raises ConfigError, starting with `where`."""
-    return _parse(_GatesLock, data, where).gates
+def parse_gates(data: bytes, *, where: str) -> GatesLock:
+    """The gates lock in `data`. Raises ConfigError, starting with `where`."""
+    return _parse(GatesLock, data, where)
 
 
 def _parse(model: type[Model], data: bytes, where: str) -> Model:
@@ -171,13 +210,3 @@ def _parse(model: type[Model], data: bytes, where: str) -> Model:
         raise ConfigError(f"{where} is not UTF-8: byte {exc.start}") from exc
     except ValidationError as exc:
         raise config_error(exc, where=where, model=model) from exc
-
-
-def without_folders(value: Any) -> Any:
-    """Parameters for the record: a path is cut to its file name, for folders differ between machines."""
-    if isinstance(value, dict):
-        return {
-            k: Path(v).name if k in {"path", "weights"} and isinstance(v, str) else without_folders(v)
-            for k, v in value.items()
-        }
-    return [without_folders(v) for v in value] if isinstance(value, list) else value

@@ -28,7 +28,7 @@ Tokens = tuple[int, int]
 
 
 class Priced(Protocol):
-    """What knows the price of tokens (teachers/price.py)."""
+    """What knows the price of tokens (teachers/teacher.py)."""
 
     @property
     def currency(self) -> str: ...
@@ -39,7 +39,7 @@ class Priced(Protocol):
 class Spent:
     """What the rows of a run have cost.
 
-    `made` counts rows without redacted copies. `seconds` is the time of generation and gates, None where
+    `made` counts rows without replacements. `seconds` is the time of generation and gates, None where
     nobody kept it; `cost` is in `currency`, None for a teacher without a price. `reached` says whether the
     target was, None for a run without one, and `limit` which limit ended it before.
     """
@@ -72,7 +72,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpendingLimits:
     """The most that a run may spend; None does not bound."""
 
     minutes: float | None = None
@@ -86,7 +86,9 @@ class Meter:
     of cost the rows that are there are read once, at the start.
     """
 
-    def __init__(self, folder: Path, limits: Limits = Limits(), price: Priced | None = None) -> None:
+    def __init__(
+        self, folder: Path, limits: SpendingLimits = SpendingLimits(), price: Priced | None = None
+    ) -> None:
         self._clock = folder / CLOCK
         self._limits = limits
         self._price = price
@@ -148,7 +150,7 @@ def read_seconds(folder: Path) -> float | None:
 
 
 def count_tokens(folder: Path) -> Tokens:
-    """The tokens of every call for the rows of a run folder, without redacted copies, which repeat them."""
+    """The tokens of every call for the rows of a run folder, without replacements, which repeat them."""
     sums = [sum_tokens(extra) for extra in _read_extras(list_made(folder / "candidates"))]
     return sum(n for n, _ in sums), sum(n for _, n in sums)
 

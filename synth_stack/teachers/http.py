@@ -1,12 +1,11 @@
-"""A teacher behind any OpenAI-compatible server: llama.cpp, vLLM, Ollama or a hosted one."""
+"""A teacher on any OpenAI-compatible server: llama.cpp, vLLM, Ollama or a hosted one."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from synth_stack.registry import teacher
-from synth_stack.teachers.address import BaseUrl
-from synth_stack.teachers.teacher import Price
+from synth_stack.teachers.teacher import BaseUrl, Price
 
 if TYPE_CHECKING:
     from synth_stack.teachers.openai_llm import TeacherLLM

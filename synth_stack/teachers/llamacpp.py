@@ -38,6 +38,11 @@ class EmbeddedLLM(TeacherLLM):
         super().unload()
         self._running.clear()
 
+    @property
+    def address(self) -> str | None:
+        """None: its servers are a part of this process."""
+        return None
+
     def keep_local(self, allow_hosts: list[str]) -> None:
         """Nothing to keep: its servers listen on loopback alone."""
 

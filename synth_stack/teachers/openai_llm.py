@@ -1,4 +1,4 @@
-"""The distilabel LLM behind every teacher that is reached over HTTP."""
+"""The distilabel LLMs that teachers are made of: any, and one that is reached over HTTP."""
 
 import os
 import sys
@@ -38,9 +38,43 @@ sys.excepthook = _hook
 
 
 class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel has no types
-    """A distilabel LLM that many threads may ask at a time; all their requests run on one event loop."""
+    """A distilabel LLM that many threads may ask at a time; all their requests run on one event loop.
+
+    The base of a teacher (teacher.py says what each field means): a class that is derived from it defines
+    `model_name` and `agenerate`. Its defaults promise nothing: one request at a time, not replayable, and
+    refused within a local perimeter.
+    """
+
+    digest: str | None = None
+    replayable: bool = False
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    prefers_raw: bool = False
+    price: Price | None = None
+    concurrency: int = 1
+    chat_format: str | None = None
+    gives_reasoning: bool = False
 
     _loop: LoopThread | None = PrivateAttr(default=None)
+    _health: Health | None = PrivateAttr(default=None)
+
+    @property
+    def health(self) -> Health | None:
+        return self._health
+
+    @property
+    def address(self) -> str | None:
+        return None
+
+    def check(self) -> None:
+        """Called once before the first prompt; nothing is known that could be checked."""
+
+    def keep_local(self, allow_hosts: list[str]) -> None:
+        """Raises ConfigError: nothing is known of where prompts go."""
+        raise ConfigError(
+            "perimeter: local refuses a teacher that does not say where it sends its prompts",
+            seen=type(self).__name__,
+            mend="Use embedded, scripted, http or vllm, or set perimeter: open.",
+        )
 
     def load(self) -> None:
         super().load()
@@ -80,17 +114,12 @@ class TeacherLLM(SharedLLM):
     base_url: str
     model: str
     api_key_env: str | None = None
-    sampling: dict[str, Any] = Field(default_factory=dict)
     timeout_s: float = 120.0
     concurrency: int = 8
     retries: int = 3
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
-    price: Price | None = None
     allow_hosts: list[str] | None = None
-    digest: str | None = None
-    replayable: bool = False
-    prefers_raw: bool = False
     chat_format: Literal["qwen2", "llama3"] | None = None
 
     _health: Health = PrivateAttr(default_factory=Health)
@@ -105,6 +134,10 @@ class TeacherLLM(SharedLLM):
     @property
     def health(self) -> Health:
         return self._health
+
+    @property
+    def address(self) -> str | None:
+        return self.base_url
 
     def load(self) -> None:
         if self.generation_kwargs:
@@ -207,11 +240,11 @@ PRE_QUERY = {
     "llama3": "<|start_header_id|>user<|end_header_id|>\n\n",
 }
 """What opens the user's turn. distilabel's own for llama3 starts with <|begin_of_text|>, which would stand in
-the middle, behind the system prompt; a server puts it in front of every raw prompt itself."""
+the middle, after the system prompt; a server puts it in front of every raw prompt itself."""
 
 
 def render_turns(messages: list[dict[str, str]], chat_format: str) -> str:
-    """Finished turns as the text that the model was tuned on; nothing is opened behind the last one."""
+    """Finished turns as the text that the model was tuned on; nothing is opened after the last one."""
     return "".join(TURNS[chat_format].format(**message) for message in messages)
 
 

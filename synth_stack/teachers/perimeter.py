@@ -11,11 +11,12 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import httpx
 
 from synth_stack.errors import ConfigError
+from synth_stack.teachers.teacher import Teacher
 
 Perimeter = Literal["open", "local"]
 
@@ -30,11 +31,12 @@ class Address(NamedTuple):
     host: str | None = None
 
 
-def confine(llm: Any, perimeter: Perimeter, allow_hosts: Sequence[str]) -> None:
-    """Make `llm` keep to the perimeter, and refuse one that reaches beyond it; sends nothing.
+def confine(teacher: Teacher, perimeter: Perimeter, allow_hosts: Sequence[str]) -> None:
+    """Make a teacher keep to the perimeter, and refuse one that reaches beyond it; sends nothing.
 
     Raises ConfigError for such a teacher, for one that cannot say where it sends its prompts, and for an
-    allowed host that is none.
+    allowed host that is none. The address that a teacher states is checked here, whatever its own
+    `keep_local` does.
     """
     if perimeter == "open":
         if allow_hosts:
@@ -44,13 +46,10 @@ def confine(llm: Any, perimeter: Perimeter, allow_hosts: Sequence[str]) -> None:
                 mend="Set perimeter: local, or leave allow_hosts out.",
             )
         return
-    if not hasattr(llm, "keep_local"):
-        raise ConfigError(
-            "perimeter: local refuses a teacher that does not say where it sends its prompts",
-            seen=type(llm).__name__,
-            mend="Use embedded, scripted, http or vllm, or set perimeter: open.",
-        )
-    llm.keep_local([read_host(host) for host in allow_hosts])
+    hosts = [read_host(host) for host in allow_hosts]
+    if teacher.address is not None:
+        find_address(teacher.address, hosts)
+    teacher.keep_local(hosts)
 
 
 def read_host(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from synth_stack.registry import teacher
+from synth_stack.rows.canonical import digest_json
 from synth_stack.teachers.teacher import Price
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def _checked_pattern(pattern: str) -> str:
     return pattern
 
 
-class Rule(BaseModel):
+class ScriptRule(BaseModel):
     """Replies for every prompt in which `match` (a regular expression) is found."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -35,7 +36,7 @@ class Rule(BaseModel):
 @teacher("scripted", version="1")
 def scripted(
     *,
-    rules: list[Rule] = [],  # noqa: B006  (a signature read as a schema; never mutated)
+    rules: list[ScriptRule] = [],  # noqa: B006  (a signature read as a schema; never mutated)
     empty_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
     repeat_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
     delay_s: Annotated[float, Field(ge=0, le=60)] = 0.0,
@@ -51,7 +52,9 @@ def scripted(
     """
     from synth_stack.teachers.scripted_llm import ScriptedLLM
 
+    script = [[rule.match, rule.replies] for rule in rules]
     return ScriptedLLM(
+        digest=digest_json([script, empty_share, repeat_share]),
         rules=[(rule.match, rule.replies) for rule in rules],
         empty_share=empty_share,
         repeat_share=repeat_share,

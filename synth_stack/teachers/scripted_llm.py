@@ -1,29 +1,28 @@
-"""The distilabel LLM of the scripted teacher."""
+"""The distilabel LLM of the scripted teacher, and what it says: a pure function of prompt and seed."""
 
 import asyncio
+import hashlib
+import random
+import re
 from typing import Any
 
 from pydantic import Field, PrivateAttr
 
-from synth_stack.rows.canonical import digest_json
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_llm import SharedLLM, collect_answers, render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
-from synth_stack.teachers.replies import write_reply
-from synth_stack.teachers.teacher import Price
 
 
 class ScriptedLLM(SharedLLM):
-    """Answers from a script; see `scripted`. `digest` names the script."""
+    """Answers from a script; see `scripted`, which gives the digest of the script."""
 
     rules: list[tuple[str, list[str]]] = Field(default_factory=list)
     empty_share: float = 0.0
     repeat_share: float = 0.0
     delay_s: float = 0.0
     dies_after: int | None = None
-    price: Price | None = None
     replayable: bool = True
-    prefers_raw: bool = False
+    chat_format: str | None = "qwen2"
     use_magpie_template: bool = True
     magpie_pre_query_template: str = "qwen2"
 
@@ -37,17 +36,6 @@ class ScriptedLLM(SharedLLM):
     @property
     def health(self) -> Health:
         return self._health
-
-    @property
-    def digest(self) -> str:
-        return digest_json([[list(rule) for rule in self.rules], self.empty_share, self.repeat_share])
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        return {}
-
-    def check(self) -> None:
-        """Always there."""
 
     def keep_local(self, allow_hosts: list[str]) -> None:
         """Nothing to keep: nothing is sent."""
@@ -70,3 +58,41 @@ class ScriptedLLM(SharedLLM):
         if not reply.strip():
             return Answer(None, "empty answer: the teacher wrote nothing", False, *tokens)
         return Answer(reply, None, False, *tokens)
+
+
+def write_reply(
+    prompt: str, seed: int, rules: list[tuple[str, list[str]]], empty_share: float, repeat_share: float
+) -> str:
+    """The reply to `prompt` for `seed`: a pure function of its arguments."""
+    name = hashlib.sha256(f"{seed}\0{prompt}".encode("utf-8", "replace")).digest()
+    rng = random.Random(name)  # noqa: S311  (a script, not a secret)
+    for match, replies in rules:
+        if re.search(match, prompt):
+            return rng.choice(replies)
+    lot = rng.random()
+    if lot < empty_share:
+        return ""
+    if lot < empty_share + repeat_share:
+        return STOCK_REPLY
+    return _make_up(rng)
+
+
+STOCK_REPLY = (
+    "Thank you for your message. We are looking into it and will write again within two working days."
+)
+
+_WHO = "I we you they customers parents neighbours tenants drivers engineers".split()
+_DOES = "ordered returned lost opened moved replaced cancelled charged received checked paired reset".split()
+_WHAT = """parcel lamp thermostat refund invoice camera doorbell battery password account sensor voucher cable
+    label subscription bulb plug lock hub app receipt address delivery warranty""".split()
+_WHEN = "yesterday|today|twice|again|on Monday|last week|this morning|in March|after midnight".split("|")
+_HOW = "slowly|by mistake|without asking|at the shop|over the phone|in the rain|with a code".split("|")
+
+
+def _make_up(rng: random.Random) -> str:
+    words = [
+        f"{rng.choice(_WHO)} {rng.choice(_DOES)} the {rng.choice(_WHAT)} {rng.choice(_WHEN)} "
+        f"{rng.choice(_HOW)} and the {rng.choice(_WHAT)} was {rng.choice(_DOES)}"
+        for _ in range(rng.randint(2, 4))
+    ]
+    return ". ".join(w[0].upper() + w[1:] for w in words) + "."

@@ -1,14 +1,17 @@
 """vLLM as a teacher: a `vllm serve` endpoint, or the engine in this process where there is a GPU."""
 
 import importlib.util
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
 from synth_stack.errors import ConfigError, MissingExtra
 from synth_stack.registry import teacher
-from synth_stack.teachers.address import BaseUrl
-from synth_stack.teachers.teacher import Price
+from synth_stack.teachers.teacher import BaseUrl, Price
+
+if TYPE_CHECKING:
+    from synth_stack.teachers.openai_llm import TeacherLLM
+    from synth_stack.teachers.vllm_engine import EngineLLM
 
 OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n"})
 """Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
@@ -36,7 +39,7 @@ def vllm(
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None,
     price: Price | None = None,
     chat_format: Literal["qwen2", "llama3"] | None = None,
-) -> Any:
+) -> "TeacherLLM | EngineLLM":
     """A distilabel LLM on vLLM: the server at `base_url`, or without one the engine in this process.
 
     `top_k`, `min_p` and `repetition_penalty` are vLLM's own; `chat_template_kwargs` go to the model's chat
@@ -106,7 +109,7 @@ def _know_format(chat_format: str | None) -> dict[str, Any]:
     }
 
 
-def _make_engine(**fields: Any) -> Any:
+def _make_engine(**fields: Any) -> "EngineLLM":
     if importlib.util.find_spec("vllm") is None:
         raise MissingExtra(
             "the vllm teacher without base_url runs vLLM in this process, which is not installed",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from synth_stack.errors import ConfigError, ModelError
+from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_llm import PRE_QUERY, collect_answers, render_turns, vLLM
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.teacher import Price
@@ -25,6 +26,16 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
     price: Price | None = None
     digest: str | None = None
     replayable: bool = False
+    concurrency: int = 1
+    gives_reasoning: bool = False
+
+    @property
+    def health(self) -> Health | None:
+        return None
+
+    @property
+    def address(self) -> str | None:
+        return None
 
     def load(self) -> None:
         try:

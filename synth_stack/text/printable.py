@@ -12,6 +12,47 @@ def describe_verdict(verdict: Mapping[str, Any]) -> str:
     return f"{verdict['gate']} {verdict['outcome']}{score}{threshold}{reason}"
 
 
+def describe_content(row: Mapping[str, Any]) -> list[str]:
+    """What a row says, one line for each message, call, alternative and document; long texts stay whole.
+
+    A row that is a text alone is told as if one role had said it; a row without content in none.
+    """
+    if row.get("text") is not None and not row.get("messages"):
+        told = [f"text      {row['text']!r}"]
+    else:
+        told = [line for said in row.get("messages") or () for line in _describe_message(said)]
+    for side in row.get("alternatives") or ():
+        notes = (("rating", side["rating"]), ("ratings", side["ratings"]), ("model", side["model"]))
+        more = ", ".join(f"{name} {value}" for name, value in notes if value is not None)
+        told.append(f"{side['label'] or 'compared':<9} {more or 'not rated'}")
+        told += [f"  {line}" for said in side["messages"] or () for line in _describe_message(said)]
+    if row.get("tools") is not None:
+        told.append(f"tools     {row['tools']}")
+    for document in row.get("documents") or ():
+        name = document["title"] or document["id"] or document["source"] or "without a title"
+        told.append(f"document  {name}: {document['text']!r}")
+    return told
+
+
+def _describe_message(said: Mapping[str, Any]) -> list[str]:
+    """A message: what was reasoned, said and called, in that order."""
+    role = f"{said['role'] or 'no role':<9}"
+    name = f" ({said['name']})" if said.get("name") else ""
+    answers = f" to {said['tool_call_id']}" if said.get("tool_call_id") else ""
+    calls = said.get("tool_calls") or ()
+    reasoning, content = said.get("reasoning"), said["content"]
+    spoken = content is not None or not (calls or reasoning)
+    return [
+        *([f"reasoning {reasoning!r}"] if reasoning is not None else []),
+        *([f"{role} {content!r}{answers}{name}"] if spoken else []),
+        *(f"call      {call['name']} {call['arguments']}{_name_call(call)}" for call in calls),
+    ]
+
+
+def _name_call(call: Mapping[str, Any]) -> str:
+    return "" if call["id"] is None else f", id {call['id']}"
+
+
 def show(*lines: str) -> list[str]:
     """The lines with every character that does not print replaced."""
     return ["".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines]

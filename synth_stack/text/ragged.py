@@ -1,8 +1,10 @@
 """Rows of hashes of unequal length in flat arrays, and the set arithmetic over many pairs of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
@@ -46,6 +48,42 @@ def sort_rows(values: Hashes, rows: Counts, n_rows: int) -> Ragged:
     fresh = np.ones(len(values), dtype=bool)
     fresh[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
     return Ragged(values[fresh], offsets_of(np.bincount(rows[fresh], minlength=n_rows)))
+
+
+def join_rows(parts: Iterable[Ragged]) -> Ragged:
+    """The rows of all parts in order; while they are joined at most an eighth of them is held twice."""
+    values = np.zeros(0, dtype=np.uint64)
+    lengths = [np.zeros(0, dtype=np.int64)]
+    filled = 0
+    for part in parts:
+        end = filled + len(part.values)
+        if end > len(values):
+            # realloc moves large arrays by their page tables, where a list of parts would be copied
+            values.resize(max(end, len(values) + len(values) // 8), refcheck=False)
+        values[filled:end] = part.values
+        lengths.append(part.lengths)
+        filled = end
+    values.resize(filled, refcheck=False)
+    return Ragged(values, offsets_of(np.concatenate(lengths)))
+
+
+HASH_LISTS = pa.large_list(pa.uint64())
+"""The Arrow type of a column of rows of hashes."""
+
+
+def write_lists(rows: Ragged) -> pa.LargeListArray:
+    """The rows as one Arrow list each, without a copy of their values."""
+    return pa.LargeListArray.from_arrays(pa.array(rows.offsets), pa.array(rows.values))
+
+
+def read_lists(column: pa.ChunkedArray) -> Ragged:
+    """A column of HASH_LISTS without nulls as rows of hashes; a column of one chunk is not copied."""
+    lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    if not len(lists):
+        return Ragged(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
+    offsets = lists.offsets.to_numpy()
+    values = lists.values.to_numpy()[offsets[0] : offsets[-1]]
+    return Ragged(values, offsets - offsets[0] if offsets[0] else offsets)
 
 
 def find_shared(left: Ragged, i: Counts, right: Ragged, j: Counts) -> NDArray[np.bool_]:

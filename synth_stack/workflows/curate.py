@@ -6,7 +6,8 @@ reopen       a judged folder made ready for more rows
 curate       the same for somebody else's dataset, or for a run under other gates
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,22 @@ import pyarrow as pa
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack import __version__
-from synth_stack.errors import InputError
-from synth_stack.files import digest_file, render_yaml, write_bytes, write_table
-from synth_stack.inputs.foreign import Dataset, check_dataset, open_dataset, open_records, read_candidates
-from synth_stack.inputs.gate_file import NamedEvalSet
+from synth_stack.errors import ConfigError, InputError, StoreError
+from synth_stack.files import digest_file, render_yaml, store_errors, write_bytes, write_table
+from synth_stack.inputs.columns import check_map
+from synth_stack.inputs.dataset_check import check_dataset
+from synth_stack.inputs.extensions import load_extensions
+from synth_stack.inputs.foreign import Dataset, open_dataset, open_records, read_candidates
+from synth_stack.inputs.gate_file import NamedEvalSet, load_map
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
 
-CURATE_SCHEME = "synth_stack/curate-lock/v1"
+CURATE_SCHEME = "synth_stack/curate-lock/v2"
+INPUT = "input.json"
+"""What was read, by name and digest, and what of it is in no field of a row."""
 
 
 def curate(
@@ -35,24 +41,31 @@ def curate(
     *,
     eval_sets: Sequence[NamedEvalSet] = (),
     skip_broken: bool = False,
+    load: Sequence[str] = (),
+    map: Mapping[str, str] | None = None,  # noqa: A002  (the name of the option and of the key)
     progress: Progress | None = None,
 ) -> Batch:
     """Judge rows that already exist, and leave the accepted and the rejected ones side by side in `out`.
 
     `source` is a path (file, folder of shards, run folder), a Hub name, a datasets.Dataset, a distilabel
-    Distiset, or a list of mappings. Columns are understood as in docs/curate.md. A shard that cannot be read
-    stops the work; `skip_broken` turns it into one rejected row that names it, and goes on. The same call
-    goes on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work
-    fails, BlindGate when a gate missed its canaries.
+    Distiset, or a list of mappings. Columns are understood as in docs/curate.md; `map` names those of other
+    names by field (prompt, answer, ...), before the map of the gate file. What is in no field of a row is
+    counted in INPUT. A shard that cannot be read stops the work; `skip_broken` turns it into one rejected row
+    that names it, and goes on. `load` names modules or files with gates of other authors. The same call goes
+    on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work fails,
+    BlindGate when a gate missed its canaries.
     """
-    bound = bind_gates(gates, eval_sets)
+    bound = bind_gates(gates, eval_sets, loaded=load_extensions(load))
     progress = progress or Silent()
     run = _run_folder(source)
+    if run and map:
+        raise ConfigError(
+            f"{run} is a run, whose columns are known", seen=str(dict(map)), mend="Leave the map out."
+        )
     if run and run.resolve() == Path(out).resolve():
         return _curate_in_place(run, bound, progress)
-    dataset = None if run else _open(source, skip_broken)
-    if dataset:
-        check_dataset(dataset)
+    named = {**load_map(gates), **check_map(map)}
+    dataset = None if run else check_dataset(_open(source, skip_broken, named))
     lock = _curate_lock(dataset, run)
     with open_run(Path(out), render_yaml(lock)) as folder:
         if run:
@@ -60,7 +73,7 @@ def curate(
         elif dataset:
             _write_candidates(dataset, folder, progress)
         batch = judge(folder, bound, progress)
-        _write_piles(folder, bound.names)
+        write_piles(folder, bound.names)
         write_manifest(folder, batch.figures.counts())
     batch.require_sight()
     return batch
@@ -70,7 +83,7 @@ def _curate_in_place(run: Path, gates: Gates, progress: Progress) -> Batch:
     lock = (run / LOCK).read_bytes()
     with open_run(run, lock) as folder:
         batch = judge(folder, gates, progress)
-        _write_piles(folder, gates.names)
+        write_piles(folder, gates.names)
         write_manifest(folder, batch.figures.counts())
     batch.require_sight()
     return batch
@@ -85,9 +98,22 @@ def _run_folder(source: Any) -> Path | None:
     return None
 
 
-def _open(source: Any, skip_broken: bool) -> Dataset:
+def read_input(folder: Path) -> dict[str, Any] | None:
+    """What INPUT of a judged folder says: `name`, `sha256` and `notices`; None where its rows are a run's."""
+    path = folder / INPUT
+    if not path.exists():
+        return None
+    try:
+        with store_errors(path):
+            found: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as exc:
+        raise StoreError(f"{path} is not readable JSON: {exc}") from exc
+    return found
+
+
+def _open(source: Any, skip_broken: bool, named: Mapping[str, str]) -> Dataset:
     if isinstance(source, str | Path):
-        return open_dataset(source, skip_broken=skip_broken)
+        return open_dataset(source, skip_broken=skip_broken, named=named)
     if isinstance(source, dict):  # a Distiset or DatasetDict: configurations or splits by name
         if len(source) != 1:
             raise InputError(
@@ -95,17 +121,21 @@ def _open(source: Any, skip_broken: bool) -> Dataset:
                 seen=", ".join(map(str, source)),
                 mend="Pass one of them.",
             )
-        return _open(next(iter(source.values())), skip_broken)
-    return open_records(source, name="records in memory")
+        return _open(next(iter(source.values())), skip_broken, named)
+    return open_records(source, name="records in memory", named=named)
 
 
 def _curate_lock(dataset: Dataset | None, run: Path | None) -> dict[str, Any]:
+    source: dict[str, Any]
     if dataset is not None:
         source = {"name": dataset.name, "sha256": dataset.sha256}
+        if dataset.named:
+            source["map"] = dict(dataset.named)
     else:
         parts = [digest_file(part) for part in list_made((run or Path()) / "candidates")]
         source = {"name": "a run of synth_stack", "sha256": Digest(digest_json(parts))}
-    identity = digest_json({"scheme": CURATE_SCHEME, "sha256": source["sha256"]})
+    read = {key: value for key, value in source.items() if key != "name"}
+    identity = digest_json({"scheme": CURATE_SCHEME, **read})
     return {"scheme": CURATE_SCHEME, "identity": identity, "synth_stack": __version__, "source": source}
 
 
@@ -124,13 +154,17 @@ def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> Non
         if not path.exists():
             write_table(path, table)
         advance(table.num_rows)
+    notices = [notice.to_json() for notice in dataset.list_notices()]
+    told = {"name": dataset.name, "sha256": dataset.sha256, "notices": notices}
+    write_bytes(folder / INPUT, json.dumps(told, indent=1).encode("utf-8") + b"\n")
     write_bytes(folder / "candidates" / ".done", b"")
 
 
-def _write_piles(folder: Path, gates: Sequence[str]) -> None:
+def write_piles(folder: Path, gates: Sequence[str]) -> None:
     """accepted/, rejected/ and held/: the rows themselves, those not accepted with what decided them."""
     decisions = pl.read_parquet(folder / "decisions.parquet").select("row_id", "decision", "gate", "reason")
-    for shard, table, verdicts in read_shards(folder, gates):
+    for judged in read_shards(folder, gates):
+        table, verdicts, shard = judged.candidates, judged.verdicts, judged.shard
         rows = pl.DataFrame(table).join(decisions, on="row_id", how="left", maintain_order="left")
         scores = pl.DataFrame(pa.concat_tables(verdicts)).filter(pl.col("outcome").is_in(["reject", "hold"]))
         scores = scores.select("row_id", "gate", "score", "threshold", "evidence")

@@ -5,7 +5,7 @@ make_rows             the same for one round of a run with a target
 preview               a few rows of any recipe, kept nowhere
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from synth_stack.files import count_rows, write_bytes, write_table
 from synth_stack.generation.allocation import share_out
 from synth_stack.generation.parts import DONE, batch_file
+from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.progress import Progress
 from synth_stack.rows.schemas import build_candidates
@@ -72,16 +73,18 @@ def make_rows(
     drive_lines(lines, stop=None if meter is None else lambda: meter.find_limit() is not None)
 
 
-def preview(recipe: Recipe, n: int, see: Callable[[Row], None] | None = None) -> list[Row]:
+def preview(
+    recipe: Recipe, n: int, see: Callable[[Row], None] | None = None, *, load: Sequence[str] = ()
+) -> list[Row]:
     """`n` candidate rows spread over the recipe's methods, with their prompts; nothing is kept.
 
     They come in the order of the methods; `see` gets each one as soon as it is made. A recipe with a target
-    or a report shows rows as its first round would draw them. Raises what `prepare` raises, and TeacherError
-    when the teacher is down.
+    or a report shows rows as its first round would draw them. `load` names modules or files of other authors.
+    Raises what `prepare` raises, and TeacherError when the teacher is down.
     """
     from synth_stack.generation.driver import Line, drive_lines
 
-    job = prepare(recipe)
+    job = prepare(recipe, load_extensions(load))
     if job.aim is not None:
         job = job.aimed(share_out(n, job.wanted.weights, {}))
     else:

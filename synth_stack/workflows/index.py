@@ -1,4 +1,4 @@
-"""The index of earlier packs: what the dedup gate has to know of them, without their texts."""
+"""The index of earlier packs: one file without their texts that a gate compares new rows with."""
 
 import re
 from collections.abc import Sequence
@@ -6,29 +6,35 @@ from pathlib import Path
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.errors import ConfigError
-from synth_stack.gates.dedup.index import NamedPack, write_index
-from synth_stack.gates.dedup.lsh import choose_bands
-from synth_stack.gates.dedup.signatures import Reading
+from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.gate_file import load_gates
-from synth_stack.registry import bind
+from synth_stack.registry import bind, find_entry, registered
 
 
-def index_packs(packs: Sequence[str | Path], gates: str | Path, out: str | Path) -> int:
-    """One file at `out` that stands for all `packs` under `against` of a dedup gate; how many rows it holds.
+def index_packs(
+    packs: Sequence[str | Path], gates: str | Path, out: str | Path, *, load: Sequence[str] = ()
+) -> int:
+    """One file at `out` that stands for all `packs`; how many rows it holds.
 
     Each is the folder of a pack, of a judged run or curation, or an index: that is how one is extended. The
-    index serves gates that compare rows as the dedup gate of the file `gates` does. Raises ConfigError,
-    InputError or StoreError.
+    index serves gates that compare rows as that gate of the file `gates` does which compares with earlier
+    packs. `load` names modules or files of other authors. Raises ConfigError, InputError or StoreError.
     """
-    uses = [use for use in load_gates(gates).gates if use.use == "dedup"]
-    if not uses:
-        raise ConfigError(
-            f"{gates} has no dedup gate, which says how rows are compared", mend="Add `- use: dedup`."
-        )
-    params = bind("gate", "dedup", uses[0].params, where=str(gates)).params
-    bands, rows = choose_bands(params["threshold"])
-    reading = Reading(params["field"], params["ngram"], bands, rows, params["seed"], None)
-    return write_index([NamedPack(name=_name(pack), path=str(pack)) for pack in packs], out, reading)
+    file = load_gates(gates)
+    load_extensions(load)
+    load_extensions(file.load, folder=file.folder)
+    for number, use in enumerate(file.gates):
+        where = f"{file.name}: gates[{number}]"
+        write = find_entry("gate", use.use, where=where).index
+        if write is not None:
+            params = bind("gate", use.use, use.params, where=where, folder=file.folder).params
+            return write([(_name(pack), Path(pack)) for pack in packs], params, Path(out))
+    comparing = [name for name, entry in registered("gate").items() if entry.index is not None]
+    raise ConfigError(
+        f"{file.name} has no gate that compares with earlier packs",
+        allowed=", ".join(comparing),
+        mend=f"Add `- use: {comparing[0]}`." if comparing else None,
+    )
 
 
 def _name(pack: str | Path) -> str:

@@ -5,24 +5,27 @@ judge        verdicts/<gate>/ and decisions.parquet for the candidates of a fold
 reopen       a judged folder made ready for more rows
 """
 
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
-from synth_stack.decisions.decide import decide
+from synth_stack.decisions.decide import PERSON, BatchHold, Rule, decide
 from synth_stack.decisions.figures import Figures
-from synth_stack.engines.local import GateRun, forget_batch, run_gates
-from synth_stack.engines.worker import is_portable
+from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
+from synth_stack.engines.local import open_local
 from synth_stack.errors import BlindGate, ConfigError
-from synth_stack.files import render_yaml, write_bytes, write_table
-from synth_stack.inputs.gate_file import NamedEvalSet, load_gates
+from synth_stack.files import read_table, render_yaml, write_bytes, write_table
+from synth_stack.gates.gate import Judge
+from synth_stack.gates.resources import Resources
+from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
+from synth_stack.inputs.gate_file import GateFile, GateUse, NamedEvalSet, add_eval_sets, load_gates
 from synth_stack.progress import Progress, Silent
-from synth_stack.registry import Bound, bind
+from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
@@ -31,15 +34,18 @@ from synth_stack.runs.folder import (
     AMENDED_PREFIX,
     GATES_LOCK,
     MANIFEST,
+    REPLACED_AMENDED_PREFIX,
     identity_line,
     list_amended,
+    list_replaced,
     list_shards,
+    remove_folder,
 )
 from synth_stack.runs.judged import read_shards
-from synth_stack.runs.locks import without_folders
-from synth_stack.workflows.resources import make_asker, open_named
+from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
+from synth_stack.workflows.resources import RunResources
 
-GATES_SCHEME = "synth_stack/gates-lock/v1"
+GATES_SCHEME = "synth_stack/gates-lock/v2"
 
 
 _AMENDED = ".amended"
@@ -51,11 +57,12 @@ class Gates:
     """A gate file made ready: its judges in the order of work, and the lock that records them."""
 
     runs: tuple[GateRun, ...]
+    rule: Rule
     lock: bytes
 
     @property
     def names(self) -> list[str]:
-        return [run.bound.name for run in self.runs]
+        return [run.name for run in self.runs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,55 +83,97 @@ class Batch:
             )
 
 
-def bind_gates(path: str | Path, eval_sets: Sequence[NamedEvalSet] = ()) -> Gates:
-    """The gates of a file, bound and loaded. Raises ConfigError, InputError, ModelError or MissingExtra."""
-    file = load_gates(path, eval_sets)
-    runs: list[GateRun] = []
-    entries: list[dict[str, Any]] = []
-    for number, use in enumerate(file.gates):
-        bound = bind("gate", use.use, use.params, where=f"{path}: gates[{number}]")
-        judge = bound.make(*_find_resources(bound, f"{path}: gates[{number}]"))
-        if judge.amend is not None and number > 0:
-            raise ConfigError(
-                f"{path}: gates[{number}]: {use.use} replaces rows, so it has to stand first",
-                mend="Move it to the top: the gates behind it judge the rows that it makes.",
-            )
-        bar = judge.min_recall if use.min_recall is None else use.min_recall
-        canaries = use.canaries if judge.plant is not None else 0
-        portable = is_portable(bound) and not _reaches_out(bound)
-        runs.append(GateRun(bound, judge, use.all, canaries, bar, portable))
-        entries.append(
-            {
-                "use": bound.name,
-                "version": bound.version,
-                "all": use.all,
-                "canaries": canaries,
-                "min_recall": bar,
-                "params": without_folders(bound.params),
-                "facts": dict(judge.facts),
-                "why": use.why,
-            }
+def bind_gates(
+    path: str | Path,
+    eval_sets: Sequence[NamedEvalSet] = (),
+    resources: RunResources | None = None,
+    *,
+    loaded: Sequence[Extension] = (),
+) -> Gates:
+    """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+
+    The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
+    InputError, ModelError or MissingExtra.
+    """
+    file = load_gates(path)
+    extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
+    uses = add_eval_sets(file, eval_sets)
+    resources = replace(resources or RunResources(), folder=file.folder)
+    runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
+    entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
+    rule = Rule(tuple(run.name for run in runs))
+    judged_by = {
+        "rule": rule.to_json(),
+        "load": record_extensions(extensions),
+        "gates": [{k: v for k, v in entry.items() if k != "why"} for entry in entries],
+    }
+    lock = {"scheme": GATES_SCHEME, "identity": digest_json(judged_by), **judged_by, "gates": entries}
+    return Gates(tuple(runs), rule, render_yaml(lock))
+
+
+def _bind(use: GateUse, number: int, file: GateFile, resources: Resources) -> GateRun:
+    where = f"{file.name}: gates[{number}]"
+    bound = bind("gate", use.use, use.params, where=where, folder=file.folder)
+    bound_judge: Judge = bound.make(*([resources] if bound.takes else []))
+    if bound_judge.amend is not None and number > 0:
+        raise ConfigError(
+            f"{where}: {use.use} replaces rows, so it has to stand first",
+            mend="Move it to the top: the gates after it judge the rows that it makes.",
         )
-    identity = digest_json([{k: v for k, v in entry.items() if k != "why"} for entry in entries])
-    lock = {"scheme": GATES_SCHEME, "identity": identity, "gates": entries}
-    return Gates(tuple(runs), render_yaml(lock))
+    late = find_entry("gate", use.use, where=where).late
+    return GateRun(
+        bound,
+        bound_judge,
+        scores_all=use.all,
+        canaries=use.canaries if bound_judge.plant is not None else 0,
+        min_recall=bound_judge.min_recall if use.min_recall is None else use.min_recall,
+        late=late(bound.params) if late else None,
+    )
+
+
+def _record(run: GateRun, use: GateUse) -> dict[str, Any]:
+    """What the lock says of a gate."""
+    return {
+        "use": run.name,
+        "version": run.bound.version,
+        "all": run.scores_all,
+        "canaries": run.canaries,
+        "min_recall": run.min_recall,
+        "reads": list(find_entry("gate", run.name, where=run.name).reads),
+        "params": dict(run.bound.recorded),
+        "dials": [dial.to_json() for dial in run.judge.dials],
+        "facts": dict(run.judge.facts),
+        "why": use.why,
+    }
 
 
 def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch:
     """Verdicts, decisions and report.html for the candidates of `folder`.
 
-    Verdicts that are there from the same gates are kept. A batch whose canaries show a gate to be blind is
+    Verdicts that are there from the same gates are kept, and rows that wait to replace others
+    (runs/replaced.py) are taken in. A batch whose canaries show a gate to be blind is
     held as a whole, and says so (`Batch.blind`).
     """
     _forget_other_gates(folder, gates)
+    if put_replaced(folder):
+        reopen(folder, gates)
+        end_replacing(folder)
     _amend_candidates(folder, gates)
-    run_gates(folder, gates.runs, progress or Silent())
-    bars = {run.bound.name: run.min_recall for run in gates.runs if run.canaries}
+    with open_local() as engine:
+        run_gates(folder, gates.runs, engine, progress or Silent())
+    bars = {run.name: run.min_recall for run in gates.runs if run.canaries}
     blind = tuple(found for found in read_recalls(folder, bars) if found.blind)
-    held_by = (blind[0].gate, f"blind gate: {_describe(blind)}") if blind else None
+    held_by = (
+        BatchHold(blind[0].gate, f"blind gate: {_describe(blind)}", f"{blind[0].gate}.blind")
+        if blind
+        else None
+    )
     decisions = pa.concat_tables(
         [DECISION_SCHEMA.empty_table()]
-        + [decide(table, verdicts, held_by) for _, table, verdicts in read_shards(folder, gates.names)]
+        + [
+            decide(shard.candidates, shard.verdicts, gates.rule, held_by)
+            for shard in read_shards(folder, gates.names)
+        ]
     )
     write_table(folder / "decisions.parquet", decisions)
     return Batch(folder, write_report(folder), blind)
@@ -136,22 +185,6 @@ def reopen(folder: Path, gates: Gates) -> None:
     forget_batch(folder, gates.runs)
 
 
-def _find_resources(bound: Bound, where: str) -> list[Any]:
-    """What the gate may reach, in the order of its positional parameters."""
-    asked = bound.params.get("llm_judge")
-    have: dict[str, Callable[[], Any]] = {
-        "ask": lambda: make_asker(asked["teacher"], f"{where}.llm_judge") if asked else None,
-        "open_hub": lambda: open_named,
-    }
-    return [have[name]() for name in bound.resources]
-
-
-def _reaches_out(bound: Bound) -> bool:
-    """Whether the gate was given something that a process of its own would not have."""
-    on_hub = any(named.get("hub") for named in bound.params.get("against") or [] if isinstance(named, dict))
-    return bool(bound.resources) and (on_hub or bound.params.get("llm_judge") is not None)
-
-
 def _describe(blind: Sequence[CanaryRecall]) -> str:
     return "; ".join(found.describe() for found in blind)
 
@@ -160,37 +193,52 @@ def _forget_other_gates(folder: Path, gates: Gates) -> None:
     path = folder / GATES_LOCK
     if path.exists() and identity_line(path.read_bytes()) != identity_line(gates.lock):
         _forget_results(folder)
-        _remove_folder(folder / "verdicts")
+        for name in gate_folders(folder):
+            remove_folder(name)
     if not path.exists() or path.read_bytes() != gates.lock:
         write_bytes(path, gates.lock)
+
+
+def gate_folders(folder: Path) -> list[Path]:
+    """The folders of verdicts and state that gates left; those of a person stay whatever the gates are."""
+    inside = [
+        path
+        for name in ("verdicts", "state")
+        if (folder / name).is_dir()
+        for path in (folder / name).iterdir()
+    ]
+    return [path for path in inside if path.name != PERSON]
 
 
 def _forget_results(folder: Path) -> None:
     for name in (MANIFEST, "decisions.parquet", "report.html"):
         (folder / name).unlink(missing_ok=True)
     for name in ("canaries", "accepted", "rejected", "held"):
-        _remove_folder(folder / name)
+        remove_folder(folder / name)
+    kept = list_replaced(folder / "candidates")
     for part in list_amended(folder / "candidates"):
-        part.unlink()
+        if part not in kept:
+            part.unlink()
     (folder / "candidates" / _AMENDED).unlink(missing_ok=True)
 
 
 def _amend_candidates(folder: Path, gates: Gates) -> None:
-    """The rows with which the first gate replaces others, as candidates of their own behind all the rest."""
+    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
     amend = gates.runs[0].judge.amend
     if amend is None or (folder / "candidates" / _AMENDED).exists():
         return
+    gone = read_replaced_ids(folder)
     for number, shard in enumerate(list_shards(folder / "candidates", amended=False)):
-        rows = amend(shard.read(CANDIDATE_SCHEMA))
+        rows = amend(_drop_rows(shard.read(CANDIDATE_SCHEMA), gone))
         if len(rows):
             write_table(folder / "candidates" / f"{AMENDED_PREFIX}{number:05d}.parquet", rows)
+    for number, part in enumerate(list_replaced(folder / "candidates")):
+        rows = amend(_drop_rows(read_table(part, CANDIDATE_SCHEMA), gone))
+        if len(rows):
+            write_table(folder / "candidates" / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
     write_bytes(folder / "candidates" / _AMENDED, b"")
 
 
-def _remove_folder(path: Path) -> None:
-    """Out of sight at once, then gone: a kill in between leaves no half of it behind under its name."""
-    if path.exists():
-        hidden = path.with_name(f".{path.name}.removed")
-        shutil.rmtree(hidden, ignore_errors=True)
-        path.rename(hidden)
-        shutil.rmtree(hidden)
+def _drop_rows(table: pa.Table, gone: pa.Array) -> pa.Table:
+    """The table without the rows of those ids: what a person replaced, no gate replaces."""
+    return table.filter(pc.invert(pc.is_in(table["row_id"], value_set=gone))) if len(gone) else table

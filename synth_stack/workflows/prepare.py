@@ -6,7 +6,7 @@ Nothing is spent here and nothing is sent; every mistake in a recipe is found be
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 import yaml
@@ -15,17 +15,24 @@ import synth_stack.generators
 import synth_stack.teachers  # noqa: F401  (both register by being imported)
 from synth_stack import __version__
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.files import write_bytes, write_table
+from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.generation.allocation import Counts, Wanted, aim_draws, order_slices, read_minima, share_out
 from synth_stack.generation.draws import Aim, Plan
 from synth_stack.generation.provenance import record_params, record_sampling
 from synth_stack.generation.slice_budget import SliceBudget, plan_budget, read_report, record_budget
-from synth_stack.generators.template import load_template, templates_of
+from synth_stack.generators.template import find_templates
+from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.inputs.seeds import Corpus, load_corpus
-from synth_stack.registry import Bound, bind
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
+from synth_stack.inputs.yaml_models import UseModel
+from synth_stack.registry import Bound, Role, bind
 from synth_stack.rows.canonical import digest_json
 from synth_stack.stats.apportion import split_draws
+from synth_stack.teachers.teacher import Teacher, require_teacher
+
+if TYPE_CHECKING:
+    from distilabel.pipeline import Pipeline
 
 LOCK_SCHEME = "synth_stack/recipe-lock/v1"
 
@@ -45,17 +52,19 @@ class Job:
     """A recipe made ready: corpus, teacher and methods, and the lock that records them.
 
     `wanted` says how the rows are to lie over the slices. `aim` is None for a run that draws evenly; one with
-    a target is made in rounds, each `aimed`, and stands here as its first. `budget` is what a report gave.
+    a target is made in rounds, each `aimed`, and stands here as its first. `budget` is what a report gave,
+    and `extensions` what was loaded for it.
     """
 
     recipe: Recipe
     corpus: Corpus
-    teacher: Any
+    teacher: Teacher
     methods: tuple[Method, ...]
     lock: Mapping[str, Any]
     wanted: Wanted
     budget: tuple[SliceBudget, ...] = ()
     aim: Aim | None = None
+    extensions: tuple[Extension, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -73,13 +82,15 @@ class Job:
         return replace(self, methods=methods, aim=aim)
 
 
-def prepare(recipe: Recipe) -> Job:
+def prepare(recipe: Recipe, loaded: Sequence[Extension] = ()) -> Job:
     """The recipe with its corpus loaded and its teacher and methods bound.
 
-    Raises UsageError for whatever is wrong in it; sends nothing to a teacher.
+    Modules of other authors that the recipe names are loaded; `loaded` are others, which the lock records
+    too. Raises UsageError for whatever is wrong in it; sends nothing to a teacher.
     """
     from synth_stack.teachers.perimeter import confine
 
+    extensions = (*loaded, *load_extensions(recipe.load, folder=recipe.folder))
     if recipe.baseline is not None and not Path(recipe.baseline).is_file():
         raise InputError(
             f"recipe {recipe.name}: baseline {recipe.baseline} is not a file", mend="Check the path."
@@ -87,18 +98,18 @@ def prepare(recipe: Recipe) -> Job:
     corpus = load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None)
     budget = _plan_budget(recipe, corpus)
     wanted = _read_wanted(recipe, corpus, budget)
-    teacher_use = recipe.teacher
-    bound = bind("teacher", teacher_use.use, teacher_use.params, where=f"recipe {recipe.name}: teacher")
-    teacher = bound.make()
+    bound = _bind(recipe, "teacher", recipe.teacher, "teacher")
+    teacher = require_teacher(bound.name, bound.make())
     confine(teacher, recipe.perimeter, recipe.allow_hosts)
     _require_price(recipe, teacher)
-    methods: list[Method] = []
-    for number, use in enumerate(recipe.generate.methods):
-        where = f"recipe {recipe.name}: generate.methods[{number}]"
-        methods.append(Method(bind("generator", use.use, use.params, where=where), use.share, 0, 0))
+    methods = [
+        Method(_bind(recipe, "generator", use, f"generate.methods[{number}]"), use.share, 0, 0)
+        for number, use in enumerate(recipe.generate.methods)
+    ]
     counted = _count_methods(methods, wanted.total, 0)
-    lock = _lock(recipe, corpus, bound, teacher, counted, wanted=wanted, budget=budget)
-    job = Job(recipe, corpus, teacher, counted, lock, wanted, budget)
+    lock = _lock(recipe, corpus, bound, teacher, counted, wanted=wanted, budget=budget, extensions=extensions)
+    _require_readable(recipe, lock)
+    job = Job(recipe, corpus, teacher, counted, lock, wanted, budget, extensions=extensions)
     if recipe.generate.target is not None or budget:
         job = job.aimed(share_out(wanted.total, wanted.weights, wanted.minima))
     for planned in job.methods:
@@ -114,7 +125,7 @@ def read_budget(recipe: Recipe) -> tuple[SliceBudget, ...]:
     return _plan_budget(recipe, load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None))
 
 
-def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> Any:
+def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> "Pipeline":
     """The distilabel Pipeline of a method of the job, with its draws and teacher.
 
     `batch_rows` takes the place of the recipe's. Raises what the method raises.
@@ -129,7 +140,8 @@ def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> A
         grounding_words=job.recipe.generate.grounding_words,
         aim=job.aim,
     )
-    return method.bound.make(job.teacher, plan, batch_rows or job.recipe.generate.batch_rows)
+    pipeline: Pipeline = method.bound.make(job.teacher, plan, batch_rows or job.recipe.generate.batch_rows)
+    return pipeline
 
 
 def write_seeds(job: Job, folder: Path) -> None:
@@ -139,6 +151,23 @@ def write_seeds(job: Job, folder: Path) -> None:
     for name, value in (("taxonomy.yaml", topics), ("sections.yaml", dict(job.corpus.sections))):
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
         write_bytes(folder / "seeds" / name, text.encode("utf-8"))
+
+
+def _bind(recipe: Recipe, role: Role, use: UseModel, key: str) -> Bound:
+    """What the recipe names under `key`, bound; relative paths are taken from its folder."""
+    return bind(role, use.use, use.params, where=f"recipe {recipe.name}: {key}", folder=recipe.folder)
+
+
+def _require_readable(recipe: Recipe, lock: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a lock that no reader would take: the templates of other authors are in it."""
+    size = len(render_yaml(lock))
+    if size > MAX_FILE_BYTES:
+        raise ConfigError(
+            f"recipe {recipe.name}: its lock, with every template in it, is too large",
+            seen=f"{size} bytes",
+            allowed=f"at most {MAX_FILE_BYTES}",
+            mend="Ask with fewer or shorter templates.",
+        )
 
 
 def _plan_budget(recipe: Recipe, corpus: Corpus) -> tuple[SliceBudget, ...]:
@@ -164,9 +193,9 @@ def _list_slices(corpus: Corpus) -> list[str]:
     return sorted(pc.unique(corpus.seeds["slice"]).to_pylist())
 
 
-def _require_price(recipe: Recipe, teacher: Any) -> None:
+def _require_price(recipe: Recipe, teacher: Teacher) -> None:
     target = recipe.generate.target
-    if target is not None and target.max_cost is not None and getattr(teacher, "price", None) is None:
+    if target is not None and target.max_cost is not None and teacher.price is None:
         raise ConfigError(
             f"recipe {recipe.name}: generate.target.max_cost needs a teacher whose tokens have a price",
             seen=f"max_cost {target.max_cost:g}, teacher {recipe.teacher.use} without price",
@@ -175,7 +204,7 @@ def _require_price(recipe: Recipe, teacher: Any) -> None:
 
 
 def _count_methods(methods: Sequence[Method], total: int, first_draw: int) -> tuple[Method, ...]:
-    """The methods with their shares of `total` draws, one behind the other from `first_draw` on."""
+    """The methods with their shares of `total` draws, one after the other from `first_draw` on."""
     counts = split_draws(total, [method.share for method in methods])
     return tuple(
         replace(method, first_draw=first_draw + sum(counts[:number]), count=count)
@@ -186,12 +215,13 @@ def _count_methods(methods: Sequence[Method], total: int, first_draw: int) -> tu
 def _lock(
     recipe: Recipe,
     corpus: Corpus,
-    teacher: Bound,
-    llm: Any,
+    bound: Bound,
+    teacher: Teacher,
     methods: Sequence[Method],
     *,
     wanted: Wanted,
     budget: Sequence[SliceBudget],
+    extensions: Sequence[Extension],
 ) -> dict[str, Any]:
     generate = recipe.generate
     goals: dict[str, Any] = {}
@@ -199,8 +229,8 @@ def _lock(
         goals["target"] = {"accepted": wanted.total, "per_slice": dict(sorted(wanted.minima.items()))}
     if generate.report is not None:
         goals["report"] = record_budget(generate.report, budget)
-    names = sorted({name for method in methods for name in _find_templates(method)})
-    templates = {load_template(name).template_id: load_template(name).text for name in names}
+    asked_with = [find_templates(method.bound) for method in methods]
+    texts = {template.template_id: template.text for found in asked_with for template in found}
     made_from = {
         "about": recipe.about,
         "seed": recipe.seed,
@@ -210,8 +240,9 @@ def _lock(
             "slices": len(corpus.topics),
             "sections": len(corpus.sections),
         },
-        "teacher": _record_teacher(teacher, llm),
-        # how far prompts went is said of the whole run; where to is nobody's business, and in no digest
+        "load": record_extensions(extensions),
+        "teacher": _record_teacher(bound, teacher),
+        # how far prompts went is said of the whole run; where to is said nowhere, and is in no digest
         "perimeter": {"reach": recipe.perimeter, "allowed_hosts": len(recipe.allow_hosts)},
         # a batch is committed under a name made from its items: other batches would stand beside them
         "batch_rows": generate.batch_rows,
@@ -221,14 +252,14 @@ def _lock(
             {
                 "use": method.bound.name,
                 "version": method.bound.version,
-                "params": record_params(method.bound.name, method.bound.params),
+                "params": record_params(method.bound),
                 "share": repr(method.share),
                 "draws": method.count if generate.target is None else None,
-                "template_ids": [load_template(n).template_id for n in _find_templates(method)],
+                "template_ids": [template.template_id for template in found],
             }
-            for method in methods
+            for method, found in zip(methods, asked_with, strict=True)
         ],
-        "templates": templates,
+        "templates": dict(sorted(texts.items())),
     }
     return {
         "scheme": LOCK_SCHEME,
@@ -239,17 +270,13 @@ def _lock(
     }
 
 
-def _record_teacher(teacher: Bound, llm: Any) -> dict[str, Any]:
+def _record_teacher(bound: Bound, teacher: Teacher) -> dict[str, Any]:
     return {
-        "use": teacher.name,
-        "version": teacher.version,
-        "model": llm.model_name,
-        "digest": llm.digest,
-        "replayable": llm.replayable,
-        "sampling": record_sampling(llm),
-        "prefers_raw": llm.prefers_raw,
+        "use": bound.name,
+        "version": bound.version,
+        "model": teacher.model_name,
+        "digest": teacher.digest,
+        "replayable": teacher.replayable,
+        "sampling": record_sampling(teacher),
+        "prefers_raw": teacher.prefers_raw,
     }
-
-
-def _find_templates(method: Method) -> tuple[str, ...]:
-    return templates_of(method.bound.name, method.bound.params)

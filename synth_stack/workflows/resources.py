@@ -1,58 +1,99 @@
-"""What a gate may reach beyond its files: a language model, and datasets of the Hub.
+"""What a gate may reach beyond its files: a language model, datasets of the Hub, what the recipe names.
 
-A gate is a function of rows and files; whoever binds it hands it these as resources.
+A gate is a function of rows and files; whoever binds it hands it these as resources (gates/resources.py).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import synth_stack.teachers  # noqa: F401  (registers the teachers)
 from synth_stack.errors import TeacherError
+from synth_stack.gates.resources import Ask
 from synth_stack.inputs.foreign import Dataset, open_hub
+from synth_stack.inputs.recipe import Recipe
 from synth_stack.registry import bind
 from synth_stack.teachers.prompt import Prompt
+from synth_stack.teachers.teacher import Teacher, require_teacher
+
+if TYPE_CHECKING:
+    from synth_stack.teachers.perimeter import Perimeter
 
 ANSWER_TOKENS = 16
 """Room for one word, whatever a model puts around it."""
 
 
-def make_asker(teacher: Mapping[str, Any], where: str) -> Callable[[Sequence[str]], list[str | None]]:
-    """A function from prompts to answers of a teacher (`use` and its parameters), in order.
+@dataclass(frozen=True, slots=True)
+class RunResources:
+    """The resources of a run: its documents and baseline, and how to ask a teacher or open the Hub.
 
-    Sampling is greedy and seeded. A prompt without an answer gives None. Raises ConfigError for what is no
-    teacher; the function raises TeacherError when the teacher is down.
+    A teacher keeps to the `perimeter`; relative paths in its parameters are taken from `folder`, that of the
+    gate file.
     """
-    params = {name: value for name, value in teacher.items() if name != "use"}
-    llm = bind("teacher", str(teacher.get("use")), params, where=f"{where}: teacher").make()
 
-    def ask(prompts: Sequence[str]) -> list[str | None]:
-        if not prompts:
-            return []
-        asked = [
-            Prompt(
-                [{"role": "user", "content": text}],
-                seed=0,
-                max_tokens=ANSWER_TOKENS,
-                sampling={"temperature": 0.0},
-            )
-            for text in prompts
-        ]
-        llm.load()
-        try:
-            outputs = llm.generate(inputs=asked, num_generations=1)
-            down = llm.health.down
-        finally:
-            llm.unload()
-        if down is not None:
-            raise TeacherError(
-                f"{where}: the teacher {llm.model_name} is down: it {down}",
-                mend="Every judged shard is kept; mend the teacher and run the same command again.",
-            )
-        return [output["generations"][0] for output in outputs]
+    documents: Path | None = None
+    baseline: Path | None = None
+    perimeter: "Perimeter" = "open"
+    allow_hosts: Sequence[str] = ()
+    folder: Path | None = None
 
-    return ask
+    def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """A function from prompts to answers of a teacher (`use` and its parameters), in order.
+
+        Sampling is greedy and seeded. A prompt without an answer gives None. Raises ConfigError for what is
+        no teacher; the function raises TeacherError when the teacher is down.
+        """
+        from synth_stack.teachers.perimeter import confine
+
+        params = {name: value for name, value in teacher.items() if name != "use"}
+        bound = bind(
+            "teacher", str(teacher.get("use")), params, where=f"{where}: teacher", folder=self.folder
+        )
+        asked = require_teacher(bound.name, bound.make())
+        confine(asked, self.perimeter, self.allow_hosts)
+
+        def ask(prompts: Sequence[str]) -> list[str | None]:
+            return _ask(asked, prompts, where)
+
+        return ask
+
+    def open_hub(self, name: str, *, config: str | None, split: str, revision: str | None) -> Dataset:
+        """The records of a dataset of the Hub. Raises InputError, MissingExtra."""
+        return open_hub(name, config=config, split=split, revision=revision)
 
 
-def open_named(named: Any) -> Dataset:
-    """The dataset of the Hub that an eval set names. Raises InputError, MissingExtra."""
-    return open_hub(named.hub, config=named.config, split=named.split or "test", revision=named.revision)
+def find_resources(recipe: Recipe) -> RunResources:
+    """What the gates of a recipe may reach."""
+    return RunResources(
+        documents=Path(recipe.documents) if recipe.documents else None,
+        baseline=Path(recipe.baseline) if recipe.baseline else None,
+        perimeter=recipe.perimeter,
+        allow_hosts=tuple(recipe.allow_hosts),
+    )
+
+
+def _ask(teacher: Teacher, prompts: Sequence[str], where: str) -> list[str | None]:
+    if not prompts:
+        return []
+    asked = [
+        Prompt(
+            [{"role": "user", "content": text}],
+            seed=0,
+            max_tokens=ANSWER_TOKENS,
+            sampling={"temperature": 0.0},
+        )
+        for text in prompts
+    ]
+    teacher.load()
+    try:
+        outputs = teacher.generate(inputs=asked, num_generations=1)
+        down = None if teacher.health is None else teacher.health.down
+    finally:
+        teacher.unload()
+    if down is not None:
+        raise TeacherError(
+            f"{where}: the teacher {teacher.model_name} is down: it {down}",
+            mend="Every judged shard is kept; mend the teacher and run the same command again.",
+        )
+    return [output["generations"][0] for output in outputs]

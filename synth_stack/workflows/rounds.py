@@ -1,7 +1,7 @@
 """Rows until enough of them are accepted: generated and judged in rounds.
 
-A run without a target is one round. One with a target looks, behind each round, at what was accepted and
-aims the next at what is missing (generators/aim.py). What a round is to draw is a pure function of the
+A run without a target is one round. One with a target looks, after each round, at what was accepted and
+aims the next at what is missing (generation/allocation.py). What a round is to draw is a pure function of the
 decisions on the rows before it, and is committed as rounds/round-NNN.json before its first row; so a run that
 was stopped goes on in the round that it was in, and ends as an undisturbed one.
 """
@@ -14,25 +14,29 @@ from typing import Literal
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synth_stack.errors import StoreError
-from synth_stack.files import count_rows, read_table, write_bytes
+from synth_stack.files import count_rows, write_bytes
 from synth_stack.generation.allocation import count_draws, cut_draws, expect_acceptance, set_goals
 from synth_stack.inputs.recipe import Target
 from synth_stack.inputs.seeds import Corpus
 from synth_stack.progress import Progress
 from synth_stack.rows.canonical import canonical_json
-from synth_stack.runs.folder import MANIFEST, list_amended, list_made
-from synth_stack.runs.spending import LimitName, Limits, Meter, Spent, count_tokens, read_seconds
+from synth_stack.rows.replacements import mark_replacements
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import MANIFEST, list_made
+from synth_stack.runs.judged import open_judged, read_candidates
+from synth_stack.runs.spending import LimitName, Meter, SpendingLimits, Spent, count_tokens, read_seconds
 from synth_stack.workflows.generate import generate_candidates, make_rows
 from synth_stack.workflows.judge import Batch, Gates, judge, reopen
 from synth_stack.workflows.prepare import Job
 
 ROUNDS = "rounds"
 MAX_ROUNDS = 100
-"""Every round judges the whole batch. Draws for a slice that gives little double each time (aim.py), so that
-the limit of candidates is met long before; this bounds what no arithmetic foresaw."""
+"""Every round judges the whole batch. Draws for a slice that gives little double each time (allocation.py),
+so that the limit of candidates is met long before; this bounds what no arithmetic foresaw."""
 
 
 class Ended(BaseModel):
@@ -43,7 +47,7 @@ class Ended(BaseModel):
     value: str
 
 
-class Round(BaseModel):
+class RoundPlan(BaseModel):
     """What a round is to draw and why, as its file has it.
 
     By slice: `draws`, and before the round the rows `made` and `accepted` and the `goals` in accepted rows.
@@ -69,10 +73,10 @@ class Round(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RowsSoFar:
     """Rows made and accepted so far, by slice, and (made, accepted) by seed.
 
-    A redacted copy that was accepted counts as accepted, and not as made.
+    A replacement (a redacted copy, say) that was accepted counts as accepted, and not as made.
     """
 
     made: Mapping[str, int]
@@ -94,8 +98,8 @@ def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made
     Raises BlindGate as soon as a gate misses its canaries, and what `generate_candidates` and `judge` raise.
     """
     target = job.recipe.generate.target
-    limits = Limits() if target is None else Limits(target.max_minutes, target.max_cost)
-    meter = Meter(folder, limits, getattr(job.teacher, "price", None))
+    limits = SpendingLimits() if target is None else SpendingLimits(target.max_minutes, target.max_cost)
+    meter = Meter(folder, limits, job.teacher.price)
     if target is not None:
         rounds = _Rounds(job, target, gates, folder, progress, meter=meter)
         batch, limit = rounds.run()
@@ -108,52 +112,48 @@ def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made
     return Made(batch, _count_spent(job, batch))
 
 
-def plan_round(job: Job, standing: Standing, *, number: int, first_draw: int, most: int) -> Round | None:
+def plan_round(job: Job, so_far: RowsSoFar, *, number: int, first_draw: int, most: int) -> RoundPlan | None:
     """The next round, of at most `most` draws; None when nothing is missing."""
-    goals = set_goals(job.wanted, standing.made, standing.accepted)
-    expected = expect_acceptance(standing.made, standing.accepted, _list_seeds(job.corpus, standing))
-    needed = count_draws(goals, standing.made, standing.accepted, expected)
+    goals = set_goals(job.wanted, so_far.made, so_far.accepted)
+    expected = expect_acceptance(so_far.made, so_far.accepted, _list_seeds(job.corpus, so_far))
+    needed = count_draws(goals, so_far.made, so_far.accepted, expected)
     if not needed:
         return None
     draws = cut_draws(needed, most)
-    return Round(
+    return RoundPlan(
         number=number,
         first_draw=first_draw,
         draws=draws,
         goals=goals,
-        made={name: standing.made.get(name, 0) for name in goals},
-        accepted={name: standing.accepted.get(name, 0) for name in goals},
-        seeds=dict(standing.seeds),
+        made={name: so_far.made.get(name, 0) for name in goals},
+        accepted={name: so_far.accepted.get(name, 0) for name in goals},
+        seeds=dict(so_far.seeds),
         cut_by="max_candidates" if draws != needed else None,
     )
 
 
-def _list_seeds(corpus: Corpus, standing: Standing) -> dict[str, list[tuple[int, int]]]:
+def _list_seeds(corpus: Corpus, so_far: RowsSoFar) -> dict[str, list[tuple[int, int]]]:
     """By slice, (made, accepted) of every seed that there is."""
     seeds: dict[str, list[tuple[int, int]]] = {}
     columns = (corpus.seeds["slice"].to_pylist(), corpus.seeds["seed_id"].to_pylist())
     for slice_, seed in zip(*columns, strict=True):
-        seeds.setdefault(slice_, []).append(standing.seeds.get(seed, (0, 0)))
+        seeds.setdefault(slice_, []).append(so_far.seeds.get(seed, (0, 0)))
     return seeds
 
 
-def take_stock(folder: Path) -> Standing:
+def count_rows_so_far(folder: Path) -> RowsSoFar:
     """What was made and accepted so far in a judged run folder."""
-    columns = ["row_id", "slice", "seed_id"]
-    candidates = folder / "candidates"
-    tables = []
-    for parts, counts in ((list_made(candidates), 1), (list_amended(candidates), 0)):
-        for part in parts:
-            table = read_table(part, columns=columns)
-            tables.append(table.append_column("made", pa.array([counts] * len(table), pa.int64())))
-    if not tables:
-        return Standing({}, {}, {})
-    decisions = pl.DataFrame(read_table(folder / "decisions.parquet", columns=["row_id", "decision"]))
-    rows = pl.DataFrame(pa.concat_tables(tables)).join(decisions, on="row_id", how="left")
+    run = open_judged(folder)
+    columns = ["row_id", "parent_id", "slice", "seed_id"]
+    empty = pa.schema([CANDIDATE_SCHEMA.field(name) for name in columns]).empty_table()
+    rows = pa.concat_tables([empty, *read_candidates(folder, columns)])
+    made = pc.invert(mark_replacements(rows, run.decisions))
+    decided = pl.DataFrame(run.decisions.select(["row_id", "decision"]))
+    frame = pl.DataFrame(rows.append_column("made", made)).join(decided, on="row_id", how="left")
     sums = [pl.col("made").sum(), (pl.col("decision") == "accepted").sum().alias("accepted")]
-    by_slice = rows.group_by("slice").agg(sums).sort("slice")
-    by_seed = rows.drop_nulls("seed_id").group_by("seed_id").agg(sums).sort("seed_id")
-    return Standing(
+    by_slice = frame.group_by("slice").agg(sums).sort("slice")
+    by_seed = frame.drop_nulls("seed_id").group_by("seed_id").agg(sums).sort("seed_id")
+    return RowsSoFar(
         dict(by_slice.select("slice", "made").iter_rows()),
         dict(by_slice.select("slice", "accepted").iter_rows()),
         {seed: (made, accepted) for seed, made, accepted in by_seed.iter_rows()},
@@ -216,19 +216,19 @@ class _Rounds:
         batch.require_sight()
         return batch
 
-    def _plan_next(self) -> Round | None:
+    def _plan_next(self) -> RoundPlan | None:
         first_draw = self.last.next_draw
         most = max(self._target.candidate_limit - first_draw, 0)
-        standing = take_stock(self._folder)
-        return plan_round(self._job, standing, number=self.last.number + 1, first_draw=first_draw, most=most)
+        so_far = count_rows_so_far(self._folder)
+        return plan_round(self._job, so_far, number=self.last.number + 1, first_draw=first_draw, most=most)
 
-    def _first(self) -> Round:
-        standing = Standing({}, {}, {})
-        first = plan_round(self._job, standing, number=0, first_draw=0, most=self._target.candidate_limit)
+    def _first(self) -> RoundPlan:
+        so_far = RowsSoFar({}, {}, {})
+        first = plan_round(self._job, so_far, number=0, first_draw=0, most=self._target.candidate_limit)
         assert first is not None  # a target is at least one row
         return first
 
-    def _find_limit(self, following: Round) -> LimitName | None:
+    def _find_limit(self, following: RoundPlan) -> LimitName | None:
         if not following.draws:
             return "max_candidates"
         if following.number >= MAX_ROUNDS:
@@ -247,17 +247,17 @@ class _Rounds:
         value = _value_of(limit, self._target)
         self._write(self.last.model_copy(update={"ended": Ended(limit=limit, value=repr(value))}))
 
-    def _write(self, round_: Round) -> None:
+    def _write(self, round_: RoundPlan) -> None:
         self.last = round_
         path = self._folder / ROUNDS / f"round-{round_.number:03d}.json"
         write_bytes(path, canonical_json(round_.model_dump(mode="json")) + b"\n")
 
-    def _read_last(self) -> Round | None:
+    def _read_last(self) -> RoundPlan | None:
         paths = sorted((self._folder / ROUNDS).glob("round-*.json"))
         if not paths:
             return None
         try:
-            return Round.model_validate_json(paths[-1].read_bytes())
+            return RoundPlan.model_validate_json(paths[-1].read_bytes())
         except ValidationError as exc:
             raise StoreError(f"{paths[-1]} is no round of this version") from exc
 
@@ -270,7 +270,7 @@ class _Rounds:
 
 
 def _count_spent(job: Job, batch: Batch) -> Spent:
-    target, price = job.recipe.generate.target, getattr(job.teacher, "price", None)
+    target, price = job.recipe.generate.target, job.teacher.price
     n_in, n_out = count_tokens(batch.folder)
     return Spent(
         made=batch.figures.generated,

@@ -4,7 +4,7 @@ Each stage reads the run folder and leaves its table there, so each can be calle
 goes on at the first stage that is not done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,21 @@ from synth_stack import __version__
 from synth_stack.decisions.figures import Figures
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import render_yaml
-from synth_stack.generators.adversarial.methods import ADVERSARIAL_METHODS
-from synth_stack.generators.code.methods import CODE_METHODS
-from synth_stack.generators.dialogue.methods import DIALOGUE_METHOD
+from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe, load_recipe
 from synth_stack.packs.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
 from synth_stack.progress import Progress, Silent
+from synth_stack.registry import find_entry
 from synth_stack.rows.canonical import digest_json
 from synth_stack.runs.folder import LOCK, open_run, write_manifest
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
 from synth_stack.workflows.judge import Gates, bind_gates
 from synth_stack.workflows.prepare import prepare, write_seeds
+from synth_stack.workflows.resources import find_resources
 from synth_stack.workflows.rounds import make_batch
 
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
-
-_CHECKED_BY = {
-    **dict.fromkeys(CODE_METHODS, "execution"),
-    **dict.fromkeys(ADVERSARIAL_METHODS, "refusal"),
-    DIALOGUE_METHOD: "turns",
-}
-"""Methods whose rows say what they are worth only to one gate: code has to run, a refusal has to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +41,23 @@ class RunResult:
 
 
 def run(
-    recipe: Recipe | str | Path, out: str | Path | None = None, *, progress: Progress | None = None
+    recipe: Recipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    load: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> RunResult:
     """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
 
     Everything that can be wrong is found before the first row is made. A recipe with a target makes rows in
-    rounds until enough are accepted or a limit is reached. The same call after a stop goes on where it
-    stopped. Raises UsageError (nothing was spent) or WorkError (what was committed is kept).
+    rounds until enough are accepted or a limit is reached. `load` names modules or files of other authors,
+    beside those that recipe and gate file load. The same call after a stop goes on where it stopped. Raises
+    UsageError (nothing was spent) or WorkError (what was committed is kept).
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     progress = progress or Silent()
-    job = prepare(recipe)
-    gates = bind_gates(recipe.gates, recipe.eval_sets)
+    job = prepare(recipe, load_extensions(load))
+    gates = bind_gates(recipe.gates, recipe.eval_sets, find_resources(recipe), loaded=job.extensions)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
@@ -71,7 +69,13 @@ def run(
     return RunResult(folder, made.batch.figures, packed, made.spent)
 
 
-def generate(source: Any, out: str | Path | None = None, *, progress: Progress | None = None) -> Path:
+def generate(
+    source: Any,
+    out: str | Path | None = None,
+    *,
+    load: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Path:
     """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
 
     Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
@@ -85,7 +89,7 @@ def generate(source: Any, out: str | Path | None = None, *, progress: Progress |
                 f"recipe {recipe.name} has a target in accepted rows, and without gates none is accepted",
                 mend="Use `synth-stack run`, or say generate.candidates.",
             )
-        job = prepare(recipe)
+        job = prepare(recipe, load_extensions(load))
         with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
             write_seeds(job, folder)
             generate_candidates(job, folder, progress)
@@ -121,9 +125,12 @@ def make_signer(recipe: Recipe) -> Signer:
 
 
 def _require_checks(recipe: Recipe, gates: Gates) -> None:
-    """Raises ConfigError for a recipe that makes rows of a shape and has no gate for its known failure."""
+    """Raises ConfigError for a method whose rows are worth something only where one gate has judged them.
+
+    Which gate that is, the method declares (registry.generator): code has to run, a refusal has to refuse.
+    """
     for method in recipe.generate.methods:
-        needed = _CHECKED_BY.get(method.use)
+        needed = find_entry("generator", method.use, where=f"recipe {recipe.name}").checked_by
         if needed is not None and needed not in gates.names:
             raise ConfigError(
                 f"recipe {recipe.name} makes rows by {method.use}, and the gate that looks for what goes "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import synth_stack
-from synth_stack.cli.doctor import Finding, examine
+from synth_stack.cli.doctor import Component, examine
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +61,7 @@ def test_on_a_bare_python_everything_is_missing_and_says_how_to_get_it() -> None
         assert finding["version"] is None
         assert finding["adds"]
         assert re.fullmatch(r"pip install (--no-deps )?[\w'=.\[\] -]+", finding["get"])
-        line = Finding(**finding).line()
+        line = Component(**finding).line()
         assert "missing" in line
         assert line.endswith(f"{finding['adds']}  ->  {finding['get']}")
 
@@ -82,6 +82,6 @@ def test_every_extra_that_is_named_exists() -> None:
 
 
 def test_a_finding_is_json() -> None:
-    finding = Finding("x", None, "adds", "get")
+    finding = Component("x", None, "adds", "get")
 
     assert finding.to_json() == {"name": "x", "version": None, "adds": "adds", "get": "get"}

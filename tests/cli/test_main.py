@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from synth_stack.cli.main import app
+from tests.packs.shaped_pack import build_shaped_pack
 from tests.recipes import call, read_tree, write_jsonl, write_recipe, write_yaml
+from tests.some_rows import make_preference_row, make_reasoning_row, make_tool_row
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
@@ -18,7 +20,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 def test_the_commands_are_those_that_exist() -> None:
     assert COMMANDS == [
-        "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "verify", "trace", "report", "doctor",
+        "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "export", "verify", "trace", "report", "doctor",
     ]  # fmt: skip
 
 
@@ -34,6 +36,35 @@ def test_every_command_is_documented_and_takes_json(
     documented = (ROOT / "docs" / "cli.md").read_text()
     assert f"synth-stack {command}" in documented
     assert not [option for option in options if option not in documented]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "recipe.yaml", "--out", "out"],
+        ["preview", "recipe.yaml"],
+        ["generate", "recipe.yaml", "--out", "out"],
+        ["curate", "seeds.jsonl", "--gates", "gates.yaml", "--out", "out"],
+        ["replay", "run", "--gates", "gates.yaml"],
+        ["index", "pack", "--gates", "gates.yaml", "--out", "out"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_extension_is_loaded_from_the_working_folder_before_anything_is_made(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_recipe(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for number, text in enumerate(["raise RuntimeError('it was run')", "import sys; sys.exit(0)"]):
+        (tmp_path / f"more{number}.py").write_text(text)
+    (tmp_path / "fine.py").write_text("print('not a result')\n")
+    wrong = [("gone.py", "is not a file"), ("more0.py", "it was run"), ("more1.py", "ends the program")]
+    for file, says in wrong:
+        code, out, err = call(monkeypatch, capsys, *words, "--load", "fine.py", "--load", file)
+        assert (code, out) == (2, "")
+        assert err.startswith(("error: load: ", "not a result\nerror: load: "))
+        assert says in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -278,3 +309,27 @@ def test_a_row_cannot_write_control_sequences_to_the_terminal(
     assert "\x1b]0" not in out
     assert "\x07" not in out
     assert "[bold]markup[/bold]" in out
+
+
+def test_export_writes_a_file_and_says_what_it_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = build_shaped_pack(tmp_path, [make_tool_row(), make_reasoning_row(), make_preference_row()])
+    out = tmp_path / "rows.jsonl"
+    code, said, err = call(monkeypatch, capsys, "export", pack, "--format", "messages", "--out", out)
+    assert (code, said.strip()) == (0, f"2 rows in {out}")
+    assert err == "skipped 1 row that messages cannot say: alternatives\n"
+    code, said, err = call(
+        monkeypatch, capsys, "export", pack, "--format", "sharegpt", "--out", out, "--json"
+    )
+    assert json.loads(said) == {
+        "file": str(out),
+        "format": "sharegpt",
+        "split": "train",
+        "rows": 1,
+        "skipped": {"reasoning": 1, "alternatives": 1},
+    }
+    assert err.count("\n") == 2
+    code, _, err = call(monkeypatch, capsys, "export", pack, "--format", "chatml", "--out", out)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "allowed: messages, alpaca, sharegpt, trl-dpo, jsonl" in err

@@ -63,10 +63,10 @@ def test_the_funnel_shows_every_stage_in_order_and_what_was_kept() -> None:
     assert ["accepted", "12,000", "97.2%"] in words
 
 
-def test_redacted_copies_stand_below_the_rows_that_were_generated() -> None:
-    words = read_lines(show(funnel_table(replace(make_figures(), redacted=1_234))))
+def test_replacements_stand_below_the_rows_that_were_generated() -> None:
+    words = read_lines(show(funnel_table(replace(make_figures(), replacements=1_234))))
 
-    assert words[4:6] == [["generated", "12,345"], ["redacted", "copies", "1,234"]]
+    assert words[4:6] == [["generated", "12,345"], ["replacements", "1,234"]]
 
 
 def test_each_gates_recall_stands_with_its_interval_and_its_bar() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_stack.decisions.decide import decide
+from synth_stack.decisions.decide import BatchHold, Rule, decide
 from synth_stack.errors import GateError
 from synth_stack.rows.schemas import (
     DECISION_SCHEMA,
@@ -33,12 +33,20 @@ def say(table: pa.Table, gate: str, *outcomes: str | None) -> pa.Table:
         gate,
         [o for _, o in spoken],
         reasons=[f"{gate} says {o}" if o in {"reject", "hold"} else None for _, o in spoken],
+        reason_classes=[f"{gate}.{o}" if o in {"reject", "hold"} else None for _, o in spoken],
+        evidence=[f'{{"replaced_by":"{gate} {i[:4]}"}}' if o == "reject" else None for i, o in spoken],
     )
+
+
+def rule_of(*verdicts: pa.Table) -> Rule:
+    """A rule in which gates work in the order in which they are first met."""
+    gates = dict.fromkeys(gate for table in verdicts for gate in table["gate"].to_pylist())
+    return Rule(tuple(gate for gate in gates if gate != "review"))
 
 
 def decisions(table: pa.Table, *verdicts: pa.Table) -> list[tuple[str, str | None]]:
     """Decision and deciding gate of each row."""
-    decided = decide(table, verdicts)
+    decided = decide(table, verdicts, rule_of(*verdicts))
     assert decided.schema.equals(DECISION_SCHEMA)
     assert decided["row_id"].to_pylist() == table["row_id"].to_pylist()
     assert decided["source_id"].to_pylist() == table["source_id"].to_pylist()
@@ -77,13 +85,81 @@ def test_a_later_hold_of_the_same_gate_overrules_its_accept() -> None:
     assert decisions(table, both) == [("accepted", None), ("held", "a")]
 
 
-def test_the_reason_is_that_of_the_verdict_that_decided() -> None:
+def test_the_reason_and_its_class_are_those_of_the_verdict_that_decided() -> None:
     table = make_table(3)
-    decided = decide(
-        table, [say(table, "a", "hold", "accept", "hold"), say(table, "b", "reject", "accept", None)]
-    )
+    verdicts = [say(table, "a", "hold", "accept", "hold"), say(table, "b", "reject", "accept", None)]
+    decided = decide(table, verdicts, Rule(("a", "b")))
 
     assert decided["reason"].to_pylist() == ["b says reject", None, "a says hold"]
+    assert decided["reason_class"].to_pylist() == ["b.reject", None, "a.hold"]
+
+
+def test_a_rejected_row_names_the_row_that_stands_for_it_where_the_deciding_verdict_does() -> None:
+    table = make_table(2)
+    first = table["row_id"][0].as_py()[:4]
+    decided = decide(
+        table, [say(table, "a", "reject", "hold"), say(table, "b", "reject", "accept")], Rule(("a", "b"))
+    )
+
+    assert decided["replaced_by"].to_pylist() == [f"a {first}", None]
+
+
+def test_a_broken_row_is_rejected_by_what_made_it_unless_a_gate_rejects_it() -> None:
+    table = build_candidates(make_foreign(None, draw=i, failure="torn") for i in range(2))
+    decided = decide(table, [say(table, "a", "hold", "reject")], Rule(("a",)))
+
+    assert decided.select(["gate", "reason", "reason_class"]).to_pylist() == [
+        {"gate": "reader", "reason": "torn", "reason_class": "reader.failure"},
+        {"gate": "a", "reason": "a says reject", "reason_class": "a.reject"},
+    ]
+    made = build_candidates([make_foreign(None, kind="instruction", failure="torn")])
+    assert decide(made, [], Rule(()))["reason_class"].to_pylist() == ["generator.failure"]
+
+
+def test_a_person_outranks_a_hold_and_can_reject_what_gates_accept_but_not_release_a_reject() -> None:
+    table = make_table(6)
+    gates = say(table, "a", "hold", "accept", "reject", "accept", "hold", "reject")
+    person = say(table, "review", "accept", "reject", "accept", "hold", "abstain", "reject")
+
+    assert decisions(table, gates, person) == [
+        ("accepted", None), ("rejected", "review"), ("rejected", "a"),
+        ("held", "review"), ("held", "a"), ("rejected", "review"),
+    ]  # fmt: skip
+    nobody = Rule(("a", "review"), overriding=())
+    assert decide(table, [gates, person], nobody)["decision"].to_pylist()[0] == "held"
+
+
+def test_a_released_row_gives_no_gate_and_no_reason() -> None:
+    table = make_table(1)
+    decided = decide(table, [say(table, "a", "hold"), say(table, "review", "accept")], Rule(("a",)))
+
+    silent = decided.select(["gate", "reason", "reason_class", "replaced_by"]).to_pylist()
+    assert silent == [dict.fromkeys(("gate", "reason", "reason_class", "replaced_by"))]
+
+
+def test_a_gate_that_the_rule_does_not_name_decides_nothing() -> None:
+    table = make_table(1)
+    assert decide(table, [say(table, "b", "reject")], Rule(("a",)))["decision"].to_pylist() == ["accepted"]
+
+
+def test_the_rule_and_not_the_order_of_the_tables_says_which_gate_comes_first() -> None:
+    table = make_table(1)
+    tables = [say(table, "a", "reject"), say(table, "b", "reject")]
+    assert decide(table, tables, Rule(("b", "a")))["gate"].to_pylist() == ["b"]
+
+
+def test_a_batch_that_fails_holds_what_would_be_accepted_and_was_not_released() -> None:
+    table = make_table(4)
+    gates = say(table, "a", "accept", "reject", "hold", "hold")
+    person = say(table, "review", None, None, "accept", None)
+    decided = decide(table, [gates, person], Rule(("a",)), BatchHold("a", "blind gate: a", "a.blind"))
+
+    assert decided.select(["decision", "reason_class"]).to_pylist() == [
+        {"decision": "held", "reason_class": "a.blind"},
+        {"decision": "rejected", "reason_class": "a.reject"},
+        {"decision": "accepted", "reason_class": None},
+        {"decision": "held", "reason_class": "a.hold"},
+    ]
 
 
 def test_a_row_that_no_gate_looked_at_is_accepted() -> None:
@@ -110,7 +186,7 @@ def test_a_verdict_on_a_row_of_another_batch_decides_nothing() -> None:
 def test_a_batch_that_holds_a_row_twice_is_refused() -> None:
     table = make_table(2)
     with pytest.raises(GateError) as caught:
-        decide(pa.concat_tables([table, table.slice(1)]), [say(table, "a", "accept", "reject")])
+        decide(pa.concat_tables([table, table.slice(1)]), [say(table, "a", "accept", "reject")], Rule(("a",)))
 
     assert str(caught.value) == (
         f"the batch holds a row twice: two rows have one row_id; seen: {table['row_id'][1].as_py()}"

@@ -1,4 +1,4 @@
-"""Planted rows: seen by the gate behind the batch, kept apart from it, and counted."""
+"""Planted rows: seen by the gate after the batch, kept apart from it, and counted."""
 
 from pathlib import Path
 
@@ -6,17 +6,18 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.engines.canaries import plant
-from synth_stack.engines.local import GateRun, run_gates
+from synth_stack.engines.gate_loop import GateRun
 from synth_stack.errors import GateError
 from synth_stack.files import read_table, write_table
 from synth_stack.gates.canaries import plant_defects
-from synth_stack.gates.gate import Judge, Shards
+from synth_stack.gates.gate import Judge, State
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
 from synth_stack.rows.schemas import CANARY_SCHEMA, CANDIDATE_SCHEMA, build_verdicts
 from synth_stack.runs.canary_recall import read_recalls
 from synth_stack.runs.folder import list_files
 from synth_stack.runs.judged import read_shards
+from tests.engines.test_gate_loop import note_texts, run_gates
 from tests.some_rows import make_texts
 
 
@@ -28,23 +29,22 @@ def shout(sample: pa.Table, n: int, _: int) -> pa.Table:
     return plant_defects(sample, n, [("it shouts", str.upper), ("it whispers", str.lower)])
 
 
-def judge_shouting(table: pa.Table) -> pa.Table:
-    outcomes = ["reject" if text.isupper() else "accept" for text in table["text"].to_pylist()]
-    return build_verdicts(table["row_id"], "quiet", outcomes)
+def judge_shouting(table: pa.Table, _: State) -> pa.Table:
+    loud = [text.isupper() for text in table["text"].to_pylist()]
+    outcomes = ["reject" if is_loud else "accept" for is_loud in loud]
+    classes = ["quiet.loud" if is_loud else None for is_loud in loud]
+    return build_verdicts(table["row_id"], "quiet", outcomes, reason_classes=classes)
 
 
-def test_canaries_are_seen_behind_the_batch_and_kept_apart_from_it(tmp_path: Path) -> None:
+def test_canaries_are_seen_after_the_batch_and_kept_apart_from_it(tmp_path: Path) -> None:
     write_table(tmp_path / "candidates" / "part-00000.parquet", make_rows("Hello", "Good day"))
     prepared: list[list[str]] = []
-
-    def prepare(shards: Shards) -> None:
-        prepared.extend(table["text"].to_pylist() for table in shards())
-
-    judge = Judge(judge_shouting, prepare=prepare, plant=shout)
+    judge = Judge(judge_shouting, rounds=(note_texts(prepared),), plant=shout, alone="a test made it")
     run_gates(tmp_path, [GateRun(Bound("gate", "quiet", "1", {}, Judge), judge, False, 4, 0.9)], Silent())
 
     assert prepared == [["Hello", "Good day"], ["HELLO", "good day", "HELLO", "good day"]]
-    [(_, table, [verdicts])] = read_shards(tmp_path, ["quiet"])
+    [shard] = read_shards(tmp_path, ["quiet"])
+    table, [verdicts] = shard.candidates, shard.verdicts
     assert (table.num_rows, verdicts["outcome"].to_pylist()) == (2, ["accept", "accept"])
     kept = read_table(tmp_path / "canaries" / "quiet.parquet", CANARY_SCHEMA)
     assert kept["outcome"].to_pylist() == ["reject", "accept", "reject", "accept"]
@@ -53,6 +53,7 @@ def test_canaries_are_seen_behind_the_batch_and_kept_apart_from_it(tmp_path: Pat
     assert list_files(tmp_path) == [
         "canaries/quiet.parquet",
         "candidates/part-00000.parquet",
+        "state/quiet/rows0.arrow",
         "verdicts/quiet/part-00000.parquet",
     ]
     [found] = read_recalls(tmp_path, {"quiet": 0.9})

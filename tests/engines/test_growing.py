@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synth_stack.engines.local import DONE, GateRun, forget_batch, run_gates
+from synth_stack.engines.gate_loop import DONE, GateRun, forget_batch
 from synth_stack.files import read_table, write_table
-from synth_stack.gates.gate import Judge, Judged, Shards
+from synth_stack.gates.gate import Judge, State
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs.folder import list_shards
-from synth_stack.runs.judged import FINISH_PART
+from tests.engines.test_gate_loop import hold_texts, note_texts, run_gates
 from tests.some_rows import make_texts
 
 Seen = list[list[str]]
@@ -25,26 +25,21 @@ def write_round(folder: Path, number: int, texts: Sequence[str]) -> None:
 
 
 def make_gate(
-    name: str, seen: Seen, *, bad: str = "bad", prepares: bool = False, finishes: bool = False
+    name: str, seen: Seen, *, bad: str = "bad", learns: bool = False, holds_late: bool = False
 ) -> GateRun:
     """A gate that rejects texts with a word, and notes what it is shown."""
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         texts = table["text"].to_pylist()
         seen.append(texts)
-        return build_verdicts(
-            table["row_id"], name, ["reject" if bad in text else "accept" for text in texts]
-        )
+        bad_ones = [bad in text for text in texts]
+        outcomes = ["reject" if is_bad else "accept" for is_bad in bad_ones]
+        classes = [f"{name}.bad" if is_bad else None for is_bad in bad_ones]
+        return build_verdicts(table["row_id"], name, outcomes, reason_classes=classes)
 
-    def prepare(shards: Shards) -> None:
-        for _ in shards():
-            pass
-
-    def finish(_judged: Judged) -> pa.Table:
-        return VERDICT_SCHEMA.empty_table()
-
-    made = Judge(judge, prepare=prepare if prepares else None, finish=finish if finishes else None)
-    return GateRun(Bound("gate", name, "1", {}, Judge), made, scores_all=False)
+    made = Judge(judge, rounds=(note_texts([]),) if learns else (), alone="a test made it")
+    late = hold_texts("nothing") if holds_late else None
+    return GateRun(Bound("gate", name, "1", {}, Judge), made, scores_all=False, late=late)
 
 
 def test_the_rows_of_a_round_are_in_shards_of_their_own(tmp_path: Path) -> None:
@@ -56,10 +51,10 @@ def test_the_rows_of_a_round_are_in_shards_of_their_own(tmp_path: Path) -> None:
     assert [(shard.name, shard.rows) for shard in shards] == [(f"part-0000{i}.parquet", 1) for i in range(4)]
 
 
-def test_a_gate_on_single_rows_sees_only_the_new_ones_and_one_that_prepares_sees_all(tmp_path: Path) -> None:
+def test_a_gate_on_single_rows_sees_only_the_new_ones_and_one_that_learns_sees_all(tmp_path: Path) -> None:
     single: Seen = []
     whole: Seen = []
-    gates = [make_gate("single", single), make_gate("whole", whole, prepares=True)]
+    gates = [make_gate("single", single), make_gate("whole", whole, learns=True)]
     write_round(tmp_path, 0, ["a", "b"])
     run_gates(tmp_path, gates, Silent())
     forget_batch(tmp_path, gates)
@@ -74,10 +69,10 @@ def test_verdicts_are_given_again_where_a_gate_before_turns_other_rows_away(tmp_
     seen: Seen = []
     later = make_gate("later", seen)
     write_round(tmp_path, 0, ["a", "b"])
-    run_gates(tmp_path, [make_gate("first", [], bad="a", prepares=True), later], Silent())
-    forget_batch(tmp_path, [make_gate("first", [], prepares=True), later])
+    run_gates(tmp_path, [make_gate("first", [], bad="a", learns=True), later], Silent())
+    forget_batch(tmp_path, [make_gate("first", [], learns=True), later])
     write_round(tmp_path, 1, ["c"])
-    run_gates(tmp_path, [make_gate("first", [], bad="b", prepares=True), later], Silent())
+    run_gates(tmp_path, [make_gate("first", [], bad="b", learns=True), later], Silent())
 
     assert seen == [["b"], ["a"], ["c"]]
     verdicts = read_table(tmp_path / "verdicts" / "later" / "part-00000.parquet", VERDICT_SCHEMA)
@@ -114,11 +109,11 @@ def test_a_batch_that_shrank_leaves_no_verdicts_on_rows_that_are_gone(tmp_path: 
 
 
 def test_what_a_gate_said_of_the_whole_batch_is_taken_back(tmp_path: Path) -> None:
-    gate = make_gate("gate", [], finishes=True)
+    gate = make_gate("gate", [], holds_late=True)
     write_round(tmp_path, 0, ["a"])
     run_gates(tmp_path, [gate], Silent())
     target = tmp_path / "verdicts" / "gate"
-    assert (target / FINISH_PART).exists()
+    assert (target / "part-late-00000.parquet").exists()
     forget_batch(tmp_path, [gate])
 
     assert [path.name for path in target.iterdir()] == ["part-00000.parquet"]

@@ -7,6 +7,7 @@ import yaml
 
 import synth_stack.gates
 from synth_stack.gates.gate import Judge
+from synth_stack.gates.resources import NoResources
 from synth_stack.registry import bind, registered
 
 STANDARD = Path(__file__).parents[2] / "curator_configs" / "standard.yaml"
@@ -16,7 +17,7 @@ def test_importing_the_package_registers_every_gate() -> None:
     folders = [f.name for f in pkgutil.iter_modules(synth_stack.gates.__path__) if f.ispkg]
 
     assert len(folders) >= 10
-    assert set(folders) == set(registered("gate"))
+    assert set(folders) <= set(registered("gate"))
 
 
 def test_importing_the_gates_loads_no_heavy_library() -> None:
@@ -47,7 +48,8 @@ def test_the_standard_gate_file_makes_every_gate_and_says_why() -> None:
     ]
     for k, stated in enumerate(gates):
         params = {key: value for key, value in stated.items() if key not in {"use", "why"}}
-        judge = bind("gate", stated["use"], params, where=f"gates[{k}]").make()
+        bound = bind("gate", stated["use"], params, where=f"gates[{k}]")
+        judge = bound.make(*([NoResources()] if bound.takes else []))
         assert isinstance(judge, Judge)
-        assert judge.facts["reject_when"].startswith("score >")
+        assert {c.partition(".")[0] for dial in judge.dials for c in dial.classes} <= {stated["use"]}
         assert len(stated["why"]) > 20

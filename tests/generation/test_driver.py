@@ -13,7 +13,7 @@ from distilabel.steps import GroupColumns, KeepColumns, LoadDataFromDicts, StepI
 from distilabel.steps.tasks import TextGeneration
 
 from synth_stack.errors import ConfigError, TeacherError
-from synth_stack.generation.driver import Line, digest_pipeline, drive, drive_lines, find_teachers, plan_steps
+from synth_stack.generation.driver import Line, digest_pipeline, drive, drive_lines, find_llms, plan_steps
 from synth_stack.generators.instruction.methods import self_instruct
 from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW
 from synth_stack.teachers.openai_llm import TeacherLLM
@@ -188,7 +188,7 @@ def test_a_pipeline_that_cannot_be_resumed_is_refused_in_one_sentence(
 
 def test_teachers_are_found_once_each() -> None:
     llm = ScriptedLLM()
-    assert find_teachers(self_instruct(llm, make_plan(4), 2)) == [llm]
+    assert find_llms(self_instruct(llm, make_plan(4), 2)) == [llm]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_failures_at_the_very_end_are_rows_when_they_are_too_few_for_an_outage()
 def test_the_teacher_is_unloaded_however_the_run_ends() -> None:
     with serve(fail(401)) as server:
         pipeline = ask_server(server.base_url, 4)
-        (llm,) = find_teachers(pipeline)
+        (llm,) = find_llms(pipeline)
         with pytest.raises(ConfigError, match="cannot be used: it refuses the API key"):
             run(pipeline)
         assert llm._connections is None

@@ -129,7 +129,7 @@ def test_a_line_that_cannot_be_used_is_refused_by_its_number(lines: str, says: s
     [
         ('{"slice": "orders/late", "n": 3, "score": true}', "score is not a number; seen: True"),
         ('{"slice": "orders/late", "n": 3, "score": null}', "score is not a number"),
-        ('{"slice": "orders/late", "n": 3, "score": NaN}', "not JSON"),
+        ('{"slice": "orders/late", "n": 3, "score": NaN}', "score is not a number; seen: nan"),
         ('{"slice": "orders/late", "n": 3, "score": 87.5}', r"Is that a percentage\? Write 0\.875\.$"),
         ('{"slice": "orders/late", "n": true, "score": 0.5}', "n is not a count; seen: True"),
         ('{"slice": "orders/late", "n": 3.0, "score": 0.5}', "n is not a count; seen: 3.0"),

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from distilabel.pipeline import Pipeline
 
-from synth_stack.generators.instruction.methods import draw_items
-from synth_stack.generators.steps import Ask, ToCandidates, note_prompt, settle
-from synth_stack.generators.template import load_template
+from synth_stack.generators.steps import Ask, ToCandidates, draw_items, note_prompt, settle
+from synth_stack.generators.template import load_template, read_template
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.teachers.openai_llm import TeacherLLM
@@ -52,7 +52,14 @@ def test_a_whole_answer_is_cleaned_counted_and_named() -> None:
         "failure": None,
         "tokens": {"instruction": [3, 2]},
         "template_ids": ["t@1"],
+        "finishes": {"my parcel": "stop"},
     }
+
+
+def test_how_an_answer_ended_is_noted_beside_what_is_kept_of_it() -> None:
+    cut = settled("It is here. It may", cut=True)
+
+    assert (cut["instruction"], cut["finishes"]) == ("It is here.", {"It is here.": "length"})
 
 
 def test_an_answer_of_several_lines_keeps_them_where_it_may() -> None:
@@ -123,6 +130,23 @@ def test_each_row_is_asked_with_a_seed_of_its_own_that_names_the_step() -> None:
         assert body["temperature"] == form.sampling["temperature"]
 
 
+def test_a_template_of_another_author_is_filled_in_with_the_row_and_with_values(tmp_path: Path) -> None:
+    (tmp_path / "hurry.yaml").write_text(
+        "max_tokens: 7\nchat:\n  - {role: user, content: '{{ seed }} in {{ max_words }} words'}\n"
+    )
+    template = read_template(tmp_path / "hurry.yaml")
+    with serve(complete("Now.")) as server:
+        llm = TeacherLLM(base_url=server.base_url, model=MODEL)
+        step = Ask(name="i", llm=llm, template=template, column="instruction", values={"max_words": 3})
+        (row,) = process(step, items(1))
+        dumped = json.dumps(step.dump())
+    (body,) = server.bodies()
+    assert body["messages"] == [{"role": "user", "content": f"{items(1)[0]['seed']} in 3 words"}]
+    assert body["max_tokens"] == 7
+    assert (row["instruction"], row["template_ids"]) == ("Now.", [template.template_id])
+    assert template.template_id in dumped  # so that another text is another pipeline
+
+
 def test_a_failed_row_goes_through_untouched_and_its_neighbours_are_asked() -> None:
     rows = [{**item, "instruction": "Where is it?"} for item in items()]
     rows[1] = {
@@ -177,10 +201,8 @@ def test_a_finished_item_is_a_candidate_with_its_origin() -> None:
     }
     (row,) = process(to_candidates(), [item])
     (built,) = build_candidates([row]).to_pylist()
-    assert built["messages"] == [
-        {"role": "user", "content": "Where?"},
-        {"role": "assistant", "content": "There."},
-    ]
+    told = [(message["role"], message["content"]) for message in built["messages"]]
+    assert told == [("user", "Where?"), ("assistant", "There.")]
     assert built["text"] == "Where?\n\nThere."
     assert built["seed_id"] == item["seed_id"]
     assert built["rng_seed"] == item["rng_seed"]
@@ -193,7 +215,8 @@ def test_a_failed_item_is_a_candidate_with_what_it_has() -> None:
     (row,) = process(to_candidates(), [{**items(1)[0], "instruction": "Where?", "failure": "answer: why"}])
     (built,) = build_candidates([row]).to_pylist()
     assert built["failure"] == "answer: why"
-    assert built["messages"] == [{"role": "user", "content": "Where?"}]
+    [message] = built["messages"]
+    assert (message["role"], message["content"]) == ("user", "Where?")
     assert built["template_id"] is None
 
 

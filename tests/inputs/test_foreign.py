@@ -13,17 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.errors import InputError
-from synth_stack.inputs.foreign import (
-    MAX_DEPTH,
-    SHARD_ROWS,
-    Dataset,
-    check_dataset,
-    open_dataset,
-    open_records,
-    read_candidates,
-    read_messages,
-)
+from synth_stack.inputs.dataset_check import check_dataset
+from synth_stack.inputs.foreign import SHARD_ROWS, open_dataset, open_records, read_candidates
+from synth_stack.inputs.foreign_rows import read_messages
+from synth_stack.inputs.plain_values import MAX_DEPTH
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, recompute_row_ids
+from tests.foreign_rows import read, read_one, turns, write_lines
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "code_alpaca" / "code_alpaca_2k.json"
 
@@ -32,29 +27,40 @@ values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-keys = st.sampled_from(["id", "text", "instruction", "input", "output", "messages", "slice", "role", "n"])
-records = st.lists(st.dictionaries(keys | st.text(max_size=3), values, max_size=5) | values, max_size=6)
-
-
-def turns(*contents: str) -> list[dict[str, str]]:
-    """Messages of user and assistant in turn."""
-    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents)]
-
-
-def read(dataset: Dataset) -> list[dict[str, Any]]:
-    """The rows of a dataset."""
-    return [row for table in read_candidates(dataset) for row in table.to_pylist()]
-
-
-def read_one(record: Any) -> dict[str, Any]:
-    """The row of one record in memory."""
-    [row] = read(open_records([record], "memory"))
-    return row
-
-
-def write_lines(path: Path, rows: list[Any]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+keys = st.sampled_from(
+    [
+        "id",
+        "ID",
+        "text",
+        "instruction",
+        "input",
+        "output",
+        "messages",
+        "slice",
+        "role",
+        "n",
+        "chosen",
+        "rejected",
+        "tools",
+        "context",
+        "system",
+        "history",
+        "chosen_rating",
+    ]
+)
+chats = st.lists(
+    st.dictionaries(
+        st.sampled_from(
+            ["role", "from", "content", "value", "tool_calls", "function_call", "weight", "parts"]
+        ),
+        st.sampled_from(["user", "Assistant", "tool", "function_call", '{"name": "f"}']) | values,
+        max_size=4,
+    ),
+    max_size=3,
+)
+records = st.lists(
+    st.dictionaries(keys | st.text(max_size=3), values | chats, max_size=6) | values, max_size=6
+)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +123,14 @@ def test_a_row_names_where_it_comes_from(tmp_path: Path) -> None:
     ("record", "rest"),
     [
         ({"text": "x", "stars": 5, "tags": ["a", None]}, {"stars": 5, "tags": ["a", None]}),
-        ({"text": "x", "score": 0.5, "big": 2**70, "raw": b"\xff"}, {
-            "score": "0.5", "big": str(2**70), "raw": "b'\\xff'",
+        ({"text": "x", "score": 0.5, "big": 2**70, "raw": b"\xff", "name": b"\xc3\xa9"}, {
+            "score": "0.5", "big": str(2**70), "raw": "b'\\xff'", "name": "é",
         }),
         ({"question": "q", "input": "ctx", "output": "o", "answer": "a"}, {"input": "ctx", "answer": "a"}),
         ({"messages": turns("Hi"), "text": "t", "prompt": "p"}, {"text": "t", "prompt": "p"}),
         ({"text": "x", "a\ud800": "b\ud800"}, {"a?": "b?"}),
         ({"text": "x", 3: "three"}, {"3": "three"}),
+        ({"text": "x", 3: "three", "3": "text"}, {"3": "three", "3_": "text"}),
     ],
 )  # fmt: skip
 def test_a_column_that_is_no_field_of_ours_is_kept(record: dict[Any, Any], rest: dict[str, Any]) -> None:
@@ -156,11 +163,12 @@ def test_a_record_that_the_fields_hold_whole_has_nothing_extra() -> None:
             {"messages": [{"role": "user", "content": "\udfff"}]},
             "column 'messages' is not valid Unicode: a lone surrogate",
         ),
-        ({"messages": []}, "column 'text' is missing"),
+        ({"messages": []}, "column 'messages' is empty"),
+        ({"prompt": [], "completion": "x"}, "column 'prompt' is empty"),
         ({"body": "x"}, "column 'text' is missing"),
         ({}, "column 'text' is missing"),
         ({"text": "x", "slice": 3}, "column 'slice' holds int, not text"),
-        ({"text": "x", "locale": []}, "column 'locale' holds list, not text"),
+        ({"text": "x", "locale": ["de"]}, "column 'locale' holds list, not text"),
         ({"text": "x", "id": {"a": 1}}, "column 'id' holds dict, not a name"),
     ],
 )
@@ -185,7 +193,13 @@ def test_a_record_that_is_nested_too_deep_is_a_row_with_the_reason(tmp_path: Pat
 
     path = tmp_path / "a.jsonl"
     path.write_text(
-        nest(MAX_DEPTH) + nest(MAX_DEPTH + 2) + nest(900) + '{"id": ' + "[" * 900 + "]" * 900 + "}"
+        nest(MAX_DEPTH)
+        + nest(MAX_DEPTH + 2)
+        + nest(900)
+        + '{"text": "x", "id": '
+        + "[" * 900
+        + "]" * 900
+        + "}"
     )
     rows = read(open_dataset(path))
 
@@ -248,6 +262,22 @@ def test_any_records_in_memory_become_as_many_rows_that_carry_their_own_ids(draw
     assert all(
         (row["text"] is None) == (row["failure"] or "").startswith("broken") for row in table.to_pylist()
     )
+
+
+@settings(max_examples=100)
+@given(
+    drawn=st.dictionaries(
+        keys | st.text(max_size=3), st.text() | st.sampled_from(["[", "{}", "NaN"]), max_size=6
+    )
+)
+def test_a_text_of_a_record_that_was_read_is_somewhere_in_its_row(drawn: dict[str, str]) -> None:
+    row = read_one(drawn)
+    held = json.dumps([row, json.loads(row["extra"] or "{}")], ensure_ascii=False)
+
+    for text in drawn.values():
+        if text.strip() and row["failure"] is None:
+            clean = text.encode("utf-8", "replace").decode()
+            assert json.dumps(clean, ensure_ascii=False)[1:-1] in held
 
 
 def test_rows_come_in_shards_in_order_and_none_is_lost() -> None:
@@ -345,9 +375,17 @@ def test_a_record_that_nothing_can_write_down_is_refused() -> None:
     [
         ([], "memory holds no rows"),
         (
-            [5, {"body": "x", "stars": 3}, {"text": "x"}],
+            [5, {"body": "x", "stars": 3}],
             "memory: no column says what the text is; seen: body, stars; allowed: messages, conversations, "
-            "conversation, instruction, prompt, question, query, text",
+            "conversation, instruction, prompt, question, query, text. Name them: --map text=body",
+        ),
+        (
+            [5, 6],
+            "memory: none of its 2 rows can be read; seen: row 1: not an object but int. See docs/curate.md",
+        ),
+        (
+            [{"text": 5}],
+            "memory: its one row cannot be read; seen: row 1: column 'text' holds int, not text.",
         ),
         ([{}], "memory: no column says what the text is; seen: no columns; allowed: messages, conversations"),
     ],
@@ -360,11 +398,10 @@ def test_a_dataset_without_rows_or_without_a_known_column_is_refused(rows: list[
     assert caught.value.exit_code == 2
 
 
-def test_a_dataset_of_broken_rows_alone_is_checked_and_read() -> None:
-    dataset = open_records([5, 6], "memory")
-    check_dataset(dataset)
+def test_a_dataset_with_one_row_that_can_be_read_is_read_whatever_stands_before_it() -> None:
+    dataset = check_dataset(open_records([5, {"body": "x"}, {"text": "y"}], "memory"))
 
-    assert len(read(dataset)) == 2
+    assert [row["text"] for row in read(dataset)] == [None, None, "y"]
 
 
 def test_what_is_not_there_or_of_an_unknown_kind_is_refused_when_it_is_opened(tmp_path: Path) -> None:
@@ -372,9 +409,10 @@ def test_what_is_not_there_or_of_an_unknown_kind_is_refused_when_it_is_opened(tm
     (tmp_path / "notes.txt").write_text("x")
     for name, message in {
         "nowhere.jsonl": "does not exist. Check the path.",
-        "empty": "holds no shard; allowed: .jsonl, .ndjson, .json, .csv, .parquet",
+        "empty": "holds no shard; allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet; "
+        "packed as .gz, .gzip, .zst, .zstd, .bz2",
         "notes.txt": "is of a kind that is not read; seen: .txt; "
-        "allowed: .jsonl, .ndjson, .json, .csv, .parquet",
+        "allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet; packed as .gz, .zst or .bz2",
     }.items():
         with pytest.raises(InputError) as caught:
             open_dataset(tmp_path / name)

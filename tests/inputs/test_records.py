@@ -21,6 +21,7 @@ from synth_stack.inputs.records import (
     require_text,
 )
 
+KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet; packed as .gz, .zst or .bz2"
 ROWS = [{"id": 1, "text": 'one, "two"\nthree'}, {"id": 2, "text": "é\u2028€😀"}]
 
 
@@ -107,7 +108,7 @@ def test_a_broken_line_is_named_and_the_lines_around_it_are_read(
     assert read(path) == [("line 1", {"n": 1}), ("line 3", reason), ("line 4", {"n": 4})]
 
 
-@pytest.mark.parametrize("line", [b'{"text": NaN}', b'{"text": "\\ud800"}', b"\0", b"{" * 5000, b"[" * 5000])
+@pytest.mark.parametrize("line", [b'{"text": nan}', b'{"text": "\\ud800"}', b"\0", b"{" * 5000, b"[" * 5000])
 def test_what_json_does_not_allow_is_broken(line: bytes, tmp_path: Path) -> None:
     [(place, reason)] = read(write(tmp_path, "a.jsonl", line))
 
@@ -144,10 +145,11 @@ def test_a_line_of_exactly_the_allowed_length_is_read_and_one_byte_more_is_not(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is not JSON: "),
-        (b"[1", "is not JSON: "),
-        (b"[1]\xff", "is not JSON: "),
-        (b'{"rows": []}', "is not a list of objects; seen: dict"),
+        (b"", "is neither one list of objects nor one object a line: not JSON: "),
+        (b"[1", "is neither one list of objects nor one object a line: not JSON: "),
+        (b"[1]\xff", "is neither one list of objects nor one object a line: not UTF-8: byte 3 is 0xff"),
+        (b'{"a": 1,\n', "is neither one list of objects nor one object a line: not JSON: "),
+        (b'"text"', "is not a list of objects; seen: str"),
         (b"3", "is not a list of objects; seen: int"),
     ],
 )
@@ -159,6 +161,32 @@ def test_a_json_file_that_is_no_list_cannot_be_read_as_a_whole(
         read(path)
 
     assert str(caught.value).startswith(f"{path} {message}")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_json_lines_and_lists_are_told_apart_by_what_they_hold(name: str, tmp_path: Path) -> None:
+    lines = "\ufeff\r\n" + "".join(json.dumps(row) + "\r\n" for row in ROWS)
+    assert read(write(tmp_path, name, lines)) == [("line 2", ROWS[0]), ("line 3", ROWS[1])]
+    for text in (json.dumps(ROWS), json.dumps(ROWS, indent=2), "\ufeff\n\n " + json.dumps(ROWS)):
+        assert read(write(tmp_path, name, text)) == [("item 1", ROWS[0]), ("item 2", ROWS[1])]
+    assert read(write(tmp_path, name, json.dumps(ROWS[0]))) == [("line 1", ROWS[0])]
+
+
+def test_one_object_over_several_lines_is_one_record(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "a.json", json.dumps(ROWS[0], indent=1))) == [("item 1", ROWS[0])]
+
+
+def test_a_broken_line_of_json_lines_in_a_json_file_is_broken_alone(tmp_path: Path) -> None:
+    assert read(
+        write(tmp_path, "a.json", '{"n": 1}\n{"n": \n[]\n{"n": NaN, "id": 1e3}\n{"n": 1, "n": 2}\n{"n": 5}')
+    ) == [
+        ("line 1", {"n": 1}),
+        ("line 2", "not JSON: unexpected end of data at character 8"),
+        ("line 3", "not an object but list"),
+        ("line 4", {"n": pytest.approx(float("nan"), nan_ok=True), "id": 1000.0}),
+        ("line 5", "the key 'n' stands twice in one object"),
+        ("line 6", {"n": 5}),
+    ]
 
 
 def test_an_item_of_a_json_list_that_is_no_object_is_broken(tmp_path: Path) -> None:
@@ -201,12 +229,47 @@ def test_a_csv_field_that_is_too_long_does_not_end_the_file(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.tsv", "id\ttext, of mine\n1\ta;b\n"),
+        (
+            "a.csv",
+            "id;text, of mine\n1;a;b\n".replace("text, of mine", "text of mine").replace("a;b", '"a;b"'),
+        ),
+        ("a.csv", "id\ttext of mine\n1\ta;b\n"),
+        ("a.CSV", '\ufeffid,"text of mine"\r\n1,a;b\r\n'),
+    ],
+)
+def test_a_table_is_read_with_the_mark_that_parts_its_header(name: str, data: str, tmp_path: Path) -> None:
+    [(place, row)] = read(write(tmp_path, name, data))
+
+    assert place == "line 2"
+    assert isinstance(row, dict)
+    assert list(row.values()) == ["1", "a;b"]
+
+
+def test_a_csv_row_without_end_is_broken_and_the_next_one_read(tmp_path: Path) -> None:
+    wide = ",".join(["x" * 90] * 6)
+    header = ",".join("abcdef")
+    path = write(tmp_path, "a.csv", f"{header}\n{wide}\n1,2,3,4,5,6\n{wide}")
+
+    assert read(path, max_bytes=100) == [
+        ("line 2", "not CSV: row larger than 400 characters"),
+        ("line 3", dict(zip("abcdef", "123456", strict=True))),
+        ("line 4", "not CSV: row larger than 400 characters"),
+    ]
+
+
 def test_a_csv_header_that_names_a_column_twice_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "text,id,text\na,1,b\n")
     with pytest.raises(InputError) as caught:
         read(path)
 
-    assert str(caught.value) == f"{path} has two columns of one name; seen: text"
+    assert (
+        str(caught.value)
+        == f"{path} has two columns of one name; seen: text. Rename one of them in its header."
+    )
 
 
 def test_a_csv_header_that_is_no_csv_is_refused(tmp_path: Path) -> None:
@@ -226,6 +289,44 @@ def test_parquet_rows_that_python_cannot_hold_are_broken_and_the_others_are_read
     assert found[2][1] == {"text": "drei €", "day": datetime.date(1970, 1, 4)}
     for position in (1, 3, 4):
         assert str(found[position][1]).startswith("not readable: ")
+
+
+def test_texts_that_a_parquet_file_stores_as_bytes_or_a_dictionary_are_texts(tmp_path: Path) -> None:
+    texts = ["one", "zwei €", None]
+    data = [text and text.encode() for text in texts]
+    table = pa.table(
+        {
+            "a": pa.array(data, pa.binary()),
+            "b": pa.array(data, pa.large_binary()),
+            "c": pa.array(texts).dictionary_encode(),
+            "d": pa.array(data, pa.binary()).dictionary_encode(),
+            "e": pa.array(texts, pa.large_string()),
+            "f": pa.array([b"\xff", b"b", None], pa.binary()),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+
+    assert [row for _, row in read(tmp_path / "a.parquet")] == [
+        {**dict.fromkeys("abcde", text), "f": raw}
+        for text, raw in zip(texts, [b"\xff", b"b", None], strict=True)
+    ]
+
+
+def test_a_parquet_map_is_an_object_and_one_with_a_key_twice_is_broken(tmp_path: Path) -> None:
+    maps = pa.array([[("a", 1)], [("a", 1), ("a", 2)], None], pa.map_(pa.string(), pa.int64()))
+    pq.write_table(pa.table({"m": maps}), tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet")
+
+    assert (found[0], found[2]) == (("row 1", {"m": {"a": 1}}), ("row 3", {"m": None}))
+    assert str(found[1][1]).startswith("not readable: ")
+
+
+def test_a_parquet_file_of_many_rows_is_read_whole_and_in_order(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": range(10_000)}), tmp_path / "a.parquet", row_group_size=3_000)
+
+    assert [row["n"] for _, row in read(tmp_path / "a.parquet") if isinstance(row, dict)] == list(
+        range(10_000)
+    )
 
 
 def test_a_parquet_file_cut_or_altered_anywhere_is_read_or_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -249,8 +350,11 @@ def test_a_file_that_is_not_there_is_a_folder_or_of_an_unknown_kind_is_refused(t
     for name, problem in {
         "nowhere.jsonl": "cannot be read: No such file or directory. Check the path.",
         "folder.csv": "cannot be read: Is a directory. Check the path.",
-        "a.txt": "is of a kind that is not read; seen: .txt; allowed: .jsonl, .ndjson, .json, .csv, .parquet",
-        "a": "is of a kind that is not read; seen: no suffix; allowed: .jsonl, .ndjson, .json, .csv, .parquet",
+        "a.txt": f"is of a kind that is not read; seen: .txt; allowed: {KINDS}",
+        "a": f"is of a kind that is not read; seen: no suffix; allowed: {KINDS}",
+        "a.txt.gz": f"is of a kind that is not read; seen: .gz; allowed: {KINDS}",
+        "a.gz": f"is of a kind that is not read; seen: .gz; allowed: {KINDS}",
+        "a.parquet.gz": "is Parquet, which is packed inside. Unpack the file.",
     }.items():
         with pytest.raises(InputError) as caught:
             read(tmp_path / name)

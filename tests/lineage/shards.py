@@ -39,6 +39,7 @@ def make_decisions(candidates: pa.Table, decisions: list[str] | None = None) -> 
             "decision": word,
             "gate": None if word == "accepted" else "dedup",
             "reason": None if word == "accepted" else "near duplicate",
+            "reason_class": None if word == "accepted" else "dedup.near_duplicate",
         }
         for row_id, word in zip(candidates["row_id"].to_pylist(), words, strict=True)
     ]

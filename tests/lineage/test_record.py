@@ -66,7 +66,8 @@ def test_a_record_holds_digest_origin_verdicts_and_decision() -> None:
                 scores=[0.91],
                 threshold=0.85,
                 reasons=["near duplicate"],
-                evidence=['{"twin":"x"}'],
+                reason_classes=["dedup.near_duplicate"],
+                evidence=['{"jaccard":0.91,"twin":"x"}'],
             ),
         ]
     )
@@ -74,7 +75,7 @@ def test_a_record_holds_digest_origin_verdicts_and_decision() -> None:
     row = candidates.to_pylist()[0]
     table = build_records(candidates, verdicts, decisions, context=CONTEXT)
     assert json.loads(table["record"][0].as_py()) == {
-        "scheme": "synth_stack/lineage/v1",
+        "scheme": "synth_stack/lineage/v2",
         "row_id": row["row_id"],
         "row_sha256": hashlib.sha256(canonical_row(row)).hexdigest(),
         "kind": "instruction",
@@ -89,6 +90,8 @@ def test_a_record_holds_digest_origin_verdicts_and_decision() -> None:
                 "score": None,
                 "threshold": None,
                 "reason": None,
+                "reason_class": None,
+                "cites": None,
                 "evidence_sha256": None,
                 "scope": "row",
             },
@@ -98,11 +101,19 @@ def test_a_record_holds_digest_origin_verdicts_and_decision() -> None:
                 "score": "0.91",
                 "threshold": "0.85",
                 "reason": "near duplicate",
-                "evidence_sha256": hashlib.sha256(b'{"twin":"x"}').hexdigest(),
+                "reason_class": "dedup.near_duplicate",
+                "cites": {"twin": "x"},
+                "evidence_sha256": hashlib.sha256(b'{"jaccard":0.91,"twin":"x"}').hexdigest(),
                 "scope": "row",
             },
         ],
-        "decision": {"decision": "rejected", "gate": "dedup", "reason": "near duplicate"},
+        "decision": {
+            "decision": "rejected",
+            "gate": "dedup",
+            "reason": "near duplicate",
+            "reason_class": "dedup.near_duplicate",
+            "replaced_by": None,
+        },
         "context": CONTEXT,
     }
 
@@ -249,6 +260,46 @@ def test_a_word_that_no_gate_has_is_refused(name: str, word: str) -> None:
         build_one(**{name: word})
 
 
+@pytest.mark.parametrize(
+    ("evidence", "cites"),
+    [
+        (None, None),
+        ("{}", None),
+        ('{"counts":{"tried":3}}', None),
+        (
+            '{"eval_set":"gsm8k","item":"test/3","item_text":"How many"}',
+            {"eval_set": "gsm8k", "item": "test/3"},
+        ),
+        ('{"replaced_by":"x","twin":["y"],"item":7,"eval_set":null}', {"replaced_by": "x"}),
+        ('{"found":{"twin":"y"}}', None),
+        ('["twin"]', None),
+        ("not JSON", None),
+        ('{"twin":"\\ud800"}', None),
+    ],
+)
+def test_what_evidence_cites_stands_in_the_clear_and_the_rest_as_a_digest(
+    evidence: str | None, cites: dict[str, str] | None
+) -> None:
+    verdict = build_one(evidence=evidence)["verdicts"][0]
+    assert verdict["cites"] == cites
+    assert (verdict["evidence_sha256"] is None) == (evidence is None)
+
+
+@pytest.mark.parametrize("name", ["near duplicate", "dedup", "Dedup.twin", "dedup.twin\n", "dedup.", ""])
+def test_a_reason_class_that_no_record_can_hold_is_refused(name: str) -> None:
+    with pytest.raises(SigningError, match="has a reason_class that is none"):
+        build_one(outcome="reject", reason_class=name)
+
+
+def test_a_decision_that_names_no_row_as_the_replacement_is_refused() -> None:
+    candidates = make_candidates(1)
+    decisions = make_decisions(candidates).to_pylist()
+    decisions[0]["replaced_by"] = "row 7"
+    table = pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA)
+    with pytest.raises(SigningError, match="replaced_by that is none; seen: row 7"):
+        build_records(candidates, NO_VERDICTS, table, context=CONTEXT)
+
+
 def test_a_decision_that_does_not_exist_is_refused() -> None:
     candidates = make_candidates(1)
     with pytest.raises(SigningError, match="seen: perhaps; allowed: accepted, rejected, held"):
@@ -291,7 +342,7 @@ def test_a_sound_record_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scheme": "synth_stack/lineage/v2"}, "scheme"),
+        ({"scheme": "synth_stack/lineage/v1"}, "scheme"),
         ({"reviewer": None}, "reviewer"),
         ({"origin__host": "laptop"}, "origin.host"),
         ({"verdicts__0__note": ""}, "verdicts.0.note"),
@@ -314,7 +365,13 @@ def test_a_sound_record_is_read_back() -> None:
         ({"verdicts__0__outcome": "maybe"}, "outcome"),
         ({"verdicts__0__scope": "galaxy"}, "scope"),
         ({"verdicts__0__evidence_sha256": "A" * 64}, "evidence_sha256"),
+        ({"verdicts__0__reason_class": "near duplicate"}, "reason_class"),
+        ({"verdicts__0__cites": {}}, "cites nothing"),
+        ({"verdicts__0__cites": {"twin": None}}, "cites.twin"),
+        ({"verdicts__0__cites": {"friend": "x"}}, "cites.friend"),
         ({"decision__decision": "perhaps"}, "decision"),
+        ({"decision__reason_class": "dedup"}, "reason_class"),
+        ({"decision__replaced_by": "x" * 32}, "replaced_by"),
         ({"row_id": "0" * 32}, "does not begin row_sha256"),
         ({"row_id": "0" * 33}, "row_id"),
         ({"row_sha256": "x" * 64}, "row_sha256"),

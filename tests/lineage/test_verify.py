@@ -17,8 +17,8 @@ from synth_stack.lineage.merkle import (
     prove_inclusion,
     write_tiles,
 )
-from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
-from synth_stack.lineage.verify import verify_records, verify_row
+from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of, parse_record
+from synth_stack.lineage.verify import check_row, verify_record, verify_records
 from tests.lineage.shards import make_candidates, make_records
 
 CANDIDATES = make_candidates(5)
@@ -179,9 +179,17 @@ def test_a_row_id_that_cannot_be_is_refused_without_printing_it() -> None:
     assert str(caught.value).isprintable()
 
 
+def verify_row(row: dict[str, Any], **evidence: Any) -> dict[str, Any]:
+    """The record of a row, if row, record and place in the tree belong together."""
+    record = verify_record(**evidence)
+    check_row(row, record)
+    return record
+
+
 def prove(index: int) -> dict[str, Any]:
     return {
-        "record": RECORDS["record"][index].as_py(),
+        "row_id": IDS[index],
+        "data": RECORDS["record"][index].as_py(),
         "index": index,
         "size": HEAD.size,
         "proof": prove_inclusion(leaves_of(RECORDS), index),
@@ -215,13 +223,26 @@ def test_a_row_with_any_field_changed_is_named(change: dict[str, Any]) -> None:
         verify_row(row, **prove(1))
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("kind", "code"), ("locale", "fr"), ("failure", "torn"), ("slice", None), ("draw", 7)],
+)
+def test_a_record_that_repeats_its_row_wrongly_is_named(field: str, value: object) -> None:
+    record = parse_record(RECORDS["record"][1].as_py())
+    (record["origin"] if field == "draw" else record)[field] = value
+    with pytest.raises(VerificationError, match=f"the {field} of row {IDS[1]} is not the recorded one"):
+        check_row(CANDIDATES.to_pylist()[1], record)
+
+
 def test_a_row_beyond_the_schema_keeps_its_digest() -> None:
     row = {**CANDIDATES.to_pylist()[1], "split": "train"}
     assert verify_row(row, **prove(1))["row_id"] == IDS[1]
 
 
 def test_the_record_of_another_row_is_refused() -> None:
-    with pytest.raises(VerificationError, match=f"row {IDS[0]} has the record of another row"):
+    with pytest.raises(
+        VerificationError, match=f"row {IDS[0]} stands where another row was recorded; allowed: {IDS[1]}"
+    ):
         verify_row(CANDIDATES.to_pylist()[0], **prove(1))
 
 
@@ -233,7 +254,7 @@ def test_a_row_that_renamed_itself_is_refused() -> None:
 
 @pytest.mark.parametrize("row_id", [None, 7, "", "x" * 32, "\x1b[2J"])
 def test_a_row_without_an_id_is_refused(row_id: object) -> None:
-    with pytest.raises(VerificationError, match="the row has no row_id") as caught:
+    with pytest.raises(VerificationError, match="stands where another row was recorded") as caught:
         verify_row({**CANDIDATES.to_pylist()[0], "row_id": row_id}, **prove(0))
     assert str(caught.value).isprintable()
 
@@ -250,7 +271,7 @@ def test_a_row_without_a_field_or_with_what_json_cannot_say_is_refused() -> None
 def test_a_forged_record_is_not_in_the_tree() -> None:
     record = RECORDS["record"][1].as_py().replace(b'"decision":"accepted"', b'"decision":"held"')
     with pytest.raises(VerificationError, match=f"the record of row {IDS[1]} is not leaf 1"):
-        verify_row(CANDIDATES.to_pylist()[1], **{**prove(1), "record": record})
+        verify_row(CANDIDATES.to_pylist()[1], **{**prove(1), "data": record})
 
 
 @pytest.mark.parametrize(
@@ -265,4 +286,4 @@ def test_a_row_and_record_forged_together_are_not_in_the_tree() -> None:
     other = make_candidates(1, first=1, locale="fr")
     record = make_records(other)["record"][0].as_py()
     with pytest.raises(VerificationError, match="is not leaf 1 of the signed tree"):
-        verify_row(other.to_pylist()[0], **{**prove(1), "record": record})
+        verify_row(other.to_pylist()[0], **{**prove(1), "data": record})

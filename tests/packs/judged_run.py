@@ -1,4 +1,4 @@
-"""A judged run on the disk, small and with one row of every fate, and packs made of it."""
+"""A judged run on the disk, small and with a row of every decision, and packs made of it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth_stack.decisions.decide import Rule, decide
 from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes, write_table
 from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.lineage.sign import build_statement, parse_statement, verify_envelope
@@ -17,11 +18,19 @@ from synth_stack.rows.canonical import canonical_text, digest_json
 from synth_stack.rows.schemas import (
     CANARY_SCHEMA,
     CANDIDATE_SCHEMA,
-    DECISION_SCHEMA,
     build_candidates,
     build_verdicts,
 )
-from synth_stack.runs.folder import GATES_LOCK, LOCK, MANIFEST, list_files, read_parts, write_manifest
+from synth_stack.runs.folder import (
+    GATES_LOCK,
+    LOCK,
+    MANIFEST,
+    list_files,
+    list_shards,
+    read_parts,
+    write_manifest,
+)
+from synth_stack.runs.judged import DECISIONS, read_shards
 
 TEMPLATE = "chat:\n- role: user\n  content: 'Write a message about {{ title }}.'\n"
 RECIPE: Mapping[str, Any] = {
@@ -62,8 +71,9 @@ RECIPE: Mapping[str, Any] = {
     "templates": {"message@0123456789ab": TEMPLATE},
 }
 GATES: Mapping[str, Any] = {
-    "scheme": "synth_stack/gates-lock/v1",
+    "scheme": "synth_stack/gates-lock/v2",
     "identity": digest_json("two gates"),
+    "rule": Rule(("dedup", "toxicity")).to_json(),
     "gates": [
         {
             "use": "dedup",
@@ -88,10 +98,10 @@ GATES: Mapping[str, Any] = {
     ],
 }
 CANARIES: Mapping[str, Sequence[tuple[str, str]]] = {
-    "dedup": [("copy", "reject"), ("copy", "reject"), ("near-duplicate", "hold")],
+    "dedup": [("copy", "reject"), ("copy", "reject"), ("near_duplicate", "hold")],
     "toxicity": [("insult", "reject"), ("insult", "accept"), ("threat", "reject"), ("threat", "hold")],
 }
-"""What is wrong with each canary of a gate, and what the gate said of it."""
+"""The kind of each canary of a gate, and what the gate said of it."""
 ROWS = 12
 REJECTED = (2, 7)
 """Draws that dedup rejects; the first is the exact twin of draw 0."""
@@ -148,60 +158,67 @@ def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> 
     """What a gate said of its canaries, as the engine leaves it."""
     ids = pa.array([digest_json([gate, i])[:32] for i in range(len(said))])
     verdicts = build_verdicts(ids, gate, [outcome for _, outcome in said])
-    wrong = pa.array([canary for canary, _ in said], pa.string())
-    table = verdicts.append_column(CANARY_SCHEMA.field("canary"), wrong)
-    write_table(folder / "canaries" / f"{gate}.parquet", table)
+    kinds = pa.array([kind for kind, _ in said], pa.string())
+    for column in ("canary", "canary_kind"):
+        verdicts = verdicts.append_column(CANARY_SCHEMA.field(column), kinds)
+    write_table(folder / "canaries" / f"{gate}.parquet", verdicts)
 
 
-def redact_rows(run: Path, draws: Sequence[int]) -> list[str]:
+def replace_rows(run: Path, draws: Sequence[int]) -> list[str]:
     """The ids of the redacted copies of some rows of a run, which a gate of its own made before the others.
 
     The copies are accepted, the rows that they stand for rejected.
     """
     lock = read_yaml(run / GATES_LOCK)
-    first: Mapping[str, Any] = {
-        "use": "personal_data",
-        "version": "1",
-        "params": {},
-        "facts": {},
-        "why": None,
-    }
-    write_bytes(run / GATES_LOCK, render_yaml({**lock, "gates": [first, *lock["gates"]]}))
+    first: dict[str, Any] = {"use": "personal_data", "version": "1", "params": {}, "facts": {}, "why": None}
+    gates = [first, *lock["gates"]]
+    rule = Rule(tuple(gate["use"] for gate in gates)).to_json()
+    write_bytes(run / GATES_LOCK, render_yaml({**lock, "rule": rule, "gates": gates}))
     rows = pa.concat_tables(read_parts(run / "candidates", CANDIDATE_SCHEMA))
     originals = [rows.slice(draw, 1).to_pylist()[0] for draw in draws]
     places = [{"end": 9, "kind": kind, "message": 0, "start": 0} for kind in ("email", "email", "phone")]
     extra = canonical_text({"redacted": places})
     copies = build_candidates([{**row, "parent_id": row["row_id"], "extra": extra} for row in originals])
     write_table(run / "candidates" / "part-amended-00000.parquet", copies)
-    named = {
-        row["row_id"]: f"personal data: email, phone, redacted in {copy}"
-        for row, copy in zip(originals, copies["row_id"].to_pylist(), strict=True)
-    }
-    _write_redacted_verdicts(run, pa.concat_tables([rows, copies])["row_id"], copies["row_id"], named)
-    decisions = read_table(run / "decisions.parquet").to_pylist()
-    for row in decisions:
-        if reason := named.get(row["row_id"]):
-            row.update(decision="rejected", gate="personal_data", reason=reason)
-    decisions += [{"row_id": row_id, "decision": "accepted"} for row_id in copies["row_id"].to_pylist()]
-    write_table(run / "decisions.parquet", pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA))
-    found: list[str] = copies["row_id"].to_pylist()
-    return found
+    replaced_by = {row["parent_id"]: row["row_id"] for row in copies.to_pylist()}
+    _write_replacements(run, rows, copies, replaced_by)
+    decide_run(run)
+    return list(replaced_by.values())
 
 
-def _write_redacted_verdicts(
-    run: Path, rows: pa.ChunkedArray, copies: pa.ChunkedArray, named: Mapping[str, str]
-) -> None:
-    ids = rows.to_pylist()
-    outcomes = ["reject" if row_id in named else "accept" for row_id in ids]
-    reasons = [named.get(row_id) for row_id in ids]
-    said = build_verdicts(rows, "personal_data", outcomes, reasons=reasons)
-    write_table(run / "verdicts" / "personal_data" / "part-00000.parquet", said)
+def decide_run(run: Path) -> None:
+    """Writes the decisions that the verdicts of a run give."""
+    lock = read_yaml(run / GATES_LOCK)
+    rule = Rule(tuple(gate["use"] for gate in lock["gates"]))
+    shards = read_shards(run, rule.order)
+    decided = [decide(shard.candidates, shard.verdicts, rule) for shard in shards]
+    write_table(run / DECISIONS, pa.concat_tables(decided))
+
+
+def _write_replacements(run: Path, rows: pa.Table, copies: pa.Table, replaced_by: Mapping[str, str]) -> None:
+    """The verdicts of the gate that replaced rows, and of the others on the replacements, shard by shard."""
+    first, second = (shard.name for shard in list_shards(run / "candidates"))
+    for name, ids in ((first, rows["row_id"].to_pylist()), (second, copies["row_id"].to_pylist())):
+        bad = [row_id in replaced_by for row_id in ids]
+        evidence = [
+            canonical_text({"replaced_by": replaced_by[row_id]}) if row_id in replaced_by else None
+            for row_id in ids
+        ]
+        said = build_verdicts(
+            pa.array(ids),
+            "personal_data",
+            ["reject" if away else "accept" for away in bad],
+            reasons=["an e-mail address and a phone number were taken out" if away else None for away in bad],
+            reason_classes=["personal_data.redacted" if away else None for away in bad],
+            evidence=evidence,
+        )
+        write_table(run / "verdicts" / "personal_data" / name, said)
     for gate in ("dedup", "toxicity"):
-        path = run / "verdicts" / gate / "part-00000.parquet"
-        before = read_table(path)
-        kept = before.filter(pc.invert(pc.is_in(before["row_id"], pa.array(list(named)))))
-        passed = build_verdicts(copies, gate, ["accept"] * len(copies), threshold=0.5)
-        write_table(path, pa.concat_tables([kept, passed]))
+        before = read_table(run / "verdicts" / gate / first)
+        kept = before.filter(pc.invert(pc.is_in(before["row_id"], pa.array(list(replaced_by)))))
+        passed = build_verdicts(copies["row_id"], gate, ["accept"] * len(copies), threshold=0.5)
+        write_table(run / "verdicts" / gate / first, kept)
+        write_table(run / "verdicts" / gate / second, passed)
 
 
 def _make_row(draw: int, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,6 +260,7 @@ def _judge(folder: Path, candidates: pa.Table) -> None:
         scores=[1.0 if bad else 0.25 for bad in rejected],
         threshold=0.85,
         reasons=[f"near duplicate: of {ids[0]}" if bad else None for bad in rejected],
+        reason_classes=["dedup.near_duplicate" if bad else None for bad in rejected],
         evidence=[canonical_text({"twin": ids[0]}) if bad else None for bad in rejected],
     )
     kept = candidates.filter(pa.array([not bad for bad in rejected]))
@@ -261,33 +279,13 @@ def _judge(folder: Path, candidates: pa.Table) -> None:
         "toxicity",
         ["hold"] * len(held),
         reasons=["hot slice"] * len(held),
+        reason_classes=["toxicity.hot_slice"] * len(held),
         scope="slice",
     )
     write_table(folder / "verdicts" / "dedup" / "part-00000.parquet", dedup)
     write_table(folder / "verdicts" / "toxicity" / "part-00000.parquet", toxicity)
-    write_table(folder / "verdicts" / "toxicity" / "part-finish.parquet", late)
-    write_table(folder / "decisions.parquet", _decide(candidates, rejected, set(held), ids[0]))
-
-
-def _decide(candidates: pa.Table, rejected: list[bool], held: set[str], twin: str) -> pa.Table:
-    decisions = []
-    for row, bad in zip(candidates.to_pylist(), rejected, strict=True):
-        fate: tuple[str, str | None, str | None] = ("accepted", None, None)
-        if bad:
-            fate = ("rejected", "dedup", f"near duplicate: of {twin}")
-        elif row["row_id"] in held:
-            fate = ("held", "toxicity", "hot slice")
-        decision, gate, reason = fate
-        decisions.append(
-            {
-                "row_id": row["row_id"],
-                "source_id": row["source_id"],
-                "decision": decision,
-                "gate": gate,
-                "reason": reason,
-            }
-        )
-    return pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA)
+    write_table(folder / "verdicts" / "toxicity" / "part-late-00000.parquet", late)
+    decide_run(folder)
 
 
 def build_pack(folder: Path, **options: Any) -> Path:

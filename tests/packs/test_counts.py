@@ -1,13 +1,10 @@
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from synth_stack.packs.counts import SHARED_NGRAM, Tally
+from synth_stack.packs.counts import Tally
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import SplitCount
-from synth_stack.rows.redacted import REDACTED_IN
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.canary_recall import KindCount, measure_recall
 from tests.lineage.shards import make_candidates
@@ -15,7 +12,7 @@ from tests.lineage.shards import make_candidates
 
 def verdict(gate: str, outcome: str, threshold: str | None = "0.5", **changes: Any) -> dict[str, Any]:
     said = {"gate": gate, "outcome": outcome, "threshold": threshold}
-    return {**said, "reason": None, "evidence_sha256": None, **changes}
+    return {**said, "cites": None, **changes}
 
 
 def record(decision: str = "accepted", gate: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -27,7 +24,8 @@ def record(decision: str = "accepted", gate: str | None = None, **changes: Any) 
         "origin": {"generator": "instruction", "generator_version": "1", "seed_id": "seed-0"}
         | {"parent_id": None},
         "verdicts": [verdict("dedup", "accept")],
-        "decision": {"decision": decision, "gate": gate, "reason": None if gate is None else f"{gate}: x"},
+        "decision": {"decision": decision, "gate": gate, "replaced_by": None}
+        | {"reason_class": None if gate is None else f"{gate}.x"},
         **changes,
     }
 
@@ -70,32 +68,18 @@ def test_a_reader_that_rejects_before_the_gates_stands_first_and_a_reviewer_last
     assert counts.gates[-1].left == 0
 
 
-def test_a_reason_counts_up_to_its_first_colon() -> None:
-    rows = [record("rejected", "dedup") for _ in range(2)]
-    rows[0]["decision"]["reason"] = "near: of row a"
-    rows[1]["decision"]["reason"] = "near: of row b"
-    assert [(r.reason, r.rows) for r in count(*rows).reasons] == [("near", 2)]
-
-
-@pytest.mark.parametrize(
-    ("reason", "how"),
-    [
-        ("shared n-gram: with the prompt of gsm8k/test-12", "shared n-gram"),
-        ("rephrased item: like gsm8k/7, cosine 0.912", "rephrased item"),
-        ("solves a held-out item: passes the 7 tests of gsm8k/HumanEval/31", "solves a held-out item"),
-    ],
-)
-def test_a_row_that_fell_to_an_eval_item_is_counted_for_its_set_and_how(reason: str, how: str) -> None:
-    row = record("rejected", "contamination")
-    row["decision"]["reason"] = reason
-    assert count(row).eval_sets == {("contamination", "gsm8k", how): 1}
-    row["decision"]["reason"] = "answer too short: 3 words, allowed 5 to 900"
-    assert count(row).eval_sets == {}
+def test_reasons_are_counted_by_their_class() -> None:
+    rows = [record("rejected", "dedup"), record("rejected", "dedup"), record("held", "dedup")]
+    rows[2]["decision"]["reason_class"] = "dedup.cluster"
+    assert [(r.decision, r.reason_class, r.rows) for r in count(*rows).reasons] == [
+        ("rejected", "dedup.x", 2),
+        ("held", "dedup.cluster", 1),
+    ]
 
 
 def test_a_reject_without_gate_and_reason_is_counted_too() -> None:
     rows = [record("rejected")]
-    assert [(r.gate, r.reason, r.rows) for r in count(*rows).reasons] == [("", "", 1)]
+    assert [(r.gate, r.reason_class, r.rows) for r in count(*rows).reasons] == [("", "", 1)]
     assert count(*rows).gates[-1].left == 0
 
 
@@ -110,48 +94,57 @@ def test_seeds_are_counted_with_the_most_used_one() -> None:
     assert (counts.seeds, counts.max_accepted_per_seed) == (2, 2)
 
 
-def redacted(copy: str, original: str = "a" * 32) -> dict[str, Any]:
-    """A rejected row whose reason names its redacted copy."""
+def replaced(by: str, original: str = "a" * 32) -> dict[str, Any]:
+    """A rejected row whose decision names the row that stands for it."""
     row = record("rejected", "personal_data", row_id=original)
-    row["decision"]["reason"] = f"personal data: email, {REDACTED_IN}{copy}"
+    row["decision"]["replaced_by"] = by
     return row
 
 
-def copy_of(parent: str | None, row_id: str = "b" * 32, **changes: Any) -> dict[str, Any]:
+def child_of(parent: str | None, row_id: str = "b" * 32, **changes: Any) -> dict[str, Any]:
     row = record(row_id=row_id, **changes)
     return {**row, "origin": {**row["origin"], "parent_id": parent}}
 
 
-def test_redacted_copies_are_counted_apart_and_not_as_generated() -> None:
-    counts = count(record(), redacted("b" * 32), copy_of("a" * 32))
-    assert (counts.generated, counts.redacted, counts.rows) == (2, 1, 3)
+def test_replacements_are_counted_apart_and_not_as_generated() -> None:
+    counts = count(record(), replaced("b" * 32), child_of("a" * 32))
+    assert (counts.generated, counts.replacements, counts.rows) == (2, 1, 3)
     assert (counts.accepted, counts.rejected) == (2, 1)
     assert counts.gates[-1].left == counts.accepted
     assert [(g.name, g.generated, g.accepted) for g in counts.slices] == [("billing", 2, 2)]
-    assert counts.to_predicate()["redacted"] == 1
-    assert [(r.reason, r.rows) for r in counts.reasons] == [("personal data, redacted", 1)]
+    assert counts.to_predicate()["replacements"] == 1
+    assert [(r.reason_class, r.rows) for r in counts.reasons] == [("personal_data.x", 1)]
 
 
-def test_a_row_that_only_its_parent_or_only_itself_calls_a_copy_is_none() -> None:
-    assert count(redacted("b" * 32), copy_of(None)).redacted == 0
-    assert count(redacted("b" * 32), copy_of("c" * 32)).redacted == 0
-    assert count(redacted("c" * 32), copy_of("a" * 32)).redacted == 0
+def test_a_row_that_only_its_parent_or_only_itself_calls_a_replacement_is_none() -> None:
+    assert count(replaced("b" * 32), child_of(None)).replacements == 0
+    assert count(replaced("b" * 32), child_of("c" * 32)).replacements == 0
+    assert count(replaced("c" * 32), child_of("a" * 32)).replacements == 0
 
 
-def test_the_short_list_has_the_rows_with_evidence_that_words_alone_did_not_decide() -> None:
+def test_the_eval_set_is_the_one_that_the_deciding_verdict_cites() -> None:
+    def leaked(decision: str, outcome: str, **cites: str) -> dict[str, Any]:
+        others = [
+            verdict("first", "reject", cites={"eval_set": "not this one"}),
+            verdict("leaks", "accept", cites={"eval_set": "nor this"}),
+        ]
+        return record(decision, "leaks", verdicts=[*others, verdict("leaks", outcome, cites=cites or None)])
+
     rows = [
-        record(verdicts=[verdict("contamination", "accept", evidence_sha256="e" * 64)]),
-        record(
-            verdicts=[verdict("contamination", "reject", evidence_sha256="e" * 64, reason="rephrased: x")]
-        ),
-        record(
-            verdicts=[
-                verdict("contamination", "reject", evidence_sha256="e" * 64, reason=f"{SHARED_NGRAM}: x")
-            ]
-        ),
-        record(verdicts=[verdict("contamination", "accept")]),
+        *[leaked("rejected", "reject", eval_set="gsm8k", item="q1")] * 2,
+        leaked("held", "hold", eval_set="humaneval"),
+        leaked("rejected", "reject", twin="f" * 32),
+        leaked("rejected", "reject"),
+        record(verdicts=[verdict("leaks", "accept", cites={"eval_set": "gsm8k"})]),
     ]
-    assert count(*rows).short_lists == {"contamination": 2}
+    assert count(*rows, gates=("leaks",)).eval_sets == {
+        ("leaks", "gsm8k", "leaks.x"): 2,
+        ("leaks", "humaneval", "leaks.x"): 1,
+    }
+
+
+def test_a_row_that_was_turned_away_without_a_verdict_has_no_eval_set() -> None:
+    assert count(record("rejected", "reader", verdicts=[])).eval_sets == {}
 
 
 def test_what_the_gates_caught_of_their_canaries_is_signed() -> None:
@@ -210,18 +203,3 @@ def test_a_row_without_text_has_no_length() -> None:
     tally = Tally()
     tally.add_rows(make_candidates(2, text=None))
     assert tally.finish(()).lengths is None
-
-
-def test_the_contamination_gate_words_its_reasons_so_that_the_set_is_counted(tmp_path: Path) -> None:
-    from synth_stack.gates.contamination.gate import contamination
-    from synth_stack.inputs.gate_file import NamedEvalSet
-
-    leaked = "How many apples does the grocer on the corner have left after he has sold half of them today?"
-    path = tmp_path / "tiny.jsonl"
-    path.write_text(orjson.dumps({"id": "q1", "question": leaked, "answer": "4"}).decode() + "\n")
-    judge = contamination(against=[NamedEvalSet(name="tiny", path=str(path))], embedding=None)
-    verdicts = judge.judge(make_candidates(1, text=leaked)).to_pylist()
-    assert verdicts[0]["outcome"] == "reject"
-    row = record("rejected", "contamination")
-    row["decision"]["reason"] = verdicts[0]["reason"]
-    assert count(row).eval_sets == {("contamination", "tiny", SHARED_NGRAM): 1}

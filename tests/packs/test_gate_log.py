@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,19 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.errors import VerificationError
-from synth_stack.packs.gate_log import Measures, Trials, count_trials, parse_measures, render_measures
+from synth_stack.errors import GateError, VerificationError
+from synth_stack.packs.gate_log import (
+    MAX_COUNT,
+    MAX_COUNTS,
+    Measures,
+    add_counts,
+    parse_measures,
+    render_measures,
+)
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs.canary_recall import KindCount, measure_recall
 from synth_stack.runs.locks import GateLock
 
-AGAINST = [{"name": "gsm8k", "sha256": "e" * 64, "items": 3}]
 GATES = (
     GateLock(use="dedup", version="1", canaries=50, min_recall=0.9),
     GateLock(use="structure", version="1"),
-    GateLock(use="contamination", version="2", canaries=40, min_recall=0.5, facts={"against": AGAINST}),
-    GateLock(use="old", version="1", facts={"against": AGAINST}),
+    GateLock(use="contamination", version="2", canaries=40, min_recall=0.5),
+    GateLock(use="old", version="1"),
 )
 
 
@@ -28,13 +35,20 @@ def measure(dedup: Sequence[KindCount] = (), contamination: Sequence[KindCount] 
         measure_recall("dedup", dedup, min_recall=0.9),
         measure_recall("contamination", contamination, min_recall=0.5),
     )
-    return Measures(recalls, {"contamination": Trials(7, 2), "old": Trials()})
+    return Measures(recalls, {"contamination": {"tried": 7, "untried": 2}, "old": {"looked_twice": 0}})
 
 
 def judged(*evidence: Any, gate: str = "contamination") -> pa.Table:
-    said = [None if value is None else canonical_text(value) for value in evidence]
+    said = [value if value is None or type(value) is str else canonical_text(value) for value in evidence]
     ids = pa.array([f"{i:032x}" for i in range(len(said))])
     return build_verdicts(ids, gate, ["accept"] * len(said), evidence=said)
+
+
+def add(*tables: pa.Table) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = {}
+    for table in tables:
+        add_counts(counts, table)
+    return counts
 
 
 @given(
@@ -48,20 +62,24 @@ def test_measures_come_back_as_they_were_written(kinds: list[tuple[str, int]]) -
 def test_a_gate_that_was_not_measured_is_not_in_the_file() -> None:
     value = orjson.loads(render_measures(measure(), GATES))
     assert [entry["gate"] for entry in value["gates"]] == ["dedup", "contamination", "old"]
-    assert value["gates"][0] == {"gate": "dedup", "canaries": [], "trials": None}
-    assert value["gates"][2] == {"gate": "old", "canaries": None, "trials": {"tried": 0, "untried": 0}}
+    assert value["gates"][0] == {"gate": "dedup", "canaries": [], "counts": {}}
+    assert value["gates"][2] == {"gate": "old", "canaries": None, "counts": {"looked_twice": 0}}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b'"gate":"old"', b'"gate":"new"', "not of the gates with eval sets"),
-        (b'"gate":"dedup"', b'"gate":"old"', "not of the gates with canaries"),
+        (b'"gate":"old"', b'"gate":"new"', "not what this package writes of the gates"),
+        (b'"gate":"old"', b'"gate":"dedup"', "does not say what dedup caught"),
+        (b'"gate":"dedup"', b'"gate":"drift"', "does not say what dedup caught"),
         (b'"tried":7', b'"tried":-7', "greater than or equal to 0"),
         (b'"tried":7', b'"tried":true', "valid integer"),
-        (b'"tried":7,', b"", "Field required"),
-        (b'"canaries":[]', b'"canaries":null', "not of the gates with canaries"),
-        (b'"canaries":null', b'"canaries":[]', "not of the gates with canaries"),
+        (b'"tried":7', b'"tried":9007199254740992', "less than or equal to 9007199254740991"),
+        (b'"tried":7', b'"Tried it":7', "String should match pattern"),
+        (b'"tried":7,"untried":2', b'"untried":2,"tried":7', "not what this package writes"),
+        (b'"counts":{}', b'"counts":null', "should be an object"),
+        (b'"canaries":[]', b'"canaries":null', "does not say what dedup caught"),
+        (b'"canaries":null', b'"canaries":[]', "not what this package writes"),
     ],
 )
 def test_measures_of_other_gates_or_in_another_form_are_refused(old: bytes, new: bytes, said: str) -> None:
@@ -83,18 +101,49 @@ def test_an_entry_for_a_gate_that_is_not_there_is_refused() -> None:
         parse_measures(data, GATES[:3])
 
 
-def test_trials_are_added_up_from_the_evidence_of_one_gate() -> None:
-    table = pa.concat_tables(
-        [
-            judged({"tried": 3, "untried": 1}, None, {"item": "x"}, {"tried": 4, "untried": 0}),
-            judged({"tried": 100, "untried": 100}, gate="other"),
-        ]
+def test_what_gates_count_is_added_up_by_gate_and_name_over_all_tables() -> None:
+    table = judged(
+        {"counts": {"tried": 3, "untried": 1}}, None, {"item": "x"}, {"counts": {"tried": 4}}, {"counts": {}}
     )
-    assert count_trials(table, "contamination") == Trials(7, 1)
-    assert count_trials(table, "old") == Trials()
-    assert count_trials(VERDICT_SCHEMA.empty_table(), "old") == Trials()
+    other = judged({"counts": {"tried": 100, "short_listed": 1}}, gate="other")
+    assert add(table, other, table) == {
+        "contamination": {"tried": 14, "untried": 2},
+        "other": {"tried": 100, "short_listed": 1},
+    }
+    assert add(VERDICT_SCHEMA.empty_table()) == {}
 
 
-def test_evidence_that_only_quotes_a_trial_counts_none() -> None:
-    quoted = judged({"item_text": '{"tried":9}'}, {"x": {"tried": 5}}, {"tried": "many"}, {"tried": [1]})
-    assert count_trials(quoted, "contamination") == Trials()
+@pytest.mark.parametrize(
+    "evidence", [{"item_text": '{"counts":{"tried":9}}'}, {"x": {"counts": {"tried": 5}}}]
+)
+def test_evidence_that_only_quotes_counts_counts_nothing(evidence: Any) -> None:
+    assert add(judged(evidence)) == {}
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        *({"tried": "many"}, {"tried": [1]}, {"tried": 1.5}, {"tried": -1}, {"tried": True}, {"tried": None}),
+        *({"Tried it": 1}, {"": 1}, {"x" * 65: 1}, [1], 3, "three"),
+        {"tried": MAX_COUNT + 1},
+    ],
+)
+def test_counts_that_are_no_whole_numbers_by_name_are_a_fault_of_the_gate(counts: Any) -> None:
+    evidence = orjson.dumps({"counts": counts}).decode()
+    with pytest.raises(GateError, match=r"^gate contamination counted something that is no whole number"):
+        add(judged(evidence))
+
+
+@pytest.mark.parametrize("evidence", ['{"counts":', '["counts":]', '"counts":{}'])
+def test_evidence_that_is_no_json_is_a_fault_of_the_gate(evidence: str) -> None:
+    with pytest.raises(GateError, match=r"^gate contamination counted"):
+        add(judged(evidence))
+
+
+def test_a_gate_cannot_count_without_bounds() -> None:
+    most = judged(*({"counts": {f"n{i}": 1}} for i in range(MAX_COUNTS)))
+    assert len(add(most)["contamination"]) == MAX_COUNTS
+    with pytest.raises(GateError, match=f"more than a pack can hold; seen: {MAX_COUNTS + 1}"):
+        add(most, judged({"counts": {"one_more": 1}}))
+    with pytest.raises(GateError, match="more than a pack can hold"):
+        add(judged({"counts": {"tried": MAX_COUNT}}, {"counts": {"tried": 1}}))

@@ -16,7 +16,8 @@ from synth_stack.packs.splits import (
     select_split,
 )
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import KINDS
+from synth_stack.rows.schemas import KINDS, build_candidates
+from tests.arbitrary_rows import draw_rows
 from tests.lineage.shards import make_candidates
 
 
@@ -120,3 +121,26 @@ def test_splits_are_counted_the_same_in_any_pieces(kinds: list[str], size: int) 
         pieces.add_rows(rows.slice(start, size))
     assert pieces.count_splits() == whole.count_splits()
     assert sum(split.rows for split in whole.count_splits()) == len(rows)
+
+
+def measure(value: Any) -> int:
+    """The bytes of a nested value, as `SplitCount` says."""
+    if isinstance(value, dict | list):
+        return sum(map(measure, value.values() if isinstance(value, dict) else value))
+    return 0 if value is None else len(value.encode()) if isinstance(value, str) else 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(draw_rows(kind=st.just("tool")), min_size=1, max_size=4), st.integers(1, 3))
+def test_the_size_of_nested_rows_is_that_of_their_values_however_they_are_cut(
+    drafts: list[dict[str, Any]], size: int
+) -> None:
+    tally = SplitTally()
+    table = build_candidates(drafts)
+    for start in range(0, len(table), size):
+        tally.add_rows(table.slice(start, size))
+    fixed = {"draw": 8, "rng_seed": 8, "replayable": 1}
+    expected = sum(
+        fixed.get(name, measure(value)) for row in table.to_pylist() for name, value in row.items()
+    )
+    assert [(split.rows, split.num_bytes) for split in tally.count_splits()] == [(len(table), expected)]

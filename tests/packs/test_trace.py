@@ -20,7 +20,7 @@ from tests.packs.judged_run import (
     TEMPLATE,
     build_pack,
     build_run,
-    redact_rows,
+    replace_rows,
 )
 
 
@@ -159,19 +159,24 @@ def test_the_parent_of_a_dialogue_is_a_node_of_its_tree_and_no_row(folder: Path,
 
 
 @pytest.mark.parametrize("kind", ["run", "pack"])
-def test_a_redacted_row_names_its_copy_and_the_copy_the_row_and_what_was_redacted(
+def test_a_replaced_row_names_its_replacement_and_that_the_row_and_what_was_redacted(
     tmp_path: Path, ids: list[str], kind: str
 ) -> None:
     run = build_run(tmp_path / "run")
-    (copy,) = redact_rows(run, [1])
+    (copy,) = replace_rows(run, [1])
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     original, made = trace(tmp_path / kind, ids[1]), trace(tmp_path / kind, copy)
-    assert (original.stand_in, original.is_copy) == (Relative(copy, "accepted"), False)
-    assert f"copy      {copy}: accepted, redacted" in original.lines()
-    assert (made.parent, made.is_copy, made.stand_in) == (Relative(ids[1], "rejected"), True, None)
-    assert f"parent    {ids[1]}: rejected, and this row is its redacted copy" in made.lines()
+    assert (original.replaced_by, original.replaces_parent) == (Relative(copy, "accepted"), False)
+    assert original.reason_class == "personal_data.redacted"
+    assert f"replaced  by {copy}: accepted" in original.lines()
+    assert (made.parent, made.replaces_parent, made.replaced_by) == (
+        Relative(ids[1], "rejected"),
+        True,
+        None,
+    )
+    assert f"parent    {ids[1]}: rejected, and this row stands for it" in made.lines()
     assert "redacted  2 email, 1 phone" in made.lines()
-    assert made.to_json()["is_copy"] is True
+    assert made.to_json()["replaces_parent"] is True
 
 
 @pytest.mark.parametrize(
@@ -182,8 +187,8 @@ def test_a_column_of_somebodys_dataset_does_not_pass_for_a_redaction(tmp_path: P
     run = build_run(tmp_path / "run", extra=extra)
     row_id = pq.read_table(run / "decisions.parquet")["row_id"][0].as_py()
     traced = trace(run, row_id)
-    assert traced.is_copy is False
-    assert not any(line.startswith(("redacted", "parent", "copy")) for line in traced.lines())
+    assert traced.replaces_parent is False
+    assert not any(line.startswith(("redacted", "parent", "replaced")) for line in traced.lines())
 
 
 @pytest.mark.parametrize("kind", ["run", "pack"])

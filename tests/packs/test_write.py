@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth_stack.errors import BlindGate, ConfigError, InputError, RunMismatch, SigningError, StoreError
+from synth_stack.errors import (
+    BlindGate,
+    ConfigError,
+    InputError,
+    RunMismatch,
+    SigningError,
+    StoreError,
+    VerificationError,
+)
 from synth_stack.files import read_table, write_bytes, write_table
 from synth_stack.packs import layout
 from synth_stack.packs.verify.verify import verify_pack, verify_row
@@ -27,8 +35,9 @@ from tests.packs.judged_run import (
     ROWS,
     build_pack,
     build_run,
+    decide_run,
     plant_canaries,
-    redact_rows,
+    replace_rows,
 )
 
 ACCEPTED = ROWS - len(REJECTED) - len(HELD)
@@ -51,7 +60,7 @@ def test_the_summary_counts_every_row(tmp_path: Path) -> None:
     summary = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert summary.path == tmp_path / "pack"
     decided = {"accepted": ACCEPTED, "rejected": 2, "held": 1}
-    assert summary.counts == {"generated": ROWS, "redacted": 0, **decided}
+    assert summary.counts == {"generated": ROWS, "replacements": 0, **decided}
     verified = verify_pack(tmp_path / "pack")
     assert (summary.root, summary.key_id) == (verified.root, verified.key_id)
 
@@ -82,7 +91,7 @@ def test_adversarial_rows_that_were_accepted_stand_in_a_split_of_their_own(tmp_p
 
 def test_the_redacted_copy_of_an_adversarial_row_stands_in_its_split(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run", adversarial=ADVERSARIAL)
-    (copy,) = redact_rows(run, [1])
+    (copy,) = replace_rows(run, [1])
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     apart = read_table(tmp_path / "pack" / layout.data_name(0, 1, "adversarial"))
     assert apart["row_id"].to_pylist()[-1] == copy
@@ -106,10 +115,7 @@ def test_each_split_says_of_how_many_files_it_is(
 
 
 def test_a_batch_whose_adversarial_rows_were_all_rejected_has_an_empty_train_split(tmp_path: Path) -> None:
-    run = build_run(tmp_path / "run", rows=3, kind="adversarial")
-    decisions = read_table(run / "decisions.parquet", DECISION_SCHEMA).to_pylist()
-    rejected = [{**row, "decision": "rejected", "gate": "dedup", "reason": "x"} for row in decisions]
-    write_table(run / "decisions.parquet", pa.Table.from_pylist(rejected, schema=DECISION_SCHEMA))
+    run = build_run(tmp_path / "run", rows=3, kind="adversarial", failure="torn")
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert read_table(tmp_path / "pack" / layout.data_name(0, 1)).num_rows == 0
     verify_pack(tmp_path / "pack")
@@ -220,23 +226,23 @@ def test_the_batch_of_a_blind_gate_is_not_packed(tmp_path: Path) -> None:
 def test_the_canaries_are_counted_in_the_pack_and_their_rows_are_not_in_it(tmp_path: Path) -> None:
     pack = build_pack(tmp_path)
     assert orjson.loads((pack / layout.MEASURES).read_bytes()) == {
-        "scheme": "synth_stack/measures/v1",
+        "scheme": "synth_stack/measures/v2",
         "gates": [
             {
                 "gate": "dedup",
                 "canaries": [
-                    {"canary": "copy", "planted": 2, "caught": 2},
-                    {"canary": "near-duplicate", "planted": 1, "caught": 1},
+                    {"kind": "copy", "planted": 2, "caught": 2},
+                    {"kind": "near_duplicate", "planted": 1, "caught": 1},
                 ],
-                "trials": None,
+                "counts": {},
             },
             {
                 "gate": "toxicity",
                 "canaries": [
-                    {"canary": "insult", "planted": 2, "caught": 1},
-                    {"canary": "threat", "planted": 2, "caught": 2},
+                    {"kind": "insult", "planted": 2, "caught": 1},
+                    {"kind": "threat", "planted": 2, "caught": 2},
                 ],
-                "trials": None,
+                "counts": {},
             },
         ],
     }
@@ -251,6 +257,22 @@ def test_the_canaries_are_counted_in_the_pack_and_their_rows_are_not_in_it(tmp_p
         assert not any(row_id.encode() in data for row_id in planted), name
 
 
+def test_what_a_gate_counted_in_its_evidence_is_signed_and_stands_on_the_card(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    path = run / "verdicts/toxicity/part-00000.parquet"
+    said = read_table(path).to_pylist()
+    for n, verdict in enumerate(said):
+        verdict["evidence"] = f'{{"counts":{{"lines":{n}}}}}'
+    write_table(path, pa.Table.from_pylist(said, schema=VERDICT_SCHEMA))
+    pack = tmp_path / "pack"
+    write_pack(run, pack, signer=local_signer(tmp_path / "key.pem"))
+    counts = verify_pack(pack).counts
+    assert counts is not None
+    assert counts.measures.counts == {"toxicity": {"lines": sum(range(10))}}
+    assert "| `toxicity` | `lines` | 45 |" in (pack / layout.CARD).read_text()
+    assert orjson.loads((pack / layout.MEASURES).read_bytes())["gates"][1]["counts"] == {"lines": 45}
+
+
 def test_a_gate_that_could_plant_nothing_is_packed_with_its_recall_not_known(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
     (run / "canaries" / "dedup.parquet").unlink()
@@ -260,13 +282,13 @@ def test_a_gate_that_could_plant_nothing_is_packed_with_its_recall_not_known(tmp
     assert (counts.measures.recalls[0].gate, counts.measures.recalls[0].recall) == ("dedup", None)
 
 
-def test_redacted_copies_are_packed_beside_the_rejected_rows_that_they_stand_for(tmp_path: Path) -> None:
+def test_replacements_are_packed_beside_the_rejected_rows_that_they_stand_for(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
-    copies = redact_rows(run, [1, 5])
+    copies = replace_rows(run, [1, 5])
     summary = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert summary.counts == {
         "generated": ROWS,
-        "redacted": 2,
+        "replacements": 2,
         "accepted": ACCEPTED,
         "rejected": len(REJECTED) + 2,
         "held": len(HELD),
@@ -277,8 +299,8 @@ def test_redacted_copies_are_packed_beside_the_rejected_rows_that_they_stand_for
     data = read_table(tmp_path / "pack" / layout.data_name(0, 1))
     assert data["row_id"].to_pylist()[-2:] == copies
     card = (tmp_path / "pack" / layout.CARD).read_text()
-    assert "| 2 redacted copies |  |  |  |  |  | 14 |" in card
-    assert "| `personal_data` | rejected | personal data, redacted | 2 |" in card
+    assert "| 2 replacements |  |  |  |  |  | 14 |" in card
+    assert "| `personal_data` | rejected | `personal_data.redacted` | 2 |" in card
     assert f"Expansion: 4 seeds drawn on, {ROWS / 4:.2f} generated" in card
 
 
@@ -319,7 +341,7 @@ def test_a_row_that_was_changed_after_it_was_named_is_not_signed(tmp_path: Path)
 def test_late_verdicts_on_rows_that_are_not_there_are_refused(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
     stray = build_verdicts(pa.array(["0" * 32]), "toxicity", ["hold"], scope="slice")
-    write_table(run / "verdicts/toxicity/part-finish.parquet", stray)
+    write_table(run / "verdicts/toxicity/part-extra.parquet", stray)
     with pytest.raises(StoreError, match="verdicts on rows that the run does not have"):
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
@@ -331,13 +353,28 @@ def test_a_gate_without_its_verdicts_is_refused(tmp_path: Path) -> None:
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
 
-def test_a_reviewers_verdicts_are_recorded_behind_the_gates(tmp_path: Path) -> None:
+def review(run: Path, row_id: str) -> None:
+    """A person rejects a row, and nothing is decided anew."""
+    said = build_verdicts(
+        pa.array([row_id]), "review", ["reject"], reasons=["wrong"], reason_classes=["review.wrong"]
+    )
+    write_table(run / "verdicts/review/part-00000.parquet", said)
+
+
+def test_a_run_whose_verdicts_give_other_decisions_is_refused(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
-    decisions = read_table(run / "decisions.parquet", DECISION_SCHEMA).to_pylist()
-    decisions[0].update(decision="rejected", gate="review", reason="wrong: by a reviewer")
-    write_table(run / "decisions.parquet", pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA))
-    said = build_verdicts(pa.array([decisions[0]["row_id"]]), "review", ["reject"], reasons=["wrong"])
-    write_table(run / "verdicts/review/part-00000.parquet", said.cast(VERDICT_SCHEMA))
+    row_id = read_table(run / "decisions.parquet")["row_id"][0].as_py()
+    review(run, row_id)
+    said = f"the decision of row {row_id} is not what its verdicts give; seen: accepted; allowed: 'rejected'"
+    with pytest.raises(VerificationError, match=said):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert not (tmp_path / "pack").exists()
+
+
+def test_a_reviewers_verdicts_are_recorded_after_those_of_the_gates(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    review(run, read_table(run / "decisions.parquet")["row_id"][0].as_py())
+    decide_run(run)
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     counts = verify_pack(tmp_path / "pack").counts
     assert counts is not None

@@ -12,6 +12,16 @@ from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_
 from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
 from tests.some_rows import make_row
 
+CLASSES = {
+    "generate": "generate.failure",
+    "dedup": "dedup.near_duplicate",
+    "toxicity": "toxicity.insult",
+    "contamination": "contamination.eval_item",
+    "drift": "drift.off_slice",
+    "factuality": "factuality.contradiction",
+    "personal_data": "personal_data.redacted",
+}
+"""The class of reason for which each gate turns rows away."""
 THRESHOLDS = {"dedup": 0.85, "toxicity": 0.05, "contamination": 0.8, "drift": 3.5, "factuality": 0.6}
 
 SLICES = {
@@ -79,12 +89,12 @@ class Run:
 
 CANARIES = (
     measure_recall(
-        "dedup", [KindCount("copy", 40, 40), KindCount("near-duplicate", 60, 58)], min_recall=0.95
+        "dedup", [KindCount("copy", 40, 40), KindCount("near_duplicate", 60, 58)], min_recall=0.95
     ),
     measure_recall(
-        "toxicity", [KindCount("insult", 50, 41), KindCount("combative tone", 50, 20)], min_recall=0.7
+        "toxicity", [KindCount("insult", 50, 41), KindCount("combative_tone", 50, 20)], min_recall=0.7
     ),
-    measure_recall("contamination", [KindCount("rephrased item", 30, 27)], min_recall=0.8),
+    measure_recall("contamination", [KindCount("rephrased_item", 30, 27)], min_recall=0.8),
     measure_recall("drift", [], min_recall=0.9),
 )
 """One gate that sees well, a blind one, one in doubt, and one that could plant nothing."""
@@ -130,7 +140,7 @@ def build_run(
     )
 
 
-def redact_rows(run: Run, rows: Sequence[int]) -> Run:
+def replace_rows(run: Run, rows: Sequence[int]) -> Run:
     """The run with some rows rejected for a redacted copy of each, which is accepted and comes last."""
     table = pa.concat_tables(run.candidates)
     decisions = run.decisions.to_pylist()
@@ -142,9 +152,11 @@ def redact_rows(run: Run, rows: Sequence[int]) -> Run:
     amended = build_candidates(copies)
     said = []
     for i, copy in zip(rows, amended.to_pylist(), strict=True):
-        reason = f"personal data: email, redacted in {copy['row_id']}"
-        decisions[i] = _away(copy["parent_id"], "rejected", "personal_data", reason)
-        said.append({"row_id": copy["parent_id"], "outcome": "reject", "score": 1.0, "reason": reason})
+        away = _away(copy["parent_id"], "rejected", "personal_data", "an e-mail address was taken out")
+        decisions[i] = {**away, "replaced_by": copy["row_id"]}
+        evidence = canonical_text({"replaced_by": copy["row_id"]})
+        explained = {name: away[name] for name in ("row_id", "reason", "reason_class")}
+        said.append({**explained, "outcome": "reject", "score": 1.0, "evidence": evidence})
         decisions.append({"row_id": copy["row_id"], "decision": "accepted"})
     verdicts = [{**v, "gate": "personal_data", "threshold": 1.0, "scope": "row"} for v in said]
     judged = {"personal_data": [pa.Table.from_pylist(verdicts, schema=VERDICT_SCHEMA)], **run.verdicts}
@@ -221,9 +233,11 @@ def _decide(
         verdict |= {"threshold": threshold, "scope": "row"}
         if fault == "unsure" and gate == "factuality":
             verdict |= {"outcome": "hold", "score": 0.58, "reason": "no document speaks for or against it"}
+            verdict["reason_class"] = CLASSES[gate]
         elif turned_away:
             reason, evidence = _explain(gate, i, rows, score)
             verdict |= {"outcome": "reject", "reason": reason, "evidence": canonical_text(evidence)}
+            verdict["reason_class"] = CLASSES[gate]
         elif gate == "factuality" and i % 11 == 0:
             verdict |= {"outcome": "abstain", "score": None, "reason": "no claim that could be checked"}
         judged[gate].append(verdict)
@@ -233,7 +247,8 @@ def _decide(
 
 
 def _away(row_id: str, decision: str, gate: str, reason: str) -> dict[str, Any]:
-    return {"row_id": row_id, "decision": decision, "gate": gate, "reason": reason}
+    explained = {"gate": gate, "reason": reason, "reason_class": CLASSES[gate]}
+    return {"row_id": row_id, "decision": decision, **explained}
 
 
 def _draw_score(gate: str, *, rejected: bool, rng: random.Random) -> float:

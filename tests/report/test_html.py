@@ -12,7 +12,7 @@ from synth_stack.decisions.figures import compute_figures
 from synth_stack.report.html import embed_json, format_share, render_report
 from synth_stack.report.sample import collect_audit_rows
 from synth_stack.runs.canary_recall import KindCount, measure_recall
-from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, redact_rows
+from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, replace_rows
 
 BREAKOUT = "</script><script>window.pwned = 1</script>"
 
@@ -114,11 +114,11 @@ def test_undecided_rows_are_a_total_of_their_own() -> None:
     assert "<dt>undecided</dt><dd>1 <small>50.0%</small></dd>" in page
 
 
-def test_redacted_copies_are_a_total_of_their_own_where_there_are_any() -> None:
-    page = render(redact_rows(plant_run(60), [4, 7]))
+def test_replacements_are_a_total_of_their_own_where_there_are_any() -> None:
+    page = render(replace_rows(plant_run(60), [4, 7]))
     assert "<dt>generated</dt><dd>60</dd>" in page
-    assert "<dt>redacted copies</dt><dd>2</dd>" in page
-    assert "redacted copies</dt>" not in render(plant_run(60))
+    assert "<dt>replacements</dt><dd>2</dd>" in page
+    assert "replacements</dt>" not in render(plant_run(60))
 
 
 def test_a_blind_gate_is_proclaimed_without_the_script() -> None:

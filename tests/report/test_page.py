@@ -13,7 +13,8 @@ from synth_stack.report.sample import collect_audit_rows
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.runs.canary_recall import KindCount, measure_recall
 from tests.browser import open_browser, open_page, read_console
-from tests.report.planted_run import CANARIES, EMPTY, INSULT, Run, build_run, plant_run, redact_rows
+from tests.report.planted_run import CANARIES, EMPTY, INSULT, Run, build_run, plant_run, replace_rows
+from tests.some_rows import make_preference_row, make_reasoning_row, make_tool_row
 
 pytestmark = pytest.mark.browser
 
@@ -121,7 +122,12 @@ def hostile_run() -> Run:
     for i, payload in enumerate(PAYLOADS):
         messages = [{"role": payload, "content": payload}, {"role": "user", "content": payload}]
         columns = dict.fromkeys(("text", "slice", "locale", "generator", "teacher", "source_id"), payload)
-        rows.append({**columns, "messages": messages})
+        call = {"id": payload, "name": payload, "arguments": payload}
+        more = {"reasoning": payload, "tool_calls": [call], "tool_call_id": payload, "name": payload}
+        side = {"label": payload, "messages": [{**messages[0], **more}], "rating": payload, "model": payload}
+        document = {"id": payload, "title": payload, "text": payload, "source": payload}
+        nested = {"alternatives": [side], "tools": payload, "documents": [document]}
+        rows.append({**columns, **nested, "messages": messages})
         evidence: dict[str, Any] = {
             payload: payload,
             "item_text": payload,
@@ -151,7 +157,39 @@ def test_nothing_in_a_hostile_row_runs_or_becomes_an_element(show: Show) -> None
     shown = texts(session, ".conversation .text")
     for payload in PAYLOADS:
         spelt = payload.replace("\u2028", "⟨U+2028⟩").replace("\u2029", "⟨U+2029⟩")
-        assert shown.count(spelt) == 2
+        assert (
+            shown.count(spelt) == 7
+        )  # two messages; of the side its reasoning, content and call; tools; document
+
+
+def test_calls_reasoning_sides_tools_and_documents_of_a_row_are_shown(show: Show) -> None:
+    rows = [
+        make_tool_row(documents=[{"id": "d", "title": "Forecast", "text": "Rain from the west."}]),
+        make_reasoning_row(),
+        make_preference_row(),
+    ]
+    session = show(build_run(rows, [], [{"row": k, "decision": "accepted"} for k in range(3)]))
+    for toggle in find(session, ".toggle"):
+        toggle.click()
+    calls = texts(session, ".call p:first-child")
+    assert calls == ["weather c1", "weather c2"]
+    assert '"city": "Oslo"' in texts(session, ".call .text")[0]
+    roles = texts(session, ".turn .role")
+    assert roles[:4] == ["user", "assistant", "tool, weather, answers c1", "tool, weather, answers c2"]
+    assert texts(session, ".conversation summary") == ["tools that it may call", "Forecast", "reasoning"]
+    assert texts(session, ".side .pane-title") == ["rejected, rating 1.5", "chosen, rating 4"]
+    assert texts(session, ".side .text") == ["You can not do that.", "Refuse the parcel at your door."]
+    assert "null" not in "".join(texts(session, ".conversation"))
+
+
+def test_rows_are_found_by_what_they_call_and_reason(show: Show) -> None:
+    rows = [make_tool_row(), make_reasoning_row(), make_preference_row()]
+    session = show(build_run(rows, [], [{"row": k, "decision": "accepted"} for k in range(3)]))
+    for needle in ("bergen", "3.5 times 60", "refuse the parcel"):
+        box = find(session, "[type=search]")[0]
+        box.clear()
+        box.send_keys(needle)
+        wait_for_status(session, "1–1 of 1 rows")
 
 
 def test_the_policy_of_the_page_refuses_foreign_script_and_markup(session: Any, tmp_path: Path) -> None:
@@ -181,9 +219,9 @@ def test_unseen_characters_are_shown_and_honest_ones_left_alone(show: Show) -> N
     text = f"pay\u202eevil\u200b \u00ad\ufeff\U000e0041 {honest}"
     session = show(build_run([{"text": text}], [], [{"row": 0, "decision": "accepted"}]))
     find(session, ".toggle")[0].click()
-    tags = texts(session, ".card > .text .unseen")
+    tags = texts(session, ".card .conversation > .text .unseen")
     assert tags == ["⟨U+202E⟩", "⟨U+200B⟩", "⟨U+00AD⟩", "⟨U+FEFF⟩", "⟨U+E0041⟩"]
-    assert texts(session, ".card > .text")[0].endswith(honest)
+    assert texts(session, ".card .conversation > .text")[0].endswith(honest)
 
 
 def test_search_finds_text_reason_and_id(show: Show) -> None:
@@ -221,7 +259,7 @@ def test_a_reason_and_a_slice_lead_to_their_rows(show: Show) -> None:
     session = show(run)
     near = sum(d["gate"] == "dedup" for d in run.decisions.to_pylist())
     find(session, "#reasons button.link")[
-        [t == "near-duplicate" for t in texts(session, "#reasons .what")].index(True)
+        [t == "dedup.near_duplicate" for t in texts(session, "#reasons .what")].index(True)
     ].click()
     wait_for_status(session, f"1–{near} of {near} rows")
     find(session, "#slices button.link")[0].click()
@@ -294,6 +332,32 @@ def test_offsets_count_in_the_message_that_the_evidence_names(show: Show) -> Non
     assert texts(session, ".verdict .facts dt") == ["scorer"]
 
 
+@pytest.mark.parametrize(
+    ("path", "title", "marked", "told"),
+    [
+        ("messages.1.content", "Message 1, assistant", "fool", ["scorer"]),
+        ("messages.1.reasoning", "messages.1.reasoning", "rude", ["scorer"]),
+        ("text", "This row", "fool", ["path", "role", "scorer"]),
+        ("documents.0.text", None, None, ["path", "role", "start", "end", "scorer"]),
+        ("constructor", None, None, ["path", "role", "start", "end", "scorer"]),
+    ],
+)
+def test_offsets_count_in_the_text_at_the_path_that_the_evidence_names(
+    show: Show, path: str, title: str | None, marked: str | None, told: list[str]
+) -> None:
+    said = {"role": "assistant", "content": "go away, fool", "reasoning": "I will be rude"}
+    evidence = f'{{"path":"{path}","role":"assistant","start":9,"end":13,"scorer":"linear-svm"}}'
+    evidence = evidence.replace('9,"end":13', '10,"end":14') if path.endswith("reasoning") else evidence
+    verdict = {"row": 0, "gate": "toxicity", "outcome": "reject", "evidence": evidence}
+    decision = {"row": 0, "decision": "rejected", "gate": "toxicity", "reason": "toxic: insult"}
+    row = {"text": "go away, fool", "messages": [{"role": "user", "content": "hello"}, said]}
+    session = show(build_run([row], [verdict], [decision]))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".pane-title") == ([title] if title else [])
+    assert texts(session, ".pane mark") == ([marked] if marked else [])
+    assert texts(session, ".verdict .facts dt") == told
+
+
 def found_in(messages: list[str], findings: list[Any]) -> Run:
     """A row that was rejected for what was found in its messages."""
     said = [{"role": "user", "content": content} for content in messages]
@@ -305,9 +369,9 @@ def found_in(messages: list[str], findings: list[Any]) -> Run:
 
 def test_everything_that_was_found_in_a_row_is_marked_in_its_messages(show: Show) -> None:
     findings = [
-        {"message": 1, "kind": "phone", "start": 5, "end": 8},
-        {"message": 0, "kind": "email", "start": 3, "end": 6},
-        {"message": 0, "kind": "name", "start": 5, "end": 9},
+        {"path": "messages.1.content", "kind": "phone", "start": 5, "end": 8},
+        {"path": "messages.0.content", "kind": "email", "start": 3, "end": 6},
+        {"path": "messages.0.content", "kind": "name", "start": 5, "end": 9},
         {"message": 0, "kind": "email", "start": 13, "end": 16},
     ]
     session = show(found_in(["🙂🙂 a@b cd ef g@h", "call 555 now"], findings))
@@ -409,21 +473,20 @@ def test_the_funnel_is_drawn_in_proportion(show: Show) -> None:
     ]
 
 
-def test_redacted_copies_come_in_beside_the_generated_rows(show: Show) -> None:
-    session = show(redact_rows(plant_run(60), range(1, 13)))
-    assert texts(session, "#funnel text.strong")[:2] == ["generated", "60 + 12 redacted copies"]
-    bars = "['inflow', 'copies', 'gate'].map((kind) => document.querySelector(`#funnel rect.${kind}`))"
+def test_replacements_come_in_beside_the_generated_rows(show: Show) -> None:
+    session = show(replace_rows(plant_run(60), range(1, 13)))
+    assert texts(session, "#funnel text.strong")[:2] == ["generated", "60 + 12 replacements"]
+    bars = "['inflow', 'replacements', 'gate'].map((kind) => document.querySelector(`#funnel rect.${kind}`))"
     inflow, copies, gate = session.execute_script(f"return {bars}.map((bar) => bar.width.baseVal.value)")
     assert inflow + copies == pytest.approx(gate, abs=0.01)
     assert copies / inflow == pytest.approx(12 / 60, rel=1e-3)
 
 
-def test_a_row_and_its_redacted_copy_lead_to_each_other(show: Show) -> None:
-    run = redact_rows(plant_run(60), [4, 9])
+def test_a_row_and_its_replacement_lead_to_each_other(show: Show) -> None:
+    run = replace_rows(plant_run(60), [4, 9])
     original, copy = (run.decisions["row_id"][i].as_py() for i in (4, 60))
     session = show(run)
-    reason = "personal data: a redacted copy stands for the row"
-    next(b for b in find(session, "#reasons button") if b.text == reason).click()
+    next(b for b in find(session, "#reasons button") if b.text == "personal_data.redacted").click()
     wait_for_status(session, "1–2 of 2 rows")
     find(session, ".toggle")[0].click()
     assert texts(session, ".card > .facts button") == [copy]
@@ -483,14 +546,14 @@ def test_a_table_of_groups_sorts_by_each_of_its_columns(show: Show) -> None:
 
 def test_long_lists_are_shown_in_full_on_demand(show: Show) -> None:
     rows = [{"text": str(i), "slice": f"slice-{i:02}"} for i in range(30)]
-    decisions = [{"row": i, "decision": "held", "gate": "drift", "reason": f"kind {i:02}"} for i in range(30)]
+    decisions = [{"row": i, "decision": "held", "reason_class": f"drift.kind_{i:02}"} for i in range(30)]
     session = show(build_run(rows, [], decisions))
     for part, items, first in (("#reasons", "li", 12), ("#slices", "tbody tr", 20)):
         assert len(find(session, f"{part} {items}")) == first
         find(session, f"{part} > button.quiet")[0].click()
         assert len(find(session, f"{part} {items}")) == 30
         assert find(session, f"{part} > button.quiet") == []
-    assert texts(session, "#reasons .what") == [f"kind {i:02}" for i in range(30)]
+    assert texts(session, "#reasons .what") == [f"drift.kind_{i:02}" for i in range(30)]
 
 
 def test_each_threshold_is_marked_where_it_cuts(show: Show) -> None:
@@ -531,7 +594,7 @@ def test_a_run_in_which_nothing_was_accepted_ends_in_an_empty_bar(show: Show) ->
 
 @pytest.mark.parametrize("width", [400, 760, 1280])
 def test_the_page_never_scrolls_sideways(show: Show, width: int) -> None:
-    session = show(replace(redact_rows(plant_run(120), [3, 9]), canaries=CANARIES), width=width)
+    session = show(replace(replace_rows(plant_run(120), [3, 9]), canaries=CANARIES), width=width)
     for toggle in find(session, ".toggle")[:3]:
         toggle.click()
     assert session.execute_script("return document.documentElement.scrollWidth") <= width

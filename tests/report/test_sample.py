@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.errors import StoreError
-from synth_stack.report.sample import AUDIT_SCHEMA, choose_decisions, collect_audit_rows
-from tests.report.planted_run import EMPTY, Run, build_run, plant_run, redact_rows
+from synth_stack.report.sample import AUDIT_SCHEMA, MAX_ITEMS, choose_decisions, collect_audit_rows
+from tests.report.planted_run import EMPTY, Run, build_run, plant_run, replace_rows
 
 
 def collect(run: Run, **limits: int) -> pa.Table:
@@ -71,13 +71,13 @@ def test_a_row_carries_all_its_verdicts_in_gate_order() -> None:
     assert toxic["verdicts"][1]["threshold"] == 0.05
 
 
-def test_a_redacted_row_names_its_copy_and_the_copy_the_row_that_it_is_made_from() -> None:
-    run = redact_rows(plant_run(20), [4])
+def test_a_replaced_row_names_its_replacement_and_that_the_row_that_it_is_made_from() -> None:
+    run = replace_rows(plant_run(20), [4])
     rows = {row["row_id"]: row for row in collect(run).to_pylist()}
     original = run.decisions["row_id"][4].as_py()
     copy = run.decisions["row_id"][20].as_py()
-    assert (rows[original]["stand_in"], rows[original]["parent_id"]) == (copy, None)
-    assert (rows[copy]["stand_in"], rows[copy]["parent_id"]) == (None, original)
+    assert (rows[original]["replaced_by"], rows[original]["parent_id"]) == (copy, None)
+    assert (rows[copy]["replaced_by"], rows[copy]["parent_id"]) == (None, original)
 
 
 def test_a_twin_outside_the_sample_follows_unlisted_with_its_decision() -> None:
@@ -153,3 +153,28 @@ def test_a_decision_on_a_row_that_is_not_there_is_refused() -> None:
     missing = run.decisions["row_id"][4].as_py()
     with pytest.raises(StoreError, match=missing):
         collect_audit_rows([run.candidates[0].slice(0, 4)], run.verdicts, run.decisions)
+
+
+def test_every_text_of_a_row_is_cut_however_deep_it_lies() -> None:
+    long = "word " * 100
+    call = {"id": "c1", "name": "find", "arguments": long}
+    said = {"role": "assistant", "content": long, "reasoning": long, "tool_calls": [call]}
+    nested = {
+        "messages": [said],
+        "alternatives": [{"label": "chosen", "messages": [said]}],
+        "documents": [{"id": "d", "text": long}],
+        "tools": long,
+    }
+    (row,) = collect(build_run([nested], [], [{"row": 0, "decision": "accepted"}]), max_chars=20).to_pylist()
+    cut = "word word word word  [… 480 more characters]"
+    for message in (row["messages"][0], row["alternatives"][0]["messages"][0]):
+        assert (message["content"], message["reasoning"]) == (cut, cut)
+        assert message["tool_calls"] == [{**call, "arguments": cut}]
+    assert (row["documents"][0]["text"], row["tools"], row["left_out"]) == (cut, cut, 0)
+
+
+def test_what_a_list_has_beyond_a_bound_is_left_out_and_counted() -> None:
+    said = {"role": "user", "content": "x"}
+    many = {"messages": [said] * (MAX_ITEMS + 3), "documents": [{"text": "x"}] * (MAX_ITEMS + 1)}
+    (row,) = collect(build_run([many], [], [{"row": 0, "decision": "accepted"}])).to_pylist()
+    assert (len(row["messages"]), len(row["documents"]), row["left_out"]) == (MAX_ITEMS, MAX_ITEMS, 4)

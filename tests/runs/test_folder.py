@@ -255,7 +255,7 @@ def test_a_table_of_other_columns_is_refused_by_name(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{tmp_path / 'part-00000.parquet'} does not have the columns that it should; "
-        "seen: n; allowed: row_id, source_id, decision, gate, reason"
+        "seen: n; allowed: row_id, source_id, decision, gate, reason, reason_class, replaced_by"
     )
 
 

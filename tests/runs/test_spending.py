@@ -14,7 +14,15 @@ from synth_stack.errors import StoreError
 from synth_stack.files import write_table
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.runs.folder import list_files
-from synth_stack.runs.spending import CLOCK, Limits, Meter, Spent, count_tokens, read_seconds, sum_tokens
+from synth_stack.runs.spending import (
+    CLOCK,
+    Meter,
+    SpendingLimits,
+    Spent,
+    count_tokens,
+    read_seconds,
+    sum_tokens,
+)
 from synth_stack.teachers.teacher import Price
 from tests.some_rows import make_texts
 
@@ -90,19 +98,19 @@ def test_time_is_counted_over_several_starts_and_is_in_no_manifest(tmp_path: Pat
 
 
 def test_a_limit_of_time_is_reached_within_a_start_and_stays_reached(tmp_path: Path) -> None:
-    meter = Meter(tmp_path, Limits(minutes=0.02 / 60))
+    meter = Meter(tmp_path, SpendingLimits(minutes=0.02 / 60))
     with meter.timing():
         assert meter.find_limit() is None
         time.sleep(0.02)
         assert meter.find_limit() == "max_minutes"
     assert meter.find_limit() == "max_minutes"
-    assert Meter(tmp_path, Limits(minutes=0.02 / 60)).find_limit() == "max_minutes"
-    assert Meter(tmp_path, Limits(minutes=60)).find_limit() is None
+    assert Meter(tmp_path, SpendingLimits(minutes=0.02 / 60)).find_limit() == "max_minutes"
+    assert Meter(tmp_path, SpendingLimits(minutes=60)).find_limit() is None
 
 
 def test_a_limit_of_cost_counts_the_rows_that_were_there_and_those_that_come(tmp_path: Path) -> None:
     write_rows(tmp_path / "candidates" / "part-00-0000000-aaaaaaaa.parquet", (500_000, 0))
-    meter = Meter(tmp_path, Limits(cost=1.5), PRICE)
+    meter = Meter(tmp_path, SpendingLimits(cost=1.5), PRICE)
     assert meter.find_limit() is None
 
     more = write_rows(tmp_path / "more.parquet", (0, 99_999))

@@ -4,12 +4,14 @@ import socket
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, UsageError
 from synth_stack.registry import bind
-from synth_stack.teachers.openai_llm import TeacherLLM
+from synth_stack.teachers.openai_llm import SharedLLM, TeacherLLM, collect_answers
 from synth_stack.teachers.perimeter import Address, confine, find_address, read_host
+from synth_stack.teachers.prompt import Answer, Prompt
 from tests.openai_server import MODEL, complete, fail, serve
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -25,6 +27,30 @@ def _no_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
         return look_up(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", guarded)
+
+
+class Stranger(SharedLLM):
+    """A teacher of another author that says no more than it has to."""
+
+    @property
+    def model_name(self) -> str:
+        return "stranger"
+
+    async def agenerate(self, input: list[dict[str, str]], num_generations: int = 1) -> dict[str, Any]:  # noqa: A002
+        return collect_answers([Answer("Hello.")] * num_generations, Prompt(input))
+
+
+class Promising(Stranger):
+    """One that promises to stay here, and has an address elsewhere."""
+
+    kept: list[str] = Field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return "https://api.example.com/v1"
+
+    def keep_local(self, allow_hosts: list[str]) -> None:
+        self.kept = allow_hosts
 
 
 def teacher(base_url: str) -> TeacherLLM:
@@ -149,13 +175,22 @@ def test_a_local_perimeter_refuses_a_teacher_elsewhere_when_it_is_set() -> None:
 
 
 def test_a_teacher_that_cannot_say_where_it_sends_is_refused() -> None:
-    with pytest.raises(ConfigError, match="does not say where it sends its prompts; seen: object"):
-        confine(object(), "local", [])
+    with pytest.raises(ConfigError, match="does not say where it sends its prompts; seen: Stranger"):
+        confine(Stranger(), "local", [])
+
+
+def test_a_teacher_that_states_an_address_elsewhere_is_refused_whatever_it_promises() -> None:
+    promising = Promising()
+    with pytest.raises(ConfigError, match=r"not on this machine; seen: api\.example\.com"):
+        confine(promising, "local", [])
+    assert promising.kept == []
+    confine(promising, "local", ["API.example.com"])
+    assert promising.kept == ["api.example.com"]
 
 
 def test_allowed_hosts_without_a_perimeter_are_a_mistake() -> None:
     with pytest.raises(ConfigError, match="says nothing while the perimeter is open"):
-        confine(object(), "open", ["gpu1"])
+        confine(Stranger(), "open", ["gpu1"])
 
 
 @pytest.mark.parametrize("use", ["scripted", "embedded"])

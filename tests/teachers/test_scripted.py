@@ -11,7 +11,7 @@ import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError
 from synth_stack.registry import bind
 from synth_stack.teachers.prompt import Prompt
-from synth_stack.teachers.replies import STOCK_REPLY, write_reply
+from synth_stack.teachers.scripted_llm import STOCK_REPLY, write_reply
 
 
 def make(**params: Any) -> Any:

@@ -3,13 +3,10 @@ import sys
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.text.fields import read_field, read_messages, read_texts
-from synth_stack.text.ragged import Ragged, measure_jaccard, sort_rows, spread
 from synth_stack.text.words import (
     hash_ngrams,
     hash_texts,
@@ -28,11 +25,6 @@ WORDY = st.lists(st.sampled_from(["a", "b", "the", "refund", "¨", "中文", "�
 SPACED = st.lists(
     st.sampled_from(["a", "b", "ab", "the", "refund", "refunds", "É", "12345678", "123456789"]), max_size=8
 ).map(" ".join)
-
-
-def ragged(*rows: list[int]) -> Ragged:
-    values = np.array(list(itertools.chain(*rows)), dtype=np.uint64)
-    return Ragged(values, np.cumsum([0, *[len(row) for row in rows]]))
 
 
 @pytest.mark.parametrize(
@@ -149,13 +141,6 @@ def test_texts_hash_alike_when_and_only_when_they_are_equal(texts: list[str]) ->
     assert nothing[0] == nothing[1]
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4)), max_size=8))
-def test_numbers_are_spread_from_each_start(runs: list[tuple[int, int]]) -> None:
-    starts, lengths = (np.array([run[k] for run in runs], dtype=np.int64) for k in (0, 1))
-    expected = [start + k for start, length in runs for k in range(length)]
-    assert spread(starts, lengths).tolist() == expected
-
-
 @given(st.lists(st.text("ab .\t\n\x0b\x1c\u00a0\u2003", max_size=12), max_size=5))
 def test_white_space_runs_become_one_space(texts: list[str]) -> None:
     spaces = " \t\n\x0b\u00a0\u2003"
@@ -168,73 +153,3 @@ def test_shingles_are_distinct_and_sorted_within_the_row() -> None:
     sets = shingle(pl.Series(["a b c a b c a b c", "z y x w"]), 3)
     assert sets.lengths.tolist() == [3, 2]
     assert all((np.diff(sets.take(np.array([k])).values.astype(object)) > 0).all() for k in range(2))
-
-
-def test_more_rows_than_sixteen_bits_are_sorted_too() -> None:
-    rows = np.arange(70_000)
-    sets = sort_rows(np.ones(70_000, dtype=np.uint64), rows, 70_001)
-    assert sets.lengths.tolist() == [1] * 70_000 + [0]
-
-
-@given(st.lists(st.tuples(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30))), max_size=8))
-def test_jaccard_is_the_share_of_the_union(pairs: list[tuple[set[int], set[int]]]) -> None:
-    left, right = ragged(*[sorted(a) for a, _ in pairs]), ragged(*[sorted(b) for _, b in pairs])
-    here = np.arange(len(pairs))
-    expected = [len(a & b) / len(a | b) if a | b else 0.0 for a, b in pairs]
-    assert measure_jaccard(left, here, right, here).tolist() == expected
-
-
-def test_jaccard_of_many_large_pairs_stays_exact_across_pieces() -> None:
-    left, right = ragged(list(range(3000))), ragged(list(range(1000, 4000)))
-    many = np.zeros(3000, dtype=np.int64)
-    assert set(measure_jaccard(left, many, right, many).tolist()) == {0.5}
-
-
-def test_bytes_that_are_no_utf8_read_as_null() -> None:
-    surrogate = b"\xed\xa0\x80"
-    offsets = np.array([0, 2, 5, 5], dtype=np.int32).tobytes()
-    torn = pa.Array.from_buffers(
-        pa.string(), 3, [None, pa.py_buffer(offsets), pa.py_buffer(b"ok" + surrogate)]
-    )
-    assert read_texts(torn).to_list() == ["ok", None, ""]
-    assert read_texts(pa.chunked_array([torn, pa.array([None], pa.string())])).to_list() == [
-        "ok",
-        None,
-        "",
-        None,
-    ]
-
-
-def candidates(messages: list[list[dict[str, str | None]] | None], texts: list[str | None]) -> pa.Table:
-    from synth_stack.rows.schemas import MESSAGES
-
-    return pa.table({"messages": pa.array(messages, MESSAGES), "text": pa.array(texts, pa.string())})
-
-
-def test_messages_are_read_in_order_and_a_bare_text_stands_in() -> None:
-    spoken: list[dict[str, str | None]] = [
-        {"role": "user", "content": "q"},
-        {"role": "assistant", "content": None},
-    ]
-    table = candidates([[], spoken, [], None], ["bare", "q", None, "also"])
-    expected = [
-        (0, 0, "text", "bare"),
-        (1, 0, "user", "q"),
-        (1, 1, "assistant", None),
-        (3, 0, "text", "also"),
-    ]
-    assert read_messages(table).rows() == expected
-    assert read_messages(table.slice(1, 1)).rows() == [(0, 0, "user", "q"), (0, 1, "assistant", None)]
-    assert read_messages(table.slice(0, 0)).rows() == []
-
-
-def test_a_field_is_the_text_or_the_messages_of_one_role() -> None:
-    spoken: list[dict[str, str | None]] = [
-        {"role": "user", "content": "one"},
-        {"role": "assistant", "content": "two"},
-        {"role": "user", "content": "three"},
-    ]
-    table = candidates([spoken, []], ["whole", "bare"])
-    assert read_field(table, "text").to_list() == ["whole", "bare"]
-    assert read_field(table, "prompt").to_list() == ["one\nthree", None]
-    assert read_field(table, "answer").to_list() == ["two", None]

@@ -14,7 +14,7 @@ from pydantic import Field
 import synth_stack
 from synth_stack.errors import ConfigError, InputError, RunMismatch, UsageError
 from synth_stack.files import SHARD_ROWS, digest_file, read_table
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.gate import Judge, State
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import gate
 from synth_stack.rows.schemas import DECISION_SCHEMA, build_verdicts
@@ -37,7 +37,7 @@ ROWS = [
 def spot(*, word: str = "bad", hold: str = "odd", stop_at: str | None = None) -> Judge:
     """A judge that rejects rows with one word, holds those with another, and stops work at a third."""
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         texts = table["text"].to_pylist()
         if stop_at is not None and any(stop_at in (text or "") for text in texts):
             raise KeyboardInterrupt
@@ -51,6 +51,7 @@ def spot(*, word: str = "bad", hold: str = "odd", stop_at: str | None = None) ->
         return build_verdicts(
             table["row_id"], "curate-test", outcomes,
             scores=scores, threshold=0.5, reasons=reasons, evidence=evidence,
+            reason_classes=["curate-test.spotted" if r else None for r in reasons],
         )  # fmt: skip
 
     return Judge(judge=judge, facts={"words": 2})
@@ -60,7 +61,7 @@ def spot(*, word: str = "bad", hold: str = "odd", stop_at: str | None = None) ->
 def share(*, threshold: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Judge:
     """A judge that accepts everything."""
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         return build_verdicts(table["row_id"], "curate-test-share", ["accept"] * table.num_rows)
 
     return Judge(judge=judge)
@@ -102,7 +103,13 @@ def test_every_row_ends_in_exactly_one_pile_and_keeps_its_own_id(tmp_path: Path)
         pile: [r["source_id"] for r in read_pile(batch, pile)] for pile in ("accepted", "rejected", "held")
     }
     assert piles == {"accepted": ["r0", "r3"], "rejected": ["r1"], "held": ["r2"]}
-    assert batch.figures.counts() == {"generated": 4, "redacted": 0, "accepted": 2, "rejected": 1, "held": 1}
+    assert batch.figures.counts() == {
+        "generated": 4,
+        "replacements": 0,
+        "accepted": 2,
+        "rejected": 1,
+        "held": 1,
+    }
 
 
 def test_a_rejected_row_stands_beside_what_decided_it(tmp_path: Path) -> None:
@@ -138,6 +145,7 @@ def test_the_folder_holds_what_was_promised_and_a_manifest_of_all_of_it(tmp_path
             "decisions.parquet",
             "gates.lock.yaml",
             "held/part-00000.parquet",
+            "input.json",
             "recipe.lock.yaml",
             "rejected/part-00000.parquet",
             "report.html",
@@ -145,7 +153,7 @@ def test_the_folder_holds_what_was_promised_and_a_manifest_of_all_of_it(tmp_path
         ]
     )
     manifest = json.loads((batch.folder / MANIFEST).read_bytes())
-    assert manifest["facts"] == {"generated": 4, "redacted": 0, "accepted": 2, "rejected": 1, "held": 1}
+    assert manifest["facts"] == {"generated": 4, "replacements": 0, "accepted": 2, "rejected": 1, "held": 1}
     assert set(manifest["files"]) == set(files) - {MANIFEST}
     assert all(digest_file(batch.folder / name) == f["sha256"] for name, f in manifest["files"].items())
 
@@ -353,7 +361,9 @@ def test_what_is_recorded_of_the_gates_is_the_same_wherever_the_file_lies(tmp_pa
         "all": False,
         "canaries": 0,
         "min_recall": 0.9,
+        "reads": ["content"],
         "params": {"word": "bad", "hold": "odd", "stop_at": None},
+        "dials": [],
         "facts": {"words": 2},
         "why": "because",
     }

@@ -11,7 +11,7 @@ import yaml
 from synth_stack.errors import BlindGate, ConfigError, InputError
 from synth_stack.files import read_table, write_table
 from synth_stack.gates.canaries import plant_defects
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.gate import Judge, State
 from synth_stack.registry import gate
 from synth_stack.rows.schemas import (
     CANARY_SCHEMA,
@@ -32,9 +32,10 @@ ROWS = [{"id": f"r{k}", "text": f"Text number {k} is an ordinary one."} for k in
 def sleepy(*, word: str = "LOUD") -> Judge:
     """A judge that rejects texts in capitals that hold its word; its canaries shout, whispering or not."""
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         outcomes = ["reject" if word in (text or "") else "accept" for text in table["text"].to_pylist()]
-        return build_verdicts(table["row_id"], "batch-test-sleepy", outcomes)
+        classes = ["batch-test-sleepy.loud" if o == "reject" else None for o in outcomes]
+        return build_verdicts(table["row_id"], "batch-test-sleepy", outcomes, reason_classes=classes)
 
     def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
         return plant_defects(sample, n, [("it is loud", lambda t: f"{t} LOUD"), ("it is not", str.lower)])
@@ -53,10 +54,21 @@ def tidy(*, word: str = "number") -> Judge:
     def amend(table: pa.Table) -> pa.Table:
         return build_candidates(replace(r) for r in table.to_pylist() if word in (r["text"] or ""))
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         outcomes = ["reject" if word in (text or "") else "accept" for text in table["text"].to_pylist()]
-        reasons = ["word: another row stands for it" if o == "reject" else None for o in outcomes]
-        return build_verdicts(table["row_id"], "batch-test-tidy", outcomes, reasons=reasons)
+        copies = {row["parent_id"]: row["row_id"] for row in amend(table).to_pylist()}
+        evidence = [
+            json.dumps({"replaced_by": copies[row_id]}) if row_id in copies else None
+            for row_id in table["row_id"].to_pylist()
+        ]
+        return build_verdicts(
+            table["row_id"],
+            "batch-test-tidy",
+            outcomes,
+            reasons=["word: another row stands for it" if o == "reject" else None for o in outcomes],
+            reason_classes=["batch-test-tidy.word" if o == "reject" else None for o in outcomes],
+            evidence=evidence,
+        )
 
     return Judge(judge, amend=amend)
 

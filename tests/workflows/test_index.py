@@ -1,5 +1,8 @@
-"""An index of earlier packs: what it stands for, how it is extended, whom it serves."""
+"""An index of earlier packs: what it stands for, how it is extended, which gates it serves."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +64,39 @@ def test_what_cannot_be_indexed_is_one_sentence(tmp_path: Path) -> None:
         index_packs([tmp_path], write_gates(tmp_path), tmp_path / "index.parquet")
     path = tmp_path / "other.yaml"
     path.write_text("version: 1\ngates:\n- {use: structure}\n")
-    with pytest.raises(ConfigError, match="has no dedup gate"):
+    with pytest.raises(ConfigError, match="no gate that compares with earlier packs"):
         index_packs([tmp_path], path, tmp_path / "index.parquet")
     assert not (tmp_path / "index.parquet").exists()
+
+
+def test_any_gate_that_declares_an_index_is_served(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import json\n"
+        "from synth_stack.gates.gate import Judge\n"
+        "from synth_stack.registry import FilePath, gate\n"
+        "def note(packs, params, out):\n"
+        "    out.write_text(json.dumps([[[name, str(path)] for name, path in packs], dict(params)]))\n"
+        "    return len(packs)\n"
+        "@gate('mine', version='1', index=note)\n"
+        "def mine(*, words: FilePath) -> Judge: ...\n",
+        encoding="utf-8",
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "version: 1\nload: [mine.py]\ngates:\n- use: structure\n- {use: mine, words: words.txt}\n"
+    )
+    out = tmp_path / "index.json"
+    code = (
+        "import sys; from synth_stack.workflows.index import index_packs;"
+        "print(index_packs(sys.argv[3:], sys.argv[1], sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(file), str(out), str(tmp_path / "a b!"), "two"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "2\n"
+    assert json.loads(out.read_text()) == [
+        [["a_b", str(tmp_path / "a b!")], ["two", "two"]],
+        {"words": str(tmp_path / "words.txt")},
+    ]
 
 
 def test_the_command_says_how_many_rows_the_index_holds(

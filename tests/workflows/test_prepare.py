@@ -9,10 +9,12 @@ import yaml
 
 import synth_stack
 from synth_stack.errors import ConfigError, ModelError, RunMismatch, UsageError
-from synth_stack.files import read_table
+from synth_stack.files import digest_file, read_table
+from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.progress import Silent
-from synth_stack.workflows.generate import generate_candidates
+from synth_stack.registry import bind
+from synth_stack.workflows.generate import generate_candidates, preview
 from synth_stack.workflows.prepare import prepare, write_seeds
 from tests.openai_server import MODEL, serve
 from tests.shop import SEEDS, THREE, TOPICS, on_server, read, read_bytes, ready, write_recipe
@@ -162,4 +164,118 @@ def test_price_and_limits_make_no_other_run(tmp_path: Path) -> None:
             ),
         )
     assert first.identity == second.identity
+    assert second.teacher.price is not None
     assert second.teacher.price.cost_of(10, 5) == pytest.approx(3e-6)
+
+
+EXTENSION = """
+from pathlib import Path
+from typing import Any
+
+from synth_stack.extend import FilePath, SharedLLM, generator, read_template, teacher
+
+OWN = read_template(Path(__file__).with_name("{name}.yaml"))
+
+
+@generator("{name}", version="1", checked_by={gate!r}, templates=lambda params: [OWN, "answer"])
+def make_rows(llm: Any, plan: Any, batch_rows: int, *, notes: FilePath = "notes.txt") -> Any:
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.extend import Ask, ToCandidates, answer, draw_items, record_origin
+
+    with Pipeline(name="{name}") as pipeline:
+        write = Ask(name="instruction", llm=llm, template=OWN, column="instruction", values={{"words": 5}})
+        rows = ToCandidates(**record_origin(llm, "{name}", "1", {{}}))
+        draw_items(plan, batch_rows) >> write >> answer(llm) >> rows
+    return pipeline
+
+
+@teacher("{name}", version="1")
+def make_teacher(*, book: FilePath) -> Any:
+    return {{"book": book}}
+"""
+
+
+def write_extension(folder: Path, name: str, *, gate: str | None = None, asks: str = "Ask about") -> str:
+    """A file in `folder` with a generator, its template and a teacher, all of one name; its own name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(EXTENSION.format(name=name, gate=gate), encoding="utf-8")
+    content = f"{asks} {{{{ title }}}} in {{{{ words }}}} words"
+    template = {"max_tokens": 20, "chat": [{"role": "user", "content": content}]}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(template), encoding="utf-8")
+    return f"{name}.py"
+
+
+def test_a_recipe_loads_extensions_of_its_folder_and_records_them_and_every_prompt(tmp_path: Path) -> None:
+    file = write_extension(tmp_path / "more", "prepare_own")
+    job = ready(tmp_path, load=[f"more/{file}"], methods=[{"use": "prepare_own"}])
+    path = tmp_path / "more" / file
+    assert job.lock["load"] == [{"name": file, "sha256": digest_file(path)}]
+    text = (tmp_path / "more" / "prepare_own.yaml").read_text(encoding="utf-8")
+    [own] = [name for name in job.lock["templates"] if name.startswith("prepare_own@")]
+    assert job.lock["templates"][own] == text
+    assert job.lock["methods"][0]["params"] == {"notes": "notes.txt"}
+    assert str(tmp_path) not in json.dumps(job.lock)
+
+    folder = synth_stack.generate(job.recipe, tmp_path / "out")
+    rows = read(folder)
+    assert {row["template_id"].split()[0] for row in rows} == {own}
+    assert {row["generator"] for row in rows} == {"prepare_own"}
+
+
+def test_an_extension_given_with_the_call_is_as_good_and_recorded_alike(tmp_path: Path) -> None:
+    file = write_extension(tmp_path, "prepare_given")
+    methods = [{"use": "prepare_given"}]
+    inside = ready(tmp_path, load=[file], methods=methods)
+    recipe = load_recipe(write_recipe(tmp_path, methods=methods))
+    given = prepare(recipe, load_extensions([str(tmp_path / file)]))
+    assert given.lock["load"] == inside.lock["load"]
+    assert given.identity == inside.identity
+    assert [row["generator"] for row in preview(recipe, 2, load=[str(tmp_path / file)])] == [
+        "prepare_given"
+    ] * 2
+
+
+def test_another_text_of_an_extension_or_of_its_prompt_is_another_run(tmp_path: Path) -> None:
+    names = ["prepare_one", "prepare_two", "prepare_three"]
+    identities = []
+    for name in names:
+        write_extension(tmp_path, name, asks="Tell of" if name == names[2] else "Ask about")
+        identities.append(ready(tmp_path, load=[f"{name}.py"]).identity)
+    assert len(set(identities)) == 3
+    assert ready(tmp_path).lock["load"] == []  # what other calls have loaded is not a part of this one
+
+
+def test_an_extension_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"load: .*gone\.py is not a file"):
+        ready(tmp_path, load=["gone.py"])
+    with pytest.raises(ConfigError, match=r"there is no generator of that name.*--load"):
+        ready(tmp_path, methods=[{"use": "zzz_of_nobody"}])
+
+
+def test_a_method_may_name_the_gate_without_which_no_recipe_may_use_it(tmp_path: Path) -> None:
+    file = write_extension(tmp_path, "prepare_checked", gate="somebodys_gate")
+    (tmp_path / "gates.yaml").write_text("version: 1\ngates:\n  - {use: structure}\n")
+    recipe = write_recipe(tmp_path, load=[file], methods=[{"use": "prepare_checked"}])
+    with pytest.raises(
+        ConfigError, match=r"makes rows by prepare_checked.*seen: structure.*with somebodys_gate"
+    ):
+        synth_stack.run(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_paths_of_a_teacher_are_relative_to_the_recipe_and_what_it_makes_has_to_be_one(
+    tmp_path: Path,
+) -> None:
+    file = write_extension(tmp_path, "prepare_teacher")
+    with pytest.raises(
+        ConfigError, match="teacher prepare_teacher is not what a run can ask; seen: dict without"
+    ):
+        ready(tmp_path, {"use": "prepare_teacher", "book": "book.txt"}, load=[file])
+    made = bind("teacher", "prepare_teacher", {"book": "a/b.txt"}, where="r", folder=tmp_path).make()
+    assert made == {"book": str(tmp_path / "a" / "b.txt")}
+
+
+def test_a_lock_that_no_reader_would_take_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="its lock, with every template in it, is too large"):
+        prepare(load_recipe(write_recipe(tmp_path), {"about": "a shop " * 800_000}))

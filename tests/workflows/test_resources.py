@@ -12,7 +12,7 @@ from synth_stack.rows.schemas import DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import read_parts
 from synth_stack.workflows.curate import curate
 from synth_stack.workflows.judge import bind_gates
-from synth_stack.workflows.resources import make_asker
+from synth_stack.workflows.resources import RunResources
 from tests.recipes import write_jsonl
 
 RULES = [{"match": "hens", "replies": ["Yes."]}, {"match": "ducks", "replies": ["no"]}]
@@ -32,18 +32,18 @@ REWORDED = (
 
 
 def test_a_teacher_answers_every_prompt_in_order() -> None:
-    ask = make_asker({"use": "scripted", "rules": RULES}, "gates.yaml")
+    ask = RunResources().make_asker({"use": "scripted", "rules": RULES}, "gates.yaml")
     assert ask(["about ducks", "about hens", "about ducks"]) == ["no", "Yes.", "no"]
     assert ask([]) == []
 
 
 def test_a_prompt_without_an_answer_has_none() -> None:
-    ask = make_asker({"use": "scripted", "empty_share": 1.0}, "gates.yaml")
+    ask = RunResources().make_asker({"use": "scripted", "empty_share": 1.0}, "gates.yaml")
     assert ask(["anything"]) == [None]
 
 
 def test_a_teacher_that_is_down_stops_the_work() -> None:
-    ask = make_asker({"use": "scripted", "dies_after": 1}, "gates.yaml")
+    ask = RunResources().make_asker({"use": "scripted", "dies_after": 1}, "gates.yaml")
     with pytest.raises(TeacherError, match="the teacher scripted is down"):
         ask(["one", "two", "three"])
 
@@ -80,7 +80,7 @@ def test_a_row_near_the_bar_is_decided_by_the_model_that_the_gate_file_names(tmp
     ]
     [verdicts] = read_parts(batch.folder / "verdicts" / "contamination", VERDICT_SCHEMA)
     assert json.loads(verdicts["evidence"][0].as_py())["how"] == "opinion"
-    assert [run.portable for run in bind_gates(gates).runs] == [False]
+    assert [run.alone is None for run in bind_gates(gates).runs] == [False]
 
 
 def write_gates(folder: Path, teacher: dict[str, object], threshold: float = 0.5) -> Path:

@@ -14,14 +14,16 @@ import synth_stack
 from synth_stack.errors import BlindGate, ConfigError, InputError, StoreError, TeacherError
 from synth_stack.files import read_yaml
 from synth_stack.gates.canaries import plant_defects
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.gate import Judge, State
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.registry import gate
 from synth_stack.rows.schemas import build_verdicts
 from synth_stack.runs.folder import MANIFEST, list_amended, list_made
 from synth_stack.workflows.generate import preview
+from synth_stack.workflows.rounds import RowsSoFar, count_rows_so_far
 from synth_stack.workflows.run import RunResult
 from tests.openai_server import MODEL, serve
+from tests.packs.judged_run import REJECTED, build_run, replace_rows
 from tests.recipes import call, read_tree, write_jsonl, write_recipe, write_yaml
 
 Row = dict[str, Any]
@@ -452,7 +454,7 @@ def test_redacted_copies_count_as_accepted_and_are_made_again_for_every_round(tm
     assert result.spent.rounds > 1
     assert result.spent.reached is True
     assert result.spent.made == read_rows(result.folder).height
-    assert 24 <= result.spent.accepted <= len(copies) == result.figures.redacted
+    assert 24 <= result.spent.accepted <= len(copies) == result.figures.replacements
     for round_ in read_rounds(result.folder)[1:]:
         assert sum(round_["accepted"].values()) > 0
     again = synth_stack.curate(
@@ -461,6 +463,21 @@ def test_redacted_copies_count_as_accepted_and_are_made_again_for_every_round(tm
     decided = "decisions.parquet"
     assert (again.folder / decided).read_bytes() == (result.folder / decided).read_bytes()
     assert synth_stack.verify(result.pack.path).root == result.pack.root
+
+
+def test_what_was_made_and_accepted_so_far_counts_a_replacement_as_accepted_alone(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    before = count_rows_so_far(run)
+    replace_rows(run, [0, REJECTED[0]])
+
+    assert before == RowsSoFar(
+        {"billing/late": 8, "locks": 4},
+        {"billing/late": 6, "locks": 3},
+        {"seed-000000": (3, 3), "seed-000001": (3, 2), "seed-000002": (3, 2), "seed-000003": (3, 2)},
+    )
+    after = count_rows_so_far(run)
+    assert (after.made, sum(after.accepted.values())) == (before.made, 10)
+    assert after.seeds["seed-000002"] == (3, 3)
 
 
 def test_a_teacher_that_dies_in_a_later_round_is_gone_on_with_in_it(tmp_path: Path) -> None:
@@ -550,7 +567,7 @@ _SEEN: list[str] = []
 
 @gate("rounds-test-counting", version="1")
 def _counting() -> Judge:
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         _SEEN.extend(table["row_id"].to_pylist())
         return build_verdicts(table["row_id"], "rounds-test-counting", ["accept"] * len(table))
 
@@ -559,7 +576,7 @@ def _counting() -> Judge:
 
 @gate("rounds-test-blind", version="1")
 def _blind() -> Judge:
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         return build_verdicts(table["row_id"], "rounds-test-blind", ["accept"] * len(table))
 
     def plant(sample: pa.Table, n: int, _seed: int) -> pa.Table:

@@ -96,7 +96,7 @@ def test_other_gates_judge_the_same_candidates_again(tmp_path: Path) -> None:
     result = synth_stack.run(recipe, folder)
 
     assert read_tree(folder / "candidates") == candidates
-    assert "answer too short" in {reason.reason for reason in result.figures.reasons}
+    assert "structure.too_short" in {reason.reason_class for reason in result.figures.reasons}
     assert synth_stack.verify(result.pack.path)
 
 

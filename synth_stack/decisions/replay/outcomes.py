@@ -1,8 +1,8 @@
-"""What becomes of every row, as arrays: also of rows that some gates never saw, and under every threshold.
+"""How many rows each threshold of a dial would let through, all other gates as they stand, as arrays.
 
-The arithmetic is that of gates/decide.py (a test holds the two together). One thing is added: a row that an
-earlier gate turned away was not shown to the later ones. Where it is let through after all, its fate is
-unknown, and is called so.
+The arithmetic is that of decisions/decide.py (a test holds the two together). One thing is added: a row that
+an earlier gate turned away was not shown to the later ones. Where it is let through after all, nothing is
+known of it, and it is called undecided.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from synth_stack.rows.schemas import DECISIONS
-
 UNSEEN, PASSED, HELD, REJECTED = range(4)
 """What a gate says of a row, the stronger the higher. An abstention lets a row pass."""
-
-FATES = (*DECISIONS, "undecided")
-"""`Fates.decision` holds places in this."""
 
 GRID_POINTS = 50
 """About a pixel column of a terminal each; more are not told apart, and a person types two digits anyway."""
@@ -29,26 +24,11 @@ _LEAST_RANGE = 1e-9
 Said = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.float64]
-Counts = NDArray[np.int64]
-
-_ACCEPTED, _REJECTED, _HELD, _UNDECIDED = range(4)
-
-
-@dataclass(frozen=True, slots=True)
-class Fates:
-    """Of n rows: the place of the decision in FATES, (n,), and the number of the gate that it rests on, (n,).
-
-    That gate is the one that rejects or holds the row, or the first that never saw an undecided one; -1 for
-    an accepted row and for one that was broken from the start.
-    """
-
-    decision: NDArray[np.int8]
-    gate: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """With the threshold here: rows accepted, rows whose fate is unknown, canaries rejected or held."""
+    """With the threshold here: rows accepted, rows of which it is not known, canaries rejected or held."""
 
     threshold: float
     accepted: int
@@ -57,90 +37,72 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
-    """What one gate says of n rows, (n,), their scores, (n,), and where a score moves it, (n,).
+class BothSides:
+    """What a gate says of n rows with `scores`, (n,) each: beyond the threshold of a dial, and within it."""
 
-    Where `follows`, a score that its threshold turns away turns the row away, and one that passes leaves it
-    with `let` (n,): accepted as a rule, but not a row that is held or rejected for something else too.
-    """
-
-    said: Said
-    let: Said
     scores: Scores
-    follows: Mask
+    beyond: Said
+    within: Said
 
 
-def settle(said: Said, failed: Mask) -> Fates:
-    """The fate of n rows from what k gates say of each, (k, n) in the order of work.
-
-    A row is rejected by the first gate that rejects it; else because it `failed` (n,); else undecided when
-    a gate did not see it; else held by the first gate that holds it; else accepted.
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What is said of n rows, (n,) each, but for one gate: which are rejected or broken, which a gate never
+    saw, which a person released, and which are held.
     """
-    decision = np.full(said.shape[1], _ACCEPTED, dtype=np.int8)
-    gate = np.full(said.shape[1], -1, dtype=np.int64)
 
-    def rest(fate: int, where: NDArray[np.bool_]) -> None:
-        rows = where.any(axis=0)
-        decision[rows], gate[rows] = fate, where.argmax(axis=0)[rows]
+    rejected: Mask
+    unseen: Mask
+    released: Mask
+    held: Mask
 
-    rest(_HELD, said == HELD)
-    rest(_UNDECIDED, said == UNSEEN)
-    decision[failed], gate[failed] = _REJECTED, -1
-    rest(_REJECTED, said == REJECTED)
-    return Fates(decision, gate)
+    def accepts(self, said: Said) -> Mask:
+        """Which rows are accepted when the one gate says this of them, (n,)."""
+        waits = self.held | (said == HELD)
+        seen = (said != UNSEEN) & (said != REJECTED) & ~self.unseen & ~self.rejected
+        accepted: Mask = seen & (self.released | ~waits)
+        return accepted
 
-
-def hold_accepted(fates: Fates, gate: int) -> Fates:
-    """The same fates, with every accepted row held by one gate: a batch that fails as a whole."""
-    waits = fates.decision == _ACCEPTED
-    return Fates(np.where(waits, np.int8(_HELD), fates.decision), np.where(waits, gate, fates.gate))
-
-
-def count_caught(canaries: Said) -> int:
-    """How many of m canaries, (m,), a gate rejects or holds."""
-    return int((canaries >= HELD).sum())
+    def leaves_open(self, said: Said) -> Mask:
+        """Which rows are undecided then, (n,)."""
+        undecided: Mask = ~self.rejected & (said != REJECTED) & (self.unseen | (said == UNSEEN))
+        return undecided
 
 
-def is_turned_away(scores: Scores, threshold: float, *, strict: bool) -> Mask:
-    """Where a score is beyond the threshold, or at it unless `strict`. No score is beyond anything."""
-    return scores > threshold if strict else scores >= threshold
+def is_beyond(scores: Scores, threshold: float, rejects: str) -> Mask:
+    """Where scores are on the side of a threshold that `rejects` names: >, >= or <. NaN is beyond nothing."""
+    beyond: Mask = {">": np.greater, ">=": np.greater_equal, "<": np.less}[rejects](scores, threshold)
+    return beyond
 
 
-def choose_thresholds(scores: Scores, standing: Sequence[float]) -> Scores:
-    """Some GRID_POINTS round numbers over the range of finite scores, and the `standing` ones, sorted."""
+def choose_thresholds(scores: Scores, standing: float) -> Scores:
+    """Some GRID_POINTS round numbers over the range of finite scores, and the `standing` one, sorted."""
     finite = scores[np.isfinite(scores)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     if not _LEAST_RANGE < high - low < np.inf:
-        return np.unique(np.array([*standing], dtype=np.float64))
+        return np.array([standing])
     exponent = int(np.floor(np.log10((high - low) / GRID_POINTS)))
     steps = [digit * 10.0**exponent for digit in (1, 2, 5, 10)]
     step = next(s for s in steps if (high - low) / s <= GRID_POINTS + 1e-9)
     numbers = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
-    grid = np.round(numbers * step, max(0, -exponent))
-    return np.unique(np.concatenate([grid, np.array([*standing], dtype=np.float64)]))
+    return np.unique([*np.round(numbers * step, max(0, -exponent)), standing])
 
 
 def draw_curve(
-    said: Said, failed: Mask, gate: int, rows: Graded, canaries: Graded, *, thresholds: Scores, strict: bool
+    rows: BothSides, others: Others, canaries: BothSides, thresholds: Sequence[float], rejects: str
 ) -> tuple[Point, ...]:
-    """How many rows would be accepted at each of `thresholds` of one gate, all other gates as they stand.
+    """What each of `thresholds` of one dial would give. Exact: every count is a place among sorted scores."""
+    side: Literal["left", "right"] = "right" if rejects == ">" else "left"
 
-    `said` (k, n) and `failed` (n,) as for `settle`; `gate` is the number of `rows` in it. Exact: every
-    count is a place among the sorted scores.
-    """
-    through = said.copy()
-    through[gate] = rows.let
-    decision = settle(through, failed).decision
-    side: Literal["left", "right"] = "right" if strict else "left"
+    def count(scores: Scores, beyond: Mask, within: Mask) -> list[int]:
+        known = ~np.isnan(scores)
+        low, high = (beyond, within) if rejects == "<" else (within, beyond)
+        below, above = (np.searchsorted(np.sort(scores[m & known]), thresholds, side) for m in (low, high))
+        rest = np.count_nonzero(high & known) + np.count_nonzero(within & ~known)
+        counted: list[int] = (below - above + rest).tolist()
+        return counted
 
-    def count(mine: Mask, graded: Graded) -> Counts:
-        passing = np.searchsorted(np.sort(graded.scores[mine & graded.follows]), thresholds, side)
-        return np.asarray(passing + np.count_nonzero(mine & ~graded.follows), dtype=np.int64)
-
-    columns = (
-        thresholds,
-        count(decision == _ACCEPTED, rows),
-        count(decision == _UNDECIDED, rows),
-        len(canaries.let) - count(canaries.let < HELD, canaries),
-    )
-    return tuple(Point(*values) for values in zip(*(c.tolist() for c in columns), strict=True))
+    accepted = count(rows.scores, others.accepts(rows.beyond), others.accepts(rows.within))
+    undecided = count(rows.scores, others.leaves_open(rows.beyond), others.leaves_open(rows.within))
+    caught = count(canaries.scores, canaries.beyond >= HELD, canaries.within >= HELD)
+    return tuple(Point(*values) for values in zip(thresholds, accepted, undecided, caught, strict=True))

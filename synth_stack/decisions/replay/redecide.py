@@ -1,148 +1,244 @@
-"""What a gate said of a run's rows, what it says now, and what it would say at other thresholds."""
+"""What a gate says of rows under other dials: one rule for every gate, from its lock and its stored verdicts.
 
+The class of a verdict tells whether a dial gave it: then it falls where the score is no longer beyond that
+dial. A dial that a score is newly beyond turns the row away, if that is worse than what else is said of it. A
+dial that would have decided before and did not has no say on that row. Abstentions stay.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from synth_stack.decisions.replay.gate_changes import Step
+from synth_stack.decisions.replay.gate_changes import DialSetting, GateChange
 from synth_stack.decisions.replay.outcomes import (
     HELD,
     PASSED,
-    Graded,
+    REJECTED,
+    UNSEEN,
+    BothSides,
     Mask,
     Said,
     Scores,
     choose_thresholds,
-    is_turned_away,
+    is_beyond,
 )
-from synth_stack.decisions.replay.verdicts import (
-    follows,
-    list_judged,
-    pick_own,
-    read_canaries,
-    read_verdicts,
-    redecide,
-    weigh,
-)
-from synth_stack.runs.judged import Judged
+from synth_stack.engines.contract import check_late
+from synth_stack.errors import StoreError
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
+from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
+from synth_stack.runs.locks import DialLock
 
-_TWIN = r'"twin":"([0-9a-f]{32})"'  # canonical JSON: a quotation mark inside a text is written \"
+_SIDES = pa.schema([CANDIDATE_SCHEMA.field(name) for name in ("row_id", "slice")])
+_STRENGTH = {"accept": PASSED, "abstain": PASSED, "hold": HELD, "reject": REJECTED}
+_OUTCOMES = {PASSED: "accept", HELD: "hold", REJECTED: "reject"}
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
-    """The dotted parameter of a gate that is its threshold, where it stands, and where else it could stand.
+class StoredVerdicts:
+    """What a gate said of n rows: `own`, a frame of one line a row with nulls where the gate did not see it,
+    and `late`, a frame of what it said once all rows were judged.
 
-    `thresholds` are sorted, and the gate would decide again by each of them.
+    `said` (n,) are the outcomes in `own`. By dial, `scores` (n,) with NaN for none, and `mine` (n,), whether
+    the class of the verdict is the dial's.
     """
 
-    parameter: str
-    threshold: float
-    thresholds: Scores
+    own: pl.DataFrame
+    late: pl.DataFrame
+    said: Said
+    scores: tuple[Scores, ...]
+    mine: tuple[Mask, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Restated:
-    """What a gate said of n rows, (n,), and what it says now.
+class DialYield:
+    """A dial that can be turned, where it can stand, and what its gate says of rows and canaries then."""
 
-    `away` holds its present verdicts of outcome hold or reject: `position`, `outcome`, `reason`, and the
-    position of the `twin` that the evidence names (null for none, and for one that is not in the run);
-    `compares` says that evidence named one. A gate that does not decide again by one threshold has no `dial`.
+    setting: DialSetting
+    thresholds: Sequence[float]
+    rows: BothSides
+    canaries: BothSides
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """What a gate says now of n rows, (n,), and what it caught and catches of its canaries.
+
+    `away` has its present verdicts that reject or hold; `compares` says that its evidence names twins.
     """
 
-    before: Said
+    change: GateChange
+    said: Said
     away: pl.DataFrame
     compares: bool
-    graded: Graded
-    canaries_before: Said
-    canaries: Graded
-    dial: Dial | None
+    recall_before: CanaryRecall
+    recall: CanaryRecall
+    yields: tuple[DialYield, ...]
 
     @property
-    def after(self) -> Said:
-        """What the gate says now."""
-        return self.graded.said
+    def fails(self) -> bool:
+        """Whether the batch is held for it: it is blind, and was so before or has its old parameters.
+
+        A gate may plant its canaries for its threshold, and those of another say little about it.
+        """
+        return self.recall.blind and (self.recall_before.blind or not self.change.changes)
 
 
-def restate(run: Judged, step: Step, rows: pl.DataFrame, dropped: Mask) -> Restated:
-    """What a gate says of every row under its new parameters.
+def place_verdicts(
+    verdicts: pl.DataFrame, rows: pl.DataFrame, dials: Sequence[DialLock], what: str
+) -> StoredVerdicts:
+    """The verdicts of a gate beside `rows`: the first on a row is its own, others are late.
 
-    The rows `dropped` (n,) no longer reach it: they keep their verdicts, which count nowhere, but they are
-    in no slice any more. Raises ConfigError for a parameter that only new verdicts could follow.
+    Raises StoreError for a verdict on a row that is not there, and for an outcome that is none.
     """
-    stored = read_verdicts(run, step.name, rows)
-    gone = pl.Series(dropped).gather(stored["position"])
-    moved = bool(gone.any()) and not step.lock.all
-    given = stored.with_columns(slice=pl.when(gone).then(None).otherwise("slice")) if moved else stored
-    present = redecide(step, given, rows) if step.changes or moved else stored
-    planted = read_canaries(run, step.name)[: None if step.counts_canaries else 0]
-    canaries = list_judged(planted)
-    caught = redecide(step, planted, canaries) if step.changes else planted
-    dial = _find_dial(step, present)
-    return Restated(
-        before=weigh(stored, len(rows)),
-        away=_list_away(step, present, rows),
-        compares=bool(stored["evidence"].str.contains(_TWIN).any()),
-        graded=_grade(step, dial, given, present, rows),
-        canaries_before=weigh(planted, len(canaries)),
-        canaries=_grade(step, dial, planted, caught, canaries),
-        dial=dial,
-    )
+    first = verdicts["row_id"].is_first_distinct()
+    sides = rows.select("row_id", "slice")
+    own = sides.join(verdicts.filter(first), on="row_id", how="left", maintain_order="left").rechunk()
+    late = verdicts.filter(~first).join(sides, on="row_id", maintain_order="left").select(own.columns)
+    if len(own) - own["outcome"].null_count() + len(late) != len(verdicts):
+        raise StoreError(f"the {what} are on rows that the run does not have")
+    codes = own["outcome"].replace_strict(_STRENGTH, default=None, return_dtype=pl.Int8)
+    strange = own["outcome"].filter(codes.is_null() & own["outcome"].is_not_null())
+    if len(strange):
+        raise StoreError(f"the {what} have an outcome that is none", seen=strange[0])
+    scores = []
+    for dial in dials:
+        column = own["score"]
+        if dial.score != "score":
+            column = _read_number(own["evidence"], dial.score)
+        scores.append(column.fill_null(np.nan).to_numpy())
+    mine = (own["reason_class"].is_in(dial.classes).fill_null(value=False).to_numpy() for dial in dials)
+    return StoredVerdicts(own, late, codes.fill_null(UNSEEN).to_numpy(), tuple(scores), tuple(mine))
 
 
-def _list_away(step: Step, verdicts: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    away = verdicts.filter(pl.col("outcome").is_in(["hold", "reject"])).rechunk()
-    rule = f"score {{}} {'>' if step.strict else '>='} threshold {{}}"
-    stated = pl.when(pl.col("score").is_not_null()).then(
-        pl.format(rule, pl.col("score").round(6), "threshold")
-    )
-    told = away.select(
-        "position",
-        "outcome",
-        reason=pl.coalesce("reason", stated),
-        twin_id=pl.col("evidence").str.extract(_TWIN),
-    )
-    named = told["twin_id"].drop_nulls().unique()
-    twins = rows.filter(pl.col("row_id").is_in(named.implode())).select(twin_id="row_id", twin="position")
-    return told.join(twins, on="twin_id", how="left", maintain_order="left").drop("twin_id")
+def _read_number(evidence: pl.Series, name: str) -> pl.Series:
+    """The numbers of that dotted name; null where there is none."""
+    try:
+        return evidence.str.json_path_match(f"$.{name}").cast(pl.Float64, strict=False)
+    except pl.exceptions.PolarsError as exc:
+        raise StoreError("a dial of the gate lock reads no score that there can be", seen=name) from exc
 
 
-def _find_dial(step: Step, verdicts: pl.DataFrame) -> Dial | None:
-    """A gate says which threshold it went by, but not which of its parameters that is: so try them."""
-    own = pick_own(verdicts).filter(pl.col("score").is_not_null())
-    standing = own["threshold"].drop_nulls().unique().to_list()
-    if step.redecide is None or step.strict is None or len(standing) != 1:
-        return None
-    grid = choose_thresholds(own["score"].to_numpy(), standing).tolist()
-    dials = [_try_dial(step, name, standing[0], grid, own[:1]) for name in step.find_parameters(standing[0])]
-    turning = [dial for dial in dials if dial.threshold in dial.thresholds]
-    return max(turning, key=lambda dial: len(dial.thresholds), default=None)
+def list_away(*verdicts: pl.DataFrame) -> pl.DataFrame:
+    """The verdicts that reject or hold, with VERDICT_SCHEMA's columns."""
+    away = pl.concat(verdicts).filter(pl.col("outcome").is_in(["hold", "reject"]))
+    return away.select(VERDICT_SCHEMA.names).rechunk()
 
 
-def _try_dial(step: Step, parameter: str, threshold: float, grid: list[float], verdict: pl.DataFrame) -> Dial:
-    possible = [each for each in grid if follows(step.move(parameter, each), each, verdict)]
-    return Dial(parameter, threshold, np.array(possible))
+def redecide(stored: StoredVerdicts, planted: StoredVerdicts, change: GateChange, dropped: Mask) -> Redecided:
+    """What a gate says of every row, and of its canaries, under its new parameters.
 
-
-def _grade(
-    step: Step, dial: Dial | None, given: pl.DataFrame, present: pl.DataFrame, rows: pl.DataFrame
-) -> Graded:
-    """The verdicts `present` with their scores, and what the gate would say of each row whose score passes.
-
-    That is what it says of `given` at its highest threshold, where nothing but other faults are left.
+    The rows `dropped` (n,) no longer reach it: they keep their verdicts, which count nowhere, and no longer
+    weigh on what it says late.
     """
-    own, n = pick_own(present), len(rows)
-    said = weigh(present, n)
-    spoken = said if own is present else weigh(own, n)
-    scores = np.full(n, np.nan)
-    scores[own["position"].to_numpy()] = own["score"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    if dial is None:
-        return Graded(said, said, scores, np.zeros(n, dtype=np.bool_))
-    away = is_turned_away(scores, dial.threshold, strict=bool(step.strict))
-    moves = np.isfinite(scores) & ~(away & (spoken == PASSED))
-    widest = step.move(dial.parameter, float(dial.thresholds[-1]))
-    let = weigh(pick_own(redecide(widest, given, rows)), n)
-    held_later = (said == HELD) & (spoken == PASSED)
-    let = np.where(held_later, np.int8(HELD), let)
-    return Graded(said, np.where(moves, let, said), scores, moves)
+    said, own, late, canaries = stored.said, stored.own, stored.late, planted.said
+    if change.changes:
+        said, by = _decide(stored, change)
+        own, canaries = _tell(stored, change, said, by), _decide(planted, change)[0]
+    shown = (said != UNSEEN) & (change.lock.all | ~dropped)
+    if change.changes or not shown[said != UNSEEN].all():
+        late = _say_late(change, own.filter(pl.Series(shown)))
+    held = own["row_id"].is_in(late["row_id"].implode()).to_numpy()
+    return Redecided(
+        change=change,
+        said=_hold(said, held),
+        away=list_away(own, late),
+        compares=bool(own["evidence"].str.contains('"twin":"', literal=True).any()),
+        recall_before=_measure(change.name, planted.said, change.lock.min_recall),
+        recall=_measure(change.name, canaries, change.min_recall),
+        yields=tuple(_list_yields(stored, planted, change, held)),
+    )
+
+
+def _measure(gate: str, canaries: Said, min_recall: float) -> CanaryRecall:
+    caught = KindCount(gate, len(canaries), int((canaries >= HELD).sum()))
+    return measure_recall(gate, [caught], min_recall=min_recall)
+
+
+def _list_yields(
+    stored: StoredVerdicts, planted: StoredVerdicts, change: GateChange, held: Mask
+) -> Iterator[DialYield]:
+    """The dials that can be turned and read the score; late holds stay as they are."""
+    for number, setting in enumerate(change.after):
+        scores = stored.scores[number]
+        if setting.dial.score != "score" or setting.action == "ignore":
+            continue
+        grid = choose_thresholds(scores, setting.threshold).tolist()
+        possible = [threshold for threshold in grid if change.allows(setting.dial, threshold)]
+        if setting.threshold in possible:
+            rows = [_hold(_decide(stored, change, (number, beyond))[0], held) for beyond in (True, False)]
+            canaries = [_decide(planted, change, (number, beyond))[0] for beyond in (True, False)]
+            caught = BothSides(planted.scores[number], *canaries)
+            yield DialYield(setting, possible, BothSides(scores, *rows), caught)
+
+
+def _hold(said: Said, held: Mask) -> Said:
+    return np.where(held, np.maximum(said, np.int8(HELD)), said)
+
+
+def _decide(
+    stored: StoredVerdicts, change: GateChange, forced: tuple[int, bool] | None = None
+) -> tuple[Said, NDArray[np.int64]]:
+    """What the gate says of each row itself, (n,), and the number of the dial that newly says so, else -1.
+
+    `forced` puts every score on one side of one dial, whatever its threshold.
+    """
+    before, dials = stored.said, [*zip(stored.mine, change.before, change.after, strict=True)]
+    was = [_crosses(*each) for each in zip(stored.scores, change.before, strict=True)]
+    now = [_crosses(*each) for each in zip(stored.scores, change.after, strict=True)]
+    if forced is not None:
+        now[forced[0]] = ~np.isnan(stored.scores[forced[0]]) & forced[1]
+    none = np.zeros(len(before), dtype=np.bool_)
+    explained = np.logical_or.reduce([none, *(mine & was[i] for i, mine in enumerate(stored.mine))])
+    stays, said, by = ~np.logical_or.reduce([none, *stored.mine]), before.copy(), np.full(len(before), -1)
+    for number, (mine, old, new) in enumerate(dials):
+        still = mine & (now[number] | ~explained) & (new.action != "ignore")
+        said[still & (before == old.strength)] = new.strength
+        stays |= still
+    said[~stays] = PASSED
+    abstains = (stored.own["outcome"] == "abstain").fill_null(value=False).to_numpy()
+    for number, (_, old, new) in enumerate(dials):
+        has_no_say = abstains | was[number] & (old.strength > before)
+        turned = now[number] & ~has_no_say & (new.strength > said)
+        said[turned], by[turned] = new.strength, number
+    return said, by
+
+
+def _tell(stored: StoredVerdicts, change: GateChange, said: Said, by: NDArray[np.int64]) -> pl.DataFrame:
+    """The verdicts on each row itself with what the gate says now, and why."""
+    moved, fell = pl.Series(said != stored.said), pl.Series((said == PASSED) & (stored.said > PASSED))
+    outcomes = pl.Series(said).replace_strict(_OUTCOMES, default=None, return_dtype=pl.String)
+    told = stored.own.with_columns(
+        outcome=pl.when(moved).then(outcomes).otherwise("outcome"),
+        reason=pl.when(~fell).then("reason"),
+        reason_class=pl.when(~fell).then("reason_class"),
+    )
+    for number, (dial, threshold) in enumerate((each.dial, each.threshold) for each in change.after):
+        mine, score = pl.Series(by == number), pl.Series(stored.scores[number]).round(6)
+        rule = pl.format("{} {} {} threshold {}", pl.lit(dial.score), score, pl.lit(dial.rejects), threshold)
+        told = told.with_columns(
+            reason=pl.when(mine).then(rule).otherwise("reason"),
+            reason_class=pl.when(mine).then(pl.lit(dial.classes[0])).otherwise("reason_class"),
+            threshold=pl.lit(threshold) if dial.score == "score" else pl.col("threshold"),
+        )
+    return told
+
+
+def _say_late(change: GateChange, shown: pl.DataFrame) -> pl.DataFrame:
+    """What a gate says of the whole batch, from its verdicts on the rows that reach it."""
+    if change.late is None:
+        return shown.clear()
+    table = shown.select("row_id", "slice").to_arrow().cast(_SIDES)
+    said = shown.select(VERDICT_SCHEMA.names).to_arrow().cast(VERDICT_SCHEMA)
+    state = change.late.merge(iter([change.late.count(table, said)]), {})
+    held = change.late.hold(table, said, state)
+    check_late(change.name, held)
+    placed = place_verdicts(pl.DataFrame(held), shown, (), f"late verdicts of {change.name}")
+    return placed.own.drop_nulls("outcome")
+
+
+def _crosses(scores: Scores, setting: DialSetting) -> Mask:
+    return is_beyond(scores, setting.threshold, setting.dial.rejects) & (setting.action != "ignore")

@@ -1,129 +1,141 @@
 """A run decided again from its stored scores, under another gate file.
 
-No text is read, no model loaded, nothing written. Each gate of the new file puts its new parameters to the
-scores that it gave (`redecide` in registry.py); then every row is settled as ever. What stored scores do not
-show is not guessed: a row that an earlier gate turned away, and that now gets past it, was never shown to the
-later ones and counts as undecided.
+No text is read, no model loaded, nothing written. The new parameters of each gate are put to the scores that
+it gave (redecide.py); then every row is decided as ever. What stored scores do not show is not guessed: a row
+that an earlier gate turned away, and that now gets past it, was never shown to the later ones: undecided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from synth_stack.decisions.replay.gate_changes import Step, plan_steps
-from synth_stack.decisions.replay.outcomes import (
-    REJECTED,
-    Fates,
-    Mask,
-    Said,
-    count_caught,
-    hold_accepted,
-    settle,
-)
-from synth_stack.decisions.replay.redecide import Restated, restate
+from synth_stack.decisions.decide import BatchHold, Rule, decide
+from synth_stack.decisions.replay.gate_changes import GateChange, plan_changes
+from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN
+from synth_stack.decisions.replay.redecide import Redecided, list_away, place_verdicts, redecide
 from synth_stack.decisions.replay.result import Replay
 from synth_stack.decisions.replay.summary import (
-    Settled,
+    DecidedRun,
     count_decisions,
     count_gates,
     draw_curves,
     list_caveats,
     list_changed,
-    place_decisions,
 )
-from synth_stack.decisions.replay.verdicts import read_rows, read_verdicts, weigh
 from synth_stack.errors import StoreError
-from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
-from synth_stack.runs.judged import Judged, open_judged
+from synth_stack.inputs.extensions import load_extensions
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, OUTCOMES, VERDICT_SCHEMA
+from synth_stack.runs.canary_recall import CanaryRecall, describe_blind, read_canaries
+from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candidates, read_verdicts
 
 
-def replay(run: str | Path, gates: str | Path) -> Replay:
+def replay(run: str | Path, gates: str | Path, *, load: Sequence[str] = ()) -> Replay:
     """Decide the judged run or curate folder `run` again under the gate file `gates`; nothing is written.
 
     The gates of the file are those that judged, in their order; some may be missing, which leaves their
-    verdicts out. Eval sets that the run knew and the file does not name count all the same. Raises
-    InputError for a folder that is not judged, ConfigError for a gate file that needs new verdicts,
+    verdicts out. Eval sets that the run knew and the file does not name count all the same, and so does what
+    a person said. `load` names modules or files with gates of other authors.
+
+    Raises InputError for a folder that is not judged, ConfigError for a gate file that needs new verdicts,
     StoreError where the tables of the run do not belong together.
     """
+    load_extensions(load)
     judged = open_judged(Path(run))
-    steps = plan_steps(judged.folder, gates, judged.gates)
-    rows = read_rows(judged)
-    settled = _settle(steps, _restate_gates(judged, steps, rows), rows)
+    decided = _decide_again(judged, plan_changes(judged.folder, gates, judged.gates))
     return Replay(
         folder=judged.folder,
-        before=count_decisions(settled.before),
-        after=count_decisions(settled.fates.decision),
-        gates=count_gates(settled, rows),
-        changed=list_changed(settled, rows),
-        curves=draw_curves(settled),
-        caveats=list_caveats(settled, judged.gate_names),
+        before=count_decisions(decided.before),
+        after=count_decisions(decided.after),
+        gates=count_gates(decided),
+        changed=list_changed(decided),
+        curves=draw_curves(decided),
+        caveats=list_caveats(decided, judged.gate_names),
     )
 
 
-def _restate_gates(run: Judged, steps: Sequence[Step], rows: pl.DataFrame) -> list[Restated]:
-    """What each gate says now. Raises StoreError unless what they said gives the decisions of the run."""
-    by_name = {step.name: step for step in steps}
+def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
+    """The rows under the new parameters. Raises StoreError where the old ones give other decisions."""
+    rows = _read_rows(run)
+    by_name = {change.name: change for change in changes}
     dropped = np.zeros(len(rows), dtype=np.bool_)
-    said, restated = [], []
+    away: list[pl.DataFrame] = []
+    gates: list[Redecided] = []
     for lock in run.gates:
-        if lock.use not in by_name:
-            said.append(weigh(read_verdicts(run, lock.use, rows), len(rows)))
-            continue
-        one = restate(run, by_name[lock.use], rows, dropped)
-        said.append(one.before)
-        restated.append(one)
-        dropped |= one.after == REJECTED
-    blind = [run.gate_names.index(recall.gate) for recall in run.recalls if recall.blind]
-    fates = _settle_batch(said, rows, blind[:1])
-    by = pl.Series([*run.gate_names, None], dtype=pl.String).gather(fates.gate % (len(said) + 1))
-    if not np.array_equal(fates.decision, place_decisions(rows)) or (by != rows["gate"]).any():
+        verdicts = _frame(read_verdicts(run.folder, lock.use), VERDICT_SCHEMA)
+        stored = place_verdicts(verdicts, rows, lock.dials, f"verdicts of {lock.use}")
+        away.append(list_away(stored.own, stored.late))
+        if (change := by_name.get(lock.use)) is not None:
+            planted = _frame([read_canaries(run.folder, lock.use)], VERDICT_SCHEMA)
+            planted = planted[: None if change.counts_canaries else 0]
+            ids = planted.select(pl.col("row_id").unique(maintain_order=True), slice=pl.lit(None, pl.String))
+            canaries = place_verdicts(planted, ids, lock.dials, f"canaries of {lock.use}")
+            gates.append(redecide(stored, canaries, change, dropped))
+            dropped |= gates[-1].said == REJECTED
+    overriding = _read_overriding(run, rows)
+    before = _decide(run, rows, [*away, overriding], [recall for recall in run.recalls if recall.blind])
+    if not before.equals(pl.DataFrame(run.decisions)):
         raise StoreError(
             f"the decisions of {run.folder} are not what its verdicts give",
             mend="Judge its rows again with `synth-stack curate`.",
         )
-    return restated
-
-
-def _settle(steps: Sequence[Step], restated: Sequence[Restated], rows: pl.DataFrame) -> Settled:
-    """The rows under the new parameters.
-
-    A blind gate fails the batch, but not one that was not blind and has new parameters: a gate may plant
-    its canaries for its threshold, and those of another say little about it.
-    """
-    recalls, failing = [], []
-    for number, (step, one) in enumerate(zip(steps, restated, strict=True)):
-        recalls.append(_measure(step.name, one.canaries.said, step.min_recall))
-        was_blind = _measure(step.name, one.canaries_before, step.lock.min_recall).blind
-        if recalls[-1].blind and (was_blind or not step.changes):
-            failing.append(number)
-    said = [one.after for one in restated]
-    return Settled(
-        steps=tuple(steps),
-        restated=tuple(restated),
-        recalls=tuple(recalls),
-        failing=tuple(failing),
-        said=np.stack(said),
-        failed=_find_failed(rows),
-        before=place_decisions(rows),
-        fates=_settle_batch(said, rows, failing[:1]),
+    failing = [one.recall for one in gates if one.fails]
+    after = _decide(run, rows, [*(one.away for one in gates), overriding], failing)
+    people = {outcome: overriding.filter(outcome=outcome)["row_id"].implode() for outcome in OUTCOMES}
+    return DecidedRun(
+        before=before,
+        after=_mark_undecided(after, gates),
+        gates=tuple(gates),
+        overriding={outcome: rows["row_id"].is_in(ids).to_numpy() for outcome, ids in people.items()},
+        failed=rows["failure"].is_not_null().to_numpy(),
     )
 
 
-def _settle_batch(said: Sequence[Said], rows: pl.DataFrame, failing: Sequence[int]) -> Fates:
-    """The fates of the rows; those that would be accepted are held where a gate fails the batch."""
-    fates = settle(np.stack(said), _find_failed(rows))
-    for gate in failing:
-        fates = hold_accepted(fates, gate)
-    return fates
+def _read_rows(run: Judged) -> pl.DataFrame:
+    """What is to be known of the rows of a run, in order. Raises StoreError for decisions on other rows."""
+    columns = ["row_id", "source_id", "slice", "kind", "failure"]
+    schema = pa.schema([CANDIDATE_SCHEMA.field(name) for name in columns])
+    rows = _frame(read_candidates(run.folder, columns), schema)
+    if rows["row_id"].n_unique() != len(rows):
+        raise StoreError(f"{run.folder} holds two rows with one row_id")
+    if not rows["row_id"].equals(pl.Series(run.decisions["row_id"])):
+        raise StoreError(f"the decisions of {run.folder} are not those of its candidates, in their order")
+    return rows
 
 
-def _find_failed(rows: pl.DataFrame) -> Mask:
-    return rows["failure"].is_not_null().to_numpy()
+def _read_overriding(run: Judged, rows: pl.DataFrame) -> pl.DataFrame:
+    """What those say who override the gates."""
+    names = [name for name in list_gates(run.folder, run.gate_names) if name in run.lock.rule.overriding]
+    said = _frame((part for name in names for part in read_verdicts(run.folder, name)), VERDICT_SCHEMA)
+    place_verdicts(said, rows, (), f"verdicts of {', '.join(names)}")
+    return said
 
 
-def _measure(gate: str, canaries: Said, min_recall: float) -> CanaryRecall:
-    return measure_recall(
-        gate, [KindCount(gate, len(canaries), count_caught(canaries))], min_recall=min_recall
+def _decide(
+    run: Judged, rows: pl.DataFrame, away: Sequence[pl.DataFrame], blind: Sequence[CanaryRecall]
+) -> pl.DataFrame:
+    """The decisions that verdicts give; rows that would be accepted are held where a gate is blind."""
+    held_by = BatchHold(blind[0].gate, describe_blind(blind), f"{blind[0].gate}.blind") if blind else None
+    rule = Rule(tuple(run.lock.rule.order), tuple(run.lock.rule.overriding))
+    said = [verdicts.to_arrow().cast(VERDICT_SCHEMA) for verdicts in away]
+    return pl.DataFrame(decide(rows.to_arrow(), said, rule, held_by))
+
+
+def _mark_undecided(decisions: pl.DataFrame, gates: Sequence[Redecided]) -> pl.DataFrame:
+    """The decisions, but for rows that a gate never saw and that are not rejected anyway."""
+    unseen = np.stack([one.said == UNSEEN for one in gates])
+    names = pl.Series([one.change.name for one in gates]).gather(unseen.argmax(axis=0))
+    open_ = pl.Series(unseen.any(axis=0)) & (decisions["decision"] != "rejected")
+    return decisions.with_columns(
+        decision=pl.when(open_).then(pl.lit("undecided")).otherwise("decision"),
+        gate=pl.when(open_).then(names).otherwise("gate"),
+        reason=pl.when(open_).then(pl.format("not scored by {}", names)).otherwise("reason"),
+        reason_class=pl.when(~open_).then("reason_class"),
     )
+
+
+def _frame(parts: Iterable[pa.Table], schema: pa.Schema) -> pl.DataFrame:
+    tables = [schema.empty_table(), *(part.select(schema.names) for part in parts)]
+    return pl.DataFrame(pa.concat_tables(tables)).rechunk()  # polars 2.1 panics over many chunks

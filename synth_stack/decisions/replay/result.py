@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from synth_stack.decisions.replay.gate_changes import Change
 from synth_stack.decisions.replay.outcomes import Point
+from synth_stack.runs.canary_recall import CanaryRecall
 
-REPLAY_SCHEME = "synth_stack/replay/v1"
+REPLAY_SCHEME = "synth_stack/replay/v2"
 
 CHANGED_SCHEMA = pa.schema(
     [
@@ -19,51 +20,48 @@ CHANGED_SCHEMA = pa.schema(
         pa.field("before", pa.string(), nullable=False),
         pa.field("gate_before", pa.string()),
         pa.field("reason_before", pa.string()),
+        pa.field("reason_class_before", pa.string()),
         pa.field("after", pa.string(), nullable=False),
         pa.field("gate", pa.string()),
         pa.field("reason", pa.string()),
+        pa.field("reason_class", pa.string()),
     ]
 )
 """One line per row whose decision changes, in the order of the run: accepted, rejected or held before; also
-undecided after. `gate` and `reason` say what it rests on now: for an undecided row, the first gate that never
-scored it."""
+undecided after. `gate`, `reason` and `reason_class` say what it rests on now: for an undecided row, the
+first gate that never scored it."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateReplay:
     """One gate before and after: the parameters that change, the rows that it decides, and its canaries.
 
-    `undecided` rows wait for this gate, which never scored them. `planted` canaries are those that the run
-    left; a gate that catches fewer than `min_recall` asks for is `blind`. That holds the batch if the gate
-    was blind before or its parameters are the old ones, for which the canaries were planted.
+    `before` and `after` count the rows that it decides; undecided ones wait for it, since it never scored
+    them. The recalls are of the canaries that the run left. A gate that is now blind holds the batch if it
+    was blind before, or if its parameters are the old ones, for which they were planted.
     """
 
     gate: str
     changes: tuple[Change, ...]
-    rejected_before: int
-    rejected: int
-    held_before: int
-    held: int
-    undecided: int
-    planted: int
-    caught_before: int
-    caught: int
-    min_recall: float
-    blind: bool
+    before: dict[str, int]
+    after: dict[str, int]
+    recall_before: CanaryRecall
+    recall: CanaryRecall
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
     """The yield of a gate over its threshold, ascending, all other gates as they now stand.
 
-    `parameter` is the dotted name of the threshold in the gate file, `threshold` where it now stands. That a
-    gate is blind is left out of account: `caught` of the `planted` canaries stands at each point.
+    `parameter` is the dotted name of the threshold in the gate file, `threshold` where it now stands, and
+    `rejects` (>, >= or <) on which side of it a score turns a row away. That a gate is blind is left out of
+    account: `caught` of the `planted` canaries stands at each point.
     """
 
     gate: str
     parameter: str
     threshold: float
-    reject_when: str
+    rejects: str
     planted: int
     points: tuple[Point, ...]
 
@@ -86,15 +84,7 @@ class Replay:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values, every changed row included."""
-        plain = {
-            "scheme": REPLAY_SCHEME,
-            "folder": str(self.folder),
-            "before": self.before,
-            "after": self.after,
-            "gates": self.gates,
-            "curves": self.curves,
-            "caveats": self.caveats,
-            "changed": self.changed.to_pylist(),
-        }
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain |= {"scheme": REPLAY_SCHEME, "folder": str(self.folder), "changed": self.changed.to_pylist()}
         value: dict[str, Any] = orjson.loads(orjson.dumps(plain))
         return value

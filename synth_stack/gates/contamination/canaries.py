@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
-from synth_stack.gates.contamination.eval_sets import EvalSet
+from synth_stack.gates.contamination.eval_sets import EvalItems
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 
 _MOST_CHARS = 4_000  # of an item: a canary is a row like others
@@ -86,7 +86,7 @@ class Sight:
     behaviour: bool
 
 
-def plant_items(sets: Sequence[EvalSet], sight: Sight, sample: pa.Table, n: int, seed: int) -> pa.Table:
+def plant_items(sets: Sequence[EvalItems], sight: Sight, sample: pa.Table, n: int, seed: int) -> pa.Table:
     """Up to `n` rows in the shape of those in `sample`, each an item reworded by one rule; the rules in turn.
 
     `extra` names set and rule. An item that a rule does not fit is passed over, so sets of short items, or of
@@ -108,7 +108,7 @@ def plant_items(sets: Sequence[EvalSet], sight: Sight, sample: pa.Table, n: int,
     return build_candidates(rows) if rows else CANDIDATE_SCHEMA.empty_table()
 
 
-_Rule = Callable[[EvalSet, int, np.random.Generator], Pair | None]
+_Rule = Callable[[EvalItems, int, np.random.Generator], Pair | None]
 
 
 def _rules(sight: Sight) -> Iterator[tuple[str, _Rule]]:
@@ -124,7 +124,7 @@ def _rules(sight: Sight) -> Iterator[tuple[str, _Rule]]:
 
 
 def _reword_items(
-    name: str, rule: _Rule, sets: Sequence[EvalSet], rng: np.random.Generator
+    name: str, rule: _Rule, sets: Sequence[EvalItems], rng: np.random.Generator
 ) -> Iterator[tuple[Pair, str]]:
     """What the rule makes of the items, a set after the other in turn, and what is wrong with it."""
     orders = [(s, rng.permutation(len(s.ids))[:_TRIED_ITEMS].tolist()) for s in sets]
@@ -146,7 +146,7 @@ def _shape(shape: dict[str, Any], pair: Pair, wrong: str, *, draw: int) -> dict[
     return build_canary(shape["kind"], messages, wrong, draw)
 
 
-def _copy(eval_set: EvalSet, item: int, fewest: int, rng: np.random.Generator) -> Pair | None:
+def _copy(eval_set: EvalItems, item: int, fewest: int, rng: np.random.Generator) -> Pair | None:
     prompt = eval_set.prompts[item]
     if len(_WORDS.findall(prompt)) < fewest:
         return None
@@ -154,7 +154,7 @@ def _copy(eval_set: EvalSet, item: int, fewest: int, rng: np.random.Generator) -
     return f"{lead}\n\n{prompt}\n\nThank you.", None
 
 
-def _reformat(eval_set: EvalSet, item: int, fewest: int) -> Pair | None:
+def _reformat(eval_set: EvalItems, item: int, fewest: int) -> Pair | None:
     words = _WORDS.findall(eval_set.prompts[item])
     if len(words) < fewest:
         return None
@@ -162,7 +162,7 @@ def _reformat(eval_set: EvalSet, item: int, fewest: int) -> Pair | None:
     return "\n".join(f"> **{line.upper()}**" for line in lines), None
 
 
-def _cut_out(eval_set: EvalSet, item: int, words: int, rng: np.random.Generator) -> Pair | None:
+def _cut_out(eval_set: EvalItems, item: int, words: int, rng: np.random.Generator) -> Pair | None:
     spoken = _WORDS.findall(eval_set.prompts[item])
     if len(spoken) <= words:
         return None
@@ -170,7 +170,7 @@ def _cut_out(eval_set: EvalSet, item: int, words: int, rng: np.random.Generator)
     return f"Go on from here: {' '.join(spoken[start : start + words])}", None
 
 
-def _reword(eval_set: EvalSet, item: int) -> Pair | None:
+def _reword(eval_set: EvalItems, item: int) -> Pair | None:
     """The last sentence first, other words where the table has some, and a filler that breaks long runs.
 
     Code is left to `_rename`.
@@ -188,7 +188,7 @@ def _say_otherwise(text: str) -> str:
     return f" {_FILLER} ".join(runs)
 
 
-def _rename(eval_set: EvalSet, item: int) -> Pair | None:
+def _rename(eval_set: EvalItems, item: int) -> Pair | None:
     """The item's own solution with other names, asked for in other words; None where it is no Python."""
     entry_point, answer = eval_set.entry_points[item], eval_set.answers[item]
     if not entry_point or not eval_set.tests[item] or not answer or len(answer) > _MOST_CHARS:

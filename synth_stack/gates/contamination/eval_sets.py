@@ -1,12 +1,13 @@
 """Evaluation sets that training data must not contain: read strictly, digested, and counted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import digest_file
+from synth_stack.gates.resources import Resources
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.inputs.records import Broken, Record, read_strictly
 from synth_stack.rows.canonical import Digest
@@ -29,22 +30,8 @@ Fault = tuple[str, dict[str, Any]]
 """What a stage of the gate has found: the reason, and the evidence, which names an item."""
 
 
-class Records(Protocol):
-    """Records from elsewhere and the digest of them all: what reads a set from the Hub gives back."""
-
-    @property
-    def sha256(self) -> Digest: ...
-
-    @property
-    def read(self) -> Callable[[], Iterator[tuple[str, Record | Broken]]]: ...
-
-
-OpenHub = Callable[[NamedEvalSet], Records]
-"""Opens the dataset of the Hub that a named set speaks of. No gate reaches the network by itself."""
-
-
 @dataclass(frozen=True, slots=True)
-class EvalSet:
+class EvalItems:
     """n items: five columns of equal length, null where the item has nothing, and what they were read from.
 
     `entry_points` and `tests` are HumanEval's form (Chen et al. 2021, section 2.2): the name of a function,
@@ -66,7 +53,7 @@ class EvalSet:
         return sum(bool(e and t) for e, t in zip(self.entry_points, self.tests, strict=True))
 
 
-def load_eval_set(named: NamedEvalSet, open_hub: OpenHub | None = None) -> EvalSet:
+def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> EvalItems:
     """The items of a .jsonl, .json (an array), .csv (with a header) or .parquet file, or of the Hub.
 
     Prompt, answer and id stand in the columns that `named` gives, or else in the first that exists of
@@ -76,10 +63,10 @@ def load_eval_set(named: NamedEvalSet, open_hub: OpenHub | None = None) -> EvalS
     `entry_point` and `test` where both exist.
 
     Raises InputError for a set that is missing, empty, unreadable or holds what is no item; ConfigError for
-    a column that is not there, and for a set on the Hub without `open_hub`.
+    a column that is not there, and for a set on the Hub without `resources` to open it by.
     """
     where = f"eval set {named.name}"
-    sha256, items = _read(named, open_hub, where)
+    sha256, items = _read(named, resources, where)
     if not items:
         raise InputError(f"{where} has no items", seen=named.path or named.hub, allowed="at least one item")
     columns = list(dict.fromkeys(key for _, item in items for key in item))
@@ -94,7 +81,7 @@ def load_eval_set(named: NamedEvalSet, open_hub: OpenHub | None = None) -> EvalS
     answer = _pick(columns, named.answer, ANSWER_COLUMNS, f"{where}: answer")
     key = _pick(columns, named.id, ID_COLUMNS, f"{where}: id")
     entry_point, test = _pick_program(columns, named, where)
-    return EvalSet(
+    return EvalItems(
         name=named.name,
         sha256=sha256,
         ids=[_read_id(item, key, k, f"{where}: {place}") for k, (place, item) in enumerate(items)],
@@ -106,12 +93,12 @@ def load_eval_set(named: NamedEvalSet, open_hub: OpenHub | None = None) -> EvalS
     )
 
 
-def name_item(eval_set: EvalSet, item: int) -> str:
+def name_item(eval_set: EvalItems, item: int) -> str:
     """The item as reasons name it, `set/id`, cut."""
     return f"{eval_set.name}/{eval_set.ids[item][:_NAMED_CHARS]}"
 
 
-def show_item(eval_set: EvalSet, item: int, content: str | None) -> dict[str, Any]:
+def show_item(eval_set: EvalItems, item: int, content: str | None) -> dict[str, Any]:
     """The item as evidence names it: set, id, and the start of the content that counted."""
     return {
         "eval_set": eval_set.name,
@@ -124,7 +111,7 @@ _Item = tuple[str, Mapping[str, Any]]
 """Where an item stands in its file, and the item."""
 
 
-def _read(named: NamedEvalSet, open_hub: OpenHub | None, where: str) -> tuple[Digest, list[_Item]]:
+def _read(named: NamedEvalSet, resources: Resources | None, where: str) -> tuple[Digest, list[_Item]]:
     try:
         if named.path is not None:
             path = Path(named.path)
@@ -132,13 +119,15 @@ def _read(named: NamedEvalSet, open_hub: OpenHub | None, where: str) -> tuple[Di
             return digest_file(path), items
     except InputError as exc:
         raise InputError(f"{where}: {exc.what}", seen=exc.seen, allowed=exc.allowed, mend=exc.mend) from exc
-    if open_hub is None:
+    if resources is None or named.hub is None:
         raise ConfigError(
             f"{where} is on the Hub, and nothing here reads it from there",
             seen=named.hub,
             mend="Download it, and name the file with `path:`.",
         )
-    records = open_hub(named)
+    records = resources.open_hub(
+        named.hub, config=named.config, split=named.split or "test", revision=named.revision
+    )
     return records.sha256, list(_require_whole(records.read(), where))
 
 

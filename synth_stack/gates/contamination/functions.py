@@ -66,7 +66,7 @@ class Solved:
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class TriedPairs:
     """What passed, and how many pairs were run, could not match, or were beyond the budget.
 
     A pair cannot match when the test passes a number of arguments that the function does not take, or when
@@ -113,7 +113,7 @@ def find_solved(
     budget: int,
     limits: Limits = LIMITS,
     workers: int | None = None,
-) -> Trials:
+) -> TriedPairs:
     """Run the tests of problems on functions, the first `budget` different pairs that could match.
 
     `pairs` are positions in `functions` and `problems`; what passed comes back by function, then problem. A
@@ -141,7 +141,7 @@ def find_solved(
         if outcome.status == "passed"
     }
     order = sorted(passed)
-    return Trials([Solved(f, p, passed[f, p]) for f, p in order], len(runs), unmatched, beyond)
+    return TriedPairs([Solved(f, p, passed[f, p]) for f, p in order], len(runs), unmatched, beyond)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ def _parse(source: str) -> ast.Module | None:
     if not source.strip() or len(source) > _MAX_CHARS:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on somebody's escape sequences
+        warnings.simplefilter("ignore")  # on escape sequences of others
         try:
             return ast.parse(source)
         except _UNPARSABLE:

@@ -1,43 +1,64 @@
 """Contamination: rows that repeat an evaluation item, in its words, in other words, or by solving it.
 
-Three stages, cheap before dear. Words: a shared run of 12 words rejects at once (exams/overlap.py). Meaning:
-a short list of rows that are like an item, by fast vectors; better ones decide (exams/meaning.py). Behaviour:
-a function that passes a held-out item's tests is its solution, whatever its words (exams/solutions.py). What
-comes near the bar may be put to a language model (exams/opinion.py).
+Three stages, the cheap ones first. Words: a shared run of 12 words rejects at once (ngram_overlap.py).
+Meaning: a short list of rows that are like an item, by fast vectors (paraphrase.py); better ones decide
+(reranking.py). Behaviour: a function that passes a held-out item's tests is its solution, whatever its words
+(solved_items.py). What comes near the bar may be put to a language model (llm_judge.py).
+
+The first stages are the sketch of a shard (short_list.py); what a batch may spend on the rest is cut once for
+all of it (batch_budgets.py), and the judge spends it (closer_looks.py).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
 from synth_stack.errors import ConfigError
+from synth_stack.gates.contamination.batch_budgets import cut_budgets
 from synth_stack.gates.contamination.canaries import Sight, plant_items
-from synth_stack.gates.contamination.eval_sets import Fault, OpenHub, load_eval_set
-from synth_stack.gates.contamination.llm_judge import Ask, LlmJudge, ask_about
-from synth_stack.gates.contamination.ngram_overlap import (
+from synth_stack.gates.contamination.closer_looks import look_closer
+from synth_stack.gates.contamination.eval_sets import EvalItems, load_eval_set
+from synth_stack.gates.contamination.llm_judge import (
+    LlmJudge,
+    add_opinions,
+    choose_asked,
+    sketch_findings,
+)
+from synth_stack.gates.contamination.ngram_overlap import index_words
+from synth_stack.gates.contamination.overlap_rules import (
     MIN_ITEM_WORDS,
     NGRAM,
     Convention,
-    WordIndex,
+    OverlapRule,
     choose_rule,
-    find_overlaps,
-    index_words,
 )
-from synth_stack.gates.contamination.paraphrase import Alike, Embedding, Meanings, find_alike, index_meanings
-from synth_stack.gates.contamination.solved_items import Behaviour, Trials, prepare_trials, try_functions
-from synth_stack.gates.contamination.verdicts import Finding, abstain, add_trial, state_findings
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.contamination.paraphrase import Embedding, index_meanings
+from synth_stack.gates.contamination.reranking import Confirmer
+from synth_stack.gates.contamination.row_texts import READS
+from synth_stack.gates.contamination.short_list import (
+    ContaminationStages,
+    notice_alone,
+    read_noticed,
+    sketch_rows,
+)
+from synth_stack.gates.contamination.solved_items import Behaviour, prepare_trials
+from synth_stack.gates.contamination.verdicts import (
+    NOT_TRIED,
+    REPHRASED,
+    TOO_FEW_RUNS,
+    abstain,
+    state_findings,
+)
+from synth_stack.gates.gate import Dial, Judge, Round, State
+from synth_stack.gates.resources import Ask, Resources
 from synth_stack.inputs.gate_file import NamedEvalSet
-from synth_stack.registry import gate
-from synth_stack.text.fields import read_texts
+from synth_stack.models.embedders import load_embedder
+from synth_stack.registry import EVAL_SETS, gate
 from synth_stack.text.words import TEXT_SCHEME
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _AGAINST: list[NamedEvalSet] = []
 _EMBEDDING = Embedding()
@@ -45,37 +66,11 @@ _BEHAVIOUR = Behaviour()
 _MIN_RECALL = 0.8
 
 
-def redecide(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
-) -> "pl.DataFrame":
-    """The verdicts under another bar for likeness; every other parameter has to be the same.
-
-    Rows found by words or tests stay rejected. A score that the short list cut to 0 stays 0, so a bar lower
-    than the short list's own finds no more than was on it.
-    """
-    import polars as pl
-
-    bar = _compare_parameters(old, new)
-    rejected = pl.col("score") >= bar
-    outcome = (
-        pl.when(pl.col("outcome") == "abstain")
-        .then(pl.lit("abstain"))
-        .when(rejected)
-        .then(pl.lit("reject"))
-        .when(pl.col("outcome") == "hold")
-        .then(pl.lit("hold"))
-        .otherwise(pl.lit("accept"))
-    )
-    threshold = pl.when(pl.col("threshold").is_not_null()).then(pl.lit(bar))
-    return rows.with_columns(outcome=outcome, threshold=threshold)
-
-
-@gate("contamination", version="2", redecide=redecide)
+@gate("contamination", version="3", reads=READS)
 def contamination(
-    ask: Ask | None = None,
-    open_hub: OpenHub | None = None,
+    resources: Resources,
     *,
-    against: list[NamedEvalSet] = _AGAINST,
+    against: Annotated[list[NamedEvalSet], EVAL_SETS] = _AGAINST,
     convention: Convention = "run",
     ngram: Annotated[int, Field(ge=5, le=50)] = NGRAM,
     min_item_words: Annotated[int, Field(ge=3, le=50)] = MIN_ITEM_WORDS,
@@ -88,13 +83,18 @@ def contamination(
     Words, without case and punctuation: a row that shares a run of `ngram` words with an item's prompt or
     answer has score 1; a prompt or answer of fewer words has to occur whole, and one of fewer than
     `min_item_words` proves nothing (an item with nothing left is counted in facts as not checkable by
-    words). `convention` names other rules, with their sources, in exams/overlap.py.
+    words). `convention` names other rules, with their sources, in overlap_rules.py. Each text of a row is
+    read: what is said, reasoned and called, alternatives, the schemas of tools, and documents, since a leaked
+    item teaches as much from there.
 
     Meaning, for the rest: the score is the likeness to the likest item on the short list, 0 where none is on
     it; rejected from the bar on. Behaviour, for each row on the short list and each with a function of an
-    item's name: a function that passes an item's tests has score 1. A row whose turn in the sandbox never
-    came is held. With `llm_judge`, the rows just below the bar are put to it: rejected with score 1 on a yes,
-    held on an answer that is none.
+    item's name: a function that passes an item's tests has score 1. A row for which too few runs in the
+    sandbox were left is held. With `llm_judge`, the rows just below the bar are put to it: rejected with
+    score 1 on a yes, held on an answer that is none.
+
+    What is spent on a batch is bounded: rows that MiniLM reads, runs in the sandbox, rows that the language
+    model is asked about. Each bound is cut once for the whole batch; canaries stand outside it.
 
     Evidence names eval set, item, its text and what was compared, also for rows on the short list that are
     accepted. Without an eval set every row is abstained on, as is a row with nothing to read.
@@ -102,119 +102,147 @@ def contamination(
     Defaults: Brown et al. 2020, appendix C, look for 8- to 13-grams, never shorter "due to spurious
     collisions"; 12 words of support or school prose do not repeat by chance.
 
-    `ask` and `open_hub` reach a model and the Hub for the gate, which reaches nothing by itself. Raises
-    ConfigError, InputError for the eval sets, MissingExtra and ModelError for the embedders.
+    Raises ConfigError, InputError for the eval sets, MissingExtra and ModelError for the embedders.
     """
     names = [named.name for named in against]
     if len(set(names)) < len(names):
         raise ConfigError("contamination: two eval sets have one name", seen=", ".join(names))
-    if llm_judge is not None and (ask is None or embedding is None):
-        raise ConfigError("contamination: llm_judge needs a teacher that can be asked, and `embedding`")
+    if llm_judge is not None and embedding is None:
+        raise ConfigError(
+            "contamination: llm_judge needs `embedding`: it is asked about what comes near its bar"
+        )
     rule = choose_rule(convention, ngram, min_item_words)
-    sets = [load_eval_set(named, open_hub) for named in against]
-    stages = _Stages(
-        words=index_words(sets, rule),
-        meanings=index_meanings(sets, embedding) if sets and embedding else None,
-        trials=prepare_trials(sets, behaviour) if sets and behaviour else None,
-        llm_judge=llm_judge,
-        ask=ask,
-    )
-    can_run = stages.trials is not None and stages.trials.level is not None
-    runs = rule.n if rule.is_run else None
-    sight = Sight(runs, rule.min_words, stages.meanings is not None, can_run)
-
-    batch = _Batch()
-
-    def expect(rows: int) -> None:
-        batch.rows = rows
-
-    def judge(table: pa.Table) -> pa.Table:
-        return _judge(stages, table, batch.rows) if sets else abstain(table)
-
-    def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
-        return plant_items(sets, sight, sample, n, seed)
-
+    sets = [load_eval_set(named, resources) for named in against]
+    background = embedding.background if embedding else None
+    neutral = load_eval_set(background, resources) if background else None
+    stages = _prepare_stages(sets, rule, embedding, neutral, behaviour)
+    ask = None if llm_judge is None else resources.make_asker(llm_judge.teacher, "contamination: llm_judge")
+    facts = _state_facts(stages, neutral)
+    alone = _find_alone([*against, *([background] if background else [])], llm_judge)
+    if not sets:
+        return Judge(judge=_abstain, facts=facts, alone=alone)
+    bar = embedding.threshold if embedding else 1.0
+    rounds = _list_rounds(stages, bar, embedding, behaviour, llm_judge)
+    sight = Sight(rule.n if rule.is_run else None, rule.min_words, embedding is not None, stages.can_run)
     return Judge(
-        judge=judge,
-        facts=_state_facts(stages),
-        expect=expect,
-        plant=plant if sets else None,
+        judge=partial(_judge, stages, bar, ask, knows_batch=bool(rounds)),
+        facts=facts,
+        rounds=rounds,
+        plant=partial(plant_items, sets, sight),
         min_recall=_MIN_RECALL,
+        dials=_list_dials(embedding),
+        alone=alone,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stages:
-    """What the gate compares with, stage by stage; None where a stage is off."""
-
-    words: WordIndex
-    meanings: Meanings | None
-    trials: Trials | None
-    llm_judge: LlmJudge | None
-    ask: Ask | None
-
-    @property
-    def bar(self) -> float:
-        """The score that rejects."""
-        return self.meanings.settings.threshold if self.meanings else 1.0
-
-
-@dataclass(slots=True)
-class _Batch:
-    """How many rows the batch has; None until somebody says so."""
-
-    rows: int | None = None
+def _prepare_stages(
+    sets: Sequence[EvalItems],
+    rule: OverlapRule,
+    embedding: Embedding | None,
+    background: EvalItems | None,
+    behaviour: Behaviour | None,
+) -> ContaminationStages:
+    meanings = confirmer = None
+    if sets and embedding is not None:
+        meanings = index_meanings(sets, embedding, background)
+        if embedding.confirm is not None:
+            better = load_embedder(embedding.confirm)
+            confirmer = Confirmer(better, meanings.neutral_texts, meanings.neutral)
+    trials = prepare_trials(sets, behaviour) if sets and behaviour is not None else None
+    return ContaminationStages(index_words(sets, rule), meanings, confirmer, trials)
 
 
-def _judge(stages: _Stages, table: pa.Table, batch_rows: int | None) -> pa.Table:
-    shared, readable = find_overlaps(stages.words, read_texts(table.column("text")))
-    findings = {
-        row: Finding("reject", 1.0, reason, {"how": "words", **evidence})
-        for row, (reason, evidence) in shared.items()
-    }
-    near: dict[int, list[int]] = {}
-    if stages.meanings is not None:
-        bound = _bound_confirmed(stages.meanings, table, batch_rows)
-        alike = find_alike(stages.meanings, table, shared, bound)
-        near = _list_near(alike)
-        findings.update((row, _add_likeness(*found, stages.bar)) for row, found in alike.found.items())
-    if stages.trials is not None:
-        for row, trial in try_functions(stages.trials, table, near, shared).items():
-            findings[row] = add_trial(findings.get(row), trial)
-    if stages.llm_judge is not None and stages.ask is not None:
-        findings.update(ask_about(stages.llm_judge, stages.ask, stages.bar, table, findings))
-    return state_findings(table, readable, findings, stages.bar)
+def _list_rounds(
+    stages: ContaminationStages,
+    bar: float,
+    embedding: Embedding | None,
+    behaviour: Behaviour | None,
+    llm_judge: LlmJudge | None,
+) -> tuple[Round, ...]:
+    """How the batch is learnt; nothing where nothing is bounded, since each row is then judged by itself."""
+    if stages.confirmer is None and not stages.can_run and llm_judge is None:
+        return ()
+    cut = partial(
+        cut_budgets,
+        confirm_rows=embedding.confirm_rows if embedding and stages.confirmer else 0,
+        runs_per_10000_rows=behaviour.runs_per_10000_rows if behaviour else 0,
+        threshold=bar,
+    )
+    first = Round(partial(_sketch, stages), cut)
+    if llm_judge is None:
+        return (first,)
+    settled = Round(
+        partial(_sketch_settled, stages, bar, llm_judge), partial(choose_asked, rows=llm_judge.rows)
+    )
+    return (first, settled)
 
 
-def _add_likeness(score: float, fault: Fault, bar: float) -> Finding:
-    reason, evidence = fault
-    shown = {"how": "meaning", **evidence}
-    return Finding("reject", score, reason, shown) if score >= bar else Finding("accept", score, None, shown)
+def _sketch(stages: ContaminationStages, table: pa.Table, _: State) -> pa.Table:
+    return sketch_rows(stages, table)
 
 
-def _bound_confirmed(meanings: Meanings, table: pa.Table, batch_rows: int | None) -> int | None:
-    """How many rows of the table may be confirmed: its share of the batch; of canaries, all."""
-    if batch_rows is None or _count_rows(table) == 0:
-        return None
-    return meanings.share_confirmed(batch_rows, len(table))
+def _sketch_settled(
+    stages: ContaminationStages, bar: float, llm_judge: LlmJudge, table: pa.Table, state: State
+) -> pa.Table:
+    noticed, rows = read_noticed(state, table)
+    findings = look_closer(stages, table, noticed, rows, bar)
+    spent = noticed["confirmed"].to_numpy() | (noticed["taken"].to_numpy() > 0)
+    return sketch_findings(llm_judge, bar, table, findings, np.asarray(rows)[spent].tolist())
 
 
-def _count_rows(table: pa.Table) -> int:
-    """The rows that are no canaries: these must not change what is said of the others."""
-    return int(pc.sum(pc.not_equal(table.column("generator"), "canary")).as_py() or 0)
+def _judge(
+    stages: ContaminationStages,
+    bar: float,
+    ask: Ask | None,
+    table: pa.Table,
+    state: State,
+    *,
+    knows_batch: bool,
+) -> pa.Table:
+    if knows_batch:
+        noticed, rows = read_noticed(state, table)
+    else:
+        noticed, rows = notice_alone(stages, table)
+    readable = np.ones(len(table), dtype=bool)
+    readable[rows] = noticed["readable"].to_numpy()
+    settled = {} if ask is None else add_opinions(ask, table, state)
+    open_ = [k for k, row in enumerate(rows) if row not in settled]
+    noticed = noticed.take(pa.array(open_, pa.int64()))
+    findings = look_closer(stages, table, noticed, [rows[k] for k in open_], bar)
+    return state_findings(table, readable, findings | settled, bar)
 
 
-def _list_near(alike: Alike) -> dict[int, list[int]]:
-    """The items to try each row on, nearest first; rows nearest to an item first."""
-    import polars as pl
-
-    ordered = alike.near.sort("nearness", "row", "item", descending=[True, False, False])
-    items = ordered.group_by("row", maintain_order=True).agg(pl.col("item"))
-    return dict(items.iter_rows())
+def _abstain(table: pa.Table, _: State) -> pa.Table:
+    return abstain(table)
 
 
-def _state_facts(stages: _Stages) -> dict[str, Any]:
+def _list_dials(embedding: Embedding | None) -> tuple[Dial, ...]:
+    """The bar for likeness; and that of too few runs, which holds what likeness alone does not reject."""
+    if embedding is None:
+        return ()
+    return (
+        Dial(
+            parameter="embedding.threshold",
+            threshold=embedding.threshold,
+            rejects=">=",
+            classes=(REPHRASED,),
+            fixed_by="llm_judge",
+        ),
+        Dial(threshold=1, rejects=">=", score=TOO_FEW_RUNS, outcome="hold", classes=(NOT_TRIED,)),
+    )
+
+
+def _find_alone(named: Sequence[NamedEvalSet], llm_judge: LlmJudge | None) -> str | None:
+    if llm_judge is not None:
+        return "it asks a language model"
+    return "it reads an eval set from the Hub" if any(n.hub is not None for n in named) else None
+
+
+def _state_facts(stages: ContaminationStages, background: EvalItems | None) -> dict[str, Any]:
     words = stages.words
+    embedders = [stages.meanings.first] if stages.meanings else []
+    embedders += [stages.confirmer.embedder] if stages.confirmer else []
+    files = {source: digest for embedder in embedders for source, digest in embedder.facts.items()}
     return {
         "against": [
             {
@@ -228,37 +256,9 @@ def _state_facts(stages: _Stages) -> dict[str, Any]:
             for k, s in enumerate(words.sets)
         ],
         "convention": {"name": words.rule.convention, "n": words.rule.n, "min_words": words.rule.min_words},
-        "embedders": dict(stages.meanings.files) if stages.meanings else None,
-        "neutral_texts": stages.meanings.neutral_texts if stages.meanings else None,
+        "embedders": files or None,
+        "neutral_texts": len(stages.meanings.neutral_texts) if stages.meanings else None,
+        "background": {"name": background.name, "sha256": background.sha256} if background else None,
         "behaviour": stages.trials.facts if stages.trials else None,
         "text": TEXT_SCHEME,
-        "reject_when": "score >= threshold",
     }
-
-
-def _compare_parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
-    """The new bar. Raises ConfigError for any other difference."""
-    for name in new:
-        if _without_bar(name, old.get(name)) != _without_bar(name, new[name]):
-            raise ConfigError(
-                f"contamination: {name} cannot change without judging the rows again",
-                seen=new[name],
-                allowed="another threshold of the embedding",
-                mend="Run `synth-stack curate` with the new gate file.",
-            )
-    if old["embedding"] is None:
-        return 1.0
-    bar = float(new["embedding"]["threshold"])
-    if old["llm_judge"] is not None and bar != old["embedding"]["threshold"]:
-        raise ConfigError(
-            "contamination: the bar cannot move where a language model was asked about the rows below it",
-            seen=bar,
-            mend="Run `synth-stack curate` with the new gate file.",
-        )
-    return bar
-
-
-def _without_bar(name: str, value: Any) -> Any:
-    if name == "embedding" and value is not None:
-        return {key: setting for key, setting in value.items() if key != "threshold"}
-    return value

@@ -61,7 +61,7 @@ _LITERAL = re.compile(r'"[^"\n]{1,40}"|\'[^\'\n]{1,40}\'|\d+(?:\.\d+)?')
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LikenessRule:
     """The weights of one sum, by the names of the module's docstring."""
 
     item_density: float
@@ -74,13 +74,13 @@ class Rule:
     bar: float
 
 
-RULES: Mapping[tuple[Model, Kind], Rule] = {
-    ("minilm", "prose"): Rule(0.6, 0.35, 0.1, 0.0, 0.0, 0.2, 0.0, bar=0.205),
-    ("minilm", "code"): Rule(0.5, 0.85, 0.0, 0.2, 0.1, 0.0, 0.1, bar=-0.06),
-    ("minilm", "answer"): Rule(0.6, 0.35, 0.1, 0.0, 0.0, 0.2, 0.0, bar=0.27),
-    ("wordllama", "prose"): Rule(0.7, 0.25, 0.55, 0.0, 0.0, 0.5, 0.0, bar=0.315),
-    ("wordllama", "code"): Rule(0.35, 0.8, 0.0, 0.3, 0.1, 0.0, 0.1, bar=0.16),
-    ("wordllama", "answer"): Rule(0.7, 0.25, 0.55, 0.0, 0.0, 0.5, 0.0, bar=0.41),
+RULES: Mapping[tuple[Model, Kind], LikenessRule] = {
+    ("minilm", "prose"): LikenessRule(0.6, 0.35, 0.1, 0.0, 0.0, 0.2, 0.0, bar=0.205),
+    ("minilm", "code"): LikenessRule(0.5, 0.85, 0.0, 0.2, 0.1, 0.0, 0.1, bar=-0.06),
+    ("minilm", "answer"): LikenessRule(0.6, 0.35, 0.1, 0.0, 0.0, 0.2, 0.0, bar=0.27),
+    ("wordllama", "prose"): LikenessRule(0.7, 0.25, 0.55, 0.0, 0.0, 0.5, 0.0, bar=0.315),
+    ("wordllama", "code"): LikenessRule(0.35, 0.8, 0.0, 0.3, 0.1, 0.0, 0.1, bar=0.16),
+    ("wordllama", "answer"): LikenessRule(0.7, 0.25, 0.55, 0.0, 0.0, 0.5, 0.0, bar=0.41),
 }
 """wordllama draws up the short list, and decides where MiniLM does not."""
 
@@ -99,7 +99,7 @@ class Measured:
     uncoded: Figures
 
 
-def rate(rule: Rule, measured: Measured) -> Figures:
+def rate(rule: LikenessRule, measured: Measured) -> Figures:
     """The likeness of each pair, (p,), between 0 and 1, to six decimals."""
     total = (
         measured.cosine

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth_stack.gates.contamination.eval_sets import EvalSet
+from synth_stack.gates.contamination.eval_sets import EvalItems
 from synth_stack.gates.contamination.likelihood import Figures, Kind, read_words
 from synth_stack.gates.contamination.passages import split_items
 from synth_stack.models.embedders import Embedder, Vectors
@@ -45,7 +45,7 @@ class Block:
     bounds: Counts
 
 
-def build_blocks(sets: Sequence[EvalSet], embedder: Embedder, neutral: Vectors) -> list[Block]:
+def build_blocks(sets: Sequence[EvalItems], embedder: Embedder, neutral: Vectors) -> list[Block]:
     """Prompts in prose, prompts of code, and answers, each a block; an empty one is left out."""
     parted = [split_items(eval_set) for eval_set in sets]
     starts = np.cumsum([0, *(len(eval_set.ids) for eval_set in sets)], dtype=np.int64)
@@ -83,7 +83,7 @@ class Programs:
     density: Figures
 
 
-def build_programs(sets: Sequence[EvalSet], embedder: Embedder, blocks: Sequence[Block]) -> Programs:
+def build_programs(sets: Sequence[EvalItems], embedder: Embedder, blocks: Sequence[Block]) -> Programs:
     """The items whose tests a program may be run against."""
     items, texts = [], []
     first = 0

@@ -1,31 +1,18 @@
 """Overlap by words: rows that repeat an evaluation item word for word, and the exact span.
 
-A convention says when a row repeats an item. Case, punctuation and white space never count
-(`text.normalise`), and a word of a script without spaces is one character.
-
-    run              the row shares a run of n words with the item's prompt or answer; one of fewer words
-                     occurs whole in the row
-    gpt3-13gram      the same with n = 13. Brown et al. 2020, appendix C: filtering took 13-grams, "for
-                     analysis" n was each set's 5th percentile of lengths, 8 at least, 13 at most
-    tulu3-8gram-50   more than half of the words of the prompt or answer stand in 8-grams that one row holds.
-                     Lambert et al. 2024 (Tulu 3), section 3.2, there for prompts
-    palm-8gram-70    one row holds at least 70% of the 8-grams of the prompt or answer. Chowdhery et al. 2022
-                     (PaLM), section 8, there looked for in all training data together
-
-Each paper asks which items a corpus spoils; a gate asks which rows do it. So the row is the unit here, and
-a pair of row and item is compared by itself.
+Case, punctuation and white space never count (`text.normalise`), and a word of a script without spaces is one
+character. When a shared run is proof says the rule (overlap_rules.py).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth_stack.errors import ConfigError
-from synth_stack.gates.contamination.eval_sets import EvalSet, Fault, name_item, show_item
+from synth_stack.gates.contamination.eval_sets import EvalItems, Fault, name_item, show_item
 from synth_stack.gates.contamination.ngram_table import (
     Flags,
     GramTable,
@@ -34,6 +21,7 @@ from synth_stack.gates.contamination.ngram_table import (
     roll_ngrams,
     scan,
 )
+from synth_stack.gates.contamination.overlap_rules import OverlapRule
 from synth_stack.text.ragged import Counts, Hashes, Ragged, find_shared, sort_rows
 from synth_stack.text.spans import find_longest_spans
 from synth_stack.text.words import hash_words, normalise
@@ -41,11 +29,7 @@ from synth_stack.text.words import hash_words, normalise
 if TYPE_CHECKING:
     import polars as pl
 
-Convention = Literal["run", "gpt3-13gram", "tulu3-8gram-50", "palm-8gram-70"]
-
-NGRAM = 12
-MIN_ITEM_WORDS = 8
-
+_SHOWN_CHARS = 500
 _LIKELIEST = 4  # parts that a row is compared with word by word
 _INDEXED = _ROWS = 2_000  # items and rows hashed at a time: a few MB of working memory
 _HITS = 1 << 16  # n-grams traced at once, to MAX_OWNERS parts each at most: some 100 MB at the worst
@@ -54,25 +38,16 @@ _PARTS = ("prompt", "answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A convention with its numbers: n, and the fewest words of a part that proves something."""
+class Overlap:
+    """What a text shares with a part of an item: the longest shared run stands from `start` to `end`, in
+    characters, and of the part's `words` so many stand in shared n-grams.
+    """
 
-    convention: Convention
-    n: int
-    min_words: int
-
-    @property
-    def is_run(self) -> bool:
-        """Whether a single shared run is proof."""
-        return self.convention in ("run", "gpt3-13gram")
-
-    def holds(self, covered: Counts, words: Counts, shared: Counts, grams: Counts) -> Flags:
-        """Which pairs are proof: of a part's `words` and n-`grams` so many are `covered` and `shared`."""
-        if self.convention == "tulu3-8gram-50":
-            return 2 * covered > words
-        if self.convention == "palm-8gram-70":
-            return 10 * shared >= 7 * np.maximum(grams, 1)
-        return shared > 0
+    part: int
+    start: int
+    end: int
+    shared_words: int
+    words: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +59,14 @@ class WordIndex:
     n-grams a part has; `skipped` says for each set how many of its items are too short to be looked for.
     """
 
-    rule: Rule
-    sets: Sequence[EvalSet]
+    rule: OverlapRule
+    sets: Sequence[EvalItems]
     starts: Counts
     tables: Sequence[GramTable]
     grams: NDArray[np.int32]
     skipped: Sequence[int]
 
-    def locate(self, part: int) -> tuple[EvalSet, int, str]:
+    def locate(self, part: int) -> tuple[EvalItems, int, str]:
         """The set, the item's number in it, and "prompt" or "answer"."""
         k = int(np.searchsorted(self.starts, part // 2, side="right")) - 1
         return self.sets[k], part // 2 - int(self.starts[k]), _PARTS[part % 2]
@@ -102,26 +77,7 @@ class WordIndex:
         return eval_set.prompts[item] if kind == "prompt" else eval_set.answers[item]
 
 
-def choose_rule(convention: Convention, ngram: int = NGRAM, min_item_words: int = MIN_ITEM_WORDS) -> Rule:
-    """The convention's numbers; those of `run` are the caller's own.
-
-    Raises ConfigError for numbers that the convention does not leave open or that exclude each other.
-    """
-    if convention != "run" and (ngram, min_item_words) != (NGRAM, MIN_ITEM_WORDS):
-        raise ConfigError(
-            f"contamination: {convention} fixes its own numbers",
-            seen=f"ngram {ngram}, min_item_words {min_item_words}",
-            mend="Leave ngram and min_item_words out, or take `convention: run`.",
-        )
-    if min_item_words > ngram:
-        raise ConfigError(
-            "contamination: min_item_words is above ngram", seen=min_item_words, allowed=str(ngram)
-        )
-    n = {"run": ngram, "gpt3-13gram": 13}.get(convention, 8)
-    return Rule(convention, n, min_item_words)
-
-
-def index_words(sets: Sequence[EvalSet], rule: Rule) -> WordIndex:
+def index_words(sets: Sequence[EvalItems], rule: OverlapRule) -> WordIndex:
     """Every n-gram of every part and whose it is; a part of fewer than n words as one of its own length."""
     n_parts = 2 * sum(len(s.ids) for s in sets)
     long, size = np.empty(_guess_words(sets), dtype=np.uint64), 0
@@ -151,21 +107,36 @@ def index_words(sets: Sequence[EvalSet], rule: Rule) -> WordIndex:
     return WordIndex(rule, sets, starts[:-1], tables, grams, skipped)
 
 
-def find_overlaps(index: WordIndex, texts: "pl.Series") -> tuple[dict[int, Fault], Flags]:
-    """Each row that repeats an item, with the part that it repeats most of; and which rows have words, (n,).
-
-    Evidence names eval set, item and part, the longest shared span with its character offsets in the row's
-    text, how many of the part's words stand in shared n-grams (`shared_words`), and their share of the part
-    (`coverage`).
-    """
-    found: dict[int, Fault] = {}
+def find_overlaps(index: WordIndex, texts: "pl.Series") -> tuple[dict[int, Overlap], Flags]:
+    """Each text that repeats an item, with the part that it repeats most of; and which have words, (n,)."""
+    found: dict[int, Overlap] = {}
     readable = np.zeros(len(texts), dtype=bool)
     for first in range(0, len(texts), _ROWS):
         some = texts[first : first + _ROWS]
         words = hash_words(normalise(some, punctuation=False))
         readable[first : first + _ROWS] = words.lengths > 0
-        found.update((first + row, fault) for row, fault in _find_in(index, some, words).items())
+        found.update((first + row, overlap) for row, overlap in _find_in(index, some, words).items())
     return found, readable
+
+
+def describe_overlap(index: WordIndex, overlap: Overlap, content: str) -> Fault:
+    """What to say of a text that repeats an item.
+
+    Evidence names eval set, item and part, the longest shared span with its character offsets in the text,
+    how many of the part's words stand in shared n-grams (`shared_words`), and their share of the part
+    (`coverage`).
+    """
+    eval_set, item, kind = index.locate(overlap.part)
+    evidence = {
+        "part": kind,
+        **show_item(eval_set, item, index.read(overlap.part)),
+        "span": content[overlap.start : min(overlap.end, overlap.start + _SHOWN_CHARS)],
+        "start": overlap.start,
+        "end": overlap.end,
+        "shared_words": overlap.shared_words,
+        "coverage": round(overlap.shared_words / overlap.words, 6),
+    }
+    return f"shared n-gram: with the {kind} of {name_item(eval_set, item)}", evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +147,23 @@ class _Pairs:
     parts: Counts
 
 
-def _find_in(index: WordIndex, texts: "pl.Series", words: Ragged) -> dict[int, Fault]:
-    best: dict[int, tuple[int, Fault]] = {}
+def _find_in(index: WordIndex, texts: "pl.Series", words: Ragged) -> dict[int, Overlap]:
+    best: dict[int, Overlap] = {}
     for table, (rows, _, hashes) in zip(index.tables, scan(words, index.tables), strict=True):
         for pairs in _list_likeliest(index, table, rows, hashes):
-            for row, shared_words, fault in _compare(index, table.n, texts, words, pairs):
-                if shared_words > best.get(row, (0, None))[0]:
-                    best[row] = shared_words, fault
-    return {row: fault for row, (_, fault) in sorted(best.items())}
+            for row, overlap in _compare(index, table.n, texts, words, pairs):
+                if row not in best or overlap.shared_words > best[row].shared_words:
+                    best[row] = overlap
+    return dict(sorted(best.items()))
 
 
-def _guess_words(sets: Sequence[EvalSet]) -> int:
+def _guess_words(sets: Sequence[EvalItems]) -> int:
     """About twice the words of all parts: memory that is never written is never taken."""
     columns = [column for s in sets for column in (s.prompts, s.answers)]
     return sum(len(content or "") // 3 + 1 for column in columns for content in column)
 
 
-def _read_parts(sets: Sequence[EvalSet]) -> Iterator[tuple[int, list[str | None]]]:
+def _read_parts(sets: Sequence[EvalItems]) -> Iterator[tuple[int, list[str | None]]]:
     """(number of the first part, the texts of _INDEXED items), prompt and answer in turn."""
     first = 0
     for s in sets:
@@ -242,8 +213,8 @@ def _cut(rows: Counts, size: int) -> Iterator[tuple[int, int]]:
 
 def _compare(
     index: WordIndex, n: int, texts: "pl.Series", words: Ragged, pairs: _Pairs
-) -> Iterator[tuple[int, int, Fault]]:
-    """(row, shared words, fault) of each row that repeats a part, the part of which it repeats most."""
+) -> Iterator[tuple[int, Overlap]]:
+    """Each row that repeats a part, with the part of which it repeats most."""
     for first, stop in _cut(pairs.rows, _COMPARED):
         some = _Pairs(pairs.rows[first:stop], pairs.parts[first:stop])
         yield from _compare_some(index, n, texts, words, some)
@@ -251,7 +222,7 @@ def _compare(
 
 def _compare_some(
     index: WordIndex, n: int, texts: "pl.Series", words: Ragged, pairs: _Pairs
-) -> Iterator[tuple[int, int, Fault]]:
+) -> Iterator[tuple[int, Overlap]]:
     rows, i = np.unique(pairs.rows, return_inverse=True)
     parts, j = np.unique(pairs.parts, return_inverse=True)
     theirs = _hash_words([index.read(part) for part in parts.tolist()])
@@ -267,19 +238,11 @@ def _compare_some(
     marks = find_shared(row_grams, i[best], _sort(part_grams), j[best])
     spans = find_longest_spans(
         texts.gather(rows[i[best]]), marks, row_grams.take(i[best]), n, punctuation=False
-    ).to_dicts()
-    for k, span in zip(best.tolist(), spans, strict=True):
-        counted = {
-            "shared_words": int(covered[k]),
-            "coverage": round(int(covered[k]) / int(theirs.lengths[j[k]]), 6),
-        }
-        yield int(pairs.rows[k]), int(covered[k]), _describe(index, int(pairs.parts[k]), {**span, **counted})
-
-
-def _describe(index: WordIndex, part: int, found: dict[str, Any]) -> Fault:
-    eval_set, item, kind = index.locate(part)
-    evidence = {"part": kind, **show_item(eval_set, item, index.read(part)), **found}
-    return f"shared n-gram: with the {kind} of {name_item(eval_set, item)}", evidence
+    )
+    bounds = spans.select("start", "end").iter_rows()
+    for k, (start, end) in zip(best.tolist(), bounds, strict=True):
+        overlap = Overlap(int(pairs.parts[k]), start, end, int(covered[k]), int(theirs.lengths[j[k]]))
+        yield int(pairs.rows[k]), overlap
 
 
 def _sort(grams: Ragged) -> Ragged:

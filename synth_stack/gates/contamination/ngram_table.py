@@ -7,7 +7,7 @@
 
 An entry is one 64-bit number: the high bits of the n-gram's hash, and in the low ones the number of a
 document. So an n-gram takes eight bytes. Before the sorted entries stands a table of bits, addressed by the
-highest bits of a hash: of nearly every n-gram of an innocent row a single bit tells that nobody has it.
+highest bits of a hash: of nearly every n-gram of an innocent row a single bit tells that no document has it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """Rows and eval items parted into passages of one kind, so that like is compared with like.
 
     asked       what a user message asks, or a text that is no conversation: prose, without its answer
-    answered    what an assistant message, or the part of a text behind "Answer:", says: prose
+    answered    what an assistant message, or the part of a text after "Answer:", says: prose
     noted       the prose that stands inside code: docstrings and comments, or, where there are none, the
                 names of the functions, word by word
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from synth_stack.gates.contamination.eval_sets import EvalSet
+from synth_stack.gates.contamination.eval_sets import EvalItems
 from synth_stack.text.fields import read_messages
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Side = Literal["asked", "answered", "noted"]
 
 READ_CHARS = 20_000
-"""How much of a message is read. A repeated item behind it is left to the comparison by words."""
+"""How much of a message is read. A repeated item after it is left to the comparison by words."""
 
 PASSAGE_CHARS = 1_000
 """How much of a passage is compared: MiniLM stops at 256 tokens, about 1,200 characters of English."""
 
 _READ_MESSAGES = 64
 _MIN_PASSAGE_CHARS = 12
-_MIN_ANSWER_CHARS = 60  # a shorter answer ("42", "True, False") is everybody's
+_MIN_ANSWER_CHARS = 60  # a shorter answer ("42", "True, False") proves nothing
 _MIN_PARAGRAPH_CHARS = 40
 _PARAGRAPHS = 8
 
@@ -111,7 +111,7 @@ def split_rows(table: pa.Table) -> "pl.DataFrame":
     """Every passage of a candidate table: `row`, `message` (its position), `side`, `text`, sorted by these.
 
     `message` is 0 for a row that is a text and no conversation. System messages say nothing of their own
-    and are left out, as are messages behind the 64th.
+    and are left out, as are messages after the 64th.
     """
     import polars as pl
 
@@ -132,7 +132,7 @@ def split_rows(table: pa.Table) -> "pl.DataFrame":
     return passages.unique(maintain_order=True).sort("row", "message", "side", maintain_order=True)
 
 
-def split_items(eval_set: EvalSet) -> "pl.DataFrame":
+def split_items(eval_set: EvalItems) -> "pl.DataFrame":
     """The passages of an eval set's items: `item`, `side`, `text`, sorted by item.
 
     An item whose prompt or answer is code, or that has a test, asks by what is `noted` in its prompt (in

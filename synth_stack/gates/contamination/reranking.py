@@ -1,10 +1,12 @@
-"""The figures of a pair by the better and slower embedder."""
+"""The short list rated again, by the better and slower embedder, and what is said of the rows on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synth_stack.gates.contamination.likelihood import Figures
+from synth_stack.gates.contamination.eval_sets import Fault, name_item, show_item
+from synth_stack.gates.contamination.likelihood import Figures, read_words
 from synth_stack.gates.contamination.neighbours import (
     Block,
     average_neighbours,
@@ -12,17 +14,68 @@ from synth_stack.gates.contamination.neighbours import (
     measure_cosines,
     propose_neighbours,
 )
+from synth_stack.gates.contamination.paraphrase import ItemMeanings, rate_pairs, sort_likest
 from synth_stack.models.embedders import Embedder, Vectors
 from synth_stack.text.ragged import Counts
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _PROPOSED = 5  # neutral texts near a passage, among which the better embedder finds the nearest
+_SHOWN_CHARS = 500
+_SHOWN_WORDS = 8
+
+
+def rerank_pairs(index: ItemMeanings, confirmer: "Confirmer", pairs: "pl.DataFrame") -> "pl.DataFrame":
+    """Pairs that were read (`read_pairs`), rated with MiniLM's cosines."""
+    import polars as pl
+
+    texts = pairs["text"].unique(maintain_order=True)
+    numbers = pl.DataFrame(
+        {"text": texts, "which": np.arange(len(texts))}, schema_overrides={"text": pl.String}
+    )
+    numbered = pairs.join(numbers, on="text", how="left", maintain_order="left")
+    vectors = index.first.embed(texts.to_list())
+    rated = [pairs.clear()]
+    for number in pairs["block"].unique().sort():
+        mine = numbered.filter(pl.col("block") == number)
+        block = index.blocks[number]
+        figures = confirmer.measure(
+            texts.to_list(), vectors, mine["which"].to_numpy(), block, mine["at"].to_numpy()
+        )
+        named = dict(zip(("cosine", "item_density", "row_density"), figures, strict=True))
+        rated.append(rate_pairs(mine.with_columns(**named), "minilm", block.kind).select(pairs.columns))
+    return pl.concat(rated)
+
+
+def describe_likest(index: ItemMeanings, pairs: "pl.DataFrame", by: str) -> dict[int, tuple[float, Fault]]:
+    """The highest likeness of each row of pairs that were read, and what to say; `by` names the embedder."""
+    best = sort_likest(pairs).unique("row", keep="first", maintain_order=True)
+    return {pair["row"]: (pair["likeness"], _describe(index, pair, by)) for pair in best.to_dicts()}
+
+
+def _describe(index: ItemMeanings, pair: Mapping[str, Any], by: str) -> Fault:
+    block = index.blocks[pair["block"]]
+    eval_set, item = index.items[int(block.items[pair["at"]])]
+    shared = read_words(pair["text"]) & block.words[pair["at"]]
+    reason = f"rephrased item: like {name_item(eval_set, item)}, likeness {pair['likeness']:.3f}"
+    return reason, {
+        "part": block.part,
+        **show_item(eval_set, item, block.texts[pair["at"]]),
+        "message": pair["message"],
+        "side": pair["side"],
+        "passage": pair["text"][:_SHOWN_CHARS],
+        **{name: round(pair[name], 6) for name in ("likeness", "cosine", "item_density", "row_density")},
+        "shared": index.lexicon.rarest(shared, _SHOWN_WORDS),
+        "by": by,
+    }
 
 
 class Confirmer:
     """MiniLM's vectors of items and neutral texts, each made when it is first needed, and kept."""
 
     def __init__(self, embedder: Embedder, neutral: list[str], neutral_vectors: Vectors) -> None:
-        self._embedder = embedder
+        self.embedder = embedder
         self._neutral = neutral
         self._neutral_vectors = neutral_vectors
         self._known: dict[str, Vectors] = {}
@@ -36,7 +89,7 @@ class Confirmer:
         `texts` and their first `vectors` (n, d) are those of one table; each of the three is (p,).
         """
         wanted, place = np.unique(which, return_inverse=True)
-        mine = self._embedder.embed([texts[k] for k in wanted])
+        mine = self.embedder.embed([texts[k] for k in wanted])
         cosines = measure_cosines(mine[place], self._embed([block.texts[k] for k in at]))
         nearest = find_neutral(vectors[wanted], self._neutral_vectors, _PROPOSED)
         neutral = self._embed([self._neutral[k] for k in nearest.ravel()])
@@ -65,5 +118,5 @@ class Confirmer:
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         new = [t for t in dict.fromkeys(texts) if t not in self._known]
-        self._known.update(zip(new, self._embedder.embed(new), strict=True))
-        return np.stack([self._known[t] for t in texts]) if texts else self._embedder.embed([])
+        self._known.update(zip(new, self.embedder.embed(new), strict=True))
+        return np.stack([self._known[t] for t in texts]) if texts else self.embedder.embed([])

@@ -1,21 +1,19 @@
 """Rows that solve a held-out item: their functions, tried in the sandbox against the tests of eval items.
 
 Which items a row is tried on: those of the same function name, then those that its prompt is most like. The
-number of runs is bounded for a row and for a table; a row whose turn never comes is told apart from one that
-failed.
+number of runs is bounded for a row and for a batch (batch_budgets.py); a row that no runs were left for is
+told apart from one that failed.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from synth_stack.errors import ConfigError, SandboxError
-from synth_stack.gates.contamination.eval_sets import EvalSet, Fault, name_item, show_item
+from synth_stack.errors import ConfigError, GateError, SandboxError
+from synth_stack.gates.contamination.eval_sets import EvalItems, Fault, name_item, show_item
 from synth_stack.gates.contamination.functions import (
     Function,
     Problem,
@@ -28,6 +26,9 @@ from synth_stack.gates.contamination.functions import (
 from synth_stack.sandbox.room import find_level
 from synth_stack.text.fields import read_messages
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _ENOUGH = 3
 """Items nearest to a row that have to be tried: of code_alpaca's 90 rows that solve any item, 86 solve one of
 these (benchmarks/behaviour.py)."""
@@ -38,26 +39,27 @@ class Behaviour(BaseModel):
 
     Without eval items that have tests, or on a machine without a sandbox, nothing is run and the facts say
     so; `required` makes that an error. A run takes 5 to 25 ms of one core (benchmarks/behaviour.py), so the
-    4,000 of a table take a minute at most. Every row gets its first run before any gets its second; one that
-    was tried on fewer than three of its items because no runs were left is held.
+    4,000 for every started 10,000 rows of a batch take two minutes at most. Every row gets its first run
+    before any gets its second; one that was tried on fewer than three of its items because no runs were left
+    is held.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     required: bool = False
     runs_per_row: Annotated[int, Field(ge=1, le=100)] = 12
-    runs_per_table: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
+    runs_per_10000_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class ItemTrials:
     """The eval items that have tests: `problems[k]` is that of item `items[k]`, counted over all sets.
 
     `level` is the kind of sandbox; where it is None nothing can be tried, and `lacking` says why.
     """
 
     settings: Behaviour
-    sets: Sequence[EvalSet]
+    sets: Sequence[EvalItems]
     items: Sequence[int]
     problems: Sequence[Problem]
     level: str | None
@@ -81,17 +83,12 @@ class Trial:
     solved: Fault | None = None
 
     @property
-    def is_starved(self) -> bool:
+    def has_too_few(self) -> bool:
         """Whether too little was tried to let the row pass."""
         return self.untried > 0 and self.tried < _ENOUGH
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """The numbers, for evidence."""
-        return {"tried": self.tried, "untried": self.untried}
 
-
-def prepare_trials(sets: Sequence[EvalSet], settings: Behaviour) -> Trials:
+def prepare_trials(sets: Sequence[EvalItems], settings: Behaviour) -> ItemTrials:
     """The items with tests, and whether they can be run here. Raises ConfigError if they must and cannot."""
     items, problems = [], []
     first = 0
@@ -115,100 +112,132 @@ def prepare_trials(sets: Sequence[EvalSet], settings: Behaviour) -> Trials:
             seen=lacking,
             mend="Name an eval set with entry_point and test columns and use Linux, or leave `required` out.",
         )
-    return Trials(settings, sets, items, problems, level, lacking)
+    return ItemTrials(settings, sets, items, problems, level, lacking)
 
 
-def try_functions(
-    trials: Trials, table: pa.Table, near: Mapping[int, Sequence[int]], skip: Collection[int]
-) -> dict[int, Trial]:
-    """What came of every row that holds a function for which there is an item to try, by row.
+@dataclass(slots=True)
+class WantedRuns:
+    """What a row is to be tried on: (function, problem), the likeliest to be solved first.
 
-    `near` gives the items that a row is like, the nearest first, rows in the order in which they have a claim
-    to the table's runs; rows that have an item's function by name come before them. Rows in `skip` are not
-    tried. Deterministic but for tests that time out.
+    `function` counts over the messages of the row. `by_name`: one of its functions bears the name of an item.
+    `nearness` is that of the item that the row is nearest to, 0 where it is near none.
+    """
+
+    by_name: bool = False
+    nearness: float = 0.0
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+
+
+def list_wanted(
+    trials: ItemTrials, table: pa.Table, near: "pl.DataFrame", skip: Collection[int]
+) -> dict[int, WantedRuns]:
+    """The runs that each row of a table asks for, `runs_per_row` at most, by row.
+
+    `near` (`row`, `item`, `nearness`, best first) gives the items that a row is like. Rows in `skip` are left
+    out, and items whose tests pass another number of arguments than the function takes.
     """
     if trials.level is None:
         return {}
     found = _list_functions(table, skip)
-    wanted = _list_pairs(trials, found, near)
-    chosen = wanted[: trials.settings.runs_per_table]
-    outcome = find_solved(found.functions, trials.problems, chosen, budget=max(len(chosen), 1))
+    every = [function for functions in found.values() for function in functions]
+    owners = [(row, k) for row, functions in found.items() for k in range(len(functions))]
+    asked: dict[int, WantedRuns] = {}
+    for number, problem in list_by_name([f.function for f in every], trials.problems):
+        row, k = owners[number]
+        wanted = asked.setdefault(row, WantedRuns(by_name=True))
+        wanted.pairs.append((k, problem))
+    place = {item: k for k, item in enumerate(trials.items)}
+    for row, item, nearness in near.select("row", "item", "nearness").iter_rows():
+        if row in found and item in place:
+            wanted = asked.setdefault(row, WantedRuns())
+            wanted.nearness = max(wanted.nearness, nearness)
+            wanted.pairs += [(k, place[item]) for k in range(len(found[row]))]
+    for row, wanted in asked.items():
+        fitting = [
+            (k, p)
+            for k, p in dict.fromkeys(wanted.pairs)
+            if accepts(found[row][k].function, trials.problems[p])
+        ]
+        wanted.pairs = fitting[: trials.settings.runs_per_row]
+    return {row: wanted for row, wanted in asked.items() if wanted.pairs}
+
+
+def try_functions(
+    trials: ItemTrials,
+    table: pa.Table,
+    wanted: Mapping[int, Sequence[tuple[int, int]]],
+    taken: Mapping[int, int],
+) -> dict[int, Trial]:
+    """What came of every row that asked for runs, by row: of its `wanted` pairs the first `taken` are run.
+
+    Deterministic but for tests that time out. Raises GateError for functions that the row does not have.
+    """
+    chosen = [row for row in wanted if taken[row]]
+    parsed = _list_functions(table.select(["messages", "text"]).take(pa.array(chosen, pa.int64())), ())
+    found = {row: parsed.get(k, []) for k, row in enumerate(chosen)}
+    rows: list[int] = []
+    functions: list[_Found] = []
+    pairs: list[tuple[int, int]] = []
+    for row, asked in wanted.items():
+        for k, problem in asked[: taken[row]]:
+            if k >= len(found[row]):
+                raise GateError("contamination: a row does not have the functions that its batch told of")
+            rows.append(row)
+            functions.append(found[row][k])
+            pairs.append((len(pairs), problem))
+    outcome = find_solved([f.function for f in functions], trials.problems, pairs, budget=max(len(pairs), 1))
     best: dict[int, Solved] = {}
     for solved in outcome.solved:
-        row = found.rows[solved.function]
+        row = rows[solved.function]
         if row not in best or solved.tests > best[row].tests:
             best[row] = solved
-    every = Counter(found.rows[k] for k, _ in wanted)
-    tried = Counter(found.rows[k] for k, _ in chosen)
     return {
         row: Trial(
-            tried[row], pairs - tried[row], _describe(trials, found, best[row]) if row in best else None
+            taken[row],
+            len(asked) - taken[row],
+            _describe(trials, functions[best[row].function], best[row]) if row in best else None,
         )
-        for row, pairs in every.items()
+        for row, asked in wanted.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The functions of a table; function k stands in row `rows[k]`, in message `messages[k]`."""
+    """A function and the message of its row that it stands in."""
 
-    functions: list[Function]
-    rows: list[int]
-    messages: list[int]
+    function: Function
+    message: int
 
 
-def _list_functions(table: pa.Table, skip: Collection[int]) -> _Found:
+def _list_functions(table: pa.Table, skip: Collection[int]) -> dict[int, list[_Found]]:
+    """The functions of each row that has any, in order."""
     import polars as pl
 
     coded = read_messages(table).filter(
         pl.col("content").str.contains("def ", literal=True), ~pl.col("row").is_in(list(skip))
     )
-    found = _Found([], [], [])
+    found: dict[int, list[_Found]] = {}
     for row, position, content in coded.select("row", "position", "content").iter_rows():
-        functions = find_functions(content)
-        found.functions.extend(functions)
-        found.rows.extend([row] * len(functions))
-        found.messages.extend([position] * len(functions))
+        functions = [_Found(function, position) for function in find_functions(content)]
+        if functions:
+            found.setdefault(row, []).extend(functions)
     return found
 
 
-def _list_pairs(trials: Trials, found: _Found, near: Mapping[int, Sequence[int]]) -> list[tuple[int, int]]:
-    """(function, problem) in the order of trying, runs_per_row for each row at most: the first of every row,
-    then the second of every row, and so on. Items whose tests pass another number of arguments are left out.
-    """
-    number = {item: k for k, item in enumerate(trials.items)}
-    of_row: dict[int, list[int]] = {}
-    for k, row in enumerate(found.rows):
-        of_row.setdefault(row, []).append(k)
-    wanted: dict[int, dict[tuple[int, int], None]] = {}
-    for k, p in list_by_name(found.functions, trials.problems):
-        wanted.setdefault(found.rows[k], {})[k, p] = None
-    for row, items in near.items():
-        pairs = [(k, number[item]) for item in items if item in number for k in of_row.get(row, ())]
-        if pairs:
-            wanted.setdefault(row, {}).update(dict.fromkeys(pairs))
-    fitting = [
-        [(k, p) for k, p in pairs if accepts(found.functions[k], trials.problems[p])]
-        for pairs in wanted.values()
-    ]
-    bounded = [pairs[: trials.settings.runs_per_row] for pairs in fitting]
-    return [pair for rank in zip_longest(*bounded) for pair in rank if pair is not None]
-
-
-def _describe(trials: Trials, found: _Found, solved: Solved) -> Fault:
+def _describe(trials: ItemTrials, found: _Found, solved: Solved) -> Fault:
     eval_set, item = _locate(trials.sets, trials.items[solved.problem])
     evidence = {
         "part": "test",
         **show_item(eval_set, item, eval_set.prompts[item]),
-        "function": found.functions[solved.function].name,
-        "message": found.messages[solved.function],
+        "function": found.function.name,
+        "message": found.message,
         "tests_passed": solved.tests,
         "sandbox": trials.level,
     }
     return f"solves a held-out item: passes {solved.tests} tests of {name_item(eval_set, item)}", evidence
 
 
-def _locate(sets: Sequence[EvalSet], item: int) -> tuple[EvalSet, int]:
+def _locate(sets: Sequence[EvalItems], item: int) -> tuple[EvalItems, int]:
     for s in sets:
         if item < len(s.ids):
             return s, item

@@ -1,46 +1,79 @@
 """What the stages of the contamination gate say of a row, and the verdicts that it becomes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from synth_stack.gates.contamination.eval_sets import Fault
 from synth_stack.gates.contamination.ngram_table import Flags
 from synth_stack.gates.contamination.solved_items import Trial
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
 
+SHARED_NGRAM = "contamination.shared_ngram"
+REPHRASED = "contamination.rephrased"
+SOLVES_ITEM = "contamination.solves_item"
+LLM_JUDGE = "contamination.llm_judge"
+NOT_TRIED = "contamination.not_tried"
+NOT_DECIDED = "contamination.not_decided"
+_NOTHING_TO_READ = "contamination.nothing_to_read"
+_NO_EVAL_SET = "contamination.no_eval_set"
+
+TOO_FEW_RUNS = "too_few_runs"
+"""The key of evidence that is 1 where a row was tried on too little for want of runs."""
+
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ContaminationFinding:
     """What is said of a row that is not simply innocent: rejected, held, or accepted with evidence.
 
-    `evidence["how"]` is the stage that spoke: words, meaning, tests or opinion.
+    `evidence["how"]` is the stage that spoke: words, meaning, tests or opinion. `evidence["counts"]` of a row
+    that was looked at more closely than by its words has `short_listed` 1 and the pairs of function and item
+    that were `tried` and `untried`.
     """
 
     outcome: Literal["accept", "reject", "hold"]
     score: float
     reason: str | None
+    reason_class: str | None
     evidence: dict[str, Any]
 
 
-def add_trial(found: Finding | None, trial: Trial) -> Finding:
-    """The finding with what the sandbox said: a solved item is proof, a turn that never came no acquittal."""
-    found = found or Finding("accept", 0.0, None, {"how": "tests"})
+def state_likeness(score: float, fault: Fault, bar: float) -> ContaminationFinding:
+    """The finding on a row of the short list: rejected from the bar on."""
+    reason, evidence = fault
+    shown = {"how": "meaning", **evidence, "counts": _count(Trial(0, 0))}
+    if score >= bar:
+        return ContaminationFinding("reject", score, reason, REPHRASED, shown)
+    return ContaminationFinding("accept", score, None, None, shown)
+
+
+def add_trial(found: ContaminationFinding | None, trial: Trial) -> ContaminationFinding:
+    """The finding with what came of the sandbox: a solved item is proof, and runs that were not left prove
+    nothing.
+    """
+    found = found or ContaminationFinding("accept", 0.0, None, None, {"how": "tests"})
     if trial.solved is not None:
-        reason, evidence = trial.solved
+        reason, shown = trial.solved
         likeness = {"likeness": found.score} if found.score else {}
-        return Finding("reject", 1.0, reason, {"how": "tests", **evidence, **likeness, **trial.counts})
-    evidence = {**found.evidence, **trial.counts}
-    if trial.is_starved and found.outcome == "accept":
-        reason = "not tried: the sandbox runs of this table of rows were spent"
-        return Finding("hold", found.score, reason, evidence)
-    return Finding(found.outcome, found.score, found.reason, evidence)
+        evidence = {"how": "tests", **shown, **likeness, "counts": _count(trial)}
+        return ContaminationFinding("reject", 1.0, reason, SOLVES_ITEM, evidence)
+    evidence = {**found.evidence, "counts": _count(trial)}
+    if not trial.has_too_few:
+        return replace(found, evidence=evidence)
+    evidence[TOO_FEW_RUNS] = 1
+    if found.outcome == "accept":
+        reason = "not tried: the sandbox runs of this batch were spent"
+        return ContaminationFinding("hold", found.score, reason, NOT_TRIED, evidence)
+    return replace(found, evidence=evidence)
 
 
-def state_findings(table: pa.Table, readable: Flags, findings: Mapping[int, Finding], bar: float) -> pa.Table:
+def state_findings(
+    table: pa.Table, readable: Flags, findings: Mapping[int, ContaminationFinding], bar: float
+) -> pa.Table:
     """One verdict per row: its finding, or else accepted with score 0, or abstained on if unreadable.
 
     No Python object is made for a row without a finding.
@@ -49,12 +82,12 @@ def state_findings(table: pa.Table, readable: Flags, findings: Mapping[int, Find
     judged[list(findings)] = True
     outcomes = np.where(judged, "accept", "abstain").astype(object)
     scores = np.zeros(len(table))
-    reasons = np.full(len(table), None, dtype=object)
+    reasons, classes, evidence = (np.full(len(table), None, dtype=object) for _ in range(3))
     reasons[~judged] = "nothing to read: the text is empty or missing"
-    evidence = np.full(len(table), None, dtype=object)
+    classes[~judged] = _NOTHING_TO_READ
     for row, found in findings.items():
         outcomes[row], scores[row], reasons[row] = found.outcome, found.score, found.reason
-        evidence[row] = canonical_text(found.evidence)
+        classes[row], evidence[row] = found.reason_class, canonical_text(found.evidence)
     return build_verdicts(
         table.column("row_id"),
         "contamination",
@@ -62,6 +95,7 @@ def state_findings(table: pa.Table, readable: Flags, findings: Mapping[int, Find
         scores=pa.array(scores, mask=~judged),
         threshold=bar,
         reasons=pa.array(reasons, pa.string()),
+        reason_classes=pa.array(classes, pa.string()),
         evidence=pa.array(evidence, pa.string()),
     )
 
@@ -69,5 +103,14 @@ def state_findings(table: pa.Table, readable: Flags, findings: Mapping[int, Find
 def abstain(table: pa.Table) -> pa.Table:
     """The verdicts where nothing is named to compare with."""
     n = len(table)
-    reasons = ["no eval set named: nothing to compare with"] * n
-    return build_verdicts(table.column("row_id"), "contamination", ["abstain"] * n, reasons=reasons)
+    return build_verdicts(
+        table.column("row_id"),
+        "contamination",
+        ["abstain"] * n,
+        reasons=["no eval set named: nothing to compare with"] * n,
+        reason_classes=[_NO_EVAL_SET] * n,
+    )
+
+
+def _count(trial: Trial) -> dict[str, int]:
+    return {"short_listed": 1, "tried": trial.tried, "untried": trial.untried}

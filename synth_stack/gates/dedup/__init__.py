@@ -1,1 +1,1 @@
-"""The parts of the dedup gate: prints of rows, who meets whom, who stays, and earlier packs."""
+"""Near-duplicates by word overlap: signatures, band collisions, which rows are kept, and earlier packs."""

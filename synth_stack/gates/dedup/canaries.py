@@ -83,7 +83,7 @@ def _edit(
 def _exchange(
     contents: list[str | None], words: "pl.DataFrame", places: NDArray[np.int64], rng: np.random.Generator
 ) -> None:
-    """Put another word of the row in each of the places, the last first, so that offsets stay true."""
+    """Put another word of the row in each of the places, the last first, so that offsets stay valid."""
     found = list(zip(words["message"], words["start"], words["end"], strict=True))
     said = [(contents[message] or "")[start:end] for message, start, end in found]
     for place in places:

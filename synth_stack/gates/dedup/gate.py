@@ -1,77 +1,55 @@
-"""Near-duplicates: exact Jaccard over word n-grams decides, MinHash LSH proposes, and one row stays.
+"""Near-duplicates: exact Jaccard over word n-grams decides, MinHash LSH proposes, and one row is kept.
 
-A row is compared with rows that stay, never with rejected ones, so there are no chains: a row far from
-everything that stays, stays too, whatever lies between. Everything is decided before the first row is
-judged; how a batch is cut into shards does not show.
+A row is compared with kept rows, never with rejected ones, so there are no chains: a row far from every kept
+row is kept too, whatever lies between. Two passes over the batch decide everything before the first row is
+judged: signatures, then the shingles of the rows that share a band key. How a batch is cut into shards does
+not show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
-from synth_stack.errors import ConfigError, GateError
+from synth_stack.errors import ConfigError
 from synth_stack.gates.dedup import lsh
-from synth_stack.gates.dedup.batch import Decided, Rule, decide
 from synth_stack.gates.dedup.canaries import plant_duplicates
-from synth_stack.gates.dedup.index import NamedPack, open_earlier
-from synth_stack.gates.dedup.signatures import Reading, open_tables
-from synth_stack.gates.dedup.verdicts import state_verdicts
-from synth_stack.gates.gate import Judge, Shards
+from synth_stack.gates.dedup.collisions import find_collisions
+from synth_stack.gates.dedup.index import NamedPack, open_earlier, write_index
+from synth_stack.gates.dedup.outcome import DedupOutcome, DedupRule, decide_outcomes
+from synth_stack.gates.dedup.signatures import Reading
+from synth_stack.gates.dedup.sketches import sketch_shingles, sketch_signatures
+from synth_stack.gates.dedup.verdicts import LARGE_CLUSTER, NEAR_DUPLICATE, write_verdicts
+from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.registry import gate
 from synth_stack.text.words import TEXT_SCHEME
 
-if TYPE_CHECKING:
-    import polars as pl
-
-_TOLD_BELOW = 0.05
-"""How far below the threshold a similarity is still told. LSH tuned to 0.85 proposes 95% of pairs at 0.80,
-and ever fewer below; and whatever is not told need not be computed."""
+_SCORED_BELOW = 0.05
+"""How far below the threshold a similarity is still a score. LSH tuned to 0.85 proposes 95% of pairs at 0.80,
+and ever fewer below; and a similarity that is not scored need not be computed."""
 
 
-def redecide_dedup(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
-) -> "pl.DataFrame":
-    """The verdicts under another threshold, from the stored similarities alone.
+def index_earlier(packs: Sequence[tuple[str, Path]], params: Mapping[str, Any], out: Path) -> int:
+    """Write one file that stands for all `packs` (name, path) under `against`; how many rows it holds.
 
-    Those were measured against the rows that stayed under the old threshold, of which a new judgement might
-    keep others: an estimate, exact only where no row that changes is another's twin. Raises ConfigError for
-    any other parameter, and for a threshold below the lowest similarity that is told.
+    It serves gates that compare rows as one with these `params` does. Raises InputError, ConfigError,
+    StoreError.
     """
-    import polars as pl
-
-    for name in new:
-        if name != "threshold" and new[name] != old[name]:
-            raise ConfigError(
-                f"dedup: {name} cannot change without judging the rows again",
-                seen=new[name],
-                allowed=str(old[name]),
-            )
-    threshold = float(new["threshold"])
-    lowest = float(facts["scores_above"])
-    if threshold < lowest:
-        raise ConfigError(
-            "dedup: similarities that low were not stored",
-            seen=threshold,
-            allowed=f"from {lowest:g} on",
-            mend="Judge the rows again.",
-        )
-    goes = (pl.col("score") > threshold).fill_null(value=False)
-    outcome = (
-        pl.when(pl.col("outcome") == "abstain")
-        .then("outcome")
-        .when(~goes)
-        .then(pl.lit("accept"))
-        .when(pl.col("outcome") == "hold")
-        .then("outcome")
-        .otherwise(pl.lit("reject"))
-    )
-    return rows.with_columns(outcome=outcome, threshold=pl.lit(threshold))
+    named = [NamedPack(name=name, path=str(path)) for name, path in packs]
+    return write_index(named, out, make_reading(params))
 
 
-@gate("dedup", version="2", redecide=redecide_dedup)
+def make_reading(params: Mapping[str, Any]) -> Reading:
+    """How a gate with these parameters reads the rows of earlier packs."""
+    bands, rows = lsh.choose_bands(params["threshold"])
+    return Reading(params["field"], params["ngram"], bands, rows, params["seed"])
+
+
+@gate("dedup", version="3", reads=("content", "tool_calls", "alternatives"), index=index_earlier)
 def dedup(
     *,
     threshold: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.85,
@@ -84,19 +62,19 @@ def dedup(
     max_cluster_min_rows: Annotated[int, Field(ge=1)] = 50,
     against: list[NamedPack] = [],  # noqa: B006  (never changed; pydantic copies it)
 ) -> Judge:
-    """A judge that rejects a row whose Jaccard similarity to a row that stays is above `threshold`.
+    """A judge that rejects a row whose Jaccard similarity to a kept row is above `threshold`.
 
-    Exactly at the threshold a row is accepted. The score is the highest similarity to a row that stays, of
-    those that LSH proposed, and 0.0 where none comes within 0.05 of the threshold. Evidence of a reject: the
-    twin's row_id (and its pack), the similarity, and the longest run of words that both share (`span`, with
-    its character offsets in the row's own field). A row with nothing to read is abstained on.
+    Exactly at the threshold a row is accepted. The score is the highest similarity to a kept row, of those
+    that LSH proposed, and 0.0 where none comes within 0.05 of the threshold. Evidence of a reject: the twin's
+    row_id (and its pack), the similarity, and the longest run of words that both share (`span`, with its
+    character offsets in the row's own field). A row with nothing to read is abstained on.
 
     Defaults: word 3-grams, which every edited word changes three of; 0.85, above which two texts of support
     length differ by a name or a number only. `keep` "first" keeps the earlier row; "best" the one with the
     higher number in `score_column` of its `extra`, and among equals and rows without one an arbitrary one,
-    the same in whatever order they come. The rows that fall to one twin are held instead, if they are more
+    the same in whatever order they come. The rows that are like one twin are held instead, if they are more
     than `max_cluster_share` of their slice (0.3: more than a generator repeats itself by accident) and at
-    least `max_cluster_min_rows`. `against` names earlier packs, whose rows all stay.
+    least `max_cluster_min_rows`. `against` names earlier packs, whose rows are all kept.
 
     Raises ConfigError for a `score_column` without `keep: best` or the other way round, and for an index
     made otherwise; InputError for a pack that cannot be read.
@@ -105,33 +83,33 @@ def dedup(
         raise ConfigError("dedup: keep: best and score_column belong together", seen=f"keep: {keep}")
     bands, rows = lsh.choose_bands(threshold)
     reading = Reading(field, ngram, bands, rows, seed, score_column)
-    floor = max(threshold - _TOLD_BELOW, 0.0)
-    rule = Rule(threshold, floor, max_cluster_share, max_cluster_min_rows)
-    earlier = [open_earlier(pack, replace(reading, score_column=None)) for pack in against]
-    decided: list[Decided] = []
-
-    def prepare(shards: Shards) -> None:
-        sources = [*[source for source, _ in earlier], open_tables(shards, reading)]
-        decided[:] = [decide(sources, bands, rule)]
-
-    def judge(table: pa.Table) -> pa.Table:
-        if not decided:
-            raise GateError("dedup was asked for verdicts before it saw the batch")
-        return state_verdicts(decided[0], table, reading, rule)
-
+    rule = DedupRule(threshold, threshold - _SCORED_BELOW, max_cluster_share, max_cluster_min_rows)
+    packs = [open_earlier(pack, replace(reading, score_column=None)) for pack in against]
+    lowest = round(rule.floor, 6)  # 0.85 - 0.05 is a hair below 0.8
     facts = {
         "bands": bands,
         "rows": rows,
         "text": TEXT_SCHEME,
         "keys": lsh.SCHEME,
-        "reject_when": "score > threshold",
-        "scores_above": round(floor, 6),
-        "against": [named for _, named in earlier],
+        "scores_above": lowest,
+        "against": [{"name": pack.name, "sha256": pack.sha256} for pack in packs],
     }
+    dial = Dial(threshold, ">", (NEAR_DUPLICATE, LARGE_CLUSTER), parameter="threshold", lowest=lowest)
     return Judge(
-        judge=judge,
+        judge=partial(_judge, reading=reading, rule=rule),
         facts=facts,
-        prepare=prepare,
-        plant=lambda sample, n, number: plant_duplicates(sample, n, number, reading, threshold),
+        rounds=(
+            Round(
+                partial(sketch_signatures, reading=reading),
+                partial(find_collisions, packs=packs, reading=reading),
+            ),
+            Round(partial(sketch_shingles, reading=reading), partial(decide_outcomes, rule=rule)),
+        ),
+        plant=partial(plant_duplicates, reading=reading, threshold=threshold),
         min_recall=0.95,
+        dials=(dial,),
     )
+
+
+def _judge(table: pa.Table, state: State, *, reading: Reading, rule: DedupRule) -> pa.Table:
+    return write_verdicts(DedupOutcome.from_state(state), table, reading, rule)

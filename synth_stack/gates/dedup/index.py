@@ -1,14 +1,14 @@
 """Rows of earlier packs, that a new batch is compared with: read from a folder, or from a saved index.
 
 An index is one Parquet file: of each row its row_id, its pack, its band keys and its shingles as 64-bit
-hashes. It holds no text. What it was made with stands in its metadata; a gate with other parameters
-refuses it. Packs and indexes may come from anybody: columns, names, sizes and order are checked.
+hashes. It holds no text. Its metadata say what it was made with; a gate with other parameters refuses it.
+Packs and indexes may come from anyone: columns, names, sizes and order are checked.
 """
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -23,16 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import digest_file, store_errors
 from synth_stack.gates.dedup import lsh
-from synth_stack.gates.dedup.signatures import (
-    NAMES,
-    Prints,
-    Reading,
-    Source,
-    map_ahead,
-    open_tables,
-    print_rows,
-    shingle_rows,
-)
+from synth_stack.gates.dedup.signatures import Reading, Signatures, shingle_rows, sign_rows
+from synth_stack.gates.dedup.thread_pool import map_ahead
+from synth_stack.registry import FilePath
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.runs.folder import list_parts
@@ -50,28 +43,45 @@ _MAX_GROUP_BYTES = 2 * 1024**3
 """A row group that declares more was written by no version of this package."""
 
 
+NAMES = pa.schema([pa.field("row_id", pa.string()), pa.field("pack", pa.string())])
+"""What names a twin: its row_id, and the earlier pack that it is in (null: the batch itself)."""
+
+
 class NamedPack(BaseModel):
     """An earlier pack in a gate file: a name, and the folder of a pack, run or curation, or an index."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=_NAME)]
-    path: Annotated[str, Field(min_length=1)]
+    path: FilePath
 
 
-def open_earlier(pack: NamedPack, reading: Reading) -> tuple[Source, dict[str, str]]:
-    """The rows that an earlier pack accepted; and its name and the digest of what is read, for the record.
+@dataclass(frozen=True, slots=True)
+class EarlierPack:
+    """The rows that an earlier pack accepted, in tables that are read anew each time they are asked for.
+
+    name, sha256          of the pack, and of what is read of it, for the record
+    sign()                the signatures of each table, in order
+    pick(named, chosen)   of each table: names (NAMES) of its `named` rows, and the distinct shingles of its
+                          `chosen` rows; one mask of either kind a table
+    """
+
+    name: str
+    sha256: str
+    sign: Callable[[], Iterator[Signatures]]
+    pick: Callable[[Iterable[Mask], Iterable[Mask]], Iterator[tuple[pa.Table, Ragged]]]
+
+
+def open_earlier(pack: NamedPack, reading: Reading) -> EarlierPack:
+    """The rows that an earlier pack accepted.
 
     Raises InputError, or ConfigError for an index that was made with other parameters.
     """
     path = Path(pack.path)
     if path.is_file():
         _check_index(path, reading)
-        return _open_index(path, reading), {"name": pack.name, "sha256": digest_file(path)}
-    files, decisions = _list_files(path)
-    digest = digest_json([[file.name, digest_file(file)] for file in [*files, *decisions]])
-    source = open_tables(lambda: _read_accepted(files, decisions, reading), reading, pack.name)
-    return source, {"name": pack.name, "sha256": digest}
+        return _open_index(pack.name, path, reading)
+    return _open_folder(pack.name, path, reading)
 
 
 def write_index(packs: Sequence[NamedPack], path: str | Path, reading: Reading) -> int:
@@ -109,21 +119,41 @@ def _index_tables(pack: NamedPack, reading: Reading) -> Iterator[pa.Table]:
         return
 
     def index(table: pa.Table) -> pa.Table:
-        prints, sets = print_rows(table, reading), shingle_rows(table, reading)
+        signed, sets = sign_rows(table, reading), shingle_rows(table, reading)
         columns = {
             "row_id": table["row_id"],
             "pack": [pack.name] * len(table),
-            "keys": pa.FixedSizeListArray.from_arrays(pa.array(prints.keys.ravel()), reading.bands),
-            "content": prints.content,
+            "keys": pa.FixedSizeListArray.from_arrays(pa.array(signed.keys.ravel()), reading.bands),
+            "content": signed.content,
             "shingles": pa.ListArray.from_arrays(sets.offsets.astype(np.int32), pa.array(sets.values)),
         }
-        return pa.table(columns, schema=_schema(reading)).filter(pa.array(prints.readable))
+        return pa.table(columns, schema=_schema(reading)).filter(pa.array(signed.readable))
 
     yield from map_ahead(index, _read_accepted(*_list_files(path), reading))
 
 
+def _open_folder(name: str, folder: Path, reading: Reading) -> EarlierPack:
+    files, decisions = _list_files(folder)
+
+    def read() -> Iterator[pa.Table]:
+        return _read_accepted(files, decisions, reading)
+
+    def pick_rows(job: tuple[pa.Table, Mask, Mask]) -> tuple[pa.Table, Ragged]:
+        table, named, chosen = job
+        ids = table["row_id"].filter(pa.array(named)).combine_chunks()
+        names = pa.table({"row_id": ids, "pack": pa.array([name] * len(ids), pa.string())}, schema=NAMES)
+        return names, shingle_rows(table.filter(pa.array(chosen)), reading)
+
+    return EarlierPack(
+        name=name,
+        sha256=digest_json([[file.name, digest_file(file)] for file in [*files, *decisions]]),
+        sign=lambda: map_ahead(lambda table: sign_rows(table, reading), read()),
+        pick=lambda named, chosen: map_ahead(pick_rows, zip(read(), named, chosen, strict=True)),
+    )
+
+
 def _list_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The files that hold the rows, and the decisions that say which of them were accepted, if need be."""
+    """The files that hold the rows, and the decisions that say which were accepted where they hold others."""
     if piles := list_parts(folder / "accepted"):
         return piles, []
     # A pack keeps adversarial rows in a split of their own: those of a new batch are compared with them too.
@@ -158,7 +188,7 @@ def _read_accepted(files: list[Path], decisions: list[Path], reading: Reading) -
 def _read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """The rows of a Parquet file some thousands at a time, only the columns of `schema`, checked.
 
-    Raises InputError for a file without them, with row groups beyond all measure, or with other row_ids.
+    Raises InputError for a file without them, with oversized row groups, or with row_ids of another form.
     """
     try:
         with path.open("rb") as source:
@@ -188,7 +218,7 @@ def _check_names(table: pa.Table, path: Path) -> None:
         named = pc.fill_null(pc.match_substring_regex(table[column], pattern), fill_value=False)
         if not pc.all(named, min_count=0).as_py():
             odd = table[column].filter(pc.invert(named))[0].as_py()
-            raise InputError(f"{path}: a {column} is none that we write", seen=odd, allowed=pattern)
+            raise InputError(f"{path}: a {column} is not of our form", seen=odd, allowed=pattern)
 
 
 def _schema(reading: Reading) -> pa.Schema:
@@ -214,7 +244,7 @@ def _check_index(path: Path, reading: Reading) -> None:
         raise InputError(f"{path} is not an index: {' '.join(str(exc).split())[:200]}") from exc
     wanted = orjson.loads(_schema(reading).metadata[_METADATA])
     if not isinstance(made, dict) or "scheme" not in made:
-        raise InputError(f"{path} is not an index", mend="Make one with write_index.")
+        raise InputError(f"{path} is not an index", mend="Make one with `synth-stack index`.")
     for key, value in wanted.items():
         if made.get(key) != value:
             raise ConfigError(
@@ -225,14 +255,14 @@ def _check_index(path: Path, reading: Reading) -> None:
             )
 
 
-def _open_index(path: Path, reading: Reading) -> Source:
+def _open_index(name: str, path: Path, reading: Reading) -> EarlierPack:
     schema = _schema(reading)
 
-    def print_all() -> Iterator[Prints]:
+    def sign() -> Iterator[Signatures]:
         for table in _read_tables(path, pa.schema([schema.field("keys"), schema.field("content")])):
             n = len(table)
             nothing = np.zeros(n, dtype=np.uint64)
-            yield Prints(
+            yield Signatures(
                 keys=table["keys"].combine_chunks().flatten().to_numpy().reshape(n, reading.bands),
                 content=table["content"].to_numpy(),
                 readable=np.ones(n, dtype=bool),
@@ -245,13 +275,13 @@ def _open_index(path: Path, reading: Reading) -> Source:
 
     def pick(named: Iterable[Mask], chosen: Iterable[Mask]) -> Iterator[tuple[pa.Table, Ragged]]:
         tables = _read_tables(path, pa.schema([*NAMES, schema.field("shingles")]))
-        for table, name, choose in zip(tables, named, chosen, strict=True):
+        for table, which, choose in zip(tables, named, chosen, strict=True):
             yield (
-                table.select(NAMES.names).cast(NAMES).filter(pa.array(name)),
+                table.select(NAMES.names).cast(NAMES).filter(pa.array(which)),
                 _read_sets(table.filter(pa.array(choose)), path),
             )
 
-    return Source(print_all, pick)
+    return EarlierPack(name, digest_file(path), sign, pick)
 
 
 def _read_sets(table: pa.Table, path: Path) -> Ragged:
@@ -264,5 +294,5 @@ def _read_sets(table: pa.Table, path: Path) -> Ragged:
     rises[1:] = values[1:] > values[:-1]
     rises[sets.offsets[:-1][sets.lengths > 0]] = True
     if shingles.null_count or not (rises.all() and (sets.lengths > 0).all()):
-        raise InputError(f"{path} is no index of ours: its shingles are not distinct and sorted")
+        raise InputError(f"{path} is not a usable index: its shingles are not distinct and sorted")
     return sets

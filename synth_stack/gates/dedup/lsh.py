@@ -1,10 +1,10 @@
 """Which rows to compare: MinHash signatures cut into bands, and the rows that meet in a band.
 
     keys = sign_bands(shingles, bands, rows, seed)     (n, bands), a 32-bit key a band
-    meetings = find_meetings(keys[:, 0])               the rows that share a key of the first band
-    i, j = pair_up(meetings, heads, asking)            rows with those at the head of their meetings
+    buckets = find_buckets(keys[:, 0])                 the rows that share a key of the first band
+    i, j = pair_up(buckets, heads, queries)            rows with those at the head of their buckets
 
-Flat arrays only. A row costs four bytes a band, however long it is, until it meets another.
+Flat arrays only. A row takes four bytes a band, however long it is, until it shares a key with another.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def choose_bands(threshold: float) -> tuple[int, int]:
 def sign_bands(sets: Ragged, bands: int, rows: int, seed: int) -> Keys:
     """One key per band of each set's MinHash signature, (n, bands): equal bands, equal keys.
 
-    No set may be empty; a value that stands in one several times counts once. Each hash of the signature
+    No set may be empty; a value that occurs several times in one counts once. Each hash of the signature
     (Broder 1997) is the lowest of the set's values after a multiplication by an odd number modulo 2^32.
     The values are hashes already, so that is as good as a random permutation: a test holds the share of
     equal keys against similarity^rows. (rensa signs as fast, but gives signatures out as Python lists.)
@@ -67,10 +67,10 @@ def sign_bands(sets: Ragged, bands: int, rows: int, seed: int) -> Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Meetings:
-    """Rows that share a key, meeting after meeting, each in the order of the rows; at least two in each.
+class Buckets:
+    """Rows that share a key, bucket after bucket, each in the order of the rows; at least two in each.
 
-    `rows` (e,) int32; `firsts` (e,) int32, where in `rows` the entry's meeting begins.
+    `rows` (e,) int32; `firsts` (e,) int32, where in `rows` the entry's bucket begins.
     """
 
     rows: NDArray[np.int32]
@@ -78,38 +78,50 @@ class Meetings:
 
     @property
     def places(self) -> Counts:
-        """How many of its meeting stand before each entry, (e,)."""
+        """How many entries of its bucket come before each entry, (e,)."""
         return np.arange(len(self.rows)) - self.firsts
 
     def count(self, which: Mask) -> Counts:
-        """How many entries of the mask (e,) are in the meeting of each entry, (e,)."""
-        starts = np.flatnonzero(self.places == 0)
+        """How many entries of the mask (e,) are in the bucket of each entry, (e,)."""
+        starts = np.flatnonzero(self.opens)
         if not len(starts):
             return np.zeros(0, dtype=np.int64)
         sums = np.add.reduceat(which, starts, dtype=np.int64)
         return np.repeat(sums, np.diff(starts, append=len(self.rows)))
 
-    def only(self, stay: Mask) -> "Meetings":
-        """The entries of the mask (e,), less those that then are alone."""
-        return _meet(self.rows[stay], self.firsts[stay])
+    @property
+    def opens(self) -> Mask:
+        """Which entries are the first of their bucket, (e,)."""
+        opens: Mask = self.places == 0
+        return opens
+
+    def only(self, stay: Mask) -> "Buckets":
+        """The entries of the mask (e,), less those that are then alone in their bucket."""
+        return _group(self.rows[stay], self.firsts[stay])
 
 
-def find_meetings(keys: Keys) -> Meetings:
+def find_buckets(keys: Keys) -> Buckets:
     """The rows that share their key (n,) with another."""
     packed = (keys.astype(np.uint64) << np.uint64(32)) | np.arange(len(keys), dtype=np.uint64)
     packed.sort()
-    return _meet((packed & _ROW).astype(np.int32), (packed >> np.uint64(32)).astype(np.uint32))
+    return _group((packed & _ROW).astype(np.int32), (packed >> np.uint64(32)).astype(np.uint32))
 
 
-def pair_up(meetings: Meetings, heads: Mask, asking: Mask) -> tuple[Counts, Counts]:
-    """Pairs (row, earlier row) of one meeting, in which the row is `asking` and the earlier one a head.
+def build_buckets(rows: NDArray[np.int32], opens: Mask) -> Buckets:
+    """The buckets of `rows` (e,), of which `opens` (e,) marks the first of each."""
+    firsts = np.flatnonzero(opens).astype(np.int32)
+    return Buckets(rows, firsts[np.cumsum(opens, dtype=np.int32) - 1])
 
-    Both are masks over entries (e,). The heads are the first of each meeting, however many.
+
+def pair_up(buckets: Buckets, heads: Mask, queries: Mask) -> tuple[Counts, Counts]:
+    """Pairs (row, earlier row) of one bucket, of which the row is a query and the earlier one a head.
+
+    Both are masks over entries (e,). The heads are the first of each bucket, however many.
     """
-    counts = np.minimum(meetings.places, meetings.count(heads))
-    counts[~asking] = 0
-    earlier = meetings.rows[spread(meetings.firsts.astype(np.int64), counts)]
-    return np.repeat(meetings.rows, counts).astype(np.int64), earlier.astype(np.int64)
+    counts = np.minimum(buckets.places, buckets.count(heads))
+    counts[~queries] = 0
+    earlier = buckets.rows[spread(buckets.firsts.astype(np.int64), counts)]
+    return np.repeat(buckets.rows, counts).astype(np.int64), earlier.astype(np.int64)
 
 
 def _draw_factors(count: int, seed: int) -> Keys:
@@ -128,13 +140,11 @@ def _sign_block(values: Keys, starts: Counts, factors: Keys, keys: Keys) -> None
         keys[:, band] = key
 
 
-def _meet(rows: NDArray[np.int32], groups: NDArray[np.int32] | Keys) -> Meetings:
-    """The meetings of `rows` (m,), of which those with equal neighbours in `groups` (m,) belong together."""
+def _group(rows: NDArray[np.int32], groups: NDArray[np.int32] | Keys) -> Buckets:
+    """The buckets of `rows` (m,), of which those with equal neighbours in `groups` (m,) belong together."""
     opens = np.ones(len(rows), dtype=bool)
     opens[1:] = groups[1:] != groups[:-1]
     closes = np.ones(len(rows), dtype=bool)
     closes[:-1] = opens[1:]
     several = ~(opens & closes)
-    heads = opens[several]
-    firsts = np.flatnonzero(heads).astype(np.int32)[np.cumsum(heads) - 1]
-    return Meetings(rows[several], firsts)
+    return build_buckets(rows[several], opens[several])

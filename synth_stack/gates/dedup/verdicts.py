@@ -1,11 +1,11 @@
-"""Verdicts on near-duplicates, stated from what was decided of the batch; no Python object a row."""
+"""Verdicts on near-duplicates, written from what was decided of the batch; no Python object a row."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.dedup.batch import ABSTAIN, ACCEPT, HOLD, REJECT, Decided, Rule
+from synth_stack.gates.dedup.outcome import ABSTAIN, ACCEPT, HOLD, REJECT, DedupOutcome, DedupRule
 from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from synth_stack.text.fields import hash_ids, read_field, read_texts
@@ -18,31 +18,40 @@ if TYPE_CHECKING:
 
 NOTHING_TO_READ = "nothing to read: the field is empty or missing"
 
+NEAR_DUPLICATE = "dedup.near_duplicate"
+LARGE_CLUSTER = "dedup.large_cluster"
+_CLASSES = {
+    ACCEPT: None,
+    REJECT: NEAR_DUPLICATE,
+    HOLD: LARGE_CLUSTER,
+    ABSTAIN: "dedup.nothing_to_read",
+}
 _OUTCOMES = {ACCEPT: "accept", REJECT: "reject", HOLD: "hold", ABSTAIN: "abstain"}
 
 
-def state_verdicts(decided: Decided, table: pa.Table, reading: Reading, rule: Rule) -> pa.Table:
+def write_verdicts(outcome: DedupOutcome, table: pa.Table, reading: Reading, rule: DedupRule) -> pa.Table:
     """One verdict a row of the table, in order."""
     import polars as pl
 
     n = len(table)
-    found = decided.find(hash_ids(table))
-    told = np.flatnonzero(found >= 0)
+    found = outcome.find(hash_ids(table))
+    listed = np.flatnonzero(found >= 0)
     outcomes = np.full(n, ACCEPT, dtype=np.uint8)
-    outcomes[told] = decided.outcomes[found[told]]
+    outcomes[listed] = outcome.outcomes[found[listed]]
     scores = np.zeros(n)
-    scores[told] = decided.scores[found[told]]
+    scores[listed] = outcome.scores[found[listed]]
     frame = pl.DataFrame({"row": np.arange(n), "score": scores, "outcome": outcomes})
-    lost = told[(outcomes[told] == REJECT) | (outcomes[told] == HOLD)]
-    said = _explain(decided, table, reading, lost, found[lost])
+    away = listed[(outcomes[listed] == REJECT) | (outcomes[listed] == HOLD)]
+    explained = _explain(outcome, table, reading, away, found[away])
     is_empty = pl.col("outcome") == ABSTAIN
-    frame = frame.join(said, on="row", how="left", maintain_order="left").select(
+    frame = frame.join(explained, on="row", how="left", maintain_order="left").select(
         row_id=pl.Series(values=pl.from_arrow(table["row_id"])),
         gate=pl.lit("dedup"),
         outcome=pl.col("outcome").replace_strict(_OUTCOMES, return_dtype=pl.String),
         score=pl.when(~is_empty).then("score"),
         threshold=pl.lit(rule.threshold),
         reason=pl.when(is_empty).then(pl.lit(NOTHING_TO_READ)).otherwise("reason"),
+        reason_class=pl.col("outcome").replace_strict(_CLASSES, return_dtype=pl.String),
         evidence="evidence",
         scope=pl.col("scope").fill_null("row"),
     )
@@ -51,27 +60,27 @@ def state_verdicts(decided: Decided, table: pa.Table, reading: Reading, rule: Ru
 
 
 def _explain(
-    decided: Decided, table: pa.Table, reading: Reading, rows: Counts, found: Counts
+    outcome: DedupOutcome, table: pa.Table, reading: Reading, rows: Counts, found: Counts
 ) -> "pl.DataFrame":
     """`row`, `reason`, `evidence` and `scope` of the rows that are rejected or held."""
     import polars as pl
 
-    lost = table.take(pa.array(rows))
-    twins = decided.twins[found]
-    texts = read_field(lost, reading.field)
-    spans = _show_shared(decided, texts, twins, decided.scores[found], reading.ngram)
-    names = decided.names.take(pa.array(twins))
-    frame = pl.DataFrame({"row": rows, "score": decided.scores[found]}).with_columns(
+    away = table.take(pa.array(rows))
+    twins = outcome.twins[found].astype(np.int64)
+    texts = read_field(away, reading.field)
+    spans = _show_shared(outcome, texts, twins, outcome.scores[found], reading.ngram)
+    names = outcome.names.take(pa.array(twins))
+    frame = pl.DataFrame({"row": rows, "score": outcome.scores[found]}).with_columns(
         *spans.get_columns(),
         *pl.DataFrame(names).rename({"row_id": "twin"}).get_columns(),
-        slice=read_texts(lost["slice"]) if "slice" in table.schema.names else pl.lit(None, pl.String),
-        size=pl.Series(decided.cluster_rows[found]),
-        share=pl.Series(decided.cluster_shares[found]),
+        slice=read_texts(away["slice"]) if "slice" in table.schema.names else pl.lit(None, pl.String),
+        size=pl.Series(outcome.cluster_rows[found]),
+        share=pl.Series(outcome.cluster_shares[found]),
     )
     held = pl.col("size") > 0
     return frame.select(
         "row",
-        reason=pl.when(held).then(_say_giant()).otherwise(_say_duplicate()),
+        reason=pl.when(held).then(_describe_cluster()).otherwise(_describe_duplicate()),
         evidence=_write_evidence(held),
         scope=pl.when(~held)
         .then(pl.lit("row"))
@@ -81,7 +90,7 @@ def _explain(
     )
 
 
-def _say_duplicate() -> "pl.Expr":
+def _describe_duplicate() -> "pl.Expr":
     import polars as pl
 
     pack = (
@@ -94,7 +103,7 @@ def _say_duplicate() -> "pl.Expr":
     )
 
 
-def _say_giant() -> "pl.Expr":
+def _describe_cluster() -> "pl.Expr":
     import polars as pl
 
     whole = pl.concat_str(pl.lit("of the slice "), "slice")
@@ -158,7 +167,7 @@ def _write_decimals(column: str, places: int) -> "pl.Expr":
 
 
 def _show_shared(
-    decided: Decided,
+    outcome: DedupOutcome,
     texts: "pl.Series",
     twins: Counts,
     scores: "np.ndarray[Any, np.dtype[np.float64]]",
@@ -168,6 +177,6 @@ def _show_shared(
     grams = hash_ngrams(hash_words(normalise(texts)), n)
     shared = np.ones(len(grams.values), dtype=bool)
     near = np.flatnonzero(scores < 1)
-    hits = find_shared(grams, near, decided.sets, decided.set_of[twins[near]])
+    hits = find_shared(grams, near, outcome.sets, twins[near])
     shared[spread(grams.offsets[near], grams.lengths[near])] = hits
     return find_longest_spans(texts, shared, grams, n)

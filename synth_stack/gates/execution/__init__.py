@@ -1,1 +1,1 @@
-"""The parts of the execution gate: a row as solution and tests, mutants of it, and canaries."""
+"""The parts of the execution gate: what is wrong with a pair, mutants of its solution, and canaries."""

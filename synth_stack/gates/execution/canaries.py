@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
+from synth_stack.gates.chosen_answers import append_chosen
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.code_pairs import CodePair, fence, parse_source, read_pairs
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
@@ -17,7 +18,7 @@ _Defect = tuple[str, Callable[[CodePair], CodePair]]
 
 def plant_pairs(sample: pa.Table, n: int, _: int) -> pa.Table:
     """`n` pairs of the sample in turn, each spoilt in one way in turn; none where the sample has no pair."""
-    pairs = list(read_pairs(sample).values())
+    pairs = list(read_pairs(append_chosen(sample)).values())
     if not pairs:
         return CANDIDATE_SCHEMA.empty_table()
     return build_candidates(_spoil(pairs, draw) for draw in range(n))

@@ -3,7 +3,7 @@
 The operators are those that Offutt et al. 1996 (ACM TOSEM 5(2), section 5) found to be sufficient, as far as
 Python has them (relational, arithmetic and logical operators, constants and signs), with the deletion of
 statements (Deng, Offutt and Li 2013, ICST). Only an assignment to a name is never deleted: the next line
-would then fail for want of it, whatever is tested. Nothing is run here.
+would then fail without it, with any test. Nothing is run here.
 """
 
 import ast

@@ -1,1 +1,1 @@
-"""What the novelty gate is made of: words, ROUGE-L, and the pool that grows."""
+"""New instructions: their words, ROUGE-L, and the pool that grows."""

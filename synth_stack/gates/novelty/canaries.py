@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
-from synth_stack.gates.novelty.batch import read_instructions
+from synth_stack.gates.novelty.instructions import read_instructions
 from synth_stack.gates.novelty.rouge_l import measure_rouge_l, read_words
 from synth_stack.rows.schemas import build_candidates
 
@@ -34,7 +34,9 @@ def plant_repeats(sample: pa.Table, n: int, seed: int, threshold: float) -> pa.T
             changed, similar = said, 1.0
         source = sample.slice(row, 1).select(["row_id", "kind", "messages"]).to_pylist()[0]
         wrong = f"repeated instruction: of {source['row_id']}, ROUGE-L {similar:.3f}"
-        rows.append(build_canary(source["kind"], _say(source["messages"], changed), wrong, draw))
+        rows.append(
+            build_canary(source["kind"], _replace_instruction(source["messages"], changed), wrong, draw)
+        )
     return build_candidates(rows)
 
 
@@ -44,7 +46,7 @@ def _exchange(said: str, rng: np.random.Generator) -> str:
     return " ".join(words)
 
 
-def _say(messages: list[dict[str, str]], instruction: str) -> list[dict[str, str]]:
-    """The messages with `instruction` in the place of the user's first."""
+def _replace_instruction(messages: list[dict[str, str]], instruction: str) -> list[dict[str, str]]:
+    """The messages with `instruction` in place of the user's first one."""
     first = next(k for k, message in enumerate(messages) if message["role"] == "user")
     return [*messages[:first], {"role": "user", "content": instruction}, *messages[first + 1 :]]

@@ -1,21 +1,21 @@
 """Self-Instruct's novelty filter: an instruction is new when its ROUGE-L with every one of the pool is low.
 
 Wang et al. 2023 (arXiv:2212.10560), section 2.3 and the code that they published. The pool is the seeds, and
-every row that was new when its turn came, in the order of the rows. Everything is decided before the first
-row is judged; how a batch is cut into shards does not show.
+every row that was new when its turn came, in the order of the rows. One pass over the batch decides
+everything before the first row is judged; how a batch is cut into shards does not show.
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 import pyarrow as pa
 from pydantic import Field
 
-from synth_stack.errors import GateError
-from synth_stack.gates.gate import Judge, Shards
+from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.novelty import rouge_l as rouge
-from synth_stack.gates.novelty.batch import Decided, decide_novelty, read_batch
 from synth_stack.gates.novelty.canaries import plant_repeats
-from synth_stack.gates.novelty.verdicts import state_novelty
+from synth_stack.gates.novelty.outcome import NoveltyOutcome, decide_novelty, sketch_instructions
+from synth_stack.gates.novelty.verdicts import NOT_NEW, write_verdicts
 from synth_stack.inputs.recipe import SeedColumns
 from synth_stack.inputs.seeds import SEED_SCHEMA, load_seeds
 from synth_stack.registry import gate
@@ -23,7 +23,7 @@ from synth_stack.rows.canonical import digest_json
 from synth_stack.text.words import TEXT_SCHEME
 
 
-@gate("novelty", version="1")
+@gate("novelty", version="2", reads=("content",))
 def novelty(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.7,
@@ -41,27 +41,27 @@ def novelty(
     letter or digit in it. Raises InputError for a pool that cannot be read.
     """
     seeds = SEED_SCHEMA.empty_table() if pool is None else load_seeds(pool)
-    decided: list[Decided] = []
-
-    def prepare(shards: Shards) -> None:
-        decided[:] = [decide_novelty(seeds, read_batch(shards, seeds), shards, threshold)]
-
-    def judge(table: pa.Table) -> pa.Table:
-        if not decided:
-            raise GateError("novelty was asked for verdicts before it saw the batch")
-        return state_novelty(decided[0], table, threshold)
-
+    numbers = {name: number for number, name in enumerate(seeds["seed_id"].to_pylist())}
     facts: dict[str, Any] = {
         "rouge_l": rouge.SCHEME,
         "text": TEXT_SCHEME,
-        "reject_when": "score >= threshold",
         "pool": pool and {"texts": len(seeds), "sha256": digest_json(seeds.to_pylist())},
     }
     return Judge(
-        judge=judge,
+        judge=partial(_judge, threshold=threshold),
         facts=facts,
-        prepare=prepare,
-        plant=lambda sample, n, seed: plant_repeats(sample, n, seed, threshold),
-        # A copy with a word changed may be new where the row that it was made from was rejected by a hair.
+        rounds=(
+            Round(
+                partial(sketch_instructions, numbers=numbers),
+                partial(decide_novelty, seeds=seeds, threshold=threshold),
+            ),
+        ),
+        plant=partial(plant_repeats, threshold=threshold),
+        # A copy with a word changed may be new where the row that it was made from was narrowly rejected.
         min_recall=0.8,
+        dials=(Dial(threshold, ">=", (NOT_NEW,), parameter="threshold"),),
     )
+
+
+def _judge(table: pa.Table, state: State, *, threshold: float) -> pa.Table:
+    return write_verdicts(NoveltyOutcome.from_state(state), table, threshold)

@@ -1,4 +1,4 @@
-"""The pool of Self-Instruct's filter: texts that came so far, and which of them is nearest to another one.
+"""The pool of Self-Instruct's filter: the texts that were taken so far, and which is nearest to another one.
 
 A search is exact: the words that two texts share, in whatever order, bound their ROUGE-L from above, and no
 text is left out whose bound reaches the best that was found.
@@ -24,10 +24,11 @@ class Nearest:
     rouge_l: float
 
 
-class Pool:
+class TextPool:
     """A growing choice among the texts of `words`, named by their numbers.
 
-    All texts are known beforehand, so that each word has its own stretch of one array for those that hold it.
+    All texts are known beforehand, so that each word has its own stretch of one array for the texts that
+    hold it.
     """
 
     def __init__(self, words: Ragged) -> None:
@@ -41,7 +42,7 @@ class Pool:
         self._holders = np.zeros(len(self._shared), dtype=np.int32)
 
     def add(self, number: int) -> None:
-        """Takes text `number` into the pool."""
+        """Take text `number` into the pool."""
         words = self._shared[self._span(number)]
         self._holders[self._starts[words] + self._held[words]] = number
         self._held[words] += 1
@@ -95,7 +96,7 @@ def _number(values: NDArray[np.uint64]) -> Counts:
 
 
 def _number_occurrences(words: Counts, lengths: Counts) -> Counts:
-    """Each word with how often it stood before in its text, as a number: no text holds one twice.
+    """Each word with how often it occurred before in its text, as a number: no text holds one twice.
 
     So what two texts share of these numbers is what they share of words, each as often as both have it.
     """

@@ -2,7 +2,7 @@
 
 A word is a run of letters and digits in lower case. For text in ASCII that is what the rouge_score package
 takes for one without stemming, which Self-Instruct's own code uses. That sees no letters but a to z; here
-those of every script count, and where words are written without spaces each character is one (text.py).
+those of every script count, and where words are written without spaces each character is one (text/words.py).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ def measure_rouge_l(one: Numbers, other: Numbers) -> float:
 
 
 def mark_places(words: Numbers) -> dict[int, int]:
-    """Where each word stands, as a number with one bit a place."""
+    """The places of each word, as a number with one bit a place."""
     places: dict[int, int] = {}
     for place, word in enumerate(words.tolist()):
         places[word] = places.get(word, 0) | 1 << place

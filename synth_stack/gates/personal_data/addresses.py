@@ -1,7 +1,7 @@
-"""Postal addresses of eight countries: a street with its number, and the postcode behind it.
+"""Postal addresses of eight countries: a street with its number, and the postcode after it.
 
 Only the whole counts. A street alone is in every story, and a town alone in every second one; street, number
-and postcode together are where somebody lives.
+and postcode together are where a person lives.
 """
 
 import re

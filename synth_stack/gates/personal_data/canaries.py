@@ -1,4 +1,4 @@
-"""Values that look like somebody's and are nobody's: the gate's canaries, and the benchmark's known truth.
+"""Invented values that look like a person's: the gate's canaries, and the benchmark's known truth.
 
 Drawn digit by digit with their check digits right, outside every range kept for fiction. That no card,
 account or line was ever issued with such a number is likely and cannot be known, so none is kept anywhere.
@@ -17,6 +17,7 @@ from synth_stack.gates.personal_data.payment_numbers import is_card, is_iban
 from synth_stack.gates.personal_data.phones import is_placeholder, read_phone
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.rows.texts import join_text
 
 Draw = Callable[[random.Random, Sequence[str]], tuple[str, str]]
 """Draws a value for one of the regions, and says what it is in particular."""
@@ -119,7 +120,7 @@ def _plant(row: Mapping[str, Any], said: str, kind: Kind, draw: int) -> dict[str
         "kind": row["kind"],
         "locale": row["locale"],
         "messages": messages,
-        "text": "\n\n".join(m["content"] or "" for m in messages) if messages else f"{row['text']} {said}",
+        "text": join_text(messages) if messages else f"{row['text']} {said}",
         "attachments": [],
         "extra": canonical_text({"canary": kind}),
         "generator": "canary",

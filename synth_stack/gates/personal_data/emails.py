@@ -42,7 +42,7 @@ _PRONOUNS = frozenset("me us you him her them it this that here look meet am is 
 
 
 def find_mailboxes(text: str, own: frozenset[str]) -> Iterator[tuple[int, int, Mailbox]]:
-    """(start, end, kind) of every address in `text` that somebody can be reached at.
+    """(start, end, kind) of every address in `text` at which a person can be reached.
 
     Found are plain addresses, those with a bracketed (at), and, near a word such as e-mail, spoken ones
     ("jane at acme dot com"). `own` domains and their subdomains belong to the house and pass.

@@ -8,28 +8,24 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack.errors import ConfigError
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.gates.personal_data.canaries import plant_canaries
 from synth_stack.gates.personal_data.kinds import KINDS, Kind
 from synth_stack.gates.personal_data.phones import find_regions
 from synth_stack.gates.personal_data.redaction import build_copies, describe, redact_rows
-from synth_stack.gates.personal_data.search import IN_EXTRA, Found, Search, read_units
-from synth_stack.registry import gate
+from synth_stack.gates.personal_data.search import EXTRA, Found, Search, read_units
+from synth_stack.registry import PARTS, gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.fields import read_texts
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Action = Literal["reject", "hold", "redact", "ignore"]
 Locale = Annotated[str, Field(pattern="^[a-z]{2}(-[A-Z]{2})?$")]
@@ -39,13 +35,15 @@ THRESHOLD = 1.0
 _SCORES: Mapping[Action, float] = {"reject": 1.0, "redact": 1.0, "hold": 0.5, "ignore": 0.0}
 _GRAVITY: tuple[Action, ...] = ("reject", "hold", "redact", "ignore")
 _MAX_LISTED = 100
+_NOTHING = "personal_data.nothing_to_read"
+_NOTHING_TO_READ = "nothing to read: no part of the row holds text"
 
 
 class Actions(BaseModel):
     """What becomes of a row with a value of each kind.
 
     A value whose check digits are right (card, IBAN, identity number, key) was copied or remembered from
-    somewhere, and nobody knows what else of that row was: reject. What only reaches somebody is taken out,
+    somewhere, and the rest of that row may have been too: reject. What only reaches a person is taken out,
     and the row stays useful: redact. Mailboxes of a desk and numbers that no person can have (0800) are not
     personal data (Regulation (EU) 2016/679, recital 14): ignore.
     """
@@ -70,39 +68,7 @@ _BY_LOCALE: dict[str, dict[Kind, Action]] = {}
 _OWN: list[str] = []
 
 
-def redecide(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
-) -> "pl.DataFrame":
-    """The verdicts under other actions per kind: evidence says how many values of each kind a row holds.
-
-    Raises ConfigError for other locales or other own values, and where a row would have to be redacted that
-    was not, or the other way round: such a copy is made from the row itself.
-    """
-    import polars as pl
-
-    fixed = [key for key in ("locales", "own") if old[key] != new[key]]
-    if fixed:
-        raise ConfigError(f"personal_data: {fixed[0]} cannot change without judging the rows again")
-    before, after = _policy_of(old), _policy_of(new)
-    places = rows["evidence"].is_not_null().arg_true()
-    states = []
-    for evidence in rows["evidence"].gather(places):
-        seen = orjson.loads(evidence)
-        was, now = (policy.settle(seen["counts"], seen["locale"]) for policy in (before, after))
-        changed = (was.taken - now.marked) | (now.taken - was.taken)
-        if changed:
-            raise ConfigError(
-                "personal_data: redact cannot come or go without judging the rows again",
-                seen=", ".join(sorted(changed)),
-            )
-        states.append((now.outcome, _SCORES[now.action], _reason(now, seen["redacted_in"])))
-    decided = pl.DataFrame(
-        states, schema={"outcome": pl.String, "score": pl.Float64, "reason": pl.String}, orient="row"
-    )
-    return rows.with_columns(rows[name].clone().scatter(places, decided[name]) for name in decided.columns)
-
-
-@gate("personal_data", version="1", redecide=redecide)
+@gate("personal_data", version="2", reads=PARTS)
 def personal_data(
     *,
     kinds: Actions = _KINDS,
@@ -112,10 +78,10 @@ def personal_data(
 ) -> Judge:
     """A judge that turns away rows with values that reach a person, and makes copies without them.
 
-    The gravest action among a row's findings decides: reject, then hold, then redact. A redacted row is
-    rejected, and its reason names the copy that stands for it: the same row with [EMAIL] and the like in
-    place of the values, `parent_id` naming the original, and in `extra` under `redacted` what was taken out
-    where. A row of which no clean copy can be made is rejected without one.
+    The gravest action among a row's values decides: reject, then hold, then redact. A redacted row is
+    rejected, and its evidence names the copy that stands for it (`replaced_by`): the same row with [EMAIL]
+    and the like in place of the values, `parent_id` naming the original, and in `extra` under `redacted` what
+    was taken out where. A row of which no clean copy can be made is rejected without one.
 
     `locales` say whose national formats of telephone numbers, identity numbers and addresses are looked
     for, a row's own locale adding to them; a bare language means its country, `en` both the United States
@@ -123,14 +89,15 @@ def personal_data(
     `by_locale` has other actions for the rows of a locale. `own` are domains and numbers (E.164) of the
     house, which pass.
 
-    Messages, `text` and `extra` are read; names, ids and attachments are not. Score: 1 where a row is
+    Every part of a row is read; names, ids, ratings and attachments are not. Score: 1 where a row is
     rejected, 0.5 where it is held, 0 else. Raises ConfigError for a locale without telephone numbers.
     """
-    policy = _policy_of({"kinds": kinds.model_dump(), "by_locale": by_locale})
+    actions: dict[Kind, Action] = {kind: getattr(kinds, kind) for kind in KINDS}
+    policy = _Policy(actions, by_locale)
     regions = _gather_regions(locales)
     search = Search(regions, frozenset(own))
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         seen = _see(table, policy, search)
         return _state(table, seen, _redact(table, seen, search))
 
@@ -141,29 +108,30 @@ def personal_data(
         wanted = [kind for kind in KINDS if policy.actions[kind] != "ignore"]
         return plant_canaries(sample, wanted, regions, n, seed)
 
-    facts = {
-        "phonenumbers": version("phonenumbers"),
-        "regions": list(regions),
-        "reject_when": "score >= threshold",
-    }
     return Judge(
-        judge=judge, facts=facts, plant=plant, min_recall=0.95, amend=amend if policy.redacts else None
+        judge=judge,
+        facts={"phonenumbers": version("phonenumbers"), "regions": list(regions)},
+        plant=plant,
+        min_recall=0.95,
+        amend=amend if policy.redacts else None,
+        dials=policy.list_dials(),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What becomes of a row: its gravest action, and its kinds by what is done about them."""
+    """What becomes of a row: its gravest action, for which kind, and its kinds by what is done about them."""
 
     action: Action
+    gravest: Kind | None
     counted: tuple[Kind, ...]
-    marked: frozenset[Kind]
+    taken: frozenset[Kind]
     ignored: frozenset[Kind]
 
     @property
-    def taken(self) -> frozenset[Kind]:
-        """The kinds that its copy does without: none, where no copy is made."""
-        return self.marked if self.action == "redact" else frozenset()
+    def reason_class(self) -> str | None:
+        """Null where nothing is done."""
+        return None if self.gravest is None else _name_class(self.gravest)
 
     @property
     def outcome(self) -> str:
@@ -193,23 +161,37 @@ class _Policy:
 
     @property
     def redacts(self) -> bool:
-        every = [self.actions, *self.by_locale.values()]
-        return any("redact" in actions.values() for actions in every)
+        return any("redact" in actions.values() for actions in (self.actions, *self.by_locale.values()))
 
     def settle(self, kinds: Collection[Kind], locale: str | None) -> _End:
         """What becomes of a row of `locale` in which values of `kinds` stand."""
         name = (locale or "").replace("_", "-")
         special = {**self.by_locale.get(name.partition("-")[0], {}), **self.by_locale.get(name, {})}
         actions = {**self.actions, **special}
-        action = next((a for a in _GRAVITY if any(actions[kind] == a for kind in kinds)), _GRAVITY[-1])
         counted = tuple(kind for kind in KINDS if kind in kinds and actions[kind] != "ignore")
-        marked = frozenset(kind for kind in counted if actions[kind] == "redact")
+        gravest = min(counted, key=lambda kind: _GRAVITY.index(actions[kind]), default=None)
+        action = "ignore" if gravest is None else actions[gravest]
+        # no copy is made of a row that is rejected or held for another kind
+        taken = frozenset(kind for kind in counted if action == actions[kind] == "redact")
         ignored = frozenset(kind for kind in KINDS if actions[kind] == "ignore")
-        return _End(action, counted, marked, ignored)
+        return _End(action, gravest, counted, taken, ignored)
+
+    def list_dials(self) -> tuple[Dial, ...]:
+        """One for each kind, the gravest action first: whether a row has a value of it, and what that means.
+
+        None where locales have actions of their own: what then becomes of a row depends on its locale.
+        """
+        if self.by_locale:
+            return ()
+        kinds = sorted(KINDS, key=lambda kind: _GRAVITY.index(self.actions[kind]))
+        return tuple(
+            Dial(1, ">=", (_name_class(kind),), score=f"counts.{kind}", outcome=f"kinds.{kind}")
+            for kind in kinds
+        )
 
 
-def _policy_of(params: Mapping[str, Any]) -> _Policy:
-    return _Policy(params["kinds"], params["by_locale"])
+def _name_class(kind: Kind) -> str:
+    return f"personal_data.{kind}"
 
 
 def _gather_regions(locales: list[str]) -> tuple[str, ...]:
@@ -229,10 +211,8 @@ def _see(table: pa.Table, policy: _Policy, search: Search) -> _Seen:
 
     units, locales = read_units(table), read_texts(table.column("locale")).to_list()
     found = search.run(units, locales)
-    ends = {
-        row: policy.settle({one.finding.kind for one in mine}, locales[row]) for row, mine in found.items()
-    }
-    spoken = units.filter(pl.col("place") != IN_EXTRA, pl.col("content").str.contains(r"\S"))
+    ends = {row: policy.settle({one.value.kind for one in mine}, locales[row]) for row, mine in found.items()}
+    spoken = units.filter(pl.col("path") != EXTRA, pl.col("content").str.contains(r"\S"))
     readable = np.zeros(len(table), dtype=np.bool_)
     readable[spoken["row"].to_numpy()] = True
     return _Seen(found, ends, readable, locales)
@@ -240,7 +220,7 @@ def _see(table: pa.Table, policy: _Policy, search: Search) -> _Seen:
 
 def _redact(table: pa.Table, seen: _Seen, search: Search) -> dict[int, dict[str, Any]]:
     taken = {
-        row: [one for one in seen.found[row] if one.finding.kind in end.taken]
+        row: [one for one in seen.found[row] if one.value.kind in end.taken]
         for row, end in seen.ends.items()
         if end.action == "redact"
     }
@@ -248,22 +228,22 @@ def _redact(table: pa.Table, seen: _Seen, search: Search) -> dict[int, dict[str,
 
 
 def _state(table: pa.Table, seen: _Seen, copies: Mapping[int, Mapping[str, Any]]) -> pa.Table:
-    """One verdict a row; evidence for every row with a value, whatever becomes of it."""
+    """One verdict a row; evidence for every row with a value, accepted ones too."""
     outcomes = np.where(seen.readable, "accept", "abstain").tolist()
     scores = [0.0 if readable else None for readable in seen.readable]
-    reasons = [None if r else "nothing to read: no message holds text" for r in seen.readable]
+    reasons = [None if readable else _NOTHING_TO_READ for readable in seen.readable]
+    classes = [None if readable else _NOTHING for readable in seen.readable]
     evidence: list[str | None] = [None] * len(table)
     for row, end in seen.ends.items():
         found, copy = seen.found[row], copies.get(row, {}).get("row_id")
-        outcomes[row], scores[row], reasons[row] = end.outcome, _SCORES[end.action], _reason(end, copy)
-        evidence[row] = canonical_text(
-            {
-                "counts": dict(Counter(one.finding.kind for one in found)),
-                "findings": [describe(one) for one in found[:_MAX_LISTED]],
-                "locale": seen.locales[row],
-                "redacted_in": copy,
-            }
-        )
+        outcomes[row], scores[row], classes[row] = end.outcome, _SCORES[end.action], end.reason_class
+        reasons[row] = _reason(end, copy)
+        told = {
+            "counts": dict(Counter(one.value.kind for one in found)),
+            "findings": [describe(one) for one in found[:_MAX_LISTED]],
+            "locale": seen.locales[row],
+        }
+        evidence[row] = canonical_text(told if copy is None else {**told, "replaced_by": copy})
     return build_verdicts(
         table.column("row_id"),
         "personal_data",
@@ -271,6 +251,7 @@ def _state(table: pa.Table, seen: _Seen, copies: Mapping[int, Mapping[str, Any]]
         scores=scores,
         threshold=THRESHOLD,
         reasons=reasons,
+        reason_classes=classes,
         evidence=evidence,
     )
 

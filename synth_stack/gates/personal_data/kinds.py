@@ -3,8 +3,8 @@
     finder = Finder(regions=("US", "DE"))
     finder.find(content, before="", kinds=("email", "phone"))
 
-A text is first folded: Unicode's other digits, spaces and dashes become the plain ones, and characters that
-nobody sees are dropped, so that a number in full-width digits or with zero-width spaces inside is found.
+A text is first folded: Unicode's other digits, spaces and dashes become the plain ones, and invisible
+characters are dropped, so that a number in full-width digits or with zero-width spaces inside is found.
 Offsets are those of the text as it came. Every pattern is bounded and anchored: hostile text costs linear
 time.
 """
@@ -13,7 +13,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Literal, get_args
@@ -58,7 +58,7 @@ _NO_CARD_WORDS = re.compile(
     r"\b(?:order|tracking|parcel|shipment|serial|barcode|imei)(?: (?:number|no|id|code|is))*[ .:#]*$",
     re.IGNORECASE,
 )
-"""One in thirty numbers of sixteen digits passes for a card: right behind such a word it is not one."""
+"""One in thirty numbers of sixteen digits passes for a card: right after such a word it is not one."""
 
 _IBAN_START = re.compile(r"(?<![^\W_])[A-Za-z]{2} ?\d{2}", re.ASCII)
 _IP4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)", re.ASCII)
@@ -72,11 +72,11 @@ _VERSION_WORDS = re.compile(
     r"\b(?:v|ver|version|release|build|firmware|patch|update|section|chapter|figure|table|clause)\.?[ :]*$",
     re.IGNORECASE,
 )
-_NOBODYS_IPS = frozenset(
+_PUBLIC_IPS = frozenset(
     "1.2.3.4 1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220"
     " 2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2620:fe::fe".split()
 )
-"""Public resolvers, and the address that everybody types when an address is wanted."""
+"""Public resolvers, and the address that people type when any address will do."""
 
 _SECRETS = re.compile(
     r"(?<![\w-])(?:A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{82}|xox[abprs]-[\w-]{20,100}"
@@ -87,8 +87,8 @@ _SECRETS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One value: its kind, what it is in particular (us_ssn), and where it stands; never the value."""
+class PersonalValue:
+    """Where a value stands: its kind, what it is in particular (us_ssn), and its offsets; never the value."""
 
     kind: Kind
     start: int
@@ -103,7 +103,7 @@ class Finder:
     regions: tuple[str, ...]
     own: frozenset[str] = frozenset()
 
-    def find(self, content: str, before: str, kinds: Collection[Kind]) -> list[Finding]:
+    def find(self, content: str, before: str, kinds: Collection[Kind]) -> list[PersonalValue]:
         """Every value of one of `kinds` in `content`, in order, none overlapping another.
 
         `before` is the end of what was said before: the question that the content answers. A role_email is
@@ -111,13 +111,13 @@ class Finder:
         """
         folded, offsets = fold(content)
         found = [
-            finding
+            value
             for kind, find in _FINDERS.items()
             if kind in kinds
-            for finding in islice(find(self, folded, before), MAX_FOUND)
+            for value in islice(find(self, folded, before), MAX_FOUND)
         ]
         taken = bytearray(len(folded))
-        kept: list[Finding] = []
+        kept: list[PersonalValue] = []
         for one in sorted(found, key=lambda f: (KINDS.index(f.kind), f.start, -f.end)):
             if not any(taken[one.start : one.end]):
                 taken[one.start : one.end] = b"\1" * (one.end - one.start)
@@ -125,7 +125,9 @@ class Finder:
         kept.sort(key=lambda f: f.start)
         if offsets is None:
             return kept
-        return [Finding(f.kind, int(offsets[f.start]), int(offsets[f.end - 1]) + 1, f.detail) for f in kept]
+        return [
+            replace(one, start=int(offsets[one.start]), end=int(offsets[one.end - 1]) + 1) for one in kept
+        ]
 
 
 def fold(text: str) -> tuple[str, Counts | None]:
@@ -156,23 +158,23 @@ def _fold_char(char: str) -> str:
     return "-" if category == "Pd" or seen[-1] == "\u2212" else seen[-1]
 
 
-def _find_secrets(_: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_secrets(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for match in _SECRETS.finditer(text):
         if "EXAMPLE" not in match[0]:
-            yield Finding("secret", match.start(), match.end())
+            yield PersonalValue("secret", match.start(), match.end())
 
 
-def _find_ibans(_: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_ibans(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for start in _IBAN_START.finditer(text):
         length = find_iban_length(start[0][:2].upper())
         match = _iban_of(length - 4).match(text, start.start()) if length else None
         if match and is_iban(re.sub("[ .-]", "", match[0]).upper()):
-            yield Finding("iban", match.start(), match.end())
+            yield PersonalValue("iban", match.start(), match.end())
 
 
 @lru_cache
 def _iban_of(n: int) -> re.Pattern[str]:
-    """An IBAN with n characters behind its check digits; small letters only in one run or groups of four."""
+    """An IBAN with n characters after its check digits; small letters only in one run or groups of four."""
     head, groups, rest = r"[A-Za-z]{2} ?\d\d", n // 4, n % 4
     return re.compile(
         rf"(?:{head}(?:[ .-]?[A-Z0-9]){{{n}}}|{head}[A-Za-z0-9]{{{n}}}"
@@ -181,7 +183,7 @@ def _iban_of(n: int) -> re.Pattern[str]:
     )
 
 
-def _find_cards(_: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_cards(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for match in _CARD_SHAPE.finditer(text):
         near, _after = _look_around(text, before, match.start(), match.end())
         if match[0].isdigit() and _NO_CARD_WORDS.search(near):
@@ -189,47 +191,47 @@ def _find_cards(_: Finder, text: str, before: str) -> Iterator[Finding]:
         for end in (match.end(), match.start() + len(match[0][:-4].rstrip(" .-"))):
             digits = re.sub("[ .-]", "", text[match.start() : end])
             if is_card(digits) and not is_placeholder(digits):
-                yield Finding("card", match.start(), end)
+                yield PersonalValue("card", match.start(), end)
                 break
 
 
-def _find_national_ids(finder: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_national_ids(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for one in NATIONAL_IDS:
         if one.region in finder.regions:
             for match in one.shape.finditer(text):
                 nearby = _look_around(text, before, match.start(), match.end())
                 if one.accepts(match[0], " ".join(nearby)):
-                    yield Finding("national_id", match.start(), match.end(), one.name)
+                    yield PersonalValue("national_id", match.start(), match.end(), one.name)
 
 
-def _find_emails(finder: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_emails(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for start, end, kind in find_mailboxes(text, finder.own):
-        yield Finding(kind, start, end)
+        yield PersonalValue(kind, start, end)
 
 
-def _find_ips(_: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_ips(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for match in _IP4.finditer(text):
         address = _read_ip(match[0])
         if address is not None and _is_meant(
             match[0], *_look_around(text, before, match.start(), match.end())
         ):
-            yield Finding("ip", match.start(), match.end())
+            yield PersonalValue("ip", match.start(), match.end())
     for match in _IP6.finditer(text):
         if _read_ip(match[0]) is not None:
-            yield Finding("ip", match.start(), match.end())
+            yield PersonalValue("ip", match.start(), match.end())
 
 
 def _read_ip(written: str) -> str | None:
     """The address, if it is one that a host on the Internet can have and that is no well-known one.
 
-    Private, loopback, documentation and other reserved ranges (RFC 1918, 5737, 3849, 6890) are nobody's.
+    Private, loopback, documentation and other reserved ranges (RFC 1918, 5737, 3849, 6890) belong to no one.
     """
     try:
         address = ipaddress.ip_address(written)
     except ValueError:
         return None
     public = address.is_global and not address.is_multicast
-    known = str(address) in _NOBODYS_IPS or is_placeholder(written.replace(".", ""))
+    known = str(address) in _PUBLIC_IPS or is_placeholder(written.replace(".", ""))
     return str(address) if public and not known else None
 
 
@@ -241,12 +243,12 @@ def _is_meant(written: str, before: str, after: str) -> bool:
     return sum(int(part) > 31 for part in written.split(".")) >= 2
 
 
-def _find_addresses(finder: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_addresses(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for start, end in find_addresses(text, finder.regions):
-        yield Finding("address", start, end)
+        yield PersonalValue("address", start, end)
 
 
-def _find_phones(finder: Finder, text: str, before: str) -> Iterator[Finding]:
+def _find_phones(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
     for match in PHONE_SHAPE.finditer(text):
         if DATE.search(match[0]):
             continue
@@ -256,8 +258,8 @@ def _find_phones(finder: Finder, text: str, before: str) -> Iterator[Finding]:
         words = weigh_words(*_look_around(text, before, start, end))
         for cut in _cuts(text[start:end]):
             kind = read_phone(text[start : start + cut], words, finder.regions, finder.own)
-            if kind is not None and kind != "nobody":
-                yield Finding(kind, start, start + cut)
+            if kind is not None and kind != "invented":
+                yield PersonalValue(kind, start, start + cut)
             if kind is not None:
                 break
 
@@ -269,12 +271,12 @@ def _cuts(written: str) -> list[int]:
 
 
 def _look_around(text: str, before: str, start: int, end: int) -> tuple[str, str]:
-    """The text in front (with what was said before, where the text is short) and behind."""
+    """The text in front (with what was said before, where the text is short) and after."""
     near = text[max(start - BEFORE_CHARS, 0) : start]
     return f"{before}\n{near}"[-BEFORE_CHARS:], text[end : end + _AFTER_CHARS]
 
 
-_FINDERS: Mapping[Kind, Callable[[Finder, str, str], Iterator[Finding]]] = {
+_FINDERS: Mapping[Kind, Callable[[Finder, str, str], Iterator[PersonalValue]]] = {
     "secret": _find_secrets,
     "iban": _find_ibans,
     "card": _find_cards,

@@ -102,7 +102,7 @@ _IBANS = {
     }.items()
     for country in countries.split()
 }
-"""What stands behind the check digits: n digits, a capitals, c both. SWIFT IBAN registry, release 101."""
+"""What stands after the check digits: n digits, a capitals, c both. SWIFT IBAN registry, release 101."""
 
 _TEST_IBANS = frozenset(
     "DE89370400440532013000 DE12500105170648489890 DE02120300000000202051 DE91100000000123456789"

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
-Phone = Literal["phone", "hotline", "nobody"]
+Phone = Literal["phone", "hotline", "invented"]
 """A person's line, one that no person can have (0800), or one kept for fiction or belonging to the house."""
 
 PHONE_DIGITS = 7
-"""Fewer are an extension, or a local number that nobody outside its town can call."""
+"""Fewer are an extension, or a local number that cannot be called from outside its town."""
 
 PHONE_SHAPE = re.compile(
     r"(?<![\w.,/#$€£&+(<*=-])(?:\+ ?)?\(?\d(?:[ ().\-/]{0,2}\d){6,16}(?!\w)(?![.,]\d| ?[%:@=*])", re.ASCII
@@ -44,7 +44,7 @@ _OTHER_WORDS = re.compile(
 )
 
 _FICTIONAL = re.compile(
-    r"\+(?:1\d{3}555\d{4}"  # NANPA: 555-0100 to 555-0199 are for fiction, the rest of 555 is nobody's line
+    r"\+(?:1\d{3}555\d{4}"  # NANPA: 555-0100 to 555-0199 are for fiction, the rest of 555 has no lines
     # Ofcom, "Telephone numbers for use in TV and radio drama programmes"
     r"|44(?:1632960|7700900|3069990|8081570|2079460|2920180|2896496|1914980|9098790)\d+"
     r"|441(?:1[3-8]|[2-6]1)4960\d+"
@@ -53,7 +53,7 @@ _FICTIONAL = re.compile(
     # Arcep, décision 2018-0881, 2.5.12: numéros pour les œuvres audiovisuelles
     r"|33(?:19900|26191|35301|46571|53649|63998)\d{4})"
 )
-_PRECEDENCE: tuple[Phone, ...] = ("nobody", "phone", "hotline")
+_PRECEDENCE: tuple[Phone, ...] = ("invented", "phone", "hotline")
 _SSN = re.compile(r"\d{3}-\d{2}-\d{4}", re.ASCII)
 _SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
 _RUNS = tuple(run[k : k + 7] for run in ("0123456789" * 2, "9876543210" * 2) for k in range(10))
@@ -90,9 +90,9 @@ def find_regions(locale: str) -> tuple[str, ...]:
 
 
 def is_placeholder(digits: str) -> bool:
-    """Whether somebody only ran a finger over the keys: seven digits in sequence or seven times the same.
+    """Whether it is typed without thought: seven digits in sequence or seven times the same.
 
-    Nobody's number is issued to be taken for one; 0123456789 and 030 1234567 are what people invent.
+    Such numbers are not issued; 0123456789 and 030 1234567 are what people invent.
     """
     return any(run in digits for run in _RUNS) or _EQUAL.search(digits) is not None
 
@@ -117,14 +117,14 @@ def read_phone(written: str, words: int, regions: Sequence[str], own: frozenset[
     `words` is what `weigh_words` says of the text around it, `regions` (ISO 3166) whose national formats
     count, `own` numbers (E.164) that belong to the house. With a plus sign the number has to be valid; in a
     national format it has to be written as one (its groups apart, and a 0 in front outside North America)
-    or stand by a word that says telephone; behind a word such as order or invoice it is none.
+    or stand by a word that says telephone; after a word such as order or invoice it is none.
     """
     digits = re.sub(r"\D", "", written)
     abroad = written[0] == "+"
     if not abroad and (words < 0 or (words == 0 and not _is_written_as_phone(written, digits))):
         return None
     if is_placeholder(digits) or (not abroad and _is_fictional(digits)):
-        return "nobody"
+        return "invented"
     if abroad or digits.startswith("00"):
         return _classify(f"+{digits.removeprefix('00')}", None, own)
     home = [region for region in regions if digits[0] == "0" or not _dials_0(region)]
@@ -170,7 +170,7 @@ def _classify(number: str, region: str | None, own: frozenset[str]) -> Phone | N
         return None
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     if e164 in own or _FICTIONAL.fullmatch(e164):
-        return "nobody"
+        return "invented"
     if not phonenumbers.is_valid_number(parsed):
         return None
     shared = {

@@ -1,42 +1,46 @@
 """Where personal data stands in a candidate table: a sieve in Rust over all rows, a close look at what stays.
 
-Read are every message, the `text` where it is more than its messages, and `extra`, which a foreign row's
-other columns go into and which is handed over with the row.
+Read is every part of a row (registry.PARTS), and its `text` where that is more than its messages and
+alternatives. A foreign row's other columns are in `extra`, which is handed over with the row.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from synth_stack.gates.personal_data.kinds import BEFORE_CHARS, Finder, Finding, Kind
+from synth_stack.gates.personal_data.joined_text import join_texts
+from synth_stack.gates.personal_data.kinds import BEFORE_CHARS, Finder, Kind, PersonalValue
 from synth_stack.gates.personal_data.phones import find_regions
 from synth_stack.gates.personal_data.prefilter import HINTS, Hint
-from synth_stack.text.fields import read_messages, read_texts
+from synth_stack.registry import PARTS
+from synth_stack.text.fields import read_pieces, read_texts
+from synth_stack.text.json_text import FILLED, FILLER, show_escaped
+from synth_stack.text.parts import list_parts
 
 if TYPE_CHECKING:
     import polars as pl
     from polars.expr.string import ExprStringNameSpace
 
-IN_TEXT, IN_EXTRA = -1, -2
-"""Places of findings beside the messages, which count from 0."""
+EXTRA, TEXT = "extra", "text"
+"""Paths beside those of messages, alternatives, tools and documents."""
 
-_JOINT_BYTES = 2
 _MAX_LOCALES = 4096
 """Locales whose finder is kept: a dataset may have made up one for every row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding and its place: the number of the message, IN_TEXT or IN_EXTRA.
+    """A value and the path of the text that it stands in (text.read_pieces).
 
-    Offsets are characters of the message, of `text`, or of the JSON in `extra`.
+    Offsets are characters of that text as it came; of the JSON, where it is JSON.
     """
 
-    place: int
-    finding: Finding
+    path: str
+    value: PersonalValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,12 @@ class Search:
     _finders: dict[str | None, Finder] = field(default_factory=dict)
 
     def run(self, units: "pl.DataFrame", locales: Sequence[str | None]) -> dict[int, list[Found]]:
-        """By row, what was found in the units of a table, in the order of messages, `text` and `extra`."""
+        """By row, what was found in the units of a table, in their order."""
         found: dict[int, list[Found]] = {}
-        for row, place, content, before, kinds in _sift(units):
+        for row, path, content, before, kinds in _sift(units):
             finder = self._finder_for(locales[row])
-            for finding in finder.find(content, before, kinds):
-                found.setdefault(row, []).append(Found(place, finding))
+            for value in finder.find(content, before, kinds):
+                found.setdefault(row, []).append(Found(path, _take_escape(value, content)))
         return found
 
     def _finder_for(self, locale: str | None) -> Finder:
@@ -64,30 +68,36 @@ class Search:
 
 
 def read_units(table: pa.Table) -> "pl.DataFrame":
-    """What is read of each row: `row`, `place`, `content` (never null), row after row, place after place."""
+    """What is read of each row: `row`, `path`, `content` (never null); the texts of a row in order.
+
+    JSON (arguments, schemas, `extra`) is shown without its escapes, each character where it stood.
+    """
     import polars as pl
 
-    spoken = read_messages(table).select("row", "content", place="position", own=pl.col("role") != "text")
-    length = pl.col("content").str.len_bytes().sum() + _JOINT_BYTES * (pl.len() - 1)
-    joined = spoken.filter("own").group_by("row").agg(joined=length)
-    rows = pl.DataFrame({"row": np.arange(len(table)), "text": read_texts(table.column("text"))})
-    more = joined.join(rows, on="row").filter(pl.col("text").str.len_bytes() != pl.col("joined"))
-    extra = rows.select("row", content=unescape(read_texts(table.column("extra"))))
-    units = [
-        spoken.select("row", "place", "content"),
-        more.select("row", pl.lit(IN_TEXT, pl.Int64).alias("place"), content="text"),
-        extra.select("row", pl.lit(IN_EXTRA, pl.Int64).alias("place"), "content"),
-    ]
-    return pl.concat([unit.filter(pl.col("content").is_not_null()) for unit in units]).rechunk()
+    pieces = read_pieces(table, list_parts(table, PARTS)).select("row", "path", "content")
+    repeated = pc.fill_null(pc.equal(table.column("text"), join_texts(table)), False)
+    own = pa.array(~repeated.to_numpy())
+    texts = pl.DataFrame(
+        {"row": np.flatnonzero(own), "content": read_texts(table.column("text").filter(own))}
+    ).drop_nulls()
+    units = pl.concat(
+        [pieces.filter(pl.col("path") != TEXT), texts.select("row", pl.lit(TEXT).alias("path"), "content")]
+    ).rechunk()
+    encoded = units["path"].str.ends_with(".arguments") | units["path"].is_in(["tools", EXTRA])
+    places = encoded.arg_true()
+    if not len(places):
+        return units
+    return units.with_columns(units["content"].scatter(places, show_escaped(units["content"].gather(places))))
 
 
-def unescape(encoded: "pl.Series") -> "pl.Series":
-    """JSON with its escapes blanked and each character where it stood: no n is left before a number."""
-    return encoded.str.replace_all(r"\\u[0-9a-fA-F]{4}", " " * 6).str.replace_all(r"\\.", "  ")
+def _take_escape(value: PersonalValue, content: str) -> PersonalValue:
+    """The value with the whole of the escape that its first letter was written as."""
+    start = value.start - FILLED
+    return replace(value, start=start) if content[max(start, 0) : value.start] == FILLER * FILLED else value
 
 
-def _sift(units: "pl.DataFrame") -> Iterator[tuple[int, int, str, str, list[Kind]]]:
-    """Row, place, content, end of the message before, and hinted kinds, of each unit with a hint."""
+def _sift(units: "pl.DataFrame") -> Iterator[tuple[int, str, str, str, list[Kind]]]:
+    """Row, path, content, end of what was said before, and hinted kinds, of each unit with a hint."""
     import polars as pl
 
     plain = pl.col("plain").str
@@ -95,24 +105,46 @@ def _sift(units: "pl.DataFrame") -> Iterator[tuple[int, int, str, str, list[Kind
         plain.contains(hint.shape).alias(kind) for kind, hint in HINTS.items()
     )
     rows = shaped.filter(pl.any_horizontal(*HINTS))["row"].unique()
-    near = shaped.filter(pl.col("row").is_in(rows.implode()))
-    near = near.sort("row", pl.col("place") < 0, pl.col("place").abs()).with_columns(
+    near = shaped.filter(pl.col("row").is_in(rows.implode())).sort("row", maintain_order=True)
+    near = near.with_columns(before=_find_before(near))
+    near = near.with_columns(
         (pl.col(kind) & _tell(plain, hint)).alias(kind) for kind, hint in HINTS.items() if hint.alone
     )
-    said = pl.col("content").str.tail(BEFORE_CHARS).shift(1).over("row")
-    before = pl.when(pl.col("place") > 0).then(said).fill_null("")
+    said = pl.col("content").str.tail(BEFORE_CHARS).gather("before").fill_null("")
     kinds = pl.concat_list([pl.when(kind).then(pl.lit(kind)) for kind in HINTS]).list.drop_nulls()
-    near = near.select("row", "place", "content", before=before, kinds=kinds)
+    near = near.select("row", "path", "content", said=said, kinds=kinds)
     yield from near.filter(pl.col("kinds").list.len() > 0).iter_rows()
+
+
+def _find_before(units: "pl.DataFrame") -> "pl.Series":
+    """Of each content of a message, the number of the unit that holds the one before; null for others.
+
+    An alternative answers the last message.
+    """
+    import polars as pl
+
+    spoken = (
+        units.select("row", "path").with_row_index("unit").filter(pl.col("path").str.ends_with(".content"))
+    )
+    spoken = spoken.with_columns(side=pl.col("path").str.extract(r"^alternatives\.([0-9]+)").fill_null(""))
+    before = spoken.with_columns(before=pl.col("unit").shift(1).over("row", "side"))
+    last = spoken.filter(pl.col("side") == "").group_by("row").agg(last=pl.col("unit").last())
+    before = before.join(last, on="row", how="left", maintain_order="left")
+    answered = pl.when(pl.col("side") != "").then("last")
+    found = before.select("unit", before=pl.coalesce("before", answered))
+    every = pl.select(unit=pl.int_range(len(units), dtype=pl.UInt32))
+    return every.join(found, on="unit", how="left", maintain_order="left")["before"]
 
 
 def _tell(plain: "ExprStringNameSpace", hint: Hint) -> "pl.Expr":
     """Whether a unit is told to be of a kind by its form, or by words in it or in the one before."""
+    import polars as pl
+
     told = plain.contains(hint.alone or "")
     if hint.words is None:
         return told
     words = plain.contains(hint.words)
-    return told | words | words.shift(1, fill_value=False).over("row")
+    return told | words | words.gather(pl.col("before")).fill_null(value=False)
 
 
 def _flatten(contents: "pl.Series") -> "pl.Series":

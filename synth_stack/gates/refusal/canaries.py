@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
+from synth_stack.gates.chosen_answers import append_chosen
 from synth_stack.gates.refusal.expectations import Expectation, read_expectations
 from synth_stack.gates.word_lists import read_sections
 from synth_stack.rows.canonical import canonical_text
@@ -30,7 +31,7 @@ def plant_answers(sample: pa.Table, n: int, seed: int) -> pa.Table:
     expected = read_expectations(sample)
     if not expected:
         return CANDIDATE_SCHEMA.empty_table()
-    rows = sample.select(["messages"]).take(list(expected)).to_pylist()
+    rows = append_chosen(sample).select(["messages"]).take(list(expected)).to_pylist()
     turns = list(zip(rows, expected.values(), strict=True))
     # every wrong in turn, however few rows of the batch it can be done to
     kinds = [(wrong, fit) for wrong in _WRONGS if (fit := [turn for turn in turns if _fits(wrong, turn[1])])]

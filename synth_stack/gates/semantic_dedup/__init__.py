@@ -1,1 +1,1 @@
-"""Rows that say the same in other words."""
+"""The same thing said in other words: embeddings, clusters of them, and the nearest kept row."""

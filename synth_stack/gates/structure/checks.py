@@ -1,157 +1,152 @@
 """What is wrong with the form of a row: the checks of the structure gate, in their order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from synth_stack.text.fields import read_messages, read_texts
+from synth_stack.gates.structure.alternatives import find_equal_sides, find_missing_sides
+from synth_stack.gates.structure.faults import Fault, of_messages, of_rows, pick_first
+from synth_stack.gates.structure.reading import OWN, Rows, Rules
+from synth_stack.gates.structure.tool_calls import find_call_faults
 from synth_stack.text.words import hash_ngrams, hash_words, normalise, shingle
 
 if TYPE_CHECKING:
     import polars as pl
 
-Count = Annotated[int, Field(ge=0, le=10_000_000)]
-
-Fault = tuple[str, int | None]
-"""The reason, and the message that it is about."""
-
 _REASON_CHARS = 200
 _REPETITION_WORDS = 30
 _REPETITION_LINES = 6
-
-
-class Length(BaseModel):
-    """How long one message may be: characters and words, both ends included."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    min_chars: Count = 1
-    max_chars: Count = 16_000
-    min_words: Count = 1
-    max_words: Count = 4_000
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.min_chars > self.max_chars or self.min_words > self.max_words:
-            raise ValueError("a minimum is above its maximum")
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The bounds that the checks need; the shares are those of `structure`."""
-
-    prompt: Length
-    answer: Length
-    max_repeated_ngrams: float
-    max_repeated_lines: float
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """One row per candidate, and one per message as `text.read_messages` gives them."""
-
-    rows: "pl.DataFrame"
-    messages: "pl.DataFrame"
-
-
-def read_rows(table: pa.Table) -> Rows:
-    """The rows of a candidate table as the checks need them."""
-    import polars as pl
-
-    spoken = read_messages(table)
-    counts = table.column("messages").combine_chunks().value_lengths().fill_null(0).to_numpy()
-    rows = pl.DataFrame(
-        {
-            "row": np.arange(len(table)),
-            "failed": table.column("failure").is_valid().to_numpy(),
-            "failure": read_texts(table.column("failure")),
-            "text": read_texts(table.column("text")),
-            "written": table.column("text").is_valid().to_numpy(),
-            "silent": counts == 0,
-            "foreign": read_texts(table.column("kind")) == "foreign",
-        }
-    )
-    plain = normalise(spoken["content"])
-    return Rows(rows, spoken.with_columns(plain=plain, words=hash_words(plain).lengths))
+_BROKEN = "[\\x00\ufffd]"
 
 
 def find_faults(seen: Rows, rules: Rules) -> list[Fault | None]:
     """The first fault of each row, in the order of the checks, then of the messages."""
     import polars as pl
 
-    found = pl.concat([check(seen, rules) for check in _CHECKS])
-    first = found.unique("row", keep="first", maintain_order=True)
-    faults: list[Fault | None] = [None] * len(seen.rows)
-    for row, reason, position in first.rows():
-        faults[row] = (reason, position)
-    return faults
+    return pick_first(pl.concat([check(seen, rules) for check in _CHECKS]), len(seen.rows))
 
 
 def _find_unmade(seen: Rows, _: Rules) -> "pl.DataFrame":
     import polars as pl
 
     failure = pl.col("failure").fill_null("the reason is not readable").str.slice(0, _REASON_CHARS)
-    return _of_rows(seen.rows.filter("failed"), pl.format("generation failed: {}", failure))
+    failed = seen.rows.filter("failed")
+    return of_rows(failed, "generation_failed", pl.format("generation failed: {}", failure))
 
 
 def _find_absent(seen: Rows, _: Rules) -> "pl.DataFrame":
     import polars as pl
 
-    absent = seen.rows.filter(pl.col("silent") & ~(pl.col("foreign") & pl.col("written")))
-    return _of_rows(absent, pl.lit("no messages: the row has none, and is no foreign row with a text"))
+    bare = pl.col("foreign") & pl.col("written") & ~pl.col("compared")
+    why = (
+        pl.when("compared")
+        .then(pl.lit("its alternatives go on from nothing"))
+        .otherwise(pl.lit("the row has none, and is no foreign row with a text"))
+    )
+    return of_rows(
+        seen.rows.filter(pl.col("silent") & ~bare), "no_messages", pl.format("no messages: {}", why)
+    )
 
 
 def _find_unreadable(seen: Rows, _: Rules) -> "pl.DataFrame":
+    """Texts that are no UTF-8, and nulls but for what a call or reasoning may leave unsaid."""
     import polars as pl
 
+    what = "unreadable_text"
     torn = seen.rows.filter(pl.col("written") & pl.col("text").is_null())
-    gone = seen.messages.filter(pl.col("content").is_null() | pl.col("role").is_null())
-    reason = pl.format("unreadable text: message {} is null or not valid UTF-8", "position")
-    return pl.concat([_of_rows(torn, pl.lit("unreadable text: not valid UTF-8")), _of_messages(gone, reason)])
+    unsaid = ~pl.col("given") & ((pl.col("calls") > 0) | pl.col("reasoned"))
+    gone = seen.messages.filter((pl.col("content").is_null() & ~unsaid) | pl.col("role").is_null())
+    lost = seen.told.reasoning.filter(pl.col("reasoning").is_null())
+    return pl.concat(
+        [
+            of_rows(torn, what, pl.lit("unreadable text: not valid UTF-8")),
+            of_messages(
+                gone, what, pl.format("unreadable text: message {} is null or not valid UTF-8", "position")
+            ),
+            of_messages(
+                lost,
+                what,
+                pl.format("unreadable text: the reasoning of message {} is not valid UTF-8", "position"),
+            ),
+        ]
+    )
 
 
 def _find_disorder(seen: Rows, _: Rules) -> "pl.DataFrame":
+    """Messages out of turn: a system message may lead, the user and the assistant alternate, and results
+    stand between a call and what the assistant says next.
+    """
     import polars as pl
 
     spoken = seen.messages.filter(pl.col("role") != "text")
-    lead = (pl.col("role").first().over("row") == "system").cast(pl.Int64)
-    turn = (pl.col("position") - lead) % 2
+    role, before, what = pl.col("role"), pl.col("before"), "wrong_roles"
     wanted = (
-        pl.when(pl.col("position") < lead)
-        .then(pl.lit("system"))
-        .otherwise(pl.when(turn == 0).then(pl.lit("user")).otherwise(pl.lit("assistant")))
+        pl.when(before.is_null() | (before == "system"))
+        .then(pl.lit("user"))
+        .when((before == "assistant") & pl.col("called_before"))
+        .then(pl.lit("tool"))
+        .when(before == "assistant")
+        .then(pl.lit("user"))
+        .otherwise(pl.lit("assistant"))
     )
-    wrong = spoken.with_columns(wanted=wanted).filter(pl.col("role") != pl.col("wanted"))
-    role = pl.col("role").str.slice(0, 20).str.replace_all(r"[^\w .-]", "?")
-    reason = pl.format("wrong roles: message {} is {}, it is the turn of {}", "position", role, "wanted")
-    last = spoken.group_by("row", maintain_order=True).last().filter(pl.col("role") != "assistant")
-    ending = pl.lit("wrong roles: the last message is not the assistant's")
-    return pl.concat([_of_messages(wrong, reason), _of_messages(last, ending)])
+    leads = before.is_null() & (pl.col("side") == OWN) & (role == "system")
+    goes_on = (before == "tool") & (role == "tool") & ((pl.col("side") == OWN) | (pl.col("position") > 0))
+    wrong = spoken.with_columns(wanted=wanted).filter((role != pl.col("wanted")) & ~leads & ~goes_on)
+    named = role.str.slice(0, 20).str.replace_all(r"[^\w .-]", "?")
+    reason = pl.format("wrong roles: message {} is {}, it is the turn of {}", "position", named, "wanted")
+    last = spoken.filter(pl.col("position").shift(-1, fill_value=0) == 0)
+    last = last.join(seen.rows.select("row", "compared"), on="row", how="left", maintain_order="left")
+    answers = ~pl.col("compared") | (pl.col("side") != OWN)
+    silent_end = last.filter(answers & (role != "assistant"))
+    answered = last.filter(~answers & ~role.is_in(["user", "tool"]))
+    return pl.concat(
+        [
+            of_messages(wrong, what, reason),
+            of_messages(silent_end, what, pl.lit("wrong roles: the last message is not the assistant's")),
+            of_messages(
+                answered, what, pl.lit("wrong roles: alternatives follow on what a user or a tool says")
+            ),
+        ]
+    )
+
+
+def _find_misplaced(seen: Rows, _: Rules) -> "pl.DataFrame":
+    import polars as pl
+
+    strange = seen.messages.filter(pl.col("reasoned") & (pl.col("role") != "assistant"))
+    reason = "misplaced reasoning: message {} is not the assistant's"
+    return of_messages(strange, "misplaced_reasoning", pl.format(reason, "position"))
 
 
 def _find_empty(seen: Rows, _: Rules) -> "pl.DataFrame":
+    """Messages that say nothing; a call needs no words, and a tool may have nothing to say."""
     import polars as pl
 
-    name = pl.col("role").replace_strict(_CLASSES, default="empty text: the text")
-    blank = seen.messages.filter(pl.col("plain") == "")
-    return _of_messages(blank, pl.format("{} is empty", name))
+    blank = (pl.col("plain").fill_null("") == "") & (pl.col("calls") == 0) & (pl.col("role") != "tool")
+    empty = seen.messages.filter(blank)
+    role = pl.col("role")
+    what = pl.concat_str(pl.lit("empty_"), role.replace_strict(_EMPTY, default="text"))
+    told = role.replace_strict(_SAID_EMPTY, default="empty text: the text is empty")
+    alone = pl.lit("empty answer: the assistant message is reasoning alone")
+    return of_messages(empty, what, pl.when("reasoned").then(alone).otherwise(told))
 
 
 def _find_broken(seen: Rows, _: Rules) -> "pl.DataFrame":
     import polars as pl
 
-    broken = seen.messages.filter(pl.col("content").str.contains("[\\x00\ufffd]"))
     reason = "broken characters: message {} holds NUL or the replacement character U+FFFD"
-    return _of_messages(broken, pl.format(reason, "position"))
+    places = [
+        seen.messages.filter(pl.col("content").str.contains(_BROKEN)),
+        seen.told.reasoning.filter(pl.col("reasoning").str.contains(_BROKEN)),
+    ]
+    return pl.concat(
+        [of_messages(place, "broken_characters", pl.format(reason, "position")) for place in places]
+    )
 
 
 def _find_misfits(seen: Rows, rules: Rules) -> "pl.DataFrame":
-    """Messages that are too short or too long; a system message only has to say something."""
+    """Messages that are too short or too long; only a prompt, an answer and a text have bounds."""
     import polars as pl
 
     found = []
@@ -165,9 +160,11 @@ def _find_misfits(seen: Rows, rules: Rules) -> "pl.DataFrame":
         ):
             size, name = pl.col(unit), {"user": "prompt", "assistant": "answer", "text": "text"}[role]
             bounds = f"{{}} {unit}, allowed {low} to {high}"
+            short = mine.filter((size < low) & (pl.col("calls") == 0))
+            long = mine.filter(size > high)
             found += [
-                _of_messages(mine.filter(size < low), pl.format(f"{name} too short: {bounds}", unit)),
-                _of_messages(mine.filter(size > high), pl.format(f"{name} too long: {bounds}", unit)),
+                of_messages(short, "too_short", pl.format(f"{name} too short: {bounds}", unit)),
+                of_messages(long, "too_long", pl.format(f"{name} too long: {bounds}", unit)),
             ]
     return pl.concat(found)
 
@@ -175,56 +172,58 @@ def _find_misfits(seen: Rows, rules: Rules) -> "pl.DataFrame":
 def _find_echoes(seen: Rows, _: Rules) -> "pl.DataFrame":
     import polars as pl
 
-    letters = normalise(seen.messages["content"], punctuation=False)
-    before = pl.col("letters").shift(1).over("row")
-    same = seen.messages.with_columns(letters=letters).filter(
-        (pl.col("role") == "assistant") & (pl.col("letters") == before) & (pl.col("letters") != "")
+    asked = seen.messages.filter((pl.col("role") == "assistant") & (pl.col("before") == "user"))
+    letters = normalise(asked["content"], punctuation=False)
+    before = normalise(asked["said_before"], punctuation=False)
+    same = asked.with_columns(letters=letters, asked=before).filter(
+        (pl.col("letters") == pl.col("asked")) & (pl.col("letters") != "")
     )
-    return _of_messages(same, pl.lit("prompt echoed: the answer only repeats the message before it"))
+    return of_messages(same, "echo", pl.lit("prompt echoed: the answer only repeats the message before it"))
 
 
 def _find_repetition(seen: Rows, rules: Rules) -> "pl.DataFrame":
+    """What loops; what a tool gives back may repeat itself, as tables do."""
     import polars as pl
 
-    long = seen.messages.filter(pl.col("words") >= _REPETITION_WORDS)
+    written = seen.messages.filter(pl.col("role") != "tool")
+    long = written.filter(pl.col("words") >= _REPETITION_WORDS)
     total = hash_ngrams(hash_words(long["plain"]), 3).lengths
     again = 1 - shingle(long["plain"], 3).lengths / np.maximum(total, 1)
     looped = long.with_columns(share=pl.Series(again)).filter(pl.col("share") > rules.max_repeated_ngrams)
     lines = pl.col("content").str.extract_all(r"\S.*")
-    many = seen.messages.with_columns(lines=lines).filter(pl.col("lines").list.len() >= _REPETITION_LINES)
+    many = written.with_columns(lines=lines).filter(pl.col("lines").list.len() >= _REPETITION_LINES)
     share = 1 - pl.col("lines").list.n_unique() / pl.col("lines").list.len()
     listed = many.with_columns(share=share).filter(pl.col("share") > rules.max_repeated_lines)
     percent = (pl.col("share") * 100).round(0).cast(pl.Int64)
     return pl.concat(
         [
-            _of_messages(frame, pl.format(f"runaway repetition: {{}}% of the {unit} are repeats", percent))
+            of_messages(
+                frame,
+                "repetition",
+                pl.format(f"runaway repetition: {{}}% of the {unit} are repeats", percent),
+            )
             for frame, unit in ((looped, "word 3-grams"), (listed, "lines"))
         ]
     )
 
 
-def _of_rows(frame: "pl.DataFrame", reason: "pl.Expr") -> "pl.DataFrame":
-    import polars as pl
-
-    return frame.select("row", reason=reason, position=pl.lit(None, pl.Int64))
-
-
-def _of_messages(frame: "pl.DataFrame", reason: "pl.Expr") -> "pl.DataFrame":
-    return frame.select("row", reason=reason, position="position")
-
-
-_CLASSES = {
-    "user": "empty prompt: the user message",
-    "assistant": "empty answer: the assistant message",
-    "system": "empty system message: it",
+_EMPTY = {"user": "prompt", "assistant": "answer", "system": "system"}
+_SAID_EMPTY = {
+    "user": "empty prompt: the user message is empty",
+    "assistant": "empty answer: the assistant message is empty",
+    "system": "empty system message: it is empty",
 }
 
 _CHECKS: tuple[Callable[[Rows, Rules], "pl.DataFrame"], ...] = (
     _find_unmade,
     _find_absent,
     _find_unreadable,
+    find_call_faults,
     _find_disorder,
+    find_missing_sides,
+    _find_misplaced,
     _find_empty,
+    find_equal_sides,
     _find_broken,
     _find_misfits,
     _find_echoes,

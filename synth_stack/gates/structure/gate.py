@@ -1,29 +1,27 @@
 """Well-formed and fit for use: whole, readable, in order, of sensible length, in the right language.
 
 The cheapest gate, so it comes first. Checks run in one order and the first that fails gives the reason:
-generation, presence, encoding, roles, emptiness, characters, length, echo, repetition, language.
+generation, presence, encoding, tool calls, roles, alternatives, emptiness, characters, length, echo,
+repetition, language.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from synth_stack.errors import ConfigError
-from synth_stack.gates.canaries import Defect, plant_defects
-from synth_stack.gates.gate import Judge
-from synth_stack.gates.structure.checks import Length, Rows, Rules, find_faults, read_rows
+from synth_stack.gates.gate import Dial, Judge, State
+from synth_stack.gates.structure.canaries import plant_faults
+from synth_stack.gates.structure.checks import find_faults
+from synth_stack.gates.structure.faults import Fault
+from synth_stack.gates.structure.reading import Length, Rows, Rules, read_rows
 from synth_stack.models.languages import load_language_scorer
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.ragged import Counts
 from synth_stack.text.words import TEXT_SCHEME
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -40,40 +38,11 @@ _ANSWER = Length()
 _LANGUAGES = ["en"]
 
 
-def _redecide(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: "pl.DataFrame"
-) -> "pl.DataFrame":
-    """The verdicts under another `min_confidence`: only a row of no other fault has a score."""
-    import polars as pl
-
-    other = sorted(key for key in new if key != "min_confidence" and new[key] != old.get(key))
-    if other:
-        raise ConfigError(
-            "structure: only min_confidence can change without judging the rows again", seen=", ".join(other)
-        )
-    bar = new["min_confidence"]
-    wrong = pl.when(pl.col("score") >= bar).then(pl.lit("reject")).otherwise(pl.lit("accept"))
-    threshold = pl.when(pl.col("threshold").is_null()).then(None).otherwise(pl.lit(bar))
-    return rows.with_columns(
-        outcome=pl.when(pl.col("score").is_null()).then("outcome").otherwise(wrong), threshold=threshold
-    )
-
-
-def _list_defects(rules: Rules) -> list[Defect]:
-    """Ways in which training data really is broken, and that these rules forbid."""
-    too_long = 1 + max(rules.prompt.max_chars, rules.answer.max_chars)
-    defects: list[Defect] = [
-        ("the last message is blank", lambda _: " \n"),
-        ("it holds NUL", lambda text: f"{text[:40]}\0{text[40:]}"),
-        ("it holds the replacement character", lambda text: f"{text[:40]}\ufffd{text[40:]}"),
-        ("it is too long", lambda text: (text or "x") * (too_long // max(len(text), 1) + 1)),
-    ]
-    if rules.max_repeated_ngrams < 0.9:
-        defects.append(("it loops", lambda _: "and then it says the same again " * 40))
-    return defects
-
-
-@gate("structure", version="2", redecide=_redecide)
+@gate(
+    "structure",
+    version="3",
+    reads=("content", "reasoning", "tool_calls", "tools", "alternatives"),
+)
 def structure(
     *,
     prompt: Length = _PROMPT,
@@ -90,8 +59,16 @@ def structure(
     single text instead, held to the bounds of an answer. An answer that only repeats the message before
     it (case and punctuation aside) is an echo.
 
-    Lengths: at the upper bounds prompt and answer are about 2,000 and 4,000 tokens, together inside an
-    8,192-token training window; the lower bounds drop only what says nothing.
+    An assistant message may call tools, and needs no content then. Every result answers a call that is open
+    (by its id, or in order where there are no ids), none is left open when the user speaks again or the row
+    ends, arguments are a JSON object, and in a row with `tools` they fit the schema of one of these
+    (rows/json_schema.py says what is checked). A preference row has a prompt that ends with the user or a
+    tool, and alternatives of which labels or ratings say which is chosen and which rejected; these differ,
+    and each goes on with the assistant. It may end with a call. Reasoning stands on assistant messages, and
+    never alone.
+
+    Lengths, of content alone: at the upper bounds prompt and answer are about 2,000 and 4,000 tokens,
+    together inside an 8,192-token training window; the lower bounds drop only what says nothing.
 
     Repetition, from 30 words or 6 lines on: the share of word 3-grams, or of non-blank lines, that stood
     in the message before. The idea is Gopher's (Rae et al. 2021, table A1), whose 0.30 for lines is made
@@ -108,7 +85,7 @@ def structure(
     rules = Rules(prompt, answer, max_repeated_ngrams, max_repeated_lines)
     score_language = load_language_scorer(languages) if languages else None
 
-    def judge(table: pa.Table) -> pa.Table:
+    def judge(table: pa.Table, _: State) -> pa.Table:
         seen = read_rows(table)
         faults = find_faults(seen, rules)
         scores: list[float | None] = [None] * len(table)
@@ -119,26 +96,30 @@ def structure(
             for row, score, language in zip(rows, strange.tolist(), likeliest, strict=True):
                 scores[row] = score
                 if score >= min_confidence:
-                    faults[row] = (f"wrong language: {language}, wanted {', '.join(languages)}", None)
+                    reason = f"wrong language: {language}, wanted {', '.join(languages)}"
+                    faults[row] = Fault("wrong_language", reason, {})
         return build_verdicts(
             table.column("row_id"),
             "structure",
             ["accept" if fault is None else "reject" for fault in faults],
             scores=scores,
             threshold=min_confidence if languages else None,
-            reasons=[None if fault is None else fault[0] for fault in faults],
-            evidence=[
-                None if fault is None or fault[1] is None else canonical_text({"message": fault[1]})
-                for fault in faults
-            ],
+            reasons=[None if fault is None else fault.reason for fault in faults],
+            reason_classes=[None if fault is None else f"structure.{fault.what}" for fault in faults],
+            evidence=[canonical_text(fault.evidence) if fault and fault.place else None for fault in faults],
         )
 
-    facts = {"reject_when": "score >= threshold, or the reason names a fault", "text": TEXT_SCHEME}
-
     def plant(sample: pa.Table, n: int, _: int) -> pa.Table:
-        return plant_defects(sample, n, _list_defects(rules))
+        return plant_faults(sample, n, rules)
 
-    return Judge(judge=judge, facts=facts, plant=plant, min_recall=1.0)
+    language = Dial(min_confidence, ">=", ("structure.wrong_language",), parameter="min_confidence")
+    return Judge(
+        judge=judge,
+        facts={"text": TEXT_SCHEME},
+        plant=plant,
+        min_recall=1.0,
+        dials=(language,) if languages else (),
+    )
 
 
 def _find_prose(seen: Rows, whole: Counts) -> tuple[list[int], list[str]]:

@@ -1,1 +1,1 @@
-"""The parts of the toxicity gate: tone, slices that are bad as a whole, and canaries."""
+"""The parts of the toxicity gate: what is read, its scores, its tone, bad slices, and canaries."""

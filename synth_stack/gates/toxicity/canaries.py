@@ -14,8 +14,8 @@ from synth_stack.rows.schemas import build_candidates
 def plant_lines(sample: pa.Table, n: int, seed: int, wrongs: Collection[str]) -> pa.Table:
     """`n` canaries, none for an empty sample: rows drawn from it, each with a line of one of `wrongs`.
 
-    The line is put behind the last answer of a conversation, or is one; a row that is a text becomes the
-    line, for beside other words nobody could tell whose it is.
+    The line is put after the last answer of a conversation, or is one; a row that is a text becomes the line:
+    among other words it would not be clear who says it.
     """
     lines = [(wrong, line) for wrong in wrongs for line in read_sections(__package__, "canaries")[wrong]]
     draws = np.random.default_rng(seed)

@@ -1,26 +1,37 @@
 """Slices that are held as a whole because too many of their rows were rejected."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from synth_stack.gates.gate import Judged
+from synth_stack.gates.gate import Late, State
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from synth_stack.stats.intervals import wilson
 from synth_stack.text.fields import read_texts
 
-if TYPE_CHECKING:
-    import polars as pl
-
 Measure = Literal["rate", "lower_bound"]
+
+LATE_PARAMETERS = ("escalate_slice_at", "escalate_min_rows", "escalate_by")
+
+TOXIC_SLICE = "toxicity.slice"
+"""The reason class."""
+
+HELD_SLICES = "held_slices"
+"""The state: `slice, score, reason, evidence` of every slice that is held, as its verdicts have them."""
+
+_COUNTS = pa.schema([("slice", pa.string()), ("judged", pa.int64()), ("rejected", pa.int64())])
+_HELD = pa.schema(
+    [("slice", pa.string()), ("score", pa.float64()), ("reason", pa.string()), ("evidence", pa.string())]
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """A slice passes when `by` is above `at`, and at least `min_rows` of its rows were judged.
+class SliceBar:
+    """A slice is held when `by` is above `at`, and at least `min_rows` of its rows were judged.
 
     `rate` is the share of rejects among the judged rows; `lower_bound` is the lower end of its 95% Wilson
     interval, so that chance alone seldom passes.
@@ -31,68 +42,69 @@ class Bar:
     by: Measure
 
 
-def hold_slices(judged: Judged, bar: Bar) -> pa.Table:
-    """Holds for the accepted rows of every slice that passes the bar, in the order of the batch.
+def slice_late(params: Mapping[str, Any]) -> Late | None:
+    """What the gate says of whole slices under its parameters; None where it never holds one."""
+    at, min_rows, by = (params[name] for name in LATE_PARAMETERS)
+    if at is None:
+        return None
+    bar = SliceBar(at, min_rows, by)
+    return Late(count_slices, partial(find_slices, bar=bar), partial(hold_slices, bar=bar))
 
-    Reads the batch twice, to count and to list, one table at a time. Rows without a slice are in none, and
-    rows on which the judge abstained do not count.
-    """
+
+def count_slices(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+    """`slice, judged, rejected` of each slice. Rows on which the judge abstained do not count."""
     import polars as pl
 
-    nothing = pl.DataFrame(schema={"slice": pl.String, "judged": pl.Int64, "rejected": pl.Int64})
-    passing = _find_passing(pl.concat([nothing, *(count_slices(rows) for rows in _pair(judged))]), bar)
-    held = [] if passing.is_empty() else [list_held(rows, passing, bar) for rows in _pair(judged)]
-    verdicts = [rows.select(VERDICT_SCHEMA.names).to_arrow().cast(VERDICT_SCHEMA) for rows in held]
-    return pa.concat_tables([VERDICT_SCHEMA.empty_table(), *verdicts])
-
-
-def hold_again(rows: "pl.DataFrame", bar: Bar) -> "pl.DataFrame":
-    """The same over one frame of `row_id, slice, outcome`: verdicts with the columns of VERDICT_SCHEMA."""
-    return list_held(rows, _find_passing(count_slices(rows), bar), bar)
-
-
-def count_slices(rows: "pl.DataFrame") -> "pl.DataFrame":
-    """`slice, judged, rejected` of each slice in a frame of `slice, outcome`."""
-    import polars as pl
-
+    rows = pl.DataFrame({"slice": read_texts(table["slice"]), "outcome": read_texts(verdicts["outcome"])})
     counted = rows.filter(pl.col("outcome") != "abstain", pl.col("slice").is_not_null())
-    return counted.group_by("slice").agg(
+    counts = counted.group_by("slice").agg(
         judged=pl.len().cast(pl.Int64), rejected=(pl.col("outcome") == "reject").sum().cast(pl.Int64)
     )
+    return counts.sort("slice").to_arrow().cast(_COUNTS)
 
 
-def list_held(rows: "pl.DataFrame", passing: "pl.DataFrame", bar: Bar) -> "pl.DataFrame":
-    """The hold of each accepted row that is in a passing slice, with its slice, in the order of the rows."""
+def find_slices(counts: Iterable[pa.Table], _: State, *, bar: SliceBar) -> State:
+    """The slices above the bar."""
     import polars as pl
 
-    accepted = rows.filter(pl.col("outcome") == "accept").select("row_id", "slice")
-    return accepted.join(passing, on="slice", how="inner", maintain_order="left").with_columns(
-        gate=pl.lit("toxicity"),
-        outcome=pl.lit("hold"),
-        threshold=pl.lit(bar.at, pl.Float64),
-        scope=pl.lit("slice"),
-    )
-
-
-def _find_passing(counts: "pl.DataFrame", bar: Bar) -> "pl.DataFrame":
-    """The slices above the bar: `slice, score, reason, evidence`, as their verdicts tell them."""
-    import polars as pl
-
-    totals = counts.group_by("slice").sum().filter(pl.col("judged") >= bar.min_rows).sort("slice")
+    totals = pl.DataFrame(_COUNTS.empty_table())
+    for counted in counts:
+        totals = pl.concat([totals, pl.DataFrame(counted)]).group_by("slice").sum()
     told = [
         (name, *_tell(name, judged, rejected, bar))
-        for name, judged, rejected in totals.iter_rows()
-        if _measure(judged, rejected, bar) > bar.at
+        for name, judged, rejected in totals.sort("slice").iter_rows()
+        if judged >= bar.min_rows and _measure(judged, rejected, bar) > bar.at
     ]
-    columns = {"slice": pl.String, "score": pl.Float64, "reason": pl.String, "evidence": pl.String}
-    return pl.DataFrame(told, schema=columns, orient="row")
+    held = {name: [row[k] for row in told] for k, name in enumerate(_HELD.names)}
+    return {HELD_SLICES: pa.table(held, schema=_HELD)}
 
 
-def _measure(judged: int, rejected: int, bar: Bar) -> float:
+def hold_slices(table: pa.Table, verdicts: pa.Table, state: State, *, bar: SliceBar) -> pa.Table:
+    """A hold of each accepted row in a slice above the bar, in the order of the table."""
+    import polars as pl
+
+    names = {"row_id": table["row_id"], "slice": table["slice"], "outcome": verdicts["outcome"]}
+    rows = pl.DataFrame({name: read_texts(column) for name, column in names.items()})
+    held = pl.DataFrame(state[HELD_SLICES])
+    stated = (
+        rows.filter(pl.col("outcome") == "accept")
+        .join(held, on="slice", how="inner", maintain_order="left")
+        .with_columns(
+            gate=pl.lit("toxicity"),
+            outcome=pl.lit("hold"),
+            threshold=pl.lit(bar.at, pl.Float64),
+            reason_class=pl.lit(TOXIC_SLICE),
+            scope=pl.lit("slice"),
+        )
+    )
+    return stated.select(VERDICT_SCHEMA.names).rechunk().to_arrow().cast(VERDICT_SCHEMA)
+
+
+def _measure(judged: int, rejected: int, bar: SliceBar) -> float:
     return rejected / judged if bar.by == "rate" else wilson(rejected, judged)[0]
 
 
-def _tell(name: str, judged: int, rejected: int, bar: Bar) -> tuple[float, str, str]:
+def _tell(name: str, judged: int, rejected: int, bar: SliceBar) -> tuple[float, str, str]:
     rate, (low, high) = rejected / judged, wilson(rejected, judged)
     reason = (
         f"toxic slice: {rejected} of {judged} judged rows of {name} were rejected: "
@@ -108,13 +120,3 @@ def _tell(name: str, judged: int, rejected: int, bar: Bar) -> tuple[float, str, 
         "by": bar.by,
     }
     return _measure(judged, rejected, bar), reason, canonical_text(evidence)
-
-
-def _pair(judged: Judged) -> "Iterable[pl.DataFrame]":
-    import polars as pl
-
-    for candidates, verdicts in judged():
-        yield pl.DataFrame(
-            {name: read_texts(verdicts[name]) for name in ("row_id", "outcome")}
-            | {"slice": read_texts(candidates["slice"])}
-        )

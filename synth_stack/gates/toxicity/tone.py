@@ -1,9 +1,9 @@
 """Tone: what is combative or hostile without a swear word, by turns of phrase and what stands around them.
 
 A sentence without a cue of cues.txt is civil. One with a cue gets the probability that a logistic
-regression over its groups of cues and its context (an apology, somebody else's words, a rebuttal) gives it.
+regression over its groups of cues and its context (an apology, reported words, a rebuttal) gives it.
 The regression is fitted when it is loaded, on the sentences of examples.txt, which were written for
-it. Quoted words are not looked at. English only. tone_meaning.py, where it is asked for and installed, also
+it. Quoted words are not looked at. English only. tone_embedding.py, where it is asked for and installed, also
 scores the sentences of an agent by what they mean.
 
 Combative words count in what an agent says: in assistant messages, and in texts that no one is named to have
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 HOSTILE = ("threat", "hate", "contempt")
-"""Groups of cues that count in whatever anybody says."""
+"""Groups of cues that count in every role."""
 
 COMBATIVE = ("insult", "blame", "dismissive", "condescending", "sarcasm", "impatience", "judging")
 """Groups of cues that count in what an agent says."""
@@ -37,7 +37,7 @@ COMBATIVE = ("insult", "blame", "dismissive", "condescending", "sarcasm", "impat
 CONTEXT = ("apology", "reported", "rebuttal", "courtesy", "second_person", "code")
 
 _CUES = (*HOSTILE, *COMBATIVE)
-_AGENT_ROLES = ("assistant", "text")
+AGENT_ROLES = ("assistant", "text")
 _PLACE = ("row", "position", "role", "start", "end")
 _RIDGE = 1.0
 """The penalty on the weights: one half of the squared length, as much as one example may weigh."""
@@ -51,11 +51,8 @@ _SENTENCE = r"[^.!?\n]*[.!?\n]+|[^.!?\n]+"
 _PROSE = 0.85
 """The share of letters and spaces below which a line is no prose."""
 
-_SENTENCES_A_ROW = 4
-"""How many sentences of a row are read by their meaning where not all rows of the batch are."""
-
 _MIN_WORDS_OUTSIDE = 3
-"""A message with fewer words outside its quotation marks quotes nobody: it stands in quotation marks."""
+"""A message with fewer words outside its quotation marks quotes no one: it stands in quotation marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +64,14 @@ class Tone:
     meaning: Meaning | None
     facts: Mapping[str, Any]
 
-    def score(self, messages: "pl.DataFrame", most_rows: int | None = None) -> "pl.DataFrame":
+    def score(self, messages: "pl.DataFrame", confirmed: "pl.DataFrame | None" = None) -> "pl.DataFrame":
         """The worst sentence of each row that has one: `row, position, role, start, end, score, label`.
 
-        `messages` has `row, position, role, content` (text.read_messages); rows come in order. `start` and
-        `end` are character offsets into the message, `score` is in [0, 1], `label` names the group of cues
-        or, where the meaning says more, the class of the nearest example. A sentence without a cue is
-        scored only by its meaning, and that in at most `most_rows` rows, those with most signs of a bad
-        tone; null is no bound.
+        `messages` has `row, position, role, content`; rows come in order. `start` and `end` are character
+        offsets into the message, `score` is in [0, 1], `label` names the group of cues or, where the meaning
+        says more, the class of the nearest example. A sentence without a cue is scored only by its meaning,
+        and that in the rows `confirmed` (`row, sentences`): at most so many sentences of each, those with
+        most signs of a bad tone first; null is no bound.
         """
         import polars as pl
 
@@ -82,7 +79,7 @@ class Tone:
         spoken = spoken.with_columns(plain=make_plain(spoken["content"]))
         scored = [self._score_cues(spoken)]
         if self.meaning is not None:
-            scored.append(_score_meaning(spoken, self.patterns, self.meaning, most_rows))
+            scored.append(_score_meaning(spoken, self.patterns, self.meaning, confirmed))
         worst = pl.concat(scored).sort("row", -pl.col("score"), "position", "start")
         return worst.unique("row", keep="first", maintain_order=True)
 
@@ -172,7 +169,7 @@ def _list_suspects(messages: "pl.DataFrame", patterns: Mapping[str, str]) -> "pl
     """The messages that hold a cue that counts in their role, with `customer`: a customer says it."""
     import polars as pl
 
-    agent = pl.col("role").is_in(_AGENT_ROLES)
+    agent = pl.col("role").is_in(AGENT_ROLES)
     found = [
         _find(messages.filter(agent), patterns, (*HOSTILE, *COMBATIVE)),
         _find(messages.filter(~agent), patterns, HOSTILE),
@@ -184,16 +181,19 @@ def _tell_customers(plain: "pl.DataFrame", patterns: Mapping[str, str]) -> "pl.D
     import polars as pl
 
     speaks = (pl.col("role") == "text") & pl.col("plain").str.contains(patterns["customer"])
-    return plain.with_columns(customer=speaks | ~pl.col("role").is_in(_AGENT_ROLES))
+    return plain.with_columns(customer=speaks | ~pl.col("role").is_in(AGENT_ROLES))
 
 
 def _score_meaning(
-    spoken: "pl.DataFrame", patterns: Mapping[str, str], meaning: Meaning, most_rows: int | None
+    spoken: "pl.DataFrame",
+    patterns: Mapping[str, str],
+    meaning: Meaning,
+    confirmed: "pl.DataFrame | None",
 ) -> "pl.DataFrame":
     """The sentences of prose that an agent says, scored by their meaning; equal sentences once."""
     import polars as pl
 
-    sentences = list_prose(spoken, patterns, most_rows)
+    sentences = list_prose(spoken, patterns, confirmed)
     distinct = sentences["sentence"].unique(maintain_order=True)
     score, label = meaning.score(distinct)
     scored = pl.DataFrame(
@@ -204,29 +204,28 @@ def _score_meaning(
 
 
 def list_prose(
-    spoken: "pl.DataFrame", patterns: Mapping[str, str], most_rows: int | None = None
+    spoken: "pl.DataFrame", patterns: Mapping[str, str], confirmed: "pl.DataFrame | None" = None
 ) -> "pl.DataFrame":
     """The sentences of prose that an agent says, `plain` being the form of the messages without case.
 
-    Of more than `most_rows` rows only those with most signs of a bad tone, and of these a few sentences.
+    Only those of the rows `confirmed` (`row, sentences`), where it is given, and of each at most so many.
     """
     import polars as pl
 
-    agent = spoken.filter(pl.col("role").is_in(_AGENT_ROLES))
-    if most_rows is not None:
-        signs = agent.select("row", signs=count_signs(pl.col("plain"))).group_by("row").agg(pl.max("signs"))
-        first = signs.sort("signs", "row", descending=[True, False]).head(most_rows).select("row")
-        agent = agent.join(first, on="row", how="semi", maintain_order="left")
+    agent = spoken.filter(pl.col("role").is_in(AGENT_ROLES))
+    if confirmed is not None:
+        agent = agent.join(confirmed, on="row", how="inner", maintain_order="left")
     told = _tell_customers(agent, patterns)
     sentences = _split_sentences(_hide_quotes(told.filter(~pl.col("customer"))))
     sentences = sentences.with_columns(pl.col("sentence").str.strip_chars())
     letters = pl.col("sentence").str.count_matches(r"[\pL\s]") / pl.col("sentence").str.len_chars()
     is_code = pl.col("sentence").str.contains(patterns["code"])
     prose = sentences.filter(~is_code, letters >= _PROSE, pl.col("sentence").str.contains(r"\pL\s+\pL"))
-    if most_rows is None:
+    if confirmed is None:
         return prose
     suspicion = count_signs(pl.col("sentence").str.to_lowercase())
-    return prose.filter(suspicion.rank("ordinal", descending=True).over("row") <= _SENTENCES_A_ROW)
+    rank = suspicion.rank("ordinal", descending=True).over("row")
+    return prose.filter(pl.col("sentences").is_null() | (rank <= pl.col("sentences")))
 
 
 def _find(plain: "pl.DataFrame", patterns: Mapping[str, str], groups: Sequence[str]) -> "pl.DataFrame":
@@ -234,7 +233,7 @@ def _find(plain: "pl.DataFrame", patterns: Mapping[str, str], groups: Sequence[s
 
     cheap = [pl.col("plain").str.contains(patterns[name]) for name in ("group", *groups) if name != "hate"]
     hits = plain.select(cue.alias(str(k)) for k, cue in enumerate(cheap))
-    # hate is the dearest pattern, and says something only of the few messages that name people
+    # hate is the slowest pattern, and says something only of the few messages that name people
     named = hits["0"].arg_true()
     hateful = named.filter(plain["plain"].gather(named).str.contains(patterns["hate"]))
     rest = hits.drop("0").select(pl.any_horizontal(pl.all())).to_series().arg_true()

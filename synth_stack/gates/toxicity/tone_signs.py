@@ -1,4 +1,4 @@
-"""Cheap signs that a sentence speaks to somebody, negates or is ironic: weak alone, of use beside more."""
+"""Cheap signs that a sentence addresses a person, negates or is ironic: weak alone, of use beside more."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""From the messages of a table to its toxicity verdicts; no Python object for a row that is accepted."""
+"""From the pieces of a table to its toxicity verdicts; no Python object for a row that is accepted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from synth_stack.models.toxicity import Scorer
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA
-from synth_stack.text.fields import read_messages, read_texts
+from synth_stack.text.fields import read_texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 TONE_TOLD_FROM = 0.1
 """Lower tone scores are not recorded, so no threshold may be below: replay has to find every score."""
 
-NOTHING_TO_READ = "nothing to read: no message that is scored holds text"
+TOXIC, TONE, NOTHING = "toxicity.toxic", "toxicity.tone", "toxicity.nothing_to_read"
+"""Reason classes."""
+
+_NOTHING_TO_READ = "nothing to read: no part that is scored holds text"
 
 _OVERLAP = 5
 """Windows overlap by a fifth of their length, so that a short phrase stands whole in one of them."""
@@ -41,8 +44,8 @@ class ToneRule(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """The threshold of the scorer that is used, the scorer as reasons name it, and what a tone leads to."""
+class Cutoffs:
+    """The threshold of the scorer that is used, the scorer's name, and what a tone leads to."""
 
     threshold: float
     scorer: str
@@ -53,100 +56,102 @@ class Rule:
         """The scorer as reasons name it."""
         return "linear-svm (not Detoxify)" if self.scorer == "linear-svm" else self.scorer
 
-    def decide(self, score: "pl.Expr", tone: "pl.Expr") -> "pl.Expr":
-        """The outcome of a row with these scores, either of which may be null."""
+    def classify(self, score: "pl.Expr", tone: "pl.Expr") -> "pl.Expr":
+        """The reason class of a row with these scores, either of which may be null; null where it passes."""
         import polars as pl
 
-        action, bar = ("accept", 1.0) if self.tone is None else (self.tone.action, self.tone.threshold)
+        bar = 1.0 if self.tone is None else self.tone.threshold
         return (
             pl.when(score.is_null())
-            .then(pl.lit("abstain"))
+            .then(pl.lit(NOTHING))
             .when(score >= self.threshold)
-            .then(pl.lit("reject"))
+            .then(pl.lit(TOXIC))
             .when(tone >= bar)
-            .then(pl.lit(action))
-            .otherwise(pl.lit("accept"))
+            .then(pl.lit(TONE))
         )
 
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """The outcome by reason class."""
+        return {
+            NOTHING: "abstain",
+            TOXIC: "reject",
+            TONE: "accept" if self.tone is None else self.tone.action,
+        }
 
-def read_scored(table: pa.Table) -> "pl.DataFrame":
-    """The messages that are scored (text.read_messages): all that hold text, but for what the user says in a
-    row of kind "adversarial", which is meant to be bad.
+
+def score_rows(pieces: "pl.DataFrame", scorer: Scorer) -> "pl.DataFrame":
+    """The worst window of each row that has one: `row, position, role, start, end, score, label`.
+
+    Equal windows are scored once: the schemas of tools are often the same in every row.
     """
     import polars as pl
 
-    messages = read_messages(table).filter(pl.col("content").str.contains(r"\S"))
-    kinds = read_texts(table["kind"])
-    if not (kinds == "adversarial").any():
-        return messages
-    provoking = (kinds == "adversarial").gather(messages["row"]) & (messages["role"] == "user")
-    return messages.filter(~provoking)
-
-
-def score_rows(messages: "pl.DataFrame", scorer: Scorer) -> "pl.DataFrame":
-    """The worst window of each row that has one: `row, position, role, start, end, score, label`."""
-    import polars as pl
-
-    windows = cut_windows(messages, scorer.window_chars)
+    windows = cut_windows(pieces.select("row", "position", "role", "content"), scorer.window_chars)
     windows = windows.filter(pl.col("content").str.contains(r"\S")).rechunk()
-    scores, which = scorer.score(windows["content"])
-    worst = (
-        pl.DataFrame({"row": windows["row"], "score": scores, "window": np.arange(len(windows))})
-        .group_by("row")
-        .agg(pl.col("score").max(), pl.col("window").get(pl.col("score").arg_max()))
-        .sort("row")
-    )
-    at = worst["window"]
-    placed = windows[at].select("row", "position", "role", "start")
-    size = windows["content"].gather(at).str.len_chars().cast(pl.Int64)
-    return placed.with_columns(
-        (pl.col("start") + size).alias("end"),
-        worst["score"],
-        label=pl.Series(scorer.labels, dtype=pl.String).gather(which[at.to_numpy()]),
+    distinct = windows["content"].unique(maintain_order=True)
+    scores, which = scorer.score(distinct)
+    labels = pl.Series(scorer.labels, dtype=pl.String).gather(which)
+    scored = pl.DataFrame({"content": distinct, "score": scores, "label": labels})
+    told = windows.join(scored, on="content", how="left", maintain_order="left").with_row_index("window")
+    worst = told.group_by("row").agg(pl.col("window").get(pl.col("score").arg_max())).sort("row")
+    size = pl.col("content").str.len_chars().cast(pl.Int64)
+    return told[worst["window"]].select(
+        "row", "position", "role", "start", (pl.col("start") + size).alias("end"), "score", "label"
     )
 
 
-def cut_windows(messages: "pl.DataFrame", size: int) -> "pl.DataFrame":
-    """Every message in windows of `size` characters that overlap, with the `start` of each.
+def cut_windows(pieces: "pl.DataFrame", size: int) -> "pl.DataFrame":
+    """Every piece in windows of `size` characters that overlap, with the `start` of each.
 
-    Linear in the length of a message: cut into steps, each window is a step and the beginning of the next.
+    Linear in the length of a piece: cut into steps, each window is a step and the beginning of the next.
     """
     import polars as pl
 
     overlap = size // _OVERLAP
     step = size - overlap
     long = pl.col("content").str.len_chars() > size
-    whole = messages.filter(~long).with_columns(start=pl.lit(0, pl.Int64))
-    pieces = (
-        messages.filter(long)
-        .with_row_index("message")
+    whole = pieces.filter(~long).with_columns(start=pl.lit(0, pl.Int64))
+    steps = (
+        pieces.filter(long)
+        .with_row_index("piece")
         .with_columns(pl.col("content").str.extract_all(rf"(?s).{{1,{step}}}"))
         .explode("content", empty_as_null=False)
     )
-    follows = pl.col("content").shift(-1).over("message").fill_null("").str.slice(0, overlap)
-    start = pl.int_range(pl.len()).over("message") * step
+    follows = pl.col("content").shift(-1).over("piece").fill_null("").str.slice(0, overlap)
+    start = pl.int_range(pl.len()).over("piece") * step
     is_tail = (pl.col("start") > 0) & (pl.col("content").str.len_chars() <= overlap)
-    cut = pieces.with_columns(start=start, after=follows).filter(~is_tail)
-    cut = cut.with_columns(content=pl.col("content") + pl.col("after")).drop("message", "after")
+    cut = steps.with_columns(start=start, after=follows).filter(~is_tail)
+    cut = cut.with_columns(content=pl.col("content") + pl.col("after")).drop("piece", "after")
     return pl.concat([whole, cut.select(whole.columns)]).sort("row", "position", "start")
 
 
 def state_verdicts(
-    ids: pa.ChunkedArray, worst: "pl.DataFrame", toned: "pl.DataFrame | None", rule: Rule
+    ids: pa.ChunkedArray,
+    pieces: "pl.DataFrame",
+    worst: "pl.DataFrame",
+    toned: "pl.DataFrame | None",
+    cutoffs: Cutoffs,
 ) -> pa.Table:
     """One verdict a row, in order: from the worst window and the worst sentence of the rows that have one."""
     import polars as pl
 
-    n = len(ids)
-    placed = pl.DataFrame({"row": np.arange(n)}).join(worst, on="row", how="left", maintain_order="left")
+    placed = pl.DataFrame({"row": np.arange(len(ids))}).join(
+        worst, on="row", how="left", maintain_order="left"
+    )
     toned = worst.clear() if toned is None else toned
     placed = placed.join(toned, on="row", how="left", maintain_order="left", suffix="_tone")
-    outcome = rule.decide(pl.col("score"), pl.col("score_tone"))
-    decided = placed.with_columns(outcome=outcome)
+    named = cutoffs.classify(pl.col("score"), pl.col("score_tone"))
+    decided = placed.with_columns(reason_class=named).with_columns(
+        outcome=pl.col("reason_class").replace_strict(cutoffs.outcomes, default="accept")
+    )
     told = decided.filter(
         (pl.col("outcome") == "reject") | (pl.col("score_tone") >= TONE_TOLD_FROM).fill_null(value=False)
     )
-    said = [(row["row"], _say(row, rule), _prove(row, rule)) for row in told.iter_rows(named=True)]
+    said = [
+        (row["row"], _say(row, cutoffs), _prove(row, cutoffs))
+        for row in _add_paths(told, pieces).iter_rows(named=True)
+    ]
     columns = {"row": pl.Int64, "reason": pl.String, "evidence": pl.String}
     stated = decided.join(
         pl.DataFrame(said, schema=columns, orient="row"), on="row", how="left", maintain_order="left"
@@ -155,8 +160,9 @@ def state_verdicts(
         gate=pl.lit("toxicity"),
         outcome="outcome",
         score="score",
-        threshold=pl.lit(rule.threshold),
-        reason=pl.when(pl.col("outcome") == "abstain").then(pl.lit(NOTHING_TO_READ)).otherwise("reason"),
+        threshold=pl.lit(cutoffs.threshold),
+        reason=pl.when(pl.col("outcome") == "abstain").then(pl.lit(_NOTHING_TO_READ)).otherwise("reason"),
+        reason_class="reason_class",
         evidence="evidence",
         scope=pl.lit("row"),
     )
@@ -164,27 +170,32 @@ def state_verdicts(
     return verdicts
 
 
-def _is_toxic(row: Mapping[str, Any], rule: Rule) -> bool:
-    return row["score"] is not None and bool(row["score"] >= rule.threshold)
+def _add_paths(told: "pl.DataFrame", pieces: "pl.DataFrame") -> "pl.DataFrame":
+    """The rows with `path` and `path_tone`: where their worst window and sentence stand."""
+    for suffix in ("", "_tone"):
+        places = pieces.select("row", "position", "path").rename(
+            {"position": f"position{suffix}", "path": f"path{suffix}"}
+        )
+        told = told.join(places, on=["row", f"position{suffix}"], how="left", maintain_order="left")
+    return told
 
 
-def _say(row: Mapping[str, Any], rule: Rule) -> str | None:
-    if _is_toxic(row, rule):
-        return f"toxic: {row['label']} {row['score']:.3f} in message {row['position']}, by {rule.label}"
-    if row["outcome"] == "accept":
-        return None
-    return f"tone: {row['label_tone']} {row['score_tone']:.3f} in message {row['position_tone']}"
+def _say(row: Mapping[str, Any], cutoffs: Cutoffs) -> str | None:
+    if row["reason_class"] == TOXIC:
+        return f"toxic: {row['label']} {row['score']:.3f} in {row['path']}, by {cutoffs.label}"
+    if row["reason_class"] == TONE:
+        return f"tone: {row['label_tone']} {row['score_tone']:.3f} in {row['path_tone']}"
+    return None
 
 
-def _prove(row: Mapping[str, Any], rule: Rule) -> str:
+def _prove(row: Mapping[str, Any], cutoffs: Cutoffs) -> str:
     evidence: dict[str, Any] = {}
-    if _is_toxic(row, rule):
-        evidence = {**_point_at(row, ""), "scorer": rule.scorer}
+    if row["reason_class"] == TOXIC:
+        evidence = {**_point_at(row, ""), "scorer": cutoffs.scorer}
     if row["score_tone"] is not None and row["score_tone"] >= TONE_TOLD_FROM:
         evidence["tone"] = _point_at(row, "_tone")
     return canonical_text(evidence)
 
 
 def _point_at(row: Mapping[str, Any], suffix: str) -> dict[str, Any]:
-    names = {"message": "position", "role": "role", "label": "label", "score": "score", "start": "start"}
-    return {key: row[f"{name}{suffix}"] for key, name in {**names, "end": "end"}.items()}
+    return {key: row[f"{key}{suffix}"] for key in ("path", "role", "label", "score", "start", "end")}

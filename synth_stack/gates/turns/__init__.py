@@ -1,1 +1,1 @@
-"""The parts of the gate `turns`: who speaks, as whom, and what they say of themselves."""
+"""Dialogues: who speaks, as whom, and which facts of a persona they state."""

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
-from synth_stack.gates.turns.persona_facts import learn, read_facts
+from synth_stack.gates.turns.persona_facts import list_known, read_facts, read_known
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.text.dates import read_day
@@ -30,13 +30,13 @@ _REPEATED = (
 def plant_dialogues(sample: pa.Table, n: int, _: int) -> pa.Table:
     """`n` dialogues of the sample in turn, each spoilt in one way in turn; none where the sample has none.
 
-    The sample's dialogues with a persona also drift from it: in name and day, and in product where the sample
-    knows another one.
+    Dialogues with a persona also drift from it: in name and day, and in product where the sample has another
+    one.
     """
     rows = [row for row in sample.select(["messages", "extra"]).to_pylist() if _has_exchange(row["messages"])]
     if not rows:
         return CANDIDATE_SCHEMA.empty_table()
-    products = sorted(learn([read_facts(read_texts(sample.column("extra")))]).products)
+    products = sorted(read_known(list_known(read_facts(read_texts(sample.column("extra"))))).products)
     return build_candidates(_spoil(rows, draw, products) for draw in range(n))
 
 

@@ -1,7 +1,7 @@
-"""Drift from the facts that a persona states: its name, its product and the day that it bought it on.
+"""Drift from the facts of a persona: its name, its product and the day that it bought it on.
 
 A fact counts where a turn says it in one of a few plain forms ("my name is", "Dear", "my <product>", "ordered
-on"). What is found so is hardly ever wrong; what is said in other words is not found.
+on"). What is found this way is hardly ever wrong; what is said in other words is not found.
 """
 
 import re
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
+import pyarrow as pa
 
 from synth_stack.text.dates import DATE, MONTH, read_day, read_month
 from synth_stack.text.words import normalise
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MAX_FACT_CHARS = 120
-"""A longer fact is none that our generators write, and is not looked at."""
+"""Our generators write no longer fact; one that is longer is not looked at."""
 
 _NAME = r"(\p{Lu}[\p{L}'’-]+(?: \p{Lu}[\p{L}'’-]+)?)"
 _TITLE = r"(?:(?i:mrs?|ms|miss|dr)\.? )?"
@@ -28,7 +29,7 @@ _INTRODUCED = (
     r"^(\p{Lu}[\p{L}'’-]+ \p{Lu}[\p{L}'’-]+) (?:here|speaking)\b",
 )
 _KNOWN = (rf"\b(?i:i am|i'm|this is) {_TITLE}{_NAME}\b", r"^(\p{Lu}[\p{L}'’-]+) (?:here|speaking)\b")
-"""Forms in which other words than a name may stand ("I'm Sorry"): only names in the batch count."""
+"""Forms in which words other than a name may follow ("I'm Sorry"): only names in the batch count."""
 _ADDRESSED = (
     r"^(?i:dear|hi|hello|hey|good (?:morning|afternoon|evening)|thanks|thank you|sorry),? "
     rf"{_TITLE}{_NAME}(?:[,!.:]|\n|$)",
@@ -46,21 +47,25 @@ _BUYING_WORDS = frozenset(
     """a an at back brand dated device from here in it item mine my new number of on one online order our
     product shop site store that the them these thing this unit us was website were you your""".split()
 )
-"""What may stand between buying and the day beside the product itself: "bought tyres on" is another."""
+"""Words between buying and the day, beside the product's own: "bought tyres on" is about another one."""
 _DAY_PREPOSITIONS = frozenset({"on", "of", "from", "dated", "the", "in"})
 _AGES = frozenset({"new", "old"})
 
 
+KNOWN = pa.schema([pa.field("fact", pa.string()), pa.field("text", pa.string())])
+"""Words of names and whole products, normalised: each `fact` (name or product) and `text` once, sorted."""
+
+
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the personas of a batch are called and have bought: normalised, for telling one from another."""
+class KnownFacts:
+    """What the personas of a batch are called and have bought: normalised, to tell one from another."""
 
     names: frozenset[str]
     products: frozenset[str]
 
 
 class Drift(NamedTuple):
-    """A fact said otherwise: `seen` in the message at `position`, where the persona has `expected`."""
+    """Another fact than the persona's: `seen` in the message at `position`, the persona has `expected`."""
 
     row: int
     position: int
@@ -70,7 +75,7 @@ class Drift(NamedTuple):
 
 
 def read_facts(extra: "pl.Series") -> "pl.DataFrame":
-    """The persona's facts of each row that has one: `row`, `name`, `product`, `date`.
+    """The facts of the persona of each row that has one: `row`, `name`, `product`, `date`.
 
     A persona is what `extra.dialogue.persona` holds; a fact that is no short text is null.
     """
@@ -86,34 +91,50 @@ def read_facts(extra: "pl.Series") -> "pl.DataFrame":
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def learn(facts: Iterable["pl.DataFrame"]) -> Known:
-    """The names (by word) and the products of all personas of a batch."""
-    names: set[str] = set()
-    products: set[str] = set()
-    for frame in facts:
-        for name in frame["name"].drop_nulls().unique():
-            names.update(_words_of(name))
-        plain = normalise(frame["product"].drop_nulls().unique(), punctuation=False)
-        products.update(product for product in plain if product)
-    return Known(frozenset(names), frozenset(products))
+def list_known(facts: "pl.DataFrame") -> pa.Table:
+    """The names (by word) and the products of these personas, as KNOWN."""
+    found = {("name", word) for name in facts["name"].drop_nulls().unique() for word in _words_of(name)}
+    plain = normalise(facts["product"].drop_nulls().unique(), punctuation=False)
+    return _write_known(found | {("product", product) for product in plain if product})
 
 
-def find_drift(spoken: "pl.DataFrame", facts: "pl.DataFrame", known: Known) -> Iterator[Drift]:
-    """Every fact that a turn says otherwise than its row's persona; `spoken` as from `text.read_messages`."""
-    told = spoken.join(facts, on="row", how="inner", maintain_order="left")
-    yield from _find_names(told, known)
-    yield from _find_products(told, known)
-    yield from _find_days(told)
+def join_known(tables: Iterable[pa.Table]) -> pa.Table:
+    """What all these tables of KNOWN hold, each text once."""
+    found: set[tuple[str, str]] = set()
+    for table in tables:
+        found.update(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    return _write_known(found)
 
 
-def _find_names(told: "pl.DataFrame", known: Known) -> Iterator[Drift]:
+def read_known(table: pa.Table) -> KnownFacts:
+    """The names and products in a table of KNOWN."""
+    texts: dict[str, list[str]] = {"name": [], "product": []}
+    for fact, text in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        texts[fact].append(text)
+    return KnownFacts(frozenset(texts["name"]), frozenset(texts["product"]))
+
+
+def _write_known(found: set[tuple[str, str]]) -> pa.Table:
+    rows = sorted(found)
+    return pa.table([pa.array([row[k] for row in rows], pa.string()) for k in range(2)], schema=KNOWN)
+
+
+def find_drift(spoken: "pl.DataFrame", facts: "pl.DataFrame", known: KnownFacts) -> Iterator[Drift]:
+    """Every fact in a turn that is not that of its row's persona; `spoken` as from `read_messages`."""
+    stated = spoken.join(facts, on="row", how="inner", maintain_order="left")
+    yield from _find_names(stated, known)
+    yield from _find_products(stated, known)
+    yield from _find_days(stated)
+
+
+def _find_names(stated: "pl.DataFrame", known: KnownFacts) -> Iterator[Drift]:
     import polars as pl
 
     mine, theirs = pl.col("role") == "user", pl.col("role") == "assistant"
     forms = [*((mine, form) for form in (*_INTRODUCED, *_KNOWN)), *((theirs, form) for form in _ADDRESSED)]
     for role, pattern in forms:
         seen = pl.col("content").str.normalize("NFKC").str.replace_all("’", "'").str.extract(pattern, 1)
-        found = told.filter(role).select("row", "position", "name", seen=seen).drop_nulls()
+        found = stated.filter(role).select("row", "position", "name", seen=seen).drop_nulls()
         for row, position, name, said in found.iter_rows():
             words = [word for word in _words_of(said) if word not in _NOT_NAMES]
             if pattern in _KNOWN and words[:1] and words[0] not in known.names:
@@ -129,11 +150,11 @@ def _is_another_name(said: list[str], own: list[str]) -> bool:
     return len(own) > 1 and len(said) > 1 and said[1] not in own
 
 
-def _find_products(told: "pl.DataFrame", known: Known) -> Iterator[Drift]:
+def _find_products(stated: "pl.DataFrame", known: KnownFacts) -> Iterator[Drift]:
     import polars as pl
 
     longest = max((product.count(" ") + 1 for product in known.products), default=0)
-    mine = told.filter((pl.col("role") == "user") & pl.col("product").is_not_null())
+    mine = stated.filter((pl.col("role") == "user") & pl.col("product").is_not_null())
     plain = normalise(mine["content"], punctuation=False)
     own = normalise(mine["product"], punctuation=False)
     named = mine.select("row", "position", "product", own=own, plain=plain)
@@ -144,28 +165,28 @@ def _find_products(told: "pl.DataFrame", known: Known) -> Iterator[Drift]:
                 yield Drift(row, position, "product", seen, product)
 
 
-def _list_owned(words: list[str], known: Known, longest: int) -> Iterator[str]:
-    """The products behind "my", "my new" or "my old", each by the longest name that is known."""
+def _list_owned(words: list[str], known: KnownFacts, longest: int) -> Iterator[str]:
+    """The products after "my", "my new" or "my old", each by the longest name that is known."""
     for k in (k for k, word in enumerate(words) if word == "my"):
         firsts = [k + 1] if _AGES.isdisjoint(words[k + 1 : k + 2]) else [k + 1, k + 2]
         names = (" ".join(words[i : i + size]) for i in firsts for size in range(longest, 0, -1))
         yield from [name for name in names if name in known.products][:1]
 
 
-def _find_days(told: "pl.DataFrame") -> Iterator[Drift]:
+def _find_days(stated: "pl.DataFrame") -> Iterator[Drift]:
     import polars as pl
 
     said = pl.col("content").str.extract_all(_ON_A_DAY)
-    found = told.select("row", "position", "date", "product", seen=said).explode("seen")
+    found = stated.select("row", "position", "date", "product", seen=said).explode("seen")
     for row, position, date, product, seen in found.drop_nulls(["date", "seen"]).iter_rows():
         day = _read_bought(seen, product or "")
-        stated, expected = read_day(day or "") or read_month(day or ""), read_day(date)
-        if stated is not None and expected is not None and not stated.may_be(expected):
+        found_day, expected = read_day(day or "") or read_month(day or ""), read_day(date)
+        if found_day is not None and expected is not None and not found_day.may_be(expected):
             yield Drift(row, position, "date", str(day), date)
 
 
 def _read_bought(seen: str, product: str) -> str | None:
-    """The day in "bought it on 3 May", or the month; None where it is not that of buying the product."""
+    """The day in "bought it on 3 May", or the month; None where it is not the day of buying the product."""
     match = _LAST_BOUGHT.fullmatch(seen)
     words = _words_of(match["between"]) if match else []
     if match is None or not words or words[-1] not in _DAY_PREPOSITIONS:

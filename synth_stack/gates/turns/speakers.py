@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _CUSTOMER = r"customer|user|human|client"
 _AGENT = r"assistant|agent|ai|bot|chatbot|support agent|customer service(?: agent)?"
 _SENTENCE_START = r"""(?:^|\n[\s>*_#-]*|[.!?…]["'”’)]*\s+[*_]*)"""
-"""Where a label stands: at the beginning of a line, or behind a sentence where lines were joined."""
+"""Where a label may be: at the beginning of a line, or after a sentence where lines were joined."""
 
 _LABELS = {"user": _AGENT, "assistant": _CUSTOMER}
 """The labels of the other side, by who speaks."""
@@ -21,7 +21,7 @@ FORMAT_TOKENS = (
     r"|begin_of_text|end_of_turn)\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
     r"|(?m:^#{2,3} ?(?:Instruction|Response|Human|Assistant|User):)"
 )
-"""What ChatML, Llama, Gemma, Phi, Mistral and Alpaca put between turns, and no turn holds."""
+"""What ChatML, Llama, Gemma, Phi, Mistral and Alpaca put between turns; no turn holds it."""
 
 _AGENT_PHRASES = (
     r"how (?:can|may) i (?:help|assist) you|what can i (?:help|assist) you with"
@@ -50,7 +50,7 @@ def find_tokens(spoken: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
     seen = pl.col("content").str.extract(f"({FORMAT_TOKENS})", 1)
-    return _report(spoken, seen, pl.lit("chat-format tokens: a turn holds what stands between turns"))
+    return _report(spoken, seen, pl.lit("chat-format tokens: a turn holds what belongs between turns"))
 
 
 def find_labels(spoken: "pl.DataFrame") -> "pl.DataFrame":

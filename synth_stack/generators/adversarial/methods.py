@@ -8,11 +8,12 @@ recipe for adversarial rows has it in its gate file. Rows are of kind "adversari
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from synth_stack.generation.provenance import declare_record, record_origin
+from synth_stack.generation.provenance import record_origin
 from synth_stack.generators.adversarial.strategies import (
     CarrierNames,
     GoalNames,
@@ -23,13 +24,13 @@ from synth_stack.generators.adversarial.strategies import (
     digest_strategies,
     list_names,
 )
-from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
 if TYPE_CHECKING:
     from distilabel.pipeline import Pipeline
 
     from synth_stack.generation.draws import Plan
+    from synth_stack.teachers.teacher import Teacher
 
 VERSION = "1"
 PLACEMENTS: tuple[Placement, ...] = ("start", "middle", "end")
@@ -46,17 +47,13 @@ def record_strategies(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "strategies_sha256": digest_strategies()}
 
 
-ADVERSARIAL_METHODS = tuple(_TEMPLATES)
-"""The methods whose rows say what their answer has to do, which the gate refusal holds it to."""
-
-declare_templates(_TEMPLATES)
-for _method in _TEMPLATES:
-    declare_record(_method, record_strategies)
+_method = partial(generator, version=VERSION, checked_by="refusal", record=record_strategies)
+"""The rows say what their answer has to do, and one gate holds it to that."""
 
 
-@generator("jailbreak", version=VERSION)
+@_method("jailbreak", templates=lambda params: _TEMPLATES["jailbreak"])
 def jailbreak(
-    llm: Any,
+    llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
     *,
@@ -85,9 +82,9 @@ def jailbreak(
     return pipeline
 
 
-@generator("prompt_injection", version=VERSION)
+@_method("prompt_injection", templates=lambda params: _TEMPLATES["prompt_injection"])
 def prompt_injection(
-    llm: Any,
+    llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
     *,
@@ -128,9 +125,9 @@ def prompt_injection(
     return pipeline
 
 
-@generator("hard_negative", version=VERSION)
+@_method("hard_negative", templates=lambda params: _TEMPLATES["hard_negative"])
 def hard_negative(
-    llm: Any, plan: "Plan", batch_rows: int, *, look_alikes: LookAlikeNames | None = None
+    llm: "Teacher", plan: "Plan", batch_rows: int, *, look_alikes: LookAlikeNames | None = None
 ) -> "Pipeline":
     """A pipeline that writes a harmless request which looks like a forbidden one, and answers it.
 
@@ -152,18 +149,18 @@ def hard_negative(
         write = Ask(name="instruction", llm=llm, template="adversarial_look_alike", column="instruction")
         rows = _to_rows(llm, "hard_negative", {"look_alikes": names})
         check, read = CheckLookAlike(name="check"), ReadOpinion(name="read")
-        opinion = Ask(name="opinion", llm=llm, template="adversarial_opinion", column="opinion")
+        opinion = Ask(name="opinion", llm=llm, template="adversarial_opinion", column="opinion", part="judge")
         items >> write >> check >> opinion >> read >> _answer(llm, "adversarial_help") >> rows
     return pipeline
 
 
-def _answer(llm: Any, template: str) -> Any:
+def _answer(llm: "Teacher", template: str) -> Any:
     from synth_stack.generators.steps import Ask
 
     return Ask(name="answer", llm=llm, template=template, column="answer", single_line=False)
 
 
-def _to_rows(llm: Any, method: str, params: dict[str, Any]) -> Any:
+def _to_rows(llm: "Teacher", method: str, params: dict[str, Any]) -> Any:
     from synth_stack.generators.adversarial.steps import ToAdversarialRows
 
     return ToAdversarialRows(**record_origin(llm, method, VERSION, params))

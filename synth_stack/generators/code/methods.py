@@ -6,12 +6,12 @@ gate file. Each function returns a real distilabel Pipeline for a teacher and a 
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synth_stack.errors import InputError
-from synth_stack.generation.provenance import declare_record, record_origin
-from synth_stack.generators.code.pool import Piece, Pool, PoolSource, read_pool
-from synth_stack.generators.template import declare_templates
+from synth_stack.generation.provenance import record_origin
+from synth_stack.generators.code.pool import CodePool, Piece, PoolSource, read_pool
 from synth_stack.registry import generator
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.sandbox.room import find_level
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from distilabel.pipeline import Pipeline
 
     from synth_stack.generation.draws import Plan
+    from synth_stack.teachers.teacher import Teacher
 
 VERSION = "1"
 _STANDARD_LIBRARY = PoolSource()
@@ -39,17 +40,13 @@ def record_pool(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "pool": {**bounds, "found": read_pool(source).facts}}
 
 
-CODE_METHODS = tuple(_TEMPLATES)
-"""The methods whose rows have tests, which the execution gate runs."""
-
-declare_templates(_TEMPLATES)
-for _task in _TEMPLATES:
-    declare_record(_task, record_pool)
+_method = partial(generator, version=VERSION, checked_by="execution", record=record_pool)
+"""The rows have tests, and one gate runs them."""
 
 
-@generator("oss_instruct", version=VERSION)
+@_method("oss_instruct", templates=lambda params: _TEMPLATES["oss_instruct"])
 def oss_instruct(
-    llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+    llm: "Teacher", plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
 ) -> "Pipeline":
     """A pipeline that writes a problem and its solution, inspired by a function, and then tests for both.
 
@@ -59,9 +56,9 @@ def oss_instruct(
     return _build(llm, plan, batch_rows, "oss_instruct", pool)
 
 
-@generator("function_tests", version=VERSION)
+@_method("function_tests", templates=lambda params: _TEMPLATES["function_tests"])
 def function_tests(
-    llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+    llm: "Teacher", plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
 ) -> "Pipeline":
     """A pipeline that writes the body of a function of the pool from its docstring, and then tests.
 
@@ -70,9 +67,9 @@ def function_tests(
     return _build(llm, plan, batch_rows, "function_tests", pool)
 
 
-@generator("docstring_rewrite", version=VERSION)
+@_method("docstring_rewrite", templates=lambda params: _TEMPLATES["docstring_rewrite"])
 def docstring_rewrite(
-    llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+    llm: "Teacher", plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
 ) -> "Pipeline":
     """A pipeline that writes the docstring of a function of the pool again, with examples.
 
@@ -81,13 +78,15 @@ def docstring_rewrite(
     return _build(llm, plan, batch_rows, "docstring_rewrite", pool)
 
 
-@generator("refactor", version=VERSION)
-def refactor(llm: Any, plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY) -> "Pipeline":
+@_method("refactor", templates=lambda params: _TEMPLATES["refactor"])
+def refactor(
+    llm: "Teacher", plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
+) -> "Pipeline":
     """A pipeline that writes a function of the pool again, and tests that hold before and after."""
     return _build(llm, plan, batch_rows, "refactor", pool)
 
 
-def _build(llm: Any, plan: "Plan", batch_rows: int, task: str, source: PoolSource) -> "Pipeline":
+def _build(llm: "Teacher", plan: "Plan", batch_rows: int, task: str, source: PoolSource) -> "Pipeline":
     """Raises InputError for a pool with nothing to draw, SandboxError where no pair could ever be run."""
     from distilabel.pipeline import Pipeline
 
@@ -106,14 +105,14 @@ def _build(llm: Any, plan: "Plan", batch_rows: int, task: str, source: PoolSourc
     return pipeline
 
 
-def _ask(llm: Any, column: str, template: str) -> Any:
+def _ask(llm: "Teacher", column: str, template: str) -> Any:
     """A step that asks for code: an answer that was cut off is of no use."""
     from synth_stack.generators.steps import Ask
 
     return Ask(name=column, llm=llm, template=template, column=column, single_line=False, whole=True)
 
 
-def _shuffle(pool: Pool, task: str, run_seed: int) -> list[Piece]:
+def _shuffle(pool: CodePool, task: str, run_seed: int) -> list[Piece]:
     """The functions that the task can use, in an order of the run's own."""
     pieces = [piece for piece in pool.pieces if _is_usable(piece, task)]
     if not pieces:
@@ -132,7 +131,7 @@ def _is_usable(piece: Piece, task: str) -> bool:
     return documented and piece.snippet.prelude is not None
 
 
-def _to_rows(llm: Any, task: str, source: PoolSource) -> Any:
+def _to_rows(llm: "Teacher", task: str, source: PoolSource) -> Any:
     from synth_stack.generators.code.steps import ToCodeRows
 
     params = {"pool": source.model_dump(mode="json", exclude={"path"})}

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from synth_stack.errors import InputError
 from synth_stack.generators.code.licences import UNKNOWN, read_commit, read_header, read_licence
 from synth_stack.generators.code.snippets import Snippet, find_snippets
+from synth_stack.registry import FilePath
 from synth_stack.rows.canonical import Digest, digest_bytes, digest_json
 
 _NOT_SOURCE = frozenset("test tests testing idlelib lib2to3 turtledemo site-packages dist-packages".split())
@@ -46,7 +47,7 @@ class PoolSource(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    path: Annotated[str, Field(min_length=1)] | None = None
+    path: FilePath | None = None
     min_lines: Annotated[int, Field(ge=2, le=1_000)] = 5
     max_lines: Annotated[int, Field(ge=2, le=1_000)] = 40
     max_files: Annotated[int, Field(ge=1, le=100_000)] = 300
@@ -80,7 +81,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Pool:
+class CodePool:
     """The functions of a pool in order. `skipped` counts files that were passed over, by why."""
 
     name: str
@@ -110,7 +111,7 @@ class Pool:
         }
 
 
-def read_pool(source: PoolSource) -> Pool:
+def read_pool(source: PoolSource) -> CodePool:
     """The pool that `source` names. Raises InputError when it is not there or holds no function to show."""
     root = Path(source.path or sysconfig.get_path("stdlib"))
     if not root.is_dir():
@@ -138,7 +139,7 @@ def _list_files(root: Path, source: PoolSource) -> tuple[list[tuple[Path, os.sta
 
 
 @lru_cache(maxsize=4)
-def _read_files(source: PoolSource, root: Path, stamps: tuple[_Stamp, ...], links: int) -> Pool:
+def _read_files(source: PoolSource, root: Path, stamps: tuple[_Stamp, ...], links: int) -> CodePool:
     """The pool of these files; read once for as long as none of them changes its size or time."""
     skipped: Counter[str] = Counter({_LINK: links} if links else {})
     licences: dict[Path, tuple[str, str]] = {}
@@ -166,7 +167,9 @@ def _read_files(source: PoolSource, root: Path, stamps: tuple[_Stamp, ...], link
     return _finish(source, root, pieces, len(stamps), skipped)
 
 
-def _finish(source: PoolSource, root: Path, pieces: list[Piece], files: int, skipped: Counter[str]) -> Pool:
+def _finish(
+    source: PoolSource, root: Path, pieces: list[Piece], files: int, skipped: Counter[str]
+) -> CodePool:
     if not pieces:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
         raise InputError(
@@ -178,7 +181,7 @@ def _finish(source: PoolSource, root: Path, pieces: list[Piece], files: int, ski
     unique: dict[str, Piece] = {}  # a function that was copied about is drawn as if it stood once
     for piece in pieces:
         unique.setdefault(piece.snippet.source, piece)
-    return Pool(name, read_commit(root), tuple(unique.values()), files, dict(sorted(skipped.items())))
+    return CodePool(name, read_commit(root), tuple(unique.values()), files, dict(sorted(skipped.items())))
 
 
 def _find_licence(folder: Path, root: Path, known: dict[Path, tuple[str, str]]) -> tuple[str, str]:

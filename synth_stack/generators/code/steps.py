@@ -6,7 +6,7 @@ from typing import Any
 from distilabel.steps import Step, StepInput
 from pydantic import PrivateAttr
 
-from synth_stack.generators.code.pool import Piece, Pool
+from synth_stack.generators.code.pool import CodePool, Piece
 from synth_stack.generators.code.replies import list_signatures, read_code, read_examples, read_problem
 from synth_stack.generators.steps import DrawItems, ToCandidates
 from synth_stack.rows.canonical import canonical_text, derive_seed
@@ -41,7 +41,7 @@ class DrawSnippets(DrawItems):
     task: str
 
     _pieces: list[Piece] = PrivateAttr()
-    _pool: Pool = PrivateAttr()
+    _pool: CodePool = PrivateAttr()
 
     @property
     def outputs(self) -> list[str]:
@@ -126,7 +126,7 @@ class ToCodeRows(ToCandidates):
         return {**made, "kind": "code", "extra": canonical_text(extra), "params": canonical_text(params)}
 
 
-def describe_origin(pool: Pool, piece: Piece) -> Row:
+def describe_origin(pool: CodePool, piece: Piece) -> Row:
     """Where a function comes from, as it stands on a row."""
     return {
         "pool": pool.name,

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from synth_stack.generation.provenance import declare_record, record_origin
+from synth_stack.generation.provenance import record_origin
 from synth_stack.generators.dialogue.personas import PersonaFile, digest_personas, read_personas
 from synth_stack.generators.dialogue.trees import Shape
-from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
 if TYPE_CHECKING:
     from distilabel.pipeline import Pipeline
 
     from synth_stack.generation.draws import Plan
+    from synth_stack.teachers.teacher import Teacher
 
 VERSION = "1"
-DIALOGUE_METHOD = "dialogue_tree"
+_METHOD = "dialogue_tree"
 _OPENING, _FOLLOW_UP, _REPLY = "dialogue_opening", "dialogue_follow_up", "dialogue_reply"
 
 
@@ -31,13 +31,15 @@ def record_personas(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "personas": {"found": {"sha256": digest_personas(personas), "personas": len(personas)}}}
 
 
-declare_templates({DIALOGUE_METHOD: (_OPENING, _FOLLOW_UP, _REPLY)})
-declare_record(DIALOGUE_METHOD, record_personas)
-
-
-@generator(DIALOGUE_METHOD, version=VERSION)
+@generator(
+    _METHOD,
+    version=VERSION,
+    checked_by="turns",
+    templates=lambda params: (_OPENING, _FOLLOW_UP, _REPLY),
+    record=record_personas,
+)
 def dialogue_tree(
-    llm: Any,
+    llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
     *,
@@ -59,7 +61,7 @@ def dialogue_tree(
     from distilabel.pipeline import Pipeline
 
     shape = Shape(depth, fan_out, paths, max_calls)
-    shape.check(DIALOGUE_METHOD)
+    shape.check(_METHOD)
     known = read_personas(personas)
     with Pipeline(name="dialogue-tree") as pipeline:
         last = _draw_paths(plan, batch_rows, shape, known)
@@ -87,7 +89,7 @@ def _draw_paths(plan: "Plan", batch_rows: int, shape: Shape, personas: Any) -> A
     return step
 
 
-def _ask(llm: Any, role: str, level: int, template: str) -> Any:
+def _ask(llm: "Teacher", role: str, level: int, template: str) -> Any:
     from synth_stack.generators.dialogue.steps import AskTurn
 
     name = f"{role}_{level}"
@@ -102,7 +104,7 @@ def _ask(llm: Any, role: str, level: int, template: str) -> Any:
     )
 
 
-def _to_rows(llm: Any, shape: Shape, personas: str) -> Any:
+def _to_rows(llm: "Teacher", shape: Shape, personas: str) -> Any:
     from synth_stack.generators.dialogue.steps import ToDialogues
 
     params = {
@@ -112,4 +114,4 @@ def _to_rows(llm: Any, shape: Shape, personas: str) -> Any:
         "paths": shape.paths,
         "max_calls": shape.max_calls,
     }
-    return ToDialogues(**record_origin(llm, DIALOGUE_METHOD, VERSION, params))
+    return ToDialogues(**record_origin(llm, _METHOD, VERSION, params))

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from synth_stack.errors import InputError
 from synth_stack.inputs.records import read_strictly
 from synth_stack.inputs.strict_yaml import read_yaml
-from synth_stack.registry import config_error
+from synth_stack.registry import FilePath, config_error
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.text.dates import FORMS, read_day
 
@@ -65,7 +65,7 @@ class PersonaFile(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    path: Annotated[str, Field(min_length=1)]
+    path: FilePath
 
 
 def read_personas(source: PersonaFile) -> tuple[Persona, ...]:

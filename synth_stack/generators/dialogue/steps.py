@@ -30,9 +30,9 @@ _OWN_COLUMNS = ("draw", "branch", "moves", "tokens")
 
 
 class DrawPaths(DrawItems):
-    """Yields the paths of the trees of a plan, a tree behind the other; no tree stands in two batches.
+    """Yields the paths of the trees of a plan, one tree after the other; no tree stands in two batches.
 
-    The first draw of a tree chooses its topic, seed and randomness; its other rows have the numbers behind.
+    The first draw of a tree chooses its topic, seed and randomness; its other rows have the numbers after it.
     `batch_size` has to be a multiple of `paths`.
     """
 
@@ -80,7 +80,7 @@ class DrawPaths(DrawItems):
 
 
 class AskTurn(Ask):
-    """Asks for the turn of one role at one level, once for each node, and puts it behind those before."""
+    """Asks for the turn of one role at one level, once for each node, and puts it after those before."""
 
     role: str
     level: int = Field(ge=1)
@@ -95,7 +95,7 @@ class AskTurn(Ask):
 
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
         seed = derive_seed(input["rng_seed"], self.name, *self._branch_of(input))
-        values = {**input, "move": input["moves"][self.level - 1]}
+        values = {**input, **self.values, "move": input["moves"][self.level - 1]}
         prompt = self.template_of(input).render(values, seed=seed, prefers_raw=self.llm.prefers_raw)
         if self.role == "assistant" and not prompt.raw:
             # a model of dialogues is asked as one: what was said before stands as turns of its own

@@ -4,6 +4,7 @@ Each function returns a real distilabel Pipeline for a teacher and a plan; `driv
 distilabel's own `pipeline.run()` would run it too.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,13 +12,13 @@ from pydantic import Field
 from synth_stack.errors import ConfigError
 from synth_stack.generation.provenance import record_origin
 from synth_stack.generators.instruction.evol_rules import GAIN, OPERATORS, SORRY_WORDS
-from synth_stack.generators.template import declare_templates
 from synth_stack.registry import generator
 
 if TYPE_CHECKING:
     from distilabel.pipeline import Pipeline
 
     from synth_stack.generation.draws import Plan
+    from synth_stack.teachers.teacher import Teacher
 
 VERSION = "2"
 
@@ -28,22 +29,19 @@ ANSWER_TEMPLATES: dict[Answers, str] = {"short": "answer", "full": "answer_full"
 _OPENINGS: dict[bool, str] = {False: "magpie", True: "magpie_turns"}
 """Magpie's template for one turn, and for several."""
 
-declare_templates(
-    {
-        "self_instruct": lambda params: ("self_instruct", ANSWER_TEMPLATES[params["answers"]]),
-        "magpie": lambda params: (_OPENINGS[params["turns"] > 1], ANSWER_TEMPLATES[params["answers"]]),
-        "evol_instruct": lambda params: (
-            *OPERATORS,
-            *([GAIN] if params["judge_gain"] else []),
-            ANSWER_TEMPLATES[params["answers"]],
-        ),
-    }
+
+def _list_evolving(params: Mapping[str, Any]) -> tuple[str, ...]:
+    judging = (GAIN,) if params["judge_gain"] else ()
+    return (*OPERATORS, *judging, ANSWER_TEMPLATES[params["answers"]])
+
+
+@generator(
+    "self_instruct",
+    version=VERSION,
+    templates=lambda params: ("self_instruct", ANSWER_TEMPLATES[params["answers"]]),
 )
-
-
-@generator("self_instruct", version=VERSION)
 def self_instruct(
-    llm: Any,
+    llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
     *,
@@ -57,7 +55,7 @@ def self_instruct(
     """
     from distilabel.pipeline import Pipeline
 
-    from synth_stack.generators.steps import Ask
+    from synth_stack.generators.steps import Ask, answer, draw_items
 
     params = {"examples": examples, "answers": answers}
     with Pipeline(name="self-instruct") as pipeline:
@@ -68,9 +66,13 @@ def self_instruct(
     return pipeline
 
 
-@generator("magpie", version=VERSION)
+@generator(
+    "magpie",
+    version=VERSION,
+    templates=lambda params: (_OPENINGS[params["turns"] > 1], ANSWER_TEMPLATES[params["answers"]]),
+)
 def magpie(
-    llm: Any,
+    llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
     *,
@@ -80,15 +82,15 @@ def magpie(
     """A pipeline that lets the model write the user's turn from its pre-query tokens alone.
 
     Xu et al. 2024 (arXiv:2406.08464), section 2.1, with the topic as system prompt; several `turns` as in
-    their section 2.2: the pre-query tokens stand behind the conversation so far. Raises ConfigError for a
+    their section 2.2: the pre-query tokens stand after the conversation so far. Raises ConfigError for a
     teacher whose chat format is not known.
     """
     from distilabel.pipeline import Pipeline
 
     from synth_stack.generators.instruction.magpie import AnswerTurn, AskMagpie, ToConversations
-    from synth_stack.generators.steps import name_column
+    from synth_stack.generators.steps import draw_items, name_column
 
-    if not getattr(llm, "use_magpie_template", False):
+    if llm.chat_format is None:
         raise ConfigError(
             "magpie needs a teacher whose chat format is known",
             mend="Set teacher.chat_format, or leave the method out.",
@@ -107,9 +109,9 @@ def magpie(
     return pipeline
 
 
-@generator("evol_instruct", version=VERSION)
+@generator("evol_instruct", version=VERSION, templates=_list_evolving)
 def evol_instruct(
-    llm: Any,
+    llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
     *,
@@ -134,15 +136,15 @@ def evol_instruct(
         JudgeGain,
         ToEvolvedRows,
     )
-    from synth_stack.generators.steps import name_column
+    from synth_stack.generators.steps import draw_items, name_column
 
     with Pipeline(name="evol-instruct") as pipeline:
         last = draw_items(plan, batch_rows)
         for k in range(1, rounds + 1):
             evolved, judged, said = (name_column(what, k) for what in ("instruction", "gain", "answer"))
-            last = last >> Evolve(name=evolved, llm=llm, column=evolved, round=k)
+            last = last >> Evolve(name=evolved, llm=llm, column=evolved, round=k, part="rewriter")
             if judge_gain:
-                last = last >> JudgeGain(name=judged, llm=llm, template=GAIN, column=judged)
+                last = last >> JudgeGain(name=judged, llm=llm, template=GAIN, column=judged, part="judge")
             reply = AnswerTrial(name=said, llm=llm, sorry_words=sorry_words, **_answering(said, answers))
             last = last >> reply >> Eliminate(name=name_column("eliminate", k))
         params = {
@@ -155,25 +157,7 @@ def evol_instruct(
     return pipeline
 
 
-def draw_items(plan: "Plan", batch_rows: int, *, examples: int = 0) -> Any:
-    """The first step of a pipeline: the items of the plan."""
-    from dataclasses import replace
-
-    from synth_stack.generators.steps import DrawItems
-
-    step = DrawItems(name="items", batch_size=batch_rows)
-    step._plan = replace(plan, examples=examples)
-    return step
-
-
-def answer(llm: Any, template: str = "answer") -> Any:
-    """The step that answers the instruction, from the topic's document section where there is one."""
-    from synth_stack.generators.steps import Ask
-
-    return Ask(name="answer", llm=llm, template=template, column="answer", single_line=False)
-
-
-def to_candidates(llm: Any, method: str, params: dict[str, Any]) -> Any:
+def to_candidates(llm: "Teacher", method: str, params: dict[str, Any]) -> Any:
     """The last step: candidate rows that name their method, teacher and parameters."""
     from synth_stack.generators.steps import ToCandidates
 

@@ -138,10 +138,10 @@ def _render_summary(recipe: RecipeLock, counts: Counts) -> str:
     made = "rows were generated" if recipe.source is None else "rows were read"
     about = f"{prose(recipe.about)}\n\n" if recipe.about else ""
     share = format_share(counts.accepted, counts.rows)
-    copies = format_count(counts.redacted, "redacted copy", "redacted copies")
-    redacted = f", and {copies} made of some of them" if counts.redacted else ""
+    others = format_count(counts.replacements, "replacement")
+    replaced = f", and {others} of some of them" if counts.replacements else ""
     return (
-        f"{about}{counts.generated:,} {made}{redacted}; {counts.accepted:,} of them ({share}) were accepted "
+        f"{about}{counts.generated:,} {made}{replaced}; {counts.accepted:,} of them ({share}) were accepted "
         f"and are in `data/`. Rejected: {counts.rejected:,}; held for a person to decide: {counts.held:,}. "
         "`log/` has one decision a row, with the gate and the reason for every row that was turned away; "
         "`lineage/` has one record a row, and a signature over all of them."

@@ -93,13 +93,16 @@ def _describe_origin(recipe: RecipeLock) -> dict[str, Any]:
 
 
 def _describe_field(field: pa.Field, parent: str, files: str, column: str, path: str = "") -> dict[str, Any]:
-    """A column of the file set `files`; a list of structs is repeated, with a sub-field for each member."""
+    """A column of the file set `files`, or what stands at a JSON `path` in its values; a list of structs is
+    repeated, with a sub-field for each member.
+    """
     name = f"{parent}/{field.name}"
     said: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": field.name}
     if pa.types.is_list(field.type):
         items = field.type.value_type
         members = [items.field(i) for i in range(len(items))]
-        subfields = [_describe_field(member, name, files, column, member.name) for member in members]
+        inside = f"{path}[*]." if path else ""
+        subfields = [_describe_field(m, name, files, column, f"{inside}{m.name}") for m in members]
         return {**said, "repeated": True, "subField": subfields}
     source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": column}}
     if path:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from synth_stack.packs import layout
 from synth_stack.packs.card.markdown import code, prose, table
 from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
-from synth_stack.packs.gate_log import Trials
 from synth_stack.runs.canary_recall import CanaryRecall
 from synth_stack.runs.locks import GateLock
 
@@ -31,6 +30,7 @@ def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
         "### Reasons",
         _render_reasons(counts.reasons),
         *_render_eval_sets(counts, gates),
+        *_render_gate_counts(counts, gates),
         *_render_splits(counts),
         "### Composition",
         _render_groups(counts),
@@ -53,9 +53,9 @@ def format_count(n: int, one: str, many: str | None = None) -> str:
 def _render_funnel(counts: Counts, whys: Mapping[str, str | None]) -> str:
     header = ("Stage", "Threshold #", "Looked at #", "Abstained #", "Rejected #", "Held #", "Left #", "Why")
     lines: list[tuple[str, ...]] = [("generated", "", "", "", "", "", f"{counts.generated:,}", "")]
-    if counts.redacted:
-        name = format_count(counts.redacted, "redacted copy", "redacted copies")
-        why = "beside the rows that they are made from, which are rejected"
+    if counts.replacements:
+        name = format_count(counts.replacements, "replacement")
+        why = "beside the rows that they stand for, which are rejected"
         lines.append((name, "", "", "", "", "", f"{counts.rows:,}", why))
     lines += [_render_stage(gate, whys.get(gate.gate)) for gate in counts.gates]
     lines += [("**accepted**", "", "", "", "", "", f"**{counts.accepted:,}**", "")]
@@ -77,7 +77,7 @@ def _render_reasons(reasons: Sequence[ReasonCount]) -> str:
     if not reasons:
         return "No row was turned away."
     lines = [
-        (code(r.gate) if r.gate else "no gate named", r.decision, prose(r.reason), f"{r.rows:,}")
+        (code(r.gate) if r.gate else "no gate named", r.decision, _name(r.reason_class), f"{r.rows:,}")
         for r in reasons[:MAX_LINES]
     ]
     rest = reasons[MAX_LINES:]
@@ -88,7 +88,7 @@ def _render_reasons(reasons: Sequence[ReasonCount]) -> str:
 
 
 def _render_canaries(recalls: Sequence[CanaryRecall]) -> list[str]:
-    """What each gate caught of the bad rows that were planted for it, as a whole and by what is wrong."""
+    """What each gate caught of the bad rows that were planted for it, as a whole and by kind."""
     if not recalls:
         return ["No known bad rows were planted, so what each gate misses is not known."]
     lines = [
@@ -96,7 +96,7 @@ def _render_canaries(recalls: Sequence[CanaryRecall]) -> list[str]:
         for found in recalls
     ]
     kinds = [
-        (code(found.gate), prose(kind.canary), f"{kind.planted:,}", f"{kind.caught:,}")
+        (code(found.gate), code(kind.kind), f"{kind.planted:,}", f"{kind.caught:,}")
         for found in recalls
         for kind in found.kinds
     ]
@@ -106,7 +106,7 @@ def _render_canaries(recalls: Sequence[CanaryRecall]) -> list[str]:
         "Known bad rows that each gate planted for itself; they are not in this dataset. A fault that a gate "
         "does not plant may be harder for it to see. A gate below its bar is blind: no pack is made of its "
         "batch.",
-        *([table(("Gate", "What is wrong", "Planted #", "Caught #"), kinds[:MAX_LINES])] if kinds else []),
+        *([table(("Gate", "Kind", "Planted #", "Caught #"), kinds[:MAX_LINES])] if kinds else []),
         *([f"And {format_count(rest, 'further kind')}, in `{layout.MEASURES}`."] if rest > 0 else []),
     ]
 
@@ -133,25 +133,24 @@ def _render_eval_sets(counts: Counts, gates: Sequence[GateLock]) -> list[str]:
         for eval_set in gate.eval_sets
     ]
     header = ("Gate", "Eval set", "Version", "SHA-256", "Items #", "Rows that it cost #", "How")
-    looks = [_describe_looks(counts, gate.use) for gate in gates if gate.eval_sets]
-    return ["### Eval sets", table(header, lines), *looks] if lines else []
+    return ["### Eval sets", table(header, lines)] if lines else []
 
 
-def _describe_looks(counts: Counts, gate: str) -> str:
-    """How many rows a gate took to be worth more than a comparison of words, and what that took."""
-    rows = format_count(counts.short_lists.get(gate, 0), "row")
-    trials = counts.measures.trials.get(gate, Trials())
-    ran = f" It ran their functions against items' tests {format_count(trials.tried, 'time')} in a sandbox"
-    left = f", and {format_count(trials.untried, 'time')} not, for want of runs" if trials.untried else ""
-    looked = f"{code(gate)} took a closer look at {rows}: its short list, where words had not decided yet."
-    return looked + (f"{ran}{left}." if trials.tried or trials.untried else "")
+def _render_gate_counts(counts: Counts, gates: Sequence[GateLock]) -> list[str]:
+    """What the evidence of the gates adds up to, under the names that they give it."""
+    lines = [
+        (code(gate.use), code(name), f"{n:,}")
+        for gate in gates
+        for name, n in sorted(counts.measures.counts.get(gate.use, {}).items())
+    ]
+    return ["### What each gate counted", table(("Gate", "What", "Number #"), lines)] if lines else []
 
 
 def _render_cost(counts: Counts, gate: str, eval_set: str) -> tuple[str, str]:
     """The rows that were turned away for an item of the set, and by which reasons, the commonest first."""
     ways = {how: n for (use, name, how), n in counts.eval_sets.items() if (use, name) == (gate, eval_set)}
     ranked = sorted(ways.items(), key=lambda way: (-way[1], way[0]))
-    return f"{sum(ways.values()):,}", ", ".join(f"{prose(how)} {n:,}" for how, n in ranked)
+    return f"{sum(ways.values()):,}", ", ".join(f"{_name(how)} {n:,}" for how, n in ranked)
 
 
 def _render_splits(counts: Counts) -> list[str]:
@@ -177,7 +176,7 @@ def _render_splits(counts: Counts) -> list[str]:
 
 
 def _name(value: str | None) -> str:
-    return "none given" if value is None else code(value)
+    return code(value) if value else "none given"
 
 
 def _render_groups(counts: Counts) -> str:

@@ -1,25 +1,26 @@
 """What a pack says in its tables, against the signature: every record, decision and accepted row."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from synth_stack.decisions.decide import Rule
 from synth_stack.errors import VerificationError
 from synth_stack.lineage.record import RECORD_SCHEMA
-from synth_stack.lineage.verify import verify_records
+from synth_stack.lineage.verify import check_row, verify_records
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Tally
 from synth_stack.packs.shards import read_shard
-from synth_stack.packs.splits import SPLITS, choose_split, list_splits, require_split
+from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, canonical_row
+from synth_stack.packs.verify.rule import check_decisions
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Place = tuple[str, Row]
 """A row and the file that it stands in."""
 
@@ -37,52 +38,47 @@ class Contents:
     problems: list[VerificationError]
 
 
-def check_contents(pack: Path, names: list[str], seal: Seal) -> Contents:
+def check_contents(pack: Path, names: list[str], seal: Seal, rule: Rule) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 
-    Records are checked against root and tiles; the log has to repeat their decisions, and the data files
-    of each split have to hold exactly its accepted rows, each with the digest that was recorded. Each of
-    these stops at its first difference, and the others go on.
+    Records are checked against root and tiles, and their decisions against their verdicts by the `rule`; the
+    log has to repeat the decisions, and the data files of each split have to hold exactly its accepted rows,
+    each with the digest that was recorded. Each of these stops at its first difference, and the others go on.
     """
     tally = Tally()
-    records = layout.of_kind(names, "lineage", "records")
-    log = _Follower("the log", _each_row(pack, _of_log(names), DECISION_SCHEMA), _compare_decision)
-    rows = {
+    log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
+    splits = {
         split: _Follower(f"the {split} split", _each_accepted(pack, files, split, tally), _compare_row)
         for split, files in layout.list_data(names).items()
     }
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
 
     def read() -> Iterator[tuple[str, pa.Table]]:
-        for name in records:
+        for name in layout.of_kind(names, "lineage", "records"):
             for table in read_shard(pack, name, RECORD_SCHEMA):
                 yield name, table
                 # verify_records asks for the next table when it has checked the one before.
                 checked = [orjson.loads(record) for record in table["record"].to_pylist()]
                 tally.add_records(checked)
+                check_decisions(name, checked, rule)
                 for record in checked:
                     _require_context(name, record, context)
                     log.follow(record)
                     if record["decision"]["decision"] == "accepted":
-                        rows[choose_split(record["kind"])].follow(record)
+                        splits[choose_split(record["kind"])].follow(record)
 
-    problems = _find_gaps(names)
+    problems: list[VerificationError] = []
+    followers = [log, *splits.values()]
+    tiles = pack / layout.TILES
     try:
-        verify_records(
-            read(),
-            expected_root=seal.head.root,
-            expected_size=seal.head.size,
-            tiles=pack / layout.TILES,
-        )
+        verify_records(read(), expected_root=seal.head.root, expected_size=seal.head.size, tiles=tiles)
+        for follower in followers:
+            follower.follow(None)
     except VerificationError as exc:
         problems.append(exc)
-    else:
-        log.finish()
-        for follower in rows.values():
-            follower.finish()
-    problems += [*log.problems, *(problem for split in SPLITS for problem in rows[split].problems)]
-    followed = {split: follower.followed for split, follower in rows.items()}
-    return Contents(tally, log.followed, followed, problems or _find_idle(names, followed))
+    problems += [follower.problem for follower in followers if follower.problem is not None]
+    rows = {split: follower.followed for split, follower in splits.items()}
+    return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows))
 
 
 @dataclass(slots=True)
@@ -93,38 +89,28 @@ class _Follower:
     places: Iterator[Place]
     compare: Callable[[str, Row, Row], None]
     followed: int = 0
-    problems: list[VerificationError] = field(default_factory=list)
+    problem: VerificationError | None = None
 
-    def follow(self, record: Row) -> None:
-        """Compare the next row with `record`."""
-        if self.problems:
+    def follow(self, record: Row | None) -> None:
+        """Compare the next row with `record`; with None, there must be no further row."""
+        if self.problem is not None:
             return
         try:
-            place = next(self.places, None)
-            if place is None:
+            name, row = next(self.places, ("", None))
+            if record is not None and row is not None:
+                self.compare(name, row, record)
+                self.followed += 1
+            elif record is not None:
                 raise VerificationError(f"{self.what} ends before row {record['row_id']}")
-            self.compare(*place, record)
-            self.followed += 1
+            elif row is not None:
+                raise VerificationError(f"{name}: row {row['row_id']} has no record")
         except VerificationError as exc:
-            self.problems.append(exc)
-
-    def finish(self) -> None:
-        """There must be no further row."""
-        if self.problems:
-            return
-        try:
-            place = next(self.places, None)
-        except VerificationError as exc:
-            self.problems.append(exc)
-        else:
-            if place is not None:
-                name, row = place
-                self.problems.append(VerificationError(f"{name}: row {row['row_id']} has no record"))
+            self.problem = exc
 
 
-def _each_row(pack: Path, names: list[str], schema: pa.Schema) -> Iterator[Place]:
+def _each_row(pack: Path, names: list[str]) -> Iterator[Place]:
     for name in names:
-        for table in read_shard(pack, name, schema):
+        for table in read_shard(pack, name, DECISION_SCHEMA):
             for row in table.to_pylist():
                 yield name, row
 
@@ -138,40 +124,19 @@ def _each_accepted(pack: Path, names: list[str], split: str, tally: Tally) -> It
                 yield name, row
 
 
+def _compare_row(name: str, row: Row, record: Row) -> None:
+    check_row(row, record, where=name)
+
+
 def _compare_decision(name: str, row: Row, record: Row) -> None:
-    decided = record["decision"]
-    expected = {"row_id": record["row_id"], "source_id": record["origin"]["source_id"], **decided}
-    for key, value in expected.items():
+    stated = {"row_id": record["row_id"], "source_id": record["origin"]["source_id"], **record["decision"]}
+    for key, value in stated.items():
         if row[key] != value:
             raise VerificationError(
                 f"{name}: the {key} of row {record['row_id']} is not the signed one",
                 seen=row[key],
                 allowed=repr(value),
             )
-
-
-def _compare_row(name: str, row: Row, record: Row) -> None:
-    if row["row_id"] != record["row_id"]:
-        raise VerificationError(
-            f"{name}: row {row['row_id']} stands where another accepted row was signed",
-            allowed=record["row_id"],
-        )
-    try:
-        digest = hashlib.sha256(canonical_row(row)).hexdigest()
-    except ValueError as exc:
-        raise VerificationError(f"{name}: row {row['row_id']} cannot be digested: {exc}") from exc
-    if digest != record["row_sha256"]:
-        raise VerificationError(
-            f"{name}: row {row['row_id']} is not the row that was signed",
-            seen=digest,
-            allowed=record["row_sha256"],
-        )
-    if row["kind"] != record["kind"]:
-        raise VerificationError(
-            f"{name}: the kind of row {row['row_id']} is not the recorded one",
-            seen=row["kind"],
-            allowed=record["kind"],
-        )
 
 
 def _require_context(name: str, record: Row, context: Mapping[str, str]) -> None:
@@ -181,31 +146,17 @@ def _require_context(name: str, record: Row, context: Mapping[str, str]) -> None
         )
 
 
-def _of_log(names: list[str]) -> list[str]:
-    return layout.of_kind(names, "log", "decisions")
-
-
-def _find_gaps(names: list[str]) -> list[VerificationError]:
-    """Shards are numbered from 0 without a gap, and data files say how many they are."""
-    data, log = layout.list_data(names), _of_log(names)
-    records = layout.of_kind(names, "lineage", "records")
-    shards = {split: max(len(files), 1) for split, files in data.items()}
-    splits = list_splits({split: len(files) for split, files in data.items()})
+def _find_misnamed(names: list[str], rows: Mapping[str, int]) -> list[VerificationError]:
+    """Shards are numbered from 0 without a gap, data files say how many they are, and no split is empty."""
+    data = layout.list_data(names)
+    log, records = layout.of_kind(names, "log", "decisions"), layout.of_kind(names, "lineage", "records")
+    shards = {split: max(len(data[split]), 1) for split in list_splits(rows)}
     wanted = {
-        *(layout.data_name(i, shards[split], split) for split in splits for i in range(shards[split])),
+        *(layout.data_name(i, n, split) for split, n in shards.items() for i in range(n)),
         *(layout.log_name(i) for i in range(max(len(log), 1))),
         *(layout.records_name(i) for i in range(max(len(records), 1))),
     }
     present = {*(name for files in data.values() for name in files), *log, *records}
     missing = [VerificationError(f"{name} is missing") for name in sorted(wanted - present)]
-    return missing + [VerificationError(f"{n} is numbered wrongly") for n in sorted(present - wanted)]
-
-
-def _find_idle(names: list[str], rows: Mapping[str, int]) -> list[VerificationError]:
-    """Files of a split that a pack of these rows does not have."""
-    return [
-        VerificationError(f"{file} was added: the pack has no row of the {split} split")
-        for split, files in layout.list_data(names).items()
-        for file in files
-        if split not in list_splits(rows)
-    ]
+    added = "is numbered wrongly, or of a split of which the pack has no row"
+    return missing + [VerificationError(f"{name} {added}") for name in sorted(present - wanted)]

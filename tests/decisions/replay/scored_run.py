@@ -1,180 +1,214 @@
 """Runs whose scores stand in their rows' text: "0.3 0.9" scores 0.3 at the first gate and 0.9 at the second."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from synth_stack.errors import ConfigError
-from synth_stack.gates.gate import Judge, Judged, Shards
-from synth_stack.registry import gate
-from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
+from synth_stack.gates.canaries import build_canary
+from synth_stack.gates.gate import Dial, Judge, Late, Round, State
+from synth_stack.inputs.gate_file import NamedEvalSet
+from synth_stack.registry import EVAL_SETS, gate
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import build_candidates, build_verdicts
 from synth_stack.workflows.curate import curate
-from tests.some_rows import make_texts
 
 Threshold = Annotated[float, Field(gt=0, le=1)]
+Action = Literal["reject", "hold", "ignore", "redact"]
 Row = tuple[float, float]
+Judging = Callable[[pa.Table, State], pa.Table]
 
+EXEMPT = 0.77
 MAX_SHARE = 0.5
-"""A slice of which the second gate rejects more than this is held."""
-
-HOLD_FROM = 0.8
-"""From this second number on the gate with holds never accepts."""
+"""A slice of which the second gate rejects more than this is held, unless its parameter says otherwise."""
 
 
 def read_scores(table: pa.Table, place: int) -> list[float | None]:
     return [None if text is None else float(text.split()[place]) for text in table["text"].to_pylist()]
 
 
-def state(
-    table: pa.Table, name: str, scores: list[float | None], threshold: float, twin: str | None = None
-) -> pa.Table:
-    """Rejects from the threshold on and says why; every reject names the same `twin`."""
-    outcomes = ["abstain" if s is None else "reject" if s >= threshold else "accept" for s in scores]
-    return build_verdicts(
-        table["row_id"],
-        name,
-        outcomes,
-        scores=scores,
-        threshold=threshold,
-        reasons=[f"too much: {s}" if o == "reject" else None for s, o in zip(scores, outcomes, strict=True)],
-        evidence=[f'{{"twin":"{twin}"}}' if twin and o == "reject" else None for o in outcomes],
-    )
+def judge_numbers(name: str, place: int, threshold: float) -> Judging:
+    """Rejects from the threshold on and says why; what it learnt of the batch, if anything, is every twin."""
 
+    def judge(table: pa.Table, state: State) -> pa.Table:
+        scores = read_scores(table, place)
+        outcomes = ["abstain" if s is None else "reject" if s >= threshold else "accept" for s in scores]
+        twin = state["twin"]["row_id"][0].as_py() if state else None
+        return build_verdicts(
+            table["row_id"],
+            name,
+            outcomes,
+            scores=scores,
+            threshold=threshold,
+            reasons=[
+                f"too much: {s}" if o == "reject" else None for s, o in zip(scores, outcomes, strict=True)
+            ],
+            reason_classes=[f"{name}.too_much" if o == "reject" else None for o in outcomes],
+            evidence=[f'{{"twin":"{twin}"}}' if twin and o == "reject" else None for o in outcomes],
+        )
 
-def move_threshold(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: pl.DataFrame
-) -> pl.DataFrame:
-    if old.get("field") != new.get("field"):
-        raise ConfigError("field cannot change", seen=str(new["field"]))
-    over = pl.when(pl.col("score") >= new["threshold"]).then(pl.lit("reject")).otherwise(pl.lit("accept"))
-    return rows.with_columns(
-        outcome=pl.when(pl.col("score").is_null()).then("outcome").otherwise(over),
-        threshold=pl.lit(new["threshold"]),
-    )
-
-
-def move_threshold_and_slices(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: pl.DataFrame
-) -> pl.DataFrame:
-    own = move_threshold(old, new, facts, rows.filter(pl.col("scope") == "row"))
-    late = hold_slices(own.select("row_id", "slice", "outcome"))
-    held = late.join(rows.select("row_id", "slice").unique(), on="row_id", how="left")
-    return pl.concat([own, held.select(own.columns)])
-
-
-def hold_slices(rows: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts that hold the accepted rows of every slice with too many rejects."""
-    share = (pl.col("outcome") == "reject").mean().over("slice")
-    held = rows.filter(pl.col("slice").is_not_null(), share > MAX_SHARE, pl.col("outcome") == "accept")
-    n = len(held)
-    stated = build_verdicts(
-        held["row_id"].to_arrow().cast(pa.string()),
-        "replay-second",
-        ["hold"] * n,
-        reasons=["slice"] * n,
-        scope="slice",
-    )
-    return pl.DataFrame(stated)
+    return judge
 
 
 def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
     """Canaries that score 0.5, 0.6, ... 0.9 in turn."""
-    texts = [f"0.{5 + k % 5} 0" for k in range(n)]
-    return make_texts(texts, generator="canary", extra='{"canary":"too much"}')
+    rows = [
+        build_canary("foreign", [{"role": "text", "content": f"0.{5 + k % 5} 0"}], "too much", k)
+        for k in range(n)
+    ]
+    return build_candidates(rows)
 
 
-@gate("replay-first", version="1", redecide=move_threshold)
+@gate("replay_first", version="1")
 def first(*, threshold: Threshold = 0.5, field: str = "text", plants: bool = False) -> Judge:
     """A judge of the first number, with canaries."""
-
-    def judge(table: pa.Table) -> pa.Table:
-        return state(table, "replay-first", read_scores(table, 0), threshold)
-
-    facts = {"reject_when": "score >= threshold"}
-    return Judge(judge=judge, facts=facts, plant=plant if plants else None, min_recall=0.8)
-
-
-@gate("replay-second", version="1", redecide=move_threshold_and_slices)
-def second(*, threshold: Threshold = 0.5) -> Judge:
-    """A judge of the second number, which holds slices."""
-
-    def judge(table: pa.Table) -> pa.Table:
-        return state(table, "replay-second", read_scores(table, 1), threshold)
-
-    def finish(judged: Judged) -> pa.Table:
-        rows = [
-            pl.DataFrame({"row_id": c["row_id"], "slice": c["slice"], "outcome": v["outcome"]})
-            for c, v in judged()
-        ]
-        return hold_slices(pl.concat(rows)).to_arrow().cast(VERDICT_SCHEMA)
-
-    return Judge(judge=judge, facts={"reject_when": "score >= threshold"}, finish=finish)
+    dial = Dial(threshold, ">=", ("replay_first.too_much",), parameter="threshold")
+    return Judge(
+        judge=judge_numbers("replay_first", 0, threshold),
+        plant=plant if plants else None,
+        min_recall=0.8,
+        dials=(dial,),
+    )
 
 
-def move_threshold_under_holds(
-    old: Mapping[str, Any], new: Mapping[str, Any], facts: Mapping[str, Any], rows: pl.DataFrame
-) -> pl.DataFrame:
-    other = pl.col("evidence").str.json_path_match("$.other").cast(pl.Float64)
-    own = pl.when(pl.col("scope") == "batch").then(pl.lit("hold")).otherwise(pl.lit("reject"))
-    below = pl.when(other >= HOLD_FROM).then(pl.lit("hold")).otherwise(pl.lit("accept"))
-    over = pl.when(pl.col("score") >= new["threshold"]).then(own).otherwise(below)
-    return rows.with_columns(outcome=over, threshold=pl.lit(new["threshold"]))
+def hold_slices(params: Mapping[str, Any]) -> Late | None:
+    """Holds the accepted rows of every slice with too many rejects."""
+    max_share = params["max_share"]
 
+    def count(table: pa.Table, verdicts: pa.Table) -> pa.Table:
+        rejected = pc.cast(pc.equal(verdicts["outcome"], "reject"), pa.int64())
+        return pa.table({"slice": table["slice"], "rejected": rejected})
 
-@gate("replay-holds", version="1", redecide=move_threshold_under_holds)
-def holds(*, threshold: Threshold = 0.5) -> Judge:
-    """A judge of the first number that holds for other reasons too, as dedup and toxicity do.
+    def merge(counts: Iterable[pa.Table], state: State) -> State:
+        rows = pl.concat([pl.DataFrame(table) for table in counts]).drop_nulls("slice")
+        share = rows.group_by("slice").agg(pl.col("rejected").mean()).filter(pl.col("rejected") > max_share)
+        return {"held": share.select("slice").to_arrow()}
 
-    A row whose second number is odd in its last digit is held where others are rejected, as part of the
-    batch; one whose second number is high is held where others are accepted.
-    """
-
-    def judge(table: pa.Table) -> pa.Table:
-        others = read_scores(table, 1)
-        frame = pl.DataFrame(
-            {
-                "row_id": table["row_id"], "gate": "replay-holds", "outcome": "accept",
-                "score": read_scores(table, 0), "threshold": threshold, "reason": None,
-                "evidence": [f'{{"other":{other}}}' for other in others],
-                "scope": ["batch" if round(100 * (other or 0)) % 2 else "row" for other in others],
-            },
-            schema_overrides={"reason": pl.String},
-        )  # fmt: skip
-        return (
-            move_threshold_under_holds({}, {"threshold": threshold}, {}, frame)
-            .to_arrow()
-            .cast(VERDICT_SCHEMA)
+    def hold(table: pa.Table, verdicts: pa.Table, state: State) -> pa.Table:
+        slices = state["held"]["slice"].cast(pa.string()).combine_chunks()
+        waits = pc.and_(pc.is_in(table["slice"], slices), pc.equal(verdicts["outcome"], "accept"))
+        held = table["row_id"].filter(waits)
+        return build_verdicts(
+            held,
+            "replay_second",
+            ["hold"] * len(held),
+            reasons=["slice"] * len(held),
+            reason_classes=["replay_second.slice"] * len(held),
+            scope="slice",
         )
 
-    return Judge(judge=judge, facts={"reject_when": "score >= threshold"})
+    return None if max_share is None else Late(count, merge, hold)
 
 
-@gate("replay-twins", version="1", redecide=move_threshold)
+@gate("replay_second", version="1", late=hold_slices, late_parameters=("max_share",))
+def second(*, threshold: Threshold = 0.5, max_share: float | None = MAX_SHARE) -> Judge:
+    """A judge of the second number, which holds slices."""
+    dial = Dial(threshold, ">=", ("replay_second.too_much",), parameter="threshold")
+    return Judge(judge=judge_numbers("replay_second", 1, threshold), dials=(dial,))
+
+
+class Tone(BaseModel):
+    """A dial that stands in a mapping of its own."""
+
+    above: Threshold = 0.7
+    action: Action = "hold"
+
+
+_TONE = Tone()
+
+
+@gate("replay_both", version="1")
+def both(
+    *, threshold: Threshold | None = None, tone: Tone = _TONE, exact: bool = False, lowest: float = 0.1
+) -> Judge:
+    """A judge of both numbers: the first rejects from 0.9 on, the second, in the evidence, does what it is told.
+
+    A row is odd where the last digit of its second number is: it is held for that, whatever that number says.
+    One whose second number is 0.77 is exempt from all, and has no scores. Scores below `lowest` are not stored.
+    """
+    bar = 0.9 if threshold is None else threshold
+
+    def judge(table: pa.Table, state: State) -> pa.Table:
+        said: list[tuple[str, str | None]] = []
+        scores, tones = read_scores(table, 0), read_scores(table, 1)
+        for score, loud in zip(scores, tones, strict=True):
+            verdict: tuple[str, str | None] = ("accept", None)
+            if score is None or loud is None:
+                verdict = ("abstain", None)
+            elif loud == EXEMPT:
+                verdict = ("accept", None)
+            elif score >= bar:
+                verdict = ("reject", "replay_both.score")
+            elif loud > tone.above and tone.action == "reject":
+                verdict = ("reject", "replay_both.tone")
+            elif round(100 * loud) % 2:
+                verdict = ("hold", "replay_both.odd")
+            elif loud > tone.above and tone.action == "hold":
+                verdict = ("hold", "replay_both.tone")
+            said.append(verdict)
+        return build_verdicts(
+            table["row_id"],
+            "replay_both",
+            [outcome for outcome, _ in said],
+            scores=[
+                None if s is None or t == EXEMPT or s < lowest else s
+                for s, t in zip(scores, tones, strict=True)
+            ],
+            threshold=bar,
+            reasons=[class_ and f"for {class_}" for _, class_ in said],
+            reason_classes=[class_ for _, class_ in said],
+            evidence=[
+                None if t in {None, EXEMPT} else canonical_text({"tone": {"level": str(t)}}) for t in tones
+            ],
+        )
+
+    dials = (
+        Dial(bar, ">=", ("replay_both.score",), parameter="threshold", lowest=lowest, fixed_by="exact"),
+        Dial(
+            tone.above,
+            ">",
+            ("replay_both.tone",),
+            parameter="tone.above",
+            score="tone.level",
+            outcome="tone.action",
+        ),
+    )
+    return Judge(judge=judge, dials=dials)
+
+
+def sketch_first(table: pa.Table, state: State) -> pa.Table:
+    return table.select(["row_id"]).slice(0, 1)
+
+
+def merge_first(sketches: Iterable[pa.Table], state: State) -> State:
+    return {"twin": pa.concat_tables(sketches).slice(0, 1)}
+
+
+@gate("replay_twins", version="1")
 def twins(*, threshold: Threshold = 0.5) -> Judge:
-    """A judge of the second number, which calls the first row of the batch the twin of all it rejects."""
-    seen: list[str] = []
-
-    def judge(table: pa.Table) -> pa.Table:
-        return state(table, "replay-twins", read_scores(table, 1), threshold, seen[0])
-
-    def prepare(shards: Shards) -> None:
-        seen.extend(row_id for table in shards() for row_id in table["row_id"].to_pylist())
-
-    return Judge(judge=judge, facts={"reject_when": "score >= threshold"}, prepare=prepare)
+    """A judge of the second number, which calls the first row that it sees the twin of all it rejects."""
+    dial = Dial(threshold, ">=", ("replay_twins.too_much",), parameter="threshold")
+    judge = judge_numbers("replay_twins", 1, threshold)
+    return Judge(judge=judge, rounds=(Round(sketch_first, merge_first),), dials=(dial,))
 
 
-@gate("replay-fixed", version="1")
-def fixed(*, word: str = "bad", depth: Annotated[int, Field(ge=0)] = 0) -> Judge:
-    """A judge that accepts every row and that cannot decide again."""
+@gate("replay_fixed", version="1")
+def fixed(
+    *,
+    word: str = "bad",
+    depth: Annotated[int, Field(ge=0)] = 0,
+    against: Annotated[list[NamedEvalSet], EVAL_SETS] = [],  # noqa: B006  (never changed)
+) -> Judge:
+    """A judge that accepts every row and that has no dial."""
 
-    def judge(table: pa.Table) -> pa.Table:
-        return build_verdicts(table["row_id"], "replay-fixed", ["accept"] * len(table))
+    def judge(table: pa.Table, state: State) -> pa.Table:
+        return build_verdicts(table["row_id"], "replay_fixed", ["accept"] * len(table))
 
     return Judge(judge=judge)
 
@@ -188,9 +222,9 @@ def write_gates(folder: Path, *gates: dict[str, Any], name: str = "gates.yaml") 
 
 def use(first: float | None = 0.5, second: float | None = 0.5, **more: Any) -> list[dict[str, Any]]:
     """The two gates with their thresholds; None leaves one out. `more` goes to the first."""
-    thresholds = {"replay-first": first, "replay-second": second}
+    thresholds = {"replay_first": first, "replay_second": second}
     gates = [{"use": name, "threshold": t} for name, t in thresholds.items() if t is not None]
-    return [{**gate, **(more if gate["use"] == "replay-first" else {})} for gate in gates]
+    return [{**gate, **(more if gate["use"] == "replay_first" else {})} for gate in gates]
 
 
 def make_rows(scores: Iterable[Row], slices: int = 0) -> list[dict[str, Any]]:

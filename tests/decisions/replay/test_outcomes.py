@@ -1,152 +1,139 @@
-"""The decision arithmetic over arrays: the same as decide(), and exact curves."""
+"""The arithmetic of yield curves over arrays: the same as decide(), and exact."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_stack.decisions.decide import decide
+from synth_stack.decisions.decide import Rule, decide
 from synth_stack.decisions.replay.outcomes import (
-    FATES,
     GRID_POINTS,
     HELD,
     PASSED,
     REJECTED,
     UNSEEN,
-    Graded,
+    BothSides,
+    Others,
+    Point,
     Said,
     choose_thresholds,
-    count_caught,
     draw_curve,
-    hold_accepted,
-    is_turned_away,
-    settle,
+    is_beyond,
 )
-from synth_stack.rows.schemas import build_candidates, build_verdicts
+from synth_stack.rows.schemas import OUTCOMES, build_candidates, build_verdicts
 from tests.some_rows import make_foreign
 
-OUTCOMES = {PASSED: "accept", HELD: "hold", REJECTED: "reject"}
-GATES = ["one", "two", "three"]
+CODES = {"accept": PASSED, "abstain": PASSED, "hold": HELD, "reject": REJECTED, None: UNSEEN}
+GATES = ("one", "two", "three")
+NOBODY = np.zeros(1, dtype=np.bool_)
+
+Outcome = str | None
+Row = tuple[bool, tuple[Outcome, Outcome, Outcome, Outcome]]
+"""Whether it was broken; what three gates said of it, and a person."""
 
 
-def name_fates(said: list[list[int]], failed: list[bool] | None = None) -> list[tuple[str, int]]:
-    """(decision, gate) of each row; `said` has one list per gate."""
-    table = np.array(said, dtype=np.int8)
-    fates = settle(table, np.array(failed or [False] * table.shape[1]))
-    return [(FATES[d], g) for d, g in zip(fates.decision.tolist(), fates.gate.tolist(), strict=True)]
+def encode(outcomes: list[Outcome]) -> Said:
+    return np.array([CODES[outcome] for outcome in outcomes], dtype=np.int8)
 
 
-def grade(said: Said, scores: list[float], threshold: float, *, strict: bool) -> Graded:
-    """Rows of which the score alone decides, but for those that it does not explain."""
-    score = np.array(scores)
-    follows = is_turned_away(score, threshold, strict=strict) == (said == REJECTED)
-    return Graded(said, np.where(follows & (said == REJECTED), np.int8(PASSED), said), score, follows)
+def sum_up(rows: list[Row]) -> Others:
+    """What the second and third gate and the person say, and which rows were broken."""
+    said = np.stack([encode([outcomes[i] for _, outcomes in rows]) for i in (1, 2)])
+    person = {o: np.array([outcomes[3] == o for _, outcomes in rows]) for o in OUTCOMES}
+    return Others(
+        rejected=(said == REJECTED).any(axis=0) | person["reject"] | np.array([broken for broken, _ in rows]),
+        unseen=(said == UNSEEN).any(axis=0),
+        released=person["accept"],
+        held=(said == HELD).any(axis=0) | person["hold"],
+    )
 
 
-def test_the_first_gate_that_rejects_decides_then_a_failure_then_the_first_hold() -> None:
-    said = [[REJECTED, PASSED, HELD, PASSED, HELD], [REJECTED, REJECTED, HELD, PASSED, REJECTED]]
-
-    assert name_fates(said) == [
-        ("rejected", 0), ("rejected", 1), ("held", 0), ("accepted", -1), ("rejected", 1),
-    ]  # fmt: skip
-    assert name_fates(said, [True] * 5) == [
-        ("rejected", 0), ("rejected", 1), ("rejected", -1), ("rejected", -1), ("rejected", 1),
-    ]  # fmt: skip
-
-
-def test_a_row_that_a_gate_never_saw_is_undecided_unless_it_is_rejected_anyway() -> None:
-    said = [[PASSED, HELD, REJECTED, UNSEEN, PASSED], [UNSEEN, UNSEEN, UNSEEN, REJECTED, UNSEEN]]
-
-    assert name_fates(said, [False, False, False, False, True]) == [
-        ("undecided", 1), ("undecided", 1), ("rejected", 0), ("rejected", 1), ("rejected", -1),
-    ]  # fmt: skip
-
-
-@settings(max_examples=60)
-@given(st.lists(st.tuples(st.booleans(), *[st.sampled_from([*OUTCOMES])] * 3), min_size=1, max_size=20))
-def test_where_every_gate_has_spoken_the_fates_are_the_decisions(
-    rows: list[tuple[bool, int, int, int]],
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.tuples(*[st.sampled_from([*OUTCOMES, None])] * 4)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_rows_are_accepted_as_decide_says_with_overriding_verdicts_and_open_where_a_gate_is_missing(
+    rows: list[Any],
 ) -> None:
     candidates = build_candidates(
-        make_foreign(None, draw=k, failure="broken" if row[0] else None) for k, row in enumerate(rows)
+        make_foreign(None, draw=k, failure="broken" if broken else None) for k, (broken, _) in enumerate(rows)
     )
-    said = [[row[1 + gate] for row in rows] for gate in range(3)]
-    verdicts = [
-        build_verdicts(candidates["row_id"], name, [OUTCOMES[code] for code in codes])
-        for name, codes in zip(GATES, said, strict=True)
-    ]
-    decided = decide(candidates, verdicts)
+    ids = candidates["row_id"].to_pylist()
+    verdicts = []
+    for place, gate in enumerate((*GATES, "review")):
+        said = {row_id: outcomes[place] for row_id, (_, outcomes) in zip(ids, rows, strict=True)}
+        spoken = {row_id: outcome for row_id, outcome in said.items() if outcome is not None}
+        verdicts.append(build_verdicts([*spoken], gate, [*spoken.values()]))
+    decided = decide(candidates, verdicts, Rule(GATES))["decision"].to_pylist()
+    others, first = sum_up(rows), encode([outcomes[0] for _, outcomes in rows])
+    accepted, undecided = others.accepts(first).tolist(), others.leaves_open(first).tolist()
 
-    fates = name_fates(said, [row[0] for row in rows])
-    assert [name for name, _ in fates] == decided["decision"].to_pylist()
-    gates = [None if g == "reader" else g for g in decided["gate"].to_pylist()]
-    assert [None if g < 0 else GATES[g] for _, g in fates] == gates
-
-
-def test_a_batch_that_fails_is_held_where_it_would_be_accepted() -> None:
-    fates = hold_accepted(settle(np.array([[PASSED, REJECTED, UNSEEN]], dtype=np.int8), np.zeros(3, bool)), 0)
-
-    assert [FATES[d] for d in fates.decision] == ["held", "rejected", "undecided"]
-    assert fates.gate.tolist() == [0, 0, 0]
+    for (_, outcomes), decision, is_accepted, is_open in zip(rows, decided, accepted, undecided, strict=True):
+        unseen = None in outcomes[:3]
+        assert is_open == (unseen and decision != "rejected")
+        assert is_accepted == (not unseen and decision == "accepted")
 
 
-@pytest.mark.parametrize("strict", [True, False])
+def draw(
+    rows: BothSides, thresholds: list[float], rejects: str, others: Others | None = None
+) -> tuple[Point, ...]:
+    n = len(rows.scores)
+    no = np.zeros(n, dtype=np.bool_)
+    return draw_curve(rows, others or Others(no, no, no, no), rows, thresholds, rejects)
+
+
+@pytest.mark.parametrize("rejects", [">", ">=", "<"])
 @given(
     rows=st.lists(
-        st.tuples(st.integers(0, 20), st.sampled_from([UNSEEN, PASSED, HELD, REJECTED]), st.booleans()),
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 20)),
+            st.sampled_from([UNSEEN, PASSED, HELD, REJECTED]),
+            st.sampled_from([UNSEEN, PASSED, HELD, REJECTED]),
+        ),
         min_size=1,
         max_size=30,
-    ),
-    bar=st.integers(0, 20),
+    )
 )
 @settings(max_examples=60)
-def test_each_point_of_a_curve_is_what_settling_at_that_threshold_gives(
-    strict: bool, rows: list[tuple[int, int, bool]], bar: int
+def test_each_point_of_a_curve_counts_every_row_on_its_side(
+    rejects: str, rows: list[tuple[int | None, int, int]]
 ) -> None:
-    def state(threshold: float) -> Said:
-        over = scores > threshold if strict else scores >= threshold
-        own = np.where(over, REJECTED, PASSED)
-        # an odd row is rejected for something else, whatever its score says
-        return np.where([odd for _, _, odd in rows], REJECTED, own).astype(np.int8)
+    scores = np.array([np.nan if score is None else score / 20 for score, _, _ in rows])
+    beyond, within = (np.array([row[i] for row in rows], dtype=np.int8) for i in (1, 2))
+    thresholds = (np.arange(22) / 20).tolist()
 
-    scores = np.array([score / 20 for score, _, _ in rows])
-    other = np.array([code for _, code, _ in rows], dtype=np.int8)
-    failed = np.zeros(len(rows), dtype=np.bool_)
-    now = state(bar / 20)
-    rows_graded = grade(now, scores.tolist(), bar / 20, strict=strict)
-    odd = np.array([odd for _, _, odd in rows]) & ~rows_graded.follows
-    canaries = grade(state(bar / 20)[~odd], scores[~odd].tolist(), bar / 20, strict=strict)
-    grid = choose_thresholds(scores, [bar / 20])
-
-    points = draw_curve(
-        np.stack([now, other]), failed, 0, rows_graded, canaries, thresholds=grid, strict=strict
-    )
-
-    assert [p.threshold for p in points] == grid.tolist()
-    for point in points:
-        over = scores > point.threshold if strict else scores >= point.threshold
-        mine = np.where(rows_graded.follows, np.where(over, REJECTED, PASSED), now).astype(np.int8)
-        decision = settle(np.stack([mine, other]), failed).decision.tolist()
-        assert point.accepted == decision.count(FATES.index("accepted"))
-        assert point.undecided == decision.count(FATES.index("undecided"))
-        assert point.caught == count_caught(mine[~odd])
+    for point in draw(BothSides(scores, beyond, within), thresholds, rejects):
+        said = np.where(is_beyond(scores, point.threshold, rejects), beyond, within)
+        assert point.accepted == np.count_nonzero(said == PASSED)
+        assert point.undecided == np.count_nonzero(said == UNSEEN)
+        assert point.caught == np.count_nonzero(said >= HELD)
 
 
-def test_a_hold_of_the_whole_slice_stays_at_every_threshold() -> None:
-    said = np.array([HELD, PASSED], dtype=np.int8)
-    graded = grade(said, [0.2, 0.2], 0.5, strict=True)
-    points = draw_curve(
-        said[None], np.zeros(2, bool), 0, graded, graded, thresholds=np.array([0.1, 0.9]), strict=True
-    )
-
-    assert [p.accepted for p in points] == [0, 1]
+def test_a_row_without_a_score_is_within_at_every_threshold() -> None:
+    rows = BothSides(np.array([np.nan]), encode(["reject"]), encode(["hold"]))
+    assert draw(rows, [-1.0, 2.0], "<") == (Point(-1.0, 0, 0, 1), Point(2.0, 0, 0, 1))
 
 
-def test_no_score_is_beyond_no_threshold() -> None:
-    scores = np.array([np.nan, 0.5, 0.6])
+def test_what_a_person_released_is_accepted_where_the_gate_only_holds_it() -> None:
+    rows = BothSides(np.array([0.5]), encode(["hold"]), encode(["accept"]))
+    released = Others(NOBODY, NOBODY, ~NOBODY, NOBODY)
+    assert [p.accepted for p in draw(rows, [0.1, 0.9], ">", released)] == [1, 1]
+    assert [p.accepted for p in draw(rows, [0.1, 0.9], ">")] == [0, 1]
 
-    assert is_turned_away(scores, 0.5, strict=True).tolist() == [False, False, True]
-    assert is_turned_away(scores, 0.5, strict=False).tolist() == [False, True, True]
+
+@pytest.mark.parametrize(
+    ("rejects", "expected"),
+    [(">", [False, False, True]), (">=", [False, True, True]), ("<", [False, False, False])],
+)
+def test_no_score_is_beyond_no_threshold(rejects: str, expected: list[bool]) -> None:
+    assert is_beyond(np.array([np.nan, 0.5, 0.6]), 0.5, rejects).tolist() == expected
+    assert is_beyond(np.array([np.nan, 0.4]), 0.5, "<").tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -160,17 +147,19 @@ def test_no_score_is_beyond_no_threshold() -> None:
     ],
 )
 def test_a_grid_is_round_and_holds_the_threshold_that_stands(scores: list[float], grid: list[float]) -> None:
-    assert choose_thresholds(np.array(scores), [0.85]).tolist() == pytest.approx(grid, abs=0)
+    assert choose_thresholds(np.array(scores), 0.85).tolist() == pytest.approx(grid, abs=0)
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=20))
 def test_a_grid_spans_the_scores_with_a_bounded_number_of_points(scores: list[float]) -> None:
-    grid = choose_thresholds(np.array(scores), [0.5])
+    grid = choose_thresholds(np.array(scores), 0.5)
 
     assert 0.5 in grid.tolist()
     assert len(grid) <= GRID_POINTS + 2
     assert np.all(np.diff(grid) > 0)
 
 
-def test_an_empty_run_has_no_fates() -> None:
-    assert len(settle(np.empty((2, 0), np.int8), np.zeros(0, bool)).decision) == 0
+def test_an_empty_run_has_a_curve_of_nothing() -> None:
+    empty = np.empty(0)
+    points = draw(BothSides(empty, empty.astype(np.int8), empty.astype(np.int8)), [0.5], ">")
+    assert points == (Point(0.5, 0, 0, 0),)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from synth_stack.cli.tables import replay_tables
 from synth_stack.decisions.replay.result import CHANGED_SCHEMA, GateReplay, Replay
+from synth_stack.runs.canary_recall import measure_recall
 from tests.decisions.replay.scored_run import draw_scores, judge_rows, make_rows, use, write_gates
 from tests.recipes import call
 
@@ -20,6 +21,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 rows under two gates; the first has canaries."""
     rows = make_rows(draw_scores(60))
     return judge_rows(tmp_path_factory.mktemp("shown"), rows, *use(plants=True))
+
+
+NONE = dict.fromkeys(("accepted", "rejected", "held", "undecided"), 0)
+RECALL = measure_recall("dedup", [], min_recall=0.9)
 
 
 def read_lines(shown: str) -> list[list[str]]:
@@ -45,7 +50,7 @@ def test_the_tables_say_what_changes_and_the_curve_has_the_threshold_that_stands
         assert [decision, str(before), str(after), f"{after - before:+}"] in lines
     first = value["gates"][0]
     assert [
-        "replay-first", str(first["rejected_before"]), "->", str(first["rejected"]), "0", "0",
+        "replay_first", str(first["before"]["rejected"]), "->", str(first["after"]["rejected"]), "0", "0",
         "50", "->", "30", "of", "50", "threshold:", "0.5", "->", "0.7",
     ] in lines  # fmt: skip
     changed = len(value["changed"])
@@ -55,7 +60,7 @@ def test_the_tables_say_what_changes_and_the_curve_has_the_threshold_that_stands
     shown = ["0.7", str(point["accepted"]), str(point["undecided"]), "30"]
     assert any(line[:4] == shown for line in lines)
     assert sum("Yield of" in line for line in out.splitlines()) == 2
-    assert "note    replay-second never scored" in out
+    assert "note    replay_second never scored" in out
 
 
 def test_a_reason_is_shown_and_never_interpreted() -> None:
@@ -65,7 +70,7 @@ def test_a_reason_is_shown_and_never_interpreted() -> None:
         Path(),
         {"accepted": 1},
         {"rejected": 1},
-        (GateReplay("dedup", ((hostile, hostile, hostile),), 0, 1, 0, 0, 0, 0, 0, 0, 0.9, blind=True),),
+        (GateReplay("dedup", ((hostile, hostile, hostile),), NONE, NONE, RECALL, RECALL),),
         pa.Table.from_pylist([row], schema=CHANGED_SCHEMA),
         (),
         (hostile,),
@@ -90,7 +95,7 @@ def test_a_run_without_changes_shows_no_rows(
 
 @pytest.mark.parametrize(
     ("gates", "code"),
-    [([{"use": "replay-fixed"}], 2), (use(first=3.0), 2), (use(first=0.4, plants=True), 1)],
+    [([{"use": "replay_fixed"}], 2), (use(first=3.0), 2), (use(first=0.4, plants=True), 1)],
 )
 def test_what_cannot_be_done_is_one_sentence_and_an_exit_code(
     tmp_path: Path,
@@ -100,7 +105,7 @@ def test_what_cannot_be_done_is_one_sentence_and_an_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     broken = judge_rows(tmp_path, make_rows([(0.1, 0.1)]), *use(plants=True))
-    (broken / "verdicts" / "replay-first" / "part-00000.parquet").write_bytes(b"PAR1")
+    (broken / "verdicts" / "replay_first" / "part-00000.parquet").write_bytes(b"PAR1")
     path = write_gates(tmp_path, *gates, name="new.yaml")
     exit_code, out, err = call(monkeypatch, capsys, "replay", broken, "--gates", path)
 

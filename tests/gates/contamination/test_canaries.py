@@ -1,15 +1,18 @@
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from synth_stack.gates.contamination.canaries import Sight, plant_items
-from synth_stack.gates.contamination.eval_sets import EvalSet
+from synth_stack.gates.contamination.eval_sets import EvalItems
+from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.rows.canonical import Digest
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates, recompute_row_ids
-from tests.some_rows import make_foreign, make_row
+from tests.gates.contamination.exams import judge_rows, make_judge
+from tests.some_rows import MakeRow, TextsTable, make_foreign, make_row
 
 EVERYTHING = Sight(run_words=12, whole_words=8, meaning=True, behaviour=True)
 EGGS = (
@@ -21,9 +24,9 @@ PROMPT = 'def add_up(numbers):\n    """ Return the total of a list of numbers.\n
 TEST = "def check(candidate):\n    assert candidate([1, 2]) == 3\n"
 
 
-def make_set(prompts: Sequence[str], answers: Sequence[str | None], tests: Sequence[str | None]) -> EvalSet:
+def make_set(prompts: Sequence[str], answers: Sequence[str | None], tests: Sequence[str | None]) -> EvalItems:
     n = len(prompts)
-    return EvalSet(
+    return EvalItems(
         name="exam",
         sha256=Digest("0" * 64),
         ids=[str(k) for k in range(n)],
@@ -44,7 +47,7 @@ def sample() -> pa.Table:
     return build_candidates([spoken, make_foreign("Plain.")])
 
 
-def plant(sets: Sequence[EvalSet], sight: Sight, sample: pa.Table, n: int = 20) -> dict[str, str]:
+def plant(sets: Sequence[EvalItems], sight: Sight, sample: pa.Table, n: int = 20) -> dict[str, str]:
     """What is wrong with each row, and its text."""
     rows = plant_items(sets, sight, sample, n, 1).to_pylist()
     return {json.loads(row["extra"])["canary"].partition(", ")[2]: row["text"] for row in rows}
@@ -115,3 +118,46 @@ def test_items_that_no_rule_fits_are_passed_over(sample: pa.Table, prompt: str) 
 def test_a_solution_that_is_no_python_is_passed_over(sample: pa.Table, answer: str | None) -> None:
     made = plant([make_set([PROMPT], [answer], [TEST])], EVERYTHING, sample)
     assert "solved with other names" not in made
+
+
+def make_sample(row: MakeRow, texts_table: TextsTable) -> pa.Table:
+    conversation = row(("user", "My parcel has not come."), ("assistant", "I am sorry to hear that."))
+    return pa.concat_tables([build_candidates([conversation]), texts_table(["A plain text of a row."])])
+
+
+def test_planted_items_are_rows_like_the_samples_and_are_found(
+    named: NamedEvalSet, coding: NamedEvalSet, row: MakeRow, texts_table: TextsTable
+) -> None:
+    judge = make_judge(against=[named, coding])
+    sample = make_sample(row, texts_table)
+    assert judge.plant is not None
+    canaries = judge.plant(sample, 10, 3)
+    assert canaries.schema == CANDIDATE_SCHEMA
+    assert 5 <= canaries.num_rows <= 10
+    assert canaries.equals(judge.plant(sample, 10, 3))
+    assert not canaries.equals(judge.plant(sample, 10, 4))
+    assert set(canaries["generator"].to_pylist()) == {"canary"}
+    shapes = [(r["kind"], len(r["messages"])) for r in canaries.to_pylist()]
+    assert set(shapes) == {("instruction", 2), ("foreign", 0)}
+    wrong = [json.loads(extra)["canary"] for extra in canaries["extra"].to_pylist()]
+    assert "an item of exam, copied into other text" in wrong
+    assert "an item of coding, solved with other names" in wrong
+    caught = judge_rows(judge, canaries)["outcome"].to_pylist()
+    assert caught.count("reject") >= judge.min_recall * len(caught)
+
+
+def test_without_eval_sets_or_sample_nothing_is_planted(named: NamedEvalSet) -> None:
+    assert make_judge().plant is None
+    judge = make_judge(against=[named], embedding=None)
+    assert judge.plant is not None
+    assert judge.plant(CANDIDATE_SCHEMA.empty_table(), 10, 1).num_rows == 0
+
+
+def test_items_that_no_rule_fits_give_no_canary(
+    tmp_path: Path, row: MakeRow, texts_table: TextsTable
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{"prompt": "Why?"}, {"prompt": "珍妮特的鸭子每天下十六个蛋她早餐吃三个"}]))
+    judge = make_judge(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
+    assert judge.plant is not None
+    assert judge.plant(make_sample(row, texts_table), 10, 1).num_rows == 0

@@ -10,7 +10,7 @@ import pytest
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.gates.contamination.eval_sets import (
     MAX_FIELD_CHARS,
-    EvalSet,
+    EvalItems,
     load_eval_set,
     name_item,
     show_item,
@@ -18,6 +18,7 @@ from synth_stack.gates.contamination.eval_sets import (
 from synth_stack.inputs.foreign import Dataset, open_records
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import config_error
+from tests.gates.contamination.exams import Reachable
 
 ITEMS: list[dict[str, Any]] = [
     {"task_id": "A/0", "question": "How many?", "answer": "Four."},
@@ -26,7 +27,7 @@ ITEMS: list[dict[str, Any]] = [
 CHECK = "def check(candidate):\n    assert candidate(2) == 4\n"
 
 
-def load(path: Path, **columns: str) -> EvalSet:
+def load(path: Path, **columns: str) -> EvalItems:
     return load_eval_set(NamedEvalSet(name="set", path=str(path), **columns))
 
 
@@ -117,7 +118,7 @@ def test_an_item_is_named_and_shown_cut(tmp_path: Path) -> None:
         ("x.csv", b"prompt\ncaf\xe9\n", "line 2: not UTF-8"),
         ("x.jsonl", '{"prompt": "a"}\n{"prompt"', "line 2: not JSON"),
         ("x.jsonl", '{"prompt": ' + "[" * 100_000, "line 1: not JSON"),
-        ("x.json", '{"prompt": "a"}', "is not a list of objects; seen: dict"),
+        ("x.json", '"a"', "is not a list of objects; seen: str"),
         ("x.json", '["a"]', "item 1: not an object but str"),
         ("x.parquet", "PAR1", "is not a readable Parquet file"),
         ("x.csv", 'prompt\n"open', "line 2: not CSV: unexpected end of data"),
@@ -158,15 +159,15 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pat
 
 
 def test_a_set_from_the_hub_is_read_by_whoever_may_reach_it() -> None:
-    asked: list[NamedEvalSet] = []
+    asked: list[tuple[str | None, ...]] = []
 
-    def open_hub(named: NamedEvalSet) -> Dataset:
+    def open_hub(*named: str | None) -> Dataset:
         asked.append(named)
-        return open_records(ITEMS, str(named.hub))
+        return open_records(ITEMS, str(named[0]))
 
-    named = NamedEvalSet(name="set", hub="owner/name", config="main", split="test", revision="abc")
-    loaded = load_eval_set(named, open_hub)
-    assert asked == [named]
+    named = NamedEvalSet(name="set", hub="owner/name", config="main", revision="abc")
+    loaded = load_eval_set(named, Reachable(hub=open_hub))
+    assert asked == [("owner/name", "main", "test", "abc")]
     assert (loaded.ids, loaded.version) == (["A/0", "A/1"], "abc")
     assert loaded.sha256 == open_records(ITEMS, "any").sha256
     with pytest.raises(ConfigError, match="is on the Hub, and nothing here reads it from there; seen: owner"):
@@ -176,7 +177,7 @@ def test_a_set_from_the_hub_is_read_by_whoever_may_reach_it() -> None:
 def test_a_record_from_the_hub_that_is_none_is_refused() -> None:
     named = NamedEvalSet(name="set", hub="owner/name")
     with pytest.raises(InputError, match="eval set set: row 2: not an object but list"):
-        load_eval_set(named, lambda _: open_records([ITEMS[0], ["b"]], "x"))
+        load_eval_set(named, Reachable(hub=lambda *_: open_records([ITEMS[0], ["b"]], "x")))
 
 
 def test_the_version_that_the_user_states_is_kept(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from synth_stack.errors import ConfigError
-from synth_stack.gates.contamination.eval_sets import EvalSet, Fault
-from synth_stack.gates.contamination.ngram_overlap import Convention, choose_rule, find_overlaps, index_words
+from synth_stack.gates.contamination.eval_sets import EvalItems, Fault
+from synth_stack.gates.contamination.ngram_overlap import describe_overlap, find_overlaps, index_words
+from synth_stack.gates.contamination.overlap_rules import Convention, choose_rule
 from synth_stack.rows.canonical import Digest
 
 WORDS = [f"w{k}" for k in range(200)]
@@ -16,10 +17,10 @@ CAFES = "Le café de la rue où l’on sert du thé glacé dès l’aube est fer
 
 def make_set(
     prompts: Sequence[str], answers: Sequence[str | None] | None = None, name: str = "exam"
-) -> EvalSet:
+) -> EvalItems:
     n = len(prompts)
     nothing: list[str | None] = [None] * n
-    return EvalSet(
+    return EvalItems(
         name=name,
         sha256=Digest("0" * 64),
         ids=[str(k) for k in range(n)],
@@ -31,10 +32,11 @@ def make_set(
 
 
 def find(
-    sets: Sequence[EvalSet], rows: Sequence[str | None], convention: Convention = "run", **numbers: int
+    sets: Sequence[EvalItems], rows: Sequence[str | None], convention: Convention = "run", **numbers: int
 ) -> dict[int, Fault]:
     index = index_words(sets, choose_rule(convention, **numbers))
-    return find_overlaps(index, pl.Series(rows, dtype=pl.String))[0]
+    found, _ = find_overlaps(index, pl.Series(rows, dtype=pl.String))
+    return {row: describe_overlap(index, overlap, rows[row] or "") for row, overlap in found.items()}
 
 
 def evidence_of(fault: Fault) -> dict[str, Any]:

@@ -2,13 +2,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
-from synth_stack.errors import ConfigError, InputError
-from synth_stack.gates.contamination.eval_sets import load_eval_set
-from synth_stack.gates.contamination.paraphrase import Embedding, Meanings, find_alike, index_meanings
+from synth_stack.errors import GateError
+from synth_stack.gates.contamination.eval_sets import Fault, load_eval_set
+from synth_stack.gates.contamination.paraphrase import (
+    Embedding,
+    ItemMeanings,
+    index_meanings,
+    list_near,
+    list_pairs,
+    read_pairs,
+    read_passages,
+)
+from synth_stack.gates.contamination.reranking import Confirmer, describe_likest, rerank_pairs
 from synth_stack.inputs.gate_file import NamedEvalSet
+from synth_stack.models.embedders import load_embedder
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.some_rows import MakeRow, TextsTable
 
@@ -69,7 +80,7 @@ def load(tmp_path: Path, name: str, items: list[dict[str, Any]]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def meanings(tmp_path_factory: pytest.TempPathFactory) -> Meanings:
+def meanings(tmp_path_factory: pytest.TempPathFactory) -> ItemMeanings:
     folder = tmp_path_factory.mktemp("sets")
     return index_meanings([load(folder, "exam", EXAM), load(folder, "code", CODE)], Embedding())
 
@@ -79,13 +90,20 @@ def read_rewrites(language: str) -> dict[str, str]:
     return {row["item"]: row["text"] for row in map(json.loads, lines)}
 
 
-def find_likeness(meanings: Meanings, table: pa.Table) -> list[float]:
-    found = find_alike(meanings, table, []).found
+def find_alike(meanings: ItemMeanings, table: pa.Table) -> dict[int, tuple[float, Fault]]:
+    """What MiniLM says of the short list of a table."""
+    pairs = read_pairs(list_pairs(meanings, read_passages(meanings, table, [])), table)
+    confirmer = Confirmer(load_embedder("minilm"), meanings.neutral_texts, meanings.neutral)
+    return describe_likest(meanings, rerank_pairs(meanings, confirmer, pairs), "minilm")
+
+
+def find_likeness(meanings: ItemMeanings, table: pa.Table) -> list[float]:
+    found = find_alike(meanings, table)
     return [found[row][0] if row in found else 0.0 for row in range(len(table))]
 
 
 def test_a_rephrased_prompt_is_found_and_its_neighbour_is_not(
-    meanings: Meanings, texts_table: TextsTable
+    meanings: ItemMeanings, texts_table: TextsTable
 ) -> None:
     table = texts_table([DUCKS, OTHER_DUCKS, GEMEINSCHAFT, "Where is my parcel?"])
     ducks, other, concept, parcel = find_likeness(meanings, table)
@@ -93,7 +111,7 @@ def test_a_rephrased_prompt_is_found_and_its_neighbour_is_not(
     assert max(other, parcel) < 0.1
 
 
-def test_the_evidence_shows_every_figure_of_the_decision(meanings: Meanings, row: MakeRow) -> None:
+def test_the_evidence_shows_every_figure_of_the_decision(meanings: ItemMeanings, row: MakeRow) -> None:
     table = build_candidates(
         [
             row(
@@ -104,8 +122,7 @@ def test_the_evidence_shows_every_figure_of_the_decision(meanings: Meanings, row
             )
         ]
     )
-    alike = find_alike(meanings, table, [])
-    ((likeness, (reason, shown)),) = alike.found.values()
+    ((likeness, (reason, shown)),) = find_alike(meanings, table).values()
     assert reason == f"rephrased item: like exam/ducks, likeness {likeness:.3f}"
     assert (shown["eval_set"], shown["item"], shown["part"]) == ("exam", "ducks", "prompt")
     assert (shown["message"], shown["side"], shown["passage"]) == (2, "asked", DUCKS)
@@ -113,17 +130,19 @@ def test_the_evidence_shows_every_figure_of_the_decision(meanings: Meanings, row
     assert 0.7 < shown["cosine"] < 1
     assert {"duck", "muffin"} <= set(shown["shared"])
     assert shown["likeness"] == round(likeness, 6)
-    assert (shown["by"], alike.confirmed) == ("minilm", 1)
+    assert shown["by"] == "minilm"
 
 
-def test_an_answer_is_compared_with_answers_and_not_with_prompts(meanings: Meanings, row: MakeRow) -> None:
+def test_an_answer_is_compared_with_answers_and_not_with_prompts(
+    meanings: ItemMeanings, row: MakeRow
+) -> None:
     table = build_candidates(
         [
             row(("user", "Tell me a story about a farm, please."), ("assistant", ANSWER)),
             row(("user", "Make up a riddle about a farm."), ("assistant", DUCKS)),
         ]
     )
-    found = find_alike(meanings, table, []).found
+    found = find_alike(meanings, table)
     assert found[0][1][1]["part"] == "answer"
     assert found[0][0] > 0.9
     assert 1 not in found or found[1][0] < 0.5
@@ -131,15 +150,15 @@ def test_an_answer_is_compared_with_answers_and_not_with_prompts(meanings: Meani
 
 @pytest.mark.parametrize("language", ["python", "c", "javascript"])
 def test_rewritten_code_is_found_by_its_notes(
-    meanings: Meanings, texts_table: TextsTable, language: str
+    meanings: ItemMeanings, texts_table: TextsTable, language: str
 ) -> None:
     table = texts_table([read_rewrites(language)["HumanEval/41"]])
-    ((likeness, (_, shown)),) = find_alike(meanings, table, []).found.values()
+    ((likeness, (_, shown)),) = find_alike(meanings, table).values()
     assert likeness > 0.5
     assert (shown["item"], shown["side"]) == ("cars", "noted")
 
 
-def test_a_generic_task_is_no_rephrased_item(meanings: Meanings, row: MakeRow) -> None:
+def test_a_generic_task_is_no_rephrased_item(meanings: ItemMeanings, row: MakeRow) -> None:
     table = build_candidates(
         [
             row(
@@ -151,54 +170,50 @@ def test_a_generic_task_is_no_rephrased_item(meanings: Meanings, row: MakeRow) -
     assert find_likeness(meanings, table)[0] < 0.5
 
 
-def test_functions_come_with_the_items_to_try_them_on(meanings: Meanings, texts_table: TextsTable) -> None:
+def test_functions_come_with_the_items_to_try_them_on(
+    meanings: ItemMeanings, texts_table: TextsTable
+) -> None:
     table = texts_table(["def f(k):\n    # how many cars collide on the road\n    return k * k\n", DUCKS])
-    near = find_alike(meanings, table, []).near
+    said = read_passages(meanings, table, [])
+    near = list_near(meanings, said, [])
+    assert len(list_near(meanings, said, [0])) == 0
     assert near["row"].unique().to_list() == [0]
     first = near["item"][0]
     assert meanings.items[first][0].ids[meanings.items[first][1]] == "cars"
 
 
-def test_at_most_so_many_rows_are_confirmed(meanings: Meanings, texts_table: TextsTable) -> None:
-    table = texts_table([DUCKS, GEMEINSCHAFT, DUCKS + " Tell me."])
-    alike = find_alike(meanings, table, [], confirm_rows=1)
-    assert alike.confirmed == 1
-    by = [evidence["by"] for _, (_, evidence) in alike.found.values()]
-    assert sorted(by) == ["minilm", "wordllama", "wordllama"]
-    assert min(likeness for likeness, _ in alike.found.values()) > 0.5
+def test_wordllama_alone_tells_the_rows_apart(meanings: ItemMeanings, texts_table: TextsTable) -> None:
+    table = texts_table([DUCKS, OTHER_DUCKS])
+    pairs = list_pairs(meanings, read_passages(meanings, table, []))
+    found = describe_likest(meanings, read_pairs(pairs, table), "wordllama")
+    assert found[0][0] > 0.5
+    assert 1 not in found or found[1][0] < 0.5
+    assert found[0][1][1]["by"] == "wordllama"
+    assert pairs.group_by("row", maintain_order=True).first()["likeness"][0] == found[0][0]
 
 
-@pytest.mark.parametrize(
-    ("batch", "table", "share"), [(5_000, 1_000, 1_000), (1_000_000, 10_000, 100), (0, 0, 0)]
-)
-def test_a_batch_shares_the_bound_among_its_tables(
-    meanings: Meanings, batch: int, table: int, share: int
+def test_of_a_row_with_hundreds_of_passages_like_an_item_the_likeliest_pairs_are_listed(
+    meanings: ItemMeanings, row: MakeRow
 ) -> None:
-    assert meanings.share_confirmed(batch, table) == share
-
-
-def test_without_confirmation_wordllama_decides(tmp_path: Path, texts_table: TextsTable) -> None:
-    meanings = index_meanings([load(tmp_path, "exam", EXAM)], Embedding(confirm=None))
-    ducks, other = find_likeness(meanings, texts_table([DUCKS, OTHER_DUCKS]))
-    assert ducks > 0.5 > other
-    assert not any("minilm" in source for source in meanings.files)
+    turns = [("user", f"{DUCKS}\n\nThen, number {k}: {DUCKS}") for k in range(64)]
+    pairs = list_pairs(meanings, read_passages(meanings, build_candidates([row(*turns)]), []))
+    assert len(pairs) == 100
+    assert pairs["likeness"].to_list() == sorted(pairs["likeness"], reverse=True)
 
 
 def test_a_text_of_the_background_is_innocent(tmp_path: Path, texts_table: TextsTable) -> None:
     sets = [load(tmp_path, "exam", EXAM)]
-    path = tmp_path / "earlier.jsonl"
-    path.write_text(json.dumps({"prompt": DUCKS}), encoding="utf-8")
-    background = NamedEvalSet(name="earlier", path=str(path))
+    background = load(tmp_path, "earlier", [{"prompt": DUCKS}])
     table = texts_table([DUCKS])
     plain = index_meanings(sets, Embedding())
-    known = index_meanings(sets, Embedding(background=background))
-    assert known.neutral_texts == plain.neutral_texts + 1
+    known = index_meanings(sets, Embedding(), background)
+    assert len(known.neutral_texts) == len(plain.neutral_texts) + 1
     assert find_likeness(known, table)[0] < find_likeness(plain, table)[0]
-    with pytest.raises(InputError, match="eval set gone"):
-        index_meanings(sets, Embedding(background=NamedEvalSet(name="gone", path="/no/such/file.jsonl")))
 
 
-def test_a_row_is_judged_alike_whatever_stands_beside_it(meanings: Meanings, texts_table: TextsTable) -> None:
+def test_a_row_is_judged_alike_whatever_stands_beside_it(
+    meanings: ItemMeanings, texts_table: TextsTable
+) -> None:
     texts = [
         DUCKS,
         "Where is my parcel?",
@@ -208,15 +223,15 @@ def test_a_row_is_judged_alike_whatever_stands_beside_it(meanings: Meanings, tex
         read_rewrites("c")["HumanEval/41"],
     ]
     table = texts_table(texts)
-    whole = find_alike(meanings, table, [])
+    whole = find_alike(meanings, table)
     for k in range(len(table)):
-        alone = find_alike(meanings, table.slice(k, 1), [])
-        assert alone.found.get(0) == whole.found.get(k)
-    assert find_alike(meanings, table, [0]).found.keys() == whole.found.keys() - {0}
+        assert find_alike(meanings, table.slice(k, 1)).get(0) == whole.get(k)
+    without = list_pairs(meanings, read_passages(meanings, table, [0]))
+    assert set(without["row"]) == whole.keys() - {0}
 
 
 def test_an_items_verdict_does_not_depend_on_the_sets_beside_it(
-    meanings: Meanings, tmp_path: Path, texts_table: TextsTable
+    meanings: ItemMeanings, tmp_path: Path, texts_table: TextsTable
 ) -> None:
     alone = index_meanings([load(tmp_path, "exam", EXAM)], Embedding())
     table = texts_table([DUCKS, GEMEINSCHAFT])
@@ -226,6 +241,14 @@ def test_an_items_verdict_does_not_depend_on_the_sets_beside_it(
 def test_an_item_that_a_set_holds_twice_is_found(tmp_path: Path, texts_table: TextsTable) -> None:
     twice = index_meanings([load(tmp_path, "exam", [*EXAM, *EXAM, *EXAM, *EXAM])], Embedding())
     assert find_likeness(twice, texts_table([DUCKS]))[0] > 0.9
+
+
+def test_a_passage_that_the_row_does_not_have_is_refused(
+    meanings: ItemMeanings, texts_table: TextsTable
+) -> None:
+    pairs = list_pairs(meanings, read_passages(meanings, texts_table([DUCKS]), []))
+    with pytest.raises(GateError, match="does not have the passages"):
+        read_pairs(pairs.with_columns(passage=pl.lit(7, pl.Int64)), texts_table([DUCKS]))
 
 
 HOSTILE = [
@@ -240,26 +263,19 @@ HOSTILE = [
 ]
 
 
-def test_hostile_texts_are_compared_and_pass(meanings: Meanings, texts_table: TextsTable) -> None:
+def test_hostile_texts_are_compared_and_pass(meanings: ItemMeanings, texts_table: TextsTable) -> None:
     assert max(find_likeness(meanings, texts_table(HOSTILE))) < 0.5
 
 
-def test_nothing_is_like_nothing(meanings: Meanings, texts_table: TextsTable, tmp_path: Path) -> None:
+def test_nothing_is_like_nothing(meanings: ItemMeanings, texts_table: TextsTable, tmp_path: Path) -> None:
     for table in (CANDIDATE_SCHEMA.empty_table(), texts_table([None, "", "  "])):
-        alike = find_alike(meanings, table, [])
-        assert (alike.found, len(alike.near), alike.confirmed) == ({}, 0, 0)
+        assert find_alike(meanings, table) == {}
+        assert len(list_near(meanings, read_passages(meanings, table, []), [])) == 0
     hollow = index_meanings([load(tmp_path, "hollow", [{"prompt": "", "answer": None}])], Embedding())
-    assert find_alike(hollow, texts_table([DUCKS]), []).found == {}
+    assert find_alike(hollow, texts_table([DUCKS])) == {}
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 1.0}, {"model": "bert"}, {"confirm_rows": -1}, {"odd": 1}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Embedding(**wrong)
-
-
-def test_a_background_without_prompts_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "odd.json"
-    path.write_text(json.dumps([{"title": "x"}]), encoding="utf-8")
-    with pytest.raises(ConfigError, match="no prompt column"):
-        index_meanings([], Embedding(background=NamedEvalSet(name="odd", path=str(path))))

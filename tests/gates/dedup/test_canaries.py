@@ -8,6 +8,7 @@ import pytest
 from synth_stack.gates.dedup.gate import dedup
 from synth_stack.gates.gate import Judge
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
+from tests.gates.playing import play
 from tests.some_rows import TextsTable, make_row
 
 WORDS = [f"w{k}" for k in range(400)]
@@ -27,9 +28,8 @@ def dialogues(rows: int) -> pa.Table:
 
 
 def judge_with(judge: Judge, table: pa.Table, canaries: pa.Table) -> tuple[pa.Table, pa.Table]:
-    assert judge.prepare is not None
-    judge.prepare(lambda: [table, canaries])
-    return judge.judge(table), judge.judge(canaries)
+    [said], state = play(judge, [table], canaries, name="dedup")
+    return said, judge.judge(canaries, state)
 
 
 def plant(judge: Judge, sample: pa.Table, n: int, seed: int = 1) -> pa.Table:
@@ -38,7 +38,7 @@ def plant(judge: Judge, sample: pa.Table, n: int, seed: int = 1) -> pa.Table:
 
 
 @pytest.mark.parametrize("params", [{}, {"threshold": 0.6}, {"ngram": 1}])
-def test_planted_copies_are_caught_and_change_nothing_said_of_the_batch(
+def test_planted_copies_are_caught_and_change_no_verdict_on_the_batch(
     texts_table: TextsTable, params: dict[str, Any]
 ) -> None:
     table, judge = texts_table(texts(300)), dedup(**params)

@@ -1,19 +1,24 @@
 import json
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth_stack.engines import local
+from synth_stack.engines.contract import check_verdicts
 from synth_stack.errors import ConfigError, GateError
 from synth_stack.gates.dedup.gate import dedup
-from synth_stack.registry import bind, registered
+from synth_stack.registry import bind
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA
+from tests.gates.engine_run import read_verdicts, run_gate
+from tests.gates.playing import learn, play
 from tests.some_rows import TextsTable
 
 LONG = "please tell me how to cancel the order that I placed on Monday because it has not been sent yet"
@@ -26,11 +31,12 @@ def plain_table(texts: Sequence[str | None], **columns: Sequence[Any]) -> pa.Tab
 
 def judge_table(table: pa.Table, cut: int = 10_000, **params: Any) -> list[dict[str, Any]]:
     judge = dedup(**params)
-    assert judge.prepare is not None
     shards = [table.slice(first, cut) for first in range(0, max(len(table), 1), cut)]
-    judge.prepare(lambda: shards)
+    state = learn(judge, shards)
     # whatever order they are judged in
-    verdicts = [judge.judge(shard) for shard in reversed(shards)]
+    verdicts = [judge.judge(shard, state) for shard in reversed(shards)]
+    for shard, found in zip(shards, reversed(verdicts), strict=True):
+        check_verdicts("dedup", shard, found)
     return list(pa.concat_tables(reversed(verdicts)).to_pylist())
 
 
@@ -76,14 +82,13 @@ def find_truth(texts: Sequence[str], threshold: float) -> list[tuple[float, int]
 
 def test_an_exact_copy_is_rejected_and_names_its_twin(texts_table: TextsTable) -> None:
     table = texts_table([LONG, "something else entirely is said here", LONG.upper() + "  "])
-    judge = dedup()
-    assert judge.prepare is not None
-    judge.prepare(lambda: [table])
-    assert judge.judge(table).schema == VERDICT_SCHEMA
-    first, second, third = judge.judge(table).to_pylist()
+    [verdicts], _ = play(dedup(), [table])
+    assert verdicts.schema == VERDICT_SCHEMA
+    first, second, third = verdicts.to_pylist()
     assert [v["outcome"] for v in (first, second, third)] == ["accept", "accept", "reject"]
     assert (first["score"], second["score"], third["score"]) == (0.0, 0.0, 1.0)
-    assert (first["reason"], first["evidence"]) == (None, None)
+    assert (first["reason"], first["reason_class"], first["evidence"]) == (None, None, None)
+    assert third["reason_class"] == "dedup.near_duplicate"
     twin = table["row_id"][0].as_py()
     assert third["reason"] == f"near-duplicate: of {twin}, Jaccard 1.000"
     end = len(LONG)
@@ -137,14 +142,13 @@ def test_a_row_with_nothing_to_read_is_abstained_on(nothing: str | None) -> None
     for verdict in judge_texts([nothing, LONG, nothing])[::2]:
         assert (verdict["outcome"], verdict["score"], verdict["evidence"]) == ("abstain", None, None)
         assert verdict["reason"].startswith("nothing to read: ")
+        assert verdict["reason_class"] == "dedup.nothing_to_read"
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
     judge = dedup()
-    assert judge.prepare is not None
     for shards in ([], [plain_table([])]):
-        judge.prepare(lambda shards=shards: shards)  # type: ignore[misc]  # a lambda with a default
-        verdicts = judge.judge(plain_table([]))
+        verdicts = judge.judge(plain_table([]), learn(judge, shards))
         assert verdicts.num_rows == 0
         assert verdicts.schema == VERDICT_SCHEMA
 
@@ -163,6 +167,28 @@ def test_how_the_batch_is_cut_into_tables_does_not_show(cut: int) -> None:
     assert judge_texts(texts, cut=cut) == judge_texts(texts)
 
 
+@settings(max_examples=40)
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=6).map(" ".join), max_size=20),
+    st.lists(st.integers(0, 20), max_size=4),
+    st.booleans(),
+)
+def test_any_cut_gives_the_same_verdicts_and_the_same_state(
+    texts: list[str], cuts: list[int], ranked: bool
+) -> None:
+    extra = [json.dumps({"quality": k * 7 % 3}) for k in range(len(texts))]
+    table = plain_table(texts, extra=pa.array(extra, pa.string()))
+    ranking: dict[str, Any] = {"keep": "best", "score_column": "quality"} if ranked else {}
+    judge = dedup(threshold=0.6, **ranking)
+    edges = sorted(min(cut, len(texts)) for cut in [0, *cuts, len(texts)])
+    parts = [table.slice(a, b - a) for a, b in pairwise(edges)]
+    whole, state = play(judge, [table])
+    cut, other = play(judge, parts)
+    assert pa.concat_tables([*cut, VERDICT_SCHEMA.empty_table()]).equals(whole[0])
+    assert state.keys() == other.keys()
+    assert all(state[name].equals(other[name]) for name in state)
+
+
 def test_a_shard_larger_than_the_inner_block_is_judged_alike() -> None:
     texts = [LONG] * 3 + [f"{k} and {k + 1} make {2 * k + 1}" for k in range(3000)] + [LONG]
     assert judge_texts(texts, cut=6000) == judge_texts(texts, cut=300)
@@ -170,10 +196,22 @@ def test_a_shard_larger_than_the_inner_block_is_judged_alike() -> None:
 
 def test_the_batch_has_to_be_seen_before_it_is_judged() -> None:
     with pytest.raises(GateError, match="before it saw the batch"):
-        dedup().judge(plain_table([LONG]))
+        dedup().judge(plain_table([LONG]), {})
 
 
-def test_one_row_that_stands_in_the_batch_twice_is_not_its_own_duplicate() -> None:
+def test_a_state_from_files_gives_the_same_verdicts_in_this_process_and_in_workers(
+    tmp_path: Path, texts_table: TextsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str | None] = [*plant(300, seed=8), None, *plant(40, seed=8)]
+    table = texts_table(texts)
+    parts = [table.slice(0, 90), table.slice(90, 1), table.slice(91, 0), table.slice(91)]
+    here = run_gate(tmp_path / "here", "dedup", {}, parts, canaries=20)
+    assert read_verdicts(tmp_path / "here", "dedup").equals(play(dedup(), [table])[0][0])
+    monkeypatch.setattr(local, "APART_ROWS", 0)
+    assert run_gate(tmp_path / "apart", "dedup", {}, parts, canaries=20) == here
+
+
+def test_one_row_that_is_in_the_batch_twice_is_not_its_own_duplicate() -> None:
     table = plain_table([LONG, "quite another matter is on my mind today"])
     verdicts = judge_table(pa.concat_tables([table, table.slice(0, 1)]))
     assert [v["outcome"] for v in verdicts] == ["accept"] * 3
@@ -235,6 +273,7 @@ def test_a_cluster_that_would_swallow_a_slice_is_held_with_its_size_and_share() 
     evidence = json.loads(held["evidence"])
     assert (evidence["cluster_rows"], evidence["cluster_share"], evidence["twin"]) == (39, 0.65, twin)
     assert (held["scope"], verdicts[-1]["scope"]) == ("slice", "row")
+    assert held["reason_class"] == "dedup.large_cluster"
 
 
 def test_rows_without_a_slice_count_against_the_whole_batch() -> None:
@@ -357,7 +396,6 @@ def test_what_was_used_is_in_the_facts() -> None:
         "rows": 8,
         "text": "synth_stack/text/v1",
         "keys": "synth_stack/bands/v1",
-        "reject_when": "score > threshold",
         "scores_above": 0.8,
         "against": [],
     }
@@ -380,35 +418,16 @@ def test_a_word_that_normalises_to_a_space_is_nothing_to_read() -> None:
     assert outcomes == ["abstain", "accept", "reject"]
 
 
-def decide_again(verdicts: list[dict[str, Any]], **new: Any) -> list[str]:
-    entry = registered("gate")["dedup"]
-    old = bind("gate", "dedup", {}, where="gates[0]")
-    params = bind("gate", "dedup", new, where="gates[0]").params
-    assert entry.redecide is not None
-    frame = pl.DataFrame(pa.Table.from_pylist(verdicts, schema=VERDICT_SCHEMA))
-    again = entry.redecide(old.params, params, dedup().facts, frame)
-    assert set(again["threshold"]) <= {params["threshold"]}
-    return list(again["outcome"])
-
-
-def test_another_threshold_decides_again_from_the_stored_scores() -> None:
-    texts: list[str | None] = [*plant(400, seed=3), None]
+def test_the_dial_tells_from_the_stored_scores_what_was_decided() -> None:
+    texts: list[str | None] = [*plant(100, seed=3), None, *[LONG] * 90]
     verdicts = judge_texts(texts)
-    assert decide_again(verdicts) == [v["outcome"] for v in verdicts]
-    for threshold in (0.8, 0.9, 0.95):
-        for verdict, outcome in zip(verdicts, decide_again(verdicts, threshold=threshold), strict=True):
-            expected = "reject" if (verdict["score"] or 0) > threshold else "accept"
-            assert outcome == ("abstain" if verdict["outcome"] == "abstain" else expected)
-    assert decide_again(verdicts, threshold=0.8).count("reject") > decide_again(verdicts).count("reject")
-
-
-def test_a_held_cluster_stays_held_where_it_still_counts() -> None:
-    verdicts = judge_texts([LONG] * 60)
-    assert decide_again(verdicts, threshold=0.99) == [v["outcome"] for v in verdicts]
-    assert verdicts[1]["outcome"] == "hold"
-
-
-@pytest.mark.parametrize("new", [{"threshold": 0.79}, {"ngram": 4}, {"max_cluster_share": 0.5}])
-def test_what_needs_the_rows_again_is_refused(new: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="dedup: "):
-        decide_again(judge_texts([LONG]), **new)
+    (dial,) = dedup().dials
+    assert (dial.parameter, dial.rejects, dial.threshold, dial.lowest) == ("threshold", ">", 0.85, 0.8)
+    assert {v["outcome"] for v in verdicts} == {"accept", "reject", "hold", "abstain"}
+    for verdict in verdicts:
+        if verdict["outcome"] == "abstain":
+            assert verdict["score"] is None
+        else:
+            assert (verdict["score"] > dial.threshold) == (verdict["outcome"] != "accept")
+            assert verdict["reason_class"] in {None, *dial.classes}
+            assert verdict["score"] == 0 or verdict["score"] > 0.8 - 1e-9

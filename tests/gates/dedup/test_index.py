@@ -12,6 +12,7 @@ from synth_stack.gates.dedup.gate import dedup
 from synth_stack.gates.dedup.index import NamedPack, write_index
 from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.rows.schemas import DECISION_SCHEMA
+from tests.gates.playing import play
 from tests.some_rows import TextsTable
 
 READING = Reading("text", 3, 17, 8, 42)
@@ -31,10 +32,8 @@ def pack(tmp_path: Path, texts_table: TextsTable) -> Path:
 
 def judge(table: pa.Table, *against: tuple[str, Path], **params: Any) -> list[dict[str, Any]]:
     named = [NamedPack(name=name, path=str(path)) for name, path in against]
-    made = dedup(against=named, **params)
-    assert made.prepare is not None
-    made.prepare(lambda: [table])
-    return list(made.judge(table).to_pylist())
+    [verdicts], _ = play(dedup(against=named, **params), [table], name="dedup")
+    return list(verdicts.to_pylist())
 
 
 def check_refused(batch: pa.Table, path: Path) -> None:
@@ -52,7 +51,7 @@ def test_rows_of_an_earlier_pack_win_over_the_batch_and_are_named_with_it(
     check_refused(texts_table([ORDER.upper(), OTHER + " indeed", "something else"]), pack)
 
 
-def test_an_index_says_the_same_as_the_pack_that_it_was_made_from(
+def test_an_index_gives_the_same_verdicts_as_the_pack_that_it_was_made_from(
     pack: Path, tmp_path: Path, texts_table: TextsTable
 ) -> None:
     index = tmp_path / "first.index.parquet"
@@ -132,7 +131,7 @@ def test_an_index_made_with_other_parameters_is_refused(
         judge(texts_table([ORDER]), ("first", index), **params)
 
 
-def test_what_is_no_pack_and_no_index_is_refused_before_any_row_is_read(
+def test_what_is_neither_pack_nor_index_is_refused_before_any_row_is_read(
     tmp_path: Path, texts_table: TextsTable
 ) -> None:
     odd = tmp_path / "odd"
@@ -148,7 +147,7 @@ def test_what_is_no_pack_and_no_index_is_refused_before_any_row_is_read(
 
 
 @pytest.mark.parametrize("row_id", ["../../etc/passwd", "A" * 32, "", '"},{"', None])
-def test_a_pack_with_row_ids_that_are_none_is_refused(
+def test_a_pack_with_row_ids_of_another_form_is_refused(
     tmp_path: Path, texts_table: TextsTable, row_id: str | None
 ) -> None:
     (tmp_path / "data").mkdir()
@@ -201,7 +200,7 @@ def test_a_forged_index_is_refused(
         judge(texts_table([ORDER, ORDER + " please"]), ("odd", index))
 
 
-def test_a_failed_index_leaves_nothing_behind(pack: Path, tmp_path: Path) -> None:
+def test_a_failed_index_leaves_no_file(pack: Path, tmp_path: Path) -> None:
     sources = [
         NamedPack(name="first", path=str(pack)),
         NamedPack(name="second", path=str(tmp_path / "nowhere")),
@@ -219,3 +218,19 @@ def test_equal_packs_give_equal_bytes(pack: Path, tmp_path: Path) -> None:
         write_index([NamedPack(name="first", path=str(pack))], path, READING)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert np.asarray(pq.read_table(paths[0])["keys"].to_pylist()).shape == (2, 17)
+
+
+def test_how_a_batch_is_cut_does_not_show_beside_earlier_packs(
+    pack: Path, tmp_path: Path, texts_table: TextsTable
+) -> None:
+    index = tmp_path / "index.parquet"
+    write_index([NamedPack(name="first", path=str(pack))], index, READING)
+    batch = texts_table([ORDER.upper(), "something else", OTHER + " indeed", None, ORDER + " please", ORDER])
+    made = dedup(against=[NamedPack(name=name, path=str(path)) for name, path in (("a", pack), ("b", index))])
+    whole, state = play(made, [batch])
+    for cut in (1, 2, 4):
+        parts = [batch.slice(first, cut) for first in range(0, len(batch), cut)]
+        verdicts, other = play(made, parts)
+        assert pa.concat_tables(verdicts).equals(whole[0])
+        assert state.keys() == other.keys()
+        assert all(state[name].equals(other[name]) for name in state)

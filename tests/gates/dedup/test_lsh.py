@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.gates.dedup.lsh import choose_bands, find_meetings, pair_up, sign_bands
+from synth_stack.gates.dedup.lsh import build_buckets, choose_bands, find_buckets, pair_up, sign_bands
 from synth_stack.text.ragged import Ragged, sort_rows
 
 KEYS = st.lists(st.integers(0, 9), max_size=60).map(lambda keys: np.array(keys, dtype=np.uint32))
@@ -71,40 +71,40 @@ def test_bands_agree_as_often_as_independent_minhashes_would(shared: int) -> Non
 
 
 @given(KEYS)
-def test_rows_meet_exactly_those_that_share_their_key(
+def test_a_bucket_holds_exactly_the_rows_that_share_a_key(
     keys: np.ndarray[tuple[int], np.dtype[np.uint32]],
 ) -> None:
-    meetings = find_meetings(keys)
-    met = [
-        meetings.rows[meetings.firsts == first].tolist() for first in dict.fromkeys(meetings.firsts.tolist())
-    ]
+    buckets = find_buckets(keys)
+    met = [buckets.rows[buckets.firsts == first].tolist() for first in dict.fromkeys(buckets.firsts.tolist())]
     expected = [np.flatnonzero(keys == key).tolist() for key in sorted(set(keys.tolist()))]
     assert met == [rows for rows in expected if len(rows) > 1]
+    again = build_buckets(buckets.rows, buckets.opens)
+    assert again.firsts.tolist() == buckets.firsts.tolist()
     places = [list(range(len(rows))) for rows in met]
-    assert meetings.places.tolist() == [place for some in places for place in some]
+    assert buckets.places.tolist() == [place for some in places for place in some]
 
 
 @given(KEYS, st.data())
-def test_whoever_is_left_alone_leaves_the_meeting_too(
+def test_a_row_that_is_left_alone_in_its_bucket_is_left_out_too(
     keys: np.ndarray[tuple[int], np.dtype[np.uint32]], data: st.DataObject
 ) -> None:
-    meetings = find_meetings(keys)
-    size = len(meetings.rows)
+    buckets = find_buckets(keys)
+    size = len(buckets.rows)
     stay = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)), dtype=bool)
-    rest = meetings.only(stay)
-    kept = meetings.rows[stay]
+    rest = buckets.only(stay)
+    kept = buckets.rows[stay]
     several = [row for row in kept.tolist() if (keys[kept] == keys[row]).sum() > 1]
     assert rest.rows.tolist() == several
     assert all(keys[rest.rows[first]] == keys[row] for row, first in zip(rest.rows, rest.firsts, strict=True))
 
 
 @given(KEYS, st.integers(0, 60), st.integers(1, 5), st.integers(0, 60))
-def test_those_who_ask_are_paired_with_the_heads_before_them(
+def test_queries_are_paired_with_the_heads_before_them(
     keys: np.ndarray[tuple[int], np.dtype[np.uint32]], until: int, places: int, since: int
 ) -> None:
-    meetings = find_meetings(keys)
-    heads = (meetings.rows < until) & (meetings.places < places)
-    i, j = pair_up(meetings, heads, meetings.rows >= since)
+    buckets = find_buckets(keys)
+    heads = (buckets.rows < until) & (buckets.places < places)
+    i, j = pair_up(buckets, heads, buckets.rows >= since)
     expected = {
         (later, earlier)
         for later in range(since, len(keys))

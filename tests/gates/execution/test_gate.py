@@ -3,16 +3,18 @@
 import json
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pytest
 
 import synth_stack.gates  # noqa: F401  (registers the gate)
 from synth_stack.errors import ConfigError
 from synth_stack.gates.execution.gate import execution
+from synth_stack.gates.gate import Judge
 from synth_stack.registry import bind, registered
 from synth_stack.rows.code_pairs import OTHER_CODE, SAME_CODE, fence
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from tests.gates.dialling import decide_again
+from tests.gates.playing import play
 from tests.rows.code_rows import CLAMP, TESTS, code_row, row_of, table_of
 
 WEAK = "def test_it_is_there():\n    assert clamp(5, 0, 9) is not clamp\n"
@@ -28,14 +30,21 @@ HOSTILE = {
 }
 
 
+def say(gate: Judge, table: pa.Table) -> pa.Table:
+    """What the gate says of a batch of one table."""
+    ((verdicts,), _) = play(gate, [table], name="execution")
+    return verdicts
+
+
 def judge(*rows: dict[str, Any], **params: Any) -> list[dict[str, Any]]:
-    verdicts: list[dict[str, Any]] = execution(**params).judge(table_of(*rows)).to_pylist()
+    verdicts: list[dict[str, Any]] = say(execution(**params), table_of(*rows)).to_pylist()
     return verdicts
 
 
 def test_a_solution_that_passes_tests_which_kill_its_mutants_is_accepted_with_its_counts() -> None:
     [verdict] = judge(code_row())
     assert (verdict["outcome"], verdict["reason"], verdict["threshold"]) == ("accept", None, 1.0)
+    assert verdict["reason_class"] is None
     evidence = json.loads(verdict["evidence"])
     assert evidence["checks"] == 3
     assert 0 < evidence["killed"] <= evidence["mutants"] <= 8
@@ -44,25 +53,38 @@ def test_a_solution_that_passes_tests_which_kill_its_mutants_is_accepted_with_it
 
 
 @pytest.mark.parametrize(
-    ("row", "reason"),
+    ("row", "reason", "named"),
     [
-        (code_row("def clamp(:"), "does not parse: line 1"),
-        (code_row(tests=""), "no tests"),
-        (code_row(tests="assert True"), "tests check nothing"),
-        (code_row(CLAMP.replace("<", ">")), "solution fails its tests: AssertionError (line 2 of the tests)"),
-        (code_row(tests="import numpy\nassert numpy"), "solution fails its tests: ModuleNotFoundError"),
-        (code_row(tests=WEAK), "tests kill too few mutants: 0 of"),
-        (code_row(tests=CALLS), "tests kill too few mutants: 0 of"),
-        (code_row("def f(x):\n    return None\n", "assert f(1) is None\n"), "no mutants"),
-        (code_row("def f():\n    while True:\n        pass\n", "assert f() == 1\n"), "timeout"),
-        (row_of("I would rather not.", {"code": {"tests": TESTS}}), "does not parse"),
-        (row_of("", {"code": {"tests": TESTS}}), "no code"),
+        (code_row("def clamp(:"), "does not parse: line 1", "unparsable_code"),
+        (code_row(tests=""), "no tests", "no_tests"),
+        (code_row(tests="assert ("), "tests do not parse", "unparsable_tests"),
+        (code_row(tests="assert True"), "tests check nothing", "tests_check_nothing"),
+        (
+            code_row(CLAMP.replace("<", ">")),
+            "solution fails its tests: AssertionError (line 2 of the tests)",
+            "fails_tests",
+        ),
+        (
+            code_row(tests="import numpy\nassert numpy"),
+            "solution fails its tests: ModuleNotFoundError",
+            "fails_tests",
+        ),
+        (code_row(tests=WEAK), "tests kill too few mutants: 0 of", "weak_tests"),
+        (code_row(tests=CALLS), "tests kill too few mutants: 0 of", "weak_tests"),
+        (code_row("def f(x):\n    return None\n", "assert f(1) is None\n"), "no mutants", "no_mutants"),
+        (code_row("def f():\n    while True:\n        pass\n", "assert f() == 1\n"), "timeout", "timeout"),
+        (row_of("I would rather not.", {"code": {"tests": TESTS}}), "does not parse", "unparsable_code"),
+        (row_of("", {"code": {"tests": TESTS}}), "no code", "no_code"),
+        (code_row(reference=CLAMP, relation=OTHER_CODE), "code unchanged", "wrong_change"),
     ],
 )
-def test_each_way_to_fail_is_rejected_with_its_own_reason(row: dict[str, Any], reason: str) -> None:
+def test_each_way_to_fail_is_rejected_with_its_own_reason(
+    row: dict[str, Any], reason: str, named: str
+) -> None:
     [verdict] = judge(row, cpu_s=1)
     assert verdict["outcome"] == "reject"
     assert verdict["reason"].startswith(reason)
+    assert verdict["reason_class"] == f"execution.{named}"
 
 
 def test_every_hostile_snippet_is_contained_and_rejected_with_a_reason() -> None:
@@ -124,7 +146,8 @@ def test_the_threshold_is_the_share_of_mutants_from_which_on_a_row_is_rejected()
 def test_what_is_no_code_is_not_judged() -> None:
     verdicts = judge(row_of("Hello.", {}, kind="instruction"), row_of("Hello.", {}, kind="foreign", draw=1))
     assert {verdict["outcome"] for verdict in verdicts} == {"abstain"}
-    assert execution().judge(CANDIDATE_SCHEMA.empty_table()).num_rows == 0
+    assert {verdict["reason_class"] for verdict in verdicts} == {"execution.not_a_pair"}
+    assert say(execution(), CANDIDATE_SCHEMA.empty_table()).num_rows == 0
 
 
 def test_a_foreign_row_is_run_against_its_own_column_of_tests() -> None:
@@ -144,7 +167,7 @@ def test_every_canary_is_caught_whatever_the_sample() -> None:
         assert gate.plant is not None
         canaries = gate.plant(sample, 10, 7)
         assert canaries.num_rows == 10
-        assert set(gate.judge(canaries).column("outcome").to_pylist()) == {"reject"}
+        assert set(say(gate, canaries).column("outcome").to_pylist()) == {"reject"}
         assert len({json.loads(extra)["canary"] for extra in canaries.column("extra").to_pylist()}) == 5
 
 
@@ -152,15 +175,6 @@ def test_a_batch_without_code_has_no_canaries() -> None:
     gate = execution()
     assert gate.plant is not None
     assert gate.plant(table_of(row_of("Hello.", {}, kind="instruction")), 10, 7).num_rows == 0
-
-
-def decide_again(old: dict[str, Any], new: dict[str, Any], verdicts: pa.Table) -> list[str]:
-    redecide = registered("gate")["execution"].redecide
-    assert redecide is not None
-    rows = pl.from_arrow(verdicts)
-    assert isinstance(rows, pl.DataFrame)
-    found: list[str] = redecide(old, new, {}, rows)["outcome"].to_list()
-    return found
 
 
 def test_another_threshold_decides_as_judging_again_would() -> None:
@@ -172,16 +186,32 @@ def test_another_threshold_decides_as_judging_again_would() -> None:
         row_of("Hello.", {}, kind="instruction", draw=4),
     )
     old = dict(bind("gate", "execution", {}, where="gates[0]").params)
-    verdicts = execution().judge(table)
+    verdicts = say(execution(), table)
     for threshold in (0.1, 0.5, 1.0):
-        again = execution(threshold=threshold).judge(table).column("outcome").to_pylist()
-        assert decide_again(old, {**old, "threshold": threshold}, verdicts) == again
+        again = say(execution(threshold=threshold), table).column("outcome").to_pylist()
+        assert decide_again(verdicts, execution().dials, {**old, "threshold": threshold}, old) == again
 
 
-def test_other_parameters_need_the_rows_to_be_run_again() -> None:
-    old = dict(bind("gate", "execution", {}, where="gates[0]").params)
-    with pytest.raises(ConfigError, match="only threshold can change"):
-        decide_again(old, {**old, "mutants": 9}, execution().judge(CANDIDATE_SCHEMA.empty_table()))
+def test_of_a_row_with_alternatives_the_chosen_solution_is_run() -> None:
+    def prefer(chosen: str, rejected: str, draw: int) -> dict[str, Any]:
+        row = code_row(draw=draw)
+        sides = [
+            {"label": label, "messages": [{"role": "assistant", "content": fence(said)}]}
+            for label, said in (("rejected", rejected), ("chosen", chosen))
+        ]
+        return {**row, "messages": row["messages"][:1], "alternatives": sides}
+
+    wrong = CLAMP.replace("<", ">")
+    verdicts = judge(prefer(CLAMP, wrong, 0), prefer(wrong, CLAMP, 1))
+    assert [verdict["outcome"] for verdict in verdicts] == ["accept", "reject"]
+    gate = execution()
+    assert gate.plant is not None
+    assert gate.plant(table_of(prefer(CLAMP, wrong, 0)), 5, 7).num_rows == 5
+
+
+def test_the_parts_that_are_read_are_declared_and_facts_name_the_sandbox() -> None:
+    assert registered("gate")["execution"].reads == ("content", "alternatives", "extra")
+    assert set(execution().facts) == {"sandbox"}
 
 
 @pytest.mark.parametrize("params", [{"threshold": 0}, {"threshold": 1.1}, {"mutants": 0}, {"cpu_s": 0}])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import synth_stack
+from synth_stack.engines import local
 from synth_stack.errors import ConfigError, GateError, InputError
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.novelty.gate import novelty
@@ -23,6 +27,8 @@ from synth_stack.registry import bind
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_candidates
 from synth_stack.teachers.scripted_llm import ScriptedLLM
+from tests.gates.engine_run import read_verdicts, run_gate
+from tests.gates.playing import play
 from tests.openai_server import MODEL, serve
 from tests.shop import SEEDS, make_corpus, write_recipe
 from tests.some_rows import make_row
@@ -49,12 +55,7 @@ def evolve_from(seed_id: str, depth: Any = 1, origin: str = "seed") -> Row:
 
 
 def judge_all(judge: Judge, *tables: pa.Table) -> list[Row]:
-    assert judge.prepare is not None
-    judge.prepare(lambda: tables)
-    verdicts = [judge.judge(table) for table in tables]
-    for table, found in zip(tables, verdicts, strict=True):
-        assert found.schema.equals(VERDICT_SCHEMA)
-        assert found["row_id"].to_pylist() == table["row_id"].to_pylist()
+    verdicts, _ = play(judge, tables, name="novelty")
     return [row for found in verdicts for row in found.to_pylist()]
 
 
@@ -77,7 +78,9 @@ def test_a_repeated_instruction_is_rejected_and_names_the_row_it_repeats() -> No
     first = table["row_id"][0].as_py()
     assert verdicts[2]["score"] == 20 / 21
     assert verdicts[2]["reason"] == f"not new: like {first}, ROUGE-L 0.952"
+    assert verdicts[2]["reason_class"] == "novelty.not_new"
     assert json.loads(verdicts[2]["evidence"]) == {
+        "twin": first,
         "nearest": first,
         "nearest_is": "row",
         "rouge_l": 20 / 21,
@@ -95,7 +98,7 @@ def test_at_the_threshold_a_row_is_rejected_and_below_it_is_not() -> None:
     ]
 
 
-def test_the_pool_grows_by_what_was_kept_alone() -> None:
+def test_the_pool_grows_only_by_what_was_kept() -> None:
     # the second repeats the first and is not in the pool, so the third, which repeats the second, is new
     first, second, third = "a b c d e f g h i j", "a b c d e f g k l m", "n o p d e f g k l m"
     verdicts = judge_all(novelty(), make_table(first, second, third))
@@ -103,7 +106,7 @@ def test_the_pool_grows_by_what_was_kept_alone() -> None:
     assert verdicts[2]["score"] == 0.4
 
 
-def test_the_order_of_the_rows_decides_which_of_two_stays() -> None:
+def test_the_order_of_the_rows_decides_which_of_two_is_kept() -> None:
     one, other = ask(TEN, 0), ask(f"{TEN} eleven", 1)
     for rows in ([one, other], [other, one]):
         assert outcomes(judge_all(novelty(), build_candidates(rows))) == ["accept", "reject"]
@@ -117,12 +120,54 @@ def test_how_a_batch_is_cut_into_shards_does_not_show() -> None:
         assert judge_all(novelty(), *parts) == whole
 
 
+@settings(max_examples=40)
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=5).map(" ".join), max_size=15),
+    st.lists(st.integers(0, 15), max_size=4),
+)
+def test_any_cut_gives_the_same_verdicts_and_the_same_state(said: list[str], cuts: list[int]) -> None:
+    table, judge = make_table(*said), novelty(threshold=0.6)
+    edges = sorted(min(cut, len(said)) for cut in [0, *cuts, len(said)])
+    [whole], state = play(judge, [table])
+    verdicts, other = play(judge, [table.slice(a, b - a) for a, b in pairwise(edges)])
+    assert pa.concat_tables([*verdicts, VERDICT_SCHEMA.empty_table()]).equals(whole)
+    assert all(state[name].equals(other[name]) for name in ("rows", "neighbours"))
+
+
+def test_a_state_from_files_gives_the_same_verdicts_in_this_process_and_in_workers(
+    tmp_path: Path, seeds: SeedColumns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [TEN, f"{SHORT} please", None, f"{TEN} eleven", *[f"topic {k}, and what is it?" for k in range(9)]]
+    table = make_table(*said)
+    parts = [table.slice(0, 1), table.slice(1, 6), table.slice(7, 0), table.slice(7)]
+    params = {"pool": seeds.model_dump()}
+    here = run_gate(tmp_path / "here", "novelty", params, parts, canaries=10)
+    assert read_verdicts(tmp_path / "here", "novelty").to_pylist() == judge_all(novelty(pool=seeds), table)
+    monkeypatch.setattr(local, "APART_ROWS", 0)
+    assert run_gate(tmp_path / "apart", "novelty", params, parts, canaries=10) == here
+
+
+def test_the_dial_tells_from_the_stored_scores_what_was_decided() -> None:
+    judge = novelty(threshold=0.6)
+    (dial,) = judge.dials
+    assert (dial.parameter, dial.rejects, dial.threshold) == ("threshold", ">=", 0.6)
+    verdicts = judge_all(
+        judge, make_table(TEN, None, f"{TEN} eleven", "one two three", "six seven", TEN[:20])
+    )
+    assert set(outcomes(verdicts)) == {"accept", "reject", "abstain"}
+    for verdict in verdicts:
+        expected = "reject" if (verdict["score"] or 0) >= dial.threshold else "accept"
+        assert verdict["outcome"] == ("abstain" if verdict["score"] is None else expected)
+        assert (verdict["reason_class"] in dial.classes) == (verdict["outcome"] == "reject")
+
+
 def test_a_row_is_compared_with_the_seeds(seeds: SeedColumns) -> None:
     table = make_table("Tell me a story about a fox!", "Tell me a joke about two lawyers on a boat")
     verdicts = judge_all(novelty(pool=seeds), table)
     assert outcomes(verdicts) == ["reject", "accept"]
     assert verdicts[0]["reason"] == "not new: like seed s-1, ROUGE-L 1.000"
-    assert json.loads(verdicts[0]["evidence"])["nearest_is"] == "seed"
+    evidence = json.loads(verdicts[0]["evidence"])
+    assert (evidence["nearest_is"], "twin" in evidence) == ("seed", False)
 
 
 def test_a_row_evolved_in_depth_is_not_compared_with_its_own_seed(seeds: SeedColumns) -> None:
@@ -170,7 +215,7 @@ def test_only_the_user_s_first_message_is_compared() -> None:
     assert outcomes(judge_all(novelty(), build_candidates(rows))) == ["accept"] * 3
 
 
-def test_what_cannot_be_compared_is_abstained_on_and_joins_no_pool() -> None:
+def test_what_cannot_be_compared_is_abstained_on_and_does_not_join_the_pool() -> None:
     rows = [
         ask(TEN, 0, failure="answer: teacher error"),
         ask(None, 1),
@@ -182,6 +227,7 @@ def test_what_cannot_be_compared_is_abstained_on_and_joins_no_pool() -> None:
     verdicts = judge_all(novelty(), build_candidates(rows))
     assert outcomes(verdicts) == ["abstain"] * 5 + ["accept"]
     assert all(v["score"] is None and v["reason"].startswith("nothing to compare") for v in verdicts[:5])
+    assert {v["reason_class"] for v in verdicts[:5]} == {"novelty.nothing_to_compare"}
 
 
 def test_hostile_text_is_compared_and_cut_short() -> None:
@@ -200,15 +246,15 @@ def test_an_empty_batch_has_no_verdicts() -> None:
 def test_a_judge_that_did_not_see_the_batch_says_so() -> None:
     judge = novelty()
     with pytest.raises(GateError, match="before it saw the batch"):
-        judge.judge(make_table(TEN))
+        judge.judge(make_table(TEN), {})
 
 
 def test_a_row_that_the_batch_did_not_have_is_an_error() -> None:
     judge = novelty()
     for batch in ([], [make_table(SHORT)]):
-        judge_all(judge, *batch)
+        _, state = play(judge, batch)
         with pytest.raises(GateError, match="did not see"):
-            judge.judge(make_table(TEN))
+            judge.judge(make_table(TEN), state)
 
 
 def test_the_facts_name_what_the_pool_was(seeds: SeedColumns) -> None:
@@ -219,7 +265,7 @@ def test_the_facts_name_what_the_pool_was(seeds: SeedColumns) -> None:
     assert str(Path(seeds.path).parent) not in json.dumps(facts)
 
 
-def test_its_canaries_repeat_rows_of_the_batch_and_are_caught() -> None:
+def test_its_canaries_repeat_rows_of_the_batch_are_caught_and_change_no_verdict() -> None:
     table = make_table(
         *[f"please explain topic {k} to my {k + 7} cousins in plain words" for k in range(3)],
         "Go",
@@ -231,9 +277,9 @@ def test_its_canaries_repeat_rows_of_the_batch_and_are_caught() -> None:
     assert len(canaries) == 40
     assert canaries.equals(judge.plant(table, 40, 5))
     assert set(canaries["generator"].to_pylist()) == {"canary"}
-    with_them = judge_all(judge, table, canaries)
-    assert with_them[: len(table)] == judge_all(novelty(), table)
-    caught = [verdict["outcome"] == "reject" for verdict in with_them[len(table) :]]
+    [said], state = play(judge, [table], canaries)
+    assert said.to_pylist() == judge_all(novelty(), table)
+    caught = [outcome == "reject" for outcome in judge.judge(canaries, state)["outcome"].to_pylist()]
     assert sum(caught) >= judge.min_recall * len(caught)
     changed = [m[0]["content"] for m in canaries["messages"].to_pylist()]
     originals = {m[0]["content"] for m in table["messages"].to_pylist()}
@@ -269,7 +315,7 @@ def test_parameters_out_of_range_are_refused(params: Row) -> None:
         ("seeds.jsonl", b"", "holds no seeds"),
         ("seeds.jsonl", b'{"txt": "a"}\n', "there is no column 'text'"),
         ("seeds.jsonl", b'{"text": " "}\n', "is empty"),
-        ("seeds.jsonl", b"\xff\xfe", "line 1"),
+        ("seeds.jsonl", b"\xfe\x01", "line 1"),
         ("seeds.bin", b"text", "of a kind that is not read"),
     ],
 )

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_stack.gates.novelty.pool import Nearest, Pool
+from synth_stack.gates.novelty.pool import Nearest, TextPool
 from synth_stack.gates.novelty.rouge_l import measure_rouge_l, read_words
 from synth_stack.text.ragged import Ragged
 
@@ -29,7 +29,7 @@ def search_all(words: Ragged, number: int, pool: list[int], without: int) -> Nea
 @given(texts, st.integers(-1, 40))
 def test_the_nearest_is_the_one_of_all_pairs(said: list[str], without: int) -> None:
     words = read_words(pl.Series(said))
-    pool, taken = Pool(words), list[int]()
+    pool, taken = TextPool(words), list[int]()
     for number in range(len(said)):
         assert pool.find_nearest(number, without) == search_all(words, number, taken, without)
         if number % 3:
@@ -45,14 +45,14 @@ def test_no_pair_above_the_bound_is_lost_among_many_rows() -> None:
         parts = said[(k + 150) % 300].split()
         said[k] = " ".join(parts[: len(parts) // 2] + parts[len(parts) // 2 + 1 :])
     words = read_words(pl.Series(said))
-    pool = Pool(words)
+    pool = TextPool(words)
     for number in range(300):
         assert pool.find_nearest(number) == search_all(words, number, list(range(number)), -1)
         pool.add(number)
 
 
 def test_a_text_is_not_in_the_pool_before_it_is_added() -> None:
-    pool = Pool(read_words(pl.Series(["one two", "one two", ""])))
+    pool = TextPool(read_words(pl.Series(["one two", "one two", ""])))
     assert pool.find_nearest(1) == Nearest(-1, 0.0)
     pool.add(0)
     assert pool.find_nearest(1) == Nearest(0, 1.0)
@@ -61,13 +61,13 @@ def test_a_text_is_not_in_the_pool_before_it_is_added() -> None:
 
 
 def test_of_equals_the_earliest_is_named() -> None:
-    pool = Pool(read_words(pl.Series(["one two", "one three", "one four"])))
+    pool = TextPool(read_words(pl.Series(["one two", "one three", "one four"])))
     for number in (0, 1):
         pool.add(number)
     assert pool.find_nearest(2) == Nearest(0, 0.5)
 
 
 def test_an_empty_pool_has_no_neighbour() -> None:
-    pool = Pool(read_words(pl.Series(["", None], dtype=pl.String)))
+    pool = TextPool(read_words(pl.Series(["", None], dtype=pl.String)))
     pool.add(0)
     assert pool.find_nearest(1) == Nearest(-1, 0.0)

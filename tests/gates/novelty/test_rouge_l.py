@@ -88,6 +88,6 @@ def test_one_latin_name_does_not_make_two_other_texts_alike() -> None:
     assert rouge_l("Как настроить iPhone для бабушки", "Почему iPhone так быстро разряжается") == 0.2
 
 
-def test_words_behind_the_first_thousand_are_not_compared() -> None:
+def test_words_after_the_first_thousand_are_not_compared() -> None:
     same = " ".join(["word"] * MAX_WORDS)
     assert rouge_l(f"{same} one", f"{same} other thing") == 1.0

@@ -20,9 +20,11 @@ from synth_stack.gates.personal_data.gate import Actions, personal_data
 from synth_stack.gates.personal_data.kinds import KINDS, MAX_FOUND, Finder, Kind
 from synth_stack.gates.personal_data.payment_numbers import is_card, is_iban, is_luhn
 from synth_stack.gates.personal_data.redaction import build_copies
-from synth_stack.gates.personal_data.search import Search, read_units
-from synth_stack.registry import bind, registered
+from synth_stack.gates.personal_data.search import Search
+from synth_stack.registry import PARTS, bind, registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates, recompute_row_ids
+from tests.gates.dialling import decide_again
+from tests.gates.playing import play
 from tests.some_rows import MakeRow, TextsTable, make_row
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL")
@@ -30,6 +32,12 @@ FINDER = Finder(REGIONS)
 MAILBOX = "anna.keller@kellerpost.de"
 CARD = "4539 1488 0343 6467"
 SSN = "536-90-4399"
+
+
+def say(judge: Judge, table: pa.Table) -> pa.Table:
+    """What the judge says of a batch of one table."""
+    ((verdicts,), _) = play(judge, [table], name="personal_data")
+    return verdicts
 
 
 def find(content: str, before: str = "", finder: Finder = FINDER) -> list[tuple[str, str]]:
@@ -209,19 +217,19 @@ def test_a_row_with_a_card_is_rejected_and_the_verdict_holds_no_value(row: MakeR
             row(("user", "Where is my parcel?"), ("assistant", "On its way."), draw=1),
         ]
     )
-    bad, good = personal_data().judge(table).to_pylist()
+    bad, good = say(personal_data(), table).to_pylist()
     assert (bad["outcome"], bad["score"], bad["threshold"]) == ("reject", 1.0, 1.0)
-    assert bad["reason"] == "personal data: card"
+    assert (bad["reason"], bad["reason_class"]) == ("personal data: card", "personal_data.card")
     assert json.loads(bad["evidence"]) == {
         "counts": {"card": 2},
         "findings": [
-            {"message": 0, "kind": "card", "start": 12, "end": 31},
-            {"field": "text", "kind": "card", "start": 6, "end": 25},
+            {"path": "messages.0.content", "kind": "card", "start": 12, "end": 31},
+            {"path": "text", "kind": "card", "start": 6, "end": 25},
         ],
         "locale": None,
-        "redacted_in": None,
     }
     assert (good["outcome"], good["score"], good["reason"], good["evidence"]) == ("accept", 0.0, None, None)
+    assert good["reason_class"] is None
 
 
 def conversation(*contents: str, **fields: Any) -> dict[str, Any]:
@@ -239,24 +247,25 @@ def test_a_mailbox_is_taken_out_and_the_copy_stands_for_the_row() -> None:
     assert judge.amend is not None
     copies = judge.amend(table)
     (original,), (copy,) = table.to_pylist(), copies.to_pylist()
-    (verdict,) = judge.judge(table).to_pylist()
+    (verdict,) = say(judge, table).to_pylist()
     assert verdict["outcome"] == "reject"
     assert verdict["reason"] == f"personal data: email, phone, redacted in {copy['row_id']}"
-    assert json.loads(verdict["evidence"])["redacted_in"] == copy["row_id"]
+    assert verdict["reason_class"] == "personal_data.email"
+    assert json.loads(verdict["evidence"])["replaced_by"] == copy["row_id"]
     assert copy["messages"][0]["content"] == "Mail [EMAIL], or [PHONE]."
     assert copy["text"] == "Mail [EMAIL], or [PHONE].\n\nDone."
     assert json.loads(copy["extra"]) == {
         "title": "x",
         "redacted": [
-            {"message": 0, "kind": "email", "start": 5, "end": 30},
-            {"message": 0, "kind": "phone", "start": 35, "end": 49},
+            {"path": "messages.0.content", "kind": "email", "start": 5, "end": 30},
+            {"path": "messages.0.content", "kind": "phone", "start": 35, "end": 49},
         ],
     }
     assert (copy["parent_id"], copy["replayable"]) == (original["row_id"], False)
     kept = set(CANDIDATE_SCHEMA.names) - {"row_id", "messages", "text", "extra", "parent_id", "replayable"}
     assert {name: copy[name] for name in kept} == {name: original[name] for name in kept}
     assert recompute_row_ids(copies) == [copy["row_id"]]
-    assert judge.judge(copies)["outcome"].to_pylist() == ["accept"]
+    assert say(judge, copies)["outcome"].to_pylist() == ["accept"]
 
 
 def test_only_rows_whose_gravest_finding_is_to_be_redacted_get_a_copy() -> None:
@@ -270,11 +279,13 @@ def test_only_rows_whose_gravest_finding_is_to_be_redacted_get_a_copy() -> None:
     )
     judge = personal_data(kinds=Actions(ip="hold"))
     assert judge.amend is not None
-    verdicts = judge.judge(table).to_pylist()
+    verdicts = say(judge, table).to_pylist()
     assert [v["outcome"] for v in verdicts] == ["reject", "hold", "reject", "accept"]
     assert [v["score"] for v in verdicts] == [1.0, 0.5, 1.0, 0.0]
     assert verdicts[0]["reason"] == "personal data: card, email"
     assert verdicts[1]["reason"] == "personal data: email, ip"
+    classes = [v["reason_class"] for v in verdicts]
+    assert classes == ["personal_data.card", "personal_data.ip", "personal_data.email", None]
     assert judge.amend(table)["parent_id"].to_pylist() == [table["row_id"][2].as_py()]
     assert personal_data(kinds=Actions(email="hold", phone="ignore", address="hold", ip="hold")).amend is None
 
@@ -292,12 +303,12 @@ def test_other_columns_of_a_foreign_row_are_read_and_redacted(texts_table: Texts
     judge = personal_data(kinds=Actions(card="redact"))
     assert judge.amend is not None
     table = build_candidates([{**row, "extra": json.dumps(extra)}])
-    (verdict,), (copy,) = judge.judge(table).to_pylist(), judge.amend(table).to_pylist()
+    (verdict,), (copy,) = say(judge, table).to_pylist(), judge.amend(table).to_pylist()
     assert json.loads(verdict["evidence"])["counts"] == {"email": 1, "phone": 1, "card": 1}
     after = json.loads(copy["extra"])
-    assert [entry["field"] for entry in after.pop("redacted")] == ["extra"] * 3
+    assert [entry["path"] for entry in after.pop("redacted")] == ["extra"] * 3
     assert after == {"customer": "Anna\n[EMAIL]", "phones": ['a "quoted" [PHONE]'], "n": "[CARD]"}
-    assert judge.judge(build_candidates([copy]))["outcome"].to_pylist() == ["accept"]
+    assert say(judge, build_candidates([copy]))["outcome"].to_pylist() == ["accept"]
 
 
 @pytest.mark.parametrize("extra", ["[1, 2]", "{", "no json"])
@@ -308,7 +319,7 @@ def test_a_row_whose_extra_is_no_object_is_rejected_without_a_copy(
     table = build_candidates([{**row, "extra": extra}])
     judge = personal_data()
     assert judge.amend is not None
-    (verdict,) = judge.judge(table).to_pylist()
+    (verdict,) = say(judge, table).to_pylist()
     assert (verdict["outcome"], verdict["reason"]) == (
         "reject",
         "personal data: email, no clean copy can be made",
@@ -321,7 +332,7 @@ def test_a_list_of_mailboxes_is_rejected_without_a_copy_and_with_short_evidence(
     texts_table: TextsTable,
 ) -> None:
     many = " ".join(f"name{k}@kellerpost.de" for k in range(3 * MAX_FOUND))
-    (verdict,) = personal_data().judge(texts_table([many])).to_pylist()
+    (verdict,) = say(personal_data(), texts_table([many])).to_pylist()
     evidence = json.loads(verdict["evidence"])
     assert verdict["reason"].endswith("no clean copy can be made")
     assert len(evidence["findings"]) == 100
@@ -339,7 +350,7 @@ def test_a_copy_keeps_the_values_that_are_ignored(texts_table: TextsTable) -> No
 
 
 def test_ignored_values_stand_in_the_evidence_of_an_accepted_row(texts_table: TextsTable) -> None:
-    (verdict,) = personal_data().judge(texts_table(["info@shoes.de"])).to_pylist()
+    (verdict,) = say(personal_data(), texts_table(["info@shoes.de"])).to_pylist()
     assert (verdict["outcome"], verdict["score"], verdict["reason"]) == ("accept", 0.0, None)
     assert json.loads(verdict["evidence"])["counts"] == {"role_email": 1}
 
@@ -348,7 +359,7 @@ def test_the_rows_of_a_locale_can_have_actions_of_their_own() -> None:
     locales = ["de-AT", "de", "de_AT", "fr", None]
     table = build_candidates([conversation(MAILBOX, draw=k, locale=name) for k, name in enumerate(locales)])
     judge = personal_data(by_locale={"de": {"email": "hold"}, "de-AT": {"email": "ignore"}})
-    outcomes = judge.judge(table)["outcome"].to_pylist()
+    outcomes = say(judge, table)["outcome"].to_pylist()
     assert outcomes == ["accept", "hold", "accept", "reject", "reject"]
 
 
@@ -360,7 +371,7 @@ def test_locales_say_whose_formats_are_looked_for() -> None:
         conversation("tel. 0664 1234099", draw=3, locale="de-AT"),
     ]
     judge = personal_data(locales=["en-US"], kinds=Actions(phone="reject"))
-    outcomes = judge.judge(build_candidates(rows))["outcome"].to_pylist()
+    outcomes = say(judge, build_candidates(rows))["outcome"].to_pylist()
     assert outcomes == ["accept", "reject", "accept", "reject"]
     assert judge.facts["regions"] == ["US"]
 
@@ -370,7 +381,7 @@ def test_what_belongs_to_the_house_passes(texts_table: TextsTable) -> None:
         ["jane@shoes.de", "jane@mail.shoes.de", "jane@myshoes.de", "+49 30 9018201", "030 9018302"]
     )
     judge = personal_data(own=["shoes.de", "+49309018201"])
-    assert judge.judge(table)["outcome"].to_pylist() == ["accept", "accept", "reject", "accept", "reject"]
+    assert say(judge, table)["outcome"].to_pylist() == ["accept", "accept", "reject", "accept", "reject"]
 
 
 def test_a_locale_without_telephones_is_refused() -> None:
@@ -402,22 +413,23 @@ def test_a_gate_file_entry_binds() -> None:
     bound = bind("gate", "personal_data", params, where="gates[0]")
     judge: Judge = bound.make()
     assert bound.params["kinds"]["card"] == "reject"
-    assert judge.facts["reject_when"] == "score >= threshold"
     assert judge.facts["phonenumbers"]
+    assert registered("gate")["personal_data"].reads == PARTS
 
 
 @pytest.mark.parametrize("nothing", [None, "", " \n"])
 def test_a_row_with_nothing_to_read_is_abstained_on(texts_table: TextsTable, nothing: str | None) -> None:
-    (verdict,) = personal_data().judge(texts_table([nothing])).to_pylist()
+    (verdict,) = say(personal_data(), texts_table([nothing])).to_pylist()
     assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
     assert verdict["reason"].startswith("nothing to read: ")
+    assert verdict["reason_class"] == "personal_data.nothing_to_read"
 
 
 def test_an_empty_table_has_no_verdicts_and_no_copies() -> None:
     judge = personal_data()
     assert judge.amend is not None
     verdicts, copies = (
-        judge.judge(CANDIDATE_SCHEMA.empty_table()),
+        say(judge, CANDIDATE_SCHEMA.empty_table()),
         judge.amend(CANDIDATE_SCHEMA.empty_table()),
     )
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
@@ -428,7 +440,7 @@ def test_a_message_that_is_null_and_a_text_that_is_no_utf8_hide_nothing(row: Mak
     table = build_candidates([row(("user", None), ("assistant", MAILBOX)), row(("user", MAILBOX), draw=1)])
     torn = pa.array([b"\xff\xfe", b"ok"], pa.binary()).view(pa.string())
     table = table.set_column(table.schema.get_field_index("text"), "text", torn)
-    assert personal_data().judge(table)["outcome"].to_pylist() == ["reject", "reject"]
+    assert say(personal_data(), table)["outcome"].to_pylist() == ["reject", "reject"]
 
 
 @pytest.mark.parametrize(
@@ -451,14 +463,14 @@ def test_a_message_that_is_null_and_a_text_that_is_no_utf8_hide_nothing(row: Mak
 )
 def test_hostile_texts_are_judged(texts_table: TextsTable, unit: str) -> None:
     hostile = unit * (50_000 // len(unit)) + f" {MAILBOX}"
-    assert personal_data().judge(texts_table([hostile]))["outcome"].to_pylist() == ["reject"]
+    assert say(personal_data(), texts_table([hostile]))["outcome"].to_pylist() == ["reject"]
 
 
 def test_a_row_is_judged_alone_and_in_company_alike(texts_table: TextsTable) -> None:
     table = texts_table([MAILBOX, "x", CARD, None, "info@shoes.de", SSN] * 20)
     judge = personal_data()
-    apart = pa.concat_tables([judge.judge(table.slice(k, 7)) for k in range(0, len(table), 7)])
-    assert apart.to_pylist() == judge.judge(table).to_pylist()
+    apart = pa.concat_tables([say(judge, table.slice(k, 7)) for k in range(0, len(table), 7)])
+    assert apart.to_pylist() == say(judge, table).to_pylist()
 
 
 WORDS = st.sampled_from(
@@ -510,10 +522,10 @@ WORDS = st.sampled_from(
 @settings(max_examples=100)
 @given(st.lists(st.lists(WORDS, max_size=14).map("".join), min_size=1, max_size=4))
 def test_the_sieve_loses_nothing_that_a_close_look_finds(contents: list[str]) -> None:
-    units = pl.DataFrame({"row": range(len(contents)), "place": [0] * len(contents), "content": contents})
+    units = pl.DataFrame({"row": range(len(contents)), "path": ["text"] * len(contents), "content": contents})
     found = Search(REGIONS, frozenset()).run(units, [None] * len(contents))
     for k, content in enumerate(contents):
-        assert [one.finding for one in found.get(k, [])] == FINDER.find(content, "", KINDS)
+        assert [one.value for one in found.get(k, [])] == FINDER.find(content, "", KINDS)
 
 
 @settings(max_examples=30)
@@ -523,9 +535,9 @@ def test_a_copy_is_always_clean_and_named_by_the_verdict(contents: list[str]) ->
     assert judge.amend is not None
     table = build_candidates([conversation(*contents)])
     copies = judge.amend(table)
-    assert set(judge.judge(copies)["outcome"].to_pylist()) <= {"accept", "abstain"}
-    (verdict,) = judge.judge(table).to_pylist()
-    named = json.loads(verdict["evidence"])["redacted_in"] if verdict["evidence"] else None
+    assert set(say(judge, copies)["outcome"].to_pylist()) <= {"accept", "abstain"}
+    (verdict,) = say(judge, table).to_pylist()
+    named = json.loads(verdict["evidence"] or "{}").get("replaced_by")
     assert [named] == (copies["row_id"].to_pylist() or [None])
 
 
@@ -537,7 +549,7 @@ def test_each_kind_is_found_and_honest_texts_pass(texts_table: TextsTable) -> No
     honest = [
         f"Order {rng.randrange(10**9, 10**10)} of 2026-0{k % 9 + 1}-12: {k}.50 EUR." for k in range(400)
     ]
-    verdicts = personal_data().judge(texts_table(texts + honest)).to_pylist()
+    verdicts = say(personal_data(), texts_table(texts + honest)).to_pylist()
     found = [json.loads(v["evidence"])["counts"] if v["evidence"] else {} for v in verdicts]
     caught = sum(kind in counts for kind, counts in zip(kinds, found, strict=False))
     assert caught >= 0.98 * len(kinds)
@@ -559,7 +571,7 @@ def test_canaries_are_made_of_the_sample_and_caught(texts_table: TextsTable) -> 
         assert set(canaries["generator"].to_pylist()) == {"canary"}
         planted = {json.loads(extra)["canary"] for extra in canaries["extra"].to_pylist()}
         assert planted == set(KINDS) - {"role_email", "hotline"}
-        outcomes = judge.judge(canaries)["outcome"].to_pylist()
+        outcomes = say(judge, canaries)["outcome"].to_pylist()
         assert outcomes.count("reject") >= judge.min_recall * 64
     assert set(spoken["kind"].to_pylist()) == set(canaries["kind"].to_pylist())
 
@@ -573,23 +585,10 @@ def test_canaries_hold_only_kinds_that_are_acted_on(texts_table: TextsTable) -> 
     assert only.plant is not None
     planted = only.plant(sample, 8, 1)
     assert set(planted["extra"].to_pylist()) == {'{"canary":"phone"}'}
-    assert only.judge(planted)["outcome"].to_pylist() == ["hold"] * 8
+    assert say(only, planted)["outcome"].to_pylist() == ["hold"] * 8
 
 
 MIXED = [CARD, MAILBOX, "85.214.132.117", f"{CARD} 85.214.132.117", "info@shoes.de", "nothing", None, SSN]
-
-
-def replay(
-    texts_table: TextsTable, old: dict[str, Any], new: dict[str, Any]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What redecide makes of the old verdicts, and what judging again says."""
-    table = texts_table(MIXED)
-    first, again = (bind("gate", "personal_data", params, where="g") for params in (old, new))
-    judged = pl.DataFrame(first.make().judge(table)).with_columns(slice=pl.lit(None, pl.String))
-    redecide = registered("gate")["personal_data"].redecide
-    assert redecide is not None
-    decided = redecide(first.params, again.params, {}, judged)
-    return decided.drop("slice"), pl.DataFrame(again.make().judge(table))
 
 
 @pytest.mark.parametrize(
@@ -605,46 +604,35 @@ def replay(
 def test_other_actions_decide_again_as_judging_again_would(
     texts_table: TextsTable, kinds: dict[str, str]
 ) -> None:
-    old = {"kinds": {"ip": "hold"}}
-    decided, judged = replay(texts_table, old, {"kinds": {"ip": "hold", **kinds}})
-    assert decided.equals(judged)
+    table = texts_table(MIXED)
+    old, new = (
+        bind("gate", "personal_data", {"kinds": {"ip": "hold", **changed}}, where="g")
+        for changed in ({}, kinds)
+    )
+    judge: Judge = old.make()
+    again = decide_again(say(judge, table), judge.dials, new.params, {"kinds": {**old.params["kinds"]}})
+    assert [{"redact": "reject"}.get(word, word) for word in again] == say(new.make(), table)[
+        "outcome"
+    ].to_pylist()
 
 
-def test_actions_by_locale_decide_again_too(texts_table: TextsTable) -> None:
-    decided, judged = replay(texts_table, {}, {"by_locale": {"de": {"card": "hold"}}})
-    assert decided.equals(judged)
+def test_each_kind_has_a_dial_and_a_class_of_its_own_the_gravest_first() -> None:
+    dials = personal_data(kinds=Actions(ip="hold")).dials
+    assert {dial.score for dial in dials} == {f"counts.{kind}" for kind in KINDS}
+    assert {dial.outcome for dial in dials} == {f"kinds.{kind}" for kind in KINDS}
+    assert {dial.classes for dial in dials} == {(f"personal_data.{kind}",) for kind in KINDS}
+    assert [dial.outcome for dial in dials[:5]] == [
+        f"kinds.{kind}" for kind in ("secret", "iban", "card", "national_id", "ip")
+    ]
+    assert {(dial.threshold, dial.rejects, dial.parameter) for dial in dials} == {(1, ">=", None)}
 
 
-@pytest.mark.parametrize(
-    "new",
-    [
-        {"kinds": {"email": "reject"}},
-        {"kinds": {"card": "redact"}},
-        {"kinds": {"role_email": "redact"}},
-        {"locales": ["de"]},
-        {"own": ["shoes.de"]},
-    ],
-)
-def test_what_needs_the_rows_cannot_be_decided_again(texts_table: TextsTable, new: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="without judging the rows again"):
-        replay(texts_table, {}, new)
+def test_where_locales_have_actions_of_their_own_no_dial_can_be_turned() -> None:
+    assert personal_data(by_locale={"de": {"card": "hold"}}).dials == ()
 
 
 def test_copies_of_none_are_an_empty_table() -> None:
     assert build_copies([]).schema == CANDIDATE_SCHEMA
-
-
-def test_the_text_counts_as_its_messages_where_it_is_nothing_else() -> None:
-    units = read_units(
-        build_candidates([conversation("a", "b"), conversation("a", "b", text="other", draw=1)])
-    )
-    assert units.select("row", "place", "content").rows() == [
-        (0, 0, "a"),
-        (0, 1, "b"),
-        (1, 0, "a"),
-        (1, 1, "b"),
-        (1, -1, "other"),
-    ]
 
 
 @pytest.mark.corpora
@@ -656,4 +644,4 @@ def test_public_corpora_hold_as_little_as_documented(corpora: Path, texts_table:
     queries = [text for part in ("train", "test") for text in read(corpora / "banking77" / f"{part}.csv")]
     lines = (corpora / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     sums = ["\n".join(json.loads(line).values()) for line in lines]
-    assert set(personal_data().judge(texts_table(queries + sums))["outcome"].to_pylist()) == {"accept"}
+    assert set(say(personal_data(), texts_table(queries + sums))["outcome"].to_pylist()) == {"accept"}

@@ -5,16 +5,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import pyarrow as pa
 import pytest
 
 import synth_stack.gates  # noqa: F401  (registers the gate)
 from benchmarks.refusals import ANSWERS, build_rows, read_answers
 from synth_stack.errors import ConfigError
+from synth_stack.gates.gate import Judge
 from synth_stack.gates.refusal.gate import refusal
 from synth_stack.registry import bind, registered
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
+from tests.gates.dialling import decide_again
+from tests.gates.playing import play
 from tests.some_rows import make_row
 
 CONTENT = "The printer moves to room 214 on Monday."
@@ -37,8 +40,14 @@ def injected(answer: str, draw: int = 0) -> dict[str, Any]:
     return adversarial("ignore_injection", answer, draw, marker=OBEYED, content=CONTENT)
 
 
+def say(gate: Judge, table: pa.Table) -> pa.Table:
+    """What the gate says of a batch of one table."""
+    ((verdicts,), _) = play(gate, [table], name="refusal")
+    return verdicts
+
+
 def judge(*rows: dict[str, Any], **params: Any) -> list[dict[str, Any]]:
-    verdicts: list[dict[str, Any]] = refusal(**params).judge(build_candidates(rows)).to_pylist()
+    verdicts: list[dict[str, Any]] = say(refusal(**params), build_candidates(rows)).to_pylist()
     return verdicts
 
 
@@ -62,6 +71,14 @@ def test_each_answer_is_judged_by_what_its_own_row_expects() -> None:
         "",
         "obeys the injection",
     ]
+    assert [v["reason_class"] for v in verdicts] == [
+        None,
+        "refusal.no_refusal",
+        None,
+        "refusal.over_refusal",
+        None,
+        "refusal.obeys_injection",
+    ]
 
 
 def test_evidence_shows_the_phrases_and_the_share() -> None:
@@ -81,6 +98,7 @@ def test_what_is_unclear_is_held_or_rejected_as_the_gate_file_says() -> None:
     [held], [rejected] = judge(row), judge(row, unclear="reject")
     assert (held["outcome"], held["score"], held["threshold"]) == ("hold", 0.5, 1.0)
     assert (rejected["outcome"], rejected["threshold"]) == ("reject", 0.5)
+    assert held["reason_class"] == rejected["reason_class"] == "refusal.unclear"
 
 
 def test_rows_of_other_kinds_and_rows_without_an_answer_are_abstained_on() -> None:
@@ -88,10 +106,11 @@ def test_rows_of_other_kinds_and_rows_without_an_answer_are_abstained_on() -> No
     for verdict in judge(*rows):
         assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
         assert verdict["reason"].startswith("nothing expected: ")
+        assert verdict["reason_class"] == "refusal.nothing_expected"
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
-    assert refusal().judge(CANDIDATE_SCHEMA.empty_table()).num_rows == 0
+    assert say(refusal(), CANDIDATE_SCHEMA.empty_table()).num_rows == 0
 
 
 def test_the_last_answer_of_a_conversation_is_judged() -> None:
@@ -114,7 +133,7 @@ def test_canaries_come_from_the_rows_of_the_batch_and_every_one_is_caught() -> N
         ["complies", "refuses and complies", "refuses", "obeys", "off the task"], 20
     )
     assert set(planted["generator"].to_pylist()) == {"canary"}
-    assert set(gate.judge(planted)["outcome"].to_pylist()) <= {"reject", "hold"}
+    assert set(say(gate, planted)["outcome"].to_pylist()) <= {"reject", "hold"}
 
 
 def test_a_batch_without_adversarial_rows_gets_no_canaries() -> None:
@@ -125,19 +144,51 @@ def test_a_batch_without_adversarial_rows_gets_no_canaries() -> None:
     assert plant(unmarked, 10, 0).num_rows == 0
 
 
+def prefer(chosen: str, rejected: str, kind: str = "preference", draw: int = 0) -> dict[str, Any]:
+    """A preference row that expects a refusal."""
+    sides = [
+        {"label": label, "messages": [{"role": "assistant", "content": said}]}
+        for label, said in (("rejected", rejected), ("chosen", chosen))
+    ]
+    row = adversarial("refuse", None, draw)
+    return {**row, "kind": kind, "messages": row["messages"][:1], "alternatives": sides}
+
+
+def test_of_a_preference_row_the_chosen_answer_is_judged() -> None:
+    complies = "Sure, here is how."
+    rows = [
+        prefer(REFUSED, complies),
+        prefer(complies, REFUSED, draw=1),
+        prefer(complies, REFUSED, kind="adversarial", draw=2),
+        {**prefer(complies, REFUSED, draw=3), "extra": '{"expected_behaviour":"refuse"}'},
+        {**prefer(complies, REFUSED, kind="foreign", draw=4), "extra": '{"expected_behaviour":"refuse"}'},
+        {**prefer(complies, REFUSED, draw=5), "extra": "{}"},
+    ]
+    outcomes = [verdict["outcome"] for verdict in judge(*rows)]
+    assert outcomes == ["accept", "reject", "reject", "reject", "reject", "abstain"]
+
+
+def test_canaries_of_preference_rows_keep_the_question() -> None:
+    gate = refusal()
+    assert gate.plant is not None
+    planted = gate.plant(build_candidates([prefer(REFUSED, HELPED)]), 4, 1)
+    assert [message["role"] for message in planted["messages"][0].as_py()] == ["user", "assistant"]
+    assert set(say(gate, planted)["outcome"].to_pylist()) == {"reject"}
+
+
 def test_replay_changes_what_becomes_of_the_unclear_and_nothing_else() -> None:
-    entry = registered("gate")["refusal"]
-    assert entry.redecide is not None
     rows = [adversarial("refuse", a, k) for k, a in enumerate([REFUSED, "Let us see.", "Sure, here is how."])]
     table = build_candidates([*rows, make_row(("user", "?"), ("assistant", "Yes."))])
     old, new = ({"unclear": u, "min_shared": 0.3} for u in ("hold", "reject"))
-    first = refusal().judge(table)
-    frame = pl.DataFrame(pl.from_arrow(first)).with_columns(slice=pl.lit("s"))
-    decided = entry.redecide(old, new, {}, frame)
-    assert decided["outcome"].to_list() == refusal(unclear="reject").judge(table)["outcome"].to_pylist()
-    assert decided["threshold"].unique().to_list() == [0.5]
-    with pytest.raises(ConfigError, match="only unclear can change"):
-        entry.redecide(old, {**old, "min_shared": 0.5}, {}, frame.clear())
+    again = decide_again(say(refusal(), table), refusal().dials, new, old)
+    assert again == say(refusal(unclear="reject"), table)["outcome"].to_pylist()
+    back = decide_again(say(refusal(unclear="reject"), table), refusal(unclear="reject").dials, old, new)
+    assert back == say(refusal(), table)["outcome"].to_pylist()
+
+
+def test_the_parts_that_are_read_are_declared_and_facts_name_the_phrases() -> None:
+    assert registered("gate")["refusal"].reads == ("content", "alternatives", "extra")
+    assert set(refusal().facts) == {"phrases"}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +203,7 @@ def test_parameters_that_the_gate_does_not_take_are_refused(params: dict[str, An
 def test_hand_written_answers_are_judged_as_the_page_says(file: str) -> None:
     assert (Path(__file__).parents[3] / "benchmarks" / file).is_file()
     for (expected, truth), said in read_answers(file).items():
-        outcomes = Counter(refusal().judge(build_rows(expected, said))["outcome"].to_pylist())
+        outcomes = Counter(say(refusal(), build_rows(expected, said))["outcome"].to_pylist())
         if truth == "contrary":
             assert outcomes["accept"] <= 0.14 * len(said)
         else:

@@ -1,18 +1,20 @@
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pytest
 
+from synth_stack.engines import local
 from synth_stack.errors import ConfigError, GateError
-from synth_stack.gates.semantic_dedup import gate as module
+from synth_stack.gates.semantic_dedup import clusters, nearest_kept
 from synth_stack.gates.semantic_dedup.gate import semantic_dedup
 from synth_stack.models.embedders import load_embedder
-from synth_stack.registry import bind, registered
-from synth_stack.rows.schemas import VERDICT_SCHEMA
+from synth_stack.registry import bind
+from tests.gates.engine_run import read_verdicts, run_gate
+from tests.gates.playing import play
 from tests.some_rows import TextsTable
 
 pytest.importorskip("wordllama")
@@ -30,13 +32,9 @@ def judge_texts(texts: Sequence[str | None], cut: int = 10_000, **params: Any) -
 
 
 def judge_table(table: pa.Table, cut: int = 10_000, **params: Any) -> list[dict[str, Any]]:
-    judge = semantic_dedup(**{"field": "text", **params})
-    assert judge.prepare is not None
     shards = [table.slice(first, cut) for first in range(0, max(len(table), 1), cut)]
-    judge.prepare(lambda: shards)
-    verdicts = pa.concat_tables([judge.judge(shard) for shard in shards])
-    assert verdicts.schema == VERDICT_SCHEMA
-    return list(verdicts.to_pylist())
+    verdicts, _ = play(semantic_dedup(**{"field": "text", **params}), shards, name="semantic_dedup")
+    return list(pa.concat_tables(verdicts).to_pylist())
 
 
 def make_questions(rows: int) -> list[str]:
@@ -52,9 +50,10 @@ def test_the_same_question_in_other_words_is_rejected_and_names_its_twin() -> No
     first, other, again = judge_texts([ASKED, OTHER, AGAIN])
     assert [v["outcome"] for v in (first, other, again)] == ["accept", "accept", "reject"]
     assert again["reason"] == f"same meaning: like {first['row_id']}, cosine {again['score']}"
+    assert again["reason_class"] == "semantic_dedup.near_duplicate"
     assert json.loads(again["evidence"]) == {"cosine": again["score"], "twin": first["row_id"]}
     assert 0.9 < again["score"] < 1
-    assert (first["score"], first["evidence"]) == (0, None)
+    assert (first["score"], first["reason_class"], first["evidence"]) == (0, None, None)
 
 
 def test_a_copy_has_cosine_one() -> None:
@@ -68,9 +67,10 @@ def test_a_row_with_nothing_to_read_is_abstained_on(nothing: str | None) -> None
     verdict = judge_texts([nothing, ASKED])[0]
     assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
     assert verdict["reason"].startswith("nothing to read: ")
+    assert verdict["reason_class"] == "semantic_dedup.nothing_to_read"
 
 
-def test_a_row_is_compared_with_rows_that_stay_only() -> None:
+def test_a_row_is_compared_with_kept_rows_only() -> None:
     texts = [ASKED, AGAIN, "How do I cancel the order my wife placed on Monday?"]
     embed = load_embedder("wordllama").embed
     vectors = embed(texts)
@@ -87,60 +87,92 @@ def test_how_the_batch_is_cut_into_tables_does_not_show(cut: int) -> None:
     assert judge_texts(texts, cut=cut) == judge_texts(texts)
 
 
+def test_clusters_and_canaries_depend_on_no_cut_and_no_canary(
+    texts_table: TextsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "_WHOLE_ROWS", 100)
+    monkeypatch.setattr(clusters, "_CLUSTER_ROWS", 50)
+    table, judge = texts_table([*make_questions(200), *make_questions(60)]), semantic_dedup(field="text")
+    assert judge.plant is not None
+    canaries = judge.plant(table, 40, 1)
+    [whole], alone = play(judge, [table])
+    parts = [table.slice(0, 1), table.slice(1, 0), table.slice(1, 130), table.slice(131)]
+    verdicts, state = play(judge, parts, canaries)
+    assert pa.concat_tables(verdicts).equals(whole)
+    _, other = play(judge, parts)
+    assert all(alone[name].equals(other[name]) for name in alone)
+    assert judge.judge(canaries, state)["outcome"].to_pylist().count("reject") / 40 >= judge.min_recall
+
+
+def test_the_state_is_small_and_holds_no_vectors(texts_table: TextsTable) -> None:
+    table = texts_table([*make_questions(300), ASKED, AGAIN])
+    [verdicts], state = play(semantic_dedup(field="text"), [table])
+    assert {name: held.schema.names for name, held in state.items()} == {
+        "rows": ["id", "readable", "cosine", "twin"],
+        "twins": ["row_id"],
+    }
+    named = {json.loads(text)["twin"] for text in verdicts["evidence"].drop_null().to_pylist()}
+    assert set(state["twins"]["row_id"].to_pylist()) == named
+
+
+def test_a_state_from_files_gives_the_same_verdicts_in_this_process_and_in_workers(
+    tmp_path: Path, texts_table: TextsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = texts_table([*make_questions(60), None, ASKED, AGAIN])
+    parts, params = [table.slice(0, 30), table.slice(30, 1), table.slice(31)], {"field": "text"}
+    here = run_gate(tmp_path / "here", "semantic_dedup", params, parts, canaries=10)
+    [expected], _ = play(semantic_dedup(field="text"), [table])
+    assert read_verdicts(tmp_path / "here", "semantic_dedup").equals(expected)
+    monkeypatch.setattr(local, "APART_ROWS", 0)
+    assert run_gate(tmp_path / "apart", "semantic_dedup", params, parts, canaries=10) == here
+
+
 def test_clusters_find_nearly_what_one_whole_comparison_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [*make_questions(1500), *make_questions(300)]
     whole = [v["outcome"] for v in judge_texts(texts, threshold=0.97)]
-    monkeypatch.setattr(module, "_WHOLE_ROWS", 100)
-    monkeypatch.setattr(module, "_CLUSTER_ROWS", 100)
+    monkeypatch.setattr(clusters, "_WHOLE_ROWS", 100)
+    monkeypatch.setattr(clusters, "_CLUSTER_ROWS", 100)
     parted = [v["outcome"] for v in judge_texts(texts, threshold=0.97)]
     assert whole[1500:] == ["reject"] * 300 == parted[1500:]
     assert sum(p == w for p, w in zip(parted, whole, strict=True)) > 0.9 * len(texts)
 
 
-def test_a_cluster_larger_than_a_block_is_settled_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_larger_than_a_block_is_settled_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = make_questions(300)
     whole = judge_texts(texts)
-    monkeypatch.setattr(module, "_BLOCK_ROWS", 16)
-    monkeypatch.setattr(module, "_KEPT_ROWS", 8)
+    monkeypatch.setattr(nearest_kept, "_BLOCK_ROWS", 16)
+    monkeypatch.setattr(nearest_kept, "_KEPT_ROWS", 8)
     assert [v["outcome"] for v in judge_texts(texts)] == [v["outcome"] for v in whole]
 
 
-def test_canaries_are_caught_and_change_nothing_said_of_the_batch(texts_table: TextsTable) -> None:
+def test_canaries_are_caught_and_change_no_verdict_on_the_batch(texts_table: TextsTable) -> None:
     table, judge = texts_table([*make_questions(60), ASKED]), semantic_dedup(field="text")
     assert judge.plant is not None
-    assert judge.prepare is not None
     canaries = judge.plant(table, 40, 1)
-    judge.prepare(lambda: [table, canaries])
-    assert judge.judge(canaries)["outcome"].to_pylist().count("reject") / 40 >= judge.min_recall
-    assert judge.judge(table).to_pylist() == judge_table(table)
+    [said], state = play(judge, [table], canaries)
+    assert judge.judge(canaries, state)["outcome"].to_pylist().count("reject") / 40 >= judge.min_recall
+    assert said.to_pylist() == judge_table(table)
 
 
 def test_rows_that_it_has_not_seen_are_not_judged(texts_table: TextsTable) -> None:
     judge = semantic_dedup()
     with pytest.raises(GateError, match="before it saw the batch"):
-        judge.judge(texts_table([ASKED]))
-    assert judge.prepare is not None
-    judge.prepare(list)
-    assert judge.judge(texts_table([])).num_rows == 0
-    with pytest.raises(GateError, match="had not seen"):
-        judge.judge(texts_table([ASKED]))
+        judge.judge(texts_table([ASKED]), {})
+    for tables in ([], [texts_table([])]):
+        _, state = play(judge, tables)
+        assert judge.judge(texts_table([]), state).num_rows == 0
+        with pytest.raises(GateError, match="had not seen"):
+            judge.judge(texts_table([ASKED]), state)
 
 
-def test_another_threshold_decides_again_from_the_stored_cosines() -> None:
-    verdicts = judge_texts([ASKED, AGAIN, OTHER, None])
-    entry = registered("gate")["semantic_dedup"]
-    assert entry.redecide is not None
-    old = bind("gate", "semantic_dedup", {}, where="gates[0]").params
-    frame = pl.DataFrame(pa.Table.from_pylist(verdicts, schema=VERDICT_SCHEMA))
-    for threshold in (0.5, 0.9, 0.99):
-        new = {**old, "threshold": threshold}
-        outcomes = [
-            "abstain" if v["score"] is None else "reject" if v["score"] > threshold else "accept"
-            for v in verdicts
-        ]
-        assert entry.redecide(old, new, {}, frame)["outcome"].to_list() == outcomes
-    with pytest.raises(ConfigError, match="field cannot change"):
-        entry.redecide(old, {**old, "field": "text"}, {}, frame)
+def test_the_dial_tells_from_the_stored_cosines_what_was_decided() -> None:
+    (dial,) = semantic_dedup(threshold=0.8).dials
+    assert (dial.parameter, dial.rejects, dial.threshold) == ("threshold", ">", 0.8)
+    verdicts = judge_texts([ASKED, AGAIN, OTHER, None], threshold=0.8)
+    for verdict in verdicts:
+        expected = "accept" if (verdict["score"] or 0) <= dial.threshold else "reject"
+        assert verdict["outcome"] == ("abstain" if verdict["score"] is None else expected)
+        assert (verdict["reason_class"] in dial.classes) == (verdict["outcome"] == "reject")
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.errors import ConfigError, ModelError
-from synth_stack.gates.structure.checks import Length
 from synth_stack.gates.structure.gate import structure
+from synth_stack.gates.structure.reading import Length
 from synth_stack.registry import bind
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, MESSAGES, VERDICT_SCHEMA, build_candidates
-from tests.some_rows import MakeRow, make_row
+from synth_stack.rows.schemas import (
+    ALTERNATIVES,
+    CANDIDATE_SCHEMA,
+    MESSAGES,
+    VERDICT_SCHEMA,
+    build_candidates,
+)
+from tests.arbitrary_rows import draw_rows, draw_values
+from tests.gates.structure.judging import find_fault, judge_row, judge_table
+from tests.some_rows import MakeRow, make_call, make_row, make_tool_row
 
 ASK = "How do I cancel my order please?"
 SAY = "Open the orders page, choose the order, and press cancel."
@@ -22,11 +30,6 @@ GERMAN = (
     "Wie kann ich meine Bestellung stornieren?",
     "Öffnen Sie die Seite mit den Bestellungen und wählen Sie Stornieren.",
 )
-
-
-def judge_row(made: dict[str, Any], **params: Any) -> dict[str, Any]:
-    (verdict,) = structure(**params).judge(build_candidates([made])).to_pylist()
-    return dict(verdict)
 
 
 def test_a_sound_row_is_accepted_with_its_language_score(row: MakeRow) -> None:
@@ -59,7 +62,7 @@ def test_every_turn_in_its_place_is_accepted(row: MakeRow) -> None:
         ([("assistant", SAY)], "wrong roles: message 0 is assistant, it is the turn of user", 0),
         ([("system", "Hi")], "wrong roles: the last message is not the assistant's", 0),
         ([("user", ASK), ("user", ASK)], "wrong roles: message 1 is user, it is the turn of assistant", 1),
-        ([("user", ASK), ("tool", SAY)], "wrong roles: message 1 is tool, it is the turn of assistant", 1),
+        ([("user", ASK), ("tool", SAY)], "unmatched tool result: message 1 answers no open call", 1),
         (
             [("user", ASK), ("assistant", SAY), ("system", "Hi")],
             "wrong roles: message 2 is system, it is the turn of user",
@@ -101,6 +104,89 @@ def test_a_fault_is_named_with_its_message(row: MakeRow, turns: Any, reason: str
     verdict = judge_row(row(*turns))
     assert (verdict["outcome"], verdict["reason"]) == ("reject", reason)
     assert json.loads(verdict["evidence"]) == {"message": message}
+
+
+THOUGHT = "An order that was sent can still be refused."
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind", "place"),
+    [
+        ([{"role": "user"}, {"role": "assistant", "reasoning": THOUGHT}], None, {}),
+        (
+            [{"role": "user"}, {"role": "assistant", "content": None, "reasoning": THOUGHT}],
+            "empty_answer",
+            {"message": 1},
+        ),
+        (
+            [{"role": "user"}, {"role": "assistant", "content": " ", "reasoning": THOUGHT}],
+            "empty_answer",
+            {"message": 1},
+        ),
+        (
+            [{"role": "user", "reasoning": THOUGHT}, {"role": "assistant"}],
+            "misplaced_reasoning",
+            {"message": 0},
+        ),
+        ([{"role": "user"}, {"role": "assistant", "reasoning": "a\0"}], "broken_characters", {"message": 1}),
+        ([{"role": "user"}, {"role": "assistant", "reasoning": "word " * 20_000}], None, {}),
+    ],
+)
+def test_reasoning_stands_on_answers_and_never_alone(
+    messages: list[dict[str, Any]], kind: str | None, place: dict[str, int]
+) -> None:
+    contents = {"user": ASK, "assistant": SAY}
+    spoken = [{"content": contents[said["role"]], **said} for said in messages]
+    assert find_fault(make_row(messages=spoken, text=f"{ASK}\n\n{SAY}")) == (kind, place)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (make_row(failure="x"), "generation_failed"),
+        (make_row(), "no_messages"),
+        (make_row(("user", ASK), ("assistant", None)), "unreadable_text"),
+        (make_row(("user", ASK)), "wrong_roles"),
+        (make_row(("user", " "), ("assistant", SAY)), "empty_prompt"),
+        (make_row(("user", ASK), ("assistant", " ")), "empty_answer"),
+        (make_row(("system", " "), ("user", ASK), ("assistant", SAY)), "empty_system"),
+        (make_row(kind="foreign", text=" "), "empty_text"),
+        (make_row(("user", ASK), ("assistant", "\0")), "broken_characters"),
+        (make_row(("user", "?"), ("assistant", SAY)), "too_short"),
+        (make_row(("user", ASK), ("assistant", "a" * 20_000)), "too_long"),
+        (make_row(("user", ASK), ("assistant", ASK)), "echo"),
+        (make_row(("user", ASK), ("assistant", "I can help you. " * 20)), "repetition"),
+        (make_row(("user", GERMAN[0]), ("assistant", GERMAN[1])), "wrong_language"),
+        (make_row(("user", ASK), ("assistant", SAY)), None),
+    ],
+)
+def test_every_fault_has_a_class_of_its_own(made: dict[str, Any], kind: str | None) -> None:
+    assert find_fault(made)[0] == kind
+
+
+def test_its_dial_is_the_confidence_in_another_language() -> None:
+    (dial,) = structure(min_confidence=0.9).dials
+    assert (dial.parameter, dial.threshold, dial.rejects, dial.score) == (
+        "min_confidence",
+        0.9,
+        ">=",
+        "score",
+    )
+    assert dial.classes == ("structure.wrong_language",)
+    assert structure(languages=[]).dials == ()
+
+
+def test_a_result_that_an_answer_repeats_is_no_echo_and_its_lines_may_repeat() -> None:
+    rows = "- nothing\n" * 9
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": ASK},
+        {"role": "assistant", "content": None, "tool_calls": [make_call("find", q="x")]},
+        {"role": "tool", "content": rows, "tool_call_id": "c1"},
+        {"role": "assistant", "content": "Nothing was found in any of the orders that you asked about."},
+    ]
+    assert find_fault(make_tool_row(messages=messages, tools=None)) == (None, {})
+    messages[2:] = [{**messages[2], "content": "42 days"}, {"role": "assistant", "content": "42 days"}]
+    assert find_fault(make_tool_row(messages=messages, tools=None)) == (None, {})
 
 
 def test_the_first_of_several_faults_is_the_reason(row: MakeRow) -> None:
@@ -186,23 +272,23 @@ def torn_table(made: dict[str, Any]) -> pa.Table:
         1,
         [None, pa.py_buffer(np.array([0, 3], dtype=np.int32).tobytes()), pa.py_buffer(b"\xed\xa0\x80")],
     )
-    roles = pa.array(["assistant"])
-    messages = pa.ListArray.from_arrays(
-        pa.array([0, 1], pa.int32()),
-        pa.StructArray.from_arrays([roles, torn], fields=list(MESSAGES.value_type)),
-    )
+    fields = list(MESSAGES.value_type)
+    given = {"role": pa.array(["assistant"]), "content": torn}
+    values = [given.get(field.name, pa.nulls(1, field.type)) for field in fields]
+    structs = pa.StructArray.from_arrays(values, fields=fields)
+    messages = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), structs)
     names = CANDIDATE_SCHEMA.names
     table = table.set_column(names.index("text"), CANDIDATE_SCHEMA.field("text"), torn)
     return table.set_column(names.index("messages"), CANDIDATE_SCHEMA.field("messages"), messages)
 
 
 def test_bytes_that_are_no_utf8_are_rejected_and_break_nothing(row: MakeRow) -> None:
-    (verdict,) = structure().judge(torn_table(row(("assistant", "x")))).to_pylist()
+    (verdict,) = judge_table(torn_table(row(("assistant", "x")))).to_pylist()
     assert (verdict["outcome"], verdict["reason"]) == ("reject", "unreadable text: not valid UTF-8")
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
-    verdicts = structure().judge(CANDIDATE_SCHEMA.empty_table())
+    verdicts = judge_table(CANDIDATE_SCHEMA.empty_table())
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
 
 
@@ -219,6 +305,26 @@ def test_an_empty_table_has_no_verdicts() -> None:
 def test_whatever_a_row_holds_it_is_judged(turns: list[tuple[str | None, str | None]]) -> None:
     verdict = judge_row(make_row(*turns, kind="foreign"))
     assert (verdict["reason"] is None) == (verdict["outcome"] == "accept")
+
+
+FEW_TEXTS = st.sampled_from(["", "a", "user", "assistant", "tool", "{}", "chosen", "rejected", "1.5"])
+SHAPED = draw_rows(
+    messages=draw_values(MESSAGES, FEW_TEXTS),
+    alternatives=st.none() | draw_values(ALTERNATIVES, FEW_TEXTS),
+    tools=st.none() | FEW_TEXTS,
+    failure=st.none(),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(SHAPED, min_size=1, max_size=4))
+def test_whatever_shape_a_row_has_it_is_judged_alike_alone_and_among_others(
+    rows: list[dict[str, Any]],
+) -> None:
+    table = build_candidates(rows)
+    together = judge_table(table)
+    alone = [judge_table(table.slice(k, 1)) for k in range(len(rows))]
+    assert together.to_pylist() == pa.concat_tables(alone).to_pylist()
 
 
 def test_a_huge_answer_is_judged_by_its_length(row: MakeRow) -> None:
@@ -255,5 +361,5 @@ def test_real_support_queries_are_not_rejected(
     queries = [
         line.rpartition(",")[0].strip('"') for line in lines if line.count(",") and not line.startswith("'")
     ]
-    outcomes = structure().judge(texts_table([q for q in queries if q]))["outcome"].to_pylist()
+    outcomes = judge_table(texts_table([q for q in queries if q]))["outcome"].to_pylist()
     assert outcomes.count("reject") <= 3

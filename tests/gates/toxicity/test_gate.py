@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pytest
 
 from synth_stack.errors import ConfigError, MissingExtra, ModelError
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.toxicity.gate import LINEAR_THRESHOLD, Offline, toxicity
-from synth_stack.gates.toxicity.verdicts import ToneRule, cut_windows
+from synth_stack.gates.toxicity.verdicts import ToneRule
 from synth_stack.registry import bind, registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
-from synth_stack.stats.intervals import wilson
+from tests.gates.dialling import decide_again
+from tests.gates.playing import play
 from tests.some_rows import MakeRow, TextsTable
 
 SWEARING = "Shut up you stupid fucking idiot."
@@ -40,16 +40,26 @@ def linear(*, tone: ToneRule | None = CUES, **params: Any) -> Judge:
     return toxicity(scorer="linear-svm", tone=tone, **params)
 
 
+def say(judge: Judge, table: pa.Table) -> pa.Table:
+    """What the judge says of a batch of one table."""
+    ((verdicts,), _) = play(judge, [table], name="toxicity")
+    return verdicts
+
+
 def test_swearing_is_rejected_by_the_named_linear_scorer(row: MakeRow) -> None:
     table = build_candidates(
         [row(("user", "Where is it?"), ("assistant", SWEARING)), row(("user", CIVIL), ("assistant", CIVIL))]
     )
-    bad, good = linear(tone=None).judge(table).to_pylist()
+    bad, good = say(linear(tone=None), table).to_pylist()
     assert (bad["outcome"], good["outcome"]) == ("reject", "accept")
     assert bad["threshold"] == LINEAR_THRESHOLD == 0.8
-    assert bad["reason"] == f"toxic: profanity {bad['score']:.3f} in message 1, by linear-svm (not Detoxify)"
+    assert (
+        bad["reason"]
+        == f"toxic: profanity {bad['score']:.3f} in messages.1.content, by linear-svm (not Detoxify)"
+    )
+    assert bad["reason_class"] == "toxicity.toxic"
     assert json.loads(bad["evidence"]) == {
-        "message": 1,
+        "path": "messages.1.content",
         "role": "assistant",
         "label": "profanity",
         "score": bad["score"],
@@ -58,20 +68,20 @@ def test_swearing_is_rejected_by_the_named_linear_scorer(row: MakeRow) -> None:
         "scorer": "linear-svm",
     }
     assert 0 <= good["score"] < 0.8
-    assert (good["reason"], good["evidence"]) == (None, None)
+    assert (good["reason"], good["reason_class"], good["evidence"]) == (None, None, None)
 
 
 def test_at_the_threshold_a_row_is_rejected(texts_table: TextsTable) -> None:
     table = texts_table([SWEARING[:12]])
-    score = linear().judge(table)["score"][0].as_py()
+    score = say(linear(), table)["score"][0].as_py()
     assert 0 < score < 1
-    at, above = (linear(threshold=bar, tone=None).judge(table) for bar in (score, min(score + 1e-9, 0.999)))
+    at, above = (say(linear(threshold=bar, tone=None), table) for bar in (score, min(score + 1e-9, 0.999)))
     assert (at["outcome"].to_pylist(), above["outcome"].to_pylist()) == (["reject"], ["accept"])
 
 
 def test_one_bad_line_in_a_long_civil_message_is_found(texts_table: TextsTable) -> None:
     long = f"{CIVIL} " * 40 + SWEARING + f" {CIVIL}" * 40
-    (verdict,) = linear().judge(texts_table([long])).to_pylist()
+    (verdict,) = say(linear(), texts_table([long])).to_pylist()
     evidence = json.loads(verdict["evidence"])
     assert verdict["outcome"] == "reject"
     assert "idiot" in long[evidence["start"] : evidence["end"]]
@@ -80,13 +90,14 @@ def test_one_bad_line_in_a_long_civil_message_is_found(texts_table: TextsTable) 
 
 @pytest.mark.parametrize("nothing", [None, "", " \n"])
 def test_a_row_with_nothing_to_read_is_abstained_on(texts_table: TextsTable, nothing: str | None) -> None:
-    (verdict,) = linear().judge(texts_table([nothing])).to_pylist()
+    (verdict,) = say(linear(), texts_table([nothing])).to_pylist()
     assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
     assert verdict["reason"].startswith("nothing to read: ")
+    assert verdict["reason_class"] == "toxicity.nothing_to_read"
 
 
 def test_a_message_that_is_null_does_not_hide_the_others(row: MakeRow) -> None:
-    (verdict,) = linear().judge(build_candidates([row(("user", None), ("assistant", SWEARING))])).to_pylist()
+    (verdict,) = say(linear(), build_candidates([row(("user", None), ("assistant", SWEARING))])).to_pylist()
     assert verdict["outcome"] == "reject"
 
 
@@ -94,11 +105,11 @@ def test_a_message_that_is_null_does_not_hide_the_others(row: MakeRow) -> None:
     "odd", ["\x00" * 40, "👩‍👩‍👧‍👦" * 400, "x" * 30_000, "\ufffd", "日本語のテキスト" * 100]
 )
 def test_odd_texts_are_judged(texts_table: TextsTable, odd: str) -> None:
-    assert linear().judge(texts_table([odd]))["outcome"].to_pylist() == ["accept"]
+    assert say(linear(), texts_table([odd]))["outcome"].to_pylist() == ["accept"]
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
-    verdicts = linear().judge(CANDIDATE_SCHEMA.empty_table())
+    verdicts = say(linear(), CANDIDATE_SCHEMA.empty_table())
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
 
 
@@ -108,7 +119,7 @@ def test_without_weights_the_offline_scorer_judges_under_its_own_threshold(texts
     assert judge.facts["scorer_used"] == "linear-svm"
     assert judge.facts["why"] == "no weights are named"
     assert judge.facts["threshold"] == 0.9
-    (verdict,) = judge.judge(texts_table([SWEARING])).to_pylist()
+    (verdict,) = say(judge, texts_table([SWEARING])).to_pylist()
     assert verdict["threshold"] == 0.9
     assert verdict["reason"].endswith("by linear-svm (not Detoxify)")
 
@@ -160,85 +171,22 @@ def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         bind("gate", "toxicity", wrong, where="gates[2]")
 
 
-def slices(row: MakeRow, counts: dict[str | None, tuple[int, int]]) -> pa.Table:
-    """Rows of slices: name -> (toxic, civil)."""
-    texts = [
-        (name, SWEARING if k < bad else CIVIL)
-        for name, (bad, good) in counts.items()
-        for k in range(bad + good)
-    ]
-    return build_candidates(
-        [row(("user", "?!"), ("assistant", t), slice=s, draw=k) for k, (s, t) in enumerate(texts)]
-    )
-
-
-def finish(judge: Judge, *tables: pa.Table) -> pa.Table:
-    """What the judge holds in the end, after it judged the tables."""
-    assert judge.finish is not None
-    judged = [(table, judge.judge(table)) for table in tables]
-    return judge.finish(lambda: iter(judged))
-
-
-def test_a_slice_above_the_bar_is_held_as_a_whole(row: MakeRow) -> None:
-    table = slices(row, {"billing": (2, 18), "login": (0, 30), "tiny": (3, 16), None: (9, 21)})
-    judge = linear(escalate_slice_at=0.09)
-    held = finish(judge, *(table.slice(first, 25) for first in range(0, 99, 25)))
-    outcomes = judge.judge(table)["outcome"].to_pylist()
-    names = table["slice"].to_pylist()
-    ids = table["row_id"].to_pylist()
-    accepted = [i for i, s, o in zip(ids, names, outcomes, strict=True) if s == "billing" and o == "accept"]
-    assert held.schema == VERDICT_SCHEMA
-    assert held["row_id"].to_pylist() == accepted
-    assert len(accepted) == 18
-    first = held.to_pylist()[0]
-    told = (first["gate"], first["outcome"], first["scope"], first["score"], first["threshold"])
-    assert told == ("toxicity", "hold", "slice", 0.1, 0.09)
-    assert first["reason"] == (
-        "toxic slice: 2 of 20 judged rows of billing were rejected: 10.0%, 95% interval 2.8% to 30.1%"
-    )
-    low, high = wilson(2, 20)
-    evidence = {"slice": "billing", "rejected": 2, "judged": 20, "rate": 0.1, "low": low, "high": high}
-    assert json.loads(first["evidence"]) == {**evidence, "by": "rate"}
-
-
-def test_a_slice_exactly_at_the_bar_is_not_held(row: MakeRow) -> None:
-    assert finish(linear(escalate_slice_at=0.1), slices(row, {"billing": (2, 18)})).num_rows == 0
-
-
-def test_by_its_lower_bound_a_slice_has_to_be_surely_above_the_bar(row: MakeRow) -> None:
-    table = slices(row, {"few": (1, 19), "many": (3, 17)})
-    by_rate = finish(linear(), table)
-    by_bound = finish(linear(escalate_by="lower_bound"), table)
-    assert (by_rate.num_rows, by_bound.num_rows) == (36, 17)
-    assert by_bound["score"][0].as_py() == wilson(3, 20)[0]
-
-
-def test_rows_that_were_abstained_on_do_not_count(row: MakeRow) -> None:
-    empty = build_candidates([row(("user", " "), slice="billing", draw=k) for k in range(50)])
-    held = finish(linear(escalate_slice_at=0.09), slices(row, {"billing": (2, 18)}), empty)
-    assert held.num_rows == 18
-
-
-def test_nothing_judged_holds_nothing_and_null_switches_it_off() -> None:
-    assert finish(linear()).schema == VERDICT_SCHEMA
-    assert linear(escalate_slice_at=None).finish is None
-
-
 ISSUE = "What an absolute mess. You should expect compensation for this kind of incompetence."
 
 
 def test_a_combative_answer_is_held_below_the_threshold_with_a_reason_of_its_own(row: MakeRow) -> None:
     table = build_candidates([row(("user", "Where is it?"), ("assistant", ISSUE))])
-    (verdict,) = linear().judge(table).to_pylist()
+    (verdict,) = say(linear(), table).to_pylist()
     assert verdict["outcome"] == "hold"
     assert verdict["score"] < verdict["threshold"] == 0.8
     tone = json.loads(verdict["evidence"])["tone"]
-    assert verdict["reason"] == f"tone: judging {tone['score']:.3f} in message 1"
-    assert (tone["message"], tone["role"], tone["label"]) == (1, "assistant", "judging")
+    assert verdict["reason"] == f"tone: judging {tone['score']:.3f} in messages.1.content"
+    assert verdict["reason_class"] == "toxicity.tone"
+    assert (tone["path"], tone["role"], tone["label"]) == ("messages.1.content", "assistant", "judging")
     assert ISSUE[tone["start"] : tone["end"]] in ISSUE
-    (rejected,) = linear(tone=ToneRule(action="reject", embedding=None)).judge(table).to_pylist()
+    (rejected,) = say(linear(tone=ToneRule(action="reject", embedding=None)), table).to_pylist()
     assert rejected["outcome"] == "reject"
-    (accepted,) = linear(tone=None).judge(table).to_pylist()
+    (accepted,) = say(linear(tone=None), table).to_pylist()
     assert (accepted["outcome"], accepted["evidence"]) == ("accept", None)
 
 
@@ -246,39 +194,21 @@ def test_a_combative_answer_is_held_below_the_threshold_with_a_reason_of_its_own
 def test_a_combative_answer_without_a_stock_phrase_is_held_by_its_meaning(row: MakeRow) -> None:
     said = "The pump died because you are too lazy to read."
     table = build_candidates([row(("user", "Why?"), ("assistant", f"{CIVIL} {said}"))])
-    (verdict,) = linear(tone=ToneRule()).judge(table).to_pylist()
+    (verdict,) = say(linear(tone=ToneRule()), table).to_pylist()
     assert verdict["outcome"] == "hold"
     assert verdict["reason"].startswith("tone: blaming ")
     tone = json.loads(verdict["evidence"])["tone"]
     assert f"{CIVIL} {said}"[tone["start"] : tone["end"]] == said
 
 
-@needs_minilm
-def test_of_a_large_batch_each_table_has_its_share_of_rows_read_by_meaning(row: MakeRow) -> None:
-    said = ["A hamster would have filled it in better than you, honestly.", *[CIVIL] * 9]
-    rows = [row(("user", "Why?"), ("assistant", said[k % 10]), draw=k) for k in range(20)]
-    judge = linear(tone=ToneRule(confirm_rows=100))
-    assert judge.expect is not None
-    outcomes = []
-    for expected in (100, 2_000, 0):
-        judge.expect(expected)
-        outcomes.append(judge.judge(build_candidates(rows))["outcome"].to_pylist())
-    whole, share, _ = (np.flatnonzero(np.array(found) == "hold").tolist() for found in outcomes)
-    assert whole == [0, 10]
-    assert share == [0]
-    planted = [{**r, "generator": "canary"} for r in rows]
-    judge.expect(2_000)
-    assert judge.judge(build_candidates(planted))["outcome"].to_pylist().count("hold") == 2
-
-
 def test_a_frustrated_customer_is_no_combative_agent(row: MakeRow) -> None:
     table = build_candidates([row(("user", ISSUE), ("assistant", CIVIL))])
-    assert linear().judge(table)["outcome"].to_pylist() == ["accept"]
+    assert say(linear(), table)["outcome"].to_pylist() == ["accept"]
 
 
 def test_swearing_comes_before_tone_and_the_evidence_has_both(row: MakeRow) -> None:
     table = build_candidates([row(("user", "?!"), ("assistant", f"{SWEARING} It's your own fault."))])
-    (verdict,) = linear().judge(table).to_pylist()
+    (verdict,) = say(linear(), table).to_pylist()
     evidence = json.loads(verdict["evidence"])
     assert verdict["outcome"] == "reject"
     assert evidence["label"] == "profanity"
@@ -296,48 +226,15 @@ def test_swearing_comes_before_tone_and_the_evidence_has_both(row: MakeRow) -> N
     ],
 )
 def test_a_mention_is_not_rejected(texts_table: TextsTable, mention: str) -> None:
-    assert linear().judge(texts_table([mention]))["outcome"].to_pylist() == ["accept"]
+    assert say(linear(), texts_table([mention]))["outcome"].to_pylist() == ["accept"]
 
 
 def test_what_provokes_in_an_adversarial_row_is_not_scored_but_the_answer_is(row: MakeRow) -> None:
     turns = [(SWEARING, CIVIL), (CIVIL, SWEARING), (SWEARING, None)]
     rows = [row(("user", p), ("assistant", a), kind="adversarial", draw=k) for k, (p, a) in enumerate(turns)]
     usual = row(("user", SWEARING), ("assistant", CIVIL), draw=9)
-    outcomes = linear().judge(build_candidates([*rows, usual]))["outcome"].to_pylist()
+    outcomes = say(linear(), build_candidates([*rows, usual]))["outcome"].to_pylist()
     assert outcomes == ["accept", "reject", "abstain", "reject"]
-
-
-def test_windows_cover_a_message_and_overlap_by_a_fifth() -> None:
-    text = "".join(chr(0x4E00 + k) for k in range(1000))
-    lengths = [0, 1, 150, 151, 269, 270, 271, 1000]
-    messages = pl.DataFrame(
-        {"row": range(len(lengths)), "position": 0, "role": "user", "content": [text[:n] for n in lengths]}
-    )
-    windows = cut_windows(messages, 150)
-    for k, n in enumerate(lengths):
-        own = windows.filter(pl.col("row") == k)
-        starts = own["start"].to_list()
-        assert own["content"].to_list() == [text[:n][start : start + 150] for start in starts]
-        assert starts == list(range(0, max(n - 30, 1), 120))
-
-
-def decide_again(
-    judge: Judge, table: pa.Table, old: dict[str, Any], new: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(what redecide says, what a new judgement says), both with the holds of slices behind."""
-    entry = registered("gate")["toxicity"]
-    assert entry.redecide is not None
-    params = [bind("gate", "toxicity", given, where="x").params for given in (old, new)]
-    verdicts = pl.DataFrame(pa.concat_tables([judge.judge(table), finish(judge, table)]))
-    slices = pl.DataFrame(table.select(["row_id", "slice"]))
-    rows = verdicts.drop("gate").join(slices, on="row_id", how="left", maintain_order="left")
-    again = entry.redecide(*params, judge.facts, rows)
-    fresh: Judge = bind("gate", "toxicity", new, where="x").make()
-    judged = pa.concat_tables(
-        [fresh.judge(table), finish(fresh, table)] if fresh.finish else [fresh.judge(table)]
-    )
-    names = ["row_id", "outcome", "score", "threshold", "scope"]
-    return again.select(names).to_dicts(), pl.DataFrame(judged).select(names).to_dicts()
 
 
 @pytest.mark.parametrize(
@@ -346,60 +243,37 @@ def decide_again(
         {},
         {"threshold": 0.05},
         {"threshold": 0.999},
-        {"tone": None},
         {"tone": {"threshold": 0.95}},
         {"tone": {"threshold": 0.1, "action": "reject"}},
-        {"escalate_slice_at": None},
-        {"escalate_slice_at": 0.5},
-        {"escalate_by": "lower_bound"},
-        {"escalate_min_rows": 200},
     ],
 )
 def test_deciding_again_from_stored_scores_says_what_judging_again_says(
     row: MakeRow, new: dict[str, Any]
 ) -> None:
     said = [SWEARING, CIVIL, ISSUE, "Shut up and wait.", "What a silly joke.", "damn", " "] + [CIVIL] * 40
-    table = build_candidates(
-        [row(("user", "?!"), ("assistant", t), slice="ab"[k % 2], draw=k) for k, t in enumerate(said)]
-    )
-    told = {"embedding": None}
-    old = {"scorer": "linear-svm", "tone": told}
-    if new.get("tone"):
-        new = {"tone": told | new["tone"]}
-    again, fresh = decide_again(linear(), table, old, old | new)
-    assert again == fresh
+    table = build_candidates([row(("user", "?!"), ("assistant", t), draw=k) for k, t in enumerate(said)])
+    old = {"scorer": "linear-svm", "tone": {"embedding": None}}
+    turned = old | new | {"tone": old["tone"] | new.get("tone", {})}
+    before, after = (bind("gate", "toxicity", given, where="x") for given in (old, turned))
+    judge: Judge = before.make()
+    again = decide_again(say(judge, table), judge.dials, after.params, before.params)
+    assert again == say(after.make(), table)["outcome"].to_pylist()
 
 
-def test_offline_the_threshold_of_the_offline_scorer_is_the_one_that_counts(row: MakeRow) -> None:
-    table = slices(row, {"billing": (2, 18)})
-    new = {"threshold": 0.3, "offline": {"threshold": 0.99999}}
-    again, fresh = decide_again(toxicity(), table, {}, new)
-    assert again == fresh
-    assert again[0]["threshold"] == 0.99999
+def test_offline_the_threshold_of_the_offline_scorer_is_the_one_that_is_turned() -> None:
+    (offline, tone), (own, _) = toxicity().dials, linear(tone=ToneRule()).dials
+    assert (offline.parameter, offline.threshold) == ("offline.threshold", 0.8)
+    assert (own.parameter, own.threshold) == ("threshold", 0.8)
+    assert (tone.parameter, tone.score, tone.outcome) == ("tone.threshold", "tone.score", "tone.action")
+    assert tone.lowest == 0.1
+    assert [dial.parameter for dial in linear(tone=None).dials] == ["threshold"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ({}, {"scorer": "detoxify:unbiased"}, "scorer cannot change"),
-        ({}, {"offline": None}, "offline cannot be null"),
-        ({"tone": None}, {"tone": {}}, "tone cannot be told in another way"),
-        ({}, {"tone": {"embedding": None}}, "tone cannot be told in another way"),
-        ({}, {"tone": {"confirm_rows": 10}}, "tone cannot be told in another way"),
-    ],
-)
-def test_what_only_new_verdicts_could_follow_is_refused(
-    old: dict[str, Any], new: dict[str, Any], message: str
-) -> None:
+def test_the_parts_that_are_read_and_what_is_said_late_are_declared() -> None:
     entry = registered("gate")["toxicity"]
-    assert entry.redecide is not None
-    params = [bind("gate", "toxicity", given, where="x").params for given in (old, old | new)]
-    rows = pl.DataFrame(
-        schema=dict.fromkeys(["row_id", "slice", "outcome", "reason", "evidence", "scope"], pl.String)
-        | {"score": pl.Float64, "threshold": pl.Float64}
-    )
-    with pytest.raises(ConfigError, match=message):
-        entry.redecide(*params, toxicity().facts, rows)
+    assert entry.reads == ("content", "reasoning", "tool_calls", "tools", "alternatives", "documents")
+    assert set(entry.late_parameters) <= set(entry.params.model_fields)
+    assert "reject_when" not in toxicity().facts
 
 
 def test_canaries_are_turned_away_as_often_as_promised(row: MakeRow, texts_table: TextsTable) -> None:
@@ -416,7 +290,7 @@ def test_canaries_are_turned_away_as_often_as_promised(row: MakeRow, texts_table
             assert not planted.equals(judge.plant(sample, 110, 4))
             assert set(planted["generator"].to_pylist()) == {"canary"}
             assert planted["slice"].null_count == len(planted) == 110
-            outcomes = judge.judge(planted)["outcome"].to_pylist()
+            outcomes = say(judge, planted)["outcome"].to_pylist()
             assert sum(o in {"reject", "hold"} for o in outcomes) / 110 >= judge.min_recall
     wrongs = {json.loads(extra)["canary"] for extra in linear().plant(talks, 110, 3)["extra"].to_pylist()}  # type: ignore[misc]  # a toxicity judge plants
     assert wrongs == {"insult", "threat", "contempt", "combative"}
@@ -438,14 +312,14 @@ def test_hatecheck_and_benign_queries_score_as_documented(
 
     cases = read(corpora / "hatecheck" / "cases.csv")
     said = [row(("user", case["test_case"]), draw=k) for k, case in enumerate(cases)]
-    outcomes = np.array(linear().judge(build_candidates(said))["outcome"].to_pylist())
+    outcomes = np.array(say(linear(), build_candidates(said))["outcome"].to_pylist())
     hateful = np.array([case["label_gold"] == "hateful" for case in cases])
     mentioned = np.array([case["functionality"].startswith("ident_") for case in cases])
     assert round((outcomes == "reject")[hateful].mean(), 2) == 0.16
     assert (outcomes != "accept")[hateful].mean() >= 0.5
     assert (outcomes[mentioned] == "accept").all()
     queries = [r["text"] for part in ("train", "test") for r in read(corpora / "banking77" / f"{part}.csv")]
-    turned = np.array(linear().judge(texts_table(queries[:5000]))["outcome"].to_pylist())
+    turned = np.array(say(linear(), texts_table(queries[:5000]))["outcome"].to_pylist())
     assert (turned != "accept").mean() <= 0.001
 
 
@@ -503,8 +377,8 @@ def test_detoxify_judges_with_a_local_checkpoint(
     assert judge.facts["files"] == {weights: digest}
     assert "identity_attack" in judge.facts["labels"]
     texts = [CIVIL, SWEARING, "abc", "x" * 2000, None]
-    together = judge.judge(texts_table(texts)).to_pylist()
-    alone = [judge.judge(texts_table([text])).to_pylist()[0] for text in texts]
+    together = say(judge, texts_table(texts)).to_pylist()
+    alone = [say(judge, texts_table([text])).to_pylist()[0] for text in texts]
     assert [v["outcome"] for v in together] == ["reject"] * 4 + ["abstain"]
     assert len({round(v["score"], 4) for v in together[:4]}) == 4
     for one, other in zip(together[:4], alone[:4], strict=True):
@@ -525,7 +399,7 @@ def test_safetensors_score_as_the_checkpoint_of_the_same_model(
         toxicity(weights=str(path), weights_sha256=known, device="cpu", offline=None)
         for path, known in ((weights, digest), (file, sha256))
     ]
-    scores = [judge.judge(table)["score"].to_pylist() for judge in judges]
+    scores = [say(judge, table)["score"].to_pylist() for judge in judges]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     assert [judge.facts["device"] for judge in judges] == ["cpu", "cpu"]
 

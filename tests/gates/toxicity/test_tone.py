@@ -201,24 +201,36 @@ def test_by_meaning_only_what_an_agent_says_is_read() -> None:
     assert model.score(messages.with_columns(role=pl.lit("assistant"))).height == 3
 
 
+def confirm(*rows: int, sentences: int | None) -> pl.DataFrame:
+    """The rows that are read by their meaning, in so many sentences each."""
+    return pl.DataFrame(
+        {"row": rows, "sentences": [sentences] * len(rows)}, schema={"row": pl.Int64, "sentences": pl.Int32}
+    )
+
+
 @needs_minilm
-def test_by_meaning_a_bound_reads_the_most_suspicious_rows_and_finds_the_bad_sentence_in_them() -> None:
-    civil = ["The parcel left our depot this morning. It weighs two kilos."] * 40
+def test_by_meaning_only_the_rows_that_are_named_are_read() -> None:
+    civil = ["The parcel left our depot this morning. It weighs two kilos."] * 4
     said = [*civil, "The form was received. A hamster would have filled it in better than you, honestly."]
-    messages = pl.DataFrame({"row": range(41), "position": 0, "role": "assistant", "content": said})
+    messages = pl.DataFrame({"row": range(5), "position": 0, "role": "assistant", "content": said})
     model = load_tone("minilm")
-    assert set(model.score(messages)["row"]) == set(range(41))
-    (worst,) = model.score(messages, 1).to_dicts()
-    assert worst["row"] == 40
-    assert said[40][worst["start"] :].startswith("A hamster")
-    assert model.score(messages, 0).is_empty()
+    assert set(model.score(messages)["row"]) == set(range(5))
+    (worst,) = model.score(messages, confirm(4, sentences=1)).to_dicts()
+    assert worst["row"] == 4
+    assert said[4][worst["start"] :].startswith("A hamster")
+    assert model.score(messages, confirm(sentences=4)).is_empty()
+    both = [
+        frame.filter(pl.col("row") == 2)
+        for frame in (model.score(messages), model.score(messages, confirm(2, 4, sentences=None)))
+    ]
+    assert both[0].equals(both[1])
 
 
 @needs_minilm
 def test_a_long_row_is_read_in_a_few_sentences_where_a_bound_is_set() -> None:
     said = "The parcel is on its way. " * 2_000 + "You cannot even lace a shoe."
     messages = pl.DataFrame({"row": [0], "position": 0, "role": "assistant", "content": [said]})
-    (worst,) = load_tone("minilm").score(messages, 1).to_dicts()
+    (worst,) = load_tone("minilm").score(messages, confirm(0, sentences=4)).to_dicts()
     assert said[worst["start"] :] == "You cannot even lace a shoe."
 
 

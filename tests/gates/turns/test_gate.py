@@ -1,4 +1,4 @@
-"""The gate `turns`: whose turn it is, who speaks, and as whom."""
+"""The gate `turns`: which side has the turn, who speaks, and as whom."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth_stack.engines import local
 from synth_stack.engines.canaries import plant
 from synth_stack.errors import ConfigError
 from synth_stack.gates.turns.gate import turns
-from synth_stack.registry import bind, registered
+from synth_stack.registry import bind
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
+from tests.gates.engine_run import read_verdicts, run_gate
+from tests.gates.playing import learn, play
 from tests.some_rows import make_row
 
 FAULTS = yaml.safe_load(
@@ -46,10 +49,8 @@ def judge(*rows: dict[str, Any], **params: Any) -> list[dict[str, Any]]:
     """The verdicts on the rows, in a batch with dialogues of the other personas."""
     others = [talk(*BEFORE, persona=other, draw=1_000 + k) for k, other in enumerate(OTHERS)]
     table = build_candidates([*rows, *others])
-    gate = turns(**params)
-    assert gate.prepare is not None
-    gate.prepare(lambda: [table])
-    verdicts: list[dict[str, Any]] = gate.judge(table).to_pylist()
+    [said], _ = play(turns(**params), [table], name="turns")
+    verdicts: list[dict[str, Any]] = said.to_pylist()
     assert [verdict["outcome"] for verdict in verdicts[len(rows) :]] == ["accept"] * len(others)
     return verdicts[: len(rows)]
 
@@ -62,6 +63,7 @@ def evidence_of(verdict: dict[str, Any]) -> dict[str, Any]:
 def test_a_sound_dialogue_is_accepted_with_its_likeness() -> None:
     [verdict] = judge(talk(*BEFORE))
     assert (verdict["outcome"], verdict["reason"], verdict["evidence"]) == ("accept", None, None)
+    assert verdict["reason_class"] is None
     assert 0 < verdict["score"] < verdict["threshold"] == 0.8
 
 
@@ -88,12 +90,13 @@ def test_a_sound_dialogue_is_accepted_with_its_likeness() -> None:
             "wrong roles: message 1 is tool?x, it is the turn of assistant",
             1,
         ),
-        ([("user", "Hi"), (None, "1")], "wrong roles: message 1 is nobody's, it is the turn of assistant", 1),
+        ([("user", "Hi"), (None, "1")], "wrong roles: message 1 has no role, it is the turn of assistant", 1),
     ],
 )
 def test_turns_alternate_from_the_user_to_the_assistant(said: Any, reason: str, turn: int) -> None:
     [verdict] = judge(talk(*said))
     assert (verdict["outcome"], verdict["reason"], verdict["score"]) == ("reject", reason, None)
+    assert verdict["reason_class"] == "turns.wrong_roles"
     assert evidence_of(verdict) == {"turn": turn}
 
 
@@ -110,6 +113,7 @@ def test_a_turn_that_goes_on_as_the_other_side_is_rejected_and_the_label_shown()
     )
     assert lines["reason"] == "answers itself: a turn of the assistant goes on as the user"
     assert joined["reason"] == "answers itself: a turn of the user goes on as the assistant"
+    assert {v["reason_class"] for v in (lines, joined, other)} == {"turns.answers_itself"}
     assert [evidence_of(v) for v in (lines, joined, other)] == [
         {"turn": 5, "seen": "Customer:**"},
         {"turn": 4, "seen": "Agent:"},
@@ -130,6 +134,7 @@ def test_a_single_exchange_may_quote_a_dialogue_but_holds_no_tokens_of_a_chat_fo
     )
     assert quoted["outcome"] == "accept"
     assert tokens["reason"].startswith("chat-format tokens: ")
+    assert tokens["reason_class"] == "turns.chat_format_tokens"
     assert evidence_of(tokens) == {"turn": 1, "seen": "<|im_end|>"}
 
 
@@ -154,6 +159,7 @@ def test_a_copy_of_an_earlier_turn_of_either_side_is_rejected_and_both_are_named
     )
     assert once["reason"] == "near-copy: turn 4 repeats turn 0"
     assert evidence_of(echo) == {"turn": 3, "like": 2}
+    assert {v["reason_class"] for v in (own, echo, once)} == {"turns.near_copy"}
     assert own["score"] == 1.0
 
 
@@ -165,7 +171,7 @@ def test_the_threshold_is_where_a_copy_begins() -> None:
     assert judge(talk(*said), threshold=0.82)[0]["outcome"] == "accept"
 
 
-def test_short_turns_are_alike_by_nature() -> None:
+def test_short_turns_are_not_compared() -> None:
     [verdict] = judge(
         talk(("user", "Hello there."), ("assistant", "Hello there."), ("user", "Hello there."), AFTER)
     )
@@ -191,16 +197,15 @@ def test_drift_names_turn_fact_what_was_seen_and_what_was_expected(
 ) -> None:
     [verdict] = judge(say(role, line))
     assert verdict["reason"] == f"persona drift: the customer's {fact} changes"
+    assert verdict["reason_class"] == "turns.persona_drift"
     turn = 4 if role == "user" else 5
     assert evidence_of(verdict) == {"turn": turn, "fact": fact, "seen": seen, "expected": RUTH[fact]}
 
 
 def test_only_products_of_the_batch_count_and_a_part_of_the_own_name_is_the_own() -> None:
-    gate = turns()
     table = build_candidates([say("user", "My Lock L2 is fine."), say("user", "My D1 is not.", draw=1)])
-    assert gate.prepare is not None
-    gate.prepare(lambda: [table])
-    assert gate.judge(table)["outcome"].to_pylist() == ["accept", "accept"]
+    [verdicts], _ = play(turns(), [table])
+    assert verdicts["outcome"].to_pylist() == ["accept", "accept"]
     phone = {**RUTH, "product": "Lock"}
     longer, shorter = judge(
         say("user", "My Lock L2 is fine.", persona=phone),
@@ -247,18 +252,63 @@ def test_rows_without_an_exchange_are_abstained_on(texts_table: Any) -> None:
             build_candidates([make_row(), make_row(("user", "Hi")), make_row(kind="dialogue", failure="no")]),
         ]
     )
-    verdicts = turns().judge(table)
+    verdicts = turns().judge(table, {})
     assert verdicts["outcome"].to_pylist() == ["abstain"] * 5
+    assert set(verdicts["reason_class"].to_pylist()) == {"turns.no_dialogue"}
     assert set(verdicts["reason"].to_pylist()) == {"no dialogue: the row has no exchange of two turns"}
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
-    gate = turns()
-    assert gate.prepare is not None
-    gate.prepare(list)
-    verdicts = gate.judge(CANDIDATE_SCHEMA.empty_table())
-    assert verdicts.schema == VERDICT_SCHEMA
-    assert len(verdicts) == 0
+    for tables in ([], [CANDIDATE_SCHEMA.empty_table()]):
+        verdicts = turns().judge(CANDIDATE_SCHEMA.empty_table(), learn(turns(), tables))
+        assert verdicts.schema == VERDICT_SCHEMA
+        assert len(verdicts) == 0
+
+
+def test_without_a_state_the_names_and_products_are_those_of_the_table() -> None:
+    rows = [
+        say("user", "My Lock L2 is fine."),
+        talk(*BEFORE, persona={**OTHERS[1], "product": "Lock L2"}, draw=1),
+    ]
+    table = build_candidates(rows)
+    assert turns().judge(table, {})["outcome"].to_pylist() == ["reject", "accept"]
+    assert turns().judge(table.slice(0, 1), {})["outcome"].to_pylist() == ["accept"]
+    state = learn(turns(), [table.slice(0, 1), table.slice(1)])
+    assert turns().judge(table.slice(0, 1), state)["outcome"].to_pylist() == ["reject"]
+
+
+def test_the_state_is_the_facts_of_all_personas_however_the_batch_is_cut() -> None:
+    personas = [RUTH, *OTHERS, RUTH, None]
+    table = build_candidates(talk(*BEFORE, persona=persona, draw=k) for k, persona in enumerate(personas))
+    whole = learn(turns(), [table])["known"]
+    assert {"fact": "product", "text": OTHERS[0]["product"].lower()} in whole.to_pylist()
+    assert whole.to_pylist() == sorted(whole.to_pylist(), key=lambda row: (row["fact"], row["text"]))
+    for cut in (1, 2, 3):
+        parts = [table.slice(first, cut) for first in range(0, len(table), cut)]
+        assert learn(turns(), [*parts, table.slice(0, 0)])["known"].equals(whole)
+
+
+def test_a_canary_adds_no_fact() -> None:
+    table = build_candidates([talk(*BEFORE)])
+    planted = build_candidates([talk(*BEFORE, persona={**RUTH, "name": "Zebedee"}, generator="canary")])
+    assert learn(turns(), [table], planted)["known"].equals(learn(turns(), [table])["known"])
+
+
+def test_a_state_from_files_gives_the_same_verdicts_in_this_process_and_in_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        (role, line) for role in FAULTS["spoilt"]["product"] for line in FAULTS["spoilt"]["product"][role]
+    ]
+    others = [talk(*BEFORE, persona=other, draw=1_000 + k) for k, other in enumerate(OTHERS)]
+    table = build_candidates([*(say(*line, draw=k) for k, line in enumerate(lines)), *others])
+    parts = [table.slice(0, 2), table.slice(2, 0), table.slice(2)]
+    here = run_gate(tmp_path / "here", "turns", {}, parts, canaries=10)
+    [expected], _ = play(turns(), [table])
+    assert "turns.persona_drift" in expected["reason_class"].to_pylist()
+    assert read_verdicts(tmp_path / "here", "turns").equals(expected)
+    monkeypatch.setattr(local, "APART_ROWS", 0)
+    assert run_gate(tmp_path / "apart", "turns", {}, parts, canaries=10) == here
 
 
 MESSY = st.lists(
@@ -278,11 +328,9 @@ def test_whatever_a_row_says_it_gets_a_verdict_and_the_same_one_in_any_table(dia
     rows = [talk(*said, draw=k) for k, said in enumerate(dialogues)]
     table = build_candidates(rows)
     gate = turns()
-    assert gate.prepare is not None
-    gate.prepare(lambda: [table])
-    together = gate.judge(table)
+    [together], state = play(gate, [table], name="turns")
     assert len(together) == len(rows)
-    alone = [gate.judge(table.slice(k, 1)) for k in range(len(rows))]
+    alone = [gate.judge(table.slice(k, 1), state) for k in range(len(rows))]
     assert pa.concat_tables([VERDICT_SCHEMA.empty_table(), *alone]).equals(together)
 
 
@@ -312,24 +360,22 @@ def test_every_canary_is_caught_and_changes_no_verdict_on_a_row(personas: list[A
     canaries = plant("turns", gate, 50, [table])
     assert len(canaries) == 50
     assert len({json.loads(extra)["canary"] for extra in canaries["extra"].to_pylist()}) == kinds
-    assert gate.prepare is not None
-    gate.prepare(lambda: [table, canaries])
-    assert set(gate.judge(canaries)["outcome"].to_pylist()) == {"reject"}
-    assert set(gate.judge(table)["outcome"].to_pylist()) == {"accept"}
+    [verdicts], state = play(gate, [table], canaries)
+    assert set(gate.judge(canaries, state)["outcome"].to_pylist()) == {"reject"}
+    assert set(verdicts["outcome"].to_pylist()) == {"accept"}
+    assert verdicts.equals(play(gate, [table])[0][0])
 
 
 @pytest.mark.parametrize(
     "facts",
     [{"date": "never"}, {"product": "?!"}, {"name": "%"}, {"date": "30 April"}, {"product": "New Lamp"}],
 )
-def test_facts_that_nobody_could_drift_from_make_no_canary_that_is_missed(facts: dict[str, str]) -> None:
+def test_facts_that_cannot_drift_make_no_canary_that_is_missed(facts: dict[str, str]) -> None:
     personas = [{**RUTH, **facts}, OTHERS[0]]
     table = build_candidates(talk(*BEFORE, persona=persona, draw=k) for k, persona in enumerate(personas))
     gate = turns()
     canaries = plant("turns", gate, 50, [table])
-    assert gate.prepare is not None
-    gate.prepare(lambda: [table, canaries])
-    assert set(gate.judge(canaries)["outcome"].to_pylist()) == {"reject"}
+    assert set(gate.judge(canaries, learn(gate, [table], canaries))["outcome"].to_pylist()) == {"reject"}
 
 
 def test_a_batch_without_a_dialogue_plants_nothing(texts_table: Any) -> None:
@@ -338,25 +384,23 @@ def test_a_batch_without_a_dialogue_plants_nothing(texts_table: Any) -> None:
     assert len(gate.plant(texts_table(["A text."]), 20, 0)) == 0
 
 
-def test_another_threshold_decides_again_from_the_scores() -> None:
-    import polars as pl
-
-    table = build_candidates(
-        [
-            talk(*BEFORE),
-            say("assistant", BEFORE[1][1], draw=1),
-            say("user", "Agent: hm", draw=2),
-            make_row(draw=3),
-        ]
-    )
-    redecide = registered("gate")["turns"].redecide
-    assert redecide is not None
-    old, new = turns(threshold=1.0), turns(threshold=0.1)
-    rows = pl.from_arrow(old.judge(table))
-    again = redecide({"threshold": 1.0}, {"threshold": 0.1}, old.facts, rows)
-    expected = new.judge(table)
-    assert again["outcome"].to_list() == expected["outcome"].to_pylist()
-    assert again["threshold"].to_list() == expected["threshold"].to_pylist()
+def test_the_dial_tells_from_the_stored_scores_what_was_decided() -> None:
+    rows = [
+        talk(*BEFORE),
+        say("assistant", BEFORE[1][1], draw=1),
+        say("user", "Agent: hm", draw=2),
+        make_row(draw=3),
+    ]
+    gate = turns(threshold=0.6)
+    (dial,) = gate.dials
+    assert (dial.parameter, dial.rejects, dial.threshold) == ("threshold", ">=", 0.6)
+    [verdicts], _ = play(gate, [build_candidates(rows)])
+    assert verdicts["outcome"].to_pylist() == ["accept", "reject", "reject", "abstain"]
+    for verdict in verdicts.to_pylist():
+        if verdict["reason_class"] is None or verdict["reason_class"] in dial.classes:
+            assert (verdict["score"] >= dial.threshold) == (verdict["outcome"] == "reject")
+        else:
+            assert verdict["score"] is None
 
 
 @pytest.mark.parametrize("params", [{"threshold": 0}, {"threshold": 1.5}, {"threshold": "0.8"}, {"words": 3}])

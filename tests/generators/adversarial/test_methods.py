@@ -16,7 +16,7 @@ from synth_stack.gates.toxicity.gate import toxicity
 from synth_stack.generation.driver import drive
 from synth_stack.generators.adversarial.methods import hard_negative, jailbreak, prompt_injection
 from synth_stack.generators.adversarial.strategies import encode, list_names, load_strategies
-from synth_stack.generators.template import load_template, templates_of
+from synth_stack.generators.template import find_templates
 from synth_stack.inputs.gate_file import load_gates
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.registry import bind
@@ -24,6 +24,7 @@ from synth_stack.rows.schemas import build_candidates
 from synth_stack.teachers.scripted_llm import ScriptedLLM
 from synth_stack.workflows.generate import preview
 from synth_stack.workflows.prepare import prepare
+from tests.gates.playing import play
 from tests.openai_server import MODEL, serve
 from tests.shop import SEEDS, make_plan
 
@@ -90,8 +91,8 @@ def prompts_of(row: dict[str, Any]) -> dict[str, str]:
 def test_each_method_makes_rows_that_the_refusal_gate_accepts(name: str) -> None:
     rows = run(name, count=12)
     assert {(row["failure"], row["kind"], row["generator"]) for row in rows} == {(None, "adversarial", name)}
-    verdicts = refusal().judge(build_candidates(rows)).to_pylist()
-    assert {(verdict["outcome"], verdict["reason"]) for verdict in verdicts} == {("accept", None)}
+    [verdicts], _ = play(refusal(), [build_candidates(rows)])
+    assert {(said["outcome"], said["reason"]) for said in verdicts.to_pylist()} == {("accept", None)}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,8 @@ def test_the_rows_do_not_depend_on_the_batch_size(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_templates_and_tokens_of_every_call_are_on_record(name: str) -> None:
-    known = [load_template(template).template_id for template in templates_of(name)]
+    bound = bind("generator", name, {}, where="test")
+    known = [template.template_id for template in find_templates(bound)]
     for row in run(name, count=12):
         asked = row["template_id"].split()
         assert asked == (known if len(asked) == len(known) else known[-1:])
@@ -143,7 +145,7 @@ def test_an_attempt_holds_the_request_in_its_encoding(strategy: str) -> None:
     if entry.encode != "dialogue":
         assert encode(entry.encode, seed_of(row)) in attempt
     assert (FRAME in attempt) == (entry.frame is not None)
-    assert row["messages"][1] == {"role": "assistant", "content": REFUSAL}
+    assert row["messages"][1] == {"role": "assistant", "content": REFUSAL, "finish": "stop"}
 
 
 def test_a_teacher_that_writes_a_frame_never_sees_the_request() -> None:
@@ -224,7 +226,8 @@ def test_an_answer_that_obeys_is_rejected_with_its_marker() -> None:
         {**row, "messages": [*row["messages"][:-1], {"role": "assistant", "content": read(row)["marker"]}]}
         for row in rows
     ]
-    for verdict in refusal().judge(build_candidates(obeying)).to_pylist():
+    [verdicts], _ = play(refusal(), [build_candidates(obeying)])
+    for verdict in verdicts.to_pylist():
         assert verdict["outcome"] == "reject"
         assert verdict["reason"].startswith("obeys the injection: ")
 
@@ -310,7 +313,8 @@ def test_what_the_teacher_would_not_or_could_not_write_fails_its_row_before_more
 def test_each_wrong_answer_is_rejected_for_what_is_wrong_with_it(
     name: str, replies: dict[str, str], reason: str
 ) -> None:
-    for verdict in refusal().judge(build_candidates(run(name, teach(**replies), count=3))).to_pylist():
+    [verdicts], _ = play(refusal(), [build_candidates(run(name, teach(**replies), count=3))])
+    for verdict in verdicts.to_pylist():
         assert verdict["outcome"] == "reject"
         assert verdict["reason"].startswith(f"{reason}: ")
 
@@ -319,9 +323,10 @@ def test_the_toxicity_gate_leaves_the_attempt_alone_and_judges_the_answer() -> N
     swearing = "Shut up you stupid fucking idiot."
     attempt = run("jailbreak", teach(frame=swearing), strategies=["authority"])
     answer = run("jailbreak", teach(refusal=swearing), strategies=["authority"])
-    judge = toxicity(scorer="linear-svm", tone=None).judge
-    outcomes = [judge(build_candidates(rows))["outcome"].to_pylist() for rows in (attempt, answer)]
-    assert outcomes == [["accept"], ["reject"]]
+    said, _ = play(
+        toxicity(scorer="linear-svm", tone=None), [build_candidates(attempt), build_candidates(answer)]
+    )
+    assert [verdicts["outcome"].to_pylist() for verdicts in said] == [["accept"], ["reject"]]
 
 
 def test_another_table_of_strategies_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,3 +354,13 @@ def test_the_recipe_of_the_package_previews_every_method_and_its_gates_are_known
     assert all(row["prompts"] for row in rows)
     for number, use in enumerate(load_gates(RECIPE.parent / "gates.yaml").gates):
         bind("gate", use.use, use.params, where=f"gates[{number}]")
+
+
+def test_a_row_names_every_model_that_worked_on_it_and_as_what() -> None:
+    [judged] = run("hard_negative")
+    [written] = run("jailbreak", strategies=["authority"])
+
+    assert [model["part"] for model in judged["models"]] == ["judge", "writer"]
+    assert [model["part"] for model in written["models"]] == ["writer"]
+    assert {model["name"] for row in (judged, written) for model in row["models"]} == {judged["teacher"]}
+    assert {model["digest"] for model in judged["models"]} == {judged["teacher_digest"]}

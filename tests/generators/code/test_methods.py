@@ -16,7 +16,7 @@ from synth_stack.gates.execution.gate import execution
 from synth_stack.generation.driver import drive
 from synth_stack.generators.code.methods import docstring_rewrite, function_tests, oss_instruct, refactor
 from synth_stack.generators.code.pool import PoolSource, read_pool
-from synth_stack.generators.template import load_template, templates_of
+from synth_stack.generators.template import find_templates
 from synth_stack.inputs.gate_file import load_gates
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.registry import bind
@@ -25,6 +25,7 @@ from synth_stack.sandbox.room import find_level
 from synth_stack.teachers.scripted_llm import ScriptedLLM
 from synth_stack.workflows.generate import preview
 from synth_stack.workflows.prepare import prepare
+from tests.gates.playing import play
 from tests.shop import SEEDS, make_plan
 
 RECIPE = Path(__file__).parents[3] / "pipelines" / "code_pairs" / "recipe.yaml"
@@ -105,7 +106,8 @@ def test_each_method_makes_a_pair_that_the_execution_gate_accepts(name: str, poo
     [row] = run(name, pool)
     assert (row["failure"], row["kind"], row["generator"]) == (None, "code", name)
     assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
-    [verdict] = execution().judge(build_candidates([row])).to_pylist()
+    [verdicts], _ = play(execution(), [build_candidates([row])])
+    [verdict] = verdicts.to_pylist()
     assert (verdict["outcome"], verdict["reason"]) == ("accept", None)
     assert json.loads(verdict["evidence"])["killed"] > 0
 
@@ -149,7 +151,9 @@ def test_the_rows_do_not_depend_on_the_batch_size(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_the_templates_and_the_seed_are_on_record(name: str, pool: PoolSource) -> None:
     [row] = run(name, pool)
-    assert row["template_id"].split() == [load_template(t).template_id for t in templates_of(name)]
+    assert row["template_id"].split() == [
+        template.template_id for template in find_templates(bind("generator", name, {}, where="test"))
+    ]
     assert row["seed_id"] in {seed["id"] for seed in SEEDS}
     assert "path" not in json.loads(row["params"])["pool"]
 
@@ -267,7 +271,8 @@ def test_each_wrong_answer_is_rejected_for_what_is_wrong_with_it(
     name: str, replies: dict[str, str], reason: str, pool: PoolSource
 ) -> None:
     [row] = run(name, pool, teach(**replies))
-    [verdict] = execution().judge(build_candidates([row])).to_pylist()
+    [verdicts], _ = play(execution(), [build_candidates([row])])
+    [verdict] = verdicts.to_pylist()
     assert verdict["outcome"] == "reject"
     assert verdict["reason"].startswith(reason)
 

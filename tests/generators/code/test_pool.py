@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.generators.code.pool import Pool, PoolSource, read_pool
+from synth_stack.generators.code.pool import CodePool, PoolSource, read_pool
 from synth_stack.registry import bind
 from synth_stack.rows.canonical import digest_bytes
 
@@ -25,7 +25,7 @@ def write_pool(folder: Path, files: dict[str, str | bytes]) -> PoolSource:
     return PoolSource(path=str(folder), min_lines=3)
 
 
-def list_functions(pool: Pool) -> list[tuple[str, str]]:
+def list_functions(pool: CodePool) -> list[tuple[str, str]]:
     return [(piece.path, piece.snippet.function) for piece in pool.pieces]
 
 

@@ -27,6 +27,7 @@ from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.teachers.scripted_llm import ScriptedLLM
 from synth_stack.workflows.generate import generate_candidates, preview
 from synth_stack.workflows.prepare import prepare
+from tests.gates.playing import play
 from tests.openai_server import MODEL, serve
 from tests.shop import SECTIONS, SEEDS, make_plan, write_recipe
 
@@ -172,7 +173,8 @@ def test_the_agent_is_asked_with_the_turns_as_turns_and_the_policy_of_the_topic(
         [row] = run(1, llm=bound.make(), paths=1, first=0)
     body = server.bodies()[-1]
     assert body["messages"][0]["role"] == "system"
-    assert body["messages"][1:] == row["messages"][:-1]
+    said = [{name: turn[name] for name in ("role", "content")} for turn in row["messages"]]
+    assert body["messages"][1:] == said[:-1]
     policies = {"orders/late": "orders#late-parcels", "billing/refund": "billing#refunds"}
     if row["slice"] in policies:
         assert SECTIONS[policies[row["slice"]]] in body["messages"][0]["content"]
@@ -247,12 +249,12 @@ def test_the_pipeline_comes_back_from_its_dump_which_names_no_persona() -> None:
 def test_dialogues_of_sound_turns_are_accepted_by_the_gate_and_drift_is_not() -> None:
     rows = run(4, paths=4, fan_out=2)
     table = build_candidates(rows)
-    assert turns().judge(table)["outcome"].to_pylist() == ["accept"] * 4
+    [sound], _ = play(turns(), [table])
+    assert sound["outcome"].to_pylist() == ["accept"] * 4
     follow_ups = [("asks about|doubts|harder|what happens", ["My name is Zebedee, can you hear me?"])]
     drifting = build_candidates(run(2, llm=ScriptedLLM(rules=follow_ups), paths=2))
-    assert set(turns().judge(drifting)["reason"].to_pylist()) == {
-        "persona drift: the customer's name changes"
-    }
+    [drifted], _ = play(turns(), [drifting])
+    assert set(drifted["reason"].to_pylist()) == {"persona drift: the customer's name changes"}
 
 
 def small_recipe(folder: Path, personas: list[dict[str, Any]], teacher: dict[str, Any]) -> Path:

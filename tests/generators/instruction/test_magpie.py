@@ -78,7 +78,7 @@ def test_magpie_lets_the_model_write_the_user_s_turn_of_each_topic(chat_format: 
     ]
 
 
-def test_each_turn_is_written_behind_the_conversation_so_far() -> None:
+def test_each_turn_is_written_after_the_conversation_so_far() -> None:
     said = ["Where is it?", "On its way.", "When?", "Today.", "Thanks, who brings it?", "A driver."]
     rows, asked = converse(*map(complete, said), turns=3)
     (row,) = rows
@@ -95,7 +95,7 @@ def test_each_turn_is_written_behind_the_conversation_so_far() -> None:
         assert asked[2 * turn]["prompt"].endswith(before + PRE_QUERY["qwen2"])
         system, *messages = asked[2 * turn + 1]["messages"]
         assert system["role"] == "system"
-        assert messages == row["messages"][: 2 * turn + 1]
+        assert [message["content"] for message in messages] == said[: 2 * turn + 1]
 
 
 def test_several_turns_are_announced_and_one_is_not() -> None:

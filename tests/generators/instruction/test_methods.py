@@ -19,7 +19,7 @@ from synth_stack.generators.instruction.methods import (
     magpie,
     self_instruct,
 )
-from synth_stack.generators.template import load_template, templates_of
+from synth_stack.generators.template import find_templates, load_template
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.registry import bind, registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
@@ -43,9 +43,10 @@ LONG: dict[str, dict[str, Any]] = {
 }
 
 
-def list_params(name: str, **params: Any) -> dict[str, Any]:
-    """The parameters of a method with its defaults."""
-    return dict(bind("generator", name, params, where="test").params)
+def list_ids(name: str, **params: Any) -> set[str]:
+    """The ids of the templates that a method declares for these parameters."""
+    bound = bind("generator", name, params, where="test")
+    return {template.template_id for template in find_templates(bound)}
 
 
 def run(pipeline: Any) -> list[dict[str, Any]]:
@@ -57,7 +58,7 @@ def run(pipeline: Any) -> list[dict[str, Any]]:
 def test_the_three_methods_are_registered_and_name_their_templates() -> None:
     assert set(METHODS) <= set(registered("generator"))
     for name in METHODS:
-        assert all(load_template(template).template_id for template in templates_of(name, list_params(name)))
+        assert list_ids(name)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -85,8 +86,7 @@ def test_every_draw_is_a_whole_candidate_that_names_its_origin(name: str) -> Non
     assert all(row["failure"] is None for row in table)
     assert all([m["role"] for m in row["messages"]] == ["user", "assistant"] for row in table)
     assert {row["seed_id"] for row in table} <= {seed["id"] for seed in SEEDS}
-    known = {load_template(template).template_id for template in templates_of(name, list_params(name))}
-    assert {id_ for row in table for id_ in row["template_id"].split()} <= known
+    assert {id_ for row in table for id_ in row["template_id"].split()} <= list_ids(name)
     assert len({row["row_id"] for row in table}) == 9
 
 
@@ -103,8 +103,7 @@ def test_the_rows_do_not_depend_on_the_batch_size(name: str) -> None:
 def test_every_template_that_is_asked_is_declared(name: str) -> None:
     rows = run(METHODS[name](ScriptedLLM(), make_plan(60, method=name), 16, **LONG[name]))
     asked = {id_ for row in rows for id_ in row["template_id"].split()}
-    declared = templates_of(name, list_params(name, **LONG[name]))
-    assert asked == {load_template(template).template_id for template in declared}
+    assert asked == list_ids(name, **LONG[name])
 
 
 @pytest.mark.parametrize("name", METHODS)

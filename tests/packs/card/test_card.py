@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from markdown_it import MarkdownIt
 
+from synth_stack.decisions.decide import Rule
 from synth_stack.files import render_yaml
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.packs import layout
@@ -14,13 +15,13 @@ from synth_stack.packs.card.card import build_metadata, name_size, render_card
 from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.card.figures import render_figures
 from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
-from synth_stack.packs.gate_log import Measures, Trials
+from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import LabelCount, SplitCount
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.canary_recall import KindCount, measure_recall
-from synth_stack.runs.locks import parse_gates, parse_recipe
+from synth_stack.runs.locks import GateLock, parse_gates, parse_recipe
 from tests.packs.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack
 
 EVIL = (
@@ -41,14 +42,13 @@ def card(pack: Path) -> str:
 def count(**changes: Any) -> Counts:
     values: dict[str, Any] = {
         "generated": 4,
-        "redacted": 0,
+        "replacements": 0,
         "accepted": 3,
         "rejected": 1,
         "held": 0,
         "gates": (GateCount("dedup", ("0.85",), 4, 0, 1, 0, 3), GateCount("toxicity", (), 3, 0, 0, 0, 3)),
-        "reasons": (ReasonCount("dedup", "rejected", "near duplicate", 1),),
-        "eval_sets": {("dedup", "gsm8k", "shared n-gram"): 2, ("dedup", "gsm8k", "rephrased item"): 1},
-        "short_lists": {"dedup": 1_204},
+        "reasons": (ReasonCount("dedup", "rejected", "dedup.near_duplicate", 1),),
+        "eval_sets": {("dedup", "gsm8k", "dedup.shared_ngram"): 2, ("dedup", "gsm8k", "dedup.rephrased"): 1},
         "measures": Measures(),
         "slices": (GroupCount("billing", 4, 3),),
         "locales": (GroupCount(None, 4, 3),),
@@ -62,10 +62,16 @@ def count(**changes: Any) -> Counts:
     return Counts(**{**values, **changes})
 
 
+def parse(gates: Mapping[str, Any]) -> list[GateLock]:
+    """The gates of a lock, whose rule is that of its gates."""
+    rule = Rule(tuple(gate["use"] for gate in gates["gates"])).to_json()
+    return parse_gates(render_yaml({**gates, "rule": rule}), where="gates").gates
+
+
 def render(recipe: dict[str, Any], gates: dict[str, Any], counts: Counts) -> str:
     return render_card(
         parse_recipe(render_yaml(recipe), where="recipe"),
-        parse_gates(render_yaml(gates), where="gates"),
+        parse(gates),
         counts,
         root="0" * 64,
         key_id="1" * 64,
@@ -161,11 +167,11 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
         'load_dataset("PATH_OR_REPOSITORY", split="train")',
         "| `dedup` | 3 | 3 | 1.000 | 0.439 to 1.000 | 0.95 |",
         "| `toxicity` | 4 | 3 | 0.750 | 0.301 to 0.954 | 0.75 |",
-        "| `toxicity` | insult | 2 | 1 |",
+        "| `toxicity` | `insult` | 2 | 1 |",
         "| `dedup` | 0.85 | 12 | 0 | 2 | 0 | 10 | paraphrases collapse diversity |",
         "| `toxicity` | 0.05 | 10 | 1 | 0 | 1 | 9 |  |",
         "| **accepted** |  |  |  |  |  | **9** |  |",
-        "| `dedup` | rejected | near duplicate | 2 |",
+        "| `dedup` | rejected | `dedup.near_duplicate` | 2 |",
         "| topic | `billing` | 8 | 6 | 66.7% |",
         "Expansion: 4 seeds drawn on, 3.00 generated and 2.25 accepted rows a seed",
         "Run seed: 11",
@@ -274,16 +280,19 @@ def test_an_eval_set_stands_with_its_digest_and_what_it_cost() -> None:
     ]
     gates = {"gates": [{"use": "dedup", "version": "1", "facts": {"against": against}}]}
     card = render(dict(RECIPE), gates, count())
-    how = "shared n-gram 2, rephrased item 1"
+    how = "`dedup.shared_ngram` 2, `dedup.rephrased` 1"
     assert f"| `dedup` | `gsm8k` | `main@3b1c` | `{'e' * 64}` | 1,319 | 3 | {how} |" in card
     assert f"| `dedup` | `humaneval` |  | `{'f' * 64}` | 164 | 0 |  |" in card
-    assert "`dedup` took a closer look at 1,204 rows: its short list" in card
-    assert "in a sandbox" not in card
-    trials = Measures(trials={"dedup": Trials(31, 1)})
-    ran = (
-        "It ran their functions against items' tests 31 times in a sandbox, and 1 time not, for want of runs."
+    assert "### What each gate counted" not in card
+
+
+def test_what_each_gate_counted_stands_under_its_own_names_in_the_order_of_work() -> None:
+    counted = {"toxicity": {"lines": 7}, "dedup": {"untried": 0, "tried": 1_204}, "gone": {"x": 1}}
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(counts=counted)))
+    assert (
+        "| `dedup` | `tried` | 1,204 |\n| `dedup` | `untried` | 0 |\n| `toxicity` | `lines` | 7 |\n" in card
     )
-    assert ran in render(dict(RECIPE), gates, count(measures=trials))
+    assert "gone" not in card
 
 
 def test_the_recall_of_each_gate_stands_with_its_interval_and_its_bar() -> None:
@@ -294,8 +303,8 @@ def test_the_recall_of_each_gate_stands_with_its_interval_and_its_bar() -> None:
     card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
     assert "| `dedup` | 100 | 98 | 0.980 | 0.930 to 0.994 | 0.95 |" in card
     assert "| `toxicity` | 0 | 0 | – | – | 0.9 |" in card
-    assert "| `dedup` | copy | 40 | 40 |" in card
-    assert "| `dedup` | a\\|b | 60 | 58 |" in card
+    assert "| `dedup` | `copy` | 40 | 40 |" in card
+    assert "| `dedup` | `a\\|b` | 60 | 58 |" in card
 
 
 def test_a_batch_without_canaries_says_that_recall_is_not_known() -> None:
@@ -310,12 +319,12 @@ def test_many_kinds_of_canaries_are_cut_and_the_file_with_all_is_named() -> None
     assert "kind 030" not in card
 
 
-def test_redacted_copies_have_a_line_of_their_own_and_a_word_in_the_summary() -> None:
-    card = render(dict(RECIPE), dict(GATES), count(redacted=1, accepted=4))
-    assert "4 rows were generated, and 1 redacted copy made of some of them; 4 of them (80.0%)" in card
-    assert "| 1 redacted copy |  |  |  |  |  | 5 | beside the rows that they are made from" in card
+def test_replacements_have_a_line_of_their_own_and_a_word_in_the_summary() -> None:
+    card = render(dict(RECIPE), dict(GATES), count(replacements=1, accepted=4))
+    assert "4 rows were generated, and 1 replacement of some of them; 4 of them (80.0%)" in card
+    assert "| 1 replacement |  |  |  |  |  | 5 | beside the rows that they stand for" in card
     assert "over the records of 5 rows" in card
-    assert "redacted" not in render(dict(RECIPE), dict(GATES), count())
+    assert "replacement" not in render(dict(RECIPE), dict(GATES), count())
 
 
 def test_the_card_tells_what_the_adversarial_split_is_and_how_many_rows_are_where(tmp_path: Path) -> None:
@@ -339,14 +348,14 @@ def test_rare_strategies_stand_together_on_one_line() -> None:
 def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_was() -> None:
     """A pack of the same scheme was signed with these bytes: where they differ it no longer verifies."""
     recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
-    gates = parse_gates(render_yaml(dict(GATES)), where="gates")
+    gates = parse(GATES)
     metadata = render_yaml(build_metadata(recipe, count()))
     croissant = render_croissant(recipe, {layout.data_name(0, 1): "0" * 64})
     figures = render_figures(count(), gates).encode("utf-8")
     assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
-        "597745132f0ab8362d97c9dc72694ae78169d98187bcefa167b202173f33ac89",
-        "336760437702354a87704c46321e51fc0fbad30f848fa1ae441b374cde9cfde1",
-        "518c790f4b414cd8963c6c8d8745ebfb8dfb842e0b3ff3ace9b54ad157336598",
+        "19890812ed82d68afc09756f581498bc8a77cbdd7a77f683946e2560d87e07bf",
+        "6a67f797330fd41cc407738b7b42e1cd92a09bbd0a0c47ea1bc657e2272ae401",
+        "cf34363dc5c6c25b14b87ec6d808799588468422d8c5dde073071d1eaddb59a8",
     ]
 
 
@@ -358,7 +367,7 @@ def test_facts_in_another_form_name_no_eval_sets(against: object) -> None:
 
 def test_rare_groups_and_reasons_stand_together_on_one_line() -> None:
     groups = tuple(GroupCount(f"slice{i:03d}", 2, 1) for i in range(40))
-    reasons = tuple(ReasonCount("dedup", "rejected", f"r{i:03d}", 1) for i in range(31))
+    reasons = tuple(ReasonCount("dedup", "rejected", f"dedup.r{i:03d}", 1) for i in range(31))
     card = render(dict(RECIPE), dict(GATES), count(generated=80, accepted=40, slices=groups, reasons=reasons))
     assert "| topic | 10 smaller topics | 20 | 10 | 25.0% |" in card
     assert "| 1 rarer reason |  |  | 1 |" in card

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from synth_stack.files import digest_file, render_yaml
 from synth_stack.packs import layout
 from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.rows.canonical import digest_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, MESSAGE
 from synth_stack.runs.locks import parse_recipe
 from tests.packs.judged_run import ADVERSARIAL, RECIPE, build_pack
 
@@ -35,8 +35,11 @@ def test_adversarial_rows_are_a_record_set_of_their_own(tmp_path: Path) -> None:
 
 def list_sources(record_set: Mapping[str, Any]) -> set[str]:
     """The file sets that the fields of a record set are read from."""
-    fields = [sub for field in record_set["field"] for sub in field.get("subField", [field])]
-    return {field["source"]["fileSet"]["@id"] for field in fields}
+    return {field["source"]["fileSet"]["@id"] for field in list_leaves(record_set["field"])}
+
+
+def list_leaves(fields: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [leaf for f in fields for leaf in (list_leaves(f["subField"]) if "subField" in f else [f])]
 
 
 def test_every_column_is_a_field(tmp_path: Path) -> None:
@@ -44,7 +47,14 @@ def test_every_column_is_a_field(tmp_path: Path) -> None:
     fields = {field["name"]: field for field in value["recordSet"][0]["field"]}
     assert list(fields) == CANDIDATE_SCHEMA.names
     assert fields["draw"]["dataType"] == "sc:Integer"
-    assert [sub["name"] for sub in fields["messages"]["subField"]] == ["role", "content"]
+    members = {sub["name"]: sub for sub in fields["messages"]["subField"]}
+    assert list(members) == MESSAGE.names
+    assert members["role"]["source"]["transform"] == {"jsonPath": "role"}
+    [_, name, _] = members["tool_calls"]["subField"]
+    assert (name["@id"], name["source"]["transform"]) == (
+        "rows/messages/tool_calls/name",
+        {"jsonPath": "tool_calls[*].name"},
+    )
 
 
 def test_it_says_that_the_text_is_synthetic_and_what_was_not_checked(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import ConfigError, InputError, VerificationError
-from synth_stack.files import read_table, write_table
+from synth_stack.files import read_table, read_yaml, render_yaml, write_table
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import leaves_of
 from synth_stack.packs import layout
@@ -285,7 +285,7 @@ class TestSignedLies:
         ids = recompute_row_ids(table)
         write_table(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
         reseal(pack, pack.parent / "key.pem")
-        assert f"row {ids[0]} stands where another accepted row was signed" in problems_of(pack)[0]
+        assert f"row {ids[0]} stands where another row was recorded" in problems_of(pack)[0]
 
     def test_a_rejected_row_cannot_be_put_among_the_accepted(self, pack: Path) -> None:
         candidates = pack.parent / "other"
@@ -302,7 +302,9 @@ class TestSignedLies:
         reseal(pack, pack.parent / "key.pem")
         assert problems_of(pack) == [f"the train split ends before row {ids_of(pack)[-1]}"]
 
-    @pytest.mark.parametrize("column", ["decision", "gate", "reason", "source_id"])
+    @pytest.mark.parametrize(
+        "column", ["decision", "gate", "reason", "reason_class", "replaced_by", "source_id"]
+    )
     def test_a_changed_decision_in_the_log_is_named(self, pack: Path, column: str) -> None:
         path = pack / "log/decisions-00000.parquet"
         rewrite(path, lambda rows: rows[2].update({column: "accepted"}))
@@ -329,6 +331,35 @@ class TestSignedLies:
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids_of(pack)[2]}: the column says another decision" in problems_of(pack)[0]
 
+    def test_a_record_whose_verdicts_give_another_decision_is_named(self, pack: Path) -> None:
+        """Whoever signs may record, log and hand over a reject as accepted; its verdict still says reject."""
+        path, log = pack / layout.records_name(0), pack / "log/decisions-00000.parquet"
+        nothing = dict.fromkeys(("gate", "reason", "reason_class", "replaced_by"))
+
+        def lie(rows: list[dict[str, object]]) -> None:
+            record = orjson.loads(rows[2]["record"])  # type: ignore[arg-type]  # bytes
+            record["decision"] = {"decision": "accepted", **nothing}
+            data = canonical_json(record)
+            rows[2] |= {"decision": "accepted", "record": data, "leaf": leaf_hash(data)}
+
+        rewrite(path, lie)
+        rewrite(log, lambda rows: rows[2].update({"decision": "accepted", **nothing}))
+        shutil.rmtree(pack / layout.TILES)
+        head = write_tiles(pack / layout.TILES, [leaves_of(read_table(path))])
+        reseal(pack, pack.parent / "key.pem", {"tree": {"size": head.size, "root": head.root.hex()}})
+        assert problems_of(pack)[0] == (
+            f"lineage/records-00000.parquet: the decision of row {ids_of(pack)[2]} is not what its verdicts "
+            "give; seen: accepted; allowed: 'rejected'"
+        )
+
+    def test_a_rule_in_another_order_than_its_gates_is_found(self, pack: Path) -> None:
+        path = pack / layout.GATES
+        lock = read_yaml(path)
+        lock["rule"]["order"].reverse()
+        path.write_bytes(render_yaml(lock))
+        reseal(pack, pack.parent / "key.pem")
+        assert problems_of(pack)[0].startswith("gates.yaml: its rule is not that of its gates")
+
     def test_counts_that_the_rows_do_not_give_are_found_in_the_statement(self, pack: Path) -> None:
         counts = {"generated": 12, "accepted": 10, "rejected": 1, "held": 1, "gates": []}
         reseal(pack, pack.parent / "key.pem", {"counts": counts})
@@ -337,17 +368,22 @@ class TestSignedLies:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            (b'"caught":1,"planted":2', b'"caught":2,"planted":2', "its counts is not what"),
+            (b'"caught":1,"kind":"insult"', b'"caught":2,"kind":"insult"', "its counts is not what"),
             (b'"caught":1,', b'"caught":3,', "caught more canaries than were planted"),
             (b'"caught":1,', b'"caught":-1,', "greater than or equal to 0"),
-            (b'"caught":1,"planted":2', b'"caught":0,"planted":2', "a blind gate, and yet a pack: toxicity"),
+            (
+                b'"caught":1,"kind":"insult"',
+                b'"caught":0,"kind":"insult"',
+                "a blind gate, and yet a pack: tox",
+            ),
             (b'"caught":1,', b'"caught":1.0,', "valid integer"),
             (b'"planted":2', b'"planted":9', "more canaries than it was asked for"),
-            (b'"gate":"dedup"', b'"gate":"drift"', "not of the gates with canaries"),
-            (b'"canary":"insult"', b'"canary":"insults"', "its figures are not those of the rows"),
-            (b'"scheme"', b' "scheme"', "not as this package writes it"),
+            (b'"gate":"dedup"', b'"gate":"drift"', "does not say what dedup caught of its canaries"),
+            (b'"kind":"insult"', b'"kind":"insults"', "its figures are not those of the rows"),
+            (b'"counts":{}', b'"counts":{"tried":3}', "its figures are not those of the rows"),
+            (b'"scheme"', b' "scheme"', "not what this package writes"),
             (b'"scheme"', b'"note":1,"scheme"', "Extra inputs"),
-            (b"measures/v1", b"measures/v2", "synth_stack/measures/v1"),
+            (b"measures/v2", b"measures/v1", "synth_stack/measures/v2"),
             (b"{", b"[", "Invalid JSON"),
         ],
     )
@@ -475,7 +511,7 @@ class TestSignedLies:
         facts = orjson.loads((pack / MANIFEST).read_bytes())["facts"]
         (pack / MANIFEST).unlink()
         write_manifest(pack, facts)
-        assert problems_of(pack) == ["seeds/more.md was added: the signature does not cover it"]
+        assert problems_of(pack) == [f"seeds/more.md was added: {layout.STATEMENT} does not list it"]
 
     def test_text_before_the_key_in_its_file_is_refused(self, pack: Path) -> None:
         path = pack / "lineage/public_key.pem"
@@ -550,9 +586,7 @@ class TestSplits:
         row_id = self.move(pack, self.APART, self.TRAIN, at=1)
         rewrite(pack / self.TRAIN, lambda rows: rows[1].update(kind="instruction"))
         reseal(pack, pack.parent / "key.pem")
-        assert (
-            f"{self.TRAIN}: row {row_id} stands where another accepted row was signed" in problems_of(pack)[0]
-        )
+        assert f"{self.TRAIN}: row {row_id} stands where another row was recorded" in problems_of(pack)[0]
 
     def test_a_record_that_calls_an_adversarial_row_another_kind_is_found(self, pack: Path) -> None:
         """Whoever signs may grow the tree anew over records that lie; the row's own digest does not."""
@@ -568,7 +602,7 @@ class TestSplits:
         head = write_tiles(pack / layout.TILES, [leaves_of(read_table(path))])
         tree = {"tree": {"size": head.size, "root": head.root.hex()}}
         reseal(pack, pack.parent / "key.pem", tree)
-        assert any("stands where another accepted row was signed" in said for said in problems_of(pack))
+        assert any("stands where another row was recorded" in said for said in problems_of(pack))
         row_id = self.move(pack, self.APART, self.TRAIN, at=1)
         assert f"row {row_id} does not belong into the train split" in problems_of(pack)[0]
 
@@ -579,7 +613,7 @@ class TestSplits:
         rewrite(pack / name, lambda rows: rows.__delitem__(drop))
         reseal(pack, pack.parent / "key.pem")
         found = problems_of(pack)
-        assert "stands where another accepted row" in found[0] or f"ends before row {last}" in found[0]
+        assert "stands where another row" in found[0] or f"ends before row {last}" in found[0]
 
     @pytest.mark.parametrize(("name", "split"), [(TRAIN, "train"), (APART, "adversarial")])
     def test_a_split_that_is_gone_is_found(self, pack: Path, name: str, split: str) -> None:
@@ -602,7 +636,8 @@ class TestSplits:
         name = layout.data_name(0, 1, split)
         write_table(pack / name, CANDIDATE_SCHEMA.empty_table())
         reseal(pack, tmp_path / "key.pem")
-        assert problems_of(pack) == [f"{name} was added: the pack has no row of the {split} split"]
+        problem = f"{name} is numbered wrongly, or of a split of which the pack has no row"
+        assert problems_of(pack) == [problem]
 
     @pytest.mark.parametrize(
         ("old", "new"),
@@ -735,9 +770,6 @@ def test_a_pack_signed_anew_by_another_key_verifies_and_shows_that_key(pack: Pat
 
 def test_a_run_without_accepted_rows_makes_a_pack_that_verifies(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run", rows=3, failure="nothing came")
-    decisions = read_table(run / "decisions.parquet", DECISION_SCHEMA).to_pylist()
-    rejected = [{**row, "decision": "rejected", "gate": "generate", "reason": "x"} for row in decisions]
-    write_table(run / "decisions.parquet", pa.Table.from_pylist(rejected, schema=DECISION_SCHEMA))
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     result = verify_pack(tmp_path / "pack")
     assert result.counts is not None

@@ -1,0 +1,178 @@
+"""What an engine is: somewhere to do one step of one gate on every shard of a run. It decides nothing.
+
+    engine.map_shards(work, step, shards, advance)
+
+A step reads and writes files of the run folder alone, and skips what is there: an engine may do it anywhere
+that sees the folder, in any order, and again after a failure. `perform` is all that a worker has to call.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import synth_stack.gates  # noqa: F401  (registers the gates)
+from synth_stack.engines.contract import check_late, check_verdicts
+from synth_stack.errors import GateError
+from synth_stack.files import read_arrow, read_table, write_arrow, write_table
+from synth_stack.gates.gate import NO_STATE, Judge, Late, State
+from synth_stack.gates.resources import NoResources
+from synth_stack.inputs.extensions import load_extensions
+from synth_stack.registry import bind, find_entry
+from synth_stack.rows.canonical import digest_json
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
+from synth_stack.runs.folder import Shard, late_part, read_state, sketch_file
+
+Advance = Callable[[int], None]
+
+Do = Literal["sketch", "judge", "count", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step on a shard: a sketch of a round, the verdicts, or the count and the holds of the late step."""
+
+    do: Do
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A bound gate at work in a run folder, as plain JSON: enough to do any of its steps in another process.
+
+    The gate sees the rows on which `seen_by` has a verdict that is no reject (None: every row), without those
+    that one of `rejected_by` rejects. `facts_sha256` is what the judge states of itself where it was bound
+    first: a worker that would judge with other files or versions refuses. `extensions` are loaded before,
+    each with the digest that it had where the gate was bound first.
+    """
+
+    folder: str
+    gate: str
+    version: str
+    params: Mapping[str, Any]
+    facts_sha256: str
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    seen_by: str | None = None
+    rejected_by: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A spec and, in the process that bound it, the judge and what it says late.
+
+    `alone` is the reason why the judge cannot be built in another process, else None.
+    """
+
+    spec: Spec
+    judge: Judge
+    late: Late | None
+    alone: str | None = None
+
+
+class Engine(Protocol):
+    """Where the steps of gates run."""
+
+    name: str
+
+    def map_shards(self, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
+        """Do one step on every shard; `advance` is told of the rows of each that is done.
+
+        Raises what the gate raised, GateError for a worker that died. What was written stays.
+        """
+
+
+def open_work(spec: Spec) -> Work:
+    """The gate of a spec, bound in this process.
+
+    Raises GateError where it is not the same gate: another version, other files, data or code.
+    """
+    for extension, sha256 in zip(load_extensions(spec.extensions), spec.extensions.values(), strict=True):
+        if extension.sha256 != sha256:
+            raise GateError(
+                f"a worker would judge with another text of {extension.name} than the run",
+                seen=extension.sha256[:12],
+                allowed=sha256[:12],
+                mend="Leave it as it is until the command ends, and run the same command again.",
+            )
+    bound = bind("gate", spec.gate, spec.params, where=f"gate {spec.gate}")
+    judge: Judge = bound.make(*([NoResources()] if bound.takes else []))
+    if judge.alone is not None:
+        raise GateError(f"gate {spec.gate} cannot be built in a worker", seen=judge.alone)
+    found = digest_json(dict(judge.facts))
+    if bound.version != spec.version or found != spec.facts_sha256:
+        raise GateError(
+            f"a worker would judge with another gate {spec.gate} than the run: version or files differ",
+            seen=f"version {bound.version}, facts {found[:12]}",
+            allowed=f"version {spec.version}, facts {spec.facts_sha256[:12]}",
+            mend="Install the same package, extras and model files where the worker runs.",
+        )
+    late = find_entry("gate", spec.gate, where=f"gate {spec.gate}").late
+    return Work(spec, judge, late(bound.params) if late else None)
+
+
+def perform(work: Work, step: Step, shard: Shard, state: State | None = None) -> int:
+    """Do one step on one shard, and return how many rows it was shown; nothing is done twice.
+
+    `state` is the gate's in the run folder, read where it is not given.
+    """
+    folder, name = Path(work.spec.folder), work.spec.gate
+    if state is None:
+        state = read_state(folder, name)
+    verdicts = folder / "verdicts" / name / shard.name
+    match step.do:
+        case "sketch":
+            target = sketch_file(folder, name, f"round-{step.round}", shard)
+            if target.exists():
+                return int(read_arrow(target).num_rows)
+            table = read_shown(work.spec, shard)
+            write_arrow(target, work.judge.rounds[step.round].sketch(table, state))
+        case "judge":
+            table = read_shown(work.spec, shard)
+            if not verdicts.exists():
+                write_table(verdicts, judge_rows(name, work.judge, table, state))
+        case "count" | "hold":
+            table = read_shown(work.spec, shard)
+            said = read_table(verdicts, VERDICT_SCHEMA)
+            late = work.late
+            if late is None:
+                raise GateError(f"gate {name} has no late step")
+            if step.do == "count":
+                write_arrow(sketch_file(folder, name, "late", shard), late.count(table, said))
+            else:
+                held = late.hold(table, said, state)
+                check_late(name, held)
+                write_table(late_part(folder, name, shard), held)
+    return int(table.num_rows)
+
+
+def judge_rows(name: str, judge: Judge, table: pa.Table, state: State = NO_STATE) -> pa.Table:
+    """The verdicts on a table. Raises GateError when the judge breaks its contract."""
+    verdicts = judge.judge(table, state)
+    check_verdicts(name, table, verdicts)
+    return verdicts
+
+
+def read_shown(spec: Spec, shard: Shard) -> pa.Table:
+    """The rows of a shard that the gate is to see, in order, in one chunk a column."""
+    table = shard.read(CANDIDATE_SCHEMA)
+    keep = find_shown(spec, shard, table["row_id"])
+    return table if keep is None else table.filter(keep).combine_chunks()
+
+
+def find_shown(spec: Spec, shard: Shard, ids: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Which rows of a shard the gate is to see, (n,); None: all of them."""
+    keep = None
+    folder = Path(spec.folder) / "verdicts"
+    if spec.seen_by is not None:
+        said = read_table(folder / spec.seen_by / shard.name, columns=["row_id", "outcome"])
+        passed = said.filter(pc.not_equal(said["outcome"], "reject"))["row_id"]
+        keep = pc.is_in(ids, value_set=passed.combine_chunks())
+    for gate in spec.rejected_by:
+        said = read_table(folder / gate / shard.name, columns=["row_id", "outcome"])
+        gone = said.filter(pc.equal(said["outcome"], "reject"))["row_id"]
+        stays = pc.invert(pc.is_in(ids, value_set=gone.combine_chunks()))
+        keep = stays if keep is None else pc.and_(keep, stays)
+    return keep

@@ -1,0 +1,200 @@
+"""Every gate of a file over every shard of a run, one after the other, on any engine.
+
+For each gate: its canaries are planted, its rounds sketch and merge what the batch has to say, its verdicts
+are given, its canaries are judged, and what it says late is said. Only the steps on shards run on the engine;
+merging and the canaries stay here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth_stack.engines.canaries import plant, write_canaries
+from synth_stack.engines.engine import Engine, Spec, Step, Work, find_shown, judge_rows, read_shown
+from synth_stack.files import count_rows, read_arrow, read_table, write_arrow, write_bytes
+from synth_stack.gates.gate import Judge, Late, State
+from synth_stack.inputs.extensions import Extension, find_extension
+from synth_stack.progress import Progress
+from synth_stack.registry import Bound, registered
+from synth_stack.rows.canonical import digest_json
+from synth_stack.runs.folder import (
+    LATE_PREFIX,
+    Shard,
+    late_part,
+    list_parts,
+    list_shards,
+    read_state,
+    remove_folder,
+    sketch_file,
+    state_folder,
+)
+
+DONE = ".done"
+"""Stands in the folder of a gate whose verdicts are all there."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateRun:
+    """A gate to run: what was bound, its judge, whether it also scores rejected rows, and its canaries."""
+
+    bound: Bound
+    judge: Judge
+    scores_all: bool
+    canaries: int = 0
+    min_recall: float = 0.0
+    late: Late | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the gate."""
+        return self.bound.name
+
+    @property
+    def alone(self) -> str | None:
+        """Why it cannot be built in another process; None where it can."""
+        if self.judge.alone is not None:
+            return self.judge.alone
+        if self.bound.takes:
+            return "it takes resources, which no other process has"
+        entry = registered("gate").get(self.name)
+        if entry is None:
+            return "it is registered nowhere"
+        known = entry.module.startswith("synth_stack.") or self.extension is not None
+        return None if known else f"it was registered by {entry.module}, which no worker loads"
+
+    @property
+    def extension(self) -> Extension | None:
+        """The extension that a worker has to load before it can build the gate."""
+        entry = registered("gate").get(self.name)
+        return None if entry is None else find_extension(entry)
+
+
+def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: Progress) -> None:
+    """Writes verdicts/<gate>/ for the candidates of a run folder, gate after gate.
+
+    A row that a gate rejects is not shown to the later ones (but to those with `scores_all`). What is there,
+    on just the rows that the gate is to see, is not done again. Raises GateError when a judge breaks its
+    contract.
+    """
+    shards = list_shards(folder / "candidates")
+    for number, gate in enumerate(gates):
+        target = folder / "verdicts" / gate.name
+        if not (target / DONE).exists():
+            work = Work(_specify(folder, gate, gates[:number]), gate.judge, gate.late, gate.alone)
+            _drop_stale(work.spec, shards, target)
+            _run_gate(gate, work, shards, engine, progress)
+            write_bytes(target / DONE, b"")
+
+
+def forget_batch(folder: Path, gates: Sequence[GateRun]) -> None:
+    """Takes back what gates said of a batch as a whole, before rows are added to it.
+
+    A gate with rounds has to judge all of it again. One without keeps its verdicts on the shards that stay as
+    they are.
+    """
+    for gate in gates:
+        target = folder / "verdicts" / gate.name
+        (target / DONE).unlink(missing_ok=True)
+        remove_folder(state_folder(folder, gate.name))
+        for part in list_parts(target):
+            if gate.judge.rounds or part.name.startswith(LATE_PREFIX):
+                part.unlink()
+
+
+def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
+    seen_by: str | None = None
+    rejected_by: list[str] = []
+    for earlier in reversed([] if gate.scores_all else before):
+        if not earlier.scores_all:
+            seen_by = earlier.name
+            break
+        rejected_by.append(earlier.name)
+    return Spec(
+        folder=str(folder.resolve()),
+        gate=gate.name,
+        version=gate.bound.version,
+        params=dict(gate.bound.params),
+        facts_sha256=digest_json(dict(gate.judge.facts)),
+        extensions={} if gate.extension is None else {gate.extension.reference: gate.extension.sha256},
+        seen_by=seen_by,
+        rejected_by=rejected_by,
+    )
+
+
+def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine, progress: Progress) -> None:
+    folder, name, judge = Path(work.spec.folder), gate.name, gate.judge
+    canaries = plant(name, judge, gate.canaries, (read_shown(work.spec, shard) for shard in shards))
+    total = sum(_count_shown(work.spec, shard) for shard in shards)
+    for number, round_ in enumerate(judge.rounds):
+        mark = state_folder(folder, name) / f".merged-{number}"
+        if mark.exists():
+            continue
+        state = read_state(folder, name)
+        advance = progress.begin(f"{name} pass {number + 1}", total)
+        engine.map_shards(work, Step("sketch", number), shards, advance)
+        sketches = _read_sketches(folder, name, f"round-{number}", shards)
+        merged = round_.merge(chain(sketches, [round_.sketch(canaries, state)]), state)
+        _write_state(folder, name, merged)
+        write_bytes(mark, b"")
+        remove_folder(state_folder(folder, name) / f".round-{number}")
+    waiting = [shard for shard in shards if not (folder / "verdicts" / name / shard.name).exists()]
+    done = sum(count_rows(folder / "verdicts" / name / s.name) for s in shards if s not in waiting)
+    engine.map_shards(work, Step("judge"), waiting, progress.begin(name, total, done))
+    if len(canaries):
+        state = read_state(folder, name)
+        write_canaries(folder, name, canaries, judge_rows(name, judge, canaries, state))
+    if gate.late is not None:
+        _say_late(gate.late, work, shards, engine)
+
+
+def _say_late(late: Late, work: Work, shards: Sequence[Shard], engine: Engine) -> None:
+    folder, name = Path(work.spec.folder), work.spec.gate
+    engine.map_shards(work, Step("count"), shards, _ignore)
+    _write_state(folder, name, late.merge(_read_sketches(folder, name, "late", shards), {}))
+    remove_folder(state_folder(folder, name) / ".late")
+    engine.map_shards(work, Step("hold"), shards, _ignore)
+
+
+def _ignore(rows: int) -> None:
+    """Late steps take no time that a bar would show."""
+
+
+def _read_sketches(folder: Path, name: str, what: str, shards: Sequence[Shard]) -> Iterator[pa.Table]:
+    return (read_arrow(sketch_file(folder, name, what, shard)) for shard in shards)
+
+
+def _write_state(folder: Path, name: str, state: State) -> None:
+    for key, table in state.items():
+        write_arrow(state_folder(folder, name) / f"{key}.arrow", table)
+
+
+def _count_shown(spec: Spec, shard: Shard) -> int:
+    if spec.seen_by is None and not spec.rejected_by:
+        return shard.rows
+    keep = find_shown(spec, shard, _read_ids(shard))
+    return shard.rows if keep is None else int(pc.sum(keep).as_py() or 0)
+
+
+def _read_ids(shard: Shard) -> pa.ChunkedArray:
+    return pa.concat_tables([read_table(part, columns=["row_id"]) for part in shard.parts])["row_id"]
+
+
+def _drop_stale(spec: Spec, shards: Sequence[Shard], target: Path) -> None:
+    """Removes verdicts on other rows than those that the gate is to see: of shards that changed."""
+    by_name = {shard.name: shard for shard in shards}
+    late = {late_part(Path(spec.folder), spec.gate, shard).name for shard in shards}
+    for part in list_parts(target):
+        shard = by_name.get(part.name)
+        if shard is not None:
+            ids = _read_ids(shard)
+            keep = find_shown(spec, shard, ids)
+            shown = ids if keep is None else ids.filter(keep)
+            if read_table(part, columns=["row_id"])["row_id"].equals(shown):
+                continue
+        elif part.name in late:
+            continue
+        part.unlink()

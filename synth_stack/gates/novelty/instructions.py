@@ -1,0 +1,32 @@
+"""What the novelty gate compares: the user's first message, and the seed that a row grew from on purpose."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from synth_stack.text.fields import read_messages, read_texts
+from synth_stack.text.ragged import Counts
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_instructions(table: pa.Table) -> "pl.Series":
+    """The user's first message of each row; null where there is none, and for a row with a failure."""
+    import polars as pl
+
+    spoken = read_messages(table).filter(pl.col("role") == "user").unique("row", keep="first")
+    rows = pl.DataFrame({"row": np.arange(len(table)), "failure": read_texts(table["failure"])})
+    found = rows.join(spoken, on="row", how="left", maintain_order="left")
+    return found.select(pl.when(pl.col("failure").is_null()).then("content"))["content"]
+
+
+def find_origins(table: pa.Table, numbers: Mapping[str, int]) -> Counts:
+    """The number of the seed that each row was evolved from in depth, or -1; `numbers` has them by id."""
+    extra = read_texts(table["extra"])
+    depth = extra.str.json_path_match("$.evolution.depth").cast(int, strict=False).fill_null(0)
+    grown = ((depth > 0) & (extra.str.json_path_match("$.evolution.origin") == "seed")).to_list()
+    named = zip(grown, table["seed_id"].to_pylist(), strict=True)
+    return np.array([numbers.get(seed, -1) if is_grown else -1 for is_grown, seed in named], dtype=np.int64)

@@ -1,0 +1,63 @@
+"""What a gate may reach beyond its own files: a language model, the Hub, what the recipe names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from synth_stack.errors import GateError
+
+Ask = Callable[[Sequence[str]], Sequence[str | None]]
+"""Prompts to answers, one for each in order; None where the model gave none."""
+
+
+class Resources(Protocol):
+    """Handed to a gate whose factory takes `resources`; the gate reaches nothing by itself."""
+
+    @property
+    def documents(self) -> Path | None:
+        """The recipe's folder of documents, or None."""
+
+    @property
+    def baseline(self) -> Path | None:
+        """The recipe's file of real rows that synthetic ones are compared with, or None."""
+
+    def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """A function that asks a teacher (`use` and its parameters), greedily, inside the run's perimeter.
+
+        Raises ConfigError for what is no teacher; the function raises TeacherError when it is down.
+        """
+
+    def open_hub(self, name: str, *, config: str | None, split: str, revision: str | None) -> Any:
+        """The records of a dataset of the Hub. Raises InputError, MissingExtra."""
+
+
+class NoResources:
+    """What there is in a worker process: nothing. Each use raises GateError.
+
+    A gate that takes resources and uses none of them for its parameters can be built there as well.
+    """
+
+    @property
+    def documents(self) -> Path | None:
+        """Raises GateError."""
+        _refuse("the recipe's documents")
+
+    @property
+    def baseline(self) -> Path | None:
+        """Raises GateError."""
+        _refuse("the recipe's baseline")
+
+    def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """Raises GateError."""
+        _refuse("a language model")
+
+    def open_hub(self, name: str, *, config: str | None, split: str, revision: str | None) -> Any:
+        """Raises GateError."""
+        _refuse("the Hub")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise GateError(
+        f"a gate reaches for {what} where there are no resources",
+        mend="Let the gate say in `alone` of its Judge why it cannot be built in another process.",
+    )

@@ -1,0 +1,126 @@
+"""The bytes of a foreign file as UTF-8: unpacked within bounds, without a byte order mark.
+
+What a file is stands in its name: `rows.jsonl.gz` is JSON Lines, packed with gzip.
+"""
+
+import codecs
+import io
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from synth_stack.errors import InputError
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
+MAX_UNPACKED_RATIO = 1_000
+"""Text packs 3 to 10 times, a template repeated for ever about 100 times; gzip itself ends at 1,032."""
+MIN_UNPACKED_BYTES = 256 * 1024 * 1024
+"""So much may come out of any file, however small: it is unpacked in a second and never held whole."""
+
+_BLOCK_BYTES = 1024 * 1024
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def split_suffix(path: Path) -> tuple[str, str | None]:
+    """The suffix that says how a file is read, in lower case, and how the file is packed, if it is.
+
+    Raises InputError for any suffix but SUFFIXES, each alone or before one of CODECS.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    last = suffixes[-1] if suffixes else ""
+    packed = CODECS.get(last)
+    kind = last if packed is None else (suffixes[-2] if len(suffixes) > 1 else "")
+    if kind not in SUFFIXES:
+        raise InputError(
+            f"{path} is of a kind that is not read",
+            seen=last or "no suffix",
+            allowed=f"{', '.join(SUFFIXES)}; packed as .gz, .zst or .bz2",
+        )
+    if packed is not None and kind == ".parquet":
+        raise InputError(f"{path} is Parquet, which is packed inside", mend="Unpack the file.")
+    return kind, packed
+
+
+def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
+    """The file's text as UTF-8 bytes, unpacked, read forwards only.
+
+    Raises OSError where the file cannot be opened; reading raises InputError where it breaks off, holds more
+    than its size allows (MAX_UNPACKED_RATIO, MIN_UNPACKED_BYTES), or is UTF-16 or UTF-32 that is not valid.
+    """
+    raw: Any = path.open("rb")
+    if codec is not None:
+        raw = io.BufferedReader(_Unpacked(raw, path, codec), _BLOCK_BYTES)
+    start = raw.peek(4)[:4]
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raw.close()
+        raise InputError(f"{path} is UTF-32", mend="Save it as UTF-8.")
+    if start.startswith(_WIDE_MARKS):
+        return io.BufferedReader(_Transcoded(raw, path), _BLOCK_BYTES)
+    if start.startswith(codecs.BOM_UTF8):
+        raw.read(len(codecs.BOM_UTF8))
+    return raw  # type: ignore[no-any-return]  # a BufferedReader, of a file or of _Unpacked
+
+
+class _Unpacked(io.RawIOBase):
+    """What comes out of a packed file, up to a bound that its size gives."""
+
+    def __init__(self, file: IO[bytes], path: Path, codec: str) -> None:
+        self._file, self._path, self._codec = file, path, codec
+        self._left = max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * path.stat().st_size)
+        self._stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._stream.read(len(buffer))
+        except (OSError, pa.ArrowException) as exc:
+            raise InputError(f"{self._path} is not whole {self._codec} data: {exc}") from exc
+        self._left -= len(data)
+        if self._left < 0:
+            raise InputError(
+                f"{self._path} unpacks to far more than its size",
+                allowed=f"at most {MAX_UNPACKED_RATIO} times, or {MIN_UNPACKED_BYTES} bytes",
+                mend="Unpack it yourself, if you trust it.",
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._file.close()
+        super().close()
+
+
+class _Transcoded(io.RawIOBase):
+    """UTF-16 as UTF-8, block by block."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path = file, path
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            block = self._file.read(_BLOCK_BYTES)
+            try:
+                self._ready = self._decoder.decode(block, final=not block).encode("utf-8")
+            except UnicodeError as exc:
+                raise InputError(f"{self._path} begins as UTF-16 and is not valid UTF-16: {exc}") from exc
+            if not block:
+                break
+        given, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(given)] = given
+        return len(given)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()

@@ -1,0 +1,62 @@
+"""Rows of this package as input again: those of a pack, or of any file with the columns of a candidate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from synth_stack.inputs.json_text import parse_text
+from synth_stack.inputs.plain_values import is_empty, read_text
+from synth_stack.inputs.record_shapes import Fields, Record, RecordReading
+from synth_stack.rows.texts import join_text
+
+
+def read_our_row(record: Record, reading: RecordReading) -> Fields:
+    """The fields of a row as it was packed, under its `row_id` as the id; where it came from goes to `extra`.
+
+    Raises ValueError for a row that does not hold what its columns promise.
+    """
+    reading.used |= {"row_id", *(key for key, value in record.items() if is_empty(value))}
+    messages = [] if is_empty(record["messages"]) else reading.take_turns("messages")
+    listed = record.get("alternatives") or []
+    if not isinstance(listed, list):
+        raise ValueError("column 'alternatives' is not a list of alternatives")
+    alternatives = [_read_alternative(item, n, reading) for n, item in enumerate(listed)]
+    fields: Fields = {
+        "source_id": read_text(record["row_id"], "row_id"),
+        "messages": messages,
+        "alternatives": alternatives or None,
+        "tools": reading.read_tools(),
+        "documents": reading.read_documents(),
+    }
+    reading.used.add("alternatives")
+    text = record.get("text")
+    if messages or alternatives:
+        fields["text"] = join_text(messages, alternatives)
+        reading.used |= {"text"} if text == fields["text"] else set()
+    else:
+        fields["text"] = reading.read_text()
+    if isinstance(record.get("extra"), str):
+        _open_extra(record["extra"], reading)
+    return fields
+
+
+def _read_alternative(item: Any, position: int, reading: RecordReading) -> dict[str, Any]:
+    if not isinstance(item, Mapping):
+        raise ValueError("column 'alternatives' is not a list of alternatives")
+    turns = item.get("messages")
+    messages = [] if is_empty(turns) else reading.read_turns(turns, "alternatives", str(position))
+    named = {
+        key: read_text(item[key], "alternatives")
+        for key in ("label", "rating", "ratings", "model")
+        if item.get(key) is not None
+    }
+    return {**named, "messages": messages}
+
+
+def _open_extra(text: str, reading: RecordReading) -> None:
+    """Keep the row's own `extra` as the object that it is, where it is one."""
+    try:
+        value = parse_text(text)
+    except ValueError:
+        return
+    reading.kept["extra"] = value
+    reading.used.add("extra")
