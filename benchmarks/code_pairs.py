@@ -200,7 +200,7 @@ def list_solutions(name: str) -> list[str]:
 
 
 def write_with(name: str, line: str) -> str:
-    """The function with one more statement behind its docstring."""
+    """The function with one more statement after its docstring."""
     function = find(name)
     function.body[1:1] = ast.parse(line).body
     return ast.unparse(function)

@@ -38,7 +38,7 @@ class Bars:
             self._progress.stop()
 
     def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
-        """A new bar; `total` 0 means that nobody knows how many rows there are."""
+        """A new bar; `total` 0 means that the number of rows is not known."""
         self._progress.start()
         task = self._progress.add_task(stage, total=total or None, completed=done)
 

@@ -16,7 +16,7 @@ def batch_file(
 ) -> Path:
     """The file of one batch: its place in the run, and the start of a digest of its items.
 
-    A run that is made in rounds says the round first, so that a later one stands behind.
+    A run that is made in rounds says the round first, so that a later one comes after it.
     """
     made_from = digest_json([to_json(item) for item in items])[:8]
     first = "" if round_ is None else f"{round_:03d}-"

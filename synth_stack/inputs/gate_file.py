@@ -16,7 +16,7 @@ from synth_stack.registry import FilePath, config_error, make_absolute, register
 class GateUse(UseModel):
     """A gate, why it stands there, and whether it also scores rows that are already rejected.
 
-    `canaries` known bad rows are planted behind each batch; a gate that catches a smaller share of them than
+    `canaries` known bad rows are planted after each batch; a gate that catches a smaller share of them than
     `min_recall` (by default the gate's own bar) is blind, and the batch fails.
     """
 

@@ -92,7 +92,7 @@ def _write_scalar(value: Any) -> str:
 
 
 def merge_names(pairs: Any) -> dict[str, Any]:
-    """The pairs as one object; a name that would hide another (3 and "3") gets a mark behind it."""
+    """The pairs as one object; a name that would hide another (3 and "3") gets a mark after it."""
     merged: dict[str, Any] = {}
     for name, value in pairs:
         key = clean_text(name)

@@ -142,7 +142,7 @@ def load_sections(folder: Path) -> dict[str, str]:
 
 
 def anchor(title: str) -> str:
-    """A section title as the part of a reference behind the '#'."""
+    """A section title as the part of a reference after the '#'."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 

@@ -31,7 +31,7 @@ class CodePair:
     """A solution and the tests that it has to pass.
 
     `prelude` stands before the solution: imports and helpers that its prompt gave. `reference`, where there
-    is one, has to pass the same tests behind the same prelude; `relation` says how the function that it
+    is one, has to pass the same tests after the same prelude; `relation` says how the function that it
     defines differs in the solution: in its docstring alone (`same_code`), or in its code (`other_code`).
     """
 
@@ -179,7 +179,7 @@ def _describe(exc: SyntaxError) -> str:
 
 
 def parse_source(source: str, *, max_chars: int = MAX_SOURCE_CHARS) -> ast.Module:
-    """The tree of a source that nobody trusts. Raises SyntaxError, whatever is wrong with it."""
+    """The tree of an untrusted source. Raises SyntaxError, whatever is wrong with it."""
     if len(source) > max_chars:
         raise SyntaxError(f"{len(source)} characters, at most {max_chars} are read")
     try:

@@ -58,7 +58,7 @@ def identity_line(lock: bytes) -> str:
 
 
 def list_parts(folder: Path) -> list[Path]:
-    """The committed part files of a stage, in order: by name, amended rows behind all others."""
+    """The committed part files of a stage, in order: by name, amended rows after all others."""
     return list_made(folder) + list_amended(folder)
 
 

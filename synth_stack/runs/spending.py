@@ -40,7 +40,7 @@ class Spent:
     """What the rows of a run have cost.
 
     `made` counts rows without replacements. `seconds` is the time of generation and gates, None where
-    nobody kept it; `cost` is in `currency`, None for a teacher without a price. `reached` says whether the
+    it was not kept; `cost` is in `currency`, None for a teacher without a price. `reached` says whether the
     target was, None for a run without one, and `limit` which limit ended it before.
     """
 
@@ -137,7 +137,7 @@ class Meter:
 
 
 def read_seconds(folder: Path) -> float | None:
-    """The seconds of work that the run folder has noted; None where nobody kept them. Raises StoreError."""
+    """The seconds of work that the run folder has noted; None where they were not kept. Raises StoreError."""
     path = folder / CLOCK
     if not path.exists():
         return None

@@ -42,7 +42,7 @@ _CAPABILITY_VERSION = 0x20080522
 def enter_namespaces() -> None:
     """Go on as process 1 of new user, mount, pid, network, ipc, uts and cgroup namespaces.
 
-    The calling process stays behind, waits and ends with the same status; only its child returns.
+    The calling process waits and ends with the same status; only its child returns.
     Raises OSError where the machine does not allow it.
     """
     _unshare_mapped()
@@ -127,7 +127,7 @@ def limit_resources(limits: Mapping[str, float], *, threads: bool) -> None:
 def drop_privileges(*, change_user: bool) -> None:
     """Give up every capability for good; `change_user`: become nobody where the room has such a user."""
     for capability in range(_LAST_CAPABILITY + 1):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL behind the last one that the kernel knows
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL after the last one that the kernel knows
     if change_user and os.geteuid() == 0:
         with suppress(PermissionError):  # refused where setgroups is denied: then there is one user and group
             os.setgroups([])

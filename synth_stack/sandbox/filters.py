@@ -134,12 +134,12 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> Instruc
 
 
 def _answer(number: int, steps: Sequence[Instruction]) -> list[Instruction]:
-    """`steps`, which all return, for the one call; the program goes on behind them for the others."""
+    """`steps`, which all return, for the one call; the program goes on after them for the others."""
     return [_step(_EQUAL, number, 0, len(steps)), *steps]
 
 
 def _allow_if(tests: Sequence[Test]) -> list[Instruction]:
-    """Allow where every test holds, else refuse: each test jumps behind its refusal."""
+    """Allow where every test holds, else refuse: each test jumps past its refusal."""
     steps: list[Instruction] = []
     for word, mask, values in tests:
         steps += [_step(_LOAD, _ARGUMENTS + 4 * word), _step(_AND, mask)]

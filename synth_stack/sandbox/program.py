@@ -1,6 +1,6 @@
 """What a child does: load the solution, fetch the tests, run them to their end, and say so.
 
-Everything here shares its interpreter with a program that nobody trusts. So names that are used after the
+Everything here shares its interpreter with an untrusted program. So names that are used after the
 solution was loaded are bound before it, nothing is imported or called through a module afterwards, and the
 tests come with a token that has to be sent back. A program that is written against this very file can still
 find the token while a test calls it: docs/sandbox.md says what that means.
@@ -71,7 +71,7 @@ def _is_test(function: FunctionType) -> bool:
 
 
 def _compile_counted(source: str) -> CodeType:
-    """The tests with a count behind every assert that could fail."""
+    """The tests with a count after every assert that could fail."""
     tree = ast.parse(source, f"{TESTS}.py")
     return compile(
         ast.fix_missing_locations(_Counted().visit(tree)), f"{TESTS}.py", "exec", dont_inherit=True

@@ -143,7 +143,7 @@ class Room:
 
         The solution is a module; the tests start with its names (and may import it as `solution`), and run
         at module level and then in every function without parameters that is called test...; asserts check.
-        A pass is believed only when the same tests with a failure behind their end do not pass.
+        A pass is believed only when the same tests with a failure after their end do not pass.
         """
         if max(len(solution), len(tests)) > limits.source_chars:
             return Outcome("failed", f"a source of more than {limits.source_chars} characters")

@@ -144,7 +144,7 @@ def _become_child(
     nothing = os.open(os.devnull, os.O_RDONLY)
     for file, place in ((nothing, 0), (out, 1), (err, 2)):
         os.dup2(file, place)
-    high = [os.dup(file) for file in (fetch, answer)]  # all lie behind 4: the pipes are eight files
+    high = [os.dup(file) for file in (fetch, answer)]  # all are above 4: the pipes are eight files
     os.dup2(high[0], 3)
     os.dup2(high[1], 4)
     os.closerange(5, 1024)
@@ -187,7 +187,7 @@ def _watch(run: _Run) -> None:
 
 
 def _pass_tests(run: _Run, poll: "select.poll") -> bool:
-    """Write some of the tests; False, and the pipe closed, when there is nothing left or nobody reads."""
+    """Write some of the tests; False, and the pipe closed, when there is nothing left or no reader."""
     try:
         run.unsent = run.unsent[os.write(run.tests, run.unsent) :]
     except BlockingIOError:

@@ -76,7 +76,7 @@ class Connections:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client that nobody else uses until the block ends, the one that was used last."""
+        """A client of its own until the block ends, the one that was used last."""
         async with self._slots:
             client = self._free.pop() if self._free else self._make()
             try:

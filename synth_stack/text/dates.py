@@ -1,6 +1,6 @@
 """Calendar days and months as people write them in a chat: English names and ISO 8601.
 
-Days of numbers alone (3/5/2026) are not read: which of the two is the month, nobody can tell.
+Days of numbers alone (3/5/2026) are not read: which of the two is the month cannot be told.
 """
 
 import re

@@ -138,7 +138,7 @@ def spread(starts: Counts, lengths: Counts) -> Counts:
 def _count_shared(left: Ragged, right: Ragged) -> Counts:
     """How many values row k of `left` shares with row k of `right`, (p,), for at most 1,024 pairs.
 
-    Sorted together behind the number of their pair, equal values stand side by side. The number takes the
+    Sorted together after the number of their pair, equal values stand side by side. The number takes the
     place of the ten highest bits: two different shingles of a pair then pass for one once in 2^54.
     """
     tagged = []

@@ -123,7 +123,7 @@ def is_ascii(texts: "pl.Series") -> "pl.Series":
 
 
 def read_bytes(texts: "pl.Series") -> tuple[NDArray[np.uint8], Counts]:
-    """The UTF-8 bytes of texts without nulls, one behind the other, and where each begins and ends."""
+    """The UTF-8 bytes of texts without nulls, one after the other, and where each begins and ends."""
     array = texts.to_arrow().cast(pa.large_string())
     _, offsets, data = array.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]

@@ -114,7 +114,7 @@ def _require_judged(run: Path, gates: Gates) -> None:
         raise InputError(f"{run} is not judged to the end", mend=mend)
     if (run / PACK).exists():
         raise InputError(
-            f"the rows of {run} are packed, and replacing some would leave the pack behind",
+            f"the rows of {run} are packed, and replacing some would leave the pack out of date",
             seen=str(run / PACK),
             mend="Replace rows before the batch is packed, or judge the rows in another folder.",
         )

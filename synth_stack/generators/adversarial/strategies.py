@@ -1,7 +1,7 @@
 """The named strategies of adversarial prompts, from strategies.yaml, and what code does of them, exactly.
 
 An encoding, a split payload or an injected order that a language model wrote would be wrong every now and
-then, and nobody would see it; so a teacher writes words only, and these functions put them together.
+then, without anyone noticing; so a teacher writes words only, and these functions put them together.
 """
 
 import base64
@@ -158,7 +158,7 @@ def split_payload(request: str) -> list[tuple[str, str]]:
 
 
 def place_order(body: str, order: str, placement: Placement) -> tuple[str, Placement]:
-    """The body with the order before, between or behind its sentences, and where it really stands.
+    """The body with the order before, between or after its sentences, and where it really stands.
 
     A body of one sentence has no middle: there the order stands at the end.
     """

@@ -11,7 +11,7 @@ _PROBLEM, _SOLUTION = "[Problem Description]", "[Solution]"
 def read_problem(reply: str) -> tuple[str, str]:
     """The problem and the solution of an OSS-Instruct reply. Raises ValueError for one without sections.
 
-    A reply that goes on behind a prompt's own "[Problem Description]" need not say it again.
+    A reply that goes on after a prompt's own "[Problem Description]" need not say it again.
     """
     before, marker, solution = reply.partition(_SOLUTION)
     if not marker:

@@ -40,7 +40,7 @@ def fence(value: str, language: str = "") -> str:
 
 
 def fold(summary: str, body: str) -> str:
-    """`body` (Markdown) folded away behind a line of plain text."""
+    """`body` (Markdown) folded away under a line of plain text."""
     return f"<details>\n<summary>{html.escape(_one_line(summary))}</summary>\n\n{body}\n\n</details>"
 
 
