@@ -114,10 +114,19 @@ class VerificationError(WorkError):
     """A pack that is not what its lineage says it is."""
 
 
+def replace_unprintable(text: str, *, keep: str = "", mark: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """`text` with `mark` for every character that does not print, but for those in `keep`.
+
+    What a row, a file or a server says reaches no terminal, log or message in another form: it must not move
+    the cursor, rename the window or hide a line.
+    """
+    return "".join(c if c.isprintable() or c in keep else mark for c in text)
+
+
 def _clean(text: str) -> str:
     """`text` on one line and without control characters: it may quote a library or somebody's row."""
     line = " ".join(part.strip() for part in text.splitlines() if part.strip())
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return replace_unprintable(line)
 
 
 def _shorten(value: object, max_chars: int = 120) -> str:

@@ -92,3 +92,11 @@ def test_an_error_crosses_a_process_boundary_whole(kind: type[SynthStackError]) 
         assert type(twin) is kind
         assert str(twin) == str(error)
         assert (twin.what, twin.seen, twin.allowed, twin.mend) == ("what", 3, "1 or 2", "Choose one.")
+
+
+def test_what_does_not_print_is_replaced_wherever_a_text_is_shown() -> None:
+    hostile = "a\x1b[2Jb\u202ec\nd"
+
+    assert errors.replace_unprintable(hostile) == "a\ufffd[2Jb\ufffdc\ufffdd"
+    assert errors.replace_unprintable(hostile, keep="\n") == "a\ufffd[2Jb\ufffdc\nd"
+    assert errors.replace_unprintable(hostile, mark="?") == "a?[2Jb?c?d"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.errors import BlindGate
+from synth_stack.errors import BlindGate, replace_unprintable
 
 if TYPE_CHECKING:
     from synth_stack.cli.tables import Bars
@@ -100,4 +100,4 @@ def say(what: Any) -> None:
 
 def to_one_line(text: str) -> str:
     """`text` without line breaks and control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(replace_unprintable(text, mark=" ").split())

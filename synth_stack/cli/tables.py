@@ -11,6 +11,8 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 from rich.table import Table
 from rich.text import Text
 
+from synth_stack.errors import replace_unprintable
+
 COLOURS = {"accepted": "green", "rejected": "red", "held": "yellow"}
 
 
@@ -61,7 +63,7 @@ class _Rate(ProgressColumn):
 
 def clean(text: str | None) -> str:
     """`text` without control characters: a row must not move the cursor or rename the window."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text or "")
+    return replace_unprintable(text or "", keep="\n")
 
 
 def funnel_table(figures: Any) -> Table:

@@ -7,7 +7,14 @@ shows that it existed while the certificate was valid. Signing needs the network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synth_stack.errors import ConfigError, MissingExtra, SigningError, SynthStackError, VerificationError
+from synth_stack.errors import (
+    ConfigError,
+    MissingExtra,
+    SigningError,
+    SynthStackError,
+    VerificationError,
+    replace_unprintable,
+)
 from synth_stack.lineage.sign import PAYLOAD_TYPE, parse_statement
 
 if TYPE_CHECKING:
@@ -106,4 +113,4 @@ def _describe(exc: Exception) -> str:
     """The error on one printable line; it may quote the bundle, which is somebody else's text."""
     said = str(exc) or f"{type(exc).__name__} {exc.__cause__ or ''}"
     line = " ".join(said.split())
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:300]
+    return replace_unprintable(line)[:300]

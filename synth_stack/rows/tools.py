@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from synth_stack.errors import replace_unprintable
 from synth_stack.rows.json_schema import JsonSchema, read_schema
 
 MAX_TOOLS_CHARS = 256 * 1024
@@ -63,7 +64,7 @@ def read_arguments(text: str | None) -> dict[str, Any]:
 
 def cut_name(name: str) -> str:
     """A stranger's name as it can stand in a sentence."""
-    shown = "".join(c if c.isprintable() else "?" for c in name[:MAX_NAME_CHARS])
+    shown = replace_unprintable(name[:MAX_NAME_CHARS], mark="?")
     return shown if len(name) <= MAX_NAME_CHARS else f"{shown}…"
 
 

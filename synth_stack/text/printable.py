@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from synth_stack.errors import replace_unprintable
+
 
 def describe_verdict(verdict: Mapping[str, Any]) -> str:
     """A verdict on one line; scores may be numbers or a record's decimal strings."""
@@ -55,4 +57,4 @@ def _name_call(call: Mapping[str, Any]) -> str:
 
 def show(*lines: str) -> list[str]:
     """The lines with every character that does not print replaced."""
-    return ["".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines]
+    return [replace_unprintable(line) for line in lines]
