@@ -133,7 +133,3 @@ class Gate(Protocol):
 
     def __call__(self, *resources: Resources, **params: Any) -> Judge:
         """The judge. Raises UsageError for parameters or files that cannot be used."""
-
-
-Shards = Any
-Judged = Any

@@ -162,7 +162,7 @@ def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> Non
 
 def write_piles(folder: Path, gates: Sequence[str]) -> None:
     """accepted/, rejected/ and held/: the rows themselves, those not accepted with what decided them."""
-    decisions = pl.read_parquet(folder / "decisions.parquet").select("row_id", "decision", "gate", "reason")
+    decisions = pl.read_parquet(folder / "decisions.parquet").drop("source_id")
     for judged in read_shards(folder, gates):
         table, verdicts, shard = judged.candidates, judged.verdicts, judged.shard
         rows = pl.DataFrame(table).join(decisions, on="row_id", how="left", maintain_order="left")
