@@ -16,7 +16,7 @@ from synth_stack.files import read_table, store_errors
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.canary_recall import CanaryRecall, read_recalls
-from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, late_part, list_parts, list_shards
+from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, late_part, list_parts, list_shards, read_parts
 from synth_stack.runs.locks import GateLock, GatesLock, RecipeLock, parse_gates, parse_recipe
 
 DECISIONS = "decisions.parquet"
@@ -155,8 +155,7 @@ def read_candidates(folder: Path, columns: Sequence[str] | None = None) -> Itera
 
 def read_verdicts(folder: Path, gate: str) -> Iterator[pa.Table]:
     """Everything that a gate said, part by part: on its rows in order, and what it said late."""
-    for path in list_parts(folder / "verdicts" / gate):
-        yield read_table(path, VERDICT_SCHEMA)
+    yield from read_parts(folder / "verdicts" / gate, VERDICT_SCHEMA)
 
 
 def _read_apart(folder: Path, gate: str, shards: Sequence[Shard]) -> pa.Table:

@@ -117,9 +117,10 @@ def test_a_rejected_row_stands_beside_what_decided_it(tmp_path: Path) -> None:
     [row] = read_pile(batch, "rejected")
 
     assert row["text"] == "Name a curse.\n\nA bad word stands in this answer."
-    assert {k: row[k] for k in ("gate", "reason", "score", "threshold", "evidence")} == {
+    assert {k: row[k] for k in ("gate", "reason", "reason_class", "score", "threshold", "evidence")} == {
         "gate": "curate-test",
         "reason": "spotted: reject",
+        "reason_class": "curate-test.spotted",
         "score": 0.9,
         "threshold": 0.5,
         "evidence": '{"row": "reject"}',
