@@ -14,7 +14,7 @@ from synth_stack.engines import local
 from synth_stack.engines.contract import check_verdicts
 from synth_stack.errors import ConfigError, GateError
 from synth_stack.gates.dedup.gate import dedup
-from synth_stack.registry import bind
+from synth_stack.registry import bind, registered
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from tests.gates.engine_run import read_verdicts, run_gate
@@ -399,6 +399,14 @@ def test_what_was_used_is_in_the_facts() -> None:
         "scores_above": 0.8,
         "against": [],
     }
+
+
+def test_the_texts_that_it_reads_and_how_it_is_indexed_are_declared() -> None:
+    entry = registered("gate")["dedup"]
+    # the column `text` holds what is said and called in the messages and in every alternative
+    assert entry.reads == ("content", "tool_calls", "alternatives")
+    assert entry.index is not None
+    assert entry.version == "3"
 
 
 @settings(max_examples=60)
