@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from synth_stack import __version__
 from synth_stack.errors import InputError, RunMismatch, VerificationError
-from synth_stack.files import digest_file, read_table, store_errors, write_bytes
+from synth_stack.files import digest_file, store_errors, write_bytes
 from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
 from synth_stack.lineage.sign import build_statement, key_id, load_or_make_key, public_key_pem, sign_local
@@ -36,7 +36,7 @@ from synth_stack.progress import Progress, Silent
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.runs.canary_recall import refuse_blind
 from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
-from synth_stack.runs.judged import Judged, open_judged, read_judged
+from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +250,11 @@ def _count_splits(run: Judged) -> Counter[str]:
     """
     sizes: Counter[str] = Counter()
     start = 0
-    for shard in run.shards:
-        parts = [read_table(path, CANDIDATE_SCHEMA, ["kind"]) for path in shard.parts]
-        decisions = run.decisions["decision"].slice(start, shard.rows)
-        kept = pa.concat_tables(parts).filter(pc.equal(decisions, "accepted"))
+    for part in read_candidates(run.folder, ["kind"]):
+        decisions = run.decisions["decision"].slice(start, len(part))
+        kept = part.filter(pc.equal(decisions, "accepted"))
         sizes.update({split: len(select_split(kept, split)) for split in SPLITS})
-        start += shard.rows
+        start += len(part)
     return sizes
 
 
