@@ -59,7 +59,7 @@ REASONING_ALONE = {
     "messages": [REASONED["messages"][0], {"role": "assistant", "content": "", "reasoning_content": THOUGHT}],
 }
 RECORDS = [TOOL_DIALOGUE, REASONED, PREFERENCE, OPEN_CALL, LOST_RESULT, ONE_SIDE, REASONING_ALONE]
-GATES = "version: 1\ngates:\n  - use: structure\n  - use: dedup\n    canaries: 0\n"
+GATES = "version: 1\ngates:\n  - use: structure\n  - use: dedup\n"
 
 
 @pytest.fixture(scope="module")

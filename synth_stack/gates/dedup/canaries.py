@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from synth_stack.gates.canaries import build_canary
 from synth_stack.gates.dedup.signatures import Reading, shingle_rows
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.rows.texts import join_text
 from synth_stack.text.fields import read_messages
 from synth_stack.text.ragged import Ragged, measure_jaccard
 from synth_stack.text.spans import locate_words
@@ -95,14 +96,25 @@ def _exchange(
 def _build(
     copies: pa.Table, messages: list[list[_Message]], similar: NDArray[np.float64] | None = None
 ) -> pa.Table:
-    ids, kinds = copies["row_id"].to_pylist(), copies["kind"].to_pylist()
     rows = []
-    for draw, said in enumerate(messages):
-        wrong = f"near-duplicate: of {ids[draw]}"
+    columns = ["row_id", "kind", "messages", "tools", "alternatives"]
+    for draw, (source, said) in enumerate(zip(copies.select(columns).to_pylist(), messages, strict=True)):
+        wrong = f"near-duplicate: of {source['row_id']}"
         if similar is not None:
             wrong += f", Jaccard {similar[draw]:.3f}"
-        rows.append(build_canary(kinds[draw], said, wrong, draw))
+        rows.append(_keep_shape(build_canary(source["kind"], said, wrong, draw), source))
     return build_candidates(rows)
+
+
+def _keep_shape(canary: _Message, source: _Message) -> _Message:
+    """The canary with the calls and alternatives of its row: these are part of what is compared."""
+    called = any(message["tool_calls"] for message in source["messages"])
+    if not called and not source["alternatives"]:
+        return canary
+    pairs = zip(source["messages"], canary["messages"], strict=True)
+    messages = [{**message, "content": said["content"]} for message, said in pairs]
+    kept = {"tools": source["tools"], "alternatives": source["alternatives"]}
+    return {**canary, **kept, "messages": messages, "text": join_text(messages, source["alternatives"])}
 
 
 def _measure(

@@ -9,7 +9,7 @@ from synth_stack.gates.dedup.gate import dedup
 from synth_stack.gates.gate import Judge
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.gates.playing import play
-from tests.some_rows import TextsTable, make_row
+from tests.some_rows import TextsTable, make_preference_row, make_row, make_tool_row
 
 WORDS = [f"w{k}" for k in range(400)]
 
@@ -113,3 +113,14 @@ def test_short_rows_and_scripts_without_spaces_are_copied(texts_table: TextsTabl
     )
     _, caught = judge_with(judge, table, plant(judge, table, 20))
     assert set(caught["outcome"].to_pylist()) == {"reject"}
+
+
+def test_copies_of_rows_with_calls_or_sides_keep_them_and_are_found() -> None:
+    rows = build_candidates([make_tool_row(), make_preference_row()])
+    judge = dedup()
+    assert judge.plant is not None
+    planted = judge.plant(rows, 20, 0)
+    [_, said], _ = play(judge, [rows, planted])
+
+    assert set(said["outcome"].to_pylist()) == {"reject"}
+    assert planted["alternatives"].null_count == planted["tools"].null_count == 10
