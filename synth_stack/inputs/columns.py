@@ -209,7 +209,7 @@ def _make_plan(keys: tuple[Any, ...], named: Mapping[str, str]) -> ColumnPlan:
     ours = not named and set(keys) >= OURS
     pair, chat = (None, None) if ours else _find_shortcut(fields, under)
     read = {*(pair or ()), chat} | {key for name in ("id", "slice", "locale") for key in fields.get(name, ())}
-    rest = tuple(key for key in keys if key not in read)
+    rest = tuple(key for key in keys if key is None or key not in read)
     known = frozenset(key for found in fields.values() for key in found)
     labels = tuple(field for field in ("slice", "locale") if field in fields)
     missing = tuple(named[field] for field in CARRIERS if field in named and field not in fields)

@@ -37,7 +37,7 @@ class RowReader:
         if fields is None:
             reading = RecordReading(record, plan, self._tally)
             fields = read_our_row(record, reading) if plan.ours else reading.read()
-            reading.used |= {plan.find(record, field) for field in _NAMING}
+            reading.used |= {plan.find(record, field) for field in _NAMING} - {None}
             rest = [key for key in record if key not in reading.used]
             kept = reading.kept
         if "left" in fields:

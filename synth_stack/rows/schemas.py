@@ -214,7 +214,8 @@ def build_candidates(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         if full["kind"] not in KINDS:
             raise ValueError(f"a row is of no kind that there is: {full['kind']!r}")
         for name, members in _NESTED.items():
-            _require_known(full[name], members, name)
+            if full[name]:
+                _require_known(full[name], members, name)
         full["row_id"] = row_id_of(full)
         complete.append(full)
     return pa.Table.from_pylist(complete, schema=CANDIDATE_SCHEMA)
@@ -228,9 +229,9 @@ def _require_known(value: Any, members: _Members, where: str) -> None:
         if not members.keys() >= item.keys():
             unknown = min(map(str, item.keys() - members.keys()))
             raise ValueError(f"a row has {where}.{unknown}, and there is no such field")
-        for name, inner in members.items():
-            if inner:
-                _require_known(item.get(name), inner, f"{where}.{name}")
+        for name, value_inside in item.items():
+            if value_inside and members[name]:
+                _require_known(value_inside, members[name], f"{where}.{name}")
 
 
 def recompute_row_ids(table: pa.Table) -> list[RowId]:

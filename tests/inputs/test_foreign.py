@@ -130,6 +130,8 @@ def test_a_row_names_where_it_comes_from(tmp_path: Path) -> None:
         ({"messages": turns("Hi"), "text": "t", "prompt": "p"}, {"text": "t", "prompt": "p"}),
         ({"text": "x", "a\ud800": "b\ud800"}, {"a?": "b?"}),
         ({"text": "x", 3: "three"}, {"3": "three"}),
+        ({"text": "x", None: "none"}, {"None": "none"}),
+        ({"prompt": "x", "answer": "y", None: "none"}, {"None": "none"}),
         ({"text": "x", 3: "three", "3": "text"}, {"3": "three", "3_": "text"}),
     ],
 )  # fmt: skip
