@@ -27,6 +27,7 @@ from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
 
 PACK = "pack"
 """Where `run` puts the pack of a folder."""
+_JUDGE_FIRST = "Judge it first with `synth-stack run` or `synth-stack curate`."
 
 Rows: TypeAlias = "Iterable[Mapping[str, Any]] | pa.Table"
 
@@ -62,10 +63,12 @@ def replace_rows(
             allowed=", ".join(bound.rule.overriding),
         )
     table = _build_rows(rows)
-    _require_judged(run, bound)
+    if not (run / LOCK).is_file() or not (run / GATES_LOCK).is_file():
+        raise InputError(f"{run} holds no judged rows", mend=_JUDGE_FIRST)
     with store_errors(run / LOCK):
         lock = (run / LOCK).read_bytes()
     with open_run(run, lock):
+        _require_ready(run, bound)
         _begin(run, bound, table, by=by, reason=reason)
         batch = judge(run, bound, progress or Silent())
         write_piles(run, bound.names)
@@ -104,14 +107,12 @@ def _build_rows(rows: Rows) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def _require_judged(run: Path, gates: Gates) -> None:
-    mend = "Judge it first with `synth-stack run` or `synth-stack curate`."
-    if not (run / LOCK).is_file() or not (run / GATES_LOCK).is_file():
-        raise InputError(f"{run} holds no judged rows", mend=mend)
+def _require_ready(run: Path, gates: Gates) -> None:
+    """Refuse a folder that is not judged to the end by these gates, or that is packed."""
     # a kill while rows were replaced leaves a folder without decisions, and this call is what mends it
     was_replaced = is_replacing(run) or bool(list_replaced(run / "candidates"))
     if not (run / DECISIONS).is_file() and not was_replaced:
-        raise InputError(f"{run} is not judged to the end", mend=mend)
+        raise InputError(f"{run} is not judged to the end", mend=_JUDGE_FIRST)
     if (run / PACK).exists():
         raise InputError(
             f"the rows of {run} are packed, and replacing some would leave the pack out of date",
