@@ -4,8 +4,8 @@
 
 CORPORA is the folder of public corpora that ../shared/data/README.md describes. Corpora are parted, not rows: the
 develop ones were read while the gate was fitted, the judge ones only counted, and those are the default. Each defect
-is planted into up to so many rows of each side, drawn over all its corpora, beside three ordinary rows for each, so
-that the state of the batch is learnt from a mix. The two corpora of another language are judged under gates for it.
+is planted into up to so many rows of each side, drawn over all its corpora. What the gate learns of a batch it learns
+from the other rows with one planted row in a hundred among them. The two corpora of another language are judged under gates for it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth_stack.gates.gate import Judge
+from synth_stack.gates.gate import Judge, State
 from synth_stack.gates.structure.gate import structure
 from synth_stack.inputs.foreign import open_records, read_candidates
 from synth_stack.stats.intervals import wilson
@@ -73,7 +73,9 @@ def main() -> None:
     parser.add_argument("corpora", type=Path)
     parser.add_argument("--develop", action="store_true", help="the corpora that the gate was fitted on")
     parser.add_argument("--planted", type=int, default=200)
-    parser.add_argument("--show", type=int, default=0, help="so many rows turned away, and planted ones missed, a kind")
+    parser.add_argument(
+        "--show", type=int, default=0, help="so many rows turned away, and planted ones missed, a kind"
+    )
     given = parser.parse_args()
     corpora = dict(read_corpora(given.corpora, develop=given.develop))
     print(f"{'develop' if given.develop else 'judge'} corpora, {sum(map(len, corpora.values()))} rows")
@@ -82,20 +84,22 @@ def main() -> None:
 
 
 def show_ordinary(corpora: dict[str, list[Record]], show: int) -> None:
-    print(f"\n{'ordinary rows turned away':26} {'rows':>6} {'away':>5} {'share':>7} {'rows/CPU s':>10}  by class")
+    print(
+        f"\n{'ordinary rows turned away':26} {'rows':>6} {'away':>5} {'share':>7} {'rows/CPU s':>10}  by class"
+    )
     for name, records in corpora.items():
         judge = structure(languages=[LANGUAGES.get(name, "en")])
-        started = time.process_time()
         table = read_table(records, name)
-        read = time.process_time()
-        verdicts = play(judge, [table])
-        rate = len(table) / max(time.process_time() - read, 1e-9)
+        started = time.process_time()
+        verdicts = judge.judge(table, learn(judge, table)).to_pylist()
+        rate = len(table) / max(time.process_time() - started, 1e-9)
         away = [verdict for verdict in verdicts if verdict["reason"]]
         classes = Counter(verdict["reason_class"].partition(".")[2] for verdict in away)
         share = len(away) / max(len(table), 1)
         print(f"{name:26} {len(table):6} {len(away):5} {share:7.2%} {rate:10.0f}  {dict(classes)}")
-        del started
-        for row, verdict in [pair for pair in zip(table.to_pylist(), verdicts, strict=True) if pair[1]["reason"]][:show]:
+        for row, verdict in [
+            pair for pair in zip(table.to_pylist(), verdicts, strict=True) if pair[1]["reason"]
+        ][:show]:
             print(f"    {verdict['reason']}: {row['text'][:150]!r} ... {row['text'][-150:]!r}")
 
 
@@ -122,23 +126,27 @@ def show_planted(corpora: dict[str, list[Record]], n: int, show: int) -> None:
                 spoilt.append({"messages": [*said[:-1], last]})
         if not spoilt:
             continue
-        mix = read_table([*rest[: 3 * n], *spoilt], "mix")
-        verdicts = play(structure(), [mix])[-len(spoilt) :]
+        judge = structure()
+        mix = read_table([*rest, *spoilt[: max(1, len(rest) // 100)]], "mix")
+        verdicts = judge.judge(read_table(spoilt, "spoilt"), learn(judge, mix)).to_pylist()
         caught = [verdict["outcome"] in {"reject", "hold"} for verdict in verdicts]
         right = [str(verdict["reason_class"]).partition(".")[2] in classes for verdict in verdicts]
         low, high = wilson(sum(caught), len(caught))
         share = sum(caught) / len(caught)
-        print(f"{kind:26} {len(caught):5} {sum(caught):6} {share:7.3f} {low:6.3f}-{high:.3f} {sum(right) / len(right):11.3f}")
-        for record, was_caught in [pair for pair in zip(spoilt, caught, strict=True) if not pair[1]][:show]:
-            del was_caught
-            print(f"    missed: {record['messages'][-2]['content'][:120]!r} -> {record['messages'][-1]['content'][-200:]!r}")
+        print(
+            f"{kind:26} {len(caught):5} {sum(caught):6} {share:7.3f} {low:6.3f}-{high:.3f} {sum(right) / len(right):11.3f}"
+        )
+        for record, _ in [pair for pair in zip(spoilt, caught, strict=True) if not pair[1]][:show]:
+            print(
+                f"    missed: {record['messages'][-2]['content'][:120]!r} -> {record['messages'][-1]['content'][-200:]!r}"
+            )
 
 
-def play(judge: Judge, tables: list[pa.Table]) -> list[dict[str, Any]]:
+def learn(judge: Judge, table: pa.Table) -> State:
     state: dict[str, pa.Table] = {}
     for step in judge.rounds:
-        state |= step.merge(iter([step.sketch(table, dict(state)) for table in tables]), dict(state))
-    return [verdict for table in tables for verdict in judge.judge(table, state).to_pylist()]
+        state |= step.merge(iter([step.sketch(table, dict(state))]), dict(state))
+    return state
 
 
 def cut_prose(answer: str, _: str, rng: random.Random) -> str | None:
@@ -162,8 +170,16 @@ def open_fence(answer: str, _: str, rng: random.Random) -> str | None:
 
 
 def cut_list(answer: str, _: str, rng: random.Random) -> str:
-    items = "\n".join(f"{k}. {word}" for k, word in enumerate(rng.sample(answer.split(), min(4, len(answer.split()))), 1))
-    ends = ("\n5.", "\n- one\n-", "\nThe reasons are:", "\n| a | b |\n|---|---|\n| 1 |", "\nIt holds (among others")
+    items = "\n".join(
+        f"{k}. {word}" for k, word in enumerate(rng.sample(answer.split(), min(4, len(answer.split()))), 1)
+    )
+    ends = (
+        "\n5.",
+        "\n- one\n-",
+        "\nThe reasons are:",
+        "\n| a | b |\n|---|---|\n| 1 |",
+        "\nIt holds (among others",
+    )
     return items + rng.choice(ends)
 
 
@@ -177,6 +193,11 @@ def put(tokens: tuple[str, ...]) -> Spoil:
         return " ".join([*words[:place], token, *words[place:]])
 
     return spoil
+
+
+def blank(answer: str, _: str, rng: random.Random) -> str | None:
+    """Something to be filled in after prose; in code it is a variable."""
+    return None if re.search(r"[{}<>;=`]|\w\(", answer) else answer + rng.choice(BLANKS)
 
 
 def append(ends: tuple[str, ...]) -> Spoil:
@@ -211,7 +232,11 @@ def loop_phrase(answer: str, _: str, rng: random.Random) -> str | None:
 
 def break_character(answer: str, _: str, rng: random.Random) -> str:
     place = rng.randint(0, len(answer))
-    return answer[:place] + rng.choice(["\ufffd", "\x00", "\x07", "\x08", "\x1f", "\ufffd\ufffd"]) + answer[place:]
+    return (
+        answer[:place]
+        + rng.choice(["\ufffd", "\x00", "\x07", "\x08", "\x1f", "\ufffd\ufffd"])
+        + answer[place:]
+    )
 
 
 CUT = frozenset({"cut_off", "no_final_punctuation"})
@@ -229,7 +254,7 @@ KINDS: dict[str, tuple[Spoil, frozenset[str]]] = {
     "broken characters": (break_character, frozenset({"broken_characters"})),
     "refusal": (lambda answer, _, rng: rng.choice(REFUSALS), frozenset({"refusal", "self_reference"})),
     "self reference": (lambda answer, _, rng: rng.choice(SELVES) + answer, frozenset({"refusal", "self_reference"})),
-    "placeholder": (append(BLANKS), frozenset({"placeholder"})),
+    "placeholder": (blank, frozenset({"placeholder"})),
     "one-token loop": (loop_token, frozenset({"repetition"})),
     "phrase loop": (loop_phrase, frozenset({"repetition"})),
     "wrong language": (lambda answer, _, rng: " ".join(rng.sample(FOREIGN[:7], 1) * 1) if rng.random() < 0.6
@@ -243,8 +268,14 @@ def read_corpora(folder: Path, *, develop: bool) -> Iterator[tuple[str, list[Rec
     others = ("dolly", "flask_chatgpt_500", "sgd_200", "xquad_es", "xquad_zh")
     for name in names if develop else others:
         yield name, read_jsonl(ordinary / f"{name}.jsonl")
-    logs = [(record, re.search(r"this (\w+) log", record["instruction"])) for record in read_jsonl(ordinary / "logs.jsonl")]
-    yield "logs", [record for record, found in logs if (found is not None and found[1] in DEVELOP_LOGS) == develop]
+    logs = [
+        (record, re.search(r"this (\w+) log", record["instruction"]))
+        for record in read_jsonl(ordinary / "logs.jsonl")
+    ]
+    yield (
+        "logs",
+        [record for record, found in logs if (found is not None and found[1] in DEVELOP_LOGS) == develop],
+    )
     code = "code_alpaca_2k.json" if develop else "new_codealpaca.json"
     yield "code_alpaca", json.loads((folder / "code_alpaca" / code).read_text(encoding="utf-8"))
     if develop:

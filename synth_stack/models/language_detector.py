@@ -15,14 +15,23 @@ from synth_stack.models.languages import load_language_scorer
 UNKNOWN = "und"
 """The code of a text that is in no language that can be told."""
 
-_OTHER_CODES = {"nb": "no", "nn": "no", "id": "ms", "bs": "hr", "fil": "tl", "iw": "he", "in": "ms", "ji": "he"}
+_OTHER_CODES = {
+    "nb": "no",
+    "nn": "no",
+    "id": "ms",
+    "bs": "hr",
+    "fil": "tl",
+    "iw": "he",
+    "in": "ms",
+    "ji": "he",
+}
 """Codes that ELDC knows under another one: of the same language, or of one that it does not tell apart."""
 _ALIKE = ({"hr", "sr"}, {"no", "da"}, {"ms"})
 """Languages that a sentence can be in at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LanguageGuess:
     """The likeliest language of a text, and how surely it is in none of those asked for: 0 to 1, None where
     nothing can be told.
     """
@@ -44,7 +53,7 @@ class Detector:
         """The likeliest language of each text, at 200,000 texts of 500 characters a second; UNKNOWN for some."""
         return [self._detect(text) for text in texts]
 
-    def measure(self, texts: Sequence[str], known: frozenset[str] | None = None) -> list[Told]:
+    def measure(self, texts: Sequence[str], known: frozenset[str] | None = None) -> list[LanguageGuess]:
         """What is told of each text; `known` are the languages asked for, where it is fewer than all.
 
         Strangeness is s / (s + k), s the score of the likeliest language and k the best score of those asked
@@ -56,18 +65,20 @@ class Detector:
             return told
         outside, _ = self._others(texts)
         return [
-            one if one.strangeness is None else Told(one.language, min(one.strangeness, float(other)))
+            one
+            if one.strangeness is None
+            else LanguageGuess(one.language, min(one.strangeness, float(other)))
             for one, other in zip(told, outside, strict=True)
         ]
 
-    def _measure(self, text: str, wanted: frozenset[str]) -> Told:
+    def _measure(self, text: str, wanted: frozenset[str]) -> LanguageGuess:
         result = self._detail(text)
         if result.language == UNKNOWN or not result.reliable:
-            return Told(result.language, None)
+            return LanguageGuess(result.language, None)
         scores = result.scores
         best = max((scores.get(code, 0.0) for code in wanted), default=0.0)
         top = max((score for code, score in scores.items() if code not in wanted), default=0.0)
-        return Told(result.language, top / (top + best) if top + best else None)
+        return LanguageGuess(result.language, top / (top + best) if top + best else None)
 
 
 def fold_code(code: str) -> str:

@@ -47,10 +47,30 @@ REASONING = (
 """The tags that models put around what they think before they answer."""
 
 HINTS = (
-    *("<|", "<｜", "_of_turn>", "INST]", "SYS>>", "_PROMPT]", "_TOOLS]", "TOOL_", "[gMASK]", "<reserved_", "<unused"),
+    *(
+        "<|",
+        "<｜",
+        "_of_turn>",
+        "INST]",
+        "SYS>>",
+        "_PROMPT]",
+        "_TOOLS]",
+        "TOOL_",
+        "[gMASK]",
+        "<reserved_",
+        "<unused",
+    ),
     *("<extra_id", "<s>", "</s>"),
-    *(f"#{gap}{name}:" for gap in ("", " ") for name in ("instruction", "response", "human", "assistant", "user")),
-    *(f"<{gap}{name}" for gap in ("", "/") for name in ("think", "thought", "reason", "reflect", "scratch", "inner_")),
+    *(
+        f"#{gap}{name}:"
+        for gap in ("", " ")
+        for name in ("instruction", "response", "human", "assistant", "user")
+    ),
+    *(
+        f"<{gap}{name}"
+        for gap in ("", "/")
+        for name in ("think", "thought", "reason", "reflect", "scratch", "inner_")
+    ),
     *("chain_of_thought>", "seed:think>", "think]", "think▷"),
 )
 """One of these, case aside, is in every text that a pattern above finds something in, but labels and ends."""

@@ -22,18 +22,25 @@ if TYPE_CHECKING:
 FINAL = r"""[.!?…。！？؟।॥։።」』】][\"'”’»)\]*_`}]*$"""
 """The end of a text that was finished."""
 
+STIPULATED = "structure/stipulated"
+"""The slice of canaries of whose fellows 999 in 1,000 are taken to end with a full stop."""
+
 VOCABULARY_ROWS = 2_000
 MIN_FELLOWS = 50
 """Answers of one sort: with fewer, a share of .98 and more is seen by chance too often."""
 
+MIN_WORDS = 5_000
+"""Words of a batch: a word that is missing among fewer may well be one."""
+
+_MIN_STEM = 4
 _MIN_WORDS = 8
 _TAIL_CHARS = 600
 _END_CHARS = 12
 _CODELIKE = r"[{}<>=;\\|_\[\]#@]|\w\(|https?:|^[ \t>]*(?:[0-9]{1,3}[.)]|[-*•+])|:"
-_WORDS = r"\p{L}{3,}(?:['’-]\p{L}+)*"
+_WORDS = r"\p{L}{2,}(?:['’-]\p{L}+)*"
 _ENDINGS = frozenset(
     """s es ed ing ly er ers or ors ment ments ness less ful able al als y ist ists ism ity ation ations ian ic
-    's d r n en ns rs th""".split()
+    's""".split()
 )
 """What a whole word goes on with to another one: "cat" is no torn "cats"."""
 
@@ -56,7 +63,9 @@ class Habits:
         )
         open_ = ~pl.col("content").str.strip_chars_end().str.tail(_END_CHARS).str.contains(FINAL)
         kinds = seen.rows.select("row", "kind", "slice")
-        lacking = _sort_answers(answers.filter(open_).join(kinds, on="row", how="left", maintain_order="left"))
+        lacking = _sort_answers(
+            answers.filter(open_).join(kinds, on="row", how="left", maintain_order="left")
+        )
         told = lacking.join(
             self.forms.filter(pl.col("n") >= MIN_FELLOWS),
             on=["kind", "slice", "form"],
@@ -71,9 +80,12 @@ class Habits:
         at = bisect.bisect_left(self.words, word)
         if at == len(self.words) or self.words[at] == word or not self.words[at].startswith(word):
             return False
+        if len(self.words) < MIN_WORDS:
+            return False
         longer = self.words[at : bisect.bisect_left(self.words, word + "\U0010ffff")]
-        is_stem = any(other[len(word) :] in _ENDINGS for other in longer)
-        return not is_stem or word + "e" in longer
+        endings = _ENDINGS if len(word) >= _MIN_STEM else {"s"}
+        is_stem = any(other[len(word) :] in endings for other in longer)
+        return not is_stem or word + "e" in longer or word.endswith("i")
 
 
 def sketch_habits(table: pa.Table, _: State) -> pa.Table:
@@ -95,6 +107,7 @@ def sketch_habits(table: pa.Table, _: State) -> pa.Table:
     forms = sorted_answers.group_by("kind", "slice", "form").agg(
         n=pl.len().cast(pl.Int64), has=pl.col("has").sum().cast(pl.Int64)
     )
+    forms = pl.concat([forms, _count_stipulated(table)], how="vertical_relaxed")
     lowest = kinds.select("row", "hash").unique("hash").sort("hash").head(VOCABULARY_ROWS)
     return pl.concat([forms, _list_words(said, lowest)], how="diagonal").to_arrow().cast(_SKETCH)
 
@@ -113,7 +126,9 @@ def merge_habits(sketches: Iterable[pa.Table], _: State) -> State:
         if len(kept):
             words = words.filter(pl.col("hash") <= kept[-1])
     known = words.select(pl.col("word").unique().sort()).to_arrow()
-    whole = pl.concat([pl.DataFrame(_SKETCH.empty_table()).select("kind", "slice", "form", "n", "has"), *forms])
+    whole = pl.concat(
+        [pl.DataFrame(_SKETCH.empty_table()).select("kind", "slice", "form", "n", "has"), *forms]
+    )
     keys = ["kind", "slice", "form"]
     counted = whole.group_by(keys).agg(pl.col("n", "has").sum()).sort(keys, nulls_last=True)
     return {"forms": counted.to_arrow(), "words": known}
@@ -150,15 +165,36 @@ def _sort_answers(answers: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
     whole = pl.col("content").str.tail(_TAIL_CHARS).str.strip_chars_end()
-    tails = answers.with_columns(tail=whole).with_columns(has=pl.col("tail").str.tail(_END_CHARS).str.contains(FINAL))
+    tails = answers.with_columns(tail=whole).with_columns(
+        has=pl.col("tail").str.tail(_END_CHARS).str.contains(FINAL)
+    )
     ended = tails.filter(pl.col("has") | pl.col("tail").str.contains(r"\p{L}$"))
     last = pl.col("tail").str.split("\n").list.last()
     form = pl.when(pl.col("content").str.contains("\n", literal=True)).then(pl.lit("lines"))
     lines = ended.with_columns(tail=last, form=form.otherwise(pl.lit("line")))
     spaces = pl.col("tail").str.count_matches(" ", literal=True)
     low = pl.col("tail").str.count_matches(r" [a-zß-ÿа-яα-ω]")
-    is_sentence = (spaces >= _MIN_WORDS - 1) & (low * 10 >= spaces * 6) & ~pl.col("tail").str.contains(_CODELIKE)
+    is_sentence = (
+        (spaces >= _MIN_WORDS - 1) & (low * 10 >= spaces * 6) & ~pl.col("tail").str.contains(_CODELIKE)
+    )
     return lines.filter(is_sentence)
+
+
+def _count_stipulated(table: pa.Table) -> "pl.DataFrame":
+    """Fellows that the canaries of STIPULATED are said to have: a batch may have none of the sort."""
+    import polars as pl
+
+    slices = table.column("slice").to_pylist() if "slice" in table.schema.names else []
+    kinds = {
+        kind
+        for kind, of, is_planted in zip(
+            table.column("kind").to_pylist(), slices, find_canaries(table).tolist(), strict=True
+        )
+        if is_planted and of == STIPULATED
+    }
+    rows = [(kind, STIPULATED, form, 1_000, 999) for kind in sorted(kinds) for form in ("line", "lines")]
+    schema = {"kind": pl.String, "slice": pl.String, "form": pl.String, "n": pl.Int64, "has": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _list_words(said: "pl.DataFrame", lowest: "pl.DataFrame") -> "pl.DataFrame":

@@ -27,9 +27,7 @@ _ECHO_BYTES = 40
 """Punctuation and spaces make up less than half of a text, give or take so much."""
 
 
-def find_faults(
-    seen: Rows, rules: Rules, habits: Habits, strangers: "pl.DataFrame"
-) -> list[Fault | None]:
+def find_faults(seen: Rows, rules: Rules, habits: Habits, strangers: "pl.DataFrame") -> list[Fault | None]:
     """The first fault of each row, in the order of the checks, then of the messages; `strangers` are the faults
     of language.
     """
@@ -136,7 +134,11 @@ def _find_empty(seen: Rows, _: Rules) -> "pl.DataFrame":
     """Messages that say nothing; a call needs no words, and a tool may have nothing to say."""
     import polars as pl
 
-    blank = (pl.col("content").fill_null("").str.strip_chars() == "") & (pl.col("calls") == 0) & (pl.col("role") != "tool")
+    blank = (
+        (pl.col("content").fill_null("").str.strip_chars() == "")
+        & (pl.col("calls") == 0)
+        & (pl.col("role") != "tool")
+    )
     empty = seen.messages.filter(blank)
     role = pl.col("role")
     what = pl.concat_str(pl.lit("empty_"), role.replace_strict(_EMPTY, default="text"))
@@ -198,7 +200,8 @@ def _find_echoes(seen: Rows, _: Rules) -> "pl.DataFrame":
     told = normalise(asked["said_before"], punctuation=False)
     words = pl.col("letters").str.count_matches(r"\S+")
     same = asked.with_columns(letters=letters, asked=told).filter(
-        (pl.col("letters") == pl.col("asked")) & ((words >= _ECHO_WORDS) | (pl.col("letters").str.len_bytes() > 24))
+        (pl.col("letters") == pl.col("asked"))
+        & ((words >= _ECHO_WORDS) | (pl.col("letters").str.len_bytes() > 24))
     )
     return of_messages(same, "echo", pl.lit("prompt echoed: the answer only repeats the message before it"))
 

@@ -20,7 +20,8 @@ _LIMITS = (
 _RECORDED = r'"(?:finish|finish_reason|finishReason|stop_reason|stopReason)":"([A-Za-z_]{1,40})"'
 _TAIL_CHARS = 4_000
 _TOLD_WORDS = 5
-"""Code that a finished sentence of so many words follows is not where its answer ends."""
+"""From so many words on a last line without signs of code is a sentence about the code before it."""
+_SIGNS = re.compile(r"[{}<>=;|\[\]#_/\\]|\w\(")
 _FENCE = r"(?m)^[ \t>]*(?:```|~~~)"
 _PART_WANTED = re.compile(
     r"(?i)\b(?:complete the|completions?|signatures?|declarations?|continue|continuation|finish the|fill in|unfinished"
@@ -33,6 +34,11 @@ _VERSE_WANTED = re.compile(
     r"|tweets?|hashtags?|taglines?|names?|lists?|bullet\w*|keywords?|phrases?|labels?|subject lines?)\b"
 )
 """What a prompt asks for that may well end without a full stop."""
+
+
+def asks_for_part(prompt: str) -> bool:
+    """Whether a prompt asks for what may end without a full stop, or break off."""
+    return bool(_PART_WANTED.search(prompt) or _VERSE_WANTED.search(prompt))
 
 
 def find_cut(seen: Rows, rules: Rules, habits: Habits) -> "pl.DataFrame":
@@ -50,9 +56,7 @@ def find_unpunctuated(seen: Rows, rules: Rules, habits: Habits) -> "pl.DataFrame
         return list_faults([])
     forms = habits.read_forms(seen)
     found = [
-        (row, side, position, share)
-        for row, side, position, share in forms
-        if share >= rules.min_punctuated
+        (row, side, position, share) for row, side, position, share in forms if share >= rules.min_punctuated
     ]
     prompts = read_prompts(seen, [line[0] for line in found])
     return list_faults(
@@ -67,7 +71,7 @@ def find_unpunctuated(seen: Rows, rules: Rules, habits: Habits) -> "pl.DataFrame
                 ),
             )
             for row, side, position, share in found
-            if not (_PART_WANTED.search(prompts.get(row, "")) or _VERSE_WANTED.search(prompts.get(row, "")))
+            if not asks_for_part(prompts.get(row, ""))
         ]
     )
 
@@ -92,7 +96,10 @@ def _find_limited(seen: Rows) -> "pl.DataFrame":
     whole = ~pl.col("foreign").fill_null(value=False) & pl.col("content").str.contains(FINAL)
     reason = pl.format("cut off: message {} ended at a limit of its teacher", "position")
     return pl.concat(
-        [of_messages(frame, "cut_off", reason) for frame in (said.filter(~whole.fill_null(value=False)), told)]
+        [
+            of_messages(frame, "cut_off", reason)
+            for frame in (said.filter(~whole.fill_null(value=False)), told)
+        ]
     )
 
 
@@ -119,11 +126,25 @@ def _find_open(seen: Rows, habits: Habits) -> "pl.DataFrame":
                 found.append((row, fault))
             else:
                 weak.append((row, fault, content))
+    loose = _find_loose(answers)
+    weak = [line for line in weak if line[0] not in loose]
     prompts = read_prompts(seen, [row for row, _, _ in weak])
     found += [(row, fault) for row, fault, said in weak if not _is_asked_for(said, prompts.get(row, ""))]
     return list_faults(sorted(found, key=lambda line: line[0]))
 
 
+def _find_loose(answers: "pl.DataFrame") -> set[int]:
+    """Rows of several answers, two of which or half end without a full stop: a chat whose style that is."""
+    import polars as pl
+
+    ends = pl.col("content").str.strip_chars_end().str.tail(_END_CHARS)
+    lacking = ~ends.str.contains(FINAL) & ends.str.contains(r"\p{L}$")
+    counted = answers.group_by("row").agg(n=pl.len(), lacking=lacking.sum())
+    is_loose = (pl.col("n") > 1) & ((pl.col("lacking") >= 2) | (pl.col("lacking") * 2 >= pl.col("n")))
+    return set(counted.filter(is_loose)["row"].to_list())
+
+
+_END_CHARS = 12
 _LAST_ITEM = r"\n[ \t>]*(?:[0-9]{1,3}[.)]|[-*•])$"
 
 
@@ -132,12 +153,13 @@ def _read_end(content: str, habits: Habits) -> tuple[str | None, bool]:
     tail = content[-_TAIL_CHARS:]
     if content.endswith(("```", "~~~")):
         return None, True
-    plain = re.sub(FENCED, "\n", content) if "```" in content else content
+    plain = re.sub(FENCED, "\n", content).rstrip() if "```" in content else content
     if plain[:1] in "{[" or is_code(plain):
         last = plain.rpartition("\n")[2]
-        is_told = len(last.split()) >= _TOLD_WORDS and re.search(FINAL, last) and not is_code(last)
-        why = None if is_told else find_open_code(plain)
-        return why, why != "inside a statement"
+        if last == plain or len(last.split()) < _TOLD_WORDS or _SIGNS.search(last) or is_code(last):
+            why = find_open_code(plain)
+            return why, why != "inside a statement"
+        tail = plain = last
     why, is_sure = find_open_prose(tail if plain is content else plain[-_TAIL_CHARS:])
     if why is not None:
         return why, is_sure

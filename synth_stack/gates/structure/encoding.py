@@ -24,7 +24,14 @@ _MAX_WINDOWS = 50
 """So much of a message is read, and so many places of it looked at closely."""
 _CHINESE = re.compile("(?:锟斤拷|烫烫烫|屯屯屯|锘\ufeff?锛)")
 """Replacement characters and a byte order mark read as GBK, and memory that was never filled."""
-_ABOUT = re.compile(r"(?i)mojibake|encod|utf-?8|unicode|charset|garbled|latin-?1|code ?page|cp-?125|character set")
+_ABOUT = re.compile(
+    r"(?i)mojibake|encod|utf-?8|unicode|charset|garbled|latin-?1|code ?page|cp-?125|character set"
+)
+
+
+def asks_about_encoding(prompt: str) -> bool:
+    """Whether a prompt is about encodings, and mojibake its topic."""
+    return bool(_ABOUT.search(prompt))
 
 
 def find_broken(seen: Rows, _: Rules) -> "pl.DataFrame":
@@ -64,7 +71,7 @@ def find_mojibake(seen: Rows, rules: Rules) -> "pl.DataFrame":
         [
             (row, Fault("mojibake", reason.format(place["message"]), place))
             for row, place, _ in hits
-            if not _ABOUT.search(prompts.get(row, ""))
+            if not asks_about_encoding(prompts.get(row, ""))
         ]
     )
 

@@ -103,7 +103,9 @@ def pick_first(found: "pl.DataFrame", n_rows: int, held: Collection[str]) -> lis
         "rank", maintain_order=True
     )
     measured: dict[int, dict[str, float]] = {}
-    for row, name, measure in ranked.filter(pl.col("name").is_not_null()).select("row", "name", "measure").rows():
+    for row, name, measure in (
+        ranked.filter(pl.col("name").is_not_null()).select("row", "name", "measure").rows()
+    ):
         measured.setdefault(row, {}).setdefault(name, measure)
     faults: list[Fault | None] = [None] * n_rows
     first = ranked.unique("row", keep="first", maintain_order=True)
@@ -117,5 +119,9 @@ def pick_first(found: "pl.DataFrame", n_rows: int, held: Collection[str]) -> lis
 def _complete(frame: "pl.DataFrame", what: "pl.Expr") -> "pl.DataFrame":
     import polars as pl
 
-    nothing = {"call": pl.lit(None, pl.Int64), "name": pl.lit(None, pl.String), "measure": pl.lit(None, pl.Float64)}
+    nothing = {
+        "call": pl.lit(None, pl.Int64),
+        "name": pl.lit(None, pl.String),
+        "measure": pl.lit(None, pl.Float64),
+    }
     return frame.with_columns(what=what, **nothing).select(COLUMNS)

@@ -13,7 +13,9 @@ from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.structure.batch_habits import merge_habits, read_habits, sketch_habits
+from synth_stack.gates.structure.canaries import BARS, list_off, plant_faults
 from synth_stack.gates.structure.checks import find_faults
+from synth_stack.gates.structure.controls import plant_innocents
 from synth_stack.gates.structure.language import find_strangers
 from synth_stack.gates.structure.reading import Length, Rules, read_rows
 from synth_stack.gates.word_lists import digest_list
@@ -122,6 +124,10 @@ def structure(
         judge=judge,
         rounds=(Round(sketch_habits, merge_habits),),
         facts={"text": TEXT_SCHEME, "phrases": digest_list("synth_stack.text", "refusals")},
+        plant=lambda sample, n, seed: plant_faults(sample, n, seed, rules),
+        control=lambda sample, n, _: plant_innocents(sample, n, rules),
+        bars=BARS,
+        off=list_off(rules),
         dials=_list_dials(rules),
     )
 
@@ -136,9 +142,7 @@ def _list_dials(rules: Rules) -> tuple[Dial, ...]:
         )
     if rules.min_punctuated is not None:
         least, what = rules.min_punctuated, "structure.no_final_punctuation"
-        dials.append(
-            Dial(least, ">=", (what,), parameter="min_punctuated", score="punctuated", lowest=least)
-        )
+        dials.append(Dial(least, ">=", (what,), parameter="min_punctuated", score="punctuated", lowest=least))
     if rules.languages:
         what = "structure.wrong_language"
         dials.append(Dial(rules.min_confidence, ">=", (what,), parameter="min_confidence"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from synth_stack.gates.structure.faults import Fault, list_faults, place_of
 from synth_stack.gates.structure.prose import keep_prose
 from synth_stack.gates.structure.reading import OWN, Rows, Rules, read_prompts
-from synth_stack.models.language_detector import UNKNOWN, Detector, Told, fold_code
+from synth_stack.models.language_detector import UNKNOWN, Detector, LanguageGuess, fold_code
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,10 +46,16 @@ _TASK = re.compile(
 )
 """What a prompt says whose answer, or text, may be in any language."""
 _SENTENCES = re.compile(r"[.!?:;\n。！？؟।]+")
-_NAMES = re.compile(r"(?<=[^\s.!?:;。！？])[ \t]+(?:[^\W\d_a-zß-öø-ÿ]\w*[.,]?(?:[ \t]+|$))+")
 
 
-def find_strangers(seen: Rows, rules: Rules, detector: Detector | None) -> "tuple[pl.DataFrame, dict[int, float]]":
+def asks_for_language(prompt: str) -> bool:
+    """Whether a prompt is a task of translation, or names any language: whose answer then is no stranger."""
+    return bool(_TASK.search(prompt)) or re.search("(?i)" + "|".join(_NAMED.values()), prompt) is not None
+
+
+def find_strangers(
+    seen: Rows, rules: Rules, detector: Detector | None
+) -> "tuple[pl.DataFrame, dict[int, float]]":
     """Rows that say in another language what their task does not ask for; and by row how surely the answer, or
     else the prompt, is in another one: 0 where it plainly is not, no entry where nothing can be told.
     """
@@ -65,7 +71,9 @@ def find_strangers(seen: Rows, rules: Rules, detector: Detector | None) -> "tupl
         told=pl.Series(detector.look(heads), dtype=pl.String)
     )
     local = _read_locales(seen, detector)
-    strange = looked.filter(~pl.col("told").is_in([*detector.known, UNKNOWN]) | pl.col("row").is_in(list(local)))
+    strange = looked.filter(
+        ~pl.col("told").is_in([*detector.known, UNKNOWN]) | pl.col("row").is_in(list(local))
+    )
     sure = looked.filter(pl.col("told").is_in(list(detector.known)))["row"].unique().to_list()
     scores = dict.fromkeys(sure, 0.0)
     answered = looked.filter((pl.col("role") == "assistant") & pl.col("told").is_in(list(detector.known)))
@@ -85,7 +93,7 @@ def find_strangers(seen: Rows, rules: Rules, detector: Detector | None) -> "tupl
     return list_faults(found), scores
 
 
-_Line = tuple[int, int, str, Told]
+_Line = tuple[int, int, str, LanguageGuess]
 """Side, position and role of a message, and what is told of it."""
 
 
@@ -113,7 +121,11 @@ def _measure(
     columns = ("row", "side", "position", "role", "prose")
     for row, side, position, role, text in prose.select(columns).iter_rows():
         plain = _drop_names(text)
-        told = detector.measure([plain], local.get(row))[0] if _has_enough(plain) else Told(UNKNOWN, None)
+        told = (
+            detector.measure([plain], local.get(row))[0]
+            if _has_enough(plain)
+            else LanguageGuess(UNKNOWN, None)
+        )
         by_row.setdefault(row, []).append((side, position, role, told))
     return list(by_row.items())
 
@@ -122,7 +134,13 @@ def _drop_names(text: str) -> str:
     """A text without the words in capitals inside its sentences; one that is all in capitals stays, in small."""
     if text.upper() == text and text.lower() != text:
         return text.lower()
-    return _NAMES.sub(" ", text)
+    kept = []
+    begins = True
+    for word in text.split():
+        if begins or not word[0].isupper():
+            kept.append(word)
+        begins = word[-1] in ".!?:"
+    return " ".join(kept)
 
 
 def _has_enough(text: str) -> bool:

@@ -34,6 +34,12 @@ _TALK = re.compile(
 """What a prompt speaks of when an answer may quote who speaks."""
 
 
+def asks_about_tokens(prompt: str) -> bool:
+    """Whether a prompt is about the tokens of chat formats, holds some, or is about who speaks."""
+    spoken = (_ABOUT, _TALK, _FORMAT, _END, _REASONING)
+    return any(pattern.search(prompt) for pattern in spoken)
+
+
 def find_leaks(seen: Rows, rules: Rules) -> "pl.DataFrame":
     """Messages that hold tokens of a chat format, a marker of the end of text, or a block of reasoning."""
     import polars as pl
@@ -93,7 +99,12 @@ def _is_quoted(text: str, leak: re.Match[str]) -> bool:
     start, end = leak.start(), leak.end()
     if leak[0].strip() in {"<s>", "</s>"} and _HTML.search(text):
         return True
-    return text[start - 1 : start] in _QUOTES and text[end : end + 1] in _QUOTES and 0 < start and end < len(text)
+    return (
+        text[start - 1 : start] in _QUOTES
+        and text[end : end + 1] in _QUOTES
+        and 0 < start
+        and end < len(text)
+    )
 
 
 def _show(token: str) -> str:

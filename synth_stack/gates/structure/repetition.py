@@ -48,6 +48,11 @@ _WANTED = re.compile(
 """What a prompt says that asks for the same again."""
 
 
+def asks_for_repeats(prompt: str) -> bool:
+    """Whether a prompt asks for the same again and again."""
+    return bool(_WANTED.search(prompt))
+
+
 def find_loops(seen: Rows, rules: Rules) -> "pl.DataFrame":
     """Messages in which a unit stands more than `max_repeats` times in a row, with how many times as score."""
     import polars as pl
@@ -55,7 +60,9 @@ def find_loops(seen: Rows, rules: Rules) -> "pl.DataFrame":
     if rules.max_repeats is None:
         return list_faults([])
     written = seen.messages.filter(
-        (pl.col("role") != "tool") & pl.col("good") & (pl.col("content").str.len_bytes() > 2 * rules.max_repeats)
+        (pl.col("role") != "tool")
+        & pl.col("good")
+        & (pl.col("content").str.len_bytes() > 2 * rules.max_repeats)
     )
     text = pl.col("content")
     words = hash_words(written.select(_keep_words(text)).to_series())
@@ -75,7 +82,9 @@ def find_loops(seen: Rows, rules: Rules) -> "pl.DataFrame":
         asked = "" if role == "text" else prompts.get(row, "")
         if times > _allow(role, content, asked, rules.max_repeats):
             reason = f"runaway repetition: message {position} says the same {times} times in a row"
-            found.append((row, Fault("repetition", reason, place_of(side, position), {"repeats": float(times)})))
+            found.append(
+                (row, Fault("repetition", reason, place_of(side, position), {"repeats": float(times)}))
+            )
     return list_faults(found)
 
 
@@ -84,7 +93,7 @@ def _allow(role: str, content: str, asked: str, max_repeats: int) -> float:
     most = float(max_repeats) * (1 if role in {"assistant", "text"} else _ASKED_FACTOR)
     if _is_structured(content):
         most *= _STRUCTURED_FACTOR
-    if role == "assistant" and _WANTED.search(asked):
+    if role == "assistant" and asks_for_repeats(asked):
         numbers = [int(number) for number in re.findall(r"\b[0-9]{1,4}\b", asked)]
         most = max([2.0 * number + 2 for number in numbers] + [most * _STRUCTURED_FACTOR])
     return most
@@ -136,7 +145,9 @@ def _count_phrases(content: str) -> int:
         more = np.flatnonzero(counts > max(most, 2))
         for start, times in zip(starts[more].tolist(), counts[more].tolist(), strict=True):
             unit = words[int(same[start]) : int(same[start]) + lag]
-            if times > most and any(not word[0].isdigit() and (len(word) > 1 or not word.isascii()) for word in unit):
+            if times > most and any(
+                not word[0].isdigit() and (len(word) > 1 or not word.isascii()) for word in unit
+            ):
                 most = times
     return most
 

@@ -17,15 +17,75 @@ _OPENING_CHARS = 240
 """A refusal opens an answer; what is refused further on is a part of it."""
 _READ_CHARS = 4_000
 _REFUSAL_HINTS = [
-    *("can't", "can’t", "canʼt", "cannot", "can not", "couldn", "won't", "won’t", "wonʼt", "will not", "able to", "not allowed"),
-    *("not permitted", "not going to", "decline", "refuse", "must not", "shouldn", "not programmed", "not designed"),
+    *(
+        "can't",
+        "can’t",
+        "canʼt",
+        "cannot",
+        "can not",
+        "couldn",
+        "won't",
+        "won’t",
+        "wonʼt",
+        "will not",
+        "able to",
+        "not allowed",
+    ),
+    *(
+        "not permitted",
+        "not going to",
+        "decline",
+        "refuse",
+        "must not",
+        "shouldn",
+        "not programmed",
+        "not designed",
+    ),
     *("not capable", "not have the", "n't have the", "n’t have the", "against", "for me to"),
 ]
 _SELF_HINTS = [
-    *(" an ai", " ai ", "artificial", "a.i.", "language model", "learning model", "virtual assistant", "chatbot"),
-    *("chat bot", "computer program", "text-based", "cut-off", "cutoff", "cut off", "training data", "knowledge update"),
-    *("my programming", "trained by", "created by", "developed by", "made by", "chatgpt", "语言模型", "人工智能", "一个ai"),
-    *("言語モデル", "modelo de l", "inteligencia", "inteligência", "una ia", "que ia", "'ia", "intelligence art", "modèle de"),
+    *(
+        " an ai",
+        " ai ",
+        "artificial",
+        "a.i.",
+        "language model",
+        "learning model",
+        "virtual assistant",
+        "chatbot",
+    ),
+    *(
+        "chat bot",
+        "computer program",
+        "text-based",
+        "cut-off",
+        "cutoff",
+        "cut off",
+        "training data",
+        "knowledge update",
+    ),
+    *(
+        "my programming",
+        "trained by",
+        "created by",
+        "developed by",
+        "made by",
+        "chatgpt",
+        "语言模型",
+        "人工智能",
+        "一个ai",
+    ),
+    *(
+        "言語モデル",
+        "modelo de l",
+        "inteligencia",
+        "inteligência",
+        "una ia",
+        "que ia",
+        "'ia",
+        "intelligence art",
+        "modèle de",
+    ),
     *("als ki", "ein ki", "eine ki", "künstliche", "sprachmodell", "modello linguistico", "作为", "como ia"),
 ]
 """One of these is in every text in which the phrases find something: a sieve before the sieve."""
@@ -40,6 +100,8 @@ _REFUSAL_WANTED = re.compile(
     r"|ransomware|steal(?:ing)?|illegal\w*|meth|cocaine|heroin|suicide|self-harm|porn\w*|sexual\w*|nude\w*|rape\w*|racis\w*"
     r"|sexis\w*|nazi\w*|terroris\w*|hate speech|slurs?|insult\w*|phishing|scam\w*|fraud|counterfeit|launder\w*|poison\w*"
     r"|torture|violence|stalk\w*|dox\w*|(?:dis|mis)information|propaganda|conspiracy)\b"
+    r"|\b(?:kill (?:you|him|her|them|me|my)|rape|slut|whore|bitch|fuck\w*|nigg\w+|fagg\w+|ssn|social security|credit card"
+    r"|(?:home|street|e-?mail|ip)? ?address of|phone number|passwords?|private (?:data|information)|personal (?:data|information))\b"
 )
 """What a prompt speaks of when it asks for a refusal, or for what a refusal is right for."""
 _ACT_WANTED = re.compile(
@@ -59,38 +121,48 @@ _SELF_WANTED = re.compile(
 """What a prompt speaks of when an assistant may speak of itself."""
 
 _BLANK = (
-    r"(?:your|my|insert|enter|add|fill|name|first|last|full|company|customer|client|recipient|sender|employer|manager"
-    r"|employee|candidate|date|address|city|state|zip|phone|e-?mail|title|position|job|product|service|brand|location"
-    r"|venue|number|amount|time|day|month|year|link|url|website|placeholder|topic|subject|organi[sz]ation|school"
-    r"|university|hiring|contact|specific|relevant|describe|x{2,3}|todo|tbd)"
+    r"(?:your|my|name|first|last|full|company|customer|client|recipient|sender|employer|manager|employee|candidate|date"
+    r"|address|city|state|zip|phone|e-?mail|title|position|job|product|service|brand|location|venue|number|amount|time"
+    r"|day|month|year|link|url|website|placeholder|topic|subject|organi[sz]ation|school|university|hiring|contact"
+    r"|specific|relevant|describe|x{2,3}|todo|tbd|(?:insert|enter|add|fill)(?=[\s_-](?:your|my|the|in|here|name|date"
+    r"|specific|any|link|text|image|more|relevant|details?|company|number|title|location|topic)\b))"
 )
+_BRACED = r"(?i:(?<![$/\w])\{(?:name|customer|user|company|product|topic|city|date|order|your)(?:[_ ][\w ]{1,24})?\})"
 _PLACEHOLDERS = re.compile(
     rf"(?i:\[{_BLANK}(?:[’'\s/,:_-][^\[\]\n]{{0,60}})?\](?!\())|(?i:<(?:insert|your|enter|add|fill|placeholder)\b[^<>\n]{{0,60}}>)"
-    r"|\{\{\s*[A-Za-z_][\w .'-]{0,40}\s*\}\}|(?i:\{(?:name|customer|user|company|product|topic|city|date|order|your)[\w ]{0,24}\})"
-    rf"|(?i:\((?:insert|enter|add) [^()\n]{{1,60}}\))|(?i:\binsert (?:\w+ ){{1,4}}here\b)|(?i:\blorem ipsum\b)"
-    r"|(?m:^[\s>*-]*(?:TODO|FIXME|TBD)\b)|\b(?:TODO|FIXME)(?:\(\w+\))?:|_{6,}"
+    rf"|(?<!\$)\{{\{{\s*[A-Za-z_][\w .'-]{{0,40}}\s*\}}\}}|{_BRACED}"
+    r"|(?i:\((?:insert|enter|add) [^()\n]{1,60}\))|(?i:\binsert (?:\w+ ){1,4}here\b)|(?i:\blorem ipsum\b)"
+    r"|(?m:^[\s>*-]*(?:TODO|FIXME|TBD)\b)|\b(?:TODO|FIXME)(?:\(\w+\))?:"
 )
 """What stands where a name or a text was to be filled in."""
-_UNRENDERED = re.compile(
-    r"\{\{\s*[A-Za-z_][\w .'-]{0,40}\s*\}\}"
-    r"|(?i:\{(?:name|customer|user|company|product|topic|city|date|order|your)[\w ]{0,24}\})"
-)
-"""The placeholders that nobody types but the author of a template."""
+_UNRENDERED = re.compile(r"(?<!\$)\{\{\s*[A-Za-z_][\w .'-]{0,40}\s*\}\}")
+"""The placeholder that no user types but the author of a template."""
 _FORM_WANTED = re.compile(
     r"(?i)\b(?:templates?|placeholders?|fill(?:ing|ed)? in|fill out|fill the|blanks?|lorem|ipsum|dummy text|mad ?libs?|jinja\w*"
-    r"|handlebars|mustache|django|angular|liquid|boilerplate)\b"
-    r"|\b(?:write|wrote|compose|draft|create|generate|prepare|design|make|give|provide|edit|revise|rewrite|improve|respond"
-    r"|reply|answer|come up with|develop|produce|formulate|craft|build|need|send|construct|format|example of|sample)\b"
-    r"[^.!?\n]{0,100}\b(?:letters?|e-?mails?|memos?|invitations?|invites?|forms?|contracts?|agreements?|resum[eé]s?|cvs?"
-    r"|r[eé]sum[eé]s?|speech\w*|scripts?|announcements?|press releases?|proposals?|cards?|adverts?|ads?|advertisements?"
-    r"|flyers?|toasts?|vows?|obituar\w*|certificates?|invoices?|testimonials?|petitions?|questionnaires?|surveys?|agendas?"
-    r"|introductions?|bios?|biograph\w+|web ?pages?|websites?|html|css|json|yaml|voicemail|notices?|complaints?|apolog\w*"
-    r"|pitch\w*|repl(?:y|ies)|responses?|dialogues?|conversations?|messages?|posts?|tweets?|reviews?|outlines?|reports?"
-    r"|statements?|plans?|schedules?|slogans?|headlines?|policy|policies|notes?|greetings?|intro)\b"
+    r"|handlebars|mustache|django|angular|liquid|boilerplate|letters? (?:to|of|for)|e-?mails?|memos?|invitations?|resum[eé]s?"
+    r"|r[eé]sum[eé]s?|cover letter|press releases?|job (?:descriptions?|postings?|ads?)|introduce yourself)\b"
+    r"|^\W{0,3}(?:messages?|letters?|replies|reply|notes?|texts?|speech) (?:to|for)\b"
+    r"|\b(?:writ(?:e|ing|ten)|wrote|compos\w+|draft\w*|creat\w+|generat\w+|prepar\w+|design\w*|make|give|provide|edit|revise"
+    r"|improve|respond|reply|come up with|develop|produce|formulate|craft|build|need|send\w*|example of|sample)\b"
+    r"[^.!?\n]{0,60}\b(?:letters?|invites?|forms|contracts?|agreements?|cvs?|speech\w*|announcements?|proposals?"
+    r"|(?:thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?|flyers?|toasts?|vows?"
+    r"|obituar\w*|certificates?|invoices?|testimonials?|petitions?|questionnaires?|surveys?|agendas?|introductions?|bios?"
+    r"|biograph\w+|web ?pages?|websites?|voicemail|notices?|complaints?|apolog\w*|pitch\w*|repl(?:y|ies)|dialogues?|scripts?"
+    r"|conversations?|messages?|(?:blog|linkedin|media|facebook|instagram) posts?|tweets?|reviews?|slogans?)\b"
 )
 """What a prompt asks for that legitimately leaves something to be filled in."""
 
 _Find = Callable[[str, str, bool], tuple[str, str] | None]
+
+
+def asks_for_stock(prompt: str) -> bool:
+    """Whether a prompt asks for a refusal, for an act in the world, or for what an assistant is."""
+    return any(pattern.search(prompt) for pattern in (_REFUSAL_WANTED, _ACT_WANTED, _SELF_WANTED))
+
+
+def asks_for_form(prompt: str) -> bool:
+    """Whether a prompt asks for what is to be filled in, or holds some of it."""
+    return bool(_FORM_WANTED.search(prompt) or _PLACEHOLDERS.search(prompt))
 
 
 def find_stock_answers(seen: Rows, rules: Rules) -> "pl.DataFrame":
@@ -131,7 +203,9 @@ def find_placeholders(seen: Rows, rules: Rules) -> "pl.DataFrame":
     hinted = seen.messages.filter(
         pl.col("role").is_in(["user", "assistant"]) & pl.col("good") & text.str.contains(_HINT)
     )
-    return _judge(seen, hinted.with_columns(text=text.str.head(5 * _READ_CHARS)), ["placeholder"], _find_blank)
+    return _judge(
+        seen, hinted.with_columns(text=text.str.head(5 * _READ_CHARS)), ["placeholder"], _find_blank
+    )
 
 
 _HINT = r"\[[A-Za-z]|\{[\s{]*[A-Za-z]|<[A-Za-z]{3}|\((?i:insert|enter|add) |(?i:insert )|(?i:lorem)|TODO|FIXME|TBD|_{6}"
@@ -140,7 +214,9 @@ _HINT = r"\[[A-Za-z]|\{[\s{]*[A-Za-z]|<[A-Za-z]{3}|\((?i:insert|enter|add) |(?i:
 def _judge(seen: Rows, hinted: "pl.DataFrame", wanted: list[str], find: _Find) -> "pl.DataFrame":
     prompts = read_prompts(seen, hinted["row"])
     found = []
-    for row, side, position, role, text in hinted.select("row", "side", "position", "role", "text").iter_rows():
+    for row, side, position, role, text in hinted.select(
+        "row", "side", "position", "role", "text"
+    ).iter_rows():
         fault = find(text, prompts.get(row, ""), role == "user")
         if fault is not None and fault[0] in wanted:
             place = place_of(side, position)
@@ -171,11 +247,19 @@ def _says_i(text: str, refusal: re.Match[str]) -> bool:
 def _find_blank(text: str, prompt: str, is_prompt: bool) -> tuple[str, str] | None:
     spoken = re.sub(f"{FENCED}|{INLINE}", "\n", text)
     found = (_UNRENDERED if is_prompt else _PLACEHOLDERS).search(spoken)
-    if found is None or is_code(spoken) or _FORM_WANTED.search(prompt):
+    if found is None or _FORM_WANTED.search(prompt):
+        return None
+    if is_code(spoken) and not _is_sentence(spoken, found):
         return None
     if not is_prompt and found[0].strip() in prompt:
         return None
     return "placeholder", found[0]
+
+
+def _is_sentence(text: str, found: re.Match[str]) -> bool:
+    """Whether what was found in a text with code stands in a line of prose."""
+    line = text[text.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0].replace(found[0], " ")
+    return not re.search(r"[\"'(){}\[\]<>=;/#_]", line) and not is_code(line)
 
 
 def _show(text: str) -> str:

@@ -19,12 +19,16 @@ _FUNCTION_WORDS = frozenset(
     of to for with by at in on be been being not very more most also each every any some""".split()
 )
 """What an English sentence seldom ends with. Those of _RARE may end a short one ("what is it for")."""
-_RARE = frozenset("to for with by at in on of is are was were be been not that this more most any some".split())
-_RARE |= frozenset("these those have has had will would can could should may might must very also each if".split())
+_RARE = frozenset(
+    "to for with by at in on of is are was were be been not that this more most any some".split()
+)
+_RARE |= frozenset(
+    "these those have has had will would can could should may might must very also each if".split()
+)
 _LABEL = re.compile(r"^[\w '-]{1,40}:\s*\S+(?:\s\S+){0,5}$")
-_OPEN_SIGNS = re.compile(r"[,(\[{“‘«]$|[ \t][-–—&+/=]$|[.!?][ \t]\d{1,2}[.)]$")
+_OPEN_SIGNS = re.compile(r"[,(\[{“‘«]$|[\w)][ \t][-–—&+/=]$|[.!?][ \t]\d{1,2}[.)]$")
 _CODE_OPEN = re.compile(
-    r"(?:[\w)\]\"'][ \t][=+*/&|^<-]|[(\[{]|\b(?:def|class|import|from|and|or|not|elif|new|const|SELECT|FROM|WHERE|SET"
+    r"(?:[\w)\]][ \t][=+*/&|^<-]|[(\[{]|\b(?:def|class|import|from|and|or|not|elif|new|const|SELECT|FROM|WHERE|SET"
     r"|VALUES|JOIN|AND|OR|BY)|\bfor\b[^\n]*\bin|^[ \t]*(?:async )?(?:def|class|for|while|if|elif|else|try|except|with)\b[^\n]*:"
     r"|^(?![ \t]*print)[^\n]*,)$"
 )
@@ -36,8 +40,13 @@ _STRINGS = re.compile(
 """Strings and comments of the usual languages, closed or not."""
 _KEYWORDS = frozenset(
     """return print else elif range False True None append continue import function console document length while break
-    class const string public static void SELECT FROM WHERE ORDER GROUP true false null undefined echo in is if for""".split()
+    class const string public static void SELECT FROM WHERE ORDER GROUP true false null undefined echo in is if for fi done
+    esac end then do""".split()
 )
+_QUESTION = re.compile(r"(?i)\b(?:what|which|who|whom|where|how|whose)\b")
+_CODE_SIGNS = re.compile(r"[{}=;<>|]|\w\(")
+_MIN_SENTENCE = 5
+"""After a finished sentence so many words are another one; fewer are a greeting, a name or a remark."""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _TAGS = ("html", "body", "table", "script", "style", "svg", "ul", "form")
 
@@ -47,13 +56,14 @@ def find_open_code(text: str) -> str | None:
     if len(text) > _READ_CHARS:
         return None
     bare = _STRINGS.sub('""', text)
-    if _count_open(bare) > 0:
+    torn = (found for found in _STRINGS.finditer(text) if found.end() < len(text.rstrip()))
+    is_regular = all(found[0][:1] not in "\"'" or _is_closed(found[0]) for found in torn)
+    if is_regular and _count_open(bare) > 0:
         return "inside a bracket"
     whole = text.rstrip()
     last = whole.rpartition("\n")[2]
     for found in _STRINGS.finditer(last):
-        string = found[0]
-        if found.end() == len(last) and string[:1] in "\"'" and (len(string) == 1 or string[-1] != string[0]):
+        if found.end() == len(last) and found[0][:1] in "\"'" and not _is_closed(found[0]):
             return "inside a string"
     lower = bare.lower()
     for tag in _TAGS:
@@ -64,6 +74,10 @@ def find_open_code(text: str) -> str | None:
     if text.count("\\begin{") > text.count("\\end{"):
         return "inside an environment"
     return "inside a statement" if _CODE_OPEN.search(last) or _is_torn(bare) else None
+
+
+def _is_closed(string: str) -> bool:
+    return len(string) > 1 and string[-1] == string[0]
 
 
 def _is_torn(code: str) -> bool:
@@ -101,12 +115,12 @@ def find_open_prose(text: str) -> tuple[str | None, bool]:
 
 
 def read_last_words(text: str) -> tuple[str, str | None]:
-    """The last line of a text and the word that ends it, in small letters; None where a line of three words does
-    not end with one of at least three letters.
+    """The last line of a text and the word that ends it, in small letters; None where it does not end with one of
+    at least two letters, and for a text of one or two words.
     """
     line = text.rpartition("\n")[2].strip()
     found = _WORD_END.search(line)
-    if found is None or len(found[0]) < 3 or len(line.split()) < 3:
+    if found is None or len(found[0]) < 2 or (line == text.strip() and len(line.split()) < 3):
         return line, None
     before = line[: found.start()][-1:]
     return line, found[0].lower() if before in {"", " ", "“", '"', "(", "-", "*"} else None
@@ -117,16 +131,19 @@ def _find_half_sentence(line: str, lines: list[str], is_item: bool) -> str | Non
     if found is None:
         return None
     words = line.split()
-    if found[0] in _FUNCTION_WORDS and len(words) >= (8 if found[0] in _RARE else 4):
-        return f"with {found[0]!r}"
     *_, last = _split(line)
+    if found[0] in _FUNCTION_WORDS and len(words) >= (8 if found[0] in _RARE else 4):
+        asks = found[0] in _RARE and _QUESTION.search(last) is not None
+        return None if asks else f"with {found[0]!r}"
     if last != line:
         is_label = _LABEL.match(last) or last.startswith(("-", "–", "—", "#", "@", "~"))
-        is_name = all(not word[:1].islower() for word in last.split()) and len(last.split()) in {2, 3, 4}
-        if not is_label and not is_name and not last.split()[-1].startswith(("#", "@", "http", "www.")):
+        is_short = len(last.split()) < _MIN_SENTENCE
+        if not is_label and not is_short and not last.split()[-1].startswith(("#", "@", "http", "www.")):
             return "in the middle of a sentence"
         return None
-    fellows = [other for other in lines if bool(_ITEM.match(other)) == is_item and len(other.split()) >= 5]
+    if _CODE_SIGNS.search(line):
+        return None
+    fellows = [other for other in lines if (not is_item or _ITEM.match(other)) and len(other.split()) >= 5]
     finished = sum(_is_finished(other) for other in fellows)
     if finished >= 2 and finished * 5 >= len(fellows) * 4 and len(words) >= 2:
         is_low = sum(word[:1].islower() for word in words) * 2 >= len(words)
