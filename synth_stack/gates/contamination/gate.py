@@ -20,6 +20,7 @@ from pydantic import Field
 from synth_stack.errors import ConfigError
 from synth_stack.gates.contamination.batch_budgets import cut_budgets
 from synth_stack.gates.contamination.canaries import Sight, plant_items
+from synth_stack.gates.contamination.choice_overlap import index_choices
 from synth_stack.gates.contamination.closer_looks import look_closer
 from synth_stack.gates.contamination.eval_sets import EvalItems, load_eval_set
 from synth_stack.gates.contamination.llm_judge import (
@@ -47,6 +48,8 @@ from synth_stack.gates.contamination.short_list import (
 )
 from synth_stack.gates.contamination.solved_items import Behaviour, prepare_trials
 from synth_stack.gates.contamination.verdicts import (
+    AGREED,
+    ALIKE,
     NOT_TRIED,
     REPHRASED,
     TOO_FEW_RUNS,
@@ -149,7 +152,8 @@ def _prepare_stages(
             better = load_embedder(embedding.confirm)
             confirmer = Confirmer(better, meanings.neutral_texts, meanings.neutral)
     trials = prepare_trials(sets, behaviour) if sets and behaviour is not None else None
-    return ContaminationStages(index_words(sets, rule), meanings, confirmer, trials)
+    choices = index_choices(sets, rule.min_words)
+    return ContaminationStages(index_words(sets, rule), choices, meanings, confirmer, trials)
 
 
 def _list_rounds(
@@ -217,17 +221,21 @@ def _abstain(table: pa.Table, _: State) -> pa.Table:
 
 
 def _list_dials(embedding: Embedding | None) -> tuple[Dial, ...]:
-    """The bar for likeness; and that of too few runs, which holds what likeness alone does not reject."""
+    """The bar for likeness: from it on a row is rejected where other evidence agrees, and else held. And that
+    of too few runs, which holds what likeness does not.
+    """
     if embedding is None:
         return ()
+    bar = partial(
+        Dial,
+        parameter="embedding.threshold",
+        threshold=embedding.threshold,
+        rejects=">=",
+        fixed_by="llm_judge",
+    )
     return (
-        Dial(
-            parameter="embedding.threshold",
-            threshold=embedding.threshold,
-            rejects=">=",
-            classes=(REPHRASED,),
-            fixed_by="llm_judge",
-        ),
+        bar(score=AGREED, classes=(REPHRASED,)),
+        bar(outcome="hold", classes=(ALIKE,)),
         Dial(threshold=1, rejects=">=", score=TOO_FEW_RUNS, outcome="hold", classes=(NOT_TRIED,)),
     )
 
@@ -251,6 +259,9 @@ def _state_facts(stages: ContaminationStages, background: EvalItems | None) -> d
                 "sha256": s.sha256,
                 "items": len(s.ids),
                 "not_checkable": words.skipped[k],
+                "repeated": sum(k != first for k, first in enumerate(s.find_repeats())),
+                "with_choices": sum(len(offered) > 0 for offered in s.choices),
+                "with_passage": sum(passage is not None for passage in s.passages),
                 "with_tests": s.testable,
             }
             for k, s in enumerate(words.sets)

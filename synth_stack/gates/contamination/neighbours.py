@@ -65,7 +65,7 @@ def build_blocks(sets: Sequence[EvalItems], embedder: Embedder, neutral: Vectors
         spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1)
         bounds = np.repeat(spans, spans[:, 1] - spans[:, 0], axis=0)
         vectors = embedder.embed(texts)
-        density = _find_density(vectors, bounds, neutral)
+        density = _find_density(vectors, items, bounds, neutral)
         words = [read_words(t) for t in texts]
         blocks.append(Block(kind, part, items.astype(np.int64), texts, words, vectors, density, bounds))
     return blocks
@@ -150,7 +150,7 @@ def propose_neighbours(block: Block, at: int, neutral: Vectors) -> tuple[Counts,
     """Where the neighbours of passage `at` may be by the first embedder: in its block, and neutral."""
     first, last = block.bounds[at]
     own = block.vectors[first:last] @ block.vectors[at]
-    own[(own >= _SAME_ITEM) | (np.arange(first, last) == at)] = -1
+    own[(own >= _SAME_ITEM) | (block.items[first:last] == block.items[at])] = -1
     return first + _top(own, _PROPOSED), _top(neutral @ block.vectors[at], _PROPOSED)
 
 
@@ -172,14 +172,15 @@ def average_neighbours(cosines: Figures) -> float:
     return float(np.sort(cosines)[-NEIGHBOURS:].mean())
 
 
-def _find_density(vectors: Vectors, bounds: Counts, neutral: Vectors) -> Figures:
+def _find_density(vectors: Vectors, items: Counts, bounds: Counts, neutral: Vectors) -> Figures:
     density = np.zeros(len(vectors))
     for start, stop in np.unique(bounds, axis=0):
         own = vectors[start:stop]
         for first, last in _cut(stop - start, stop - start + len(neutral)):
             mine = own[first:last]
             among = mine @ own.T
-            among[(among >= _SAME_ITEM) | np.eye(last - first, len(own), first, dtype=bool)] = -1
+            same = items[start:stop][first:last, None] == items[start:stop]
+            among[(among >= _SAME_ITEM) | same] = -1
             near = np.concatenate([among, mine @ neutral.T], axis=1)
             best = np.partition(near, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
             density[start + first : start + last] = np.sort(best, axis=1).mean(axis=1)

@@ -23,6 +23,8 @@ from synth_stack.gates.contamination.likelihood import (
     Literals,
     Measured,
     Model,
+    WordFigures,
+    find_alike,
     rate,
     read_literals,
     read_words,
@@ -198,9 +200,10 @@ def sort_likest(pairs: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def rate_pairs(pairs: "pl.DataFrame", model: Model, kind: Kind) -> "pl.DataFrame":
-    """The pairs with the likeness that their figures give by a model's rule."""
+    """The pairs with the likeness that their figures give by a rule; 0 where they share too little."""
     measured = Measured(**{name: pairs[name].to_numpy() for name in Measured.__slots__})
-    return pairs.with_columns(likeness=rate(RULES[model, kind], measured))
+    likeness = np.where(find_alike(model, measured), rate(RULES[model, kind], measured), 0.0)
+    return pairs.with_columns(likeness=likeness)
 
 
 def list_near(index: ItemMeanings, said: RowPassages, skip: Collection[int]) -> "pl.DataFrame":
@@ -274,10 +277,9 @@ def _compare_words(
         literals = {row: read_literals(content) for row, content in zip(rows, contents, strict=True)}
     compared = []
     for row, which, at in pairs.select("row", "which", "at").iter_rows():
-        covered, nats, lost = index.lexicon.compare(words[which], block.words[at])
         shared = index.literals.share(literals[row], int(block.items[at])) if literals else 0.0
-        compared.append((covered, nats, shared, lost))
-    schema = dict.fromkeys(("covered", "nats", "literals", "lost"), pl.Float64)
+        compared.append((*index.lexicon.compare(words[which], block.words[at]), shared))
+    schema = dict.fromkeys((*WordFigures._fields, "literals"), pl.Float64)
     figures = pl.DataFrame(compared, schema=schema, orient="row")
     return figures.with_columns(uncoded=(~said.coded.gather(pairs["row"])).cast(pl.Float64))
 

@@ -34,6 +34,8 @@ def make_set(prompts: Sequence[str], answers: Sequence[str | None], tests: Seque
         answers=list(answers),
         entry_points=["add_up" if test else None for test in tests],
         tests=list(tests),
+        passages=[None] * n,
+        choices=[()] * n,
     )
 
 
