@@ -23,6 +23,9 @@ from synth_stack.gates.contamination.verdicts import (
     state_overlap,
 )
 
+_RERANKED = 4
+"""Pairs of a row that MiniLM rates, the likest by wordllama."""
+
 
 def look_closer(
     stages: ContaminationStages, table: pa.Table, noticed: pa.Table, rows: list[int], bar: float
@@ -97,7 +100,8 @@ def _rate_pairs(
     doubtful = pl.col("row").is_in(confirmed)
     found = describe_likest(stages.meanings, pairs.filter(~doubtful), "wordllama")
     if stages.confirmer is not None and confirmed:
-        rated = rerank_pairs(stages.meanings, stages.confirmer, pairs.filter(doubtful))
+        again = pairs.filter(doubtful).group_by("row", maintain_order=True).head(_RERANKED)
+        rated = rerank_pairs(stages.meanings, stages.confirmer, again)
         found |= describe_likest(stages.meanings, rated, "minilm")
     offered = dict(zip(rows, noticed["choices"].to_pylist(), strict=True))
     findings = {}

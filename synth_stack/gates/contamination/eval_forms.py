@@ -97,7 +97,7 @@ def unfold(place: str, record: Row) -> Iterator[tuple[str, Row]]:
 
 
 def name_headless(header: Sequence[str]) -> tuple[str, ...] | None:
-    """The columns of a CSV whose first line is an item already, as in the archive of MMLU; None for others."""
+    """The columns of a CSV whose first line is an item already, as in MMLU's archive; None for others."""
     if len(header) == len(_MMLU_CSV) and header[-1].strip() in _LETTERS[:4] and header[-1].strip():
         return _MMLU_CSV
     return None

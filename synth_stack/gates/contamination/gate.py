@@ -19,9 +19,10 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.contamination.batch_budgets import cut_budgets
-from synth_stack.gates.contamination.canaries import Sight, plant_items
+from synth_stack.gates.contamination.canaries import BARS, list_off, plant_items
 from synth_stack.gates.contamination.choice_overlap import index_choices
 from synth_stack.gates.contamination.closer_looks import look_closer
+from synth_stack.gates.contamination.controls import control_items
 from synth_stack.gates.contamination.eval_sets import EvalItems, load_eval_set
 from synth_stack.gates.contamination.llm_judge import (
     LlmJudge,
@@ -66,10 +67,9 @@ from synth_stack.text.words import TEXT_SCHEME
 _AGAINST: list[NamedEvalSet] = []
 _EMBEDDING = Embedding()
 _BEHAVIOUR = Behaviour()
-_MIN_RECALL = 0.8
 
 
-@gate("contamination", version="3", reads=READS)
+@gate("contamination", version="4", reads=READS)
 def contamination(
     resources: Resources,
     *,
@@ -126,13 +126,14 @@ def contamination(
         return Judge(judge=_abstain, facts=facts, alone=alone)
     bar = embedding.threshold if embedding else 1.0
     rounds = _list_rounds(stages, bar, embedding, behaviour, llm_judge)
-    sight = Sight(rule.n if rule.is_run else None, rule.min_words, embedding is not None, stages.can_run)
     return Judge(
         judge=partial(_judge, stages, bar, ask, knows_batch=bool(rounds)),
         facts=facts,
         rounds=rounds,
-        plant=partial(plant_items, sets, sight),
-        min_recall=_MIN_RECALL,
+        plant=partial(plant_items, stages),
+        control=partial(control_items, stages),
+        bars=BARS,
+        off=list_off(stages, behaviour=behaviour is not None),
         dials=_list_dials(embedding),
         alone=alone,
     )
@@ -170,7 +171,6 @@ def _list_rounds(
         cut_budgets,
         confirm_rows=embedding.confirm_rows if embedding and stages.confirmer else 0,
         runs_per_10000_rows=behaviour.runs_per_10000_rows if behaviour else 0,
-        threshold=bar,
     )
     first = Round(partial(_sketch, stages), cut)
     if llm_judge is None:

@@ -33,7 +33,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ Model = Literal["wordllama", "minilm"]
 
 _WIDTH = 0.05
 _NATS = 20.0
-_RARE_NATS = 4.0
+RARE_NATS = 4.0
 """A word is rare that at most one neutral text in 55 has."""
 _LITERAL_NATS = 3.0  # what an item with a single common literal lacks for a full share
 _MAX_WORD = 40
@@ -125,7 +125,7 @@ def rate(rule: LikenessRule, measured: Measured) -> Figures:
 
 _MIN_COVERED = 0.15
 _MIN_ECHOED = 0.15
-_MIN_RARE_NATS = 4.0
+_MINRARE_NATS = 4.0
 _MIN_COSINE: Mapping[Model, float] = {"minilm": 0.5, "wordllama": 0.0}
 """What a pair needs to be alike at all, whatever its sum. Fitted on rephrased GSM8K and sociology, rewritten
 HumanEval, alpaca_demo, rc_en, glaive_tools, gpteacher, cls_template and code_alpaca_2k: 97 in 100 right
@@ -136,7 +136,7 @@ _AGREED_ECHOED = 0.2
 _AGREED_NATS = 12.0
 _AGREED_NUMBERS = 2
 _MAX_LOST = 0.5
-"""When shared words agree with likeness: two rare ones, a fair share of both texts; fitted on the same rows."""
+"""When shared words agree with likeness: two rare ones, and a fair share of both; fitted on the same rows."""
 
 
 def find_alike(model: Model, measured: Measured) -> NDArray[np.bool_]:
@@ -144,7 +144,7 @@ def find_alike(model: Model, measured: Measured) -> NDArray[np.bool_]:
     alike: NDArray[np.bool_] = (
         (measured.covered >= _MIN_COVERED)
         & (measured.echoed >= _MIN_ECHOED)
-        & (measured.rare >= _MIN_RARE_NATS)
+        & (measured.rare >= _MINRARE_NATS)
         & (measured.cosine >= _MIN_COSINE[model])
     )
     return alike
@@ -167,41 +167,16 @@ class Lexicon:
     def __init__(self, neutral: Iterable[str]) -> None:
         texts = [read_words(text) for text in neutral]
         counts = Counter(word for words in texts for word in words)
-        self._weights = {word: math.log((len(texts) + 1) / (n + 1)) for word, n in counts.items()}
-        self._unseen = math.log(len(texts) + 1)
+        self.weights = {word: math.log((len(texts) + 1) / (n + 1)) for word, n in counts.items()}
+        self.unseen = math.log(len(texts) + 1)
 
     def weigh(self, words: Iterable[str]) -> float:
         """What words tell together; the sum is exact, so it is the same in every order."""
-        return math.fsum(self._weights.get(word, self._unseen) for word in words)
-
-    def compare(self, mine: frozenset[str], item: frozenset[str]) -> "WordFigures":
-        """What a passage of these words shares with an item of those."""
-        shared = mine & item
-        told = self.weigh(shared)
-        rare = [w for word in shared if (w := self.weigh([word])) >= _RARE_NATS or word[0].isdigit()]
-        numbers = [word for word in item if word[0].isdigit()]
-        lost = sum(number not in mine for number in numbers) / len(numbers) if numbers else 0.0
-        return WordFigures(
-            covered=told / max(self.weigh(item), 1e-9),
-            nats=told,
-            lost=lost,
-            echoed=told / max(self.weigh(mine), 1e-9),
-            rare=math.fsum(rare),
-        )
+        return math.fsum(self.weights.get(word, self.unseen) for word in words)
 
     def rarest(self, words: Iterable[str], n: int) -> list[str]:
         """The n words that tell most, most telling first."""
         return sorted(words, key=lambda word: (-self.weigh([word]), word))[:n]
-
-
-class WordFigures(NamedTuple):
-    """The figures of Measured that words give, of one pair."""
-
-    covered: float
-    nats: float
-    lost: float
-    echoed: float
-    rare: float
 
 
 class Literals:

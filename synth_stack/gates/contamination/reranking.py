@@ -70,7 +70,7 @@ def _describe(index: ItemMeanings, pair: Mapping[str, Any], by: str) -> Likest:
     block = index.blocks[pair["block"]]
     number = int(block.items[pair["at"]])
     eval_set, item = index.items[number]
-    shared = read_words(pair["text"]) & block.words[pair["at"]]
+    shared = read_words(pair["text"]) & read_words(block.texts[pair["at"]])
     numbers = sum(word[0].isdigit() for word in shared)
     agrees = list_agreeing(pair["covered"], pair["echoed"], pair["rare"], pair["lost"], numbers)
     reason = f"rephrased item: like {name_item(eval_set, item)}, likeness {pair['likeness']:.3f}"

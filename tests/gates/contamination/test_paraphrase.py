@@ -279,7 +279,7 @@ def test_nothing_is_like_nothing(meanings: ItemMeanings, texts_table: TextsTable
     assert find_alike(hollow, texts_table([DUCKS])) == {}
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 1.0}, {"model": "bert"}, {"confirm_rows": -1}, {"odd": 1}])
+@pytest.mark.parametrize("wrong", [{"threshold": 1.0}, {"model": "bert"}, {"confirm_rows": 0}, {"odd": 1}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Embedding(**wrong)
