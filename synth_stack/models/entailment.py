@@ -57,7 +57,7 @@ def load_entailer(weights: str, sha256: str, device: Device = "auto") -> Entaile
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except _UNLOADABLE as exc:
+    except (*_UNLOADABLE, need_module("safetensors").SafetensorError) as exc:
         raise ModelError(f"{weights} is no entailment model", seen=str(exc)) from exc
     labels = [str(config.id2label[k]) for k in range(config.num_labels)]
     follows, denied = _find_labels(labels)

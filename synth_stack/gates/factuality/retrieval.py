@@ -1,5 +1,6 @@
 """The sentences of the sources that may speak of what an answer says: BM25 and static vectors, fused."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,8 @@ def index_sentences(shelf: Shelf, embedder: Embedder | None) -> SentenceIndex:
     every idea in every sentence are worked out here, once.
     """
     import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells of every step
     from scipy.sparse import csr_array
 
     reach = [sorted(sentence.reach) for sentence in shelf.sentences]

@@ -10,6 +10,7 @@ MAX_SENTENCE_CHARS = 1_000
 _TOKEN = re.compile(r"\d[\d,.:]*\d|\d|[^\W\d_]+\d[^\W_]*|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s]", re.UNICODE)
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9£$€])|\n+|(?<=[。！？])")
 _BULLET = re.compile(r"\s*(?:[-*+•·]|\d{1,2}[.)]|#{1,6}|>)\s+")
+_NUMBERED = re.compile(r"\s*\d{1,2}\.")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|approx|Inc|Ltd|Jr|Sr|Fig|Sec|cf|etc|[A-Z])|e\.g|i\.e|U\.S)\.$"
 )
@@ -60,6 +61,8 @@ def _find_bounds(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for gap in _END.finditer(text):
         if "\n" not in gap[0] and _ABBREVIATED.search(text, max(start, gap.start() - 8), gap.start()):
+            continue
+        if _NUMBERED.fullmatch(text, start, gap.start()):
             continue
         yield start, gap.start()
         start = gap.end()
