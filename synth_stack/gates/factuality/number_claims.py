@@ -14,6 +14,8 @@ _ELSEWHERE = 0.7
 """A number that stands in a sentence of so much less cover than one with another number is not borne out."""
 _OTHER_COUNT = 0.6
 """What a sentence with the same number of something else counts for."""
+_FRAGMENT_COVER = 0.2
+"""An answer of a number alone is compared by its question, which has its own words for what it asks."""
 _CLAUSE_ALONE = 0.45
 """What a sentence with the number counts for that has the clause around it, and little of the rest."""
 _RIVAL_COVER = 0.3
@@ -73,7 +75,8 @@ def _find_equal(
             if not _bears_out(quantity, other):
                 continue
             apart = quantity.dimension == "count" and not quantity.ideas & other.ideas
-            cover = agreement.reach if agreement.reach >= UNFOUND_COVER else 0.0
+            least = _FRAGMENT_COVER if said.fragment else UNFOUND_COVER
+            cover = agreement.reach if agreement.reach >= least else 0.0
             if clause is not None and clause.ideas and quantity.dimension == other.dimension and not apart:
                 near = cover_clause(shelf, clause, agreement.source.reach)
                 cover = max(cover, _CLAUSE_ALONE * near if near >= FLOOR else 0.0)

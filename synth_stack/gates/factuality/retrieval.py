@@ -12,8 +12,10 @@ from synth_stack.gates.factuality.passages import Shelf, SourceSentence
 from synth_stack.models.embedders import Embedder, Vectors
 
 CANDIDATES = 6
-"""Sentences that each way of searching proposes. On the developing half of benchmarks/grounding.py the one
-that a paraphrase was made from is among them for 99 of 100."""
+"""Sentences that each way of searching proposes. On the developing half of benchmarks/grounding.py the
+passage that a paraphrase was made from is always among them (86 of 86), and 3 or 12 give nearly the same
+verdicts.
+"""
 _PROMPT_WEIGHT = 0.3
 """What the question adds to a sentence of its answer: "It lasts 60 days" speaks of what was asked about."""
 _BLOCK_SCORES = 4_000_000

@@ -1,6 +1,7 @@
 """All claims of a sentence: its numbers, names and contact routes, and what it says as a whole."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from synth_stack.gates.factuality.agreement import Agreement, compare, cover_clause
 from synth_stack.gates.factuality.claims import FLOOR, SUPPORTED_COVER, UNFOUND_COVER, Claim, Context
@@ -21,6 +22,8 @@ def check_statement(
     shelf: Shelf, said: Statement, candidates: Sequence[SourceSentence], context: Context
 ) -> list[Claim]:
     """Every checkable claim of a sentence, in the order of its kinds; none for a sentence without any."""
+    if said.fragment:
+        said = replace(said, ideas=dict.fromkeys(context.query_ideas, 1) | dict(said.ideas))
     weight = shelf.weigh(said.ideas)
     found = [compare(shelf, said, weight, source) for source in candidates]
     compared = [agreement for agreement in found if agreement is not None]
@@ -28,6 +31,8 @@ def check_statement(
     claims = list(check_numbers(shelf, said, compared, context))
     claims += check_names(shelf, said, compared, context)
     claims += check_contacts(shelf, said, compared, context)
+    if said.fragment:
+        return claims
     polarity = _check_polarity(said, compared, context)
     if polarity is not None:
         claims.append(polarity)

@@ -57,6 +57,7 @@ _CONTACT = re.compile(
     r"|(?P<phone>(?<![\w.])(?:\+|00)?\(?\d[\d ()./-]{5,18}\d(?![\w]))"
 )
 _COMPARES = re.compile(r"\b(?:than|exceeds?)\b", re.IGNORECASE)
+_SENTENCE_WORDS = 4
 _PHONE_DIGITS = 7
 _NAME = re.compile(r"[A-Z][\w'’]*|[a-z]+[A-Z]\w*|[A-Za-z]+\d\w*")
 _CACHED = 50_000
@@ -110,6 +111,7 @@ class Statement:
     modal: bool
     negated: bool
     question: bool
+    fragment: bool
 
     @property
     def end(self) -> int:
@@ -130,7 +132,7 @@ def read_statements(text: str) -> list[Statement]:
 def _place(said: Statement, start: int) -> Statement:
     return Statement(
         said.text, start, said.ideas, said.clauses, said.quantities, said.names, said.contacts, said.marks,
-        said.words, said.modal, said.negated, said.question,
+        said.words, said.modal, said.negated, said.question, said.fragment,
     )  # fmt: skip
 
 
@@ -155,8 +157,17 @@ def _read(sentence: str) -> Statement:
     return Statement(
         sentence, 0, ideas, clauses, quantities, tuple(_read_names(words)), contacts, lows & _MARKS, bare,
         any(is_modal(low) for low in lows), any(clause.negations for clause in clauses),
-        sentence.rstrip("\"'”’) ").endswith("?"),
+        sentence.rstrip("\"'”’) ").endswith("?"), _is_fragment(sentence, tokens),
     )  # fmt: skip
+
+
+def _is_fragment(sentence: str, tokens: Sequence[Token]) -> bool:
+    """Whether a text is no sentence, as in an answer of a word or two: it says something with its question
+    only.
+    """
+    words = [token for token in tokens if token.low[0].isalnum()]
+    whole = sentence.rstrip("\"'”’) ").endswith((".", "!", "?", ":", ";"))
+    return len(words) < _SENTENCE_WORDS or not (whole or any(token.low in _VERBS for token in tokens))
 
 
 def _turn_bounds(
@@ -210,6 +221,8 @@ def _read_clauses(tokens: Sequence[Token], words: Sequence[Token | None]) -> Ite
     bounds = [0, *_find_joints(tokens), len(tokens)]
     subject: list[int] = []
     for first, last in pairwise(bounds):
+        if first == last:  # a sentence that is an address and nothing else
+            continue
         places = list(range(first, last))
         for aside in _find_asides(tokens, first, last):
             inside = range(aside[0], aside[1])

@@ -146,6 +146,7 @@ def test_hostile_texts_are_read_in_time() -> None:
         "```\n" * 50_000,
         "@." * 100_000,
         "half and a " * 20_000,
+        "https://a.example",
     ):
         read_statements(text)
 

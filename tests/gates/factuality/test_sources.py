@@ -114,8 +114,8 @@ def test_links_binaries_and_large_files_are_left_out_by_name(
     (folder / "binary.txt").write_bytes(b"\0\1")
     (folder / "latin.txt").write_bytes("é".encode("latin-1"))
     (folder / "photo.jpg").write_bytes(b"\xff")
-    os.symlink(beyond, folder / "out")
-    os.symlink(beyond / "secret.md", folder / "secret.md")
+    (folder / "out").symlink_to(beyond)
+    (folder / "secret.md").symlink_to(beyond / "secret.md")
     os.mkfifo(folder / "pipe.md")
     found = find_files([str(folder)])
     assert [file.name for file in found.files] == ["a.md"]
@@ -193,7 +193,7 @@ def test_requests_are_held_against_an_openapi_file(tmp_path: Path, text: str, so
     library = open_library([str(tmp_path / "api.json")], None)
     assert [finding.sort for finding in library.check_code(text)] == sorts
     assert library.index is not None
-    assert [p.said.text for p in library.index.shelf.sentences][0] == "Requests are limited to 60 a minute."
+    assert library.index.shelf.sentences[0].said.text == "Requests are limited to 60 a minute."
 
 
 @pytest.mark.parametrize(
