@@ -7,7 +7,7 @@ that were read and never run (code_check.py, openapi.py). A model may read what 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,14 @@ from synth_stack.gates.factuality.checker import Checked, check_answers
 from synth_stack.gates.factuality.claims import FLOOR
 from synth_stack.gates.factuality.code_check import CodeFinding
 from synth_stack.gates.factuality.library import Library, open_library
+from synth_stack.gates.factuality.source_rewrite import (
+    Check,
+    SourceRewrite,
+    merge_links,
+    name_replaced,
+    rewrite_rows,
+    sketch_links,
+)
 from synth_stack.gates.factuality.tokens import mask_code
 from synth_stack.gates.factuality.verdicts import (
     LANGUAGE,
@@ -72,6 +80,7 @@ def factuality(
     code: CodeSettings = _CODE,
     embedding: Literal["wordllama"] | None = "wordllama",
     verifier: Annotated[EntailmentVerifier | TeacherVerifier, Field(discriminator="use")] | None = None,
+    rewrite: SourceRewrite | None = None,
 ) -> Judge:
     """A judge that rejects an answer which its sources contradict, and holds one that they do not bear out.
 
@@ -84,6 +93,9 @@ def factuality(
     condition of its source (`conditions`), names a contact route that no source has (`contacts`), or when
     more than `max_not_found` of its settled claims are found nowhere, which is its score. `code` says what
     becomes of Python that does not parse, or is not as its package is.
+
+    With `rewrite`, which asks for the first place in the gate file, a row that a passage can mend is written
+    again by a teacher; a new answer that the rules accept becomes a row, and its original is rejected for it.
 
     It abstains where there is no answer, no source, no claim, another language than English, where two
     sources say the opposite of each other, and where rules alone cannot tell.
@@ -108,21 +120,30 @@ def factuality(
         rows, checked = read(table)
         if verify is not None:
             checked = add_opinions(verify, table, state, checked)
-        return _state_verdicts(
-            table, [_judge_row(library, *each, rules) for each in zip(rows, checked, strict=True)], rules
-        )
+        said = [_judge_row(library, *each, rules) for each in zip(rows, checked, strict=True)]
+        if rewrite is not None:
+            said = name_replaced(table, state, said)
+        return _state_verdicts(table, said, rules)
 
-    rounds = () if verifier is None else (Round(sketch, partial(choose_rows, rows=verifier.rows)),)
+    def check(table: pa.Table) -> list[tuple[RowVerdict, Sequence[Checked]]]:
+        rows, checked = read(table)
+        said = [_judge_row(library, *each, rules) for each in zip(rows, checked, strict=True)]
+        return list(zip(said, checked, strict=True))
+
+    rounds = [Round(sketch_links, merge_links)] if rewrite is not None else []
+    if verifier is not None:
+        rounds.append(Round(sketch, partial(choose_rows, rows=verifier.rows)))
     return Judge(
         judge=judge,
-        rounds=rounds,
+        rounds=tuple(rounds),
+        amend=_open_rewriter(rewrite, resources, check),
         facts={"sources": dict(library.facts), "verifier": told},
         plant=partial(plant_claims, library),
         control=partial(plant_controls, library),
         bars=KINDS,
         off=_list_off(rules),
         dials=list_dials(rules),
-        alone=_find_alone(sources, verifier),
+        alone=_find_alone(sources, asks=verifier is not None or rewrite is not None),
     )
 
 
@@ -139,11 +160,19 @@ def _open_verifier(
     return verify_by_teacher(ask), {"teacher": str(verifier.teacher.get("use"))}
 
 
-def _find_alone(
-    sources: Sequence[str] | None, verifier: EntailmentVerifier | TeacherVerifier | None
-) -> str | None:
+def _open_rewriter(
+    rewrite: SourceRewrite | None, resources: Resources, check: Check
+) -> Callable[[pa.Table], pa.Table] | None:
+    if rewrite is None:
+        return None
+    ask = resources.make_asker(rewrite.teacher, "factuality: rewrite")
+    writer = str(rewrite.teacher.get("model") or rewrite.teacher.get("use"))
+    return partial(rewrite_rows, ask, writer, check)
+
+
+def _find_alone(sources: Sequence[str] | None, *, asks: bool) -> str | None:
     """Why the judge works in one process only."""
-    if verifier is not None:
+    if asks:
         return "it asks a model"
     return "its sources are the recipe's documents" if sources is None else None
 

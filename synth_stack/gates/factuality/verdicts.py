@@ -20,6 +20,7 @@ NO_CLAIM = "factuality.no_claim"
 IN_DOUBT = "factuality.in_doubt"
 DISAGREE = "factuality.sources_disagree"
 LANGUAGE = "factuality.other_language"
+REWRITTEN = "factuality.rewritten"
 CONTRADICTED: Mapping[Sort, str] = {
     "number": "factuality.number_contradicted",
     "unit": "factuality.unit_contradicted",

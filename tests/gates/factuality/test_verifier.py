@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.gates.factuality.gate import factuality
+from synth_stack.gates.factuality.source_rewrite import SourceRewrite
 from synth_stack.gates.factuality.verifier import (
     EntailmentVerifier,
     TeacherVerifier,
@@ -119,3 +120,54 @@ def test_a_classifier_reads_what_rules_leave_in_doubt(house: str, tmp_path: Path
     assert json.loads(doubtful["evidence"])["counts"]["by_verifier"] == 1
     assert sure["outcome"] == "accept"
     assert gate.facts["verifier"]["files"] == {"model.safetensors": digest}
+
+
+FALSE = "Labels last 19 days."
+
+
+def rewrite(teacher: Teacher, house: str, *answers: str) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """The new rows, and the verdicts on the batch with them."""
+    gate = factuality(teacher, sources=[house], rewrite=SourceRewrite(teacher={"use": "scripted"}))
+    assert gate.amend is not None
+    table = make_batch(*answers)
+    new = gate.amend(table)
+    said, _ = play(gate, [table, *([new] if len(new) else [])], name="factuality")
+    return new, [verdict for each in said for verdict in each.to_pylist()]
+
+
+def test_a_false_answer_is_written_again_from_its_passage_and_linked(house: str) -> None:
+    teacher = Teacher(" Labels last 14 days. ")
+    new, verdicts = rewrite(teacher, house, SURE, FALSE)
+    [row] = new.to_pylist()
+    assert len(teacher.asked) == 1
+    assert all(part in teacher.asked[0] for part in (SOURCE, FALSE, "a.md says '14 days' and not '19 days'"))
+    assert (row["messages"][-1]["content"], row["text"]) == (SURE, f"?\n\n{SURE}")
+    assert (row["parent_id"], row["replayable"]) == (verdicts[1]["row_id"], False)
+    assert row["models"] == [{"part": "rewriter", "name": "scripted", "digest": None}]
+    sure, false, again = verdicts
+    assert (sure["outcome"], again["outcome"]) == ("accept", "accept")
+    assert (false["outcome"], false["reason_class"]) == ("reject", "factuality.rewritten")
+    assert json.loads(false["evidence"])["replaced_by"] == row["row_id"]
+
+
+@pytest.mark.parametrize("word", ["Labels last 21 days.", "", None, "Robots can polish 7 violins."])
+def test_a_new_answer_that_is_no_better_is_no_row(house: str, word: str | None) -> None:
+    new, [verdict] = rewrite(Teacher(word), house, FALSE)
+    assert len(new) == 0
+    assert (verdict["outcome"], verdict["reason_class"]) == ("reject", "factuality.number_contradicted")
+
+
+def test_an_answer_in_the_middle_of_a_dialogue_is_left(house: str) -> None:
+    teacher = Teacher(SURE)
+    gate = factuality(teacher, sources=[house], rewrite=SourceRewrite(teacher={"use": "scripted"}))
+    assert gate.amend is not None
+    turns = [("user", "?"), ("assistant", FALSE), ("user", "Thanks"), ("assistant", "Bye now.")]
+    assert len(gate.amend(build_candidates([make_row(*turns)]))) == 0
+    assert teacher.asked == []
+
+
+def test_a_gate_that_writes_again_works_alone_and_only_then_replaces(house: str) -> None:
+    plain = factuality(NoResources(), sources=[house])
+    assert (plain.amend, plain.alone) == (None, None)
+    gate = factuality(Teacher(None), sources=[house], rewrite=SourceRewrite(teacher={"use": "scripted"}))
+    assert gate.alone == "it asks a model"
