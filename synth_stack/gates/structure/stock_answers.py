@@ -162,7 +162,7 @@ _FORM_WANTED = re.compile(
     r"|improve|respond|reply|come up with|develop|produce|formulate|craft|build|need|send\w*|example of"
     r"|sample)\b"
     r"[^.!?\n]{0,60}\b(?:letters?|invites?|forms|contracts?|agreements?|cvs?|speech\w*|announcements?|proposals?"
-    r"|(?:thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?|flyers?"
+    r"|(?:a|an|the|thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?|flyers?"
     r"|toasts?|vows?"
     r"|obituar\w*|certificates?|invoices?|testimonials?|petitions?|questionnaires?|surveys?|agendas?|introductions?|bios?"
     r"|biograph\w+|web ?pages?|websites?|voicemail|notices?|complaints?|apolog\w*|pitch\w*|repl(?:y|ies)"
