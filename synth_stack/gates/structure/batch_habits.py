@@ -23,7 +23,7 @@ FINAL = r"""[.!?…。！？؟।॥։።」』】][\"'”’»)\]*_`}]*$"""
 """The end of a text that was finished."""
 
 _FORMS = ("line", "lines", "line of a chat", "lines of a chat")
-"""Answers of one line or more, and those that stand alone or are turns of a chat, which often drop full stops."""
+"""Answers of one line or more, alone or as turns of a chat, which often drop their full stops."""
 
 STIPULATED = "structure/stipulated"
 """The slice of canaries of whose fellows 999 in 1,000 are taken to end with a full stop."""
@@ -43,8 +43,7 @@ _CODELIKE = r"[{}<>=;\\|_\[\]#@]|\w\(|https?:|^[ \t>]*(?:[0-9]{1,3}[.)]|[-*•+]
 _WORDS = r"\p{L}{2,}(?:['’-]\p{L}+)*"
 _ENDINGS = frozenset(
     """s es ed ing ly er ers or ors ment ments ness less ful able al als y ist ists ism ity ation ations ian
-    ic
-    's""".split()
+    ic 's""".split()
 )
 """What a whole word goes on with to another one: "cat" is no torn "cats"."""
 
@@ -52,8 +51,7 @@ _ENDINGS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Habits:
     """What the round learnt: by kind, slice and form, the share of `n` answers that end with a full stop;
-    and the
-    words of the batch, sorted.
+    and the words of the batch, sorted.
     """
 
     forms: "pl.DataFrame"
@@ -176,7 +174,7 @@ def _mark_turns(answers: "pl.DataFrame") -> "pl.DataFrame":
 
 def _sort_answers(answers: "pl.DataFrame") -> "pl.DataFrame":
     """The answers whose last line is a sentence of _MIN_WORDS words, with their `form`, and whether a full
-    stop ends them (`has`). What ends with a sign, a quotation, an address or a hashtag is of no form, nor are titles.
+    stop ends them (`has`). What ends with a sign, a quotation or a hashtag is of no form, nor are titles.
     """
     import polars as pl
 
@@ -215,8 +213,7 @@ def _count_stipulated(table: pa.Table) -> "pl.DataFrame":
 
 def _list_words(said: "pl.DataFrame", lowest: "pl.DataFrame") -> "pl.DataFrame":
     """The distinct words of these rows, each beside the hash of its row. The last of an answer that does
-    not end
-    with a full stop may be torn, and does not count.
+    not end with a full stop may be torn, and does not count.
     """
     import polars as pl
 

@@ -18,9 +18,8 @@ _STRINGS = re.compile(
 """Strings and comments of the usual languages, closed or not."""
 _KEYWORDS = frozenset(
     """return print else elif range False True None append continue import function console document length
-    while break
-    class const string public static void SELECT FROM WHERE ORDER GROUP true false null undefined echo in is
-    if for fi done esac end then do""".split()
+    while break class const string public static void SELECT FROM WHERE ORDER GROUP true false null
+    undefined echo in is if for fi done esac end then do""".split()
 )
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _TAGS = ("html", "body", "table", "script", "style", "svg", "ul", "form")
