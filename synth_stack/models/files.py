@@ -32,7 +32,7 @@ PINS: Mapping[str, Digest] = {
     MINILM_TOKENIZER: Digest("be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
     WORDLLAMA: Digest("64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"),
     WORDLLAMA_TOKENIZER: Digest("93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"),
-    HATE_NGRAMS: Digest("c7daf39caabd3deaa3e0006ba1a602ed258d6a675b05546b0a890b04a5c0c445"),
+    HATE_NGRAMS: Digest("47e2575b5a33b7d2124da22a3c61af7f9a892bbe0406ba1cea0a8df5f17d4097"),
 }
 """The files of the package versions that pyproject.toml pins, and what benchmarks/toxicity_fit.py makes."""
 
