@@ -127,6 +127,8 @@ _MIN_COVERED = 0.15
 _MIN_ECHOED = 0.15
 _MINRARE_NATS = 4.0
 _MIN_COSINE: Mapping[Model, float] = {"minilm": 0.5, "wordllama": 0.0}
+_LITTLE_ECHOED = 0.1
+_CLOSE: Mapping[Model, float] = {"minilm": 0.65, "wordllama": 0.0}
 """What a pair needs to be alike at all, whatever its sum. Fitted on rephrased GSM8K and sociology, rewritten
 HumanEval, alpaca_demo, rc_en, glaive_tools, gpteacher, cls_template and code_alpaca_2k: 97 in 100 right
 pairs have it; of 41 wrong ones above the bar, long passages and texts on an item's topic, 3 do."""
@@ -143,7 +145,7 @@ def find_alike(model: Model, measured: Measured) -> NDArray[np.bool_]:
     """Which pairs share enough of what each says for their likeness to mean something, (p,)."""
     alike: NDArray[np.bool_] = (
         (measured.covered >= _MIN_COVERED)
-        & (measured.echoed >= _MIN_ECHOED)
+        & (measured.echoed >= np.where(measured.cosine >= _CLOSE[model], _LITTLE_ECHOED, _MIN_ECHOED))
         & (measured.rare >= _MINRARE_NATS)
         & (measured.cosine >= _MIN_COSINE[model])
     )
