@@ -61,7 +61,7 @@ Rule = Callable[[EvalItems, int, np.random.Generator], Pair | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class PlantedItem:
     """A canary to be: what is said, and what is wrong with it."""
 
     pair: Pair
@@ -96,7 +96,9 @@ def list_off(stages: ContaminationStages, *, behaviour: bool) -> tuple[str, ...]
     return tuple(off)
 
 
-def _list_kinds(stages: ContaminationStages, n: int, seed: int) -> Iterator[tuple[str, Iterator[Planted]]]:
+def _list_kinds(
+    stages: ContaminationStages, n: int, seed: int
+) -> Iterator[tuple[str, Iterator[PlantedItem]]]:
     sets = stages.words.sets
     rules: list[tuple[str, Rule]] = [("copied", _copy), ("in_other_formatting", _reformat)]
     if stages.words.rule.is_run:
@@ -115,11 +117,11 @@ def _list_kinds(stages: ContaminationStages, n: int, seed: int) -> Iterator[tupl
         yield kind, (_plant_rewording(one) for one in reworded.get(kind, []))
 
 
-def _plant_rewording(one: Rewording) -> Planted:
-    return Planted((one.prompt, one.answer), f"an item of {one.eval_set}, in other words")
+def _plant_rewording(one: Rewording) -> PlantedItem:
+    return PlantedItem((one.prompt, one.answer), f"an item of {one.eval_set}, in other words")
 
 
-def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> Iterator[Planted]:
+def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> Iterator[PlantedItem]:
     """What the rule makes of the items, a set after the other in turn."""
     orders = [(s, rng.permutation(len(s.ids))[:_TRIED_ITEMS].tolist()) for s in sets]
     for turn in range(max((len(order) for _, order in orders), default=0)):
@@ -127,10 +129,10 @@ def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> I
             if turn < len(order) and len(eval_set.prompts[order[turn]]) <= _MOST_CHARS:
                 pair = rule(eval_set, order[turn], rng)
                 if pair is not None:
-                    yield Planted(pair, f"an item of {eval_set.name}")
+                    yield PlantedItem(pair, f"an item of {eval_set.name}")
 
 
-def _shape(shape: dict[str, Any], made: Planted, kind: str, *, draw: int) -> dict[str, Any]:
+def _shape(shape: dict[str, Any], made: PlantedItem, kind: str, *, draw: int) -> dict[str, Any]:
     prompt, answer = made.pair
     if not shape["messages"]:
         content = prompt if answer is None else f"{prompt}\n\n{answer}"
