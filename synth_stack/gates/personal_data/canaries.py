@@ -23,9 +23,9 @@ from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 
 BAR = 0.8
-"""Of each kind: the gate catches .95 or more of its canaries on every corpus of benchmarks/personal_data.py
-and none where what it looks with is switched off, so twenty of them tell the two apart (binomial: 3 in
-10,000 at .95).
+"""Of each kind: .94 to 1.0 of its canaries are caught on the corpora of benchmarks/personal_data_corpora.py,
+and none where what looks for it is switched off. Twenty tell the two apart: fewer than 16 are caught 6 times
+in 1,000 at .94, and less than once in 10,000 at .99 (binomial).
 """
 
 _SAID: Mapping[str, Sequence[str]] = {
