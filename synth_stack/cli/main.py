@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth_stack.cli.output import (
-    explain_blindness,
+    explain_failure,
     print_figures,
     print_json,
     print_spent,
@@ -84,7 +84,7 @@ def run(
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
     budget = show_budget(loaded, as_json)
-    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
+    with explain_failure(as_json), show_progress(quiet or as_json) as bars:
         result = run_line(loaded, out, load=load or (), progress=bars)
     counts = result.figures.counts()
     if as_json:
@@ -183,7 +183,7 @@ def curate(
     from synth_stack.workflows.curate import read_input
 
     eval_sets, columns = _parse_against(against or []), parse_map(mapped or [])
-    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
+    with explain_failure(as_json), show_progress(quiet or as_json) as bars:
         batch = judge_rows(
             source,
             gates,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.errors import BlindGate, replace_unprintable
+from synth_stack.errors import UntrustedGate, replace_unprintable
 
 if TYPE_CHECKING:
     from synth_stack.cli.tables import Bars
@@ -24,11 +24,11 @@ def show_progress(quiet: bool) -> "Iterator[Bars]":
 
 
 @contextmanager
-def explain_blindness(as_json: bool) -> "Iterator[None]":
-    """Shows the figures of a batch that fails because a gate is blind, before the error does its work."""
+def explain_failure(as_json: bool) -> "Iterator[None]":
+    """Shows the figures of a batch that fails a self-test, before the error does its work."""
     try:
         yield
-    except BlindGate as exc:
+    except UntrustedGate as exc:
         from synth_stack.report.write import write_report
 
         if not as_json:
@@ -46,14 +46,14 @@ def show(result: Any, as_json: bool) -> None:
 
 
 def print_figures(figures: Any) -> None:
-    """The funnel, and where there are some the reasons and the canaries."""
-    from synth_stack.cli.tables import canary_table, funnel_table, reasons_table
+    """The funnel, and where there are some the reasons and the gates' self-tests."""
+    from synth_stack.cli.tables import funnel_table, reasons_table, self_tests_table
 
     say(funnel_table(figures))
     if figures.reasons:
         say(reasons_table(figures))
-    if figures.canaries:
-        say(canary_table(figures))
+    if figures.self_tests:
+        say(self_tests_table(figures))
 
 
 def warn_of_input(read: dict[str, Any] | None) -> None:

@@ -1,7 +1,7 @@
 """The new gate file against the gates that judged: which parameters differ, and which dials they turn."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from synth_stack.inputs.gate_file import GateUse, load_gates
 from synth_stack.registry import Bound, Entry, bind, find_entry
 from synth_stack.runs.folder import list_amended
 from synth_stack.runs.locks import DialLock, GateLock
+from synth_stack.runs.self_tests import SelfTestBars
 
 Params = Mapping[str, Any]
 
@@ -53,7 +54,7 @@ class GateChange:
     before: tuple[DialSetting, ...]
     after: tuple[DialSetting, ...]
     late: Late | None
-    min_recall: float
+    asked: SelfTestBars
     counts_canaries: bool
     kept_sets: tuple[str, ...]
 
@@ -136,10 +137,17 @@ def _plan_gate(use: GateUse, lock: GateLock, bound: Bound, where: str, mend: str
         before=tuple(_set(dial, old, {}) for dial in lock.dials),
         after=tuple(_set(dial, new, turned) for dial in lock.dials),
         late=entry.late(bound.params) if entry.late else None,
-        min_recall=lock.min_recall if use.min_recall is None else use.min_recall,
+        asked=_ask(use, lock),
         counts_canaries=use.canaries > 0,
         kept_sets=kept_sets,
     )
+
+
+def _ask(use: GateUse, lock: GateLock) -> SelfTestBars:
+    asked = lock.asked
+    if use.min_recall is not None:
+        asked = replace(asked, min_recall=use.min_recall, by_kind={})
+    return asked if use.max_unfair is None else replace(asked, max_unfair=use.max_unfair)
 
 
 def _find_fault(lock: GateLock, params: Params, name: str, value: Any) -> str | None:
