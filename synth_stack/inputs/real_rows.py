@@ -10,9 +10,12 @@ from synth_stack.inputs.foreign import Dataset, open_dataset, read_candidates
 from synth_stack.rows.canonical import Digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RealRows:
-    """A data set of real rows: its name, the digest of its bytes, and its candidate tables in order."""
+    """A data set of real rows: its name, the digest of its bytes, and its candidate tables in order.
+
+    Equal to itself alone, so that what is computed of it can be kept by it.
+    """
 
     name: str
     sha256: Digest

@@ -25,6 +25,8 @@ WORDLLAMA = "package:wordllama/weights/l2_supercat_256.safetensors"
 WORDLLAMA_TOKENIZER = "package:wordllama/tokenizers/l2_supercat_tokenizer_config.json"
 SVM = "package:profanity_check/data/model.joblib"
 SVM_VECTORIZER = "package:profanity_check/data/vectorizer.joblib"
+VADER = "package:vaderSentiment/vader_lexicon.txt"
+VADER_EMOJI = "package:vaderSentiment/emoji_utf8_lexicon.txt"
 
 PINS: Mapping[str, Digest] = {
     TEACHER: Digest("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
@@ -35,6 +37,8 @@ PINS: Mapping[str, Digest] = {
     WORDLLAMA_TOKENIZER: Digest("93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"),
     SVM: Digest("aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b"),
     SVM_VECTORIZER: Digest("19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831"),
+    VADER: Digest("1ec9c6e9ee19aade328f8beb393a6afa71a5bb3acf7d3cc22d4ef568df374bf5"),
+    VADER_EMOJI: Digest("b8d54223ae1ce22a3e12c1f745316b71678c328eb5f5d3063a842f37cfbe2823"),
 }
 """The files of the package versions that pyproject.toml pins. A joblib file runs code when it is loaded,
 so its digest is what makes it safe."""
@@ -49,6 +53,7 @@ INSTALL = {
     "tokenizers": "pip install 'synth-stack[embed]'",
     "onnxruntime": "pip install 'synth-stack[embed]'",
     "profanity_check": "pip install 'synth-stack[toxicity]'",
+    "vaderSentiment": "pip install 'synth-stack[drift]'",
     "joblib": "pip install 'synth-stack[toxicity]'",
     "scipy": "pip install scipy",
     "sklearn": "pip install 'synth-stack[toxicity]'",

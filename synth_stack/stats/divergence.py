@@ -1,10 +1,11 @@
 """How far apart two samples are: effect sizes with bootstrap intervals, and no p-values.
 
-Every measure takes both samples with `wx` (b, n) and `wy` (b, m), the weights of their rows in each of b draws, and
-gives (b,) values. The first draw of `draw_weights` is the sample itself, so one call gives an effect and its
-bootstrap.
+Every measure takes both samples with `wx` (b, n) and `wy` (b, m), the weights of their rows in each of b
+draws, and gives (b,) values. The first draw of `draw_weights` is the sample itself, so one call gives an
+effect and its bootstrap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ Codes = NDArray[np.int64]
 _PSI_PRIOR = 0.5
 """Rows added to every class, so that an empty one has a logarithm (Jeffreys' prior)."""
 
+LOST_BELOW = 0.25
+"""A class with a quarter of its rows is as good as gone; of ten rows that are due, chance leaves two or
+fewer once in 400 times."""
+
 
 @dataclass(frozen=True, slots=True)
 class EffectSize:
@@ -28,13 +33,16 @@ class EffectSize:
 
 
 def draw_weights(rows: int, draws: int, seed: int) -> Weights:
-    """How often each row is in each draw, (draws + 1, rows): once in the first, by the bootstrap in the others."""
+    """How often each row is in each draw, (draws + 1, rows): once in the first, by the bootstrap in the
+    others.
+    """
     drawn = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=draws)
     return np.concatenate([np.ones((1, rows)), drawn]).astype(np.float32)
 
 
 def measure_interval(values: Numbers, level: float = 0.95, floor: float = 0.0) -> EffectSize:
-    """The first value, with the basic bootstrap interval of the others (Davison and Hinkley 1997, section 5.2).
+    """The first value, with the basic bootstrap interval of the others (Davison and Hinkley 1997, section
+    5.2).
 
     2 * size - q: a distance between samples is larger than that between what they were drawn from, resampling
     makes it larger again by about as much, and so the interval corrects it. Not below `floor`.
@@ -54,8 +62,8 @@ def measure_ks(x: ArrayLike, y: ArrayLike, wx: Weights, wy: Weights) -> Numbers:
 
 
 def measure_wasserstein(x: ArrayLike, y: ArrayLike, wx: Weights, wy: Weights) -> Numbers:
-    """The Wasserstein-1 distance (Vallender 1974: the area between the distribution functions) per standard deviation
-    of `y`; 0 where neither varies, infinite where `y` alone is constant.
+    """The Wasserstein-1 distance (Vallender 1974: the area between the distribution functions) per
+    standard deviation of `y`; 0 where neither varies, infinite where `y` alone is constant.
     """
     points, left, right = _cumulate(np.asarray(x, np.float64), np.asarray(y, np.float64), wx, wy)
     area: Numbers = (np.abs(left - right)[:, :-1] * np.diff(points)).sum(axis=1)
@@ -80,10 +88,14 @@ def measure_variation(x: Codes, y: Codes, classes: int, wx: Weights, wy: Weights
     return distance
 
 
-def measure_lost(x: Codes, y: Codes, classes: int, wx: Weights, wy: Weights, least: float = 0.25) -> Numbers:
-    """The share of `y` in classes of which `x` has under `least` of what `y` has, in [0, 1]."""
-    p, q = (_share(codes, classes, weights) for codes, weights in ((x, wx), (y, wy)))
-    lost: Numbers = np.where(p < least * q, q, 0.0).sum(axis=1)
+def measure_lost(x: Codes, y: Codes, due: NDArray[np.bool_], wx: Weights, wy: Weights) -> Numbers:
+    """The share of `y` in classes of which `x` has under LOST_BELOW of what `y` has, in [0, 1].
+
+    `due` (classes,) says which classes count: one of which few rows are to be expected may be missing by
+    chance.
+    """
+    p, q = (_share(codes, len(due), weights) for codes, weights in ((x, wx), (y, wy)))
+    lost: Numbers = np.where(due & (p < LOST_BELOW * q), q, 0.0).sum(axis=1)
     return lost
 
 
@@ -102,9 +114,11 @@ def measure_jensen_shannon(p: Numbers, q: Numbers) -> Numbers:
 
 
 def measure_auc(x: ArrayLike, y: ArrayLike, wx: Weights, wy: Weights) -> Numbers:
-    """How often a score of `x` is above one of `y`, ties half: the area under the ROC curve (Hanley and McNeil 1982).
+    """How often a score of `x` is above one of `y`, ties half: the area under the ROC curve (Hanley and
+    McNeil 1982).
 
-    With held-out scores of a classifier that tells x from y it is a two-sample measure (Lopez-Paz and Oquab 2017).
+    With held-out scores of a classifier that tells x from y it is a two-sample measure (Lopez-Paz and
+    Oquab 2017).
     """
     _, left, right = _cumulate(np.asarray(x, np.float64), np.asarray(y, np.float64), wx, wy)
     mass = np.diff(left, axis=1, prepend=0)
@@ -125,7 +139,9 @@ def measure_mmd(x: NDArray[np.float32], y: NDArray[np.float32], wx: Weights, wy:
     return squared
 
 
-def map_fourier(vectors: NDArray[np.float32], bandwidth: float, seed: int, width: int = 256) -> NDArray[np.float32]:
+def map_fourier(
+    vectors: NDArray[np.float32], bandwidth: float, seed: int, width: int = 256
+) -> NDArray[np.float32]:
     """Features (n, width) whose products are about the Gaussian kernel exp(-|x - y|^2 / (2 bandwidth^2)).
 
     Random Fourier features (Rahimi and Recht 2007, algorithm 1).
@@ -138,7 +154,9 @@ def map_fourier(vectors: NDArray[np.float32], bandwidth: float, seed: int, width
 
 
 def measure_bandwidth(vectors: NDArray[np.float32]) -> float:
-    """The median distance between rows, of the first 500: the median heuristic (Gretton et al. 2012, section 8)."""
+    """The median distance between rows, of the first 500: the median heuristic (Gretton et al. 2012,
+    section 8).
+    """
     some = vectors[:500].astype(np.float64)
     squared = np.maximum(2 - 2 * some @ some.T, 0) if len(some) > 1 else np.ones((2, 2))
     median = float(np.sqrt(np.median(squared[np.triu_indices(len(squared), 1)])))
@@ -148,28 +166,55 @@ def measure_bandwidth(vectors: NDArray[np.float32]) -> float:
 def score_two_samples(
     x: NDArray[np.float32], y: NDArray[np.float32], folds: int, seed: int
 ) -> tuple[Numbers, Numbers]:
-    """How much each row of x (n, d) and y (m, d) looks like x, by a classifier that has not seen it, (n,) and (m,).
+    """How much each row of x (n, d) and y (m, d) looks like x, by a classifier that has not seen it, (n,)
+    and (m,).
 
-    Linear discriminants with a shrunk common covariance (Friedman 1989, with the identity at a tenth), the rows
-    dealt into `folds`.
+    Linear discriminants with a shrunk common covariance (Friedman 1989, with the identity at a tenth), the
+    rows dealt into `folds`.
     """
     rng = np.random.default_rng(seed)
     homes = [rng.permutation(len(rows)) % folds for rows in (x, y)]
     scores = [np.zeros(len(x)), np.zeros(len(y))]
+    held = [
+        [_sum_moments(rows[home == fold]) for rows, home in zip((x, y), homes, strict=True)]
+        for fold in range(folds)
+    ]
     for fold in range(folds):
-        seen = [rows[home != fold].astype(np.float64) for rows, home in zip((x, y), homes, strict=True)]
-        if not all(map(len, seen)):
+        seen = [_add_moments([each[k] for j, each in enumerate(held) if j != fold]) for k in (0, 1)]
+        if not all(count for count, _, _ in seen):
             continue
-        means = [rows.mean(axis=0) for rows in seen]
-        spread = np.concatenate([rows - mean for rows, mean in zip(seen, means, strict=True)])
-        covariance = spread.T @ spread / len(spread)
-        level = np.trace(covariance) / len(covariance)
-        covariance = 0.9 * covariance + (0.1 * level + 1e-12) * np.eye(len(covariance))
-        direction = np.linalg.solve(covariance, means[0] - means[1])
-        middle = direction @ (means[0] + means[1]) / 2
+        direction, middle = _fit_discriminant(seen)
         for k, (rows, home) in enumerate(zip((x, y), homes, strict=True)):
             scores[k][home == fold] = rows[home == fold] @ direction - middle
     return scores[0], scores[1]
+
+
+_Moments = tuple[int, Numbers, Numbers]
+"""Of rows: how many, their sum (d,), and the sum of their outer products (d, d)."""
+
+
+def _sum_moments(rows: NDArray[np.float32]) -> _Moments:
+    wide = rows.astype(np.float64)
+    return len(wide), wide.sum(axis=0), wide.T @ wide
+
+
+def _add_moments(parts: Sequence[_Moments]) -> _Moments:
+    counts, sums, products = zip(*parts, strict=True)
+    return sum(counts), np.sum(sums, axis=0), np.sum(products, axis=0)
+
+
+def _fit_discriminant(seen: Sequence[_Moments]) -> tuple[Numbers, float]:
+    """The direction from the second class to the first, and where the middle lies on it."""
+    means = [total / count for count, total, _ in seen]
+    within = sum(
+        products - count * np.outer(mean, mean)
+        for (count, _, products), mean in zip(seen, means, strict=True)
+    )
+    covariance = np.asarray(within) / sum(count for count, _, _ in seen)
+    level = float(np.trace(covariance)) / len(covariance)
+    covariance = 0.9 * covariance + (0.1 * level + 1e-12) * np.eye(len(covariance))
+    direction = np.asarray(np.linalg.solve(covariance, means[0] - means[1]), dtype=np.float64)
+    return direction, float(direction @ (means[0] + means[1]) / 2)
 
 
 def _cumulate(x: Numbers, y: Numbers, wx: Weights, wy: Weights) -> tuple[Numbers, Numbers, Numbers]:

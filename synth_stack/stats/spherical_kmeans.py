@@ -17,8 +17,13 @@ def fit_centres(vectors: Vectors, count: int, seed: int, iterations: int = 10) -
     centres: Vectors = vectors[drawn].astype(np.float32)
     for _ in range(iterations if count > 1 else 1):
         nearest, _ = find_nearest(vectors, centres)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, vectors.astype(np.float32))
+        order = np.argsort(nearest, kind="stable")
+        starts = np.searchsorted(nearest[order], np.arange(count))
+        padded = np.concatenate(
+            [vectors[order].astype(np.float32), np.zeros((1, vectors.shape[1]), np.float32)]
+        )
+        sums = np.add.reduceat(padded, starts)
+        sums[np.bincount(nearest, minlength=count) == 0] = 0
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres)
     return centres

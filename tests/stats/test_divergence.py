@@ -44,7 +44,8 @@ def test_distances_of_classes() -> None:
     x, y = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 2])
     ones = np.ones((1, 4), np.float32), np.ones((1, 4), np.float32)
     assert measure_variation(x, y, 3, *ones)[0] == 0.5
-    assert measure_lost(x, y, 3, *ones)[0] == 0.25
+    assert measure_lost(x, y, np.ones(3, dtype=bool), *ones)[0] == 0.25
+    assert measure_lost(x, y, np.array([True, True, False]), *ones)[0] == 0
     p, q = np.array([3.5, 1.5, 0.5]) / 5.5, np.array([1.5, 2.5, 1.5]) / 5.5
     assert measure_psi(x, y, 3, *ones)[0] == pytest.approx(((p - q) * np.log(p / q)).sum())
 
