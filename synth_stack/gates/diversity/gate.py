@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import pyarrow as pa
 from pydantic import Field as Bound
 
-from synth_stack.gates.diversity.canaries import plant_groups
+from synth_stack.gates.diversity.canaries import plant_far_apart, plant_groups
 from synth_stack.gates.diversity.members import choose_kept, sketch_members
 from synth_stack.gates.diversity.outcome import DiversityBars, measure_batch
 from synth_stack.gates.diversity.sampling import Field, sketch_sample
@@ -58,7 +58,7 @@ def diversity(
     max_uneven_seeds: Share | None = MAX_UNEVEN,
     min_vendi: Annotated[float, Bound(gt=1, le=200)] | None = MIN_VENDI,
     action: Literal["reject", "hold"] = "reject",
-    keep: Annotated[int, Bound(ge=0)] = 100,
+    keep: Annotated[int, Bound(ge=0, le=1_000)] = 100,
     seed: Annotated[int, Bound(ge=0, lt=2**32)] = 42,
 ) -> Judge:
     """A judge that rejects the rows of a reworded cluster beyond `keep`, and holds groups that lack
@@ -89,6 +89,7 @@ def diversity(
     )
     second = Round(partial(sketch_members, field=field, embedder=embedder), partial(choose_kept, keep=keep))
     shown = VerdictBars(max_known_wording, max_narrowing, max_uneven_seeds, action)
+    kinds = _list_kinds(bars, seeded=corpus is not None)
     return Judge(
         judge=partial(_judge, field=field, bars=shown),
         rounds=(first, second),
@@ -98,7 +99,9 @@ def diversity(
             "text": TEXT_SCHEME,
             "seeds": None if corpus is None else {"name": corpus.name, "sha256": corpus.sha256},
         },
-        plant=partial(plant_groups, field=field, kinds=_list_kinds(bars, seeded=corpus is not None)),
+        plant=partial(plant_groups, field=field, kinds=[kind for kind, on in kinds.items() if on]),
+        control=partial(plant_far_apart, field=field, embedder=embedder),
+        off=tuple(kind for kind, on in kinds.items() if not on),
         dials=_list_dials(shown),
     )
 
@@ -107,13 +110,13 @@ def _judge(table: pa.Table, state: Mapping[str, pa.Table], *, field: Field, bars
     return write_verdicts(table, state, field=field, bars=bars)
 
 
-def _list_kinds(bars: DiversityBars, *, seeded: bool) -> tuple[str, ...]:
-    on = {
+def _list_kinds(bars: DiversityBars, *, seeded: bool) -> dict[str, bool]:
+    """The kinds of canaries, and whether the check of each is on."""
+    return {
         "reworded": bars.max_known is not None,
         "narrow": bars.max_narrow is not None and (seeded or bars.min_vendi is not None),
         "one_seed": bars.max_uneven is not None,
     }
-    return tuple(kind for kind, there in on.items() if there)
 
 
 def _list_dials(bars: VerdictBars) -> tuple[Dial, ...]:

@@ -166,6 +166,52 @@ def test_a_state_from_files_gives_the_same_verdicts_in_workers(
     assert run_gate(tmp_path / "apart", "diversity", {}, parts, canaries=10) == here
 
 
+@pytest.mark.parametrize("seeded", [True, False])
+def test_every_kind_of_canary_is_caught_and_rows_far_apart_pass(seeded: bool, tmp_path: Path) -> None:
+    texts = [f"{a} {b}" for a, b in zip(invent(300), invent(300, seed=9), strict=True)]
+    table = make_table(texts, seed_id=[f"s{k % 30}" for k in range(300)])
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text("\n".join(json.dumps({"text": text}) for text in invent(300, seed=7)), encoding="utf-8")
+    judge = diversity(seeds=str(seeds) if seeded else None)
+    assert judge.plant is not None
+    assert judge.control is not None
+    planted = pa.concat_tables([judge.plant(table, 20, 1), judge.control(table, 20, 2)])
+    _, state = play(judge, [table], planted)
+    kinds = [json.loads(extra)["kind"] for extra in planted["extra"].to_pylist()]
+    said = dict(zip(kinds, judge.judge(planted, state)["outcome"].to_pylist(), strict=True))
+    assert said == {"reworded": "hold", "narrow": "hold", "one_seed": "hold", "far_apart": "accept"}
+
+
+@pytest.mark.parametrize(
+    ("params", "missed"),
+    [
+        ({"max_known_wording": 0.999}, "reworded"),
+        ({"max_narrowing": 0.999}, "narrow"),
+        ({"max_uneven_seeds": 0.999}, "one_seed"),
+    ],
+)
+def test_an_absurd_bar_is_noticed_by_its_canaries(params: dict[str, Any], missed: str) -> None:
+    texts = [f"{a} {b}" for a, b in zip(invent(300), invent(300, seed=9), strict=True)]
+    table, judge = make_table(texts, seed_id=[f"s{k % 30}" for k in range(300)]), diversity(**params)
+    assert judge.plant is not None
+    planted = judge.plant(table, 20, 1)
+    _, state = play(judge, [table], planted)
+    kinds = [json.loads(extra)["kind"] for extra in planted["extra"].to_pylist()]
+    said = dict(zip(kinds, judge.judge(planted, state)["outcome"].to_pylist(), strict=True))
+    assert said[missed] == "accept"
+
+
+def test_a_check_that_is_off_is_stated_and_plants_nothing() -> None:
+    judge = diversity(max_known_wording=None, max_uneven_seeds=None)
+    assert judge.off == ("reworded", "one_seed")
+    assert judge.plant is not None
+    texts = [f"{a} {b}" for a, b in zip(invent(100), invent(100, seed=9), strict=True)]
+    kinds = {
+        json.loads(extra)["kind"] for extra in judge.plant(make_table(texts), 10, 1)["extra"].to_pylist()
+    }
+    assert kinds == {"narrow"}
+
+
 def test_dials_decide_again_as_the_gate_does() -> None:
     table = make_table([*invent(300), *reword(400)], seed_id=["s0"] * 600 + [f"s{k}" for k in range(100)])
     judge = diversity(max_known_wording=0.6)
