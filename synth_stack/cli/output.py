@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,18 @@ def warn_of_input(read: dict[str, Any] | None) -> None:
 
     for notice in read_notices((read or {}).get("notices", [])):
         sys.stderr.write(f"input   {to_one_line(notice.line())}\n")
+
+
+def print_prices(prices: Any, currency: str | None = None) -> None:
+    """What each gate takes away and costs."""
+    from synth_stack.cli.tables import prices_table
+
+    say(prices_table(prices, currency))
+
+
+def list_prices(prices: Any) -> list[dict[str, Any]]:
+    """The prices of gates as plain JSON values."""
+    return [asdict(price) for price in prices]
 
 
 def print_spent(spent: Any) -> None:

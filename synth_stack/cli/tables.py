@@ -127,6 +127,30 @@ def _list_failed_kinds(test: Any) -> Iterator[tuple[str, tuple[str, str, str, st
             yield kind.kind, ("", "", f"{kind.planted:,}", f"{kind.turned_away:,} (bar {kind.bar:g})")
 
 
+def prices_table(prices: Any, currency: str | None) -> Table:
+    """What each gate took away and took itself, and rows (and cost) per accepted row with and without it."""
+    table = _new_table(
+        "Price of the gates", "gate", "taken away", "seconds", "model calls", "rows per accepted row"
+    )
+    table.add_column("without it", justify="right")
+    if currency is not None:
+        for name in (f"{currency} taken away", f"{currency} per accepted row", "without it"):
+            table.add_column(name, justify="right")
+    for price in prices:
+        shown = [f"{price.rejected + price.held:,}", _show_number(price.seconds, ",.1f")]
+        shown += [_show_number(price.model_calls, ","), _show_number(price.rows_per_accepted, ",.3g")]
+        shown += [_show_number(price.rows_per_accepted_without, ",.3g")]
+        if currency is not None:
+            costs = (price.cost, price.cost_per_accepted, price.cost_per_accepted_without)
+            shown += [_show_number(cost, ",.4g") for cost in costs]
+        table.add_row(price.gate, *shown)
+    return table
+
+
+def _show_number(number: float | None, form: str) -> str:
+    return "" if number is None else format(number, form)
+
+
 def spent_table(spent: Any) -> Table:
     """What a run has spent: in all, and for each accepted row."""
     table = _new_table("Spent", "", "in all", "per accepted row")

@@ -5,7 +5,9 @@ are given, its canaries are judged, and what it says late is said. Only the step
 merging and the canaries stay here.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -32,6 +34,7 @@ from synth_stack.runs.folder import (
     sketch_file,
     state_folder,
 )
+from synth_stack.runs.gate_work import add_gate_work
 from synth_stack.runs.self_tests import SelfTestBars
 
 DONE = ".done"
@@ -41,7 +44,8 @@ DONE = ".done"
 @dataclass(frozen=True, slots=True)
 class GateRun:
     """A gate to run: what was bound, its judge, whether it also scores rejected rows, and its self-test:
-    `canaries` of each kind and as many controls, and what it has to say of them.
+    `canaries` of each kind and as many controls, and what it has to say of them. `count_calls` says how often
+    it has called a model so far.
     """
 
     bound: Bound
@@ -50,6 +54,7 @@ class GateRun:
     canaries: int = 0
     bars: SelfTestBars = field(default_factory=SelfTestBars)
     late: Late | None = None
+    count_calls: Callable[[], int] = int
 
     @property
     def name(self) -> str:
@@ -89,8 +94,19 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
         if not (target / DONE).exists():
             work = Work(_specify(folder, gate, gates[:number]), gate.judge, gate.late, gate.alone)
             _drop_stale(work.spec, shards, target)
-            _run_gate(gate, work, shards, engine, progress)
+            with _noting(folder, gate):
+                _run_gate(gate, work, shards, engine, progress)
             write_bytes(target / DONE, b"")
+
+
+@contextmanager
+def _noting(folder: Path, gate: GateRun) -> Iterator[None]:
+    """Keeps the time that its block takes, and how often the gate calls a model in it."""
+    started, asked = time.monotonic(), gate.count_calls()
+    try:
+        yield
+    finally:
+        add_gate_work(folder, gate.name, time.monotonic() - started, gate.count_calls() - asked)
 
 
 def forget_batch(folder: Path, gates: Sequence[GateRun]) -> None:

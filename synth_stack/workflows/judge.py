@@ -5,6 +5,7 @@ judge        verdicts/<gate>/ and decisions.parquet for the candidates of a fold
 reopen       a judged folder made ready for more rows
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,12 @@ import pyarrow.compute as pc
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
+from synth_stack.decisions.prices import GatePrice, price_gates
 from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
 from synth_stack.engines.local import open_local
 from synth_stack.errors import ConfigError
 from synth_stack.files import read_table, render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
-from synth_stack.gates.resources import Resources
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.gate_file import GateFile, GateUse, NamedEvalSet, add_eval_sets, load_gates
 from synth_stack.progress import Progress, Silent
@@ -40,6 +41,7 @@ from synth_stack.runs.folder import (
     list_shards,
     remove_folder,
 )
+from synth_stack.runs.gate_work import read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
@@ -74,6 +76,11 @@ class Batch:
     folder: Path
     figures: Figures
     failed: tuple[SelfTest, ...] = ()
+
+    def price_gates(self, cost: float | None = None) -> tuple[GatePrice, ...]:
+        """The price of each gate; `cost` is what making all rows of the batch has cost."""
+        names = [stage.gate for stage in self.figures.funnel]
+        return price_gates(self.figures, {name: read_gate_work(self.folder, name) for name in names}, cost)
 
     def require_trust(self) -> None:
         """Raises UntrustedGate when a gate failed its self-test: every row waits, none is accepted."""
@@ -114,8 +121,9 @@ def bind_gates(
     return Gates(tuple(runs), rule, render_yaml(lock))
 
 
-def _bind(use: GateUse, number: int, file: GateFile, resources: Resources) -> GateRun:
+def _bind(use: GateUse, number: int, file: GateFile, resources: RunResources) -> GateRun:
     where = f"{file.name}: gates[{number}]"
+    resources = replace(resources, gate=use.use, calls=Counter())
     bound = bind("gate", use.use, use.params, where=where, folder=file.folder)
     bound_judge: Judge = bound.make(*([resources] if bound.takes else []))
     if bound_judge.amend is not None and number > 0:
@@ -131,6 +139,7 @@ def _bind(use: GateUse, number: int, file: GateFile, resources: Resources) -> Ga
         canaries=use.canaries if bound_judge.plant or bound_judge.control else 0,
         bars=_ask(use, bound_judge),
         late=late(bound.params) if late else None,
+        count_calls=resources.calls.total,
     )
 
 

@@ -124,6 +124,20 @@ def test_without_canaries_nothing_is_known_and_nothing_fails(tmp_path: Path) -> 
     assert not (tmp_path / "out" / "canaries").exists()
 
 
+def test_the_price_of_each_gate_is_told_and_a_repeated_call_adds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = keep(tmp_path / "rows.jsonl", ROWS)
+    gates = write_gates(tmp_path, {"use": "batch-test-sleepy", "canaries": 0})
+    command = ("curate", rows, "--gates", gates, "--out", tmp_path / "out", "--json")
+    code, out, _ = call(monkeypatch, capsys, *command)
+    [price] = json.loads(out)["gates"]
+    assert (code, price["gate"], price["model_calls"], price["planted"]) == (0, "batch-test-sleepy", 0, 0)
+    assert price["seconds"] > 0
+    assert json.loads(call(monkeypatch, capsys, *command)[1])["gates"] == [price]
+    assert "Price of the gates" in call(monkeypatch, capsys, *command[:-1])[1]
+
+
 def test_the_command_shows_the_figures_of_a_blind_batch_and_exits_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,11 +111,55 @@ def plan_changes(run: Path, path: str | Path, judged: Sequence[GateLock]) -> tup
             allowed=", ".join(wanted),
             mend=mend,
         )
-    if judged[0].use not in names and list_amended(run / "candidates"):
-        raise ConfigError(
-            f"{path}: {judged[0].use} replaced rows of {run}, so it cannot be left out", mend=mend
+    _require_amender(run, names, judged)
+    return tuple(changes)
+
+
+def plan_as_judged(judged: Sequence[GateLock]) -> tuple[GateChange, ...]:
+    """The gates of a run, each under the parameters with which it judged."""
+    changes = []
+    for lock in judged:
+        entry = find_entry("gate", lock.use, where=lock.use)
+        standing = tuple(_set(dial, dict(_flatten(lock.params)), {}) for dial in lock.dials)
+        changes.append(
+            GateChange(
+                lock=lock,
+                params=lock.params,
+                changes=(),
+                before=standing,
+                after=standing,
+                late=entry.late(lock.params) if entry.late else None,
+                asked=lock.asked,
+                counts_canaries=lock.canaries > 0,
+                kept_sets=(),
+            )
         )
     return tuple(changes)
+
+
+def leave_out(
+    run: Path, changes: Sequence[GateChange], judged: Sequence[GateLock], without: Sequence[str]
+) -> tuple[GateChange, ...]:
+    """The changes without the gates of these names. Raises ConfigError for one that did not judge the run,
+    and where none is left.
+    """
+    names = [lock.use for lock in judged]
+    for name in without:
+        if name not in names:
+            raise ConfigError(f"{name} has not judged {run}", allowed=", ".join(names))
+    kept = tuple(change for change in changes if change.name not in without)
+    if not kept:
+        raise ConfigError(f"no gate of {run} is left to decide", seen=", ".join(without))
+    _require_amender(run, [change.name for change in kept], judged)
+    return kept
+
+
+def _require_amender(run: Path, names: Sequence[str], judged: Sequence[GateLock]) -> None:
+    if judged and judged[0].use not in names and list_amended(run / "candidates"):
+        raise ConfigError(
+            f"{judged[0].use} replaced rows of {run}, so it cannot be left out",
+            mend="Judge the rows again with `synth-stack curate` under a gate file without it.",
+        )
 
 
 def _plan_gate(use: GateUse, lock: GateLock, bound: Bound, where: str, mend: str) -> GateChange:

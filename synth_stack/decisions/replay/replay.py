@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from synth_stack.decisions.decide import Rule, decide, hold_failed
-from synth_stack.decisions.replay.gate_changes import GateChange, plan_changes
+from synth_stack.decisions.replay.gate_changes import GateChange, leave_out, plan_as_judged, plan_changes
 from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN
 from synth_stack.decisions.replay.redecide import Planted, Redecided, list_away, place_verdicts, redecide
 from synth_stack.decisions.replay.result import Replay
@@ -32,11 +32,18 @@ from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candid
 from synth_stack.runs.self_tests import SelfTest, read_planted
 
 
-def replay(run: str | Path, gates: str | Path, *, load: Sequence[str] = ()) -> Replay:
+def replay(
+    run: str | Path,
+    gates: str | Path | None = None,
+    *,
+    without: Sequence[str] = (),
+    load: Sequence[str] = (),
+) -> Replay:
     """Decide the judged run or curate folder `run` again under the gate file `gates`; nothing is written.
 
     The gates of the file are those that judged, in their order; some may be missing, which leaves their
-    verdicts out. Eval sets that the run knew and the file does not name count all the same, and so does what
+    verdicts out, and so does naming them in `without`. With no file, the run's own gates decide, as they
+    judged. Eval sets that the run knew and the file does not name count all the same, and so does what
     a person said. `load` names modules or files with gates of other authors.
 
     Raises InputError for a folder that is not judged, ConfigError for a gate file that needs new verdicts,
@@ -44,7 +51,12 @@ def replay(run: str | Path, gates: str | Path, *, load: Sequence[str] = ()) -> R
     """
     load_extensions(load)
     judged = open_judged(Path(run))
-    decided = _decide_again(judged, plan_changes(judged.folder, gates, judged.gates))
+    if gates is None:
+        changes = plan_as_judged(judged.gates)
+    else:
+        changes = plan_changes(judged.folder, gates, judged.gates)
+    changes = leave_out(judged.folder, changes, judged.gates, without)
+    decided = _decide_again(judged, changes)
     return Replay(
         folder=judged.folder,
         before=count_decisions(decided.before),

@@ -35,16 +35,15 @@ off 30.
 class SliceModel:
     """k slices: `weights` (d, k) and `offsets` (k,) score them; `kin` (k, k) says which are not told apart.
 
-    `middles` (k,) are the middle margins of the left-out seeds of each slice, `margins` how far the
-    margins of all of them are above those, sorted. `nearness` are the cosines of left-out seeds to the
-    nearest slice's `centres` (k, d), sorted.
+    `margins` are those of left-out seeds, sorted: of all slices, and of each. `nearness` are the cosines of
+    left-out seeds to the nearest slice's `centres` (k, d), sorted.
     """
 
     weights: Numbers
     offsets: Numbers
     kin: NDArray[np.bool_]
     margins: Numbers
-    middles: Numbers
+    own_margins: tuple[Numbers, ...]
     centres: Vectors
     nearness: Numbers
 
@@ -58,12 +57,18 @@ class SliceModel:
         return measure_margins(scores, slices, self.kin)
 
     def measure_chance(self, margins: Numbers, slices: Codes) -> Numbers:
-        """How often a left-out seed is as far above the middle of its slice, or further, (n,), above 0.
+        """How often a left-out seed of the slice has such a margin or more, (n,), above 0.
 
-        A conformal p-value (Vovk et al. 2005, section 2.2). A slice has a middle of its own, and the tail
-        of all: one in a hundred cannot be read off thirty seeds.
+        Conformal p-values (Vovk et al. 2005, section 2.2) of all seeds, weighed with the share of the
+        slice's own: none of thirty is no one in thirty.
         """
-        return _count_above(self.margins, margins - self.middles[slices])
+        pooled = (1 + _count_above(self.margins, margins)) / (1 + len(self.margins))
+        chance = np.empty(len(margins))
+        for code in np.unique(slices):
+            rows, own = slices == code, self.own_margins[code]
+            above = _count_above(own, margins[rows])
+            chance[rows] = (above + POOL_ROWS * pooled[rows]) / (len(own) + POOL_ROWS)
+        return chance
 
     def measure_nearness(self, vectors: Vectors) -> tuple[Numbers, Numbers]:
         """The cosine to the nearest centre, and how often a left-out seed lies as far or further, (n,)
@@ -146,18 +151,7 @@ def _find_kin(
     return kin
 
 
-def _find_middles(margins: Numbers, slices: Codes, count: int) -> Numbers:
-    """The median margin of each slice, drawn towards that of all by POOL_ROWS."""
-    whole = float(np.median(margins))
-    own = np.array(
-        [np.median(margins[slices == code]) if (slices == code).any() else whole for code in range(count)]
-    )
-    sizes = np.bincount(slices, minlength=count)
-    middles: Numbers = (sizes * own + POOL_ROWS * whole) / (sizes + POOL_ROWS)
-    return middles
-
-
-def _count_above(ordered: Numbers, values: Numbers) -> Numbers:
-    above = len(ordered) - np.searchsorted(ordered, values, side="left")
-    share: Numbers = (1 + above) / (1 + len(ordered))
-    return share
+def _count_above(ordered: Numbers, values: Numbers) -> Codes:
+    """How many of the ordered numbers are as great as each value, or greater."""
+    above: Codes = len(ordered) - np.searchsorted(ordered, values, side="left")
+    return above

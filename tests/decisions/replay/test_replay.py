@@ -142,6 +142,23 @@ def test_a_gate_that_the_file_leaves_out_decides_nothing(run: Path, tmp_path: Pa
     assert replayed.after["undecided"] == over
 
 
+@pytest.mark.parametrize("left_out", [(), ("replay_first",), ("replay_second",)])
+def test_naming_gates_to_leave_out_is_a_file_without_them(
+    run: Path, tmp_path: Path, left_out: tuple[str, ...]
+) -> None:
+    kept = [gate for gate in use() if gate["use"] not in left_out]
+    assert replay(run, without=left_out).changed.equals(decide_again(run, tmp_path, *kept).changed)
+    file = write_gates(tmp_path, *use(), name="all.yaml")
+    assert replay(run, file, without=left_out).to_json() == replay(run, without=left_out).to_json()
+
+
+def test_leaving_out_a_gate_that_did_not_judge_or_all_of_them_is_refused(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"drift has not judged .*; allowed: replay_first, replay_second"):
+        replay(run, without=["drift"])
+    with pytest.raises(ConfigError, match=r"no gate of .* is left to decide"):
+        replay(run, without=["replay_first", "replay_second"])
+
+
 def test_a_new_reject_says_its_score_and_threshold(tmp_path: Path) -> None:
     run = judge_rows(tmp_path, make_rows([(0.3, 0.0)]), *use())
     [row] = decide_again(run, tmp_path, *use(first=0.25)).changed.to_pylist()
