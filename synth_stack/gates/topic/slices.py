@@ -99,10 +99,8 @@ def fit_slices(
         near[out] = (vectors[out] @ near_centres.T).max(axis=1)
     kin = _find_kin(scores, slices, count, shared)
     margins, _ = measure_margins(scores, slices, kin)
-    middles = _find_middles(margins, slices, count)
-    return SliceModel(
-        weights, offsets, kin, np.sort(margins - middles[slices]), middles, centres, np.sort(near)
-    )
+    own = tuple(np.sort(margins[slices == code]) for code in range(count))
+    return SliceModel(weights, offsets, kin, np.sort(margins), own, centres, np.sort(near))
 
 
 def measure_margins(scores: Numbers, slices: Codes, kin: NDArray[np.bool_]) -> tuple[Numbers, Codes]:
