@@ -137,7 +137,9 @@ def list_away(*verdicts: pl.DataFrame) -> pl.DataFrame:
     return away.select(VERDICT_SCHEMA.names).rechunk()
 
 
-def redecide(stored: StoredVerdicts, planted: PlantedVerdicts, change: GateChange, dropped: Mask) -> Redecided:
+def redecide(
+    stored: StoredVerdicts, planted: PlantedVerdicts, change: GateChange, dropped: Mask
+) -> Redecided:
     """What a gate says of every row, and of what it planted, under its new parameters.
 
     The rows `dropped` (n,) no longer reach it: they keep their verdicts, which count nowhere, and no longer

@@ -15,7 +15,13 @@ import pyarrow as pa
 from synth_stack.decisions.decide import Rule, decide, hold_failed
 from synth_stack.decisions.replay.gate_changes import GateChange, leave_out, plan_as_judged, plan_changes
 from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN
-from synth_stack.decisions.replay.redecide import PlantedVerdicts, Redecided, list_away, place_verdicts, redecide
+from synth_stack.decisions.replay.redecide import (
+    PlantedVerdicts,
+    Redecided,
+    list_away,
+    place_verdicts,
+    redecide,
+)
 from synth_stack.decisions.replay.result import Replay
 from synth_stack.decisions.replay.summary import (
     DecidedRun,
