@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import pyarrow.parquet as pq
-
 from synth_stack.gates.toxicity.tone_fitting import fit_examples
 
 TARGET = Path(str(files("synth_stack.gates.toxicity"))) / "fitted.parquet"
