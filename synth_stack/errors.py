@@ -12,7 +12,9 @@
         ├── TeacherError        a teacher is down, or answers nothing usable
         ├── StoreError          the disk: full, read-only, a torn file
         ├── GateError           a gate could not judge
-        │   └── BlindGate           a gate missed its canaries: the batch fails, every row is held
+        │   └── UntrustedGate       a gate failed its self-test: the batch fails, every row is held
+        │       ├── BlindGate           it missed canaries of a kind
+        │       └── UnfairGate          it turned innocent rows of a kind away
         ├── SigningError        no key, no identity, the transparency log refused
         └── VerificationError   a pack is not what its lineage says
 
@@ -102,8 +104,16 @@ class GateError(WorkError):
     """A gate that could not judge."""
 
 
-class BlindGate(GateError):
-    """A gate that let too many known bad rows pass; the batch was judged and is held as a whole."""
+class UntrustedGate(GateError):
+    """A gate that failed its self-test; the batch was judged and is held as a whole."""
+
+
+class BlindGate(UntrustedGate):
+    """A gate that let too many known bad rows of a kind pass."""
+
+
+class UnfairGate(UntrustedGate):
+    """A gate that turned too many innocent rows of a kind away."""
 
 
 class SigningError(WorkError):

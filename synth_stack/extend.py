@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         SynthStackError,
         TeacherError,
     )
-    from synth_stack.gates.canaries import build_canary, plant_defects
+    from synth_stack.gates.canaries import build_canary, build_control, plant_defects
     from synth_stack.gates.gate import NO_STATE, Dial, Judge, Late, Round, State
     from synth_stack.gates.resources import Resources
     from synth_stack.generation.draws import Plan
@@ -76,6 +76,7 @@ __all__ = [
     "answer",
     "build_canary",
     "build_candidates",
+    "build_control",
     "build_verdicts",
     "canonical_text",
     "collect_answers",
@@ -102,7 +103,7 @@ __all__ = [
 
 _HOMES = {
     "errors": "ConfigError GateError InputError MissingExtra ModelError SynthStackError TeacherError",
-    "gates.canaries": "build_canary plant_defects",
+    "gates.canaries": "build_canary build_control plant_defects",
     "gates.gate": "Dial Judge Late NO_STATE Round State",
     "gates.resources": "Resources",
     "generation.draws": "Plan",

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth_stack.cli.output import (
-    explain_blindness,
+    explain_failure,
+    list_prices,
     print_figures,
     print_json,
+    print_prices,
     print_spent,
     say,
     show,
@@ -84,15 +86,16 @@ def run(
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
     budget = show_budget(loaded, as_json)
-    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
+    with explain_failure(as_json), show_progress(quiet or as_json) as bars:
         result = run_line(loaded, out, load=load or (), progress=bars)
     counts = result.figures.counts()
     if as_json:
         spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
         left = {"folder": str(result.folder), "pack": str(result.pack.path), "root": result.pack.root}
-        print_json({**counts, **left, **spent})
+        print_json({**counts, **left, **spent, "gates": list_prices(result.prices)})
         return
     print_figures(result.figures)
+    print_prices(result.prices, result.spent.currency)
     print_spent(result.spent)
     say(f"pack    {result.pack.path}")
     say(f"report  {result.folder / 'report.html'}")
@@ -183,7 +186,7 @@ def curate(
     from synth_stack.workflows.curate import read_input
 
     eval_sets, columns = _parse_against(against or []), parse_map(mapped or [])
-    with explain_blindness(as_json), show_progress(quiet or as_json) as bars:
+    with explain_failure(as_json), show_progress(quiet or as_json) as bars:
         batch = judge_rows(
             source,
             gates,
@@ -197,9 +200,11 @@ def curate(
     read = read_input(batch.folder)
     if as_json:
         told = {"input": read} if read and read["notices"] else {}
-        print_json({**batch.figures.counts(), "folder": str(batch.folder), **told})
+        prices = {"gates": list_prices(batch.price_gates())}
+        print_json({**batch.figures.counts(), "folder": str(batch.folder), **told, **prices})
         return
     print_figures(batch.figures)
+    print_prices(batch.price_gates())
     warn_of_input(read)
     say(f"report  {batch.folder / 'report.html'}")
 
@@ -207,7 +212,12 @@ def curate(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
-    gates: Annotated[Path, typer.Option("--gates", help="The gate file to decide with.")],
+    gates: Annotated[
+        Path | None, typer.Option("--gates", help="The gate file to decide with; by default the run's gates.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="A gate to leave out; may be repeated.")
+    ] = None,
     load: Load = None,
     as_json: Json = False,
 ) -> None:
@@ -215,7 +225,7 @@ def replay(
     from synth_stack import replay as decide_again
     from synth_stack.cli.tables import replay_tables
 
-    replayed = decide_again(folder, gates, load=load or ())
+    replayed = decide_again(folder, gates, without=without or (), load=load or ())
     if as_json:
         print_json(replayed.to_json())
         return

@@ -4,10 +4,11 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.errors import BlindGate, replace_unprintable
+from synth_stack.errors import UntrustedGate, replace_unprintable
 
 if TYPE_CHECKING:
     from synth_stack.cli.tables import Bars
@@ -24,11 +25,11 @@ def show_progress(quiet: bool) -> "Iterator[Bars]":
 
 
 @contextmanager
-def explain_blindness(as_json: bool) -> "Iterator[None]":
-    """Shows the figures of a batch that fails because a gate is blind, before the error does its work."""
+def explain_failure(as_json: bool) -> "Iterator[None]":
+    """Shows the figures of a batch that fails a self-test, before the error does its work."""
     try:
         yield
-    except BlindGate as exc:
+    except UntrustedGate as exc:
         from synth_stack.report.write import write_report
 
         if not as_json:
@@ -46,14 +47,14 @@ def show(result: Any, as_json: bool) -> None:
 
 
 def print_figures(figures: Any) -> None:
-    """The funnel, and where there are some the reasons and the canaries."""
-    from synth_stack.cli.tables import canary_table, funnel_table, reasons_table
+    """The funnel, and where there are some the reasons and the gates' self-tests."""
+    from synth_stack.cli.tables import funnel_table, reasons_table, self_tests_table
 
     say(funnel_table(figures))
     if figures.reasons:
         say(reasons_table(figures))
-    if figures.canaries:
-        say(canary_table(figures))
+    if figures.self_tests:
+        say(self_tests_table(figures))
 
 
 def warn_of_input(read: dict[str, Any] | None) -> None:
@@ -62,6 +63,18 @@ def warn_of_input(read: dict[str, Any] | None) -> None:
 
     for notice in read_notices((read or {}).get("notices", [])):
         sys.stderr.write(f"input   {to_one_line(notice.line())}\n")
+
+
+def print_prices(prices: Any, currency: str | None = None) -> None:
+    """What each gate takes away and costs."""
+    from synth_stack.cli.tables import prices_table
+
+    say(prices_table(prices, currency))
+
+
+def list_prices(prices: Any) -> list[dict[str, Any]]:
+    """The prices of gates as plain JSON values."""
+    return [asdict(price) for price in prices]
 
 
 def print_spent(spent: Any) -> None:

@@ -1,6 +1,6 @@
 """What the command line shows: the funnel, rows, and progress. Rows are hostile and never interpreted."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -101,20 +101,54 @@ def reasons_table(figures: Any, limit: int = 12) -> Table:
     return table
 
 
-def canary_table(figures: Any) -> Table:
-    """What each gate caught of the bad rows that were planted for it, with the 95% interval and its bar."""
-    table = Table(title="Canaries", title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("gate")
-    for name in ("planted", "caught", "recall", "95% interval", "bar"):
-        table.add_column(name, justify="right")
+def self_tests_table(figures: Any) -> Table:
+    """What each gate caught of its canaries and turned away of its controls; kinds past their bar apart."""
+    table = _new_table("Self-tests", "gate", "canaries", "caught", "controls", "turned away")
     table.add_column("")
-    for found in figures.canaries:
-        measured = found.recall is not None
-        recall, span = (f"{found.recall:.3f}", f"{found.low:.3f}-{found.high:.3f}") if measured else ("", "")
-        numbers = (f"{found.planted:,}", f"{found.caught:,}", recall, span, f"{found.min_recall:g}")
-        blind = found.blind
-        table.add_row(found.gate, *numbers, "BLIND" if blind else "", style="bold red" if blind else None)
+    for test in figures.self_tests:
+        counts = (test.planted, test.caught, test.innocent, test.turned_away)
+        flags = ["BLIND"] * test.blind + ["UNFAIR"] * test.unfair
+        flags += [f"off: {', '.join(test.off)}"] * bool(test.off)
+        style = "bold red" if test.failed else None
+        table.add_row(
+            test.gate, *(f"{count:,}" for count in counts), Text(clean("; ".join(flags))), style=style
+        )
+        for kind, count in _list_failed_kinds(test):
+            table.add_row(f"  {clean(kind)}", *count, "", style=style)
     return table
+
+
+def _list_failed_kinds(test: Any) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
+    for kind in test.canaries:
+        if kind.blind:
+            yield kind.kind, (f"{kind.planted:,}", f"{kind.caught:,} (bar {kind.bar:g})", "", "")
+    for kind in test.controls:
+        if kind.unfair:
+            yield kind.kind, ("", "", f"{kind.planted:,}", f"{kind.turned_away:,} (bar {kind.bar:g})")
+
+
+def prices_table(prices: Any, currency: str | None) -> Table:
+    """What each gate took away and took itself, and rows (and cost) per accepted row with and without it."""
+    table = _new_table(
+        "Price of the gates", "gate", "taken away", "seconds", "model calls", "rows per accepted row"
+    )
+    table.add_column("without it", justify="right")
+    if currency is not None:
+        for name in (f"{currency} taken away", f"{currency} per accepted row", "without it"):
+            table.add_column(name, justify="right")
+    for price in prices:
+        shown = [f"{price.rejected + price.held:,}", _show_number(price.seconds, ",.1f")]
+        shown += [_show_number(price.model_calls, ","), _show_number(price.rows_per_accepted, ",.3g")]
+        shown += [_show_number(price.rows_per_accepted_without, ",.3g")]
+        if currency is not None:
+            costs = (price.cost, price.cost_per_accepted, price.cost_per_accepted_without)
+            shown += [_show_number(cost, ",.4g") for cost in costs]
+        table.add_row(price.gate, *shown)
+    return table
+
+
+def _show_number(number: float | None, form: str) -> str:
+    return "" if number is None else format(number, form)
 
 
 def spent_table(spent: Any) -> Table:
@@ -198,17 +232,15 @@ def _gates_table(replayed: Any) -> Table:
     table = _new_table("Gates", "gate", "rejected", "held", "not scored", "canaries")
     table.add_column("parameter")
     for gate in replayed.gates:
-        found = gate.recall
+        found, before = gate.self_test, gate.self_test_before
         table.add_row(
             gate.gate,
             _show_move(gate.before["rejected"], gate.after["rejected"]),
             _show_move(gate.before["held"], gate.after["held"]),
             f"{gate.after['undecided']:,}",
-            f"{_show_move(gate.recall_before.caught, found.caught)} of {found.planted}"
-            if found.planted
-            else "",
+            f"{_show_move(before.caught, found.caught)} of {found.planted}" if found.planted else "",
             Text(clean("\n".join(f"{name}: {old} -> {new}" for name, old, new in gate.changes))),
-            style="bold red" if found.blind else None,
+            style="bold red" if found.failed else None,
         )
     return table
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from synth_stack.errors import GateError
 from synth_stack.rows.schemas import DECISION_SCHEMA
+from synth_stack.runs.self_tests import SelfTest, describe_failed
 
 RULE_SCHEME = "synth_stack/decision/v1"
 
@@ -53,6 +54,15 @@ class BatchHold:
     gate: str
     reason: str
     reason_class: str
+
+
+def hold_failed(failed: Sequence[SelfTest]) -> BatchHold | None:
+    """Why a batch waits whose gates `failed` their self-test; None without one."""
+    if not failed:
+        return None
+    first = failed[0]
+    what = "blind" if first.blind else "unfair"
+    return BatchHold(first.gate, describe_failed(failed), f"{first.gate}.{what}")
 
 
 def decide(

@@ -18,7 +18,7 @@ from synth_stack.decisions.histograms import Codes, Histogram, Scores, build_his
 from synth_stack.errors import StoreError
 from synth_stack.rows.replacements import mark_replacements
 from synth_stack.rows.schemas import DECISIONS, OUTCOMES
-from synth_stack.runs.canary_recall import CanaryRecall
+from synth_stack.runs.self_tests import SelfTest
 
 FIGURES_SCHEME = "synth_stack/figures/v2"
 
@@ -108,7 +108,7 @@ class Figures:
     locales: tuple[Group, ...]
     histograms: tuple[Histogram, ...]
     replacements: int = 0
-    canaries: tuple[CanaryRecall, ...] = ()
+    self_tests: tuple[SelfTest, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -135,10 +135,10 @@ def compute_figures(
     candidates: Iterable[pa.Table],
     verdicts: Mapping[str, Iterable[pa.Table]],
     decisions: pa.Table,
-    canaries: Iterable[CanaryRecall] = (),
+    self_tests: Iterable[SelfTest] = (),
 ) -> Figures:
     """The figures of a run from its candidate parts, its verdict parts by gate in order, its decisions, and
-    what the gates caught of their canaries (runs/canary_recall.py).
+    how the gates did in their self-tests (runs/self_tests.py).
 
     Each part is read once and let go; what stays is about 100 bytes a row and 9 a score.
     Raises StoreError where the tables do not belong together.
@@ -163,7 +163,7 @@ def compute_figures(
         locales=_count_groups(labels, "locale"),
         histograms=tuple(t.histogram for t in tallies if t.histogram.scored),
         replacements=replacements,
-        canaries=tuple(canaries),
+        self_tests=tuple(self_tests),
     )
 
 

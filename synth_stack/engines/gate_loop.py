@@ -5,16 +5,18 @@ are given, its canaries are judged, and what it says late is said. Only the step
 merging and the canaries stay here.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_stack.engines.canaries import plant, write_canaries
 from synth_stack.engines.engine import Engine, Spec, Step, Work, find_shown, judge_rows, read_shown
+from synth_stack.engines.self_tests import plant, write_planted
 from synth_stack.files import count_rows, read_arrow, read_table, write_arrow, write_bytes
 from synth_stack.gates.gate import Judge, Late, State
 from synth_stack.inputs.extensions import Extension, find_extension
@@ -32,6 +34,8 @@ from synth_stack.runs.folder import (
     sketch_file,
     state_folder,
 )
+from synth_stack.runs.gate_work import add_gate_work
+from synth_stack.runs.self_tests import SelfTestBars
 
 DONE = ".done"
 """Stands in the folder of a gate whose verdicts are all there."""
@@ -39,14 +43,18 @@ DONE = ".done"
 
 @dataclass(frozen=True, slots=True)
 class GateRun:
-    """A gate to run: what was bound, its judge, whether it also scores rejected rows, and its canaries."""
+    """A gate to run: what was bound, its judge, whether it also scores rejected rows, and its self-test:
+    `canaries` of each kind and as many controls, and what it has to say of them. `count_calls` says how often
+    it has called a model so far.
+    """
 
     bound: Bound
     judge: Judge
     scores_all: bool
     canaries: int = 0
-    min_recall: float = 0.0
+    bars: SelfTestBars = field(default_factory=SelfTestBars)
     late: Late | None = None
+    count_calls: Callable[[], int] = int
 
     @property
     def name(self) -> str:
@@ -86,8 +94,19 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
         if not (target / DONE).exists():
             work = Work(_specify(folder, gate, gates[:number]), gate.judge, gate.late, gate.alone)
             _drop_stale(work.spec, shards, target)
-            _run_gate(gate, work, shards, engine, progress)
+            with _noting(folder, gate):
+                _run_gate(gate, work, shards, engine, progress)
             write_bytes(target / DONE, b"")
+
+
+@contextmanager
+def _noting(folder: Path, gate: GateRun) -> Iterator[None]:
+    """Keeps the time that its block takes, and how often the gate calls a model in it."""
+    started, asked = time.monotonic(), gate.count_calls()
+    try:
+        yield
+    finally:
+        add_gate_work(folder, gate.name, time.monotonic() - started, gate.count_calls() - asked)
 
 
 def forget_batch(folder: Path, gates: Sequence[GateRun]) -> None:
@@ -127,7 +146,7 @@ def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
 
 def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine, progress: Progress) -> None:
     folder, name, judge = Path(work.spec.folder), gate.name, gate.judge
-    canaries = plant(name, judge, gate.canaries, (read_shown(work.spec, shard) for shard in shards))
+    planted = plant(name, judge, gate.canaries, (read_shown(work.spec, shard) for shard in shards))
     total = sum(_count_shown(work.spec, shard) for shard in shards)
     for number, round_ in enumerate(judge.rounds):
         mark = state_folder(folder, name) / f".merged-{number}"
@@ -137,16 +156,16 @@ def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine
         advance = progress.begin(f"{name} pass {number + 1}", total)
         engine.map_shards(work, Step("sketch", number), shards, advance)
         sketches = _read_sketches(folder, name, f"round-{number}", shards)
-        merged = round_.merge(chain(sketches, [round_.sketch(canaries, state)]), state)
+        merged = round_.merge(chain(sketches, [round_.sketch(planted, state)]), state)
         _write_state(folder, name, merged)
         write_bytes(mark, b"")
         remove_folder(state_folder(folder, name) / f".round-{number}")
     waiting = [shard for shard in shards if not (folder / "verdicts" / name / shard.name).exists()]
     done = sum(count_rows(folder / "verdicts" / name / s.name) for s in shards if s not in waiting)
     engine.map_shards(work, Step("judge"), waiting, progress.begin(name, total, done))
-    if len(canaries):
+    if len(planted):
         state = read_state(folder, name)
-        write_canaries(folder, name, canaries, judge_rows(name, judge, canaries, state))
+        write_planted(folder, name, planted, judge_rows(name, judge, planted, state))
     if gate.late is not None:
         _say_late(gate.late, work, shards, engine)
 

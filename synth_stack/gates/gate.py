@@ -98,17 +98,26 @@ class Judge:
                              depends on its table and the state alone
     rounds                   how the state is learnt; a gate without them judges row by row, and its verdicts
                              on earlier tables are kept when rows are added to a batch
-    plant(sample, n, seed)   up to n rows that this gate has to turn away, made from a sample of the batch
+    plant(sample, n, seed)   canaries: up to n rows of each kind, made from a sample of the batch, that this
+                             gate has to turn away
+    control(sample, n, seed) controls: up to n rows of each kind, made likewise, that it has to accept
     amend(table)             candidate rows that replace some of the table's (a redacted copy)
     dials                    the thresholds by which it decides, the strongest first
 
     A verdict's `reason_class` starts with the gate's name and a dot.
 
     `plant` makes canaries: candidate rows (`kind`, `messages`, `text`, ... as the gate's rows have them;
-    generator "canary", `extra` saying in `canary` what is wrong with the row) that `judge` has to reject or
-    hold. They are sketched and judged after every row of the batch, must not change what is said of those
-    rows, and reach no pile and no pack. Deterministic in `seed`. `min_recall` is the share of them below
-    which the gate counts as blind and the batch fails.
+    generator "canary", `extra` saying in `canary` what is wrong with the row and in `kind` which check has to
+    see it) that `judge` has to reject or hold. One kind for each check, in hard forms whose difficulty does
+    not depend on the gate's parameters, so that a check that no longer works is noticed. `control` makes
+    innocent rows (generator "control"), near misses that `judge` has to accept whatever the row that they are
+    made from is like. Both are sketched and judged after every row of the batch, through the same budgets as
+    those, must not change what is said of them, and reach no pile and no pack. Deterministic in `seed`.
+
+    `bars` is the share of the canaries of a kind that the gate has to catch (`min_recall` for kinds that it
+    does not name): below it the gate counts as blind. Above a share of `max_unfair` of the controls of a kind
+    turned away it counts as unfair. Either way the batch fails. `off` names the kinds of checks that the
+    gate has and that its parameters switch off.
 
     `amend` makes new candidate rows, with `parent_id` naming the row each is made from; `judge` must reject
     that row, with `replaced_by` in its evidence. A judge that amends must be the first gate.
@@ -122,7 +131,11 @@ class Judge:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rounds: tuple[Round, ...] = ()
     plant: Callable[[pa.Table, int, int], pa.Table] | None = None
+    control: Callable[[pa.Table, int, int], pa.Table] | None = None
+    bars: Mapping[str, float] = field(default_factory=dict)
     min_recall: float = 0.9
+    max_unfair: float = 0.1
+    off: tuple[str, ...] = ()
     amend: Callable[[pa.Table], pa.Table] | None = None
     dials: tuple[Dial, ...] = ()
     alone: str | None = None

@@ -16,14 +16,16 @@ from synth_stack.registry import FilePath, config_error, make_absolute, register
 class GateUse(UseModel):
     """A gate, why it stands there, and whether it also scores rows that are already rejected.
 
-    `canaries` known bad rows are planted after each batch; a gate that catches a smaller share of them than
-    `min_recall` (by default the gate's own bar) is blind, and the batch fails.
+    After each batch `canaries` known bad rows of each of its kinds are planted, and as many innocent ones. A
+    gate that catches a smaller share of a kind than `min_recall`, or turns away a larger share of an innocent
+    kind than `max_unfair` (by default the gate's own bars), fails the batch.
     """
 
     why: str | None = None
     all: bool = False
-    canaries: Annotated[int, Field(ge=0, le=10_000)] = 50
+    canaries: Annotated[int, Field(ge=0, le=1_000)] = 20
     min_recall: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_unfair: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class NamedEvalSet(StrictModel):

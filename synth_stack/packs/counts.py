@@ -127,14 +127,15 @@ class Counts:
                 {name: getattr(gate, name) for name in ("gate", "looked_at", "abstained", "rejected", "held")}
                 for gate in self.gates
             ],
-            "canaries": [
+            "self_tests": [
                 {
                     "gate": found.gate,
                     "planted": found.planted,
                     "caught": found.caught,
-                    "min_recall": repr(found.min_recall),
+                    "innocent": found.innocent,
+                    "turned_away": found.turned_away,
                 }
-                for found in self.measures.recalls
+                for found in self.measures.self_tests
             ],
             **({"splits": splits} if self.adversarial else {}),
         }

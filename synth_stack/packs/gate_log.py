@@ -1,12 +1,12 @@
-"""What was measured of the gates beside their verdicts: the canaries that each caught, and what each counted.
+"""What was measured of the gates beside their verdicts: their self-tests, and what each counted.
 
-The canaries are in no pack, nor is the evidence with the counts, so they cannot be counted again there:
-these numbers are what the packer signed. What can be checked is checked: against gates.yaml here, card and
-statement against them (verify/recount.py).
+Canaries and controls are in no pack, nor is the evidence with the counts, so they cannot be counted again
+there: these numbers are what the packer signed. What can be checked is checked: against gates.yaml here, card
+and statement against them (verify/recount.py).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from synth_stack.errors import GateError, VerificationError
 from synth_stack.packs import layout
 from synth_stack.rows.canonical import canonical_json
-from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
 from synth_stack.runs.locks import GateLock
+from synth_stack.runs.self_tests import KindCount, SelfTest, describe_failed, measure
 
-MEASURES_SCHEME = "synth_stack/measures/v2"
+MEASURES_SCHEME = "synth_stack/measures/v3"
 MAX_MEASURES_BYTES = 16 * 1024**2
-"""A gate plants at most 10,000 canaries, each of a kind of its own at worst, of some hundred bytes."""
+"""A gate has at most some hundred kinds of canaries and controls, of some hundred bytes each."""
 MAX_COUNTS = 100
 """Things that one gate counts; the card has a line for each of them."""
 MAX_COUNT = 2**53 - 1
@@ -35,9 +35,9 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """In the order of work: the recall of each gate that plants canaries, and what each counted by name."""
+    """In the order of work: the self-test of each gate that plants rows, and what each counted by name."""
 
-    recalls: tuple[CanaryRecall, ...] = ()
+    self_tests: tuple[SelfTest, ...] = ()
     counts: Mapping[str, Counts] = field(default_factory=dict)
 
 
@@ -47,18 +47,23 @@ class _MeasuresModel(BaseModel):
 
 class _KindEntry(_MeasuresModel):
     kind: str
-    planted: Whole
-    caught: Whole
+    planted: Annotated[int, Field(ge=1, le=MAX_COUNT)]
+    turned_away: Whole
+
+
+class _SelfTestEntry(_MeasuresModel):
+    canaries: list[_KindEntry]
+    controls: list[_KindEntry]
 
 
 class _GateEntry(_MeasuresModel):
     gate: str
-    canaries: list[_KindEntry] | None
+    self_test: _SelfTestEntry | None
     counts: dict[CountName, Whole]
 
 
 class _MeasuresFile(_MeasuresModel):
-    scheme: Literal["synth_stack/measures/v2"]
+    scheme: Literal["synth_stack/measures/v3"]
     gates: list[_GateEntry]
 
 
@@ -89,24 +94,24 @@ def add_counts(counts: dict[str, Counter[str]], verdicts: pa.Table) -> None:
 
 def render_measures(measures: Measures, gates: Sequence[GateLock]) -> bytes:
     """log/gates.json as canonical JSON: the gates that were measured, in the order of work."""
-    recalls = {found.gate: found for found in measures.recalls}
+    tests = {test.gate: test for test in measures.self_tests}
     entries = [
         {
             "gate": gate.use,
-            "canaries": _list_kinds(recalls[gate.use]) if gate.use in recalls else None,
+            "self_test": _list_kinds(tests[gate.use]) if gate.use in tests else None,
             "counts": dict(measures.counts.get(gate.use, {})),
         }
         for gate in gates
-        if gate.use in recalls or measures.counts.get(gate.use)
+        if gate.use in tests or measures.counts.get(gate.use)
     ]
     return canonical_json({"scheme": MEASURES_SCHEME, "gates": entries}) + b"\n"
 
 
 def parse_measures(data: bytes, gates: Sequence[GateLock]) -> Measures:
-    """The measures in `data`, each recall with the bar that `gates` states.
+    """The measures in `data`, each kind with the bar that `gates` states.
 
-    Raises VerificationError for what `render_measures` does not write of these gates, for more canaries than
-    they were asked for, and for a blind gate: no pack is made of its batch.
+    Raises VerificationError for what `render_measures` does not write of these gates, for more planted rows
+    than they were asked for, and for a gate that failed its self-test: no pack is made of its batch.
     """
     try:
         value = _MeasuresFile.model_validate_json(data)
@@ -116,7 +121,7 @@ def parse_measures(data: bytes, gates: Sequence[GateLock]) -> Measures:
         raise VerificationError(f"{layout.MEASURES}: {first['msg']}", seen=place) from exc
     entries = {entry.gate: entry for entry in value.gates}
     measures = Measures(
-        tuple(_check_canaries(entries.get(gate.use), gate) for gate in gates if gate.canaries),
+        tuple(_check_self_test(entries.get(gate.use), gate) for gate in gates if gate.canaries),
         {entry.gate: entry.counts for entry in value.gates if entry.counts},
     )
     if render_measures(measures, gates) != data:
@@ -126,28 +131,39 @@ def parse_measures(data: bytes, gates: Sequence[GateLock]) -> Measures:
     return measures
 
 
-def _list_kinds(found: CanaryRecall) -> list[dict[str, str | int]]:
-    return [{"kind": kind.kind, "planted": kind.planted, "caught": kind.caught} for kind in found.kinds]
+def _list_kinds(test: SelfTest) -> dict[str, list[dict[str, str | int]]]:
+    canaries = [(kind.kind, kind.planted, kind.caught) for kind in test.canaries]
+    controls = [(kind.kind, kind.planted, kind.turned_away) for kind in test.controls]
+    return {"canaries": _list_counts(canaries), "controls": _list_counts(controls)}
 
 
-def _check_canaries(entry: _GateEntry | None, lock: GateLock) -> CanaryRecall:
-    if entry is None or entry.canaries is None:
-        raise VerificationError(f"{layout.MEASURES} does not say what {lock.use} caught of its canaries")
-    kinds = [KindCount(kind.kind, kind.planted, kind.caught) for kind in entry.canaries]
+def _list_counts(kinds: Iterable[tuple[str, int, int]]) -> list[dict[str, str | int]]:
+    return [{"kind": kind, "planted": planted, "turned_away": away} for kind, planted, away in kinds]
+
+
+def _check_self_test(entry: _GateEntry | None, lock: GateLock) -> SelfTest:
+    if entry is None or entry.self_test is None:
+        raise VerificationError(f"{layout.MEASURES} does not say how {lock.use} did in its self-test")
+    sorts = ((entry.self_test.canaries, False), (entry.self_test.controls, True))
+    kinds = [
+        KindCount(kind.kind, kind.planted, kind.turned_away, control)
+        for listed, control in sorts
+        for kind in listed
+    ]
     for kind in kinds:
-        if kind.caught > kind.planted:
+        if kind.turned_away > kind.planted:
             raise VerificationError(
-                f"{layout.MEASURES}: {lock.use} caught more canaries than were planted",
-                seen=kind.caught,
+                f"{layout.MEASURES}: {lock.use} turned away more rows than were planted",
+                seen=kind.turned_away,
                 allowed=f"at most {kind.planted}",
             )
-    found = measure_recall(lock.use, kinds, min_recall=lock.min_recall)
-    if found.planted > lock.canaries:
-        raise VerificationError(
-            f"{layout.MEASURES}: {lock.use} has more canaries than it was asked for",
-            seen=found.planted,
-            allowed=f"at most {lock.canaries}",
-        )
-    if found.blind:
-        raise VerificationError(f"{layout.MEASURES}: a blind gate, and yet a pack: {found.describe()}")
+        if kind.planted > lock.canaries:
+            raise VerificationError(
+                f"{layout.MEASURES}: {lock.use} has more rows of a kind than it was asked for",
+                seen=kind.planted,
+                allowed=f"at most {lock.canaries}",
+            )
+    found = measure(lock.use, kinds, lock.asked)
+    if found.failed:
+        raise VerificationError(f"{layout.MEASURES}: {describe_failed([found])}, and yet there is a pack")
     return found

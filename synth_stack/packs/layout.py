@@ -11,7 +11,7 @@ from synth_stack.files import store_errors
 from synth_stack.packs.splits import SPLITS, TRAIN
 from synth_stack.runs.folder import MANIFEST
 
-PACK_SCHEME = "synth_stack/pack/v2"
+PACK_SCHEME = "synth_stack/pack/v3"
 """Stands in the signed statement. It fixes the layout, and also how the card's figures are rendered:
 `verify` renders them again, so another rendering needs another scheme."""
 

@@ -34,9 +34,9 @@ from synth_stack.packs.statement import build_facts, build_predicate, read_manif
 from synth_stack.packs.verify.rule import check_decisions, read_rule
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
-from synth_stack.runs.canary_recall import refuse_blind
 from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
 from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
+from synth_stack.runs.self_tests import refuse_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ def write_pack(
 
     `shard_rows` is the most rows that a file holds. The same run and local key give the same bytes. Memory
     stays at a shard of rows, the decisions, some 20 bytes a row, and 300 a replaced one. Raises InputError
-    for a run that is not judged to the end, BlindGate for one with a gate that missed too many of its
-    canaries, VerificationError for one whose verdicts give other decisions, RunMismatch when `out` holds
+    for a run that is not judged to the end, UntrustedGate for one with a gate that failed its
+    self-test, VerificationError for one whose verdicts give other decisions, RunMismatch when `out` holds
     something other than an older pack of this run, StoreError and SigningError.
     """
     source = open_judged(run)
-    refuse_blind(source.recalls)
+    refuse_failed(source.self_tests)
     _require_replaceable(out, source.recipe.identity)
     staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.packing")
     with store_errors(out):
@@ -240,7 +240,7 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
 
         head = write_tiles(staging / layout.TILES, grow())
     by_gate = {gate: counted[gate] for gate in run.gate_names if gate in counted}
-    return tally.finish(run.gate_names, Measures(run.recalls, by_gate)), head
+    return tally.finish(run.gate_names, Measures(run.self_tests, by_gate)), head
 
 
 def _count_splits(run: Judged) -> Counter[str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
 
-SCRIPTS = ("text.js", "charts.js", "funnel.js", "canaries.js", "detail.js", "rows.js", "report.js")
+SCRIPTS = ("text.js", "charts.js", "funnel.js", "self_tests.js", "detail.js", "rows.js", "report.js")
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
 _NESTED = ("messages", "alternatives", "documents")
@@ -98,17 +98,12 @@ def _describe(value: Any) -> str:
 
 
 def _render_alarm(figures: Figures) -> str:
-    """What no reader may overlook, drawn here too: the gates that missed what was planted for them."""
-    lines = [
-        f"<li>Gate <b>{_escape(found.gate)}</b> caught {found.caught:,} of {found.planted:,} known bad rows: "
-        f"recall {found.recall:.3f}, and its bar is {found.min_recall:g}.</li>"
-        for found in figures.canaries
-        if found.blind
-    ]
+    """What no reader may overlook, drawn here too: the gates that failed their self-test."""
+    lines = [f"<li>{_escape(test.describe())}.</li>" for test in figures.self_tests if test.failed]
     if not lines:
         return ""
-    what, who = ("A gate is blind", "it") if len(lines) == 1 else (f"{len(lines)} gates are blind", "they")
-    rest = f"What {who} let through is not known to be clean: no row is accepted, no pack made."
+    what = "A gate failed its self-test" if len(lines) == 1 else f"{len(lines)} gates failed their self-tests"
+    rest = "What it says of the batch cannot be trusted: no row is accepted, no pack made."
     return f'<div class="alarm" role="alert"><p><b>{what}.</b> {rest}</p><ul>{"".join(lines)}</ul></div>'
 
 

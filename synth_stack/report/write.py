@@ -17,7 +17,7 @@ from synth_stack.runs.locks import RecipeLock
 def write_report(folder: Path) -> Figures:
     """The figures of a judged folder, and report.html beside its decisions."""
     run = open_judged(folder)
-    figures = compute_figures(read_candidates(folder), _read_all(run), run.decisions, run.recalls)
+    figures = compute_figures(read_candidates(folder), _read_all(run), run.decisions, run.self_tests)
     rows = collect_audit_rows(read_candidates(folder), _read_all(run), run.decisions)
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
     page = render_report(figures, rows, title=title, facts=_list_facts(run.recipe))

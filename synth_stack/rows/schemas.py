@@ -131,11 +131,16 @@ CITED = ("replaced_by", "eval_set", "item", "twin")
 """Keys of `evidence` that a lineage record keeps in the clear: the row that stands for this one, the eval set
 and item that it repeats, the row that it is like."""
 
-CANARY_SCHEMA = VERDICT_SCHEMA.append(pa.field("canary", pa.string(), nullable=False)).append(
-    pa.field("canary_kind", pa.string(), nullable=False)
+CANARY_SCHEMA = pa.schema(
+    [
+        *VERDICT_SCHEMA,
+        pa.field("canary", pa.string(), nullable=False),
+        pa.field("canary_kind", pa.string(), nullable=False),
+        pa.field("control", pa.bool_(), nullable=False),
+    ]
 )
-"""What a gate said of a row that was planted to be turned away: `canary` says in words what is wrong with it,
-`canary_kind` with which others it is counted."""
+"""What a gate said of a row that was planted to test it: one to be turned away, or a `control`, which has to
+pass. `canary` says in words what is special about it, `canary_kind` with which others it is counted."""
 
 DECISION_SCHEMA = pa.schema(
     [

@@ -7,7 +7,7 @@
     candidates/        part-*.parquet, one per committed batch
     state/<gate>/      *.arrow, what the batch told the gate; hidden while a round is under way
     verdicts/<gate>/   part-*.parquet, one per shard; part-late-*.parquet, what it said when all was judged
-    canaries/          <gate>.parquet, what each gate said of rows that it had to turn away
+    canaries/          <gate>.parquet, what each gate said of the rows that it planted
     decisions.parquet, report.html
     pack/              the handover pack, where `run` puts it
     MANIFEST.json      every file with its digest; written last, so its presence means "finished"

@@ -15,9 +15,9 @@ from synth_stack.errors import InputError, StoreError
 from synth_stack.files import read_table, store_errors
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.canary_recall import CanaryRecall, read_recalls
 from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, late_part, list_parts, list_shards, read_parts
 from synth_stack.runs.locks import GateLock, GatesLock, RecipeLock, parse_gates, parse_recipe
+from synth_stack.runs.self_tests import SelfTest, read_self_tests
 
 DECISIONS = "decisions.parquet"
 
@@ -43,7 +43,7 @@ class JudgedShard:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A judged run: its locks as bytes and as values, its shards, its decisions, one a row in order, and
-    what its gates caught of their canaries.
+    how its gates did in their self-tests.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Judged:
     lock: GatesLock
     shards: Sequence[Shard]
     decisions: pa.Table
-    recalls: tuple[CanaryRecall, ...]
+    self_tests: tuple[SelfTest, ...]
 
     @property
     def gates(self) -> Sequence[GateLock]:
@@ -91,8 +91,8 @@ def open_judged(folder: Path) -> Judged:
         )
     recipe = parse_recipe(recipe_lock, where=str(folder / LOCK))
     lock = parse_gates(gates_lock, where=str(folder / GATES_LOCK))
-    recalls = read_recalls(folder, {gate.use: gate.min_recall for gate in lock.gates if gate.canaries})
-    return Judged(folder, recipe_lock, gates_lock, recipe, lock, shards, decisions, recalls)
+    tests = read_self_tests(folder, {gate.use: gate.asked for gate in lock.gates if gate.canaries})
+    return Judged(folder, recipe_lock, gates_lock, recipe, lock, shards, decisions, tests)
 
 
 def read_shards(folder: Path, gates: Sequence[str]) -> Iterator[JudgedShard]:

@@ -8,7 +8,9 @@ from synth_stack.errors import ConfigError
 from synth_stack.inputs.recipe import PackConfig
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
 from synth_stack.registry import config_error
+from synth_stack.runs.self_tests import SelfTestBars
 
+Share = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
 
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$")]
@@ -149,7 +151,8 @@ class DialLock(_Lock):
 class GateLock(_Lock):
     """A gate: its bound parameters, why it stands there, and the facts that it stated of itself.
 
-    `all`: it saw rejected rows too. `canaries` were asked for; it is blind below a recall of `min_recall`.
+    `all`: it saw rejected rows too. `canaries` of each kind were asked for; `min_recall`, `bars`,
+    `max_unfair` and `off` are those of its self-test (self_tests.py).
     `reads` are the texts of a row that it looked at; `dials` the thresholds that it decided by.
     """
 
@@ -157,12 +160,20 @@ class GateLock(_Lock):
     version: str
     all: bool = False
     canaries: Annotated[int, Field(ge=0)] = 0
-    min_recall: Annotated[float, Field(ge=0, le=1)] = 0.0
+    min_recall: Share = 0.0
+    bars: dict[str, Share] = {}
+    max_unfair: Share = 1.0
+    off: list[str] = []
     reads: list[str] = []
     params: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     dials: list[DialLock] = []
     why: str | None = None
+
+    @property
+    def asked(self) -> SelfTestBars:
+        """What its self-test asks of it."""
+        return SelfTestBars(self.min_recall, self.bars, self.max_unfair, tuple(self.off))
 
     @property
     def eval_sets(self) -> list[EvalSetLock]:

@@ -180,10 +180,11 @@ def hash_ids(table: pa.Table) -> Hashes:
 
 
 def find_canaries(table: pa.Table) -> Mask:
-    """Which rows are planted, (n,)."""
+    """Which rows are planted, canaries and controls, (n,)."""
     if "generator" not in table.schema.names:
         return np.zeros(len(table), dtype=bool)
-    found: Mask = (read_texts(table["generator"]) == "canary").fill_null(value=False).to_numpy()
+    generators = read_texts(table["generator"])
+    found: Mask = generators.is_in(["canary", "control"]).fill_null(value=False).to_numpy()
     return found
 
 

@@ -53,7 +53,7 @@ def curate(
     counted in INPUT. A shard that cannot be read stops the work; `skip_broken` turns it into one rejected row
     that names it, and goes on. `load` names modules or files with gates of other authors. The same call goes
     on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work fails,
-    BlindGate when a gate missed its canaries.
+    UntrustedGate when a gate failed its self-test.
     """
     bound = bind_gates(gates, eval_sets, loaded=load_extensions(load))
     progress = progress or Silent()
@@ -75,7 +75,7 @@ def curate(
         batch = judge(folder, bound, progress)
         write_piles(folder, bound.names)
         write_manifest(folder, batch.figures.counts())
-    batch.require_sight()
+    batch.require_trust()
     return batch
 
 
@@ -85,7 +85,7 @@ def _curate_in_place(run: Path, gates: Gates, progress: Progress) -> Batch:
         batch = judge(folder, gates, progress)
         write_piles(folder, gates.names)
         write_manifest(folder, batch.figures.counts())
-    batch.require_sight()
+    batch.require_trust()
     return batch
 
 

@@ -5,6 +5,7 @@ judge        verdicts/<gate>/ and decisions.parquet for the candidates of a fold
 reopen       a judged folder made ready for more rows
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
-from synth_stack.decisions.decide import PERSON, BatchHold, Rule, decide
+from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
+from synth_stack.decisions.prices import GatePrice, price_gates
 from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
 from synth_stack.engines.local import open_local
-from synth_stack.errors import BlindGate, ConfigError
+from synth_stack.errors import ConfigError
 from synth_stack.files import read_table, render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
-from synth_stack.gates.resources import Resources
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.gate_file import GateFile, GateUse, NamedEvalSet, add_eval_sets, load_gates
 from synth_stack.progress import Progress, Silent
@@ -29,7 +30,6 @@ from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
-from synth_stack.runs.canary_recall import CanaryRecall, read_recalls
 from synth_stack.runs.folder import (
     AMENDED_PREFIX,
     GATES_LOCK,
@@ -41,8 +41,10 @@ from synth_stack.runs.folder import (
     list_shards,
     remove_folder,
 )
+from synth_stack.runs.gate_work import read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
+from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
 from synth_stack.workflows.resources import RunResources
 
 GATES_SCHEME = "synth_stack/gates-lock/v2"
@@ -67,19 +69,27 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A judged batch: its folder, its figures from the funnel to the slices, and the gates that are blind."""
+    """A judged batch: its folder, its figures from the funnel to the slices, and the gates that failed
+    their self-test.
+    """
 
     folder: Path
     figures: Figures
-    blind: tuple[CanaryRecall, ...] = ()
+    failed: tuple[SelfTest, ...] = ()
 
-    def require_sight(self) -> None:
-        """Raises BlindGate when a gate missed too many of its canaries: every row waits, none is accepted."""
-        if self.blind:
-            raise BlindGate(
-                f"the batch fails, its rows are held: blind gate: {_describe(self.blind)}",
+    def price_gates(self, cost: float | None = None) -> tuple[GatePrice, ...]:
+        """The price of each gate; `cost` is what making all rows of the batch has cost."""
+        names = [stage.gate for stage in self.figures.funnel]
+        return price_gates(self.figures, {name: read_gate_work(self.folder, name) for name in names}, cost)
+
+    def require_trust(self) -> None:
+        """Raises UntrustedGate when a gate failed its self-test: every row waits, none is accepted."""
+        if self.failed:
+            raise fail(
+                f"the batch fails, its rows are held: {describe_failed(self.failed)}",
+                self.failed,
                 seen=str(self.folder),
-                mend="Mend the gate, or state the recall that you accept with min_recall in the gate file.",
+                mend="Mend the gate, or state in the gate file what you accept: min_recall, max_unfair.",
             )
 
 
@@ -111,8 +121,9 @@ def bind_gates(
     return Gates(tuple(runs), rule, render_yaml(lock))
 
 
-def _bind(use: GateUse, number: int, file: GateFile, resources: Resources) -> GateRun:
+def _bind(use: GateUse, number: int, file: GateFile, resources: RunResources) -> GateRun:
     where = f"{file.name}: gates[{number}]"
+    resources = replace(resources, gate=use.use, calls=Counter())
     bound = bind("gate", use.use, use.params, where=where, folder=file.folder)
     bound_judge: Judge = bound.make(*([resources] if bound.takes else []))
     if bound_judge.amend is not None and number > 0:
@@ -125,10 +136,19 @@ def _bind(use: GateUse, number: int, file: GateFile, resources: Resources) -> Ga
         bound,
         bound_judge,
         scores_all=use.all,
-        canaries=use.canaries if bound_judge.plant is not None else 0,
-        min_recall=bound_judge.min_recall if use.min_recall is None else use.min_recall,
+        canaries=use.canaries if bound_judge.plant or bound_judge.control else 0,
+        bars=_ask(use, bound_judge),
         late=late(bound.params) if late else None,
+        count_calls=resources.calls.total,
     )
+
+
+def _ask(use: GateUse, judge: Judge) -> SelfTestBars:
+    """What the gate file asks of a gate's self-test; where it says nothing, what the gate asks of itself."""
+    own = SelfTestBars(judge.min_recall, dict(judge.bars), judge.max_unfair, judge.off)
+    if use.min_recall is not None:
+        own = replace(own, min_recall=use.min_recall, by_kind={})
+    return own if use.max_unfair is None else replace(own, max_unfair=use.max_unfair)
 
 
 def _record(run: GateRun, use: GateUse) -> dict[str, Any]:
@@ -138,7 +158,10 @@ def _record(run: GateRun, use: GateUse) -> dict[str, Any]:
         "version": run.bound.version,
         "all": run.scores_all,
         "canaries": run.canaries,
-        "min_recall": run.min_recall,
+        "min_recall": run.bars.min_recall,
+        "bars": dict(run.bars.by_kind),
+        "max_unfair": run.bars.max_unfair,
+        "off": list(run.bars.off),
         "reads": list(find_entry("gate", run.name, where=run.name).reads),
         "params": dict(run.bound.recorded),
         "dials": [dial.to_json() for dial in run.judge.dials],
@@ -151,8 +174,8 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
     """Verdicts, decisions and report.html for the candidates of `folder`.
 
     Verdicts that are there from the same gates are kept, and rows that wait to replace others
-    (runs/replaced.py) are taken in. A batch whose canaries show a gate to be blind is
-    held as a whole, and says so (`Batch.blind`).
+    (runs/replaced.py) are taken in. A batch with a gate that fails its self-test is held as a whole, and says
+    so (`Batch.failed`).
     """
     _forget_other_gates(folder, gates)
     if put_replaced(folder):
@@ -161,13 +184,9 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
     _amend_candidates(folder, gates)
     with open_local() as engine:
         run_gates(folder, gates.runs, engine, progress or Silent())
-    bars = {run.name: run.min_recall for run in gates.runs if run.canaries}
-    blind = tuple(found for found in read_recalls(folder, bars) if found.blind)
-    held_by = (
-        BatchHold(blind[0].gate, f"blind gate: {_describe(blind)}", f"{blind[0].gate}.blind")
-        if blind
-        else None
-    )
+    bars = {run.name: run.bars for run in gates.runs if run.canaries}
+    failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)
+    held_by = hold_failed(failed)
     decisions = pa.concat_tables(
         [DECISION_SCHEMA.empty_table()]
         + [
@@ -176,17 +195,13 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
         ]
     )
     write_table(folder / "decisions.parquet", decisions)
-    return Batch(folder, write_report(folder), blind)
+    return Batch(folder, write_report(folder), failed)
 
 
 def reopen(folder: Path, gates: Gates) -> None:
     """Takes back what stands in `folder` of the batch as a whole, before rows are added to it."""
     _forget_results(folder)
     forget_batch(folder, gates.runs)
-
-
-def _describe(blind: Sequence[CanaryRecall]) -> str:
-    return "; ".join(found.describe() for found in blind)
 
 
 def _forget_other_gates(folder: Path, gates: Gates) -> None:

@@ -52,7 +52,7 @@ def replace_rows(
     A gate that the batch tells something judges all of it again; the others judge the new rows alone. The
     same call after a kill finishes what was begun. Raises InputError for rows that cannot replace what they
     name, for a folder that is not judged and for one that is packed, ConfigError for other gates, and what
-    `judge` raises; BlindGate when a gate missed its canaries.
+    `judge` raises; UntrustedGate when a gate failed its self-test.
     """
     run = Path(folder)
     bound = gates if isinstance(gates, Gates) else bind_gates(gates)
@@ -73,7 +73,7 @@ def replace_rows(
         batch = judge(run, bound, progress or Silent())
         write_piles(run, bound.names)
         write_manifest(run, batch.figures.counts())
-    batch.require_sight()
+    batch.require_trust()
     return batch
 
 
@@ -145,8 +145,8 @@ def _require_originals(run: Path, gates: Gates, table: pa.Table) -> None:
             fault = f"another row replaces {parent} too"
         elif row["row_id"] in taken:
             fault = "a row of that id is there already"
-        elif row["generator"] == "canary":
-            fault = "its generator is that of canaries, which reach no pack"
+        elif row["generator"] in ("canary", "control"):
+            fault = "its generator is that of rows that test a gate, which reach no pack"
         elif row["kind"] != kinds[parent]:
             fault = f"its kind is not that of {parent}"
         else:

@@ -3,8 +3,9 @@
 A gate is a function of rows and files; whoever binds it hands it these as resources (gates/resources.py).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ class RunResources:
     """The resources of a run: its documents and baseline, and how to ask a teacher or open the Hub.
 
     A teacher keeps to the `perimeter`; relative paths in its parameters are taken from `folder`, that of the
-    gate file.
+    gate file. `calls` counts under `gate` what was asked of teachers.
     """
 
     documents: Path | None = None
@@ -37,6 +38,8 @@ class RunResources:
     perimeter: "Perimeter" = "open"
     allow_hosts: Sequence[str] = ()
     folder: Path | None = None
+    gate: str = ""
+    calls: Counter[str] = field(default_factory=Counter)
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """A function from prompts to answers of a teacher (`use` and its parameters), in order.
@@ -54,6 +57,7 @@ class RunResources:
         confine(asked, self.perimeter, self.allow_hosts)
 
         def ask(prompts: Sequence[str]) -> list[str | None]:
+            self.calls[self.gate] += len(prompts)
             return _ask(asked, prompts, where)
 
         return ask

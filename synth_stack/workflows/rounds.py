@@ -95,7 +95,7 @@ class Made:
 def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made:
     """Every row of a job in `folder`, judged: in one round, or in as many as its target takes.
 
-    Raises BlindGate as soon as a gate misses its canaries, and what `generate_candidates` and `judge` raise.
+    Raises UntrustedGate once a gate fails its self-test, and what `generate_candidates` and `judge` raise.
     """
     target = job.recipe.generate.target
     limits = SpendingLimits() if target is None else SpendingLimits(target.max_minutes, target.max_cost)
@@ -108,7 +108,7 @@ def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made
     with _timing(folder, meter):
         generate_candidates(job, folder, progress, meter)
         batch = judge(folder, gates, progress)
-    batch.require_sight()
+    batch.require_trust()
     return Made(batch, _count_spent(job, batch))
 
 
@@ -213,7 +213,7 @@ class _Rounds:
     def _judge(self) -> Batch:
         with _timing(self._folder, self._meter):
             batch = judge(self._folder, self._gates, self._progress)
-        batch.require_sight()
+        batch.require_trust()
         return batch
 
     def _plan_next(self) -> RoundPlan | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from synth_stack import __version__
 from synth_stack.decisions.figures import Figures
+from synth_stack.decisions.prices import GatePrice
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
@@ -32,12 +33,13 @@ PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run left: its folder, its figures and its pack, and what it has spent."""
+    """What a run left: its folder, figures and pack, what it has spent, and the price of each gate."""
 
     folder: Path
     figures: Figures
     pack: PackSummary
     spent: Spent
+    prices: tuple[GatePrice, ...] = ()
 
 
 def run(
@@ -66,7 +68,8 @@ def run(
         made = make_batch(job, gates, folder, progress)
         packed = write_pack(folder, folder / "pack", signer=signer)
         write_manifest(folder, made.batch.figures.counts())
-    return RunResult(folder, made.batch.figures, packed, made.spent)
+    prices = made.batch.price_gates(made.spent.cost)
+    return RunResult(folder, made.batch.figures, packed, made.spent, prices)
 
 
 def generate(

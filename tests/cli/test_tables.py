@@ -14,17 +14,17 @@ from rich.console import Console, RenderableType
 from synth_stack.cli.tables import (
     Bars,
     budget_table,
-    canary_table,
     clean,
     describe_target,
     funnel_table,
     preview_panel,
     reasons_table,
+    self_tests_table,
     spent_table,
 )
 from synth_stack.decisions.figures import Figures, Reason, Stage
 from synth_stack.generation.slice_budget import SliceBudget
-from synth_stack.runs.canary_recall import KindCount, measure_recall
+from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.curate import curate
 
@@ -69,17 +69,23 @@ def test_replacements_stand_below_the_rows_that_were_generated() -> None:
     assert words[4:6] == [["generated", "12,345"], ["replacements", "1,234"]]
 
 
-def test_each_gates_recall_stands_with_its_interval_and_its_bar() -> None:
-    recalls = (
-        measure_recall("dedup", [KindCount("copy", 100, 98)], min_recall=0.95),
-        measure_recall("toxicity", [KindCount("insult", 100, 61)], min_recall=0.7),
-        measure_recall("drift", [], min_recall=0.9),
+def test_each_gates_self_test_stands_with_the_kinds_past_their_bar() -> None:
+    tests = (
+        measure(
+            "dedup",
+            [KindCount("copy", 100, 98), KindCount("template", 20, 3, control=True)],
+            SelfTestBars(0.95, max_unfair=0.1),
+        ),
+        measure("toxicity", [KindCount("insult", 100, 61)], SelfTestBars(0.7)),
+        measure("drift", [], SelfTestBars(0.9, off=("length",))),
     )
-    words = read_lines(show(canary_table(replace(EMPTY, canaries=recalls))))
+    words = read_lines(show(self_tests_table(replace(EMPTY, self_tests=tests))))
 
-    assert ["dedup", "100", "98", "0.980", "0.930-0.994", "0.95"] in words
-    assert ["toxicity", "100", "61", "0.610", "0.512-0.700", "0.7", "BLIND"] in words
-    assert ["drift", "0", "0", "0.9"] in words
+    assert ["dedup", "100", "98", "20", "3", "UNFAIR"] in words
+    assert ["template", "20", "3", "(bar", "0.1)"] in words
+    assert ["toxicity", "100", "61", "0", "0", "BLIND"] in words
+    assert ["insult", "100", "61", "(bar", "0.7)"] in words
+    assert ["drift", "0", "0", "0", "0", "off:", "length"] in words
 
 
 def test_an_empty_run_has_no_rates() -> None:

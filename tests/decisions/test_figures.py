@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from synth_stack.decisions import figures as figures_module
 from synth_stack.decisions.figures import Figures, compute_figures
 from synth_stack.errors import StoreError
-from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, replace_rows
+from tests.report.planted_run import EMPTY, SELF_TESTS, Run, build_run, plant_run, replace_rows
 
 
 def compute(run: Run) -> Figures:
-    return compute_figures(run.candidates, run.verdicts, run.decisions, run.canaries)
+    return compute_figures(run.candidates, run.verdicts, run.decisions, run.self_tests)
 
 
 def reject(row: int, gate: str = "dedup", what: str | None = "near_duplicate") -> dict[str, Any]:
@@ -84,17 +84,29 @@ def test_replacements_do_not_depend_on_how_the_run_is_cut_into_parts(part_size: 
     assert found.replacements == len(rows)
 
 
-def test_the_recall_of_each_gate_goes_into_the_figures_and_their_json() -> None:
-    found = compute(replace(plant_run(20), canaries=CANARIES))
-    assert [c.gate for c in found.canaries if c.blind] == ["toxicity"]
-    plain = found.to_json()["canaries"]
-    assert [(c["gate"], c["planted"], c["caught"], c["recall"]) for c in plain] == [
-        ("dedup", 100, 98, 0.98),
-        ("toxicity", 100, 61, 0.61),
-        ("contamination", 30, 27, 0.9),
-        ("drift", 0, 0, None),
+def test_the_self_test_of_each_gate_goes_into_the_figures_and_their_json() -> None:
+    found = compute(replace(plant_run(20), self_tests=SELF_TESTS))
+    assert [test.gate for test in found.self_tests if test.blind] == ["toxicity"]
+    plain = found.to_json()["self_tests"]
+    assert [(test["gate"], test["planted"], test["caught"], test["innocent"]) for test in plain] == [
+        ("dedup", 100, 98, 0),
+        ("toxicity", 100, 61, 0),
+        ("contamination", 30, 27, 20),
+        ("drift", 0, 0, 0),
     ]
-    assert plain[0]["kinds"][0] == {"kind": "copy", "planted": 40, "caught": 40}
+    low = pytest.approx(0.912, abs=1e-3)
+    assert plain[0]["canaries"][0] == {
+        "kind": "copy",
+        "planted": 40,
+        "caught": 40,
+        "recall": 1.0,
+        "low": low,
+        "high": 1.0,
+        "bar": 0.95,
+        "blind": False,
+    }
+    assert plain[2]["controls"][0]["share"] == 0.05
+    assert plain[2]["off"] == ["translated_item"]
 
 
 def test_a_gate_counts_what_it_looked_at_apart_from_what_it_decided() -> None:

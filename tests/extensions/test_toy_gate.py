@@ -22,8 +22,8 @@ from synth_stack.inputs.extensions import load_extensions
 from synth_stack.registry import bind
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.canary_recall import read_recalls
 from synth_stack.runs.folder import list_shards, read_state
+from synth_stack.runs.self_tests import SelfTestBars, read_self_tests
 from synth_stack.workflows.judge import bind_gates
 from tests.gates.playing import play
 from tests.some_rows import make_texts
@@ -105,8 +105,8 @@ def test_it_judges_a_large_batch_in_workers_by_what_the_whole_batch_says(
     assert set(away["gate"]) == {"toy_length"}
     assert set(away["reason_class"]) == {"toy_length.unusual"}
     assert away["reason"][0] == "an unusual length: 50 median distances"
-    [recall] = read_recalls(folder / "out", {"toy_length": 0.9})
-    assert (recall.planted, recall.recall, recall.blind) == (50, 1.0, False)
+    [test] = read_self_tests(folder / "out", {"toy_length": SelfTestBars(0.9)})
+    assert (test.planted, test.caught, test.blind) == (20, 20, False)
 
 
 @pytest.mark.slow

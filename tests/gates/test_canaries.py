@@ -3,19 +3,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from synth_stack.engines.canaries import write_canaries
+from synth_stack.engines.self_tests import write_planted
 from synth_stack.errors import GateError
 from synth_stack.gates.canaries import build_canary, plant_defects
 from synth_stack.rows.schemas import build_candidates, build_verdicts
-from synth_stack.runs.canary_recall import MAX_KIND_CHARS, KindCount, count_canaries, read_canaries
-from tests.some_rows import make_texts
+from synth_stack.runs.self_tests import MAX_KIND_CHARS, KindCount, count_planted, read_planted
+from tests.some_rows import make_preference_row, make_texts, make_tool_row
 
 
 def keep(folder: Path, rows: pa.Table) -> pa.Table:
     """What stands in the run folder of canaries that a gate rejected."""
     verdicts = build_verdicts(rows["row_id"], "quiet", ["reject"] * len(rows))
-    write_canaries(folder, "quiet", rows, verdicts)
-    return read_canaries(folder, "quiet")
+    write_planted(folder, "quiet", rows, verdicts)
+    return read_planted(folder, "quiet")
 
 
 def make(**extra: str) -> pa.Table:
@@ -27,8 +27,8 @@ def make(**extra: str) -> pa.Table:
 def test_the_kind_of_a_defect_is_what_it_says_in_snake_case(tmp_path: Path) -> None:
     rows = plant_defects(make_texts(["Hello"]), 3, [("It shouts: LOUD", str.upper), ("it is low", str.lower)])
     kept = keep(tmp_path, rows)
-    assert kept["canary"].to_pylist() == ["It shouts: LOUD", "it is low", "It shouts: LOUD"]
-    assert count_canaries(kept) == (KindCount("it_is_low", 1, 1), KindCount("it_shouts_loud", 2, 2))
+    assert kept["canary"].to_pylist() == ["It shouts: LOUD", "it is low"] * 3
+    assert count_planted(kept) == (KindCount("it_is_low", 3, 3), KindCount("it_shouts_loud", 3, 3))
 
 
 def test_a_canary_is_counted_with_its_kind_and_keeps_its_words(tmp_path: Path) -> None:
@@ -38,7 +38,19 @@ def test_a_canary_is_counted_with_its_kind_and_keeps_its_words(tmp_path: Path) -
     )
     kept = keep(tmp_path, rows)
     assert kept["canary"].to_pylist() == [f"copy: of row {k}" for k in range(3)]
-    assert count_canaries(kept) == (KindCount("copy", 3, 3),)
+    assert count_planted(kept) == (KindCount("copy", 3, 3),)
+
+
+def test_a_spoilt_row_keeps_its_calls_and_each_of_its_alternatives_is_spoilt() -> None:
+    sample = build_candidates([make_preference_row(), make_tool_row()])
+    preference, tool = plant_defects(sample, 2, [("it shouts", str.upper)]).to_pylist()
+    assert preference["messages"] == sample["messages"][0].as_py()
+    said = [side["messages"][-1]["content"] for side in preference["alternatives"]]
+    assert [text.isupper() for text in said] == [True, True]
+    assert tool["tools"] == sample["tools"][1].as_py()
+    assert [m["tool_calls"] for m in tool["messages"]] == [
+        m["tool_calls"] for m in sample["messages"][1].as_py()
+    ]
 
 
 def test_without_a_kind_all_the_words_are_it_up_to_a_length(tmp_path: Path) -> None:
@@ -53,4 +65,4 @@ def test_a_canary_that_does_not_say_what_is_wrong_with_it_is_refused(tmp_path: P
 
 
 def test_a_gate_that_planted_nothing_has_no_canaries(tmp_path: Path) -> None:
-    assert len(read_canaries(tmp_path, "quiet")) == 0
+    assert len(read_planted(tmp_path, "quiet")) == 0

@@ -91,6 +91,8 @@ GATES: Mapping[str, Any] = {
             "all": False,
             "canaries": 5,
             "min_recall": 0.75,
+            "bars": {"insult": 0.5},
+            "max_unfair": 0.1,
             "params": {"threshold": 0.05},
             "facts": {"scorer": "linear-svm", "is_detoxify": False},
             "why": None,
@@ -99,9 +101,15 @@ GATES: Mapping[str, Any] = {
 }
 CANARIES: Mapping[str, Sequence[tuple[str, str]]] = {
     "dedup": [("copy", "reject"), ("copy", "reject"), ("near_duplicate", "hold")],
-    "toxicity": [("insult", "reject"), ("insult", "accept"), ("threat", "reject"), ("threat", "hold")],
+    "toxicity": [
+        ("insult", "reject"),
+        ("insult", "accept"),
+        ("threat", "reject"),
+        ("threat", "hold"),
+        ("puzzle", "accept"),
+    ],
 }
-"""The kind of each canary of a gate, and what the gate said of it."""
+"""The kind of each row that a gate planted, and what the gate said of it; `puzzle` are controls."""
 ROWS = 12
 REJECTED = (2, 7)
 """Draws that dedup rejects; the first is the exact twin of draw 0."""
@@ -161,6 +169,8 @@ def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> 
     kinds = pa.array([kind for kind, _ in said], pa.string())
     for column in ("canary", "canary_kind"):
         verdicts = verdicts.append_column(CANARY_SCHEMA.field(column), kinds)
+    control = pa.array([kind == "puzzle" for kind, _ in said])
+    verdicts = verdicts.append_column(CANARY_SCHEMA.field("control"), control)
     write_table(folder / "canaries" / f"{gate}.parquet", verdicts)
 
 

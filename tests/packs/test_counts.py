@@ -6,7 +6,7 @@ from synth_stack.packs.counts import Tally
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import SplitCount
 from synth_stack.rows.schemas import build_candidates
-from synth_stack.runs.canary_recall import KindCount, measure_recall
+from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from tests.lineage.shards import make_candidates
 
 
@@ -149,9 +149,9 @@ def test_a_row_that_was_turned_away_without_a_verdict_has_no_eval_set() -> None:
 
 def test_what_the_gates_caught_of_their_canaries_is_signed() -> None:
     tally = Tally()
-    found = measure_recall("dedup", [KindCount("copy", 20, 19)], min_recall=0.95)
-    assert tally.finish(["dedup"], Measures((found,))).to_predicate()["canaries"] == [
-        {"gate": "dedup", "planted": 20, "caught": 19, "min_recall": "0.95"}
+    found = measure("dedup", [KindCount("copy", 20, 19)], SelfTestBars(0.95))
+    assert tally.finish(["dedup"], Measures((found,))).to_predicate()["self_tests"] == [
+        {"gate": "dedup", "planted": 20, "caught": 19, "innocent": 0, "turned_away": 0}
     ]
 
 

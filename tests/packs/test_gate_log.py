@@ -19,21 +19,21 @@ from synth_stack.packs.gate_log import (
 )
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
-from synth_stack.runs.canary_recall import KindCount, measure_recall
 from synth_stack.runs.locks import GateLock
+from synth_stack.runs.self_tests import KindCount, measure
 
 GATES = (
-    GateLock(use="dedup", version="1", canaries=50, min_recall=0.9),
+    GateLock(use="dedup", version="1", canaries=50, min_recall=0.9, max_unfair=0.1),
     GateLock(use="structure", version="1"),
     GateLock(use="contamination", version="2", canaries=40, min_recall=0.5),
     GateLock(use="old", version="1"),
 )
 
 
-def measure(dedup: Sequence[KindCount] = (), contamination: Sequence[KindCount] = ()) -> Measures:
+def fill(dedup: Sequence[KindCount] = (), contamination: Sequence[KindCount] = ()) -> Measures:
     recalls = (
-        measure_recall("dedup", dedup, min_recall=0.9),
-        measure_recall("contamination", contamination, min_recall=0.5),
+        measure("dedup", dedup, GATES[0].asked),
+        measure("contamination", contamination, GATES[2].asked),
     )
     return Measures(recalls, {"contamination": {"tried": 7, "untried": 2}, "old": {"looked_twice": 0}})
 
@@ -52,38 +52,38 @@ def add(*tables: pa.Table) -> dict[str, Counter[str]]:
 
 
 @given(
-    st.lists(st.tuples(st.text(max_size=8), st.integers(0, 5)), unique_by=lambda kind: kind[0], max_size=8)
+    st.lists(st.tuples(st.text(max_size=8), st.integers(1, 5)), unique_by=lambda kind: kind[0], max_size=8)
 )
 def test_measures_come_back_as_they_were_written(kinds: list[tuple[str, int]]) -> None:
-    measures = measure([KindCount(name, n, n) for name, n in kinds])
+    measures = fill([KindCount(name, n, n) for name, n in kinds])
     assert parse_measures(render_measures(measures, GATES), GATES) == measures
 
 
 def test_a_gate_that_was_not_measured_is_not_in_the_file() -> None:
-    value = orjson.loads(render_measures(measure(), GATES))
+    value = orjson.loads(render_measures(fill(), GATES))
     assert [entry["gate"] for entry in value["gates"]] == ["dedup", "contamination", "old"]
-    assert value["gates"][0] == {"gate": "dedup", "canaries": [], "counts": {}}
-    assert value["gates"][2] == {"gate": "old", "canaries": None, "counts": {"looked_twice": 0}}
+    assert value["gates"][0] == {"gate": "dedup", "self_test": {"canaries": [], "controls": []}, "counts": {}}
+    assert value["gates"][2] == {"gate": "old", "self_test": None, "counts": {"looked_twice": 0}}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         (b'"gate":"old"', b'"gate":"new"', "not what this package writes of the gates"),
-        (b'"gate":"old"', b'"gate":"dedup"', "does not say what dedup caught"),
-        (b'"gate":"dedup"', b'"gate":"drift"', "does not say what dedup caught"),
+        (b'"gate":"old"', b'"gate":"dedup"', "does not say how dedup did"),
+        (b'"gate":"dedup"', b'"gate":"drift"', "does not say how dedup did"),
         (b'"tried":7', b'"tried":-7', "greater than or equal to 0"),
         (b'"tried":7', b'"tried":true', "valid integer"),
         (b'"tried":7', b'"tried":9007199254740992', "less than or equal to 9007199254740991"),
         (b'"tried":7', b'"Tried it":7', "String should match pattern"),
         (b'"tried":7,"untried":2', b'"untried":2,"tried":7', "not what this package writes"),
         (b'"counts":{}', b'"counts":null', "should be an object"),
-        (b'"canaries":[]', b'"canaries":null', "does not say what dedup caught"),
-        (b'"canaries":null', b'"canaries":[]', "not what this package writes"),
+        (b'"self_test":{"canaries":[],"controls":[]}', b'"self_test":null', "does not say how dedup did"),
+        (b'"self_test":null', b'"self_test":{"canaries":[],"controls":[]}', "not what this package writes"),
     ],
 )
 def test_measures_of_other_gates_or_in_another_form_are_refused(old: bytes, new: bytes, said: str) -> None:
-    data = render_measures(measure(), GATES)
+    data = render_measures(fill(), GATES)
     assert old in data
     with pytest.raises(VerificationError, match=said):
         parse_measures(data.replace(old, new, 1), GATES)
@@ -96,9 +96,22 @@ def test_what_is_no_measures_gives_a_sentence(data: bytes) -> None:
 
 
 def test_an_entry_for_a_gate_that_is_not_there_is_refused() -> None:
-    data = render_measures(measure(), GATES)
+    data = render_measures(fill(), GATES)
     with pytest.raises(VerificationError):
         parse_measures(data, GATES[:3])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ([KindCount("copy", 20, 3)], "blind gate: dedup caught 3 of 20 planted rows of kind copy"),
+        ([KindCount("code", 20, 3, control=True)], "unfair gate: dedup turned away 3 of 20 innocent rows"),
+        ([KindCount("copy", 51, 51)], "has more rows of a kind than it was asked for"),
+    ],
+)
+def test_a_self_test_that_failed_or_cannot_be_is_refused(kinds: list[KindCount], said: str) -> None:
+    with pytest.raises(VerificationError, match=said):
+        parse_measures(render_measures(fill(kinds), GATES), GATES)
 
 
 def test_what_gates_count_is_added_up_by_gate_and_name_over_all_tables() -> None:

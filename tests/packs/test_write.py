@@ -17,6 +17,7 @@ from synth_stack.errors import (
     RunMismatch,
     SigningError,
     StoreError,
+    UnfairGate,
     VerificationError,
 )
 from synth_stack.files import read_table, write_bytes, write_table
@@ -218,7 +219,17 @@ write_pack(Path({str(tmp_path / "run")!r}), Path({str(pack)!r}), signer=Signer("
 def test_the_batch_of_a_blind_gate_is_not_packed(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
     plant_canaries(run, "dedup", [("copy", "reject")] * 3 + [("copy", "accept")] * 2)
-    with pytest.raises(BlindGate, match=r"dedup caught 3 of 5 .* 0\.600 where 0\.95 is the bar"):
+    with pytest.raises(
+        BlindGate, match=r"dedup caught 3 of 5 planted rows of kind copy, where 0\.95 of them"
+    ):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert not (tmp_path / "pack").exists()
+
+
+def test_the_batch_of_an_unfair_gate_is_not_packed(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    plant_canaries(run, "toxicity", [("insult", "reject"), ("puzzle", "hold")])
+    with pytest.raises(UnfairGate, match=r"toxicity turned away 1 of 1 innocent rows of kind puzzle"):
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert not (tmp_path / "pack").exists()
 
@@ -226,32 +237,36 @@ def test_the_batch_of_a_blind_gate_is_not_packed(tmp_path: Path) -> None:
 def test_the_canaries_are_counted_in_the_pack_and_their_rows_are_not_in_it(tmp_path: Path) -> None:
     pack = build_pack(tmp_path)
     assert orjson.loads((pack / layout.MEASURES).read_bytes()) == {
-        "scheme": "synth_stack/measures/v2",
+        "scheme": "synth_stack/measures/v3",
         "gates": [
             {
                 "gate": "dedup",
-                "canaries": [
-                    {"kind": "copy", "planted": 2, "caught": 2},
-                    {"kind": "near_duplicate", "planted": 1, "caught": 1},
-                ],
+                "self_test": {
+                    "canaries": [
+                        {"kind": "copy", "planted": 2, "turned_away": 2},
+                        {"kind": "near_duplicate", "planted": 1, "turned_away": 1},
+                    ],
+                    "controls": [],
+                },
                 "counts": {},
             },
             {
                 "gate": "toxicity",
-                "canaries": [
-                    {"kind": "insult", "planted": 2, "caught": 1},
-                    {"kind": "threat", "planted": 2, "caught": 2},
-                ],
+                "self_test": {
+                    "canaries": [
+                        {"kind": "insult", "planted": 2, "turned_away": 1},
+                        {"kind": "threat", "planted": 2, "turned_away": 2},
+                    ],
+                    "controls": [{"kind": "puzzle", "planted": 1, "turned_away": 0}],
+                },
                 "counts": {},
             },
         ],
     }
     counts = verify_pack(pack).counts
     assert counts is not None
-    assert [(found.gate, found.recall) for found in counts.measures.recalls] == [
-        ("dedup", 1.0),
-        ("toxicity", 0.75),
-    ]
+    tests = [(test.gate, test.planted, test.caught, test.innocent) for test in counts.measures.self_tests]
+    assert tests == [("dedup", 3, 3, 0), ("toxicity", 4, 3, 1)]
     planted = read_table(tmp_path / "run/canaries/dedup.parquet")["row_id"].to_pylist()
     for name, data in read_all(pack).items():
         assert not any(row_id.encode() in data for row_id in planted), name
@@ -279,7 +294,7 @@ def test_a_gate_that_could_plant_nothing_is_packed_with_its_recall_not_known(tmp
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     counts = verify_pack(tmp_path / "pack").counts
     assert counts is not None
-    assert (counts.measures.recalls[0].gate, counts.measures.recalls[0].recall) == ("dedup", None)
+    assert (counts.measures.self_tests[0].gate, counts.measures.self_tests[0].planted) == ("dedup", 0)
 
 
 def test_replacements_are_packed_beside_the_rejected_rows_that_they_stand_for(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, build_candidates
-from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
+from synth_stack.runs.self_tests import KindCount, SelfTest, SelfTestBars, measure
 from tests.some_rows import make_row
 
 CLASSES = {
@@ -79,23 +79,25 @@ LOCALES = ("en-GB", "en-US", "de-DE", "fr-FR", "pt-BR")
 
 @dataclass(frozen=True)
 class Run:
-    """The three tables of a run, in parts as a run folder keeps them, and what its gates caught."""
+    """The three tables of a run, in parts as a run folder keeps them, and its gates' self-tests."""
 
     candidates: Sequence[pa.Table]
     verdicts: Mapping[str, Sequence[pa.Table]]
     decisions: pa.Table
-    canaries: Sequence[CanaryRecall] = ()
+    self_tests: Sequence[SelfTest] = ()
 
 
-CANARIES = (
-    measure_recall(
-        "dedup", [KindCount("copy", 40, 40), KindCount("near_duplicate", 60, 58)], min_recall=0.95
+SELF_TESTS = (
+    measure("dedup", [KindCount("copy", 40, 40), KindCount("near_duplicate", 60, 58)], SelfTestBars(0.95)),
+    measure(
+        "toxicity", [KindCount("combative_tone", 50, 20), KindCount("insult", 50, 41)], SelfTestBars(0.7)
     ),
-    measure_recall(
-        "toxicity", [KindCount("insult", 50, 41), KindCount("combative_tone", 50, 20)], min_recall=0.7
+    measure(
+        "contamination",
+        [KindCount("rephrased_item", 30, 27), KindCount("same_topic", 20, 1, control=True)],
+        SelfTestBars(0.8, max_unfair=0.1, off=("translated_item",)),
     ),
-    measure_recall("contamination", [KindCount("rephrased_item", 30, 27)], min_recall=0.8),
-    measure_recall("drift", [], min_recall=0.9),
+    measure("drift", [], SelfTestBars(0.9)),
 )
 """One gate that sees well, a blind one, one in doubt, and one that could plant nothing."""
 
@@ -161,7 +163,7 @@ def replace_rows(run: Run, rows: Sequence[int]) -> Run:
     verdicts = [{**v, "gate": "personal_data", "threshold": 1.0, "scope": "row"} for v in said]
     judged = {"personal_data": [pa.Table.from_pylist(verdicts, schema=VERDICT_SCHEMA)], **run.verdicts}
     settled = pa.Table.from_pylist(decisions, schema=DECISION_SCHEMA)
-    return Run([*run.candidates, amended], judged, settled, run.canaries)
+    return Run([*run.candidates, amended], judged, settled, run.self_tests)
 
 
 def _split(table: pa.Table, size: int) -> list[pa.Table]:

@@ -11,8 +11,8 @@ import pytest
 from synth_stack.decisions.figures import compute_figures
 from synth_stack.report.html import embed_json, format_share, render_report
 from synth_stack.report.sample import collect_audit_rows
-from synth_stack.runs.canary_recall import KindCount, measure_recall
-from tests.report.planted_run import CANARIES, EMPTY, Run, build_run, plant_run, replace_rows
+from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
+from tests.report.planted_run import EMPTY, SELF_TESTS, Run, build_run, plant_run, replace_rows
 
 BREAKOUT = "</script><script>window.pwned = 1</script>"
 
@@ -20,7 +20,7 @@ BREAKOUT = "</script><script>window.pwned = 1</script>"
 def render(
     run: Run, facts: Mapping[str, Any] | None = None, *, limit: int = 5_000, title: str = "A run"
 ) -> str:
-    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.canaries)
+    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.self_tests)
     rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=limit)
     return render_report(found, rows, title=title, facts=facts or {})
 
@@ -122,18 +122,21 @@ def test_replacements_are_a_total_of_their_own_where_there_are_any() -> None:
 
 
 def test_a_blind_gate_is_proclaimed_without_the_script() -> None:
-    page = render(replace(plant_run(30), canaries=CANARIES))
-    assert '<div class="alarm" role="alert"><p><b>A gate is blind.</b>' in page
-    assert "<b>toxicity</b> caught 61 of 100 known bad rows: recall 0.610, and its bar is 0.7." in page
+    page = render(replace(plant_run(30), self_tests=SELF_TESTS))
+    assert '<div class="alarm" role="alert"><p><b>A gate failed its self-test.</b>' in page
+    assert (
+        "<li>toxicity caught 20 of 50 planted rows of kind combative_tone, where 0.7 of them is the bar.</li>"
+        in page
+    )
     assert '<div class="alarm"' not in render(plant_run(30))
-    assert '<div class="alarm"' not in render(replace(plant_run(30), canaries=CANARIES[:1]))
+    assert '<div class="alarm"' not in render(replace(plant_run(30), self_tests=SELF_TESTS[:1]))
 
 
 def test_two_blind_gates_are_both_named_and_their_names_escaped() -> None:
-    blind = [measure_recall(name, [KindCount("x", 2, 0)], min_recall=0.5) for name in ("a<b>", BREAKOUT)]
-    page = render(replace(plant_run(5), canaries=blind))
-    assert "2 gates are blind" in page
-    assert "<b>a&lt;b&gt;</b> caught 0 of 2" in page
+    blind = [measure(name, [KindCount("x", 2, 0)], SelfTestBars(0.5)) for name in ("a<b>", BREAKOUT)]
+    page = render(replace(plant_run(5), self_tests=blind))
+    assert "2 gates failed their self-tests" in page
+    assert "<li>a&lt;b&gt; caught 0 of 2" in page
     assert page.count("</script>") == 2
 
 

@@ -11,9 +11,9 @@ from synth_stack.decisions.figures import compute_figures
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.runs.canary_recall import KindCount, measure_recall
+from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from tests.browser import open_browser, open_page, read_console
-from tests.report.planted_run import CANARIES, EMPTY, INSULT, Run, build_run, plant_run, replace_rows
+from tests.report.planted_run import EMPTY, INSULT, SELF_TESTS, Run, build_run, plant_run, replace_rows
 from tests.some_rows import make_preference_row, make_reasoning_row, make_tool_row
 
 pytestmark = pytest.mark.browser
@@ -59,7 +59,7 @@ def show(session: Any, tmp_path: Path) -> Show:
 
 
 def render(run: Run, *, limit: int = 5_000, title: str = "A run") -> str:
-    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.canaries)
+    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.self_tests)
     rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=limit)
     return render_report(found, rows, title=title, facts={"recipe": title})
 
@@ -495,40 +495,45 @@ def test_a_row_and_its_replacement_lead_to_each_other(show: Show) -> None:
     assert original in texts(session, ".card > .facts button")
 
 
-def test_each_gates_recall_is_drawn_on_its_interval_beside_its_bar(show: Show) -> None:
-    session = show(replace(plant_run(30), canaries=CANARIES))
-    assert texts(session, "#canaries .what") == ["dedup", "toxicityblind", "contamination", "drift"]
-    assert texts(session, "#canaries b.number") == ["0.980", "0.610", "0.900", "–"]
+def test_each_kind_is_drawn_on_its_interval_beside_its_bar(show: Show) -> None:
+    session = show(replace(plant_run(30), self_tests=SELF_TESTS))
+    heads = texts(session, ".tests tbody th")
+    assert heads == ["dedup", "toxicityblind", "contamination", "drift"]
+    assert texts(session, ".tests tbody tr:nth-child(3) td") == ["30", "27", "20", "1", "translated_item"]
+    assert texts(session, "#self-tests > ul .what") == ["toxicity: combative_tone"]
+    find(session, "#self-tests summary")[0].click()
+    shares = ["1.000", "0.967", "0.400", "0.820", "0.900", "0.050"]
+    assert texts(session, "#self-tests details b.number") == shares
     place = (
         "const left = (e) => e.getBoundingClientRect().left;"
-        "return [...document.querySelectorAll('#canaries svg')].map((svg) => {"
+        "return [...document.querySelectorAll('#self-tests details svg')].map((svg) => {"
         "const [axis, dot] = ['.axis', '.dot'].map((s) => svg.querySelector(s).getBoundingClientRect());"
         "return ((dot.left + dot.right) / 2 - axis.left) / axis.width})"
     )
-    assert session.execute_script(place) == pytest.approx([0.98, 0.61, 0.9], abs=0.01)
-    ends = "return ['x1', 'x2'].map((end) => document.querySelector('#canaries .whisker').getAttribute(end))"
-    found = CANARIES[0]
+    assert session.execute_script(place) == pytest.approx([float(share) for share in shares], abs=0.01)
+    ends = "return ['x1', 'x2'].map((end) => document.querySelector('#self-tests details .whisker').getAttribute(end))"
+    found = SELF_TESTS[0].canaries[0]
     assert [float(end.removesuffix("%")) for end in session.execute_script(ends)] == pytest.approx(
         [100 * found.low, 100 * found.high]
     )
-    assert texts(session, ".kinds tbody td")[:4] == ["copy", "40", "40", "100%"]
-    assert len(find(session, "#canaries li.blind")) == 1
+    assert len(find(session, "#self-tests details li.failed")) == 1
 
 
 def test_a_run_without_canaries_says_that_recall_is_not_known(show: Show) -> None:
     session = show(plant_run(10))
-    assert texts(session, "#canaries .empty") == [
-        "No gate planted known bad rows, so what each one misses is not known."
+    assert texts(session, "#self-tests .empty") == [
+        "No gate planted rows for itself, so what each one misses is not known."
     ]
 
 
 def test_hostile_names_of_canaries_stay_text(show: Show) -> None:
     kinds = [KindCount(payload, 3, 1) for payload in PAYLOADS]
-    canaries = [measure_recall(payload, kinds, min_recall=0.5) for payload in PAYLOADS[:3]]
-    session = show(replace(plant_run(10), canaries=canaries))
+    tests = [measure(payload, kinds, SelfTestBars(0.5)) for payload in PAYLOADS[:3]]
+    session = show(replace(plant_run(10), self_tests=tests))
     assert session.execute_script("return window.pwned ?? null") is None
     assert len(find(session, "script")) == 2
-    assert texts(session, ".alarm b")[1:] == list(PAYLOADS[:3])
+    for line, payload in zip(texts(session, ".alarm li"), PAYLOADS[:3], strict=True):
+        assert line.startswith(payload)
 
 
 def test_a_table_of_groups_sorts_by_each_of_its_columns(show: Show) -> None:
@@ -594,7 +599,7 @@ def test_a_run_in_which_nothing_was_accepted_ends_in_an_empty_bar(show: Show) ->
 
 @pytest.mark.parametrize("width", [400, 760, 1280])
 def test_the_page_never_scrolls_sideways(show: Show, width: int) -> None:
-    session = show(replace(replace_rows(plant_run(120), [3, 9]), canaries=CANARIES), width=width)
+    session = show(replace(replace_rows(plant_run(120), [3, 9]), self_tests=SELF_TESTS), width=width)
     for toggle in find(session, ".toggle")[:3]:
         toggle.click()
     assert session.execute_script("return document.documentElement.scrollWidth") <= width

@@ -94,7 +94,7 @@ def test_a_blind_gate_fails_the_batch_and_holds_every_row_that_would_be_accepted
     rows = keep(tmp_path / "rows.jsonl", [*ROWS, {"id": "loud", "text": "LOUD"}])
     gates = write_gates(tmp_path, {"use": "batch-test-sleepy", "canaries": 20})
     with pytest.raises(
-        BlindGate, match=r"caught 10 of 20 planted rows, a recall of 0\.500 where 0\.9 is the bar"
+        BlindGate, match=r"caught 0 of 20 planted rows of kind \w+, where 0\.9 of them is the bar"
     ):
         curate(rows, gates, tmp_path / "out")
 
@@ -105,7 +105,7 @@ def test_a_blind_gate_fails_the_batch_and_holds_every_row_that_would_be_accepted
     assert (tmp_path / "out" / MANIFEST).exists()
     assert (tmp_path / "out" / "report.html").exists()
     assert (
-        read_table(tmp_path / "out" / "canaries" / "batch-test-sleepy.parquet", CANARY_SCHEMA).num_rows == 20
+        read_table(tmp_path / "out" / "canaries" / "batch-test-sleepy.parquet", CANARY_SCHEMA).num_rows == 40
     )
     with pytest.raises(BlindGate):
         curate(rows, gates, tmp_path / "out")
@@ -113,7 +113,7 @@ def test_a_blind_gate_fails_the_batch_and_holds_every_row_that_would_be_accepted
 
 def test_a_bar_in_the_gate_file_is_the_one_that_counts(tmp_path: Path) -> None:
     rows = keep(tmp_path / "rows.jsonl", ROWS)
-    gates = write_gates(tmp_path, {"use": "batch-test-sleepy", "canaries": 20, "min_recall": 0.5})
+    gates = write_gates(tmp_path, {"use": "batch-test-sleepy", "canaries": 20, "min_recall": 0.0})
     assert curate(rows, gates, tmp_path / "out").figures.accepted == 6
 
 
@@ -122,6 +122,20 @@ def test_without_canaries_nothing_is_known_and_nothing_fails(tmp_path: Path) -> 
     gates = write_gates(tmp_path, {"use": "batch-test-sleepy", "canaries": 0})
     assert curate(rows, gates, tmp_path / "out").figures.accepted == 6
     assert not (tmp_path / "out" / "canaries").exists()
+
+
+def test_the_price_of_each_gate_is_told_and_a_repeated_call_adds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = keep(tmp_path / "rows.jsonl", ROWS)
+    gates = write_gates(tmp_path, {"use": "batch-test-sleepy", "canaries": 0})
+    command = ("curate", rows, "--gates", gates, "--out", tmp_path / "out", "--json")
+    code, out, _ = call(monkeypatch, capsys, *command)
+    [price] = json.loads(out)["gates"]
+    assert (code, price["gate"], price["model_calls"], price["planted"]) == (0, "batch-test-sleepy", 0, 0)
+    assert price["seconds"] > 0
+    assert json.loads(call(monkeypatch, capsys, *command)[1])["gates"] == [price]
+    assert "Price of the gates" in call(monkeypatch, capsys, *command[:-1])[1]
 
 
 def test_the_command_shows_the_figures_of_a_blind_batch_and_exits_1(
@@ -134,7 +148,7 @@ def test_the_command_shows_the_figures_of_a_blind_batch_and_exits_1(
     )
     assert code == 1
     assert "Funnel" in out
-    assert "blind gate: batch-test-sleepy caught 25 of 50 planted rows" in err
+    assert "blind gate: batch-test-sleepy caught 0 of 20 planted rows of kind" in err
     assert "min_recall" in err
 
 

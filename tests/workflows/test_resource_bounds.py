@@ -66,8 +66,10 @@ def parrot() -> Parrot:
 
 
 def test_a_teacher_without_health_is_never_down() -> None:
-    ask = RunResources().make_asker({"use": "bounds-test-parrot"}, "gates.yaml")
+    resources = RunResources(gate="dedup")
+    ask = resources.make_asker({"use": "bounds-test-parrot"}, "gates.yaml")
     assert ask(["one", "two"]) == ["one", "two"]
+    assert (ask(["three"]), resources.calls) == (["three"], {"dedup": 3})
     with pytest.raises(ConfigError, match="does not say where it sends its prompts; seen: Parrot"):
         RunResources(perimeter="local").make_asker({"use": "bounds-test-parrot"}, "gates.yaml")
 

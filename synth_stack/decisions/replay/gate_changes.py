@@ -1,7 +1,7 @@
 """The new gate file against the gates that judged: which parameters differ, and which dials they turn."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from synth_stack.inputs.gate_file import GateUse, load_gates
 from synth_stack.registry import Bound, Entry, bind, find_entry
 from synth_stack.runs.folder import list_amended
 from synth_stack.runs.locks import DialLock, GateLock
+from synth_stack.runs.self_tests import SelfTestBars
 
 Params = Mapping[str, Any]
 
@@ -53,7 +54,7 @@ class GateChange:
     before: tuple[DialSetting, ...]
     after: tuple[DialSetting, ...]
     late: Late | None
-    min_recall: float
+    asked: SelfTestBars
     counts_canaries: bool
     kept_sets: tuple[str, ...]
 
@@ -110,11 +111,55 @@ def plan_changes(run: Path, path: str | Path, judged: Sequence[GateLock]) -> tup
             allowed=", ".join(wanted),
             mend=mend,
         )
-    if judged[0].use not in names and list_amended(run / "candidates"):
-        raise ConfigError(
-            f"{path}: {judged[0].use} replaced rows of {run}, so it cannot be left out", mend=mend
+    _require_amender(run, names, judged)
+    return tuple(changes)
+
+
+def plan_as_judged(judged: Sequence[GateLock]) -> tuple[GateChange, ...]:
+    """The gates of a run, each under the parameters with which it judged."""
+    changes = []
+    for lock in judged:
+        entry = find_entry("gate", lock.use, where=lock.use)
+        standing = tuple(_set(dial, dict(_flatten(lock.params)), {}) for dial in lock.dials)
+        changes.append(
+            GateChange(
+                lock=lock,
+                params=lock.params,
+                changes=(),
+                before=standing,
+                after=standing,
+                late=entry.late(lock.params) if entry.late else None,
+                asked=lock.asked,
+                counts_canaries=lock.canaries > 0,
+                kept_sets=(),
+            )
         )
     return tuple(changes)
+
+
+def leave_out(
+    run: Path, changes: Sequence[GateChange], judged: Sequence[GateLock], without: Sequence[str]
+) -> tuple[GateChange, ...]:
+    """The changes without the gates of these names. Raises ConfigError for one that did not judge the run,
+    and where none is left.
+    """
+    names = [lock.use for lock in judged]
+    for name in without:
+        if name not in names:
+            raise ConfigError(f"{name} has not judged {run}", allowed=", ".join(names))
+    kept = tuple(change for change in changes if change.name not in without)
+    if not kept:
+        raise ConfigError(f"no gate of {run} is left to decide", seen=", ".join(without))
+    _require_amender(run, [change.name for change in kept], judged)
+    return kept
+
+
+def _require_amender(run: Path, names: Sequence[str], judged: Sequence[GateLock]) -> None:
+    if judged and judged[0].use not in names and list_amended(run / "candidates"):
+        raise ConfigError(
+            f"{judged[0].use} replaced rows of {run}, so it cannot be left out",
+            mend="Judge the rows again with `synth-stack curate` under a gate file without it.",
+        )
 
 
 def _plan_gate(use: GateUse, lock: GateLock, bound: Bound, where: str, mend: str) -> GateChange:
@@ -136,10 +181,17 @@ def _plan_gate(use: GateUse, lock: GateLock, bound: Bound, where: str, mend: str
         before=tuple(_set(dial, old, {}) for dial in lock.dials),
         after=tuple(_set(dial, new, turned) for dial in lock.dials),
         late=entry.late(bound.params) if entry.late else None,
-        min_recall=lock.min_recall if use.min_recall is None else use.min_recall,
+        asked=_ask(use, lock),
         counts_canaries=use.canaries > 0,
         kept_sets=kept_sets,
     )
+
+
+def _ask(use: GateUse, lock: GateLock) -> SelfTestBars:
+    asked = lock.asked
+    if use.min_recall is not None:
+        asked = replace(asked, min_recall=use.min_recall, by_kind={})
+    return asked if use.max_unfair is None else replace(asked, max_unfair=use.max_unfair)
 
 
 def _find_fault(lock: GateLock, params: Params, name: str, value: Any) -> str | None:

@@ -29,8 +29,8 @@ from synth_stack.decisions.replay.outcomes import (
 from synth_stack.engines.contract import check_late
 from synth_stack.errors import StoreError
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.canary_recall import CanaryRecall, KindCount, measure_recall
 from synth_stack.runs.locks import DialLock
+from synth_stack.runs.self_tests import KindCount, SelfTest, SelfTestBars, measure
 
 _SIDES = pa.schema([CANDIDATE_SCHEMA.field(name) for name in ("row_id", "slice")])
 _STRENGTH = {"accept": PASSED, "abstain": PASSED, "hold": HELD, "reject": REJECTED}
@@ -54,6 +54,15 @@ class StoredVerdicts:
 
 
 @dataclass(frozen=True, slots=True)
+class Planted:
+    """What a gate said of the n rows that it planted, their kinds, (n,), and which are controls, (n,)."""
+
+    verdicts: StoredVerdicts
+    kinds: pl.Series
+    control: Mask
+
+
+@dataclass(frozen=True, slots=True)
 class DialYield:
     """A dial that can be turned, where it can stand, and what its gate says of rows and canaries then."""
 
@@ -65,7 +74,7 @@ class DialYield:
 
 @dataclass(frozen=True, slots=True)
 class Redecided:
-    """What a gate says now of n rows, (n,), and what it caught and catches of its canaries.
+    """What a gate says now of n rows, (n,), and how it did and does in its self-test.
 
     `away` has its present verdicts that reject or hold; `compares` says that its evidence names twins.
     """
@@ -74,17 +83,17 @@ class Redecided:
     said: Said
     away: pl.DataFrame
     compares: bool
-    recall_before: CanaryRecall
-    recall: CanaryRecall
+    test_before: SelfTest
+    test: SelfTest
     yields: tuple[DialYield, ...]
 
     @property
     def fails(self) -> bool:
-        """Whether the batch is held for it: it is blind, and was so before or has its old parameters.
+        """Whether the batch is held for it: it fails, and did so before or has its old parameters.
 
         A gate may plant its canaries for its threshold, and those of another say little about it.
         """
-        return self.recall.blind and (self.recall_before.blind or not self.change.changes)
+        return self.test.failed and (self.test_before.failed or not self.change.changes)
 
 
 def place_verdicts(
@@ -128,16 +137,16 @@ def list_away(*verdicts: pl.DataFrame) -> pl.DataFrame:
     return away.select(VERDICT_SCHEMA.names).rechunk()
 
 
-def redecide(stored: StoredVerdicts, planted: StoredVerdicts, change: GateChange, dropped: Mask) -> Redecided:
-    """What a gate says of every row, and of its canaries, under its new parameters.
+def redecide(stored: StoredVerdicts, planted: Planted, change: GateChange, dropped: Mask) -> Redecided:
+    """What a gate says of every row, and of what it planted, under its new parameters.
 
     The rows `dropped` (n,) no longer reach it: they keep their verdicts, which count nowhere, and no longer
     weigh on what it says late.
     """
-    said, own, late, canaries = stored.said, stored.own, stored.late, planted.said
+    said, own, late, tested = stored.said, stored.own, stored.late, planted.verdicts.said
     if change.changes:
         said, by = _decide(stored, change)
-        own, canaries = _tell(stored, change, said, by), _decide(planted, change)[0]
+        own, tested = _tell(stored, change, said, by), _decide(planted.verdicts, change)[0]
     shown = (said != UNSEEN) & (change.lock.all | ~dropped)
     if change.changes or not shown[said != UNSEEN].all():
         late = _say_late(change, own.filter(pl.Series(shown)))
@@ -147,19 +156,21 @@ def redecide(stored: StoredVerdicts, planted: StoredVerdicts, change: GateChange
         said=_hold(said, held),
         away=list_away(own, late),
         compares=bool(own["evidence"].str.contains('"twin":"', literal=True).any()),
-        recall_before=_measure(change.name, planted.said, change.lock.min_recall),
-        recall=_measure(change.name, canaries, change.min_recall),
+        test_before=_measure(change.name, planted, planted.verdicts.said, change.lock.asked),
+        test=_measure(change.name, planted, tested, change.asked),
         yields=tuple(_list_yields(stored, planted, change, held)),
     )
 
 
-def _measure(gate: str, canaries: Said, min_recall: float) -> CanaryRecall:
-    caught = KindCount(gate, len(canaries), int((canaries >= HELD).sum()))
-    return measure_recall(gate, [caught], min_recall=min_recall)
+def _measure(gate: str, planted: Planted, said: Said, asked: SelfTestBars) -> SelfTest:
+    rows = pl.DataFrame({"control": planted.control, "kind": planted.kinds, "away": said >= HELD})
+    counted = rows.group_by("control", "kind").agg(pl.len(), pl.col("away").sum()).sort("control", "kind")
+    kinds = [KindCount(kind, count, away, control) for control, kind, count, away in counted.iter_rows()]
+    return measure(gate, kinds, asked)
 
 
 def _list_yields(
-    stored: StoredVerdicts, planted: StoredVerdicts, change: GateChange, held: Mask
+    stored: StoredVerdicts, planted: Planted, change: GateChange, held: Mask
 ) -> Iterator[DialYield]:
     """The dials that can be turned and read the score; late holds stay as they are."""
     for number, setting in enumerate(change.after):
@@ -170,8 +181,9 @@ def _list_yields(
         possible = [threshold for threshold in grid if change.allows(setting.dial, threshold)]
         if setting.threshold in possible:
             rows = [_hold(_decide(stored, change, (number, beyond))[0], held) for beyond in (True, False)]
-            canaries = [_decide(planted, change, (number, beyond))[0] for beyond in (True, False)]
-            caught = BothSides(planted.scores[number], *canaries)
+            tested = [_decide(planted.verdicts, change, (number, beyond))[0] for beyond in (True, False)]
+            bad = ~planted.control
+            caught = BothSides(planted.verdicts.scores[number][bad], *(said[bad] for said in tested))
             yield DialYield(setting, possible, BothSides(scores, *rows), caught)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from synth_stack.decisions.decide import BatchHold, Rule, decide
-from synth_stack.decisions.replay.gate_changes import GateChange, plan_changes
+from synth_stack.decisions.decide import Rule, decide, hold_failed
+from synth_stack.decisions.replay.gate_changes import GateChange, leave_out, plan_as_judged, plan_changes
 from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN
-from synth_stack.decisions.replay.redecide import Redecided, list_away, place_verdicts, redecide
+from synth_stack.decisions.replay.redecide import Planted, Redecided, list_away, place_verdicts, redecide
 from synth_stack.decisions.replay.result import Replay
 from synth_stack.decisions.replay.summary import (
     DecidedRun,
@@ -27,16 +27,23 @@ from synth_stack.decisions.replay.summary import (
 )
 from synth_stack.errors import StoreError
 from synth_stack.inputs.extensions import load_extensions
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, OUTCOMES, VERDICT_SCHEMA
-from synth_stack.runs.canary_recall import CanaryRecall, describe_blind, read_canaries
+from synth_stack.rows.schemas import CANARY_SCHEMA, CANDIDATE_SCHEMA, OUTCOMES, VERDICT_SCHEMA
 from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candidates, read_verdicts
+from synth_stack.runs.self_tests import SelfTest, read_planted
 
 
-def replay(run: str | Path, gates: str | Path, *, load: Sequence[str] = ()) -> Replay:
+def replay(
+    run: str | Path,
+    gates: str | Path | None = None,
+    *,
+    without: Sequence[str] = (),
+    load: Sequence[str] = (),
+) -> Replay:
     """Decide the judged run or curate folder `run` again under the gate file `gates`; nothing is written.
 
     The gates of the file are those that judged, in their order; some may be missing, which leaves their
-    verdicts out. Eval sets that the run knew and the file does not name count all the same, and so does what
+    verdicts out, and so does naming them in `without`. With no file, the run's own gates decide, as they
+    judged. Eval sets that the run knew and the file does not name count all the same, and so does what
     a person said. `load` names modules or files with gates of other authors.
 
     Raises InputError for a folder that is not judged, ConfigError for a gate file that needs new verdicts,
@@ -44,7 +51,12 @@ def replay(run: str | Path, gates: str | Path, *, load: Sequence[str] = ()) -> R
     """
     load_extensions(load)
     judged = open_judged(Path(run))
-    decided = _decide_again(judged, plan_changes(judged.folder, gates, judged.gates))
+    if gates is None:
+        changes = plan_as_judged(judged.gates)
+    else:
+        changes = plan_changes(judged.folder, gates, judged.gates)
+    changes = leave_out(judged.folder, changes, judged.gates, without)
+    decided = _decide_again(judged, changes)
     return Replay(
         folder=judged.folder,
         before=count_decisions(decided.before),
@@ -68,20 +80,17 @@ def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
         stored = place_verdicts(verdicts, rows, lock.dials, f"verdicts of {lock.use}")
         away.append(list_away(stored.own, stored.late))
         if (change := by_name.get(lock.use)) is not None:
-            planted = _frame([read_canaries(run.folder, lock.use)], VERDICT_SCHEMA)
-            planted = planted[: None if change.counts_canaries else 0]
-            ids = planted.select(pl.col("row_id").unique(maintain_order=True), slice=pl.lit(None, pl.String))
-            canaries = place_verdicts(planted, ids, lock.dials, f"canaries of {lock.use}")
-            gates.append(redecide(stored, canaries, change, dropped))
+            planted = _place_planted(run, change)
+            gates.append(redecide(stored, planted, change, dropped))
             dropped |= gates[-1].said == REJECTED
     overriding = _read_overriding(run, rows)
-    before = _decide(run, rows, [*away, overriding], [recall for recall in run.recalls if recall.blind])
+    before = _decide(run, rows, [*away, overriding], [test for test in run.self_tests if test.failed])
     if not before.equals(pl.DataFrame(run.decisions)):
         raise StoreError(
             f"the decisions of {run.folder} are not what its verdicts give",
             mend="Judge its rows again with `synth-stack curate`.",
         )
-    failing = [one.recall for one in gates if one.fails]
+    failing = [one.test for one in gates if one.fails]
     after = _decide(run, rows, [*(one.away for one in gates), overriding], failing)
     people = {outcome: overriding.filter(outcome=outcome)["row_id"].implode() for outcome in OUTCOMES}
     return DecidedRun(
@@ -91,6 +100,17 @@ def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
         overriding={outcome: rows["row_id"].is_in(ids).to_numpy() for outcome, ids in people.items()},
         failed=rows["failure"].is_not_null().to_numpy(),
     )
+
+
+def _place_planted(run: Judged, change: GateChange) -> Planted:
+    """What a gate said of the rows that it planted; of none where the new gate file asks for none."""
+    table = read_planted(run.folder, change.name)
+    rows = _frame([table if change.counts_canaries else table.slice(0, 0)], CANARY_SCHEMA)
+    ids = rows.unique("row_id", keep="first", maintain_order=True)
+    ids = ids.select("row_id", "canary_kind", "control", slice=pl.lit(None, pl.String))
+    verdicts = rows.select(VERDICT_SCHEMA.names)
+    stored = place_verdicts(verdicts, ids, change.lock.dials, f"canaries of {change.name}")
+    return Planted(stored, ids["canary_kind"], ids["control"].to_numpy())
 
 
 def _read_rows(run: Judged) -> pl.DataFrame:
@@ -114,10 +134,10 @@ def _read_overriding(run: Judged, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _decide(
-    run: Judged, rows: pl.DataFrame, away: Sequence[pl.DataFrame], blind: Sequence[CanaryRecall]
+    run: Judged, rows: pl.DataFrame, away: Sequence[pl.DataFrame], failed: Sequence[SelfTest]
 ) -> pl.DataFrame:
     """The decisions that verdicts give; rows that would be accepted are held where a gate is blind."""
-    held_by = BatchHold(blind[0].gate, describe_blind(blind), f"{blind[0].gate}.blind") if blind else None
+    held_by = hold_failed(failed)
     rule = Rule(tuple(run.lock.rule.order), tuple(run.lock.rule.overriding))
     said = [verdicts.to_arrow().cast(VERDICT_SCHEMA) for verdicts in away]
     return pl.DataFrame(decide(rows.to_arrow(), said, rule, held_by))

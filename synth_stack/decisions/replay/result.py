@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synth_stack.decisions.replay.gate_changes import Change
 from synth_stack.decisions.replay.outcomes import Point
-from synth_stack.runs.canary_recall import CanaryRecall
+from synth_stack.runs.self_tests import SelfTest
 
 REPLAY_SCHEME = "synth_stack/replay/v2"
 
@@ -34,19 +34,19 @@ first gate that never scored it."""
 
 @dataclass(frozen=True, slots=True)
 class GateReplay:
-    """One gate before and after: the parameters that change, the rows that it decides, and its canaries.
+    """One gate before and after: the parameters that change, the rows that it decides, and its self-test.
 
     `before` and `after` count the rows that it decides; undecided ones wait for it, since it never scored
-    them. The recalls are of the canaries that the run left. A gate that is now blind holds the batch if it
-    was blind before, or if its parameters are the old ones, for which they were planted.
+    them. The self-tests are of the rows that the run planted. A gate that now fails holds the batch if it
+    failed before, or if its parameters are the old ones.
     """
 
     gate: str
     changes: tuple[Change, ...]
     before: dict[str, int]
     after: dict[str, int]
-    recall_before: CanaryRecall
-    recall: CanaryRecall
+    self_test_before: SelfTest
+    self_test: SelfTest
 
 
 @dataclass(frozen=True, slots=True)

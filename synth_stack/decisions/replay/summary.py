@@ -11,7 +11,7 @@ from synth_stack.decisions.replay.outcomes import HELD, REJECTED, UNSEEN, Mask, 
 from synth_stack.decisions.replay.redecide import Redecided
 from synth_stack.decisions.replay.result import CHANGED_SCHEMA, Curve, GateReplay
 from synth_stack.rows.schemas import DECISIONS
-from synth_stack.runs.canary_recall import describe_blind
+from synth_stack.runs.self_tests import describe_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def count_gates(run: DecidedRun) -> tuple[GateReplay, ...]:
             count_decisions(rows.filter(gate=one.change.name)) for rows in (run.before, run.after)
         )
         figures.append(
-            GateReplay(one.change.name, one.change.changes, before, after, one.recall_before, one.recall)
+            GateReplay(one.change.name, one.change.changes, before, after, one.test_before, one.test)
         )
     return tuple(figures)
 
@@ -73,7 +73,7 @@ def draw_curves(run: DecidedRun) -> tuple[Curve, ...]:
         for turned in one.yields:
             dial, standing = turned.setting.dial, turned.setting.threshold
             points = draw_curve(turned.rows, others, turned.canaries, turned.thresholds, dial.rejects)
-            name, parameter, planted = one.change.name, str(dial.parameter), one.recall.planted
+            name, parameter, planted = one.change.name, str(dial.parameter), one.test.planted
             curves.append(Curve(name, parameter, standing, dial.rejects, planted, points))
     return tuple(curves)
 
@@ -82,7 +82,7 @@ def list_caveats(run: DecidedRun, judged: Sequence[str]) -> tuple[str, ...]:
     """Sentences on what stored scores do not show; `judged` names the gates of the run."""
     left_out = [name for name in judged if name not in {one.change.name for one in run.gates}]
     said = [f"the gate file leaves {name} out: its verdicts count no more" for name in left_out]
-    said += [f"{describe_blind([one.recall])}; the batch is held" for one in run.gates if one.fails]
+    said += [f"{describe_failed([one.test])}; the batch is held" for one in run.gates if one.fails]
     for number in range(len(run.gates)):
         said += _list_gate_caveats(run, number)
     return tuple(said)
@@ -97,8 +97,8 @@ def _list_gate_caveats(run: DecidedRun, number: int) -> Iterator[str]:
     if kept_sets:
         named = ", ".join(kept_sets)
         yield f"{name} also compared with {named}, which the gate file does not name: those matches count"
-    if one.recall.blind and not one.fails:
-        told = f"{one.recall.describe()}: it planted them for its old parameters"
+    if one.test.failed and not one.fails:
+        told = f"{one.test.describe()}: it planted them for its old parameters"
         yield f"{told}, and plants others when it judges again"
     if one.change.changes and one.compares:
         yield f"{name} compared rows with what stayed then: rows that now pass were not compared anew"

@@ -1,4 +1,4 @@
-"""Code pairs with something wrong in them, made from a batch's own pairs."""
+"""Code pairs with something wrong in them, made from a batch's own pairs, and sound ones."""
 
 import ast
 import json
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from synth_stack.gates.canaries import build_canary
+from synth_stack.gates.canaries import build_canary, build_control
 from synth_stack.gates.chosen_answers import append_chosen
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.code_pairs import CodePair, fence, parse_source, read_pairs
@@ -17,16 +17,16 @@ _Defect = tuple[str, Callable[[CodePair], CodePair]]
 
 
 def plant_pairs(sample: pa.Table, n: int, _: int) -> pa.Table:
-    """`n` pairs of the sample in turn, each spoilt in one way in turn; none where the sample has no pair."""
+    """`n` pairs of the sample in turn for each way to spoil one; none where the sample has no pair."""
     pairs = list(read_pairs(append_chosen(sample)).values())
     if not pairs:
         return CANDIDATE_SCHEMA.empty_table()
-    return build_candidates(_spoil(pairs, draw) for draw in range(n))
+    return build_candidates(_spoil(pairs, draw) for draw in range(n * len(_DEFECTS)))
 
 
 def _spoil(pairs: Sequence[CodePair], draw: int) -> dict[str, object]:
     wrong, spoil = _DEFECTS[draw % len(_DEFECTS)]
-    pair = spoil(pairs[draw % len(pairs)])
+    pair = spoil(pairs[draw // len(_DEFECTS) % len(pairs)])
     messages = [
         {"role": "user", "content": "Write a function that passes its tests."},
         {"role": "assistant", "content": fence(pair.solution)},
@@ -55,3 +55,47 @@ _DEFECTS: tuple[_Defect, ...] = (
     ("its tests look at nothing", lambda pair: replace(pair, tests="assert len('ab') == 2\n")),
     ("the solution leaves before its tests", lambda pair: replace(pair, solution="raise SystemExit(0)")),
 )
+
+
+_SOUND = (
+    (
+        "it prints beside its result",
+        "def count_vowels(text):\n    print('counting')\n    return sum(c in 'aeiou' for c in text)\n",
+        "assert count_vowels('banana') == 3\nassert count_vowels('') == 0\nassert count_vowels('xyz') == 0\n",
+    ),
+    (
+        "it keeps state in a class",
+        "class Counter:\n    def __init__(self):\n        self.total = 0\n\n    def add(self, n):\n"
+        "        self.total = self.total + n\n        return self.total\n",
+        "c = Counter()\nassert c.add(2) == 2\nassert c.add(3) == 5\nassert Counter().total == 0\n",
+    ),
+    (
+        "it raises where its tests ask for it",
+        "def halve(n):\n    if n % 2 != 0:\n        raise ValueError('odd')\n    return n // 2\n",
+        "assert halve(8) == 4\nassert halve(0) == 0\ntry:\n    halve(3)\n    raised = False\n"
+        "except ValueError:\n    raised = True\nassert raised\n",
+    ),
+    (
+        "it imports of the standard library",
+        "import math\n\n\ndef area(radius):\n    return math.pi * radius * radius\n",
+        "assert abs(area(1) - 3.14159265) < 1e-6\nassert abs(area(2) - 12.5663706) < 1e-6\n",
+    ),
+)
+"""Sound pairs of sorts that a careless runner takes for broken ones."""
+
+
+def make_sound_pairs(sample: pa.Table, n: int, _: int) -> pa.Table:
+    """`n` sound pairs of each sort; none where the sample has no pair."""
+    if not read_pairs(append_chosen(sample)):
+        return CANDIDATE_SCHEMA.empty_table()
+    made = []
+    for draw in range(n * len(_SOUND)):
+        innocent, solution, tests = _SOUND[draw % len(_SOUND)]
+        pair = CodePair(task=innocent, solution=f"# {draw}\n{solution}", tests=tests)
+        messages = [
+            {"role": "user", "content": "Write a function that passes its tests."},
+            {"role": "assistant", "content": fence(pair.solution)},
+        ]
+        row = build_control("code", messages, innocent, draw)
+        made.append({**row, "extra": canonical_text({**json.loads(row["extra"]), "code": pair.as_extra()})})
+    return build_candidates(made)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from synth_stack.gates.chosen_answers import append_chosen
-from synth_stack.gates.execution.canaries import plant_pairs
+from synth_stack.gates.execution.canaries import make_sound_pairs, plant_pairs
 from synth_stack.gates.execution.faults import (
     NO_MUTANTS,
     NOT_A_PAIR,
@@ -83,6 +83,7 @@ def execution(
         judge=judge,
         facts={"sandbox": level},
         plant=plant_pairs,
+        control=make_sound_pairs,
         min_recall=1.0,
         dials=(Dial(threshold, ">=", (f"execution.{WEAK_TESTS}",), parameter="threshold"),),
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.novelty import rouge_l as rouge
-from synth_stack.gates.novelty.canaries import plant_repeats
+from synth_stack.gates.novelty.canaries import EXCHANGED, make_new_instructions, plant_repeats
 from synth_stack.gates.novelty.outcome import NoveltyOutcome, decide_novelty, sketch_instructions
 from synth_stack.gates.novelty.verdicts import NOT_NEW, write_verdicts
 from synth_stack.inputs.recipe import SeedColumns
@@ -56,9 +56,10 @@ def novelty(
                 partial(decide_novelty, seeds=seeds, threshold=threshold),
             ),
         ),
-        plant=partial(plant_repeats, threshold=threshold),
+        plant=plant_repeats,
+        control=make_new_instructions,
         # A copy with a word changed may be new where the row that it was made from was narrowly rejected.
-        min_recall=0.8,
+        bars={EXCHANGED: 0.8},
         dials=(Dial(threshold, ">=", (NOT_NEW,), parameter="threshold"),),
     )
 

@@ -9,18 +9,17 @@ pair that the border between two clusters separates is missed.
 """
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
-from synth_stack.gates.canaries import build_canary
 from synth_stack.gates.gate import Dial, Judge, Round, State
+from synth_stack.gates.semantic_dedup.canaries import COPY, WORD_LESS, mix_rows, plant_copies
 from synth_stack.gates.semantic_dedup.outcome import SemanticOutcome, find_twins, sketch_vectors
 from synth_stack.gates.semantic_dedup.verdicts import NEAR_DUPLICATE, write_verdicts
 from synth_stack.models.embedders import load_embedder
 from synth_stack.registry import gate
-from synth_stack.rows.schemas import build_candidates
 from synth_stack.text.words import TEXT_SCHEME
 
 
@@ -52,22 +51,13 @@ def semantic_dedup(
                 partial(find_twins, threshold=threshold, seed=seed),
             ),
         ),
-        plant=_plant,
-        min_recall=0.95,
+        plant=plant_copies,
+        control=partial(mix_rows, embedder=embedder, field=field),
+        # A word less moves short texts further than the rows of some batches lie apart.
+        bars={COPY: 0.95, WORD_LESS: 0.5},
         dials=(Dial(threshold, ">", (NEAR_DUPLICATE,), parameter="threshold"),),
     )
 
 
 def _judge(table: pa.Table, state: State, *, threshold: float) -> pa.Table:
     return write_verdicts(SemanticOutcome.from_state(state), table, threshold)
-
-
-def _plant(sample: pa.Table, n: int, _: int) -> pa.Table:
-    """Copies of rows with other white space: no offline tool writes paraphrases that could be trusted."""
-    sources = sample.select(["row_id", "kind", "messages", "text"]).slice(0, n).to_pylist()
-    rows: list[dict[str, Any]] = []
-    for draw, source in enumerate(sources):
-        turns = source["messages"] or [{"role": "text", "content": source["text"]}]
-        said = [{**turn, "content": f" {turn['content'] or ''} "} for turn in turns]
-        rows.append(build_canary(source["kind"], said, f"copy: of {source['row_id']}", draw))
-    return build_candidates(rows)

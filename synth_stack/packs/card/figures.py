@@ -4,13 +4,14 @@
 is written here needs a new PACK_SCHEME.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from synth_stack.packs import layout
 from synth_stack.packs.card.markdown import code, prose, table
 from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
-from synth_stack.runs.canary_recall import CanaryRecall
 from synth_stack.runs.locks import GateLock
+from synth_stack.runs.self_tests import SelfTest
+from synth_stack.stats.intervals import wilson
 
 OPEN = "<!-- synth_stack:figures -->"
 CLOSE = "<!-- /synth_stack:figures -->"
@@ -25,8 +26,8 @@ def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
         "### Funnel",
         _render_funnel(counts, {gate.use: gate.why for gate in gates}),
         "Rows, not verdicts. An abstention means that the gate could not judge the row; it decides nothing.",
-        "### Canaries",
-        *_render_canaries(counts.measures.recalls),
+        "### Self-tests",
+        *_render_self_tests(counts.measures.self_tests),
         "### Reasons",
         _render_reasons(counts.reasons),
         *_render_eval_sets(counts, gates),
@@ -87,35 +88,49 @@ def _render_reasons(reasons: Sequence[ReasonCount]) -> str:
     return table(("Gate", "Decision", "Reason", "Rows #"), lines)
 
 
-def _render_canaries(recalls: Sequence[CanaryRecall]) -> list[str]:
-    """What each gate caught of the bad rows that were planted for it, as a whole and by kind."""
-    if not recalls:
-        return ["No known bad rows were planted, so what each gate misses is not known."]
+def _render_self_tests(tests: Sequence[SelfTest]) -> list[str]:
+    """What each gate caught of its canaries and turned away of its controls, as a whole and by kind."""
+    if not tests:
+        return ["No rows were planted, so what each gate misses is not known."]
     lines = [
-        (code(found.gate), f"{found.planted:,}", f"{found.caught:,}", *_format_recall(found))
-        for found in recalls
+        (
+            code(test.gate),
+            *_format_share(test.caught, test.planted),
+            *_format_share(test.turned_away, test.innocent),
+            ", ".join(code(kind) for kind in test.off),
+        )
+        for test in tests
     ]
+    heads = ("Gate", "Canaries caught #", "95% interval #", "Controls turned away #", "95% interval #", "Off")
     kinds = [
-        (code(found.gate), code(kind.kind), f"{kind.planted:,}", f"{kind.caught:,}")
-        for found in recalls
-        for kind in found.kinds
+        (code(test.gate), sort, code(kind), *_format_share(away, planted), bar)
+        for test in tests
+        for sort, kind, away, planted, bar in _list_kinds(test)
     ]
     rest = len(kinds) - MAX_LINES
+    kind_heads = ("Gate", "Sort", "Kind", "Turned away #", "95% interval #", "Bar #")
     return [
-        table(("Gate", "Planted #", "Caught #", "Recall #", "95% interval #", "Bar #"), lines),
-        "Known bad rows that each gate planted for itself; they are not in this dataset. A fault that a gate "
-        "does not plant may be harder for it to see. A gate below its bar is blind: no pack is made of its "
-        "batch.",
-        *([table(("Gate", "Kind", "Planted #", "Caught #"), kinds[:MAX_LINES])] if kinds else []),
+        table(heads, lines),
+        "Canaries are known bad rows that each gate planted for itself, controls innocent ones that it has "
+        "to let be; none is in this dataset. They show that each check works on this batch and are no recall "
+        "in the wild. A gate on the wrong side of a kind's bar fails the batch: no pack is made of it.",
+        *([table(kind_heads, kinds[:MAX_LINES])] if kinds else []),
         *([f"And {format_count(rest, 'further kind')}, in `{layout.MEASURES}`."] if rest > 0 else []),
     ]
 
 
-def _format_recall(found: CanaryRecall) -> tuple[str, str, str]:
-    bar = f"{found.min_recall:g}"
-    if found.recall is None:
-        return "–", "–", bar
-    return f"{found.recall:.3f}", f"{found.low:.3f} to {found.high:.3f}", bar
+def _list_kinds(test: SelfTest) -> Iterator[tuple[str, str, int, int, str]]:
+    for kind in test.canaries:
+        yield "canary", kind.kind, kind.caught, kind.planted, f"at least {kind.bar:g}"
+    for control in test.controls:
+        yield "control", control.kind, control.turned_away, control.planted, f"at most {control.bar:g}"
+
+
+def _format_share(count: int, whole: int) -> tuple[str, str]:
+    if not whole:
+        return "–", "–"
+    low, high = wilson(count, whole)
+    return f"{count:,} of {whole:,}", f"{low:.3f} to {high:.3f}"
 
 
 def _render_eval_sets(counts: Counts, gates: Sequence[GateLock]) -> list[str]:

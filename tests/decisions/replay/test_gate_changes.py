@@ -117,8 +117,8 @@ def test_a_gate_that_replaced_rows_may_not_be_left_out(tmp_path: Path) -> None:
 def test_a_stated_bar_counts_and_else_that_of_the_run(tmp_path: Path) -> None:
     first, second = plan(tmp_path, *use(min_recall=0.25, canaries=0))
 
-    assert (first.min_recall, first.counts_canaries) == (0.25, False)
-    assert (second.min_recall, second.counts_canaries) == (0.8, True)
+    assert (first.asked.min_recall, first.counts_canaries) == (0.25, False)
+    assert (second.asked.min_recall, second.counts_canaries) == (0.8, True)
 
 
 def test_a_dial_in_a_mapping_is_turned_by_its_path_and_others_stay(tmp_path: Path) -> None:

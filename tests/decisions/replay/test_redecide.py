@@ -9,11 +9,12 @@ import pytest
 
 from synth_stack.decisions.replay.gate_changes import DialSetting, GateChange
 from synth_stack.decisions.replay.outcomes import HELD, PASSED, REJECTED, UNSEEN
-from synth_stack.decisions.replay.redecide import Redecided, place_verdicts, redecide
+from synth_stack.decisions.replay.redecide import Planted, Redecided, place_verdicts, redecide
 from synth_stack.errors import GateError, StoreError
 from synth_stack.gates.gate import Dial, Late
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs.locks import DialLock, GateLock
+from synth_stack.runs.self_tests import SelfTestBars
 
 Verdict = tuple[str, str | None, float | None]
 """Outcome, what its class says after the gate's name, and the score."""
@@ -38,7 +39,7 @@ def change(
         before=tuple(stand(dial, *old) for dial, old, _ in dials),
         after=tuple(stand(dial, *new) for dial, _, new in dials),
         late=late,
-        min_recall=0.9,
+        asked=SelfTestBars(0.9),
         counts_canaries=True,
         kept_sets=(),
     )
@@ -73,7 +74,8 @@ def again(
     dials = planned.lock.dials
     none = pl.DataFrame(VERDICT_SCHEMA.empty_table())
     gone = np.array([k in dropped for k in range(n)], dtype=np.bool_)
-    planted = place_verdicts(none, rows.clear(), dials, "canaries")
+    nothing = place_verdicts(none, rows.clear(), dials, "canaries")
+    planted = Planted(nothing, pl.Series([], dtype=pl.String), np.zeros(0, dtype=np.bool_))
     return redecide(place_verdicts(verdicts, rows, dials, "verdicts of g"), planted, planned, gone)
 
 

@@ -142,6 +142,23 @@ def test_a_gate_that_the_file_leaves_out_decides_nothing(run: Path, tmp_path: Pa
     assert replayed.after["undecided"] == over
 
 
+@pytest.mark.parametrize("left_out", [(), ("replay_first",), ("replay_second",)])
+def test_naming_gates_to_leave_out_is_a_file_without_them(
+    run: Path, tmp_path: Path, left_out: tuple[str, ...]
+) -> None:
+    kept = [gate for gate in use() if gate["use"] not in left_out]
+    assert replay(run, without=left_out).changed.equals(decide_again(run, tmp_path, *kept).changed)
+    file = write_gates(tmp_path, *use(), name="all.yaml")
+    assert replay(run, file, without=left_out).to_json() == replay(run, without=left_out).to_json()
+
+
+def test_leaving_out_a_gate_that_did_not_judge_or_all_of_them_is_refused(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"drift has not judged .*; allowed: replay_first, replay_second"):
+        replay(run, without=["drift"])
+    with pytest.raises(ConfigError, match=r"no gate of .* is left to decide"):
+        replay(run, without=["replay_first", "replay_second"])
+
+
 def test_a_new_reject_says_its_score_and_threshold(tmp_path: Path) -> None:
     run = judge_rows(tmp_path, make_rows([(0.3, 0.0)]), *use())
     [row] = decide_again(run, tmp_path, *use(first=0.25)).changed.to_pylist()
@@ -356,15 +373,15 @@ def test_canaries_of_other_parameters_are_told_and_hold_nothing(tmp_path: Path) 
     replayed = decide_again(run, tmp_path, *use(first=0.8, plants=True))
 
     [first, _] = replayed.gates
-    assert (first.recall_before.caught, first.recall_before.blind) == (50, False)
-    assert (first.recall.planted, first.recall.caught, first.recall.blind) == (50, 20, True)
+    assert (first.self_test_before.caught, first.self_test_before.blind) == (20, False)
+    assert (first.self_test.planted, first.self_test.caught, first.self_test.blind) == (20, 8, True)
     assert replayed.after == {"accepted": 1, "rejected": 1, "held": 0, "undecided": 0}
     assert replayed.caveats == (
-        "replay_first caught 20 of 50 planted rows, a recall of 0.400 where 0.8 is the bar: it planted them for "
-        "its old parameters, and plants others when it judges again",
+        "replay_first caught 8 of 20 planted rows of kind too_much, where 0.8 of them is the bar: it planted "
+        "them for its old parameters, and plants others when it judges again",
     )
     caught = {p.threshold: p.caught for p in replayed.curves[0].points}
-    assert (caught[0.8], caught[0.12]) == (20, 50)
+    assert (caught[0.8], caught[0.12]) == (8, 20)
     lenient = use(first=0.8, plants=True, min_recall=0.3)
     assert decide_again(run, tmp_path, *lenient).caveats == ()
 
@@ -376,7 +393,7 @@ def test_a_bar_above_what_a_gate_caught_holds_the_batch(tmp_path: Path) -> None:
     assert replayed.after == {"accepted": 0, "rejected": 1, "held": 1, "undecided": 0}
     [row] = replayed.changed.to_pylist()
     assert (row["after"], row["gate"]) == ("held", "replay_first")
-    assert row["reason"].startswith("blind gate: replay_first caught 40 of 50 planted rows")
+    assert row["reason"].startswith("blind gate: replay_first caught 16 of 20 planted rows")
     assert row["reason_class"] == "replay_first.blind"
     assert replayed.caveats == (f"{row['reason']}; the batch is held",)
     unplanted = use(first=0.6, plants=True, min_recall=0.9, canaries=0)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from synth_stack.cli.tables import replay_tables
 from synth_stack.decisions.replay.result import CHANGED_SCHEMA, GateReplay, Replay
-from synth_stack.runs.canary_recall import measure_recall
+from synth_stack.runs.self_tests import SelfTestBars, measure
 from tests.decisions.replay.scored_run import draw_scores, judge_rows, make_rows, use, write_gates
 from tests.recipes import call
 
@@ -24,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 NONE = dict.fromkeys(("accepted", "rejected", "held", "undecided"), 0)
-RECALL = measure_recall("dedup", [], min_recall=0.9)
+RECALL = measure("dedup", [], SelfTestBars(0.9))
 
 
 def read_lines(shown: str) -> list[list[str]]:
@@ -51,13 +51,13 @@ def test_the_tables_say_what_changes_and_the_curve_has_the_threshold_that_stands
     first = value["gates"][0]
     assert [
         "replay_first", str(first["before"]["rejected"]), "->", str(first["after"]["rejected"]), "0", "0",
-        "50", "->", "30", "of", "50", "threshold:", "0.5", "->", "0.7",
+        "20", "->", "12", "of", "20", "threshold:", "0.5", "->", "0.7",
     ] in lines  # fmt: skip
     changed = len(value["changed"])
     assert f"{changed} changed rows" in out
     assert value["changed"][0]["row_id"] in out
     [point] = [p for p in value["curves"][0]["points"] if p["threshold"] == 0.7]
-    shown = ["0.7", str(point["accepted"]), str(point["undecided"]), "30"]
+    shown = ["0.7", str(point["accepted"]), str(point["undecided"]), "12"]
     assert any(line[:4] == shown for line in lines)
     assert sum("Yield of" in line for line in out.splitlines()) == 2
     assert "note    replay_second never scored" in out

@@ -166,14 +166,37 @@ def test_every_canary_is_caught_whatever_the_sample() -> None:
     for sample in (table_of(code_row(), code_row("def f(:", draw=1)), table_of(code_row(tests=WEAK))):
         assert gate.plant is not None
         canaries = gate.plant(sample, 10, 7)
-        assert canaries.num_rows == 10
+        assert canaries.num_rows == 50
         assert set(say(gate, canaries).column("outcome").to_pylist()) == {"reject"}
         assert len({json.loads(extra)["canary"] for extra in canaries.column("extra").to_pylist()}) == 5
+
+
+def test_every_control_passes() -> None:
+    gate = execution()
+    assert gate.control is not None
+    controls = gate.control(table_of(code_row("def f(:")), 2, 7)
+    assert say(gate, controls).column("outcome").to_pylist() == ["accept"] * 8
+
+
+def test_each_way_to_spoil_a_pair_is_a_kind_of_its_own() -> None:
+    gate = execution()
+    assert gate.plant is not None
+    canaries = gate.plant(table_of(code_row()), 2, 7)
+    kinds = [json.loads(extra)["kind"] for extra in canaries.column("extra").to_pylist()]
+    assert sorted(set(kinds)) == [
+        "it_has_no_tests",
+        "its_tests_look_at_nothing",
+        "the_solution_does_not_parse",
+        "the_solution_leaves_before_its_tests",
+        "the_solution_returns_nothing",
+    ]
 
 
 def test_a_batch_without_code_has_no_canaries() -> None:
     gate = execution()
     assert gate.plant is not None
+    assert gate.control is not None
+    assert gate.control(table_of(row_of("Hello.", {}, kind="instruction")), 10, 7).num_rows == 0
     assert gate.plant(table_of(row_of("Hello.", {}, kind="instruction")), 10, 7).num_rows == 0
 
 
@@ -206,7 +229,7 @@ def test_of_a_row_with_alternatives_the_chosen_solution_is_run() -> None:
     assert [verdict["outcome"] for verdict in verdicts] == ["accept", "reject"]
     gate = execution()
     assert gate.plant is not None
-    assert gate.plant(table_of(prefer(CLAMP, wrong, 0)), 5, 7).num_rows == 5
+    assert gate.plant(table_of(prefer(CLAMP, wrong, 0)), 5, 7).num_rows == 25
 
 
 def test_the_parts_that_are_read_are_declared_and_facts_name_the_sandbox() -> None:

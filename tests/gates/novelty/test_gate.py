@@ -274,7 +274,7 @@ def test_its_canaries_repeat_rows_of_the_batch_are_caught_and_change_no_verdict(
     judge = novelty()
     assert judge.plant is not None
     canaries = judge.plant(table, 40, 5)
-    assert len(canaries) == 40
+    assert len(canaries) == 80
     assert canaries.equals(judge.plant(table, 40, 5))
     assert set(canaries["generator"].to_pylist()) == {"canary"}
     [said], state = play(judge, [table], canaries)
@@ -283,7 +283,23 @@ def test_its_canaries_repeat_rows_of_the_batch_are_caught_and_change_no_verdict(
     assert sum(caught) >= judge.min_recall * len(caught)
     changed = [m[0]["content"] for m in canaries["messages"].to_pylist()]
     originals = {m[0]["content"] for m in table["messages"].to_pylist()}
-    assert 0 < sum(text in originals for text in changed) < 40
+    assert sum(text in originals for text in changed[:40]) == 40
+    assert sum(text in originals for text in changed[40:]) < 20
+
+
+def test_its_controls_are_new_though_all_their_words_are_known() -> None:
+    said = [
+        f"please explain topic {k} to my {k + 7} cousins in plain words of {k * 3} years" for k in range(9)
+    ]
+    judge, table = novelty(), make_table(*said, said[0])
+    assert judge.control is not None
+    controls = judge.control(table, 20, 3)
+    assert 3 <= len(controls) <= 9
+    _, state = play(judge, [table], controls)
+    assert set(judge.judge(controls, state)["outcome"].to_pylist()) == {"accept"}
+    strict = novelty(threshold=0.2)
+    _, state = play(strict, [table], controls)
+    assert "accept" not in strict.judge(controls, state)["outcome"].to_pylist()[1:]
 
 
 def test_a_sample_that_says_nothing_gives_no_canaries() -> None:

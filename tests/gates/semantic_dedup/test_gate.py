@@ -9,6 +9,7 @@ import pytest
 
 from synth_stack.engines import local
 from synth_stack.errors import ConfigError, GateError
+from synth_stack.gates.gate import Judge, State
 from synth_stack.gates.semantic_dedup import clusters, nearest_kept
 from synth_stack.gates.semantic_dedup.gate import semantic_dedup
 from synth_stack.models.embedders import load_embedder
@@ -81,6 +82,31 @@ def test_a_row_is_compared_with_kept_rows_only() -> None:
     assert [v["outcome"] for v in judge_texts(texts, threshold=threshold)] == ["accept", "reject", "accept"]
 
 
+def assert_seen(judge: Judge, canaries: pa.Table, state: State) -> None:
+    kinds = [json.loads(extra)["kind"] for extra in canaries["extra"].to_pylist()]
+    said = judge.judge(canaries, state)["outcome"].to_pylist()
+    for kind in set(kinds):
+        caught = [outcome == "reject" for outcome, own in zip(said, kinds, strict=True) if own == kind]
+        assert sum(caught) >= judge.bars[kind] * len(caught)
+
+
+def test_mixed_rows_pass_and_a_threshold_that_takes_all_turns_them_away(texts_table: TextsTable) -> None:
+    texts = [
+        "How do I bake bread with rye flour and no yeast at all in it?",
+        "Which planets of the solar system have rings around them today?",
+        "Write a poem on the fall of the Roman empire for children.",
+        "What does a central bank do when prices rise too fast?",
+    ]
+    table = texts_table(texts)
+    for threshold, outcome in ((0.9, "accept"), (0.3, "reject")):
+        judge = semantic_dedup(field="text", threshold=threshold)
+        assert judge.control is not None
+        controls = judge.control(table, 4, 1)
+        assert len(controls) >= 2
+        _, state = play(judge, [table], controls)
+        assert set(judge.judge(controls, state)["outcome"].to_pylist()) == {outcome}
+
+
 @pytest.mark.parametrize("cut", [1, 7])
 def test_how_the_batch_is_cut_into_tables_does_not_show(cut: int) -> None:
     texts: list[str | None] = [*make_questions(40), None, ASKED, AGAIN, *make_questions(5)]
@@ -101,7 +127,7 @@ def test_clusters_and_canaries_depend_on_no_cut_and_no_canary(
     assert pa.concat_tables(verdicts).equals(whole)
     _, other = play(judge, parts)
     assert all(alone[name].equals(other[name]) for name in alone)
-    assert judge.judge(canaries, state)["outcome"].to_pylist().count("reject") / 40 >= judge.min_recall
+    assert_seen(judge, canaries, state)
 
 
 def test_the_state_is_small_and_holds_no_vectors(texts_table: TextsTable) -> None:
@@ -150,7 +176,7 @@ def test_canaries_are_caught_and_change_no_verdict_on_the_batch(texts_table: Tex
     assert judge.plant is not None
     canaries = judge.plant(table, 40, 1)
     [said], state = play(judge, [table], canaries)
-    assert judge.judge(canaries, state)["outcome"].to_pylist().count("reject") / 40 >= judge.min_recall
+    assert_seen(judge, canaries, state)
     assert said.to_pylist() == judge_table(table)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.engines import local
-from synth_stack.engines.canaries import plant
+from synth_stack.engines.self_tests import plant
 from synth_stack.errors import ConfigError
 from synth_stack.gates.turns.gate import turns
 from synth_stack.registry import bind

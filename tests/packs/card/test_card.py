@@ -20,8 +20,8 @@ from synth_stack.packs.splits import LabelCount, SplitCount
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.canary_recall import KindCount, measure_recall
 from synth_stack.runs.locks import GateLock, parse_gates, parse_recipe
+from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from tests.packs.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack
 
 EVIL = (
@@ -165,9 +165,9 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
     [
         "synth-stack verify PATH ",
         'load_dataset("PATH_OR_REPOSITORY", split="train")',
-        "| `dedup` | 3 | 3 | 1.000 | 0.439 to 1.000 | 0.95 |",
-        "| `toxicity` | 4 | 3 | 0.750 | 0.301 to 0.954 | 0.75 |",
-        "| `toxicity` | `insult` | 2 | 1 |",
+        "| `dedup` | 3 of 3 | 0.439 to 1.000 | – | – |  |",
+        "| `toxicity` | 3 of 4 | 0.301 to 0.954 | 0 of 1 |",
+        "| `toxicity` | canary | `insult` | 1 of 2 |",
         "| `dedup` | 0.85 | 12 | 0 | 2 | 0 | 10 | paraphrases collapse diversity |",
         "| `toxicity` | 0.05 | 10 | 1 | 0 | 1 | 9 |  |",
         "| **accepted** |  |  |  |  |  | **9** |  |",
@@ -241,10 +241,10 @@ def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
     }
     gates = {"gates": [{**gate, "why": EVIL, "facts": {EVIL: [EVIL]}} for gate in GATES["gates"]]}
     evil = (GroupCount(EVIL, 4, 3),)
-    recalls = (measure_recall(EVIL, [KindCount(EVIL, 2, 2)], min_recall=0.5),)
+    tests = (measure(EVIL, [KindCount(EVIL, 2, 2)], SelfTestBars(0.5)),)
     reasons = (ReasonCount(EVIL, "held", EVIL, 1),)
     splits, labels = (SplitCount("adversarial", 3, 100),), (LabelCount(EVIL, EVIL, 3),)
-    counts = count(slices=evil, locales=evil, methods=evil, reasons=reasons, measures=Measures(recalls))
+    counts = count(slices=evil, locales=evil, methods=evil, reasons=reasons, measures=Measures(tests))
     counts = replace(counts, splits=splits, labels=labels)
     card = render(recipe, gates, counts)
     header, _, body = card.removeprefix("---\n").partition("\n---\n")
@@ -295,16 +295,21 @@ def test_what_each_gate_counted_stands_under_its_own_names_in_the_order_of_work(
     assert "gone" not in card
 
 
-def test_the_recall_of_each_gate_stands_with_its_interval_and_its_bar() -> None:
-    recalls = (
-        measure_recall("dedup", [KindCount("copy", 40, 40), KindCount("a|b", 60, 58)], min_recall=0.95),
-        measure_recall("toxicity", [], min_recall=0.9),
+def test_the_self_test_of_each_gate_stands_with_its_intervals_and_bars() -> None:
+    tests = (
+        measure(
+            "dedup",
+            [KindCount("copy", 40, 40), KindCount("a|b", 60, 58), KindCount("template", 20, 1, control=True)],
+            SelfTestBars(0.95, max_unfair=0.1),
+        ),
+        measure("toxicity", [], SelfTestBars(0.9, off=("language",))),
     )
-    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
-    assert "| `dedup` | 100 | 98 | 0.980 | 0.930 to 0.994 | 0.95 |" in card
-    assert "| `toxicity` | 0 | 0 | – | – | 0.9 |" in card
-    assert "| `dedup` | `copy` | 40 | 40 |" in card
-    assert "| `dedup` | `a\\|b` | 60 | 58 |" in card
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(tests)))
+    assert "| `dedup` | 98 of 100 | 0.930 to 0.994 | 1 of 20 | 0.009 to 0.236 |  |" in card
+    assert "| `toxicity` | – | – | – | – | `language` |" in card
+    assert "| `dedup` | canary | `copy` | 40 of 40 | 0.912 to 1.000 | at least 0.95 |" in card
+    assert "| `dedup` | canary | `a\\|b` | 58 of 60 |" in card
+    assert "| `dedup` | control | `template` | 1 of 20 | 0.009 to 0.236 | at most 0.1 |" in card
 
 
 def test_a_batch_without_canaries_says_that_recall_is_not_known() -> None:
@@ -313,8 +318,8 @@ def test_a_batch_without_canaries_says_that_recall_is_not_known() -> None:
 
 def test_many_kinds_of_canaries_are_cut_and_the_file_with_all_is_named() -> None:
     kinds = [KindCount(f"kind {i:03d}", 1, 1) for i in range(31)]
-    recalls = (measure_recall("dedup", kinds, min_recall=0.5),)
-    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(recalls)))
+    tests = (measure("dedup", kinds, SelfTestBars(0.5)),)
+    card = render(dict(RECIPE), dict(GATES), count(measures=Measures(tests)))
     assert "And 1 further kind, in `log/gates.json`." in card
     assert "kind 030" not in card
 
@@ -354,7 +359,7 @@ def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_wa
     figures = render_figures(count(), gates).encode("utf-8")
     assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
         "19890812ed82d68afc09756f581498bc8a77cbdd7a77f683946e2560d87e07bf",
-        "6a67f797330fd41cc407738b7b42e1cd92a09bbd0a0c47ea1bc657e2272ae401",
+        "2b7549b3384ac781016c10f3cf57d9b3c310f62ebb93ba9f64b0a5655024f187",
         "cf34363dc5c6c25b14b87ec6d808799588468422d8c5dde073071d1eaddb59a8",
     ]
 
