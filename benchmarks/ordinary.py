@@ -14,7 +14,7 @@ right, beside the share of each kind of defect that is caught. --away FILE write
 import argparse
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from defects import DEFECTS, Planted, plant
 from labels import ACCEPTED, MISSED, Claim, Labels, agree, draw, read_labels, weigh
-from ordinary_corpora import OrdinaryCorpus, find_eval_sets, read_corpora, read_hatecheck, write_jsonl
+from ordinary_corpora import SPOILT, OrdinaryCorpus, find_eval_sets, read_corpora, read_hatecheck, write_jsonl
 from ordinary_findings import Away, Findings, read_findings
 
 from synth_stack import curate
@@ -73,11 +73,11 @@ def measure(args: argparse.Namespace, work: Path) -> None:
     print_labels(found.values(), labels)
     mixed = None
     if args.mix_rows and not args.only:
-        base = [corpus for corpus in corpora if corpus.side == "judge" and not corpus.gates]
+        base = [c for c in corpora if c.side == "judge" and not c.gates and c.name not in SPOILT]
         mix = plant(base, args.corpora, args.mix_rows, args.seed)
         mixed = bench.run(OrdinaryCorpus("mix", "judge", mix.records))
-        print_mix(mixed, mix.planted, labels)
-    if not args.only or "hatecheck" in args.only:
+        print_mix(mixed, mix.planted, labels, weights)
+    if "toxicity" in bench.gates and (not args.only or "hatecheck" in args.only):
         print_hatecheck(bench, args.corpora)
     everything = [away for f in [*found.values(), *([mixed] if mixed else [])] for away in f.away]
     if args.away:
@@ -97,6 +97,7 @@ class Bench:
         self._eval_sets = eval_sets
         self._work = work
         self._reread = reread
+        self.gates = [use["use"] for use in self._file["gates"]]
         self.digest = digest_file(gates)[:12]
 
     def run(self, corpus: OrdinaryCorpus, only: str | None = None) -> Findings:
@@ -172,8 +173,8 @@ def _line(what: str, away: Sequence[Away], rows: int, weights: Weights, target: 
 
 
 def show_share(count: float, rows: int) -> str:
-    """A share with its interval (Wilson); an estimated count is taken at its next whole number above."""
-    low, high = wilson(min(-int(-count // 1), rows), rows)
+    """A share with its interval (Wilson), an estimated count at its nearest whole number."""
+    low, high = wilson(min(round(count), rows), rows)
     return f"{count:6.1f} of {rows:6,} {count / max(rows, 1):7.2%} ({low:.2%} to {high:.2%})"
 
 
@@ -195,27 +196,32 @@ def print_labels(found: Iterable[Findings], labels: Labels) -> None:
         )
 
 
-def print_mix(mixed: Findings, planted: Mapping[int, Planted], labels: Labels) -> None:
-    """The right share of what each gate rejects and holds in the mix, and what it catches of each kind."""
+def print_mix(mixed: Findings, planted: Mapping[int, Planted], labels: Labels, weights: Weights) -> None:
+    """The right share of what each gate rejects and holds in the mix, and what it catches of each kind.
+
+    Of an ordinary row without a label, the sample of its corpus says how likely the claim is wrong.
+    """
+    sampled = {claim: weight for (_, claim), weight in weights.items()}
     print(f"\nmix: {mixed.rows:,} rows, {len(planted):,} with a planted defect")
-    cells: dict[tuple[str, str], list[str]] = defaultdict(list)
+    cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+    arguable: Counter[tuple[str, str]] = Counter()
     caught: set[int] = set()
     for away in mixed.away:
+        cell = (away.claim.gate, "hold" if away.outcome == "hold" else "reject")
         defect = planted.get(away.row)
-        verdict = labels.find(away.claim) or "wrong"
         if defect is not None and away.claim.gate in DEFECTS[defect.kind].gates:
             caught.add(away.row)
-            verdict = "right"
-        outcome = "hold" if away.outcome == "hold" else "reject"
-        cells[away.claim.gate, outcome].append(verdict)
-    for (gate, outcome), verdicts in sorted(cells.items()):
-        judged = [verdict for verdict in verdicts if verdict != "arguable"]
-        right, target = judged.count("right"), MIN_RIGHT[outcome]
-        end = "met" if right >= target * len(judged) else "MISSED"
-        arguable = len(verdicts) - len(judged)
-        told = f"right {show_share(right, len(judged))}, {arguable} arguable"
+            cells[cell].append(1.0)
+        elif labels.find(away.claim) == "arguable":
+            arguable[cell] += 1
+        else:
+            cells[cell].append(1.0 - sampled.get(away.claim, 1.0))
+    for (gate, outcome), right in sorted(cells.items()):
+        target = MIN_RIGHT[outcome]
+        end = "met" if sum(right) >= target * len(right) else "MISSED"
+        told = f"right {show_share(sum(right), len(right))}, {arguable[gate, outcome]} arguable"
         print(f"  {gate:18} {outcome:8} {told}  target {target:.0%} {end}")
-    for kind in DEFECTS:
+    for kind in (kind for kind, defect in DEFECTS.items() if defect.gates & mixed.looked.keys()):
         rows = [row for row, defect in planted.items() if defect.kind == kind]
         pairs = {planted[row].pair for row in rows}
         hit = {planted[row].pair for row in rows if row in caught}

@@ -24,6 +24,9 @@ JUDGE_FILES = ("dolly", "flask_chatgpt_500", "sgd_200", "xquad_es", "xquad_zh")
 DEVELOP_SYSTEMS = ("Android", "Apache", "Hadoop", "HealthApp", "Linux")
 """The log systems of the develop side; all others are on the judge side."""
 
+SPOILT = ("dolly",)
+"""Corpora of which every row has a known defect, here an end marker: no ground to plant others in."""
+
 GATES_OF: dict[str, dict[str, dict[str, Any]]] = {
     "xquad_es": {"structure": {"languages": ["es"]}},
     "xquad_zh": {"structure": {"languages": ["zh"]}},

@@ -56,6 +56,8 @@ _FAULTS_OF: dict[str, tuple[str, ...]] = {
     "personal_data.birth": ("name",),
     "toxicity": ("hateful", "rude_to_customer"),
     "structure.cut_off": ("cut_off",),
+    "structure.no_final_punctuation": ("cut_off",),
+    "structure.self_reference": ("refusal",),
     "structure.control_token": ("control_text",),
     "structure.end_marker": ("control_text",),
     "structure.reasoning": ("control_text",),
