@@ -71,9 +71,9 @@ def measure(args: argparse.Namespace, work: Path) -> None:
     for side in ("develop", "judge"):
         print_side(side, [f for f in found.values() if sides[f.corpus] == side], weights)
     print_labels(found.values(), labels)
+    base = [c for c in corpora if c.side == "judge" and not c.gates and c.name not in SPOILT]
     mixed = None
-    if args.mix_rows and not args.only:
-        base = [c for c in corpora if c.side == "judge" and not c.gates and c.name not in SPOILT]
+    if args.mix_rows and base and not args.only:
         mix = plant(base, args.corpora, args.mix_rows, args.seed)
         mixed = bench.run(OrdinaryCorpus("mix", "judge", mix.records))
         print_mix(mixed, mix.planted, labels, weights)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import polars as pl
 import yaml
 
 from synth_stack.inputs.gate_file import NamedEvalSet
@@ -32,7 +33,12 @@ GATES_OF: dict[str, dict[str, dict[str, Any]]] = {
     "xquad_zh": {"structure": {"languages": ["zh"]}},
 }
 """What a user of that corpus would set, by gate. A corpus that is not named here may bring its own, in
-`ordinary/NAME.gates.yaml`, which has the same form: parameters by gate."""
+`ordinary/NAME.gates.yaml`, which has the same form: parameters by gate. Of one whose name ends like NAME_de the
+language is taken from there."""
+LANGUAGES = frozenset("ar cs da de el es fi fr he hi hu it ja ko nl no pl pt ro ru sv th tr vi zh".split())
+"""The languages that a name may end with (ISO 639-1)."""
+FORMS = (".jsonl", ".json", ".csv", ".parquet")
+"""Files of `ordinary/` that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def read_corpora(folder: Path, max_rows: int, seed: int) -> tuple[list[OrdinaryC
         except FileNotFoundError:
             absent.append(name)
             continue
-        gates = GATES_OF.get(name, {}) or _read_gates(folder / "ordinary" / f"{name}.gates.yaml")
+        gates = GATES_OF.get(name) or _find_gates(folder / "ordinary" / f"{name}.gates.yaml", name)
         found.append(OrdinaryCorpus(name, side, sample(records, max_rows, f"{seed}/{name}"), gates))
     return found, absent
 
@@ -82,9 +88,11 @@ def _list_ordinary(folder: Path) -> Iterator[_Listed]:
     for name in DEVELOP_FILES:
         yield name, "develop", _reader(folder / f"{name}.jsonl")
     known = {"logs", *DEVELOP_FILES, *JUDGE_FILES}
-    others = {path.stem for path in folder.glob("*.jsonl")} - known
-    for name in (*JUDGE_FILES, *sorted(others)):
+    for name in JUDGE_FILES:
         yield name, "judge", _reader(folder / f"{name}.jsonl")
+    others = [path for path in sorted(folder.glob("*")) if path.suffix in FORMS and path.stem not in known]
+    for path in others:
+        yield path.stem, "judge", _reader(path)
 
 
 def _is_develop_log(record: Record) -> bool:
@@ -106,7 +114,8 @@ def _list_other(folder: Path) -> Iterator[_Listed]:
 
 
 def _reader(path: Path) -> Callable[[], list[Record]]:
-    return lambda: read_jsonl(path)
+    read = {".jsonl": read_jsonl, ".json": read_json, ".csv": read_csv, ".parquet": read_parquet}
+    return lambda: read[path.suffix](path)
 
 
 def _list_texts(texts: Iterable[str]) -> list[Record]:
@@ -114,7 +123,7 @@ def _list_texts(texts: Iterable[str]) -> list[Record]:
     return [{"text": text} for text in texts]
 
 
-def _read_banking(folder: Path) -> list[dict[str, str]]:
+def _read_banking(folder: Path) -> list[Record]:
     return [row for part in ("train", "test") for row in read_csv(folder / f"{part}.csv")]
 
 
@@ -129,8 +138,12 @@ def _read_seeds(path: Path) -> list[Record]:
     ]
 
 
-def _read_gates(path: Path) -> dict[str, dict[str, Any]]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _find_gates(path: Path, name: str) -> dict[str, dict[str, Any]]:
+    if path.exists():
+        found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return found
+    language = name.rpartition("_")[2]
+    return {"structure": {"languages": [language]}} if language in LANGUAGES else {}
 
 
 def read_hatecheck(folder: Path) -> list[tuple[str, bool]]:
@@ -171,13 +184,24 @@ def read_json(path: Path) -> list[Record]:
     return found
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path) -> list[Record]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
+def read_parquet(path: Path) -> list[Record]:
+    return pl.read_parquet(path).to_dicts()
+
+
 def read_jsonl(path: Path) -> list[Record]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    """The objects of a file, one a line. Raises ValueError, which names the line that is none."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        try:
+            found += [json.loads(line)] if line.strip() else []
+        except ValueError as exc:
+            raise ValueError(f"{path}, line {number}: not JSON: {exc}") from exc
+    return found
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:

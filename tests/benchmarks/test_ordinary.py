@@ -1,6 +1,7 @@
 """The whole benchmark on little corpora: who is turned away, what labels make of it, and what is said."""
 
 import json
+import random
 import re
 import sys
 from pathlib import Path
@@ -66,7 +67,6 @@ def test_every_row_that_is_turned_away_counts_as_wrong_without_a_label(
     assert "personal_data.email 1.0 of 5" in told
     assert "3 claims wait for a label" in told
     assert "absent, skipped: gsm8k" in told
-    assert "absent, skipped: hatecheck" in told
     assert "wrongly 3.0 of 5 60.00% (23.07% to 88.24%) target 1.5% MISSED" in told
 
 
@@ -150,6 +150,41 @@ def test_a_file_that_nobody_named_is_a_judge_corpus_and_may_bring_its_gates(corp
         ("strange", "judge", {"structure": {"languages": ["fr"]}})
     ]
     assert {"gsm8k", "clinc150", *DEVELOP_FILES, *JUDGE_FILES} <= set(absent)
+
+
+def test_the_language_of_an_unknown_corpus_is_that_of_its_name(corpora: Path) -> None:
+    write_rows(corpora / "ordinary" / "news_de.jsonl", [{"text": "Guten Tag"}])
+    (corpora / "ordinary" / "notes_xy.csv").write_text("text\nHello\n", encoding="utf-8")
+    found = {corpus.name: corpus for corpus in read_corpora(corpora, 100, 7)[0]}
+    assert found["news_de"].gates == {"structure": {"languages": ["de"]}}
+    assert found["notes_xy"].gates == {}
+    assert found["notes_xy"].records == [{"text": "Hello"}]
+
+
+def test_a_corpus_with_a_broken_line_is_named_with_it(corpora: Path) -> None:
+    (corpora / "ordinary" / "torn.jsonl").write_text('{"text": "a"}\n{"text', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"torn.jsonl, line 2: not JSON"):
+        read_corpora(corpora, 100, 7)
+
+
+def test_the_mix_says_what_is_right_of_the_rejected_and_what_is_caught(
+    corpora: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"instruction": f"Tell me of lamp {n}.", "output": f"Lamp {n}. {shuffle(n)}"} for n in range(400)]
+    write_rows(corpora / "ordinary" / "strange.jsonl", rows)
+    told = run(corpora, monkeypatch, capsys, "--mix-rows", "400")
+    assert "with a planted defect" in told
+    assert re.search(r"caught of card 1\.0 of 1 100\.00%", told)
+    assert "caught of near_duplicate" in told
+    assert "caught of leaked_item" not in told
+    right, of = map(float, re.search(r"personal_data reject right (\S+) of (\S+) ", told).groups())  # type: ignore[union-attr]
+    assert 0 < right <= of
+
+
+def shuffle(number: int) -> str:
+    words = LONG.split()
+    random.Random(number).shuffle(words)
+    return " ".join(words).capitalize() + "."
 
 
 def test_no_corpus_is_on_both_sides_and_logs_are_split_by_system(corpora: Path) -> None:
