@@ -33,7 +33,7 @@ GATES_OF: dict[str, dict[str, dict[str, Any]]] = {
     "xquad_zh": {"structure": {"languages": ["zh"]}},
 }
 """What a user of that corpus would set, by gate. A corpus that is not named here may bring its own, in
-`ordinary/NAME.gates.yaml`, which has the same form: parameters by gate. Of one whose name ends like NAME_de the
+`ordinary/NAME.gates.yaml`, which has the same form. Of one whose name ends like NAME_de the
 language is taken from there."""
 LANGUAGES = frozenset("ar cs da de el es fi fr he hi hu it ja ko nl no pl pt ro ru sv th tr vi zh".split())
 """The languages that a name may end with (ISO 639-1)."""
