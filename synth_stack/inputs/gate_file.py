@@ -44,6 +44,8 @@ class NamedEvalSet(StrictModel):
     version: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     prompt: Text | None = None
     answer: Text | None = None
+    passage: Text | None = None
+    choices: Text | None = None
     id: Text | None = None
     entry_point: Text | None = None
     test: Text | None = None

@@ -18,6 +18,7 @@ from synth_stack.models.files import (
     need_module,
     read_model,
 )
+from synth_stack.models.token_table import TokenTable
 
 Vectors = NDArray[np.float32]
 
@@ -27,7 +28,7 @@ tokens, about 1,200 characters of English."""
 
 _MINILM_TOKENS = 256
 _BATCH = 32
-_TOKENISED = 256  # texts at once: their tokens stay in the cache until they are looked up
+_TOKENISED = 4_096  # texts at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +62,27 @@ def _load_wordllama() -> Embedder:
     in a wrong folder and then on the network, and it pads a whole batch to its longest text.
     """
     files = {source: read_model(source) for source in (WORDLLAMA, WORDLLAMA_TOKENIZER)}
+    from scipy import sparse
+
     table = need_module("safetensors.numpy").load(files[WORDLLAMA])["embedding.weight"].astype(np.float32)
     tokenizer = need_module("tokenizers").Tokenizer.from_buffer(files[WORDLLAMA_TOKENIZER])
     tokenizer.no_padding()
     tokenizer.no_truncation()
 
+    known = TokenTable(
+        lambda words: [e.ids for e in tokenizer.encode_batch_fast(words, add_special_tokens=False)]
+    )
+
     def embed(texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), table.shape[1]), dtype=np.float32)
         for first in range(0, len(texts), _TOKENISED):
-            cut = [t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]]
-            for k, encoding in enumerate(tokenizer.encode_batch_fast(cut, add_special_tokens=False)):
-                if ids := encoding.ids:
-                    vectors[first + k] = table.take(ids, axis=0, mode="clip").mean(axis=0)
+            tokens = known.read([t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]])
+            ids = np.minimum(tokens.values.view(np.int64), len(table) - 1)
+            shape = (len(tokens.lengths), len(table))
+            ones = np.ones(len(ids), dtype=np.float32)
+            counted = sparse.csr_array((ones, ids, tokens.offsets), shape=shape)
+            # each row is summed by itself, token after token: it does not depend on the others
+            vectors[first : first + _TOKENISED] = (counted @ table) / np.maximum(tokens.lengths, 1)[:, None]
         return _to_unit(vectors)
 
     return Embedder("wordllama", embed, {source: PINS[source] for source in files})

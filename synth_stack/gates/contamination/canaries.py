@@ -1,15 +1,16 @@
-"""Eval items reworded by rule: the rows that the contamination gate plants to see whether it finds them.
+"""Eval items in rows of the batch's own shape, as the contamination gate plants them: a kind for each check.
 
-The rules are the crudest of rewriting: an item copied into other text, a piece of it, other formatting, other
-words in another order, a program with other names. A gate that misses these is blind; one that finds them may
-still miss a careful paraphrase.
+What is copied has to be found by words, choices by choices, what is reworded by its meaning, and a solution
+by its behaviour. A rewording is taken where its likeness is neither slight nor plain (0.6 to 0.985), whatever
+the bar in force. Rules are crude: they show a gate that is blind, not one
+that sees everything.
 """
 
-import ast
-import builtins
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,222 +18,222 @@ import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
 from synth_stack.gates.contamination.eval_sets import EvalItems
+from synth_stack.gates.contamination.rewording import read_task, rename_program, say_otherwise
+from synth_stack.gates.contamination.selected_rewordings import Rewording, select_rewordings
+from synth_stack.gates.contamination.short_list import ContaminationStages
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
+from synth_stack.text.spans import locate_words
+from synth_stack.text.words import WORD, normalise, weigh_words
+
+BARS: Mapping[str, float] = {
+    "copied": 0.9,
+    "in_other_formatting": 0.9,
+    "excerpt": 0.9,
+    "excerpt_without_spaces": 0.9,
+    "short_item": 0.9,
+    "passage_copied": 0.9,
+    "choices_copied": 0.9,
+    "reworded": 0.7,
+    "reworded_after_a_passage": 0.6,
+    "reworded_program": 0.6,
+    "solved_under_its_name": 0.8,
+    "solved_with_other_names": 0.6,
+}
+"""The kinds, and the share of each that has to be caught: of words next to all are; of what is reworded or
+solved some stand where a budget, a sandbox or an embedder may miss them."""
 
 _MOST_CHARS = 4_000  # of an item: a canary is a row like others
-_TRIED_ITEMS = 2_000  # of a set, for each rule
-_MORE_WORDS = 6  # of an excerpt than the shortest that is proof
-_FEWEST_WORDS = 12  # of a prompt that still says the same in other words
-_RUN_WORDS = 8  # left standing in a row by a rule that is for the other stages to see through
-_FILLER = "indeed"
+_TRIED_ITEMS = 2_000  # of a set, for each kind
+_EXCERPT_WORDS = 18  # shorter pieces of long items are a quotation
+_UNSPACED_WORDS = 20
+_WHOLE_WORDS = (8, 11)  # of an item that has to occur whole
+_PASSAGE_WORDS = 60
+_FEW_ITEMS = 3  # that share an excerpt: then it is none of them
 _LEADS = ("Something to work on:", "Please help with this one.", "Another exercise.")
-
-_OTHER_WORDS = {
-    "altogether": "in all",
-    "because": "since",
-    "begin": "start",
-    "big": "large",
-    "bought": "purchased",
-    "buys": "purchases",
-    "calculate": "work out",
-    "check": "test",
-    "children": "kids",
-    "contains": "holds",
-    "describes": "characterises",
-    "every day": "daily",
-    "find": "determine",
-    "friends": "pals",
-    "function": "routine",
-    "gave": "handed",
-    "given": "supplied",
-    "gives": "hands",
-    "half": "one half of",
-    "house": "home",
-    "how many": "what number of",
-    "how much": "what amount of",
-    "large": "big",
-    "list": "sequence",
-    "made": "produced",
-    "makes": "produces",
-    "needs": "requires",
-    "only": "solely",
-    "return": "give back",
-    "sells": "offers",
-    "small": "little",
-    "sold": "disposed of",
-    "string": "text",
-    "twice": "two times",
-    "wants": "would like",
-    "which of the following": "which one of these",
-    "write": "create",
-}
-_OTHER = re.compile(
-    r"\b(" + "|".join(sorted(_OTHER_WORDS, key=lambda word: (-len(word), word))) + r")\b", re.IGNORECASE
-)
-_SENTENCES = re.compile(r"(?<=[.!?]) +")
+_SOLVED = "Here is what I have so far, does it look fine to you?"
+_LABELS = "PQRSTUVWXYZ"
 _WORDS = re.compile(r"\w\S*")
 
 Pair = tuple[str, str | None]
-"""A prompt, and an answer where the rule makes one."""
+"""A prompt, and an answer where the kind makes one."""
+
+Rule = Callable[[EvalItems, int, np.random.Generator], Pair | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What the gate can see, so what is planted: runs of so many words, whole items, meaning, behaviour."""
+class Planted:
+    """A canary to be: what is said, and what is wrong with it."""
 
-    run_words: int | None
-    whole_words: int
-    meaning: bool
-    behaviour: bool
+    pair: Pair
+    wrong: str
 
 
-def plant_items(sets: Sequence[EvalItems], sight: Sight, sample: pa.Table, n: int, seed: int) -> pa.Table:
-    """Up to `n` rows in the shape of those in `sample`, each an item reworded by one rule; the rules in turn.
+def plant_items(stages: ContaminationStages, sample: pa.Table, n: int, seed: int) -> pa.Table:
+    """Up to `n` rows of each kind in the shape of those in `sample`, each an item of a named set.
 
-    `extra` names set and rule. An item that a rule does not fit is passed over, so sets of short items, or of
-    items in scripts without spaces, give fewer rows, or none.
+    `extra` names the set. An item that a rule does not fit is passed over, so sets of short items, say, give
+    fewer rows of a kind, or none.
     """
+    if not len(sample):
+        return CANDIDATE_SCHEMA.empty_table()
     shapes = sample.select(["kind", "messages", "text"])
-    sources = [
-        _reword_items(name, rule, sets, np.random.default_rng([seed, k]))
-        for k, (name, rule) in enumerate(_rules(sight))
-    ]
     rows: list[dict[str, Any]] = []
-    while len(rows) < n and sources and len(sample):
-        source = sources.pop(0)
-        planted = next(source, None)
-        if planted is not None:
-            sources.append(source)
-            shape = shapes.slice(len(rows) % len(sample), 1).to_pylist()[0]
-            rows.append(_shape(shape, *planted, draw=len(rows)))
+    for number, (kind, planted) in enumerate(_list_kinds(stages, n, seed)):
+        for k, made in enumerate(islice(planted, n)):
+            shape = shapes.slice((number + k) % len(sample), 1).to_pylist()[0]
+            rows.append(_shape(shape, made, kind, draw=len(rows)))
     return build_candidates(rows) if rows else CANDIDATE_SCHEMA.empty_table()
 
 
-_Rule = Callable[[EvalItems, int, np.random.Generator], Pair | None]
+def list_off(stages: ContaminationStages, *, behaviour: bool) -> tuple[str, ...]:
+    """The kinds that the parameters of the gate switch off."""
+    off = [] if stages.words.rule.is_run else ["excerpt", "excerpt_without_spaces"]
+    if stages.meanings is None:
+        off += [kind for kind in BARS if kind.startswith("reworded")]
+    if not behaviour and any(s.testable for s in stages.words.sets):
+        off += [kind for kind in BARS if kind.startswith("solved")]
+    return tuple(off)
 
 
-def _rules(sight: Sight) -> Iterator[tuple[str, _Rule]]:
-    yield "copied into other text", lambda s, k, rng: _copy(s, k, sight.whole_words, rng)
-    yield "in other formatting", lambda s, k, _: _reformat(s, k, sight.whole_words)
-    if sight.run_words is not None:
-        run_words = sight.run_words + _MORE_WORDS
-        yield "an excerpt", lambda s, k, rng: _cut_out(s, k, run_words, rng)
-    if sight.meaning:
-        yield "in other words", lambda s, k, _: _reword(s, k)
-    if sight.behaviour:
-        yield "solved with other names", lambda s, k, _: _rename(s, k)
+def _list_kinds(stages: ContaminationStages, n: int, seed: int) -> Iterator[tuple[str, Iterator[Planted]]]:
+    sets = stages.words.sets
+    rules: list[tuple[str, Rule]] = [("copied", _copy), ("in_other_formatting", _reformat)]
+    if stages.words.rule.is_run:
+        rules += [("excerpt", _cut_out), ("excerpt_without_spaces", _cut_unspaced)]
+    rules += [("short_item", _copy_short), ("passage_copied", _copy_passage), ("choices_copied", _offer)]
+    if stages.can_run:
+        rules += [("solved_under_its_name", partial(_solve, renamed=False))]
+        rules += [("solved_with_other_names", partial(_solve, renamed=True))]
+    for number, (kind, rule) in enumerate(rules):
+        yield kind, _apply(rule, sets, np.random.default_rng([seed, number]))
+    if stages.meanings is None:
+        return
+    reworded = select_rewordings(stages, n, np.random.default_rng([seed, len(rules)]))
+    for kind in (kind for kind in BARS if kind.startswith("reworded")):
+        yield kind, (_plant_rewording(one) for one in reworded.get(kind, []))
 
 
-def _reword_items(
-    name: str, rule: _Rule, sets: Sequence[EvalItems], rng: np.random.Generator
-) -> Iterator[tuple[Pair, str]]:
-    """What the rule makes of the items, a set after the other in turn, and what is wrong with it."""
+def _plant_rewording(one: Rewording) -> Planted:
+    return Planted((one.prompt, one.answer), f"an item of {one.eval_set}, in other words")
+
+
+def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> Iterator[Planted]:
+    """What the rule makes of the items, a set after the other in turn."""
     orders = [(s, rng.permutation(len(s.ids))[:_TRIED_ITEMS].tolist()) for s in sets]
     for turn in range(max((len(order) for _, order in orders), default=0)):
         for eval_set, order in orders:
             if turn < len(order) and len(eval_set.prompts[order[turn]]) <= _MOST_CHARS:
                 pair = rule(eval_set, order[turn], rng)
                 if pair is not None:
-                    yield pair, f"an item of {eval_set.name}, {name}"
+                    yield Planted(pair, f"an item of {eval_set.name}")
 
 
-def _shape(shape: dict[str, Any], pair: Pair, wrong: str, *, draw: int) -> dict[str, Any]:
-    prompt, answer = pair
+def _shape(shape: dict[str, Any], made: Planted, kind: str, *, draw: int) -> dict[str, Any]:
+    prompt, answer = made.pair
     if not shape["messages"]:
         content = prompt if answer is None else f"{prompt}\n\n{answer}"
-        return build_canary(shape["kind"], [{"role": "text", "content": content}], wrong, draw)
+        return build_canary(
+            shape["kind"], [{"role": "text", "content": content}], made.wrong, draw, kind=kind
+        )
     answer = answer or shape["messages"][-1]["content"] or "Certainly."
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-    return build_canary(shape["kind"], messages, wrong, draw)
+    return build_canary(shape["kind"], messages, made.wrong, draw, kind=kind)
 
 
-def _copy(eval_set: EvalItems, item: int, fewest: int, rng: np.random.Generator) -> Pair | None:
+def _is_own(eval_set: EvalItems, piece: str) -> bool:
+    """Whether a piece of an item is not what several items of its set have."""
+    return sum(piece in prompt for prompt in eval_set.prompts) < _FEW_ITEMS
+
+
+def _copy(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
     prompt = eval_set.prompts[item]
-    if len(_WORDS.findall(prompt)) < fewest:
+    if len(_WORDS.findall(prompt)) <= _WHOLE_WORDS[1] or not _is_own(eval_set, prompt):
         return None
     lead = _LEADS[rng.integers(len(_LEADS))]
     return f"{lead}\n\n{prompt}\n\nThank you.", None
 
 
-def _reformat(eval_set: EvalItems, item: int, fewest: int) -> Pair | None:
-    words = _WORDS.findall(eval_set.prompts[item])
-    if len(words) < fewest:
+def _copy_short(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
+    fewest, most = _WHOLE_WORDS
+    prompt = eval_set.prompts[item]
+    if not fewest <= len(_WORDS.findall(prompt)) <= most:
+        return None
+    return _copy_any(eval_set, prompt, rng)
+
+
+def _copy_any(eval_set: EvalItems, prompt: str, rng: np.random.Generator) -> Pair | None:
+    lead = _LEADS[rng.integers(len(_LEADS))]
+    return (f"{lead} {prompt} Thank you.", None) if _is_own(eval_set, prompt) else None
+
+
+def _reformat(eval_set: EvalItems, item: int, _: np.random.Generator) -> Pair | None:
+    prompt = eval_set.prompts[item]
+    words = _WORDS.findall(prompt)
+    if len(words) <= _WHOLE_WORDS[1] or not _is_own(eval_set, prompt):
         return None
     lines = [" ".join(words[k : k + 7]) for k in range(0, len(words), 7)]
     return "\n".join(f"> **{line.upper()}**" for line in lines), None
 
 
-def _cut_out(eval_set: EvalItems, item: int, words: int, rng: np.random.Generator) -> Pair | None:
-    spoken = _WORDS.findall(eval_set.prompts[item])
-    if len(spoken) <= words:
+def _cut_out(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
+    spoken = list(_WORDS.finditer(eval_set.prompts[item]))
+    if len(spoken) <= _EXCERPT_WORDS:
         return None
-    start = int(rng.integers(len(spoken) - words))
-    return f"Go on from here: {' '.join(spoken[start : start + words])}", None
+    start = int(rng.integers(len(spoken) - _EXCERPT_WORDS))
+    last = spoken[start + _EXCERPT_WORDS - 1]
+    piece = eval_set.prompts[item][spoken[start].start() : last.end()]
+    return (f"Go on from here: {piece}", None) if _is_own(eval_set, piece) else None
 
 
-def _reword(eval_set: EvalItems, item: int) -> Pair | None:
-    """The last sentence first, other words where the table has some, and a filler that breaks long runs.
+def _cut_unspaced(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
+    """A piece that weighs 20 words, of a prompt in a script without spaces."""
+    import polars as pl
 
-    Code is left to `_rename`.
-    """
     prompt = eval_set.prompts[item]
-    if eval_set.tests[item] or len(_WORDS.findall(prompt)) < _FEWEST_WORDS:
+    text = pl.Series([prompt])
+    weights = weigh_words(normalise(text, punctuation=False))
+    if weights is None or (weights < WORD).mean() < 0.5 or weights.sum() <= _UNSPACED_WORDS * WORD:
         return None
-    return _say_otherwise(prompt), None
+    places = locate_words(text, punctuation=False)
+    after = np.cumsum(weights[::-1])[::-1]
+    start = int(rng.integers(np.count_nonzero(after >= _UNSPACED_WORDS * WORD)))
+    stop = start + int(np.searchsorted(np.cumsum(weights[start:]), _UNSPACED_WORDS * WORD))
+    piece = prompt[places["start"][start] : places["end"][min(stop, len(places) - 1)]]
+    return (f"{piece}……", None) if _is_own(eval_set, piece) else None
 
 
-def _say_otherwise(text: str) -> str:
-    sentences = _SENTENCES.split(_OTHER.sub(lambda match: _OTHER_WORDS[match[0].lower()], text))
-    words = " ".join([sentences[-1], *sentences[:-1]]).split()
-    runs = [" ".join(words[k : k + _RUN_WORDS]) for k in range(0, len(words), _RUN_WORDS)]
-    return f" {_FILLER} ".join(runs)
+def _copy_passage(eval_set: EvalItems, item: int, _: np.random.Generator) -> Pair | None:
+    passage = eval_set.passages[item]
+    if passage is None or not len(_WORDS.findall(passage)) >= _PASSAGE_WORDS or len(passage) > _MOST_CHARS:
+        return None
+    return f"Sum this up in a sentence.\n\n{passage}", None
 
 
-def _rename(eval_set: EvalItems, item: int) -> Pair | None:
-    """The item's own solution with other names, asked for in other words; None where it is no Python."""
+def _offer(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
+    """The choices of an item, in another order and with other letters, after another question."""
+    choices = list(dict.fromkeys(eval_set.choices[item]))
+    words = sum(len(_WORDS.findall(choice)) for choice in choices)
+    if not 3 <= len(choices) <= len(_LABELS) or words < 3 * len(choices) or words < 2 * _WHOLE_WORDS[0]:
+        return None
+    every = [c for offered in eval_set.choices for c in dict.fromkeys(offered)]
+    if any(every.count(choice) >= _FEW_ITEMS for choice in choices):
+        return None
+    order = rng.permutation(len(choices)).tolist()
+    lines = [f"- {choices[k]}" for k in order]
+    return "Put what is said here into your own words, one after the other.\n" + "\n".join(lines), None
+
+
+def _solve(eval_set: EvalItems, item: int, _: np.random.Generator, *, renamed: bool) -> Pair | None:
+    """The item's own solution with other names, its own aside or not; None where it is no Python."""
     entry_point, answer = eval_set.entry_points[item], eval_set.answers[item]
     if not entry_point or not eval_set.tests[item] or not answer or len(answer) > _MOST_CHARS:
         return None
-    try:
-        tree = ast.parse(eval_set.prompts[item] + answer)
-        function = next(f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == entry_point)
-        task = (ast.get_docstring(function) or "").partition(">>>")[0]
-        if not task.strip():
-            return None
-        code = ast.unparse(_Renamer(tree).visit(tree))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, StopIteration):
+    prompt = eval_set.prompts[item]
+    source = answer if f"def {entry_point}" in answer else prompt + answer
+    code = rename_program(source, keep=None if renamed else entry_point)
+    if code is None:
         return None
-    return f"{_say_otherwise(' '.join(task.split()))} Use Python.", f"```python\n{code}\n```"
-
-
-class _Renamer(ast.NodeTransformer):
-    """Every function, argument and variable that the program defines gets another name; docstrings go."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        defined = [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-        defined += [n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)]
-        defined += [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        names = dict.fromkeys(name for name in defined if not hasattr(builtins, name))
-        self.names = {name: f"{name[0]}{k}_" for k, name in enumerate(names)}
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        node.name = self.names.get(node.name, node.name)
-        if ast.get_docstring(node) is not None and len(node.body) > 1:
-            node.body = node.body[1:]
-        self.generic_visit(node)
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        node.arg = self.names.get(node.arg, node.arg)
-        self.generic_visit(node)
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        node.id = self.names.get(node.id, node.id)
-        return node
-
-    def visit_keyword(self, node: ast.keyword) -> ast.keyword:
-        if node.arg in self.names:
-            node.arg = self.names[node.arg]
-        self.generic_visit(node)
-        return node
+    if not renamed:
+        return _SOLVED, f"```python\n{code}\n```"
+    task = read_task(source, entry_point) or (prompt if source == answer else None)
+    return None if task is None else (f"{say_otherwise(task)} Use Python.", f"```python\n{code}\n```")

@@ -1,25 +1,31 @@
 """Evaluation sets that training data must not contain: read strictly, digested, and counted."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import digest_file
+from synth_stack.gates.contamination.eval_forms import (
+    ROLES,
+    ItemParts,
+    fold_name,
+    name_headless,
+    read_item,
+    unfold,
+)
 from synth_stack.gates.resources import Resources
+from synth_stack.inputs.byte_streams import open_bytes, split_suffix
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.inputs.records import Broken, Record, read_strictly
 from synth_stack.rows.canonical import Digest
 
-PROMPT_COLUMNS = ("prompt", "question", "instruction")
-ANSWER_COLUMNS = ("answer", "output", "canonical_solution", "response")
-ID_COLUMNS = ("id", "task_id", "question_id")
-
 MAX_ITEM_BYTES = 16 * 1024 * 1024
 """A longer record is no item of an evaluation."""
-MAX_FIELD_CHARS = 1_000_000
-"""A longer prompt, answer or test is no part of one either: 200 times the longest of GSM8K and HumanEval."""
 MAX_ID_CHARS = 200
 """An id is quoted in every verdict that names its item."""
 
@@ -32,10 +38,11 @@ Fault = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class EvalItems:
-    """n items: five columns of equal length, null where the item has nothing, and what they were read from.
+    """n items: columns of equal length, null where the item has nothing, and what they were read from.
 
-    `entry_points` and `tests` are HumanEval's form (Chen et al. 2021, section 2.2): the name of a function,
-    and the source of `check(candidate)`, which asserts what the function has to do.
+    `prompts` are what is asked, apart from the `passages` that several items may be asked of and the
+    `choices` that they offer. `entry_points` and `tests` are HumanEval's form (Chen et al. 2021, section
+    2.2): the name of a function, and the source of `check(candidate)`, or of asserts, on what it has to do.
     """
 
     name: str
@@ -45,6 +52,8 @@ class EvalItems:
     answers: list[str | None]
     entry_points: list[str | None]
     tests: list[str | None]
+    passages: list[str | None]
+    choices: list[tuple[str, ...]]
     version: str | None = None
 
     @property
@@ -52,43 +61,49 @@ class EvalItems:
         """How many items have an entry point and a test."""
         return sum(bool(e and t) for e, t in zip(self.entry_points, self.tests, strict=True))
 
+    def find_repeats(self) -> list[int]:
+        """For each item the number of the first one that has the same parts, (n,)."""
+        first: dict[tuple[str, str | None, str | None, tuple[str, ...]], int] = {}
+        asked = zip(self.prompts, self.answers, self.passages, self.choices, strict=True)
+        return [first.setdefault(item, k) for k, item in enumerate(asked)]
+
 
 def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> EvalItems:
-    """The items of a .jsonl, .json (an array), .csv (with a header) or .parquet file, or of the Hub.
+    """The items of a .jsonl, .json, .csv or .parquet file, or of the Hub, in any form of eval_forms.py.
 
-    Prompt, answer and id stand in the columns that `named` gives, or else in the first that exists of
-    prompt, question, instruction; answer, output, canonical_solution, response; id, task_id, question_id.
-    A prompt is needed; without an id column an item is called by its position. An answer that is a number
-    counts as its text. Entry point and test are read from the columns that `named` gives, or from
-    `entry_point` and `test` where both exist.
+    Each part stands in the column that `named` gives, or else in the first usual one that a record has. A
+    prompt is needed; without an id an item is called by its position.
 
     Raises InputError for a set that is missing, empty, unreadable or holds what is no item; ConfigError for
     a column that is not there, and for a set on the Hub without `resources` to open it by.
     """
     where = f"eval set {named.name}"
-    sha256, items = _read(named, resources, where)
+    columns = {role: column for role in ROLES if (column := getattr(named, role)) is not None}
+    if ("entry_point" in columns) != ("test" in columns):
+        raise ConfigError(
+            f"{where}: an entry point and its test go together",
+            seen=", ".join(columns.values()),
+            mend="Name both columns with `entry_point:` and `test:`.",
+        )
+    records, digest = _open(named, resources, where)
+    seen: dict[str, None] = {}
+    items: list[ItemParts] = []
+    for place, record in records:
+        seen.update(dict.fromkeys(record))
+        items.append(read_item(record, columns, f"{where}: {place}"))
     if not items:
         raise InputError(f"{where} has no items", seen=named.path or named.hub, allowed="at least one item")
-    columns = list(dict.fromkeys(key for _, item in items for key in item))
-    prompt = _pick(columns, named.prompt, PROMPT_COLUMNS, f"{where}: prompt")
-    if prompt is None:
-        raise ConfigError(
-            f"{where} has no prompt column",
-            seen=", ".join(columns),
-            allowed=", ".join(PROMPT_COLUMNS),
-            mend="Name it with `prompt:`.",
-        )
-    answer = _pick(columns, named.answer, ANSWER_COLUMNS, f"{where}: answer")
-    key = _pick(columns, named.id, ID_COLUMNS, f"{where}: id")
-    entry_point, test = _pick_program(columns, named, where)
+    _check_columns(list(seen), columns, where)
     return EvalItems(
         name=named.name,
-        sha256=sha256,
-        ids=[_read_id(item, key, k, f"{where}: {place}") for k, (place, item) in enumerate(items)],
-        prompts=[text or "" for text in _read_column(items, prompt, where)],
-        answers=_read_column(items, answer, where),
-        entry_points=_read_column(items, entry_point, where),
-        tests=_read_column(items, test, where),
+        sha256=digest(),
+        ids=[_name(item.id, k, where) for k, item in enumerate(items)],
+        prompts=[item.prompt for item in items],
+        answers=[item.answer for item in items],
+        entry_points=[item.entry_point for item in items],
+        tests=[item.test for item in items],
+        passages=[item.passage for item in items],
+        choices=[item.choices for item in items],
         version=named.version or named.revision,
     )
 
@@ -107,87 +122,98 @@ def show_item(eval_set: EvalItems, item: int, content: str | None) -> dict[str, 
     }
 
 
-_Item = tuple[str, Mapping[str, Any]]
-"""Where an item stands in its file, and the item."""
+_Records = Iterator[tuple[str, Mapping[str, Any]]]
+"""Where an item stands in its file, and the item; one after the other, for a file may hold 100 MB."""
 
 
-def _read(named: NamedEvalSet, resources: Resources | None, where: str) -> tuple[Digest, list[_Item]]:
-    try:
-        if named.path is not None:
-            path = Path(named.path)
-            items: list[_Item] = list(read_strictly(path, max_bytes=MAX_ITEM_BYTES))
-            return digest_file(path), items
-    except InputError as exc:
-        raise InputError(f"{where}: {exc.what}", seen=exc.seen, allowed=exc.allowed, mend=exc.mend) from exc
+def _open(
+    named: NamedEvalSet, resources: Resources | None, where: str
+) -> tuple[_Records, Callable[[], Digest]]:
+    """The records, and their digest, for when they have been read."""
+    if named.path is not None:
+        path = Path(named.path)
+        return _read_file(path, where), partial(digest_file, path)
     if resources is None or named.hub is None:
         raise ConfigError(
             f"{where} is on the Hub, and nothing here reads it from there",
             seen=named.hub,
             mend="Download it, and name the file with `path:`.",
         )
-    records = resources.open_hub(
+    opened = resources.open_hub(
         named.hub, config=named.config, split=named.split or "test", revision=named.revision
     )
-    return records.sha256, list(_require_whole(records.read(), where))
+    return _require_whole(opened.read(), where), lambda: opened.sha256
 
 
-def _require_whole(records: Iterator[tuple[str, Record | Broken]], where: str) -> Iterator[_Item]:
+def _read_file(path: Path, where: str) -> _Records:
+    try:
+        headless = _find_headless(path)
+        if headless is not None:
+            yield from _read_headless(path, headless)
+            return
+        for place, record in read_strictly(path, max_bytes=MAX_ITEM_BYTES):
+            yield from unfold(place, record)
+    except InputError as exc:
+        raise InputError(f"{where}: {exc.what}", seen=exc.seen, allowed=exc.allowed, mend=exc.mend) from exc
+
+
+def _find_headless(path: Path) -> tuple[str, ...] | None:
+    """The columns of a CSV without a header line, where its form is known by the first item."""
+    kind, codec = split_suffix(path)
+    if kind != ".csv":
+        return None
+    try:
+        with open_bytes(path, codec) as file:
+            line = file.readline(MAX_ITEM_BYTES)
+        first = next(csv.reader([line.decode()], strict=True), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None  # the reader of the whole file says what is wrong with it
+    return name_headless(first)
+
+
+def _read_headless(path: Path, columns: Sequence[str]) -> _Records:
+    with open_bytes(path, split_suffix(path)[1]) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        try:
+            for number, fields in enumerate(csv.reader(text, strict=True), start=1):
+                if len(fields) != len(columns):
+                    raise InputError(
+                        f"{path}: item {number} has other fields than the first",
+                        seen=len(fields),
+                        allowed=str(len(columns)),
+                    )
+                yield f"item {number}", dict(zip(columns, fields, strict=True))
+        except (csv.Error, UnicodeDecodeError) as exc:
+            raise InputError(f"{path} is no UTF-8 CSV: {exc}", mend="Save it as UTF-8.") from exc
+
+
+def _require_whole(records: Iterator[tuple[str, Record | Broken]], where: str) -> _Records:
     for place, record in records:
         if isinstance(record, Broken):
             raise InputError(f"{where}: {place}: {record.reason}")
-        yield place, record
+        yield from unfold(place, record)
 
 
-def _pick(columns: list[str], wanted: str | None, usual: Sequence[str], where: str) -> str | None:
-    if wanted is None:
-        return next((name for name in usual if name in columns), None)
-    if wanted not in columns:
-        raise ConfigError(
-            f"{where} names a column that is not there", seen=wanted, allowed=", ".join(columns)
-        )
-    return wanted
-
-
-def _pick_program(columns: list[str], named: NamedEvalSet, where: str) -> tuple[str | None, str | None]:
-    entry_point = _pick(columns, named.entry_point, ["entry_point"], f"{where}: entry_point")
-    test = _pick(columns, named.test, ["test"], f"{where}: test")
-    if entry_point is None or test is None:  # a column called "test" alone may be anything
-        if named.entry_point or named.test:
+def _check_columns(seen: Sequence[str], named: Mapping[str, str], where: str) -> None:
+    for role, column in named.items():
+        if column not in seen:
             raise ConfigError(
-                f"{where}: an entry point and its test go together",
-                seen=", ".join(columns),
-                mend="Name both columns with `entry_point:` and `test:`.",
+                f"{where}: {role} names a column that is not there", seen=column, allowed=", ".join(seen)
             )
-        return None, None
-    return entry_point, test
+    if "prompt" not in named and not {fold_name(column) for column in seen} & set(ROLES["prompt"]):
+        raise ConfigError(
+            f"{where} has no prompt column",
+            seen=", ".join(seen),
+            allowed=", ".join(ROLES["prompt"]),
+            mend="Name it with `prompt:`.",
+        )
 
 
-def _read_id(item: Mapping[str, Any], key: str | None, position: int, where: str) -> str:
-    text = None if key is None else _read_text(item.get(key), f"{where}: {key}")
+def _name(text: str | None, position: int, where: str) -> str:
     if text is not None and len(text) > MAX_ID_CHARS:
         raise InputError(
-            f"{where}: {key} is no name", seen=f"{len(text)} characters", allowed=f"at most {MAX_ID_CHARS}"
+            f"{where}: item {position + 1}: id is no name",
+            seen=f"{len(text)} characters",
+            allowed=f"at most {MAX_ID_CHARS}",
         )
     return str(position) if text is None else text
-
-
-def _read_column(items: list[_Item], column: str | None, where: str) -> list[str | None]:
-    if column is None:
-        return [None] * len(items)
-    return [_read_text(item.get(column), f"{where}: {place}: {column}") for place, item in items]
-
-
-def _read_text(value: Any, where: str) -> str | None:
-    if isinstance(value, str):
-        if len(value) > MAX_FIELD_CHARS:
-            raise InputError(
-                f"{where} is too long",
-                seen=f"{len(value)} characters",
-                allowed=f"at most {MAX_FIELD_CHARS}",
-            )
-        return value
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise InputError(f"{where} is not text", seen=value, allowed="a string", mend="Name another column.")

@@ -19,8 +19,10 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.contamination.batch_budgets import cut_budgets
-from synth_stack.gates.contamination.canaries import Sight, plant_items
+from synth_stack.gates.contamination.canaries import BARS, list_off, plant_items
+from synth_stack.gates.contamination.choice_overlap import index_choices
 from synth_stack.gates.contamination.closer_looks import look_closer
+from synth_stack.gates.contamination.controls import control_items
 from synth_stack.gates.contamination.eval_sets import EvalItems, load_eval_set
 from synth_stack.gates.contamination.llm_judge import (
     LlmJudge,
@@ -47,6 +49,8 @@ from synth_stack.gates.contamination.short_list import (
 )
 from synth_stack.gates.contamination.solved_items import Behaviour, prepare_trials
 from synth_stack.gates.contamination.verdicts import (
+    AGREED,
+    ALIKE,
     NOT_TRIED,
     REPHRASED,
     TOO_FEW_RUNS,
@@ -63,10 +67,9 @@ from synth_stack.text.words import TEXT_SCHEME
 _AGAINST: list[NamedEvalSet] = []
 _EMBEDDING = Embedding()
 _BEHAVIOUR = Behaviour()
-_MIN_RECALL = 0.8
 
 
-@gate("contamination", version="3", reads=READS)
+@gate("contamination", version="4", reads=READS)
 def contamination(
     resources: Resources,
     *,
@@ -123,13 +126,14 @@ def contamination(
         return Judge(judge=_abstain, facts=facts, alone=alone)
     bar = embedding.threshold if embedding else 1.0
     rounds = _list_rounds(stages, bar, embedding, behaviour, llm_judge)
-    sight = Sight(rule.n if rule.is_run else None, rule.min_words, embedding is not None, stages.can_run)
     return Judge(
         judge=partial(_judge, stages, bar, ask, knows_batch=bool(rounds)),
         facts=facts,
         rounds=rounds,
-        plant=partial(plant_items, sets, sight),
-        min_recall=_MIN_RECALL,
+        plant=partial(plant_items, stages),
+        control=partial(control_items, stages),
+        bars=BARS,
+        off=list_off(stages, behaviour=behaviour is not None),
         dials=_list_dials(embedding),
         alone=alone,
     )
@@ -149,7 +153,8 @@ def _prepare_stages(
             better = load_embedder(embedding.confirm)
             confirmer = Confirmer(better, meanings.neutral_texts, meanings.neutral)
     trials = prepare_trials(sets, behaviour) if sets and behaviour is not None else None
-    return ContaminationStages(index_words(sets, rule), meanings, confirmer, trials)
+    choices = index_choices(sets, rule.min_words)
+    return ContaminationStages(index_words(sets, rule), choices, meanings, confirmer, trials)
 
 
 def _list_rounds(
@@ -166,7 +171,6 @@ def _list_rounds(
         cut_budgets,
         confirm_rows=embedding.confirm_rows if embedding and stages.confirmer else 0,
         runs_per_10000_rows=behaviour.runs_per_10000_rows if behaviour else 0,
-        threshold=bar,
     )
     first = Round(partial(_sketch, stages), cut)
     if llm_judge is None:
@@ -217,17 +221,21 @@ def _abstain(table: pa.Table, _: State) -> pa.Table:
 
 
 def _list_dials(embedding: Embedding | None) -> tuple[Dial, ...]:
-    """The bar for likeness; and that of too few runs, which holds what likeness alone does not reject."""
+    """The bar for likeness: from it on a row is rejected where other evidence agrees, and else held. And that
+    of too few runs, which holds what likeness does not.
+    """
     if embedding is None:
         return ()
+    bar = partial(
+        Dial,
+        parameter="embedding.threshold",
+        threshold=embedding.threshold,
+        rejects=">=",
+        fixed_by="llm_judge",
+    )
     return (
-        Dial(
-            parameter="embedding.threshold",
-            threshold=embedding.threshold,
-            rejects=">=",
-            classes=(REPHRASED,),
-            fixed_by="llm_judge",
-        ),
+        bar(score=AGREED, classes=(REPHRASED,)),
+        bar(outcome="hold", classes=(ALIKE,)),
         Dial(threshold=1, rejects=">=", score=TOO_FEW_RUNS, outcome="hold", classes=(NOT_TRIED,)),
     )
 
@@ -251,6 +259,9 @@ def _state_facts(stages: ContaminationStages, background: EvalItems | None) -> d
                 "sha256": s.sha256,
                 "items": len(s.ids),
                 "not_checkable": words.skipped[k],
+                "repeated": sum(k != first for k, first in enumerate(s.find_repeats())),
+                "with_choices": sum(len(offered) > 0 for offered in s.choices),
+                "with_passage": sum(passage is not None for passage in s.passages),
                 "with_tests": s.testable,
             }
             for k, s in enumerate(words.sets)

@@ -1,6 +1,6 @@
 """A language model's opinion on rows that come near an eval item: is one a rephrasing of the other?
 
-For rows just below the bar only, where likeness alone cannot tell, and at most so many of a batch. Which
+For rows about the bar only, which likeness alone cannot tell, and at most so many of a batch. Which
 these are is known once the other stages have spoken, so their findings are a sketch of their own, and what is
 kept of the batch has the rows to ask about.
 """
@@ -15,7 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from synth_stack.gates.contamination.verdicts import LLM_JUDGE, NOT_DECIDED, ContaminationFinding
+from synth_stack.gates.contamination.verdicts import (
+    ALIKE,
+    LLM_JUDGE,
+    NOT_DECIDED,
+    ContaminationFinding,
+)
 from synth_stack.gates.gate import State
 from synth_stack.gates.resources import Ask
 from synth_stack.text.fields import find_canaries, read_messages
@@ -65,7 +70,8 @@ EXAMINED = FINDINGS.append(pa.field("asked", pa.bool_(), nullable=False))
 
 
 class LlmJudge(BaseModel):
-    """The model to ask, and for which rows: those whose score is within `band` below the bar.
+    """The model to ask, and for which rows: those that are held for their likeness alone, and those whose
+    score is within `band` below the bar.
 
     `teacher` names a teacher and its parameters, as in a recipe. Of a batch the `rows` that score highest are
     asked about; the others in the band are held, and so is a row whose answer is neither yes nor no. A
@@ -90,7 +96,8 @@ def sketch_findings(
     near = {
         row
         for row, f in findings.items()
-        if f.outcome == "accept" and f.evidence["how"] == "meaning" and bar - settings.band <= f.score < bar
+        if f.evidence["how"] == "meaning"
+        and (f.reason_class == ALIKE or (f.outcome == "accept" and bar - settings.band <= f.score))
     }
     rows = sorted(near.union(costly))
     found = [findings[row] for row in rows]

@@ -1,8 +1,8 @@
-"""The items nearest to each passage, and how dense it is around both: vectors in, pairs out.
+"""How dense it is around eval items and passages, and the items whose programs are nearest.
 
-Items are searched by all pairs: half a million passages against 3,000 items are 4e11 multiplications,
-seconds of two cores, and exact. Similarities are only used to choose; every figure that is kept is computed
-again for its pair alone, so it does not depend on what stood beside it.
+Which items a passage is compared with, its words say (shared_words.py). Similarities are only used to choose
+neighbours; every figure that is kept is computed for its pair alone, so it does not depend on what stood
+beside it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth_stack.gates.contamination.eval_sets import EvalItems
-from synth_stack.gates.contamination.likelihood import Figures, Kind, read_words
+from synth_stack.gates.contamination.likelihood import Figures, Kind
 from synth_stack.gates.contamination.passages import split_items
+from synth_stack.gates.contamination.shared_words import ItemWords, Vocabulary, index_item_words
 from synth_stack.models.embedders import Embedder, Vectors
 from synth_stack.text.ragged import Counts
 
@@ -22,7 +23,7 @@ NEIGHBOURS = 3
 PROGRAM_CHARS = 2_000
 """How much of a program is compared as a whole."""
 
-_PROPOSED = 6  # neighbours of a kind that the first embedder proposes for the second to choose from
+_PROPOSED = 4  # neighbours of a kind that the first embedder proposes for the second to choose from
 _SAME_ITEM = 0.98  # what a set holds twice is no neighbour of itself
 _CELLS = 1 << 24  # similarities held at once
 
@@ -31,21 +32,29 @@ _CELLS = 1 << 24  # similarities held at once
 class Block:
     """m passages of items that are searched together, set after set.
 
-    `items` (m,) are the items' numbers over all sets, `words` (m) those of their texts, `vectors` (m, d) the
-    first embedder's, `density` (m,); passage k's own set stands at `bounds[k]`, (m, 2).
+    `items` (m,) are the items' numbers over all sets, `words` those of their texts, `vectors` (m, d) the
+    first embedder's; passage k's own set stands at `bounds[k]`, (m, 2). `known` (m,) are the densities that
+    were measured, NaN elsewhere.
     """
 
     kind: Kind
     part: str
     items: Counts
     texts: list[str]
-    words: list[frozenset[str]]
+    words: ItemWords
     vectors: Vectors
-    density: Figures
     bounds: Counts
+    known: Figures
+
+    def measure_density(self, at: Counts, neutral: Vectors) -> Figures:
+        """The mean cosine of passages `at` and their nearest in their set and among neutral texts, (n,)."""
+        new = np.unique(at[np.isnan(self.known[at])])
+        if len(new):
+            self.known[new] = _find_density(self, new, neutral)
+        return self.known[at]
 
 
-def build_blocks(sets: Sequence[EvalItems], embedder: Embedder, neutral: Vectors) -> list[Block]:
+def build_blocks(sets: Sequence[EvalItems], embedder: Embedder, vocabulary: Vocabulary) -> list[Block]:
     """Prompts in prose, prompts of code, and answers, each a block; an empty one is left out."""
     parted = [split_items(eval_set) for eval_set in sets]
     starts = np.cumsum([0, *(len(eval_set.ids) for eval_set in sets)], dtype=np.int64)
@@ -65,9 +74,8 @@ def build_blocks(sets: Sequence[EvalItems], embedder: Embedder, neutral: Vectors
         spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1)
         bounds = np.repeat(spans, spans[:, 1] - spans[:, 0], axis=0)
         vectors = embedder.embed(texts)
-        density = _find_density(vectors, bounds, neutral)
-        words = [read_words(t) for t in texts]
-        blocks.append(Block(kind, part, items.astype(np.int64), texts, words, vectors, density, bounds))
+        words, known = index_item_words(vocabulary, texts), np.full(len(texts), np.nan)
+        blocks.append(Block(kind, part, items.astype(np.int64), texts, words, vectors, bounds, known))
     return blocks
 
 
@@ -83,7 +91,9 @@ class Programs:
     density: Figures
 
 
-def build_programs(sets: Sequence[EvalItems], embedder: Embedder, blocks: Sequence[Block]) -> Programs:
+def build_programs(
+    sets: Sequence[EvalItems], embedder: Embedder, blocks: Sequence[Block], neutral: Vectors
+) -> Programs:
     """The items whose tests a program may be run against."""
     items, texts = [], []
     first = 0
@@ -97,9 +107,11 @@ def build_programs(sets: Sequence[EvalItems], embedder: Embedder, blocks: Sequen
     tasks, density = np.zeros_like(vectors), np.zeros(len(items))
     place = {item: k for k, item in enumerate(items)}
     for block in blocks:
-        for at, item in enumerate(block.items.tolist()):
-            if block.kind == "code" and item in place:
-                tasks[place[item]], density[place[item]] = block.vectors[at], block.density[at]
+        if block.kind != "code":
+            continue
+        tested = np.flatnonzero(np.isin(block.items, items))
+        at = [place[item] for item in block.items[tested].tolist()]
+        tasks[at], density[at] = block.vectors[tested], block.measure_density(tested, neutral)
     return Programs(np.array(items, dtype=np.int64), vectors, tasks, density)
 
 
@@ -124,33 +136,11 @@ def rank_programs(
     return which, index.items[best.ravel()], nearness
 
 
-def find_nearest(
-    vectors: Vectors, block: Block, *, penalty: float, floor: Figures, n: int
-) -> tuple[Counts, Counts]:
-    """Pairs (vector, passage of the block) whose cosine less `penalty` times the density reaches the floor.
-
-    `floor` (len(vectors),); at most the `n` best of each vector, in the order of the vectors.
-    """
-    which: list[Counts] = []
-    where: list[Counts] = []
-    for first, last in _cut(len(vectors), len(block.texts)):
-        near = vectors[first:last] @ block.vectors.T
-        near -= (penalty * block.density).astype(np.float32)
-        rows = np.flatnonzero(near.max(axis=1) >= floor[first:last])
-        near = near[rows]
-        best = _take_best(near, n)
-        hit, place = np.nonzero(np.take_along_axis(near, best, axis=1) >= floor[first:last][rows, None])
-        which.append(rows[hit] + first)
-        where.append(best[hit, place])
-    none = [np.zeros(0, dtype=np.int64)]
-    return np.concatenate(which or none), np.concatenate(where or none)
-
-
 def propose_neighbours(block: Block, at: int, neutral: Vectors) -> tuple[Counts, Counts]:
     """Where the neighbours of passage `at` may be by the first embedder: in its block, and neutral."""
     first, last = block.bounds[at]
     own = block.vectors[first:last] @ block.vectors[at]
-    own[(own >= _SAME_ITEM) | (np.arange(first, last) == at)] = -1
+    own[(own >= _SAME_ITEM) | (block.items[first:last] == block.items[at])] = -1
     return first + _top(own, _PROPOSED), _top(neutral @ block.vectors[at], _PROPOSED)
 
 
@@ -172,17 +162,18 @@ def average_neighbours(cosines: Figures) -> float:
     return float(np.sort(cosines)[-NEIGHBOURS:].mean())
 
 
-def _find_density(vectors: Vectors, bounds: Counts, neutral: Vectors) -> Figures:
-    density = np.zeros(len(vectors))
-    for start, stop in np.unique(bounds, axis=0):
-        own = vectors[start:stop]
-        for first, last in _cut(stop - start, stop - start + len(neutral)):
-            mine = own[first:last]
-            among = mine @ own.T
-            among[(among >= _SAME_ITEM) | np.eye(last - first, len(own), first, dtype=bool)] = -1
+def _find_density(block: Block, at: Counts, neutral: Vectors) -> Figures:
+    density = np.zeros(len(at))
+    for start, stop in np.unique(block.bounds[at], axis=0):
+        inside = np.flatnonzero((at >= start) & (at < stop))
+        for first, last in _cut(len(inside), stop - start + len(neutral)):
+            which = inside[first:last]
+            mine = block.vectors[at[which]]
+            among = mine @ block.vectors[start:stop].T
+            among[(among >= _SAME_ITEM) | (block.items[at[which], None] == block.items[start:stop])] = -1
             near = np.concatenate([among, mine @ neutral.T], axis=1)
             best = np.partition(near, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
-            density[start + first : start + last] = np.sort(best, axis=1).mean(axis=1)
+            density[which] = np.sort(best, axis=1).mean(axis=1)
     rounded: Figures = np.round(density, 6)
     return rounded
 

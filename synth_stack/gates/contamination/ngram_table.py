@@ -1,8 +1,8 @@
 """Word n-grams of many short documents in little memory: which documents hold an n-gram, looked up in bulk.
 
-    packed = pack_grams(roll_ngrams(words, n), documents, n_documents)     for each batch of documents
+    packed = pack_grams(roll_ngrams(said, n)[0], documents, n_documents)   for each batch of documents
     table = build_table(n, np.concatenate(all that was packed), n_documents)
-    positions, hashes = scan(words, [table])[0]
+    rows, positions, hashes = scan(said, [table])[0]
     which, documents = table.find(hashes)
 
 An entry is one 64-bit number: the high bits of the n-gram's hash, and in the low ones the number of a
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.text.ragged import Counts, Hashes, Ragged
+from synth_stack.text.words import LIGHTEST, WORD
 
 Flags = NDArray[np.bool_]
 
@@ -29,6 +30,7 @@ _BASE = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 15  # words at a time: the running sums and the powers stay in the cache
 _POWERS: Hashes = np.cumprod(np.full(_BLOCK, _BASE, dtype=np.uint64), dtype=np.uint64)
 _INVERSE: Hashes = np.cumprod(np.full(_BLOCK, pow(_BASE, -1, 1 << 64), dtype=np.uint64), dtype=np.uint64)
+_NONE = np.zeros(0, dtype=np.int64)
 _BITS_PER_ENTRY = 8
 _SEGMENT_BITS = 22
 
@@ -74,36 +76,77 @@ class GramTable:
         return which[back], documents[back]
 
 
-def roll_ngrams(words: Ragged, n: int) -> Ragged:
-    """One hash per run of `n` words of a row, in order; a row of fewer than `n` words has none.
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The words of rows, and the running sum of what they weigh, (m + 1,) in 60ths of a word.
 
+    `running` is None where each word weighs one, as in most languages.
+    """
+
+    words: Ragged
+    running: Counts | None = None
+
+    def take(self, rows: Counts) -> "Weighed":
+        """The named rows, in the order named."""
+        taken = self.words.take(rows)
+        if self.running is None:
+            return Weighed(taken)
+        weights = np.diff(self.running)[_spread(self.words.offsets[rows], taken.lengths)]
+        return weigh(taken, weights)
+
+    @property
+    def weights(self) -> Counts:
+        """What each row weighs, in 60ths of a word, (n,)."""
+        if self.running is None:
+            return self.words.lengths * WORD
+        totals: Counts = np.diff(self.running[self.words.offsets])
+        return totals
+
+
+def weigh(words: Ragged, weights: Counts | None) -> Weighed:
+    """Words with what each of them weighs, (m,); None where each weighs one."""
+    if weights is None:
+        return Weighed(words)
+    return Weighed(words, np.concatenate([[0], np.cumsum(weights)]).astype(np.int64))
+
+
+def roll_ngrams(said: Weighed, n: int) -> tuple[Ragged, Counts]:
+    """One hash per run of words of a row that weighs `n` words, in order, and how many words each run has.
+
+    From every word on the shortest run that weighs enough; a row that weighs less than `n` words has none.
     The hash is sum(word[k] * B**k) modulo 2**64 (Karp and Rabin 1987) with a fixed odd B. The words are
     hashes already, so all its bits count; it takes one pass for every n, where folding takes n.
     """
-    counts = np.maximum(words.lengths - n + 1, 0)
-    every = [hashes for _, hashes in _roll(words.values, n)]
-    rolled = np.concatenate(every) if every else np.zeros(0, dtype=np.uint64)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Ragged(rolled[_spread(words.offsets[:-1], counts)], offsets)
+    words = said.words
+    every, sizes = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
+    for _, hashes, length in _roll(said, n):
+        every.append(hashes)
+        sizes.append(length)
+    rolled, size = np.concatenate(every), np.concatenate(sizes)
+    counts = _count_runs(said, n)
+    at = _spread(words.offsets[:-1], counts)
+    return Ragged(rolled[at], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), size[at]
 
 
-def scan(words: Ragged, tables: Sequence[GramTable]) -> list[tuple[Counts, Counts, Hashes]]:
+def scan(said: Weighed, tables: Sequence[GramTable]) -> list[tuple[Counts, Counts, Hashes]]:
     """For each table (row, position, hash) of the n-grams that may be in it, in order.
 
     `position` is that of the n-gram's first word in its row.
     """
     found = []
+    offsets = said.words.offsets
     for table in tables:
-        at, kept = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
-        for first, hashes in _roll(words.values, table.n):
+        at, kept, size = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)], [_NONE]
+        for first, hashes, length in _roll(said, table.n):
             here = np.flatnonzero(table.may_hold(hashes))
             at.append(first + here)
             kept.append(hashes[here])
+            size.append(length[here])
         flat = np.concatenate(at)
-        row = np.searchsorted(words.offsets, flat, side="right") - 1
-        whole = flat + table.n <= words.offsets[row + 1]
+        row = np.searchsorted(offsets, flat, side="right") - 1
+        whole = flat + np.concatenate(size) <= offsets[row + 1]
         row = row[whole]
-        found.append((row, flat[whole] - words.offsets[row], np.concatenate(kept)[whole]))
+        found.append((row, flat[whole] - offsets[row], np.concatenate(kept)[whole]))
     return found
 
 
@@ -131,15 +174,36 @@ def build_table(n: int, entries: Hashes, n_documents: int) -> GramTable:
     return GramTable(n, entries, _count_id_bits(n_documents), bits, address_bits)
 
 
-def _roll(values: Hashes, n: int) -> Iterator[tuple[int, Hashes]]:
-    """(first position, hashes) of all runs of n values, block by block, whatever row they are in."""
-    for first in range(0, len(values) - n + 1, _BLOCK - n + 1):
+def _roll(said: Weighed, n: int) -> Iterator[tuple[int, Hashes, Counts]]:
+    """(first position, hashes, words) of all runs that weigh n words, block by block, in whatever row."""
+    values = said.words.values
+    longest = n if said.running is None else n * WORD // LIGHTEST + 1
+    step = _BLOCK - longest + 1
+    for first in range(0, len(values), step):
         block = values[first : first + _BLOCK]
-        running = np.zeros(len(block) + 1, dtype=np.uint64)
-        np.cumsum(block * _POWERS[: len(block)], out=running[1:])
-        hashes = running[n:] - running[:-n]
-        hashes *= _INVERSE[: len(hashes)]
-        yield first, hashes
+        summed = np.zeros(len(block) + 1, dtype=np.uint64)
+        np.cumsum(block * _POWERS[: len(block)], out=summed[1:])
+        if said.running is None:
+            count = max(0, len(block) - n + 1)
+            ends: Counts = np.arange(n, n + count)
+        else:
+            running = said.running[first : first + len(block) + 1]
+            ends = np.searchsorted(running, running[: min(step, len(block))] + n * WORD)
+            count = int(np.searchsorted(ends, len(block), side="right"))
+            ends = ends[:count]
+        hashes = summed[ends] - summed[:count]
+        hashes *= _INVERSE[:count]
+        yield first, hashes, ends - np.arange(count)
+
+
+def _count_runs(said: Weighed, n: int) -> Counts:
+    """How many runs begin in each row, (rows,): from the later words on too little is left of it."""
+    offsets = said.words.offsets
+    if said.running is None:
+        return np.maximum(said.words.lengths - n + 1, 0)
+    last = said.running[offsets[1:]] - n * WORD
+    stops = np.searchsorted(said.running, last, side="right")
+    return np.maximum(np.minimum(stops, offsets[1:]) - offsets[:-1], 0)
 
 
 def _spread(starts: Counts, counts: Counts) -> Counts:

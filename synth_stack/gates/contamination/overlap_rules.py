@@ -1,7 +1,8 @@
 """When words that a row shares with an evaluation item are proof, by the conventions of the papers.
 
     run              the row shares a run of n words with the item's prompt or answer; one of fewer words
-                     occurs whole in the row
+                     occurs whole in the row. Held and not rejected: less than 18 words that are less than
+                     half of the part; 40 words of a passage
     gpt3-13gram      the same with n = 13. Brown et al. 2020, appendix C: filtering took 13-grams, "for
                      analysis" n was each set's 5th percentile of lengths, 8 at least, 13 at most
     tulu3-8gram-50   more than half of the words of the prompt or answer stand in 8-grams that one row holds.
@@ -21,11 +22,21 @@ import numpy as np
 from synth_stack.errors import ConfigError
 from synth_stack.gates.contamination.ngram_table import Flags
 from synth_stack.text.ragged import Counts
+from synth_stack.text.words import WORD
 
 Convention = Literal["run", "gpt3-13gram", "tulu3-8gram-50", "palm-8gram-70"]
 
 NGRAM = 12
 MIN_ITEM_WORDS = 8
+
+PIECE_WORDS = 18
+"""So many words of an item in a row are proof, however long it is; 12 that are less than half of it are not:
+"a prime number is a natural number greater than 1 that" stands in HumanEval and in Wikipedia."""
+
+PASSAGE_WORDS = 40
+"""So many words of a passage are its use and no quotation of it; a paragraph of SQuAD has 120."""
+
+_WHOLE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +52,40 @@ class OverlapRule:
         """Whether a single shared run is proof."""
         return self.convention in ("run", "gpt3-13gram")
 
-    def holds(self, covered: Counts, words: Counts, shared: Counts, grams: Counts) -> Flags:
-        """Which pairs are proof: of a part's `words` and n-`grams` so many are `covered` and `shared`."""
+    def holds(self, shares: "Shares") -> Flags:
+        """Which pairs are proof, or worth a look where they are weak or share a passage."""
         if self.convention == "tulu3-8gram-50":
-            return 2 * covered > words
+            return 2 * shares.covered > shares.words
         if self.convention == "palm-8gram-70":
-            return 10 * shared >= 7 * np.maximum(grams, 1)
-        return shared > 0
+            return 10 * shares.shared >= 7 * np.maximum(shares.grams, 1)
+        own = (shares.novel >= self.min_words * WORD) | (shares.found == shares.grams)
+        passage = shares.covered >= np.minimum(PASSAGE_WORDS * WORD, _WHOLE * shares.words)
+        holds: Flags = np.where(shares.passage, passage, own)
+        return holds
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What p pairs of a text and a part of an item have in common, (p,) each.
+
+    Of the part's `grams` so many are `found` in the text, and so many `shared`: found, and the part's own;
+    its `words`, those `covered` by shared n-grams, and of these the `novel` ones, which stand in no n-gram
+    that is common in the set, in 60ths of a word. `passage`: the part is what items are asked of.
+    """
+
+    shared: Counts
+    found: Counts
+    grams: Counts
+    covered: Counts
+    novel: Counts
+    words: Counts
+    passage: Flags
+
+    @property
+    def weak(self) -> Flags:
+        """Short pieces of longer parts, (p,): a definition that both quote looks the same."""
+        short: Flags = (2 * self.covered < self.words) & (self.covered < PIECE_WORDS * WORD)
+        return short
 
 
 def choose_rule(

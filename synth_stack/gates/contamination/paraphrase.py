@@ -1,8 +1,9 @@
 """Contamination by meaning: the short list of rows that may say an evaluation item in other words.
 
-A static embedder compares every passage of every row with every item of its kind. The nearest pairs are rated
-by their words as well (`likelihood`): those that are like enough are the short list. MiniLM rates them again
-(reranking.py). Rows that define functions are ranked against the items with tests besides.
+Each passage of a row is compared with the items of its kind with which it shares telling words
+(shared_words.py). These pairs are rated by a static embedder and by their words (`likelihood`): those that
+are like enough are the short list. MiniLM rates them again (reranking.py). Rows that define functions are
+ranked against the items with tests besides.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,9 +24,9 @@ from synth_stack.gates.contamination.likelihood import (
     Literals,
     Measured,
     Model,
+    find_alike,
     rate,
     read_literals,
-    read_words,
 )
 from synth_stack.gates.contamination.neighbours import (
     PROGRAM_CHARS,
@@ -33,21 +34,27 @@ from synth_stack.gates.contamination.neighbours import (
     Programs,
     build_blocks,
     build_programs,
-    find_nearest,
     find_neutral,
     measure_cosines,
     rank_programs,
 )
 from synth_stack.gates.contamination.passages import READ_CHARS, Side, bare_texts, find_code, split_rows
+from synth_stack.gates.contamination.shared_words import (
+    Vocabulary,
+    compare_words,
+    propose_items,
+    read_vocabulary,
+)
 from synth_stack.gates.word_lists import read_neutral
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import Embedder, Vectors, load_embedder
 from synth_stack.text.fields import read_texts
+from synth_stack.text.ragged import Ragged
 
 if TYPE_CHECKING:
     import polars as pl
 
-_NEAREST = 4  # items of a kind that a passage is compared with more closely
+_NEAREST = 8  # items of a kind that a passage is compared with more closely
 _TRIED = 20  # items whose tests a program may be run against
 _LISTED = 100
 """Pairs of a row on the short list, the likeliest. Of 3,000 rows each of three corpora none had more than
@@ -55,10 +62,6 @@ six; a row made of hundreds of paragraphs, each like some item, must not fill th
 
 _DOUBTFUL: Mapping[Kind, float] = {"prose": 0.01, "code": 0.005, "answer": 0.05}
 """Likeness by wordllama from which the short list takes a pair up: of code wordllama knows little."""
-
-_FLOORS: Mapping[Kind, float] = {"prose": -0.1, "code": -0.25, "answer": -0.05}
-"""Lowest sum without words that is looked at more closely: what words add lifts next to no rephrased item
-from below it to the short list (benchmarks/rephrased.py)."""
 
 _COMPARED: Mapping[str, tuple[Side, ...]] = {"prompt": ("asked", "noted"), "answer": ("answered",)}
 _BACKGROUND_TEXTS = 5_000
@@ -72,8 +75,8 @@ class Embedding(BaseModel):
     """How rows are compared by meaning, and from which likeness on they are rejected.
 
     `threshold` 0.5 rejects about 1% of the nearest innocent rows that were measured and next to none of
-    others (benchmarks/rephrased.py). MiniLM rates up to `confirm_rows` rows of a batch, those of most doubt;
-    wordllama decides on the others.
+    others (benchmarks/rephrased.py). MiniLM rates up to `confirm_rows` rows of a batch, the likest by
+    wordllama, which decides on the others; 1,500 take it 40 s of two cores.
     `background` names texts that are known to be innocent, such as earlier prompts: a task that is near one
     of them is a generic one.
     """
@@ -83,7 +86,7 @@ class Embedding(BaseModel):
     model: Literal["wordllama"] = "wordllama"
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     confirm: Literal["minilm"] | None = "minilm"
-    confirm_rows: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
+    confirm_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1_500
     background: NamedEvalSet | None = None
 
 
@@ -100,6 +103,7 @@ class ItemMeanings:
     programs: Programs
     neutral: Vectors
     lexicon: Lexicon
+    vocabulary: Vocabulary
     literals: Literals
     first: Embedder
 
@@ -114,14 +118,17 @@ def index_meanings(
     neutral = _list_neutral([] if background is None else background.prompts)
     first = load_embedder(settings.model)
     vectors = first.embed(neutral)
-    blocks = build_blocks(sets, first, vectors)
+    lexicon = Lexicon(neutral)
+    vocabulary = read_vocabulary(lexicon)
+    blocks = build_blocks(sets, first, vocabulary)
     return ItemMeanings(
         items=[(eval_set, k) for eval_set in sets for k in range(len(eval_set.ids))],
         neutral_texts=neutral,
         blocks=blocks,
-        programs=build_programs(sets, first, blocks),
+        programs=build_programs(sets, first, blocks, vectors),
         neutral=vectors,
-        lexicon=Lexicon(neutral),
+        lexicon=lexicon,
+        vocabulary=vocabulary,
         literals=Literals([(a or "")[:READ_CHARS] for a in s.answers] for s in sets),
         first=first,
     )
@@ -130,13 +137,14 @@ def index_meanings(
 @dataclass(frozen=True, slots=True)
 class RowPassages:
     """What a table says: its passages (`row`, `passage`: its number in the row, `message`, `side`, `which`:
-    the number of its text), the n different texts, their vectors (n, d) and how near the nearest neutral
-    text is (n,). And the rows: their texts, and whether there is code in them.
+    the number of its text), the n different texts, their vectors (n, d), their words and how near the
+    nearest neutral text is (n,). And the rows: their texts, and whether there is code in them.
     """
 
     passages: "pl.DataFrame"
     texts: list[str]
     vectors: Vectors
+    words: Ragged
     row_density: Figures
     contents: "pl.Series"
     coded: "pl.Series"
@@ -156,6 +164,7 @@ def read_passages(index: ItemMeanings, table: pa.Table, skip: Collection[int]) -
         passages.join(numbers, on="text", how="left", maintain_order="left").drop("text"),
         texts.to_list(),
         vectors,
+        index.vocabulary.read(texts.to_list()),
         measure_cosines(vectors, index.neutral[nearest]),
         contents,
         find_code(contents),
@@ -198,9 +207,10 @@ def sort_likest(pairs: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def rate_pairs(pairs: "pl.DataFrame", model: Model, kind: Kind) -> "pl.DataFrame":
-    """The pairs with the likeness that their figures give by a model's rule."""
+    """The pairs with the likeness that their figures give by a rule; 0 where they share too little."""
     measured = Measured(**{name: pairs[name].to_numpy() for name in Measured.__slots__})
-    return pairs.with_columns(likeness=rate(RULES[model, kind], measured))
+    likeness = np.where(find_alike(model, measured), rate(RULES[model, kind], measured), 0.0)
+    return pairs.with_columns(likeness=likeness)
 
 
 def list_near(index: ItemMeanings, said: RowPassages, skip: Collection[int]) -> "pl.DataFrame":
@@ -240,46 +250,45 @@ def _rate_first(index: ItemMeanings, said: RowPassages, number: int) -> "pl.Data
     import polars as pl
 
     block = index.blocks[number]
-    rule = RULES["wordllama", block.kind]
     mine = said.passages.filter(pl.col("side").is_in(_COMPARED[block.part]))
     texts = mine["which"].unique().sort().to_numpy()
-    floor = _FLOORS[block.kind] + rule.row_density * said.row_density[texts]
-    near, at = find_nearest(said.vectors[texts], block, penalty=rule.item_density, floor=floor, n=_NEAREST)
+    near, at = propose_items(index.vocabulary, block.words, said.words.take(texts), _NEAREST)
     which = texts[near]
+    words = compare_words(index.vocabulary, said.words, which, block.words.words, at)
+    nothing = np.zeros(len(at))
+    figures = {"cosine": nothing + 1, "item_density": nothing, "row_density": nothing, "literals": nothing}
+    alike = find_alike("wordllama", Measured(**figures, **words, uncoded=nothing))
+    which, at = which[alike], at[alike]
     pairs = pl.DataFrame(
         {
             "which": which,
             "at": at,
             "block": np.full(len(at), number),
             "cosine": measure_cosines(said.vectors[which], block.vectors[at]),
-            "item_density": block.density[at],
+            "item_density": block.measure_density(at, index.neutral),
             "row_density": said.row_density[which],
+            **{name: figures[alike] for name, figures in words.items()},
         }
     )
     pairs = pairs.join(mine, on="which", how="inner", maintain_order="left_right")
-    pairs = pairs.hstack(_compare_words(index, said, pairs, block))
+    pairs = pairs.with_columns(
+        literals=_share_literals(index, said, pairs, block),
+        uncoded=(~said.coded.gather(pairs["row"])).cast(pl.Float64),
+    )
     return rate_pairs(pairs, "wordllama", block.kind).filter(pl.col("likeness") >= _DOUBTFUL[block.kind])
 
 
-def _compare_words(
-    index: ItemMeanings, said: RowPassages, pairs: "pl.DataFrame", block: Block
-) -> "pl.DataFrame":
-    import polars as pl
-
-    words = {k: read_words(said.texts[k]) for k in pairs["which"].unique().to_list()}
-    literals: dict[int, frozenset[str]] = {}
-    if block.kind == "code":
-        rows = pairs["row"].unique().to_list()
-        contents = said.contents.gather(rows).str.slice(0, READ_CHARS).fill_null("")
-        literals = {row: read_literals(content) for row, content in zip(rows, contents, strict=True)}
-    compared = []
-    for row, which, at in pairs.select("row", "which", "at").iter_rows():
-        covered, nats, lost = index.lexicon.compare(words[which], block.words[at])
-        shared = index.literals.share(literals[row], int(block.items[at])) if literals else 0.0
-        compared.append((covered, nats, shared, lost))
-    schema = dict.fromkeys(("covered", "nats", "literals", "lost"), pl.Float64)
-    figures = pl.DataFrame(compared, schema=schema, orient="row")
-    return figures.with_columns(uncoded=(~said.coded.gather(pairs["row"])).cast(pl.Float64))
+def _share_literals(index: ItemMeanings, said: RowPassages, pairs: "pl.DataFrame", block: Block) -> Figures:
+    if block.kind != "code":
+        return np.zeros(len(pairs))
+    rows = pairs["row"].unique().to_list()
+    contents = said.contents.gather(rows).str.slice(0, READ_CHARS).fill_null("")
+    literals = {row: read_literals(content) for row, content in zip(rows, contents, strict=True)}
+    items = block.items[pairs["at"].to_numpy()].tolist()
+    shared = (
+        index.literals.share(literals[row], item) for row, item in zip(pairs["row"], items, strict=True)
+    )
+    return np.fromiter(shared, dtype=np.float64, count=len(pairs))
 
 
 def _list_neutral(background: Sequence[str]) -> list[str]:

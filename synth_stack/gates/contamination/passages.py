@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from synth_stack.gates.contamination.eval_sets import EvalItems
+from synth_stack.gates.contamination.windows import (
+    LONG_CHARS,
+    split_ends,
+    split_paragraphs,
+    split_windows,
+)
 from synth_stack.text.fields import read_messages
 
 if TYPE_CHECKING:
@@ -27,14 +33,16 @@ Side = Literal["asked", "answered", "noted"]
 READ_CHARS = 20_000
 """How much of a message is read. A repeated item after it is left to the comparison by words."""
 
-PASSAGE_CHARS = 1_000
-"""How much of a passage is compared: MiniLM stops at 256 tokens, about 1,200 characters of English."""
+PASSAGE_CHARS = LONG_CHARS
+"""How much of a passage is compared; what is longer is compared in windows too (windows.py)."""
 
 _READ_MESSAGES = 64
 _MIN_PASSAGE_CHARS = 12
+_MIN_PIECE_CHARS = 40  # of an item
 _MIN_ANSWER_CHARS = 60  # a shorter answer ("42", "True, False") proves nothing
-_MIN_PARAGRAPH_CHARS = 40
-_PARAGRAPHS = 8
+_NAMES = 8  # functions of a program whose names are read
+_MIN_LONG_ITEM_CHARS = 600
+"""Of a longer item, which asks after a passage, its paragraphs and its end are compared as well."""
 
 _LANGUAGE = (
     r"(?:python ?3?|java ?script|js|java|c\+\+|c#|c|ruby|php|go|golang|swift|kotlin|rust|typescript|perl|r|"
@@ -133,11 +141,13 @@ def split_rows(table: pa.Table) -> "pl.DataFrame":
 
 
 def split_items(eval_set: EvalItems) -> "pl.DataFrame":
-    """The passages of an eval set's items: `item`, `side`, `text`, sorted by item.
+    """The passages of an eval set's items: `item`, `side`, `text`, sorted by item; each once in the set.
 
     An item whose prompt or answer is code, or that has a test, asks by what is `noted` in its prompt (in
     its entry point, where it has one), else by the prompt's prose, which then counts as `noted` too. Any
-    other item is `asked`. Answers of less than 60 characters and answers in code are left out.
+    other item is `asked`: as a whole, and where that is long, also paragraph by paragraph and by its end.
+    Answers of less than 60 characters, answers in code, and choices, which are statements that any text may
+    make, are left out.
     """
     import polars as pl
 
@@ -149,6 +159,7 @@ def split_items(eval_set: EvalItems) -> "pl.DataFrame":
                 for prompt, entry in zip(eval_set.prompts, eval_set.entry_points, strict=True)
             ],
             "answer": pl.Series(eval_set.answers, dtype=pl.String).str.slice(0, READ_CHARS),
+            "chosen": [len(offered) > 0 for offered in eval_set.choices],
             "tested": [test is not None for test in eval_set.tests],
         }
     ).with_columns(
@@ -165,13 +176,19 @@ def split_items(eval_set: EvalItems) -> "pl.DataFrame":
         side=pl.when(noted).then(pl.lit("noted")).otherwise(pl.col("side")),
         rank=(pl.col("side") != "noted").cast(pl.Int8),
     )
-    # one passage an item: what stands in its code before what stands around it
-    prompts = prompts.sort("row", "rank", maintain_order=True).unique(
-        "row", keep="first", maintain_order=True
+    # of what is noted one passage an item: what stands in its code before what stands around it
+    prompts = prompts.sort("row", "rank", maintain_order=True)
+    whole = prompts.unique("row", keep="first", maintain_order=True)
+    pieces = prompts.join(
+        items.filter(pl.col("text").str.len_chars() > _MIN_LONG_ITEM_CHARS), on="row", how="semi"
     )
+    pieces = pieces.filter(~noted, pl.col("text").str.len_chars() >= _MIN_PIECE_CHARS)
+    prompts = pl.concat([whole, pieces]).unique(["row", "text"], keep="first", maintain_order=True)
+    prompts = prompts.unique("text", keep="first", maintain_order=True)
     answers = _split(items.with_columns(side=pl.lit("answered"), text=pl.col("answer")), names=False).filter(
         pl.col("side") == "answered", pl.col("text").str.len_chars() >= _MIN_ANSWER_CHARS
     )
+    answers = answers.join(items.filter("chosen"), on="row", how="anti", maintain_order="left")
     answers = answers.unique("row", keep="first", maintain_order=True)
     columns = [pl.col("row").alias("item"), "side", "text"]
     return pl.concat([prompts.select(columns), answers.select(columns)]).sort("item", maintain_order=True)
@@ -216,23 +233,17 @@ def _split(said: "pl.DataFrame", *, names: bool = True) -> "pl.DataFrame":
     prose = pl.concat([plain, code.with_columns(text=_drop_code(pl.col("text")))]).with_columns(
         text=pl.col("text").str.replace_all(_CHOICE, "")
     )
-    parts = [_tidy(prose), _tidy(_split_paragraphs(prose)), _split_notes(code, names=names)]
-    return pl.concat(parts)
+    asked = prose.filter(pl.col("side") == "asked")
+    pieces = [prose, split_paragraphs(prose), split_windows(asked), split_ends(asked)]
+    columns = ["row", "message", "side", "text"]
+    parts = _tidy(pl.concat([piece.select(columns) for piece in pieces]))
+    return pl.concat([parts, _split_notes(code, names=names)])
 
 
 def _drop_code(content: "pl.Expr") -> "pl.Expr":
     # a note leaves a semicolon, so that the statement before it still ends like one
     bare = content.str.replace_all(_FENCED, "\n").str.replace_all(_NOTE, ";\n")
     return bare.str.replace_all(_CODE_LINE, "")
-
-
-def _split_paragraphs(prose: "pl.DataFrame") -> "pl.DataFrame":
-    """The paragraphs of what has several: one of many questions in a message is a passage of its own."""
-    import polars as pl
-
-    parts = prose.with_columns(text=pl.col("text").str.strip_chars().str.split("\n\n").list.head(_PARAGRAPHS))
-    several = parts.filter(pl.col("text").list.len() > 1).explode("text")
-    return several.filter(pl.col("text").str.len_chars() >= _MIN_PARAGRAPH_CHARS)
 
 
 def _split_notes(code: "pl.DataFrame", *, names: bool) -> "pl.DataFrame":
@@ -248,7 +259,7 @@ def _split_notes(code: "pl.DataFrame", *, names: bool) -> "pl.DataFrame":
         pl.col("text").sort_by(pl.col("text").str.len_chars(), descending=True, maintain_order=True).first(),
     )
     named = code.join(noted, on=["row", "message"], how="anti", maintain_order="left").with_columns(
-        text=pl.col("text").str.extract_all(_DEFINED).list.head(_PARAGRAPHS).list.join(" ")
+        text=pl.col("text").str.extract_all(_DEFINED).list.head(_NAMES).list.join(" ")
     )
     named = named.with_columns(text=_split_names(pl.col("text"))) if names else named.clear()
     both = [noted.drop("text").rename({"all": "text"}), noted.drop("all"), _tidy(named).drop("side")]

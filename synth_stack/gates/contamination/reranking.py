@@ -1,12 +1,13 @@
 """The short list rated again, by the better and slower embedder, and what is said of the rows on it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synth_stack.gates.contamination.eval_sets import Fault, name_item, show_item
-from synth_stack.gates.contamination.likelihood import Figures, read_words
+from synth_stack.gates.contamination.likelihood import Figures, list_agreeing, read_words
 from synth_stack.gates.contamination.neighbours import (
     Block,
     average_neighbours,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PROPOSED = 5  # neutral texts near a passage, among which the better embedder finds the nearest
 _SHOWN_CHARS = 500
 _SHOWN_WORDS = 8
+_SHOWN_FIGURES = ("likeness", "cosine", "item_density", "row_density", "covered", "echoed", "rare")
 
 
 def rerank_pairs(index: ItemMeanings, confirmer: "Confirmer", pairs: "pl.DataFrame") -> "pl.DataFrame":
@@ -48,27 +50,41 @@ def rerank_pairs(index: ItemMeanings, confirmer: "Confirmer", pairs: "pl.DataFra
     return pl.concat(rated)
 
 
-def describe_likest(index: ItemMeanings, pairs: "pl.DataFrame", by: str) -> dict[int, tuple[float, Fault]]:
-    """The highest likeness of each row of pairs that were read, and what to say; `by` names the embedder."""
+@dataclass(frozen=True, slots=True)
+class Likest:
+    """The likest pair of a row: the item's number over all sets, what to say, and what agrees with it."""
+
+    item: int
+    likeness: float
+    fault: Fault
+    agrees: Sequence[str]
+
+
+def describe_likest(index: ItemMeanings, pairs: "pl.DataFrame", by: str) -> dict[int, Likest]:
+    """The likest pair of each row of pairs that were read; `by` names the embedder."""
     best = sort_likest(pairs).unique("row", keep="first", maintain_order=True)
-    return {pair["row"]: (pair["likeness"], _describe(index, pair, by)) for pair in best.to_dicts()}
+    return {pair["row"]: _describe(index, pair, by) for pair in best.to_dicts()}
 
 
-def _describe(index: ItemMeanings, pair: Mapping[str, Any], by: str) -> Fault:
+def _describe(index: ItemMeanings, pair: Mapping[str, Any], by: str) -> Likest:
     block = index.blocks[pair["block"]]
-    eval_set, item = index.items[int(block.items[pair["at"]])]
-    shared = read_words(pair["text"]) & block.words[pair["at"]]
+    number = int(block.items[pair["at"]])
+    eval_set, item = index.items[number]
+    shared = read_words(pair["text"]) & read_words(block.texts[pair["at"]])
+    numbers = sum(word[0].isdigit() for word in shared)
+    agrees = list_agreeing(pair["covered"], pair["echoed"], pair["rare"], pair["lost"], numbers)
     reason = f"rephrased item: like {name_item(eval_set, item)}, likeness {pair['likeness']:.3f}"
-    return reason, {
+    evidence = {
         "part": block.part,
         **show_item(eval_set, item, block.texts[pair["at"]]),
         "message": pair["message"],
         "side": pair["side"],
         "passage": pair["text"][:_SHOWN_CHARS],
-        **{name: round(pair[name], 6) for name in ("likeness", "cosine", "item_density", "row_density")},
+        **{name: round(pair[name], 6) for name in _SHOWN_FIGURES},
         "shared": index.lexicon.rarest(shared, _SHOWN_WORDS),
         "by": by,
     }
+    return Likest(number, pair["likeness"], (reason, evidence), agrees)
 
 
 class Confirmer:

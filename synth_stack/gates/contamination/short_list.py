@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth_stack.errors import GateError
-from synth_stack.gates.contamination.ngram_overlap import WordIndex, find_overlaps
+from synth_stack.gates.contamination.choice_overlap import ChoiceIndex, find_choices
+from synth_stack.gates.contamination.ngram_overlap import Overlap, WordIndex, find_overlaps
 from synth_stack.gates.contamination.ngram_table import Flags
 from synth_stack.gates.contamination.paraphrase import ItemMeanings, list_near, list_pairs, read_passages
 from synth_stack.gates.contamination.reranking import Confirmer
@@ -43,6 +44,8 @@ PAIR = pa.struct(
         ("literals", pa.float64()),
         ("lost", pa.float64()),
         ("uncoded", pa.float64()),
+        ("echoed", pa.float64()),
+        ("rare", pa.float64()),
     ]
 )
 """A pair on the short list (paraphrase.py), without its row."""
@@ -55,9 +58,21 @@ SHARED = pa.struct(
         ("end", pa.int64()),
         ("shared_words", pa.int64()),
         ("words", pa.int64()),
+        ("weak", pa.bool_()),
     ]
 )
 """An Overlap (ngram_overlap.py) of the text at `path`."""
+
+CHOICES = pa.struct(
+    [
+        ("path", pa.string()),
+        ("item", pa.int64()),
+        ("found", pa.int64()),
+        ("offered", pa.int64()),
+        ("proof", pa.bool_()),
+    ]
+)
+"""OfferedChoices (choice_overlap.py) of the text at `path`."""
 
 RUN = pa.struct([("function", pa.int32()), ("problem", pa.int32())])
 
@@ -67,6 +82,7 @@ SKETCH = pa.schema(
         pa.field("canary", pa.bool_(), nullable=False),
         pa.field("readable", pa.bool_(), nullable=False),
         pa.field("shared", SHARED),
+        pa.field("choices", CHOICES),
         pa.field("pairs", pa.list_(PAIR)),
         pa.field("by_name", pa.bool_(), nullable=False),
         pa.field("nearness", pa.float64(), nullable=False),
@@ -87,6 +103,7 @@ class ContaminationStages:
     """What the gate compares with, stage by stage; None where a stage is off."""
 
     words: WordIndex
+    choices: ChoiceIndex
     meanings: ItemMeanings | None
     confirmer: Confirmer | None
     trials: ItemTrials | None
@@ -101,19 +118,23 @@ def sketch_rows(stages: ContaminationStages, table: pa.Table) -> pa.Table:
     """A line of SKETCH for each row of a table: what words say, and what has to be looked at more closely."""
     import polars as pl
 
-    shared, readable = _find_shared(stages.words, table)
+    texts = read_row_texts(table)
+    shared, readable = _find_shared(stages.words, texts, len(table))
+    choices = _find_offered(stages.choices, texts)
+    settled = {*shared, *(row for row, offered in choices.items() if offered["proof"])}
     pairs, near = pl.DataFrame(), pl.DataFrame({"row": [], "item": [], "nearness": []})
     if stages.meanings is not None:
-        said = read_passages(stages.meanings, table, shared)
+        said = read_passages(stages.meanings, table, settled)
         pairs = list_pairs(stages.meanings, said)
-        near = list_near(stages.meanings, said, shared) if stages.can_run else near
-    wanted = list_wanted(stages.trials, table, near, shared) if stages.trials is not None else {}
+        near = list_near(stages.meanings, said, settled) if stages.can_run else near
+    wanted = list_wanted(stages.trials, table, near, settled) if stages.trials is not None else {}
     claims = [wanted.get(row, _NO_RUNS) for row in range(len(table))]
     columns = {
         "row_id": table["row_id"],
         "canary": find_canaries(table),
         "readable": readable,
         "shared": [shared.get(row) for row in range(len(table))],
+        "choices": [choices.get(row) for row in range(len(table))],
         "pairs": _nest(pairs, len(table), PAIR),
         "by_name": [claim.by_name for claim in claims],
         "nearness": [claim.nearness for claim in claims],
@@ -125,6 +146,8 @@ def sketch_rows(stages: ContaminationStages, table: pa.Table) -> pa.Table:
 def find_noticed(lines: pa.Table) -> Flags:
     """Which lines of a sketch there is something to say of, (n,)."""
     something = pc.or_(pc.is_valid(lines["shared"]), pc.invert(lines["readable"]))
+    offered = pc.struct_field(lines["choices"], "proof")
+    something = pc.or_(something, pc.fill_null(offered, fill_value=False))
     for name in ("pairs", "runs"):
         something = pc.or_(something, pc.greater(pc.list_value_length(lines[name]), 0))
     flags: Flags = something.to_numpy(zero_copy_only=False) if len(lines) else np.zeros(0, dtype=bool)
@@ -178,19 +201,31 @@ def unnest(lines: pa.Table, name: str, rows: Sequence[int]) -> "pl.DataFrame":
 _NO_RUNS = WantedRuns()
 
 
-def _find_shared(index: WordIndex, table: pa.Table) -> tuple[dict[int, dict[str, Any]], Flags]:
+def _find_shared(
+    index: WordIndex, texts: "pl.DataFrame", rows: int
+) -> tuple[dict[int, dict[str, Any]], Flags]:
     """By row the overlap of its text that shares most with an item, as SHARED; and which rows have words."""
-    texts = read_row_texts(table)
     found, spoken = find_overlaps(index, texts["content"])
     owners, paths = texts["row"].to_numpy(), texts["path"]
-    readable = np.zeros(len(table), dtype=bool)
+    readable = np.zeros(rows, dtype=bool)
     readable[owners[spoken]] = True
-    shared: dict[int, dict[str, Any]] = {}
+    best: dict[int, tuple[str, Overlap]] = {}
     for number, overlap in found.items():
         row = int(owners[number])
-        if row not in shared or overlap.shared_words > shared[row]["shared_words"]:
-            shared[row] = {"path": paths[number], **asdict(overlap)}
-    return shared, readable
+        if row not in best or overlap.rank > best[row][1].rank:
+            best[row] = paths[number], overlap
+    return {row: {"path": path, **asdict(overlap)} for row, (path, overlap) in best.items()}, readable
+
+
+def _find_offered(index: ChoiceIndex, texts: "pl.DataFrame") -> dict[int, dict[str, Any]]:
+    """By row the item whose choices it offers, as CHOICES."""
+    offered: dict[int, dict[str, Any]] = {}
+    owners, paths = texts["row"], texts["path"]
+    for number, found in find_choices(index, texts["content"]).items():
+        row = owners[number]
+        if row not in offered or (found.proof, found.found) > (offered[row]["proof"], offered[row]["found"]):
+            offered[row] = {"path": paths[number], **asdict(found)}
+    return offered
 
 
 def _list_runs(wanted: Mapping[int, WantedRuns]) -> "pl.DataFrame":

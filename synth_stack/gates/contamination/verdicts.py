@@ -1,6 +1,6 @@
 """What the stages of the contamination gate say of a row, and the verdicts that it becomes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -8,12 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.gates.contamination.eval_sets import Fault
+from synth_stack.gates.contamination.ngram_overlap import Overlap
 from synth_stack.gates.contamination.ngram_table import Flags
 from synth_stack.gates.contamination.solved_items import Trial
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
 
 SHARED_NGRAM = "contamination.shared_ngram"
+SHARED_PASSAGE = "contamination.shared_passage"
+PIECE = "contamination.piece_of_item"
+SHARED_CHOICES = "contamination.shared_choices"
+ALIKE = "contamination.alike"
 REPHRASED = "contamination.rephrased"
 SOLVES_ITEM = "contamination.solves_item"
 LLM_JUDGE = "contamination.llm_judge"
@@ -21,6 +26,9 @@ NOT_TRIED = "contamination.not_tried"
 NOT_DECIDED = "contamination.not_decided"
 _NOTHING_TO_READ = "contamination.nothing_to_read"
 _NO_EVAL_SET = "contamination.no_eval_set"
+
+AGREED = "agreed"
+"""The key of evidence that has the likeness of a row to an item where evidence of another kind agrees."""
 
 TOO_FEW_RUNS = "too_few_runs"
 """The key of evidence that is 1 where a row was tried on too little for want of runs."""
@@ -42,13 +50,32 @@ class ContaminationFinding:
     evidence: dict[str, Any]
 
 
-def state_likeness(score: float, fault: Fault, bar: float) -> ContaminationFinding:
-    """The finding on a row of the short list: rejected from the bar on."""
+def state_overlap(
+    overlap: Overlap, reason: str, evidence: dict[str, Any], *, is_asked: bool
+) -> ContaminationFinding:
+    """The finding on a row that shares words: a passage without its question, and a short piece of a long
+    item, are held, for both may have been taken from where the exam took them.
+    """
+    if overlap.is_passage and not is_asked:
+        return ContaminationFinding("hold", 1.0, reason, SHARED_PASSAGE, evidence)
+    if overlap.weak and not is_asked:
+        return ContaminationFinding("hold", 1.0, reason, PIECE, evidence)
+    return ContaminationFinding("reject", 1.0, reason, SHARED_NGRAM, evidence)
+
+
+def state_likeness(score: float, fault: Fault, agrees: Sequence[str], bar: float) -> ContaminationFinding:
+    """The finding on a row of the short list: from the bar on rejected where other evidence `agrees`, named
+    in it, and else held.
+    """
     reason, evidence = fault
-    shown = {"how": "meaning", **evidence, "counts": _count(Trial(0, 0))}
-    if score >= bar:
-        return ContaminationFinding("reject", score, reason, REPHRASED, shown)
-    return ContaminationFinding("accept", score, None, None, shown)
+    shown = {"how": "meaning", **evidence, "agrees": list(agrees), "counts": _count(Trial(0, 0))}
+    if agrees:
+        shown[AGREED] = score
+    if score < bar:
+        return ContaminationFinding("accept", score, None, None, shown)
+    if agrees:
+        return ContaminationFinding("reject", score, f"{reason}; {', '.join(agrees)}", REPHRASED, shown)
+    return ContaminationFinding("hold", score, f"{reason}, and nothing else agrees", ALIKE, shown)
 
 
 def add_trial(found: ContaminationFinding | None, trial: Trial) -> ContaminationFinding:

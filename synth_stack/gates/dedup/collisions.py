@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from synth_stack.gates.dedup.index import NAMES, EarlierPack
 from synth_stack.gates.dedup.lsh import Buckets, Keys, build_buckets, find_buckets
 from synth_stack.gates.dedup.signatures import Reading
-from synth_stack.gates.dedup.sketches import WANTED, read_signatures
+from synth_stack.gates.dedup.sketches import (
+    NO_WORDS,
+    WANTED,
+    WORDS,
+    fill_lists,
+    join_words,
+    keep_words,
+    read_signatures,
+    write_words,
+)
 from synth_stack.gates.dedup.thread_pool import map_ahead
 from synth_stack.gates.gate import State
 from synth_stack.text.ragged import (
@@ -26,7 +35,14 @@ from synth_stack.text.ragged import (
     write_lists,
 )
 
-_TEXTS = pa.schema([pa.field("id", pa.uint64()), pa.field("met", pa.bool_()), pa.field("canary", pa.bool_())])
+_TEXTS = pa.schema(
+    [
+        pa.field("id", pa.uint64()),
+        pa.field("met", pa.bool_()),
+        pa.field("many", pa.bool_()),
+        pa.field("canary", pa.bool_()),
+    ]
+)
 _TEXT_ROWS = pa.schema(
     [
         pa.field("id", pa.uint64()),
@@ -40,8 +56,8 @@ _SLICES = pa.schema([pa.field("slice", pa.uint64()), pa.field("rows", pa.int64()
 _BUCKETS = pa.schema(
     [pa.field("rows", pa.large_list(pa.int32())), pa.field("opens", pa.large_list(pa.bool_()))]
 )
-_EARLIER = pa.schema([*NAMES, pa.field("shingles", HASH_LISTS)])
-_WANTED = pa.schema([pa.field("id", pa.uint64()), pa.field("met", pa.bool_())])
+_EARLIER = pa.schema([*NAMES, pa.field("shingles", HASH_LISTS), *WORDS])
+_WANTED = pa.schema([pa.field("id", pa.uint64()), pa.field("met", pa.bool_()), pa.field("many", pa.bool_())])
 _SCHEMAS = {
     "texts": _TEXTS,
     "text_rows": _TEXT_ROWS,
@@ -57,8 +73,9 @@ class Collisions:
     """The t distinct texts that share a band key with another or occur several times, and their rows.
 
     Texts come in order of precedence, those of earlier packs first: `text_ids` (t,), the hash of the row_id
-    of the first row of each; `met` (t,), whether it shares a band key; `text_canary` (t,). Of the first of
-    them `earlier` has the names and, of those that met, the shingles.
+    of the first row of each; `met` (t,), whether it shares a band key; `many` (t,), whether with so many
+    others, canaries apart, that they may share a text; `text_canary` (t,). Of the first of them `earlier` has
+    the names and, of those that met, the shingles and words.
 
     The k rows of the batch with one of these texts come in order of precedence, then those with nothing to
     read: `row_ids` (k,) hashes; `row_slices` (k,); `row_canary` (k,); `row_texts` (k,), -1 for nothing to
@@ -70,6 +87,7 @@ class Collisions:
 
     text_ids: Hashes
     met: Mask
+    many: Mask
     text_canary: Mask
     earlier: pa.Table
     row_ids: Hashes
@@ -88,6 +106,7 @@ class Collisions:
         return cls(
             text_ids=texts["id"].to_numpy(),
             met=texts["met"].to_numpy(),
+            many=texts["many"].to_numpy(),
             text_canary=texts["canary"].to_numpy(),
             earlier=state["earlier"],
             row_ids=rows["id"].to_numpy(),
@@ -100,6 +119,8 @@ class Collisions:
             buckets=_read_buckets(state["buckets"]),
         )
 
+
+_NO_MATE, _MANY_MATES, _TWO_MATES = -1, -2, 2
 
 NO_COLLISIONS: State = {name: schema.empty_table() for name, schema in _SCHEMAS.items()}
 """Takes the place of what `find_collisions` wrote once it is settled: none of it is needed to judge."""
@@ -123,6 +144,7 @@ class _SignedRows:
     ids: Hashes
     slices: Hashes
     canary: Mask
+    marks: Hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +166,30 @@ class _DistinctTexts:
 
 
 def find_collisions(
-    sketches: Iterable[pa.Table], _: State, *, packs: Sequence[EarlierPack], reading: Reading
+    sketches: Iterable[pa.Table], _: State, *, packs: Sequence[EarlierPack], reading: Reading, many: int
 ) -> State:
     """What the signatures of a batch and of earlier packs show; `packs` are read here.
 
-    The same for the same rows, whatever tables they come in. Memory: some 45 bytes a row beside the band
+    The same for the same rows, whatever tables they come in. `many` texts of one key may share a text that is
+    none of their own. Memory: some 45 bytes a row beside the band
     keys, which stay in the sketches.
     """
     read = _read_all(sketches, packs, reading)
     distinct = _collapse(read)
     places = distinct.places
-    buckets, met = _fill_buckets(read, places, reading.bands)
-    listed = met | (np.bincount(distinct.first_of, minlength=len(places)) > 1)
-    earlier = _pick_earlier(packs, read, places[listed], places[met])
-    return {**_list_collisions(read, distinct, met, listed), **_write_buckets(buckets), "earlier": earlier}
+    buckets, met, crowd = _fill_buckets(read, places, reading.bands, many)
+    listed = met | crowd | (np.bincount(distinct.first_of, minlength=len(places)) > 1)
+    earlier = _pick_earlier(packs, read, places[listed], places[met | crowd], places[crowd])
+    return {
+        **_list_collisions(read, distinct, met, crowd, listed),
+        **_write_buckets(buckets),
+        "earlier": earlier,
+    }
 
 
-def _list_collisions(read: _SignedRows, distinct: _DistinctTexts, met: Mask, listed: Mask) -> State:
+def _list_collisions(
+    read: _SignedRows, distinct: _DistinctTexts, met: Mask, crowd: Mask, listed: Mask
+) -> State:
     """The texts in `listed` (d,), their rows, the sizes of slices, and what the second pass has to read."""
     texts, own = distinct.places[listed], slice(read.first_own, None)
     mine = np.flatnonzero((distinct.rows >= read.first_own) & listed[distinct.first_of])
@@ -172,11 +201,12 @@ def _list_collisions(read: _SignedRows, distinct: _DistinctTexts, met: Mask, lis
     slices, sizes = np.unique(read.slices[own][~read.canary[own]], return_counts=True)
     asked = texts >= read.first_own
     wanted, place = np.unique(read.ids[texts[asked]], return_inverse=True)
-    wanted_met = np.zeros(len(wanted), dtype=bool)
+    wanted_met, wanted_many = np.zeros(len(wanted), dtype=bool), np.zeros(len(wanted), dtype=bool)
     wanted_met[place[met[listed][asked]]] = True
+    wanted_many[place[crowd[listed][asked]]] = True
     of_empty = np.zeros(len(empty), dtype=np.int32)
     return {
-        "texts": _write(_TEXTS, read.ids[texts], met[listed], read.canary[texts]),
+        "texts": _write(_TEXTS, read.ids[texts], met[listed], crowd[listed], read.canary[texts]),
         "text_rows": _write(
             _TEXT_ROWS,
             read.ids[rows],
@@ -186,7 +216,7 @@ def _list_collisions(read: _SignedRows, distinct: _DistinctTexts, met: Mask, lis
             np.concatenate([first[mine], of_empty.astype(bool)]),
         ),
         "slices": _write(_SLICES, slices, sizes.astype(np.int64)),
-        WANTED: _write(_WANTED, wanted, wanted_met),
+        WANTED: _write(_WANTED, wanted, wanted_met, wanted_many),
     }
 
 
@@ -218,6 +248,7 @@ def _read_all(sketches: Iterable[pa.Table], packs: Sequence[EarlierPack], readin
         ids=np.concatenate([none, *[part.ids for part in parts]]),
         slices=np.concatenate([none, *[part.slices for part in parts]]),
         canary=canary,
+        marks=np.concatenate([none, *[part.marks for part in parts]]),
     )
 
 
@@ -234,44 +265,85 @@ def _collapse(read: _SignedRows) -> _DistinctTexts:
     return _DistinctTexts(rows, np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[first])
 
 
-def _fill_buckets(read: _SignedRows, places: Counts, bands: int) -> tuple[list[Buckets], Mask]:
-    """The buckets of each band, numbered among the texts that are in any; and which of them are, (d,)."""
+def _fill_buckets(
+    read: _SignedRows, places: Counts, bands: int, many: int
+) -> tuple[list[Buckets], Mask, Mask]:
+    """The buckets of each band, numbered among the texts that are in any; which of the texts are, (d,); and
+    which share keys, whatever their answers, with so many others that `many` are no canaries, (d,).
+    """
+    real, marks = ~read.canary[places], read.marks[places]
+    parted = bool((marks != 0).any())
 
-    def fill(band: int) -> Buckets:
+    def fill(band: int) -> tuple[Buckets, Counts, Counts]:
         keys = np.concatenate([np.zeros(0, dtype=np.uint32), *[table[:, band] for table in read.keys]])
-        return find_buckets(keys[places])
+        met = find_buckets(keys[places])
+        mates = _find_mates(met, real, many)
+        return met.split(marks) if parted else met, met.rows[mates != _NO_MATE], mates[mates != _NO_MATE]
 
     found = list(map_ahead(fill, range(bands)))
     read.keys.clear()
-    met = np.zeros(len(places), dtype=bool)
-    for band in found:
+    met, crowd = np.zeros(len(places), dtype=bool), np.zeros(len(places), dtype=bool)
+    first_mate = np.full(len(places), _NO_MATE, dtype=np.int64)
+    for band, rows, mates in found:
         met[band.rows] = True
+        fresh = first_mate[rows] == _NO_MATE
+        first_mate[rows[fresh]] = mates[fresh]
+        # three that are alike may have no key in common, though one shares keys with each of the others
+        crowd[rows[(mates == _MANY_MATES) | ((first_mate[rows] != mates) & (many <= _TWO_MATES + 1))]] = True
+    fellows = [rows[(mates >= 0) & crowd[mates]] for _, rows, mates in found]
+    crowd[np.concatenate(fellows)] = True
     number = (np.cumsum(met) - 1).astype(np.int32)
-    return [Buckets(number[band.rows], band.firsts) for band in found], met
+    return [Buckets(number[band.rows], band.firsts) for band, _, _ in found], met, crowd
 
 
-def _pick_earlier(packs: Sequence[EarlierPack], read: _SignedRows, listed: Counts, met: Counts) -> pa.Table:
-    """Names of the earlier ones among the `listed` rows, and the shingles of those that also `met`."""
+def _find_mates(met: Buckets, real: Mask, many: int) -> Counts:
+    """Of each entry (e,) the other row of its bucket that is no canary, where there is one alone; or
+    _MANY_MATES where it and others are `many`, and _NO_MATE else.
+    """
+    counts = met.count(real[met.rows])
+    starts = np.flatnonzero(met.opens)
+    mates = np.where(counts >= many, _MANY_MATES, _NO_MATE)
+    if not len(starts):
+        return mates
+    sums = np.add.reduceat(np.where(real[met.rows], met.rows, 0).astype(np.int64), starts)
+    every = np.repeat(sums, np.diff(starts, append=len(met.rows)))
+    own = np.where(real[met.rows], met.rows, 0)
+    one = (counts - real[met.rows] == 1) & (counts < many)
+    return np.where(one, every - own, mates)
+
+
+def _pick_earlier(
+    packs: Sequence[EarlierPack], read: _SignedRows, listed: Counts, met: Counts, crowd: Counts
+) -> pa.Table:
+    """Names of the earlier ones among the `listed` rows, and shingles and words of those that also `met`
+    others.
+    """
     named, chosen = np.zeros(read.first_own, dtype=bool), np.zeros(read.first_own, dtype=bool)
     named[listed[listed < read.first_own]] = True
     chosen[met[met < read.first_own]] = True
-    names = [NAMES.empty_table()]
+    needed = np.zeros(read.first_own, dtype=bool)
+    needed[crowd[crowd < read.first_own]] = True
+    names, words = [NAMES.empty_table()], [NO_WORDS]
 
     def pick() -> Iterator[Ragged]:
         first = 0
         for pack, tables in zip(packs, read.lengths, strict=True):
             cuts = list(pairwise(np.cumsum([first, *tables]).tolist()))
-            for table, shingles in pack.pick((named[a:b] for a, b in cuts), (chosen[a:b] for a, b in cuts)):
-                names.append(table)
-                yield shingles
+            picked = pack.pick((named[a:b] for a, b in cuts), (chosen[a:b] for a, b in cuts))
+            for (a, b), rows in zip(cuts, picked, strict=True):
+                names.append(rows.names)
+                words.append(keep_words(rows.words, needed[a:b][chosen[a:b]]))
+                yield rows.shingles
             first += sum(tables)
 
     sets = join_rows(pick())
-    lengths = np.zeros(read.first_own, dtype=np.int64)
-    lengths[chosen] = sets.lengths
-    shingles = write_lists(Ragged(sets.values, offsets_of(lengths[named])))
     found = pa.concat_tables(names).combine_chunks()
-    return pa.table([*found.columns, shingles], schema=_EARLIER)
+    columns = {
+        **dict(zip(NAMES.names, found.columns, strict=True)),
+        "shingles": write_lists(fill_lists(sets, chosen[named])),
+        **write_words(join_words(words), chosen[named]),
+    }
+    return pa.table(columns, schema=_EARLIER)
 
 
 def _write_buckets(bands: Sequence[Buckets]) -> State:

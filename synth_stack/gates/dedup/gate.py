@@ -17,10 +17,11 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.dedup import lsh
-from synth_stack.gates.dedup.canaries import plant_duplicates
+from synth_stack.gates.dedup.canaries import BARS, SHARED_KINDS, plant_controls, plant_duplicates
 from synth_stack.gates.dedup.collisions import find_collisions
 from synth_stack.gates.dedup.index import NamedPack, open_earlier, write_index
 from synth_stack.gates.dedup.outcome import DedupOutcome, DedupRule, decide_outcomes
+from synth_stack.gates.dedup.row_parts import PARTS_SCHEME
 from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.gates.dedup.sketches import sketch_shingles, sketch_signatures
 from synth_stack.gates.dedup.verdicts import LARGE_CLUSTER, NEAR_DUPLICATE, write_verdicts
@@ -31,6 +32,10 @@ from synth_stack.text.words import TEXT_SCHEME
 _SCORED_BELOW = 0.05
 """How far below the threshold a similarity is still a score. LSH tuned to 0.85 proposes 95% of pairs at 0.80,
 and ever fewer below; and a similarity that is not scored need not be computed."""
+
+
+_NEVER = 2**31
+"""Rows of one band key that there never are: no text is looked for that they share."""
 
 
 def index_earlier(packs: Sequence[tuple[str, Path]], params: Mapping[str, Any], out: Path) -> int:
@@ -46,10 +51,18 @@ def index_earlier(packs: Sequence[tuple[str, Path]], params: Mapping[str, Any], 
 def make_reading(params: Mapping[str, Any]) -> Reading:
     """How a gate with these parameters reads the rows of earlier packs."""
     bands, rows = lsh.choose_bands(params["threshold"])
-    return Reading(params["field"], params["ngram"], bands, rows, params["seed"])
+    short = _count_short(params["threshold"] - _SCORED_BELOW)
+    return Reading(params["field"], params["ngram"], bands, rows, params["seed"], short)
 
 
-@gate("dedup", version="3", reads=("content", "tool_calls", "alternatives"), index=index_earlier)
+def _count_short(floor: float) -> int:
+    """How many words an answer may have so that one other word, more or less, brings it to `floor` or
+    below.
+    """
+    return int(1 / (1 - floor) + 1e-9) - 1
+
+
+@gate("dedup", version="4", reads=("content", "tool_calls", "alternatives"), index=index_earlier)
 def dedup(
     *,
     threshold: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.85,
@@ -60,6 +73,7 @@ def dedup(
     score_column: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] | None = None,
     max_cluster_share: Annotated[float, Field(gt=0, le=1)] = 0.3,
     max_cluster_min_rows: Annotated[int, Field(ge=1)] = 50,
+    shared_rows: Annotated[int, Field(ge=3)] | None = 3,
     against: list[NamedPack] = [],  # noqa: B006  (never changed; pydantic copies it)
 ) -> Judge:
     """A judge that rejects a row whose Jaccard similarity to a kept row is above `threshold`.
@@ -81,15 +95,17 @@ def dedup(
     """
     if (keep == "best") != (score_column is not None):
         raise ConfigError("dedup: keep: best and score_column belong together", seen=f"keep: {keep}")
-    bands, rows = lsh.choose_bands(threshold)
-    reading = Reading(field, ngram, bands, rows, seed, score_column)
-    rule = DedupRule(threshold, threshold - _SCORED_BELOW, max_cluster_share, max_cluster_min_rows)
-    packs = [open_earlier(pack, replace(reading, score_column=None)) for pack in against]
+    reading = make_reading({"threshold": threshold, "field": field, "ngram": ngram, "seed": seed})
+    packs = [open_earlier(pack, reading) for pack in against]
+    reading = replace(reading, score_column=score_column)
+    floor = threshold - _SCORED_BELOW
+    rule = DedupRule(threshold, floor, max_cluster_share, max_cluster_min_rows, shared_rows, seed)
     lowest = round(rule.floor, 6)  # 0.85 - 0.05 is a hair below 0.8
     facts = {
-        "bands": bands,
-        "rows": rows,
+        "bands": reading.bands,
+        "rows": reading.rows,
         "text": TEXT_SCHEME,
+        "parts": PARTS_SCHEME,
         "keys": lsh.SCHEME,
         "scores_above": lowest,
         "against": [{"name": pack.name, "sha256": pack.sha256} for pack in packs],
@@ -101,12 +117,14 @@ def dedup(
         rounds=(
             Round(
                 partial(sketch_signatures, reading=reading),
-                partial(find_collisions, packs=packs, reading=reading),
+                partial(find_collisions, packs=packs, reading=reading, many=shared_rows or _NEVER),
             ),
             Round(partial(sketch_shingles, reading=reading), partial(decide_outcomes, rule=rule)),
         ),
-        plant=partial(plant_duplicates, reading=reading, threshold=threshold),
-        min_recall=0.95,
+        plant=partial(plant_duplicates, field=field, apart=shared_rows is not None),
+        control=partial(plant_controls, field=field, apart=shared_rows is not None),
+        bars=BARS,
+        off=SHARED_KINDS if shared_rows is None else (),
         dials=(dial,),
     )
 

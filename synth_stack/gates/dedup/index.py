@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import digest_file, store_errors
 from synth_stack.gates.dedup import lsh
+from synth_stack.gates.dedup.row_parts import PARTS_SCHEME, PartedWords, split_words
 from synth_stack.gates.dedup.signatures import Reading, Signatures, shingle_rows, sign_rows
 from synth_stack.gates.dedup.thread_pool import map_ahead
 from synth_stack.registry import FilePath
@@ -32,7 +33,9 @@ from synth_stack.runs.folder import list_parts
 from synth_stack.text.ragged import Mask, Ragged
 from synth_stack.text.words import TEXT_SCHEME
 
-SCHEME = "synth_stack/dedup-index/v1"
+SCHEME = "synth_stack/dedup-index/v2"
+"""Version 2 has the words of questions and answers, so that what an earlier pack and the batch share is set
+apart; version 1 had none, and is refused."""
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _ROW_ID = r"^[0-9a-f]{32}$"
@@ -57,19 +60,28 @@ class NamedPack(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class PickedRows:
+    """Names (NAMES) of some rows of a table, and shingles and words of some of them."""
+
+    names: pa.Table
+    shingles: Ragged
+    words: PartedWords
+
+
+@dataclass(frozen=True, slots=True)
 class EarlierPack:
     """The rows that an earlier pack accepted, in tables that are read anew each time they are asked for.
 
     name, sha256          of the pack, and of what is read of it, for the record
     sign()                the signatures of each table, in order
-    pick(named, chosen)   of each table: names (NAMES) of its `named` rows, and the distinct shingles of its
-                          `chosen` rows; one mask of either kind a table
+    pick(named, chosen)   of each table: names (NAMES) of its `named` rows, and the distinct shingles and the
+                          words of its `chosen` rows; one mask of either kind a table
     """
 
     name: str
     sha256: str
     sign: Callable[[], Iterator[Signatures]]
-    pick: Callable[[Iterable[Mask], Iterable[Mask]], Iterator[tuple[pa.Table, Ragged]]]
+    pick: Callable[[Iterable[Mask], Iterable[Mask]], Iterator[PickedRows]]
 
 
 def open_earlier(pack: NamedPack, reading: Reading) -> EarlierPack:
@@ -115,17 +127,23 @@ def _index_tables(pack: NamedPack, reading: Reading) -> Iterator[pa.Table]:
         _check_index(path, reading)
         for table in _read_tables(path, _schema(reading)):
             _read_sets(table, path)
+            _read_words(table, path)
             yield table
         return
 
     def index(table: pa.Table) -> pa.Table:
         signed, sets = sign_rows(table, reading), shingle_rows(table, reading)
+        words = split_words(table, reading.field)
         columns = {
             "row_id": table["row_id"],
             "pack": [pack.name] * len(table),
             "keys": pa.FixedSizeListArray.from_arrays(pa.array(signed.keys.ravel()), reading.bands),
             "content": signed.content,
-            "shingles": pa.ListArray.from_arrays(sets.offsets.astype(np.int32), pa.array(sets.values)),
+            "mark": signed.marks,
+            "shingles": _write_sets(sets),
+            "asked": _write_sets(words.asked),
+            "answered": _write_sets(words.answered),
+            "whole": words.whole,
         }
         return pa.table(columns, schema=_schema(reading)).filter(pa.array(signed.readable))
 
@@ -138,11 +156,12 @@ def _open_folder(name: str, folder: Path, reading: Reading) -> EarlierPack:
     def read() -> Iterator[pa.Table]:
         return _read_accepted(files, decisions, reading)
 
-    def pick_rows(job: tuple[pa.Table, Mask, Mask]) -> tuple[pa.Table, Ragged]:
+    def pick_rows(job: tuple[pa.Table, Mask, Mask]) -> PickedRows:
         table, named, chosen = job
         ids = table["row_id"].filter(pa.array(named)).combine_chunks()
         names = pa.table({"row_id": ids, "pack": pa.array([name] * len(ids), pa.string())}, schema=NAMES)
-        return names, shingle_rows(table.filter(pa.array(chosen)), reading)
+        rows = table.filter(pa.array(chosen))
+        return PickedRows(names, shingle_rows(rows, reading), split_words(rows, reading.field))
 
     return EarlierPack(
         name=name,
@@ -171,7 +190,7 @@ def _list_files(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _read_accepted(files: list[Path], decisions: list[Path], reading: Reading) -> Iterator[pa.Table]:
-    names = ["row_id", "text"] if reading.field == "text" else ["row_id", "messages", "text"]
+    names = ("row_id", "messages", "alternatives", "text")
     schema = pa.schema([CANDIDATE_SCHEMA.field(name) for name in names])
     wanted = pa.schema([DECISION_SCHEMA.field(name) for name in ("row_id", "decision")])
     accepted = [
@@ -223,14 +242,18 @@ def _check_names(table: pa.Table, path: Path) -> None:
 
 def _schema(reading: Reading) -> pa.Schema:
     made = {key: value for key, value in asdict(reading).items() if key != "score_column"}
-    made |= {"scheme": SCHEME, "text": TEXT_SCHEME, "keys": lsh.SCHEME}
+    made |= {"scheme": SCHEME, "text": TEXT_SCHEME, "parts": PARTS_SCHEME, "keys": lsh.SCHEME}
     return pa.schema(
         [
             pa.field("row_id", pa.string(), nullable=False),
             pa.field("pack", pa.string(), nullable=False),
             pa.field("keys", pa.list_(pa.uint32(), reading.bands), nullable=False),
             pa.field("content", pa.uint64(), nullable=False),
+            pa.field("mark", pa.uint64(), nullable=False),
             pa.field("shingles", pa.list_(pa.uint64()), nullable=False),
+            pa.field("asked", pa.list_(pa.uint32()), nullable=False),
+            pa.field("answered", pa.list_(pa.uint32()), nullable=False),
+            pa.field("whole", pa.bool_(), nullable=False),
         ],
         metadata={_METADATA: orjson.dumps(made, option=orjson.OPT_SORT_KEYS)},
     )
@@ -259,7 +282,8 @@ def _open_index(name: str, path: Path, reading: Reading) -> EarlierPack:
     schema = _schema(reading)
 
     def sign() -> Iterator[Signatures]:
-        for table in _read_tables(path, pa.schema([schema.field("keys"), schema.field("content")])):
+        columns = pa.schema([schema.field(column) for column in ("keys", "content", "mark")])
+        for table in _read_tables(path, columns):
             n = len(table)
             nothing = np.zeros(n, dtype=np.uint64)
             yield Signatures(
@@ -267,32 +291,55 @@ def _open_index(name: str, path: Path, reading: Reading) -> EarlierPack:
                 content=table["content"].to_numpy(),
                 readable=np.ones(n, dtype=bool),
                 ids=nothing,
+                marks=table["mark"].to_numpy(),
                 slices=nothing,
                 canary=np.zeros(n, dtype=bool),
                 score=np.zeros(n),
                 tie=nothing,
             )
 
-    def pick(named: Iterable[Mask], chosen: Iterable[Mask]) -> Iterator[tuple[pa.Table, Ragged]]:
-        tables = _read_tables(path, pa.schema([*NAMES, schema.field("shingles")]))
+    def pick(named: Iterable[Mask], chosen: Iterable[Mask]) -> Iterator[PickedRows]:
+        columns = ("row_id", "pack", "shingles", "asked", "answered", "whole")
+        tables = _read_tables(path, pa.schema([schema.field(column) for column in columns]))
         for table, which, choose in zip(tables, named, chosen, strict=True):
-            yield (
-                table.select(NAMES.names).cast(NAMES).filter(pa.array(which)),
-                _read_sets(table.filter(pa.array(choose)), path),
-            )
+            rows = table.filter(pa.array(choose))
+            names = table.select(NAMES.names).cast(NAMES).filter(pa.array(which))
+            yield PickedRows(names, _read_sets(rows, path), _read_words(rows, path))
 
     return EarlierPack(name, digest_file(path), sign, pick)
 
 
+def _write_sets(sets: Ragged) -> pa.ListArray:
+    return pa.ListArray.from_arrays(sets.offsets.astype(np.int32), pa.array(sets.values))
+
+
 def _read_sets(table: pa.Table, path: Path) -> Ragged:
     """The shingles of each row. Raises InputError where they are not distinct, sorted and there."""
-    shingles = table["shingles"].combine_chunks()
-    offsets = shingles.offsets.to_numpy().astype(np.int64)
-    values = shingles.values.to_numpy()[offsets[0] : offsets[-1]] if len(shingles) else np.zeros(0, np.uint64)
-    sets = Ragged(values, offsets - offsets[0])
-    rises = np.ones(len(values), dtype=bool)
-    rises[1:] = values[1:] > values[:-1]
-    rises[sets.offsets[:-1][sets.lengths > 0]] = True
-    if shingles.null_count or not (rises.all() and (sets.lengths > 0).all()):
+    sets = _read_lists(table, "shingles", path)
+    if not (_are_sets(sets) and (sets.lengths > 0).all()):
         raise InputError(f"{path} is not a usable index: its shingles are not distinct and sorted")
     return sets
+
+
+def _read_words(table: pa.Table, path: Path) -> PartedWords:
+    """The words of each row. Raises InputError where those of answers are not distinct, sorted and there."""
+    answered = _read_lists(table, "answered", path)
+    if not _are_sets(answered) or table["whole"].null_count:
+        raise InputError(f"{path} is not a usable index: its answers are not distinct and sorted")
+    return PartedWords(_read_lists(table, "asked", path), answered, table["whole"].to_numpy())
+
+
+def _read_lists(table: pa.Table, column: str, path: Path) -> Ragged:
+    lists = table[column].combine_chunks()
+    if lists.null_count or lists.flatten().null_count:
+        raise InputError(f"{path} is not a usable index: its {column} are not all there")
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    return Ragged(lists.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def _are_sets(sets: Ragged) -> bool:
+    """Whether the values of each row rise."""
+    rises = np.ones(len(sets.values), dtype=bool)
+    rises[1:] = sets.values[1:] > sets.values[:-1]
+    rises[sets.offsets[:-1][sets.lengths > 0]] = True
+    return bool(rises.all())

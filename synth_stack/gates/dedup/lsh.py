@@ -13,7 +13,7 @@ from math import ceil, log, log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from synth_stack.text.ragged import Counts, Mask, Ragged, spread
+from synth_stack.text.ragged import Counts, Hashes, Mask, Ragged, spread
 from synth_stack.text.words import mix
 
 Keys = NDArray[np.uint32]
@@ -98,6 +98,16 @@ class Buckets:
     def only(self, stay: Mask) -> "Buckets":
         """The entries of the mask (e,), less those that are then alone in their bucket."""
         return _group(self.rows[stay], self.firsts[stay])
+
+    def split(self, marks: Hashes) -> "Buckets":
+        """The buckets parted by the marks of the rows, (n,), less the rows that are then alone."""
+        own = marks[self.rows]
+        order = np.lexsort((self.rows, own, self.firsts))
+        rows, own = self.rows[order], own[order]
+        opens = np.ones(len(rows), dtype=bool)
+        # `firsts` rises, so it is in its order already
+        opens[1:] = (self.firsts[1:] != self.firsts[:-1]) | (own[1:] != own[:-1])
+        return _group(rows, np.cumsum(opens, dtype=np.int32))
 
 
 def find_buckets(keys: Keys) -> Buckets:

@@ -6,13 +6,22 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth_stack.errors import GateError
 from synth_stack.gates.dedup.collisions import NO_COLLISIONS, Collisions
+from synth_stack.gates.dedup.compared_parts import (
+    Compared,
+    compare_parts,
+    find_slot_buckets,
+    leave_few_slotted,
+)
 from synth_stack.gates.dedup.greedy_keep import NO_TWIN, KeepTask, settle
 from synth_stack.gates.dedup.index import NAMES
-from synth_stack.gates.dedup.jaccard import Shingled, Similarities, sketch_sets
+from synth_stack.gates.dedup.jaccard import Shingled, Similarities, measure_each, sketch_sets
+from synth_stack.gates.dedup.row_parts import PartedWords
+from synth_stack.gates.dedup.sketches import join_words, read_words
 from synth_stack.gates.gate import State
 from synth_stack.text.ragged import (
     HASH_LISTS,
@@ -29,6 +38,7 @@ from synth_stack.text.ragged import (
 Number = TypeVar("Number", bound=np.generic)
 
 ACCEPT, REJECT, HOLD, ABSTAIN = range(4)
+NOT_MEASURED = -1.0
 
 _ROWS = pa.schema(
     [
@@ -38,6 +48,8 @@ _ROWS = pa.schema(
         pa.field("twin", pa.int32()),
         pa.field("cluster_rows", pa.int32()),
         pa.field("cluster_share", pa.float64()),
+        pa.field("like", pa.list_(pa.float64(), 3)),
+        pa.field("runs", pa.list_(pa.int32(), 6)),
     ]
 )
 _TWINS = pa.schema([*NAMES, pa.field("shingles", HASH_LISTS)])
@@ -47,12 +59,16 @@ _OUTCOME = frozenset({"rows", "twins"})
 
 @dataclass(frozen=True, slots=True)
 class DedupRule:
-    """When a row is rejected, down to which similarity scores are kept, and when a cluster is held."""
+    """When a row is rejected, down to which similarity scores are kept, when a cluster is held, and how many
+    rows share what is set apart (None: nothing is); `seed` draws the permutations.
+    """
 
     threshold: float
     floor: float
     max_cluster_share: float
     max_cluster_min_rows: int
+    shared_rows: int | None
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +76,10 @@ class DedupOutcome:
     """The k rows of a batch that are like another one or have nothing to read; all others are accepted.
 
     `ids` (k,) sorted, the hashes of their row_ids; `outcomes` (k,) uint8; `scores` (k,); `twins` (k,), a row
-    of `names`, or NO_TWIN; `cluster_rows` and `cluster_shares` (k,), 0 where the row is not held. Row t of
-    `sets` has the shingles of the twin in row t of `names`; it is empty where only exact copies name it.
+    of `names`, or NO_TWIN; `cluster_rows` and `cluster_shares` (k,), 0 where the row is not held; `like` (k,
+    3), how near whole, question and answer are to the twin's, NOT_MEASURED where they were not compared;
+    `runs` (k, 6), what was set apart of the question and what was compared (Compared.show). Row t of `sets`
+    has the shingles of the twin in row t of `names`; it is empty where only exact copies name it.
     """
 
     ids: Hashes
@@ -70,6 +88,8 @@ class DedupOutcome:
     twins: NDArray[np.int32]
     cluster_rows: NDArray[np.int32]
     cluster_shares: Similarities
+    like: Similarities
+    runs: NDArray[np.int32]
     names: pa.Table
     sets: Ragged
 
@@ -90,8 +110,12 @@ class DedupOutcome:
             self.cluster_rows,
             self.cluster_shares,
         ]
+        lists = [
+            pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), column.shape[1])
+            for column in (self.like, self.runs)
+        ]
         return {
-            "rows": pa.table([pa.array(column) for column in rows], schema=_ROWS),
+            "rows": pa.table([*[pa.array(column) for column in rows], *lists], schema=_ROWS),
             "twins": pa.table([*self.names.columns, write_lists(self.sets)], schema=_TWINS),
             **NO_COLLISIONS,
         }
@@ -101,7 +125,9 @@ class DedupOutcome:
         """What `to_state` wrote, not copied. Raises GateError where it is missing."""
         if not _OUTCOME.issubset(state):
             raise GateError("dedup was asked for verdicts before it saw the batch")
-        columns = {field.name: state["rows"][field.name].to_numpy() for field in _ROWS}
+        rows = state["rows"].combine_chunks()
+        columns = {field.name: rows[field.name].to_numpy() for field in list(_ROWS)[:-2]}
+        like, runs = (pc.list_flatten(rows[name]).to_numpy() for name in ("like", "runs"))
         return cls(
             ids=columns["id"],
             outcomes=columns["outcome"],
@@ -109,6 +135,8 @@ class DedupOutcome:
             twins=columns["twin"],
             cluster_rows=columns["cluster_rows"],
             cluster_shares=columns["cluster_share"],
+            like=like.reshape(-1, 3),
+            runs=runs.reshape(-1, 6),
             names=state["twins"].select(NAMES.names),
             sets=read_lists(state["twins"]["shingles"]),
         )
@@ -116,10 +144,13 @@ class DedupOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Picks:
-    """Names (p,), shingles (p,), none for a text that met no other; `of_text` (t,), the pick of each text."""
+    """Names (p,), shingles and words (p,), none for a text that met no other; `of_text` (t,), the pick of
+    each text.
+    """
 
     names: pa.Table
     sets: Ragged
+    words: PartedWords
     of_text: Counts
 
 
@@ -142,12 +173,14 @@ def decide_outcomes(sketches: Iterable[pa.Table], state: State, *, rule: DedupRu
         return {**state, **NO_COLLISIONS}
     found = Collisions.from_state(state)
     picks = _gather_picks(sketches, found)
-    outcomes = _settle_rows(found, picks, rule)
-    return _list_outcomes(found, outcomes, picks, rule).to_state()
+    learners = picks.of_text[found.many & ~found.text_canary]
+    compared = compare_parts(picks.words, learners, rule.shared_rows)
+    outcomes = _settle_rows(found, picks, compared, rule)
+    return _list_outcomes(found, outcomes, picks, compared, rule).to_state()
 
 
 def _gather_picks(sketches: Iterable[pa.Table], found: Collisions) -> _Picks:
-    names = [found.earlier.select(NAMES.names)]
+    names, words = [found.earlier.select(NAMES.names)], [read_words(found.earlier)]
     ids = [np.zeros(0, dtype=np.uint64)]
 
     def read() -> Iterator[Ragged]:
@@ -156,6 +189,7 @@ def _gather_picks(sketches: Iterable[pa.Table], found: Collisions) -> _Picks:
             packs = pa.nulls(len(sketch), pa.string())
             names.append(pa.table([sketch["row_id"], packs], schema=NAMES))
             ids.append(sketch["id"].to_numpy())
+            words.append(read_words(sketch))
             yield read_lists(sketch["shingles"])
 
     sets = join_rows(read())
@@ -167,17 +201,21 @@ def _gather_picks(sketches: Iterable[pa.Table], found: Collisions) -> _Picks:
     if len(wanted) and not (len(known) and (known[order[place]] == wanted).all()):
         raise GateError("dedup: the second pass over the batch lacks a row of the first")
     own = order[place] + first if len(wanted) else np.zeros(0, dtype=np.int64)
-    return _Picks(pa.concat_tables(names), sets, np.concatenate([np.arange(first), own]))
+    return _Picks(pa.concat_tables(names), sets, join_words(words), np.concatenate([np.arange(first), own]))
 
 
-def _settle_rows(found: Collisions, picks: _Picks, rule: DedupRule) -> _RowOutcomes:
+def _settle_rows(found: Collisions, picks: _Picks, compared: Compared, rule: DedupRule) -> _RowOutcomes:
     """What is settled among texts that share a band key, for every row: a copy of a kept row is rejected."""
     met = np.flatnonzero(found.met)
+    at = picks.of_text[met]
+    slotted = compared.parts.slotted[at]
+    canary = found.text_canary[met]
+    bands = [leave_few_slotted(band, slotted, canary) for band in found.buckets]
     task = KeepTask(
-        shingled=Shingled(picks.sets, sketch_sets(picks.sets), picks.of_text[met]),
-        bands=found.buckets,
+        shingled=Shingled(picks.sets, sketch_sets(picks.sets), compared.parts, at),
+        bands=[*bands, *find_slot_buckets(compared.parts, at, rule.threshold, rule.seed)],
         fixed=int((met < len(found.earlier)).sum()),
-        canary=found.text_canary[met],
+        canary=canary,
         threshold=rule.threshold,
         floor=rule.floor,
     )
@@ -197,7 +235,9 @@ def _settle_rows(found: Collisions, picks: _Picks, rule: DedupRule) -> _RowOutco
     )
 
 
-def _list_outcomes(found: Collisions, outcomes: _RowOutcomes, picks: _Picks, rule: DedupRule) -> DedupOutcome:
+def _list_outcomes(
+    found: Collisions, outcomes: _RowOutcomes, picks: _Picks, compared: Compared, rule: DedupRule
+) -> DedupOutcome:
     """The rows that are rejected or held or come near another, and those with nothing to read."""
     listed = np.flatnonzero(_find_listed(found, outcomes))
     rejected, scores = outcomes.rejected[listed], outcomes.scores[listed]
@@ -210,11 +250,18 @@ def _list_outcomes(found: Collisions, outcomes: _RowOutcomes, picks: _Picks, rul
     ids = found.row_ids[np.concatenate([listed, empty])]
     order = np.argsort(ids, kind="stable")
 
-    def complete(values: NDArray[Number], of_empty: int) -> NDArray[Number]:
-        return np.concatenate([values, np.full(len(empty), of_empty, dtype=values.dtype)])[order]
+    def complete(values: NDArray[Number], of_empty: float) -> NDArray[Number]:
+        rest = np.full((len(empty), *values.shape[1:]), of_empty, dtype=values.dtype)
+        return np.concatenate([values, rest])[order]
 
-    compared = np.zeros(len(texts), dtype=bool)
-    compared[number[scores[rejected] < 1]] = True
+    shown = np.zeros(len(texts), dtype=bool)
+    shown[number[scores[rejected] < 1]] = True
+    near = np.flatnonzero(rejected & (scores < 1))
+    mine, its = picks.of_text[found.row_texts[listed[near]]], picks.of_text[texts[twin[near]]]
+    like, runs = np.full((len(listed), 3), NOT_MEASURED), np.zeros((len(listed), 6), dtype=np.int32)
+    measured = np.stack(measure_each(picks.sets, compared.parts, mine, its), axis=1)
+    like[near] = np.where(np.isnan(measured), NOT_MEASURED, measured)
+    runs[near] = compared.show(mine)
     return DedupOutcome(
         ids=ids[order],
         outcomes=complete(outcome.astype(np.uint8), ABSTAIN),
@@ -222,8 +269,10 @@ def _list_outcomes(found: Collisions, outcomes: _RowOutcomes, picks: _Picks, rul
         twins=complete(twin.astype(np.int32), NO_TWIN),
         cluster_rows=complete(size.astype(np.int32), 0),
         cluster_shares=complete(share, 0),
+        like=complete(like, NOT_MEASURED),
+        runs=complete(runs, 0),
         names=picks.names.take(pa.array(picks.of_text[texts])),
-        sets=_keep_sets(picks.sets, picks.of_text[texts], compared),
+        sets=_keep_sets(picks.sets, picks.of_text[texts], shown),
     )
 
 

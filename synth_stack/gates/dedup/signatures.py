@@ -6,13 +6,14 @@ Rows are read in blocks that fit in a core's cache, on several threads where the
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth_stack.gates.dedup.lsh import Keys, sign_bands
+from synth_stack.gates.dedup.row_parts import Field, mark_short_answers
 from synth_stack.gates.dedup.thread_pool import Item, Result
 from synth_stack.text.fields import find_canaries, hash_ids, read_field, read_texts
 from synth_stack.text.ragged import Hashes, Mask, Ragged, join_rows
@@ -27,13 +28,16 @@ _BLOCK_ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How rows are read: the field, words a shingle, the signature, and what ranks rows (None: nothing)."""
+    """How rows are read: the field, words a shingle, the signature, the words of an answer up to which it has
+    to be the same, and what ranks rows (None: nothing).
+    """
 
-    field: Literal["text", "prompt", "answer"]
+    field: Field
     ngram: int
     bands: int
     rows: int
     seed: int
+    short_words: int
     score_column: str | None = None
 
 
@@ -43,8 +47,9 @@ class Signatures:
 
     `keys` (n, bands); `content` (n,), a hash of the shingles with their numbers, the same in any order;
     `readable` (n,), false where there is nothing to read (and so no keys and no content); `ids` (n,), a hash
-    of the row_id; `slices` (n,), a hash of the slice, 0 without one; `canary` (n,). `score` (n,), higher
-    first, and `tie` (n,), a hash of the text as it came, lower first: zeros where nothing ranks rows.
+    of the row_id; `slices` (n,), a hash of the slice, 0 without one; `canary` (n,); `marks` (n,), the same
+    for the same short answers (mark_short_answers): rows of different marks are no duplicates. `score` (n,),
+    higher first, and `tie` (n,), a hash of the text as it came, lower first: zeros where nothing ranks rows.
     """
 
     keys: Keys
@@ -53,6 +58,7 @@ class Signatures:
     ids: Hashes
     slices: Hashes
     canary: Mask
+    marks: Hashes
     score: NDArray[np.float64]
     tie: Hashes
 
@@ -68,6 +74,7 @@ def sign_rows(table: pa.Table, reading: Reading, threads: int = 1) -> Signatures
         slices = _hash_slices(table) if "slice" in table.schema.names else np.zeros(n, dtype=np.uint64)
         score = _read_scores(table, reading.score_column) if ranked else np.zeros(n)
         tie = hash_texts(texts) if ranked else np.zeros(n, dtype=np.uint64)
+        marks = mark_short_answers(table, reading.field, reading.short_words)
         parts = list(signed)
     return Signatures(
         keys=np.concatenate([np.zeros((0, reading.bands), dtype=np.uint32), *[part[0] for part in parts]]),
@@ -76,6 +83,7 @@ def sign_rows(table: pa.Table, reading: Reading, threads: int = 1) -> Signatures
         ids=ids,
         slices=slices,
         canary=canary,
+        marks=marks,
         score=score,
         tie=tie,
     )

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from synth_stack.gates.dedup.jaccard import Similarities
 from synth_stack.gates.dedup.outcome import ABSTAIN, ACCEPT, HOLD, REJECT, DedupOutcome, DedupRule
+from synth_stack.gates.dedup.row_parts import read_parts, show_words
 from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from synth_stack.text.fields import hash_ids, read_field, read_texts
@@ -72,6 +74,7 @@ def _explain(
     names = outcome.names.take(pa.array(twins))
     frame = pl.DataFrame({"row": rows, "score": outcome.scores[found]}).with_columns(
         *spans.get_columns(),
+        *_show_parts(away, reading, outcome.like[found], outcome.runs[found]).get_columns(),
         *pl.DataFrame(names).rename({"row_id": "twin"}).get_columns(),
         slice=read_texts(away["slice"]) if "slice" in table.schema.names else pl.lit(None, pl.String),
         size=pl.Series(outcome.cluster_rows[found]),
@@ -90,6 +93,36 @@ def _explain(
     )
 
 
+def _show_parts(
+    away: pa.Table, reading: Reading, like: Similarities, runs: "np.ndarray[Any, np.dtype[np.int32]]"
+) -> "pl.DataFrame":
+    """How near the row is to its twin, as a whole (1 for a copy) and in its parts, null where these were not
+    compared; and of its question what was set apart and what was compared.
+    """
+    import polars as pl
+
+    slotted = np.flatnonzero(runs[:, 5])
+    texts = read_parts(away.take(pa.array(slotted)), reading.field).asked
+    shown = {
+        name: pl.Series([""], dtype=pl.String)
+        .new_from_index(0, len(away))
+        .scatter(pl.Series(slotted), show_words(texts, runs[slotted, k], runs[slotted, k + 1]))
+        for name, k in (("apart", 0), ("compared", 3))
+    }
+    parts = {
+        name: np.where(like[:, k] < 0, np.nan, like[:, k]) for name, k in (("question", 1), ("answer", 2))
+    }
+    numbers = pl.DataFrame(
+        {
+            **parts,
+            "jaccard": np.where(like[:, 0] < 0, 1, like[:, 0]),
+            "apart_words": runs[:, 2],
+            "compared_words": runs[:, 5],
+        }
+    ).fill_nan(None)
+    return numbers.with_columns(**shown)
+
+
 def _describe_duplicate() -> "pl.Expr":
     import polars as pl
 
@@ -98,8 +131,19 @@ def _describe_duplicate() -> "pl.Expr":
         .then(pl.concat_str(pl.lit(" in "), "pack"))
         .otherwise(pl.lit(""))
     )
+    like = [
+        pl.when(pl.col(part).is_not_null())
+        .then(pl.concat_str(pl.lit(f", {part} "), _write_decimals(part, 3)))
+        .otherwise(pl.lit(""))
+        for part in ("question", "answer")
+    ]
     return pl.concat_str(
-        pl.lit("near-duplicate: of "), "twin", pack, pl.lit(", Jaccard "), _write_decimals("score", 3)
+        pl.lit("near-duplicate: of "),
+        "twin",
+        pack,
+        pl.lit(", Jaccard "),
+        _write_decimals("jaccard", 3),
+        *like,
     )
 
 
@@ -126,8 +170,11 @@ def _write_evidence(held: "pl.Expr") -> "pl.Expr":
     def when(condition: "pl.Expr", *pieces: Any) -> "pl.Expr":
         return pl.when(condition).then(pl.concat_str(*pieces)).otherwise(pl.lit(""))
 
+    has_slot = pl.col("compared_words") > 0
     return pl.concat_str(
         pl.lit("{"),
+        when(pl.col("answer").is_not_null(), pl.lit('"answer":'), _write_number("answer"), pl.lit(",")),
+        when(has_slot, _write_text("apart"), pl.lit(',"apart_words":'), "apart_words", pl.lit(",")),
         when(
             held,
             pl.lit('"cluster_rows":'),
@@ -136,20 +183,28 @@ def _write_evidence(held: "pl.Expr") -> "pl.Expr":
             _write_number("share"),
             pl.lit(","),
         ),
+        when(has_slot, _write_text("compared"), pl.lit(',"compared_words":'), "compared_words", pl.lit(",")),
         pl.lit('"end":'),
         "end",
         pl.lit(',"jaccard":'),
-        _write_number("score"),
+        _write_number("jaccard"),
         when(pl.col("pack").is_not_null(), pl.lit(',"pack":"'), "pack", pl.lit('"')),
+        when(pl.col("question").is_not_null(), pl.lit(',"question":'), _write_number("question")),
         pl.lit(","),
-        # {"span":"..."} without its braces: the one text that needs escaping
-        pl.struct("span").struct.json_encode().str.strip_prefix("{").str.strip_suffix("}"),
+        _write_text("span"),
         pl.lit(',"start":'),
         "start",
         pl.lit(',"twin":"'),
         "twin",
         pl.lit('"}'),
     )
+
+
+def _write_text(column: str) -> "pl.Expr":
+    """The column under its name, escaped: {"name":"..."} without the braces."""
+    import polars as pl
+
+    return pl.struct(column).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
 
 
 def _write_number(column: str) -> "pl.Expr":

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, State
-from synth_stack.gates.refusal.canaries import plant_answers
+from synth_stack.gates.refusal.canaries import plant_answers, plant_conforming
 from synth_stack.gates.refusal.expectations import (
     CONTRARIES,
     CONTRARY,
@@ -68,7 +68,7 @@ def refusal(*, unclear: Action = "hold", min_shared: Annotated[float, Field(gt=0
         judge=judge,
         facts={"phrases": digest_list(__package__, "refusals")},
         plant=plant_answers,
-        min_recall=1.0,
+        control=plant_conforming,
         dials=(
             Dial(CONTRARY, ">=", tuple(f"refusal.{wrong}" for wrong in CONTRARIES)),
             Dial(UNCLEAR, ">=", ("refusal.unclear",), outcome="unclear"),

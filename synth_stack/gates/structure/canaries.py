@@ -1,125 +1,240 @@
-"""Canaries of the structure gate: rows of the batch, broken in ways in which training data really is."""
+"""Canaries of the structure gate: rows of the batch, spoilt in ways in which training data really is.
 
+Each check that a parameter can weaken has a kind of its own, whose difficulty does not depend on the parameters.
+Where a task would make a defect innocent (a template was asked for, a translation), the row is left alone.
+"""
+
+import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from synth_stack.gates.canaries import Defect, build_canary, plant_defects
+from synth_stack.gates.canaries import build_canary
+from synth_stack.gates.structure.batch_habits import STIPULATED
+from synth_stack.gates.structure.cut_off import asks_for_part
+from synth_stack.gates.structure.encoding import asks_about_encoding
+from synth_stack.gates.structure.language import asks_for_language
+from synth_stack.gates.structure.leaks import asks_about_tokens
+from synth_stack.gates.structure.planted_phrases import (
+    BLANKS,
+    FOREIGN,
+    MARKERS,
+    REFUSALS,
+    SELVES,
+    THOUGHTS,
+    TURNS,
+    UNFINISHED,
+)
 from synth_stack.gates.structure.reading import Rules
-from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
+from synth_stack.gates.structure.repetition import asks_for_repeats
+from synth_stack.gates.structure.shape_canaries import break_shapes
+from synth_stack.gates.structure.stock_answers import asks_for_form, asks_for_stock
+from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 
-SHAPE_SHARE = 3
-"""One canary in so many is broken in its tool calls or alternatives, where the batch has rows with some."""
+Message = dict[str, Any]
+_Spoil = Callable[[str, random.Random], str]
 
-Row = Mapping[str, Any]
-
-
-def plant_faults(sample: pa.Table, n: int, rules: Rules) -> pa.Table:
-    """`n` rows of the sample, each with a fault that these rules forbid."""
-    shaped = list(_break_shapes(sample))
-    spoken = sample.filter(pc.invert(_mark_calling(sample)))  # a call may stand without a word
-    wanted = 0 if not shaped else n // SHAPE_SHARE if len(spoken) else n
-    rows = [_build(*shaped[draw % len(shaped)], draw=draw) for draw in range(n - wanted, n)]
-    planted = [CANDIDATE_SCHEMA.empty_table(), build_candidates(rows)]
-    if len(spoken):
-        planted.insert(0, plant_defects(spoken, n - wanted, _list_defects(rules)))
-    return pa.concat_tables(planted)
+_LONG_CHARS = 100_000
+_LOOPS = 60
+"""Repeats of a word, and half as many of a phrase: a loop that goes on to a limit of 100 tokens."""
 
 
-def _mark_calling(sample: pa.Table) -> pa.Array:
-    """Which rows end with a message that calls a tool, (n,)."""
-    rows = sample["messages"].to_pylist()
-    return pa.array([bool(said and said[-1]["tool_calls"]) for said in rows], pa.bool_())
+def plant_faults(sample: pa.Table, n: int, seed: int, rules: Rules) -> pa.Table:
+    """Up to `n` canaries of each kind, made of the rows of the sample in turn."""
+    columns = ["kind", "slice", "locale", "messages", "tools", "alternatives", "text"]
+    rows = [row for row in sample.select(columns).to_pylist() if _read_answer(row)]
+    planted = break_shapes(sample, n)
+    draws = random.Random(seed)
+    for kind, wrong, spoil in _list_defects(rules):
+        fit = [row for row in rows if _suits(kind, row)]
+        for draw in range(n if fit else 0):
+            planted.append(_spoil(fit[draw % len(fit)], kind, wrong, spoil, draws, draw))
+    return build_candidates(planted)
 
 
-def _list_defects(rules: Rules) -> list[Defect]:
-    too_long = 1 + max(rules.prompt.max_chars, rules.answer.max_chars)
-    defects: list[Defect] = [
-        ("the last message is blank", lambda _: " \n"),
-        ("it holds NUL", lambda text: f"{text[:40]}\0{text[40:]}"),
-        ("it holds the replacement character", lambda text: f"{text[:40]}\ufffd{text[40:]}"),
-        ("it is too long", lambda text: (text or "x") * (too_long // max(len(text), 1) + 1)),
-    ]
-    if rules.max_repeated_ngrams < 0.9:
-        defects.append(("it loops", lambda _: "and then it says the same again " * 40))
-    return defects
+def list_off(rules: Rules) -> tuple[str, ...]:
+    """The kinds of checks that the parameters switch off."""
+    off = [what for what in _SWITCHED if what not in rules.outcomes]
+    off += ["repetition"] if rules.max_repeats is None else []
+    off += ["no_final_punctuation"] if rules.min_punctuated is None else []
+    return (*off, *([] if rules.languages else ["wrong_language"]))
 
 
-def _break_shapes(sample: pa.Table) -> Iterator[tuple[str, str, Row]]:
-    """The kind of fault, what is wrong, and the row: of the first row with calls and the first with sides."""
-    columns = sample.select(["kind", "messages", "tools", "alternatives"])
-    answered = (row for row in columns.filter(_mark_called(sample)).slice(0, 1).to_pylist())
-    compared = pc.fill_null(pc.greater(pc.list_value_length(sample["alternatives"]), 1), False)
-    for row in answered:
-        yield from ((kind, wrong, break_row(row)) for kind, wrong, break_row in _CALL_FAULTS)
-    for row in columns.filter(compared).slice(0, 1).to_pylist():
-        yield from ((kind, wrong, break_row(row)) for kind, wrong, break_row in _SIDE_FAULTS)
+def _read_answer(row: Mapping[str, Any]) -> str | None:
+    """What is spoilt: the last answer, of a row of preferences the chosen one, or the text of a row without
+    messages.
+    """
+    if not row["messages"]:
+        return row["text"] or None
+    said = _find_said(row)
+    last = said[-1] if said else row["messages"][-1]
+    is_answer = last["role"] == "assistant" and not last["tool_calls"]
+    return (last["content"] or None) if is_answer else None
 
 
-def _mark_called(sample: pa.Table) -> pa.Array:
-    """Which rows have a message in the role "tool" and are no preference rows, (n,)."""
-    messages = sample["messages"].combine_chunks()
-    roles = pc.struct_field(messages.flatten(), "role")
-    rows = messages.value_parent_indices().filter(pc.fill_null(pc.equal(roles, "tool"), False))
-    places = pc.is_in(pa.array(range(len(sample)), pa.int64()), value_set=rows.cast(pa.int64()))
-    alone = pc.equal(pc.fill_null(pc.list_value_length(sample["alternatives"]), 0), 0)
-    return pc.and_(places, alone.combine_chunks())
+def _find_said(row: Mapping[str, Any]) -> list[Message] | None:
+    """The messages of the alternative labelled chosen, in a row that has one; else those of the row."""
+    if not row["alternatives"]:
+        messages: list[Message] = row["messages"]
+        return messages
+    sides = (side["messages"] for side in row["alternatives"] if side["label"] == "chosen")
+    return next((said for said in sides if said), None)
 
 
-def _build(kind: str, wrong: str, row: Row, *, draw: int) -> dict[str, Any]:
-    messages, alternatives = row["messages"], row["alternatives"]
-    return {
-        **build_canary(row["kind"], messages, wrong, draw),
-        "tools": row["tools"],
-        "alternatives": alternatives,
-        "text": join_text(messages, alternatives),
-        "extra": canonical_text({"canary": wrong, "kind": kind}),
-    }
+def _spoil(
+    row: Mapping[str, Any], kind: str, wrong: str, spoil: _Spoil, draws: random.Random, draw: int
+) -> dict[str, Any]:
+    answer = spoil(_read_answer(row) or "", draws)
+    kept = {name: row[name] for name in ("slice", "locale", "tools")}
+    if kind == "no_final_punctuation":
+        kept["slice"] = STIPULATED
+    if not row["messages"]:
+        return build_canary(row["kind"], [{"role": "text", "content": answer}], wrong, draw, kind=kind) | kept
+    said = _find_said(row) or []
+    last = {**said[-1], "content": answer}
+    if kind == "finish":
+        last["finish"] = "length"
+    messages, sides = [*said[:-1], last], None
+    if row["alternatives"]:
+        chosen = messages
+        messages, sides = (
+            row["messages"],
+            [
+                {**side, "messages": chosen} if side["messages"] is said else side
+                for side in row["alternatives"]
+            ],
+        )
+    made = build_canary(row["kind"], messages, wrong, draw, kind=kind)
+    return made | kept | {"alternatives": sides, "text": join_text(messages, sides)}
 
 
-def _change_first(messages: Sequence[Row], role: str, change: Callable[[Row], Row]) -> list[Row]:
-    """The messages with the first one of a role changed."""
-    place = next((k for k, message in enumerate(messages) if message["role"] == role), None)
-    return [change(message) if k == place else message for k, message in enumerate(messages)]
+def _suits(kind: str, row: Mapping[str, Any]) -> bool:
+    """Whether the defect would be one in this row: its task, or what it is, may make it innocent."""
+    if not row["messages"]:
+        return kind in _OF_TEXTS
+    prompt = "\n".join(m["content"] or "" for m in row["messages"] if m["role"] in {"user", "system"})
+    if kind in {"refusal", "self_reference"}:
+        calls = row["tools"] or any(m["tool_calls"] or m["role"] == "tool" for m in row["messages"])
+        return not (calls or row["kind"] == "adversarial" or asks_for_stock(prompt))
+    if kind == "no_final_punctuation" and row["alternatives"]:
+        return False  # fellows are the answers that stand in the messages of a row
+    wanted = _INNOCENT.get(kind)
+    return wanted is None or not wanted(prompt)
 
 
-def _lose_call(row: Row) -> Row:
-    messages = _change_first(row["messages"], "tool", lambda said: {**said, "tool_call_id": "no such call"})
-    return {**row, "messages": messages}
+def _list_defects(rules: Rules) -> Iterator[tuple[str, str, _Spoil]]:
+    """What can be wrong: kind, words, and how an answer becomes so. What is switched off is not planted."""
+    off = list_off(rules)
+    foreign = [text for code, texts in FOREIGN.items() if code not in rules.languages for text in texts]
+    for kind, wrong, spoil in (
+        ("cut_off", "its last sentence breaks off", _append(UNFINISHED)),
+        ("open_fence", "its code fence is never closed", lambda text, _: f"{_end(text)}\n\n```\nx = [1, 2]"),
+        ("finish", "its teacher ran into a limit", lambda text, _: _end(text).rstrip(".!?。")),
+        ("no_final_punctuation", "it has no full stop", lambda text, draws: _say(draws, _PLAIN).rstrip(".")),
+        ("chat_tokens", "the next turn of a template follows", _append(TURNS)),
+        ("end_marker", "a marker of the end of text follows", _append(MARKERS)),
+        (
+            "reasoning_block",
+            "it begins with its reasoning",
+            lambda text, draws: _say(draws, THOUGHTS) + _end(text),
+        ),
+        ("mojibake", "it was decoded by another encoding", _garble),
+        ("broken_characters", "it holds a control or replacement character", _break),
+        ("too_long", "it is too long", _lengthen),
+        ("refusal", "it refuses", lambda _, draws: _say(draws, REFUSALS)),
+        ("self_reference", "it speaks of itself", lambda text, draws: f"{_say(draws, SELVES)} {_end(text)}"),
+        ("placeholder", "something was to be filled in", _append(BLANKS)),
+        ("repetition", "it loops", _loop),
+        ("wrong_language", "it answers in another language", lambda _, draws: _say(draws, foreign)),
+    ):
+        if _SWITCHES.get(kind, kind) not in off and (kind != "wrong_language" or foreign):
+            yield kind, wrong, spoil
 
 
-def _lose_result(row: Row) -> Row:
-    """Without the results of its tools; what the assistant said of them stays."""
-    return {**row, "messages": [message for message in row["messages"] if message["role"] != "tool"]}
+def _say(draws: random.Random, phrases: Sequence[str]) -> str:
+    return draws.choice(phrases)
 
 
-def _tear_arguments(row: Row) -> Row:
-    messages = [
-        {**said, "tool_calls": [{**call, "arguments": "{"} for call in said["tool_calls"] or ()] or None}
-        for said in row["messages"]
-    ]
-    return {**row, "messages": messages}
+def _end(text: str) -> str:
+    """A text with a full stop at its end, so that only what is planted is wrong with it."""
+    text = text.rstrip()
+    return text if text.endswith((".", "!", "?", "。", "```")) else f"{text}."
 
 
-def _repeat_side(row: Row) -> Row:
-    side = row["alternatives"][0]
-    return {**row, "alternatives": [{**side, "label": label} for label in ("chosen", "rejected")]}
+def _append(phrases: Sequence[str]) -> _Spoil:
+    def spoil(text: str, draws: random.Random) -> str:
+        said = _say(draws, phrases)
+        return f"{_end(text)}\n\n{said.lstrip()}" if "\n" in text or _CODE.search(text) else _end(text) + said
+
+    return spoil
 
 
-def _drop_side(row: Row) -> Row:
-    return {**row, "alternatives": [{**row["alternatives"][0], "label": "chosen"}]}
+def _garble(text: str, draws: random.Random) -> str:
+    """A sentence with quotes and accents at its end, read in one of two other encodings; the rest stays."""
+    codec = draws.choice(["cp1252", "latin-1"])
+    said = "It\u2019s the caf\u00e9\u2019s \u2014 and the na\u00efve clerk\u2019s \u2014 own."
+    return f"{_end(text)} {said.encode().decode(codec, errors='ignore')}"
 
 
-_CALL_FAULTS: Sequence[tuple[str, str, Callable[[Row], Row]]] = (
-    ("lost_call", "a tool result answers no call", _lose_call),
-    ("lost_result", "a tool call has no result", _lose_result),
-    ("torn_arguments", "the arguments of its calls are no JSON", _tear_arguments),
+def _break(text: str, draws: random.Random) -> str:
+    place = draws.randint(0, len(text))
+    return text[:place] + draws.choice("\x00\ufffd\x07\x08") + text[place:]
+
+
+def _lengthen(text: str, _: random.Random) -> str:
+    """A text and then numbers in words of its own, so that nothing loops, up to _LONG_CHARS characters."""
+    word = next((word for word in text.split() if word.isalpha()), "so")[:20]
+    return _end(text) + " ".join(f"{word}{number}" for number in range(_LONG_CHARS // (len(word) + 5))) + "."
+
+
+def _loop(text: str, draws: random.Random) -> str:
+    """A word, or a phrase, of the text again and again after it."""
+    words = [word for word in text.split() if word.isalpha() and len(word) > 1] or ["again"]
+    size = draws.choice([1, 1, 2, 5, 9])
+    start = draws.randrange(max(len(words) - size, 0) + 1)
+    unit = " ".join(words[start : start + size])
+    times = _LOOPS if size < 6 else _LOOPS // 2
+    return f"{_end(text)} {' '.join([unit] * times)}."
+
+
+_CODE = re.compile(r"[;{}=<>|]|\w\(")
+_PLAIN = (
+    "It is the first of the two that most people try before they look at the other one.",
+    "You can find the same thing in the second part of the guide if you look closely.",
+    "There are several ways to do this and the best one depends on what you need it for.",
 )
-_SIDE_FAULTS: Sequence[tuple[str, str, Callable[[Row], Row]]] = (
-    ("equal_sides", "its two alternatives are the same", _repeat_side),
-    ("missing_side", "nothing was rejected", _drop_side),
+_SWITCHED = (
+    *("cut_off", "chat_tokens", "end_marker", "reasoning_block", "mojibake", "refusal", "self_reference"),
+    "placeholder",
 )
+_SWITCHES = {"open_fence": "cut_off", "finish": "cut_off"}
+"""The parameter that switches a kind off, where it has another name."""
+_OF_TEXTS = frozenset(
+    """chat_tokens end_marker reasoning_block mojibake broken_characters too_long repetition
+    wrong_language""".split()
+)
+"""What can be wrong with a row that is a text alone."""
+_INNOCENT: Mapping[str, Callable[[str], bool]] = {
+    "cut_off": asks_for_part,
+    "no_final_punctuation": asks_for_part,
+    "chat_tokens": asks_about_tokens,
+    "end_marker": asks_about_tokens,
+    "reasoning_block": asks_about_tokens,
+    "mojibake": asks_about_encoding,
+    "placeholder": asks_for_form,
+    "repetition": asks_for_repeats,
+    "wrong_language": asks_for_language,
+}
+"""What a prompt asks for that makes a kind of defect innocent."""
+
+BARS: Mapping[str, float] = {
+    "cut_off": 0.7,
+    "placeholder": 0.7,
+    "wrong_language": 0.7,
+    "repetition": 0.7,
+    "too_long": 0.8,
+}
+"""Bars of the kinds whose recall on real rows is less than all; of 20 canaries .7 is six missed."""

@@ -3,28 +3,39 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from synth_stack.gates.structure.alternatives import find_equal_sides, find_missing_sides
+from synth_stack.gates.structure.batch_habits import Habits
+from synth_stack.gates.structure.cut_off import find_cut, find_unpunctuated
+from synth_stack.gates.structure.encoding import find_broken, find_mojibake
 from synth_stack.gates.structure.faults import Fault, of_messages, of_rows, pick_first
+from synth_stack.gates.structure.leaks import find_leaks
 from synth_stack.gates.structure.reading import OWN, Rows, Rules
+from synth_stack.gates.structure.repetition import find_loops
+from synth_stack.gates.structure.stock_answers import find_placeholders, find_stock_answers
 from synth_stack.gates.structure.tool_calls import find_call_faults
-from synth_stack.text.words import hash_ngrams, hash_words, normalise, shingle
+from synth_stack.text.words import UNSPACED, normalise
 
 if TYPE_CHECKING:
     import polars as pl
 
 _REASON_CHARS = 200
-_REPETITION_WORDS = 30
-_REPETITION_LINES = 6
-_BROKEN = "[\\x00\ufffd]"
+_WORD_CHARS = {r"\p{Han}\p{Hiragana}\p{Katakana}": 2, r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}": 4}
+"""Characters of a word, about: of 1.4 to 2 in Chinese and Japanese, 4 to 5 in Thai and its neighbours."""
+_ECHO_WORDS = 4
+"""Fewer are said back in any dialogue: "Thank you", "Good night"."""
+_ECHO_BYTES = 40
+"""Punctuation and spaces make up less than half of a text, give or take so much."""
 
 
-def find_faults(seen: Rows, rules: Rules) -> list[Fault | None]:
-    """The first fault of each row, in the order of the checks, then of the messages."""
+def find_faults(seen: Rows, rules: Rules, habits: Habits, strangers: "pl.DataFrame") -> list[Fault | None]:
+    """The first fault of each row, in the order of the checks, then of the messages; `strangers` are the faults
+    of language.
+    """
     import polars as pl
 
-    return pick_first(pl.concat([check(seen, rules) for check in _CHECKS]), len(seen.rows))
+    found = [check(seen, rules) for check in _CHECKS]
+    ends = [find_cut(seen, rules, habits), find_unpunctuated(seen, rules, habits)]
+    return pick_first(pl.concat([*found, *ends, strangers]), len(seen.rows), rules.held)
 
 
 def _find_unmade(seen: Rows, _: Rules) -> "pl.DataFrame":
@@ -123,7 +134,11 @@ def _find_empty(seen: Rows, _: Rules) -> "pl.DataFrame":
     """Messages that say nothing; a call needs no words, and a tool may have nothing to say."""
     import polars as pl
 
-    blank = (pl.col("plain").fill_null("") == "") & (pl.col("calls") == 0) & (pl.col("role") != "tool")
+    blank = (
+        (pl.col("content").fill_null("").str.strip_chars() == "")
+        & (pl.col("calls") == 0)
+        & (pl.col("role") != "tool")
+    )
     empty = seen.messages.filter(blank)
     role = pl.col("role")
     what = pl.concat_str(pl.lit("empty_"), role.replace_strict(_EMPTY, default="text"))
@@ -132,28 +147,17 @@ def _find_empty(seen: Rows, _: Rules) -> "pl.DataFrame":
     return of_messages(empty, what, pl.when("reasoned").then(alone).otherwise(told))
 
 
-def _find_broken(seen: Rows, _: Rules) -> "pl.DataFrame":
-    import polars as pl
-
-    reason = "broken characters: message {} holds NUL or the replacement character U+FFFD"
-    places = [
-        seen.messages.filter(pl.col("content").str.contains(_BROKEN)),
-        seen.told.reasoning.filter(pl.col("reasoning").str.contains(_BROKEN)),
-    ]
-    return pl.concat(
-        [of_messages(place, "broken_characters", pl.format(reason, "position")) for place in places]
-    )
-
-
 def _find_misfits(seen: Rows, rules: Rules) -> "pl.DataFrame":
     """Messages that are too short or too long; only a prompt, an answer and a text have bounds."""
     import polars as pl
 
     found = []
     for role, length in (("user", rules.prompt), ("assistant", rules.answer), ("text", rules.answer)):
-        mine = seen.messages.filter(pl.col("role") == role).with_columns(
-            chars=pl.col("content").str.len_chars()
-        )
+        chars = pl.col("content").str.len_chars()
+        said = seen.messages.filter(pl.col("role") == role).with_columns(chars=chars)
+        # a text has no more words than characters, and most have fewer than the most words that they may have
+        in_doubt = (pl.col("chars") > length.max_words) | (length.min_words > 1)
+        mine = said.with_columns(words=_count_words(pl.when(in_doubt).then("content")))
         for unit, low, high in (
             ("chars", length.min_chars, length.max_chars),
             ("words", length.min_words, length.max_words),
@@ -169,42 +173,37 @@ def _find_misfits(seen: Rows, rules: Rules) -> "pl.DataFrame":
     return pl.concat(found)
 
 
+def _count_words(text: "pl.Expr") -> "pl.Expr":
+    """How many words a text has: what stands between white space and, in scripts without spaces, a word for as
+    many characters as words of that script have (_WORD_CHARS).
+    """
+    import polars as pl
+
+    is_ascii = text.str.len_bytes() == text.str.len_chars()
+    rest = pl.when(~is_ascii).then(text)  # most texts are ASCII, and only the others need a second look
+    spaced = rest.str.replace_all(f"[{UNSPACED}]", " ").str.count_matches(r"[^\s\p{P}\p{S}]\S*")
+    unspaced = [
+        (rest.str.count_matches(f"[{script}]") / chars).ceil().cast(pl.Int64)
+        for script, chars in _WORD_CHARS.items()
+    ]
+    counted = spaced.cast(pl.Int64) + unspaced[0] + unspaced[1]
+    return pl.when(is_ascii).then(text.str.count_matches(r"\S+").cast(pl.Int64)).otherwise(counted)
+
+
 def _find_echoes(seen: Rows, _: Rules) -> "pl.DataFrame":
     import polars as pl
 
-    asked = seen.messages.filter((pl.col("role") == "assistant") & (pl.col("before") == "user"))
+    size, before = pl.col("content").str.len_bytes(), pl.col("said_before").str.len_bytes()
+    alike = (size.cast(pl.Int64) - before.cast(pl.Int64)).abs() * 2 <= before + _ECHO_BYTES
+    asked = seen.messages.filter((pl.col("role") == "assistant") & (pl.col("before") == "user") & alike)
     letters = normalise(asked["content"], punctuation=False)
-    before = normalise(asked["said_before"], punctuation=False)
-    same = asked.with_columns(letters=letters, asked=before).filter(
-        (pl.col("letters") == pl.col("asked")) & (pl.col("letters") != "")
+    told = normalise(asked["said_before"], punctuation=False)
+    words = pl.col("letters").str.count_matches(r"\S+")
+    same = asked.with_columns(letters=letters, asked=told).filter(
+        (pl.col("letters") == pl.col("asked"))
+        & ((words >= _ECHO_WORDS) | (pl.col("letters").str.len_bytes() > 24))
     )
     return of_messages(same, "echo", pl.lit("prompt echoed: the answer only repeats the message before it"))
-
-
-def _find_repetition(seen: Rows, rules: Rules) -> "pl.DataFrame":
-    """What loops; what a tool gives back may repeat itself, as tables do."""
-    import polars as pl
-
-    written = seen.messages.filter(pl.col("role") != "tool")
-    long = written.filter(pl.col("words") >= _REPETITION_WORDS)
-    total = hash_ngrams(hash_words(long["plain"]), 3).lengths
-    again = 1 - shingle(long["plain"], 3).lengths / np.maximum(total, 1)
-    looped = long.with_columns(share=pl.Series(again)).filter(pl.col("share") > rules.max_repeated_ngrams)
-    lines = pl.col("content").str.extract_all(r"\S.*")
-    many = written.with_columns(lines=lines).filter(pl.col("lines").list.len() >= _REPETITION_LINES)
-    share = 1 - pl.col("lines").list.n_unique() / pl.col("lines").list.len()
-    listed = many.with_columns(share=share).filter(pl.col("share") > rules.max_repeated_lines)
-    percent = (pl.col("share") * 100).round(0).cast(pl.Int64)
-    return pl.concat(
-        [
-            of_messages(
-                frame,
-                "repetition",
-                pl.format(f"runaway repetition: {{}}% of the {unit} are repeats", percent),
-            )
-            for frame, unit in ((looped, "word 3-grams"), (listed, "lines"))
-        ]
-    )
 
 
 _EMPTY = {"user": "prompt", "assistant": "answer", "system": "system"}
@@ -224,8 +223,12 @@ _CHECKS: tuple[Callable[[Rows, Rules], "pl.DataFrame"], ...] = (
     _find_misplaced,
     _find_empty,
     find_equal_sides,
-    _find_broken,
+    find_broken,
     _find_misfits,
     _find_echoes,
-    _find_repetition,
+    find_leaks,
+    find_mojibake,
+    find_stock_answers,
+    find_placeholders,
+    find_loops,
 )

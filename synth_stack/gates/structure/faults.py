@@ -1,6 +1,7 @@
 """What is wrong with a row: why, as a class and in words, and where."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from synth_stack.gates.structure.reading import OWN
@@ -11,26 +12,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: `what` completes its reason class, and `place` says where it is, by the numbers of its
-    "message", "alternative" and "call".
+    """One fault: `what` completes its reason class, `place` says where it is, by the numbers of its
+    "message", "alternative" and "call", and `measured` how bad it is, by the names of what was measured.
     """
 
     what: str
     reason: str
-    place: dict[str, int]
+    place: Mapping[str, int]
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def evidence(self) -> dict[str, int | str]:
-        """The place as a verdict has it: a message of an alternative is named by the path of its content."""
-        place: dict[str, int | str] = dict(self.place)
-        if "alternative" in place and "message" in place:
-            path = f"alternatives.{place['alternative']}.messages.{place.pop('message')}.content"
+    def evidence(self) -> dict[str, float | str]:
+        """Place and measures as a verdict has them: a message of an alternative is named by the path of its
+        content.
+        """
+        place: dict[str, float | str] = {**self.place, **self.measured}
+        if "alternative" in self.place and "message" in self.place:
+            path = f"alternatives.{self.place['alternative']}.messages.{place.pop('message')}.content"
             return {**place, "path": path}
         return place
 
 
-COLUMNS = ("row", "what", "reason", "side", "position", "call")
-"""Of a table of faults; `side` is OWN, `position` and `call` are null, where a fault is about none."""
+def place_of(side: int, position: int) -> dict[str, int]:
+    """Where a message stands: in the row, or in one of its alternatives."""
+    return {"message": position} if side == OWN else {"alternative": side, "message": position}
+
+
+COLUMNS = ("row", "what", "reason", "side", "position", "call", "name", "measure")
+"""Of a table of faults; `side` is OWN, `position` and `call` are null, where a fault is about none, and `name`
+and `measure` where nothing was measured."""
 
 
 def of_rows(frame: "pl.DataFrame", what: str, reason: "pl.Expr") -> "pl.DataFrame":
@@ -58,11 +68,11 @@ def of_messages(frame: "pl.DataFrame", what: "str | pl.Expr", reason: "pl.Expr")
     return _complete(frame.select("row", "side", "position", what=kind, reason=reason), pl.col("what"))
 
 
-def list_faults(found: list[tuple[int, Fault]]) -> "pl.DataFrame":
-    """Faults by row as a table."""
+def list_faults(found: Iterable[tuple[int, Fault]]) -> "pl.DataFrame":
+    """Faults by row as a table; of what was measured, each has at most one number."""
     import polars as pl
 
-    schema = dict.fromkeys(("what", "reason"), pl.String) | dict.fromkeys(
+    schema = dict.fromkeys(("what", "reason", "name"), pl.String) | dict.fromkeys(
         ("row", "side", "position", "call"), pl.Int64
     )
     rows = [
@@ -73,24 +83,45 @@ def list_faults(found: list[tuple[int, Fault]]) -> "pl.DataFrame":
             "side": fault.place.get("alternative", OWN),
             "position": fault.place.get("message"),
             "call": fault.place.get("call"),
+            "name": next(iter(fault.measured), None),
+            "measure": next(iter(fault.measured.values()), None),
         }
         for row, fault in found
     ]
-    return pl.DataFrame(rows, schema=schema).select(COLUMNS)
+    return pl.DataFrame(rows, schema={**schema, "measure": pl.Float64}).select(COLUMNS)
 
 
-def pick_first(found: "pl.DataFrame", n_rows: int) -> list[Fault | None]:
-    """The first fault of each of so many rows."""
+def pick_first(found: "pl.DataFrame", n_rows: int, held: Collection[str]) -> list[Fault | None]:
+    """The first fault of each of so many rows, with all that was measured of the row.
+
+    What a row is `held` for comes after what it is rejected for, and what was measured last in either.
+    """
+    import polars as pl
+
+    is_held = pl.col("what").is_in(list(held))
+    ranked = found.with_columns(rank=is_held * 2 + pl.col("name").is_not_null()).sort(
+        "rank", maintain_order=True
+    )
+    measured: dict[int, dict[str, float]] = {}
+    for row, name, measure in (
+        ranked.filter(pl.col("name").is_not_null()).select("row", "name", "measure").rows()
+    ):
+        measured.setdefault(row, {}).setdefault(name, measure)
     faults: list[Fault | None] = [None] * n_rows
-    for row, what, reason, side, position, call in found.unique(
-        "row", keep="first", maintain_order=True
-    ).rows():
+    first = ranked.unique("row", keep="first", maintain_order=True)
+    for row, what, reason, side, position, call in first.select(COLUMNS[:6]).rows():
         place = {"alternative": None if side == OWN else side, "message": position, "call": call}
-        faults[row] = Fault(what, reason, {name: at for name, at in place.items() if at is not None})
+        known = {name: at for name, at in place.items() if at is not None}
+        faults[row] = Fault(what, reason, known, measured.get(row, {}))
     return faults
 
 
 def _complete(frame: "pl.DataFrame", what: "pl.Expr") -> "pl.DataFrame":
     import polars as pl
 
-    return frame.with_columns(what=what, call=pl.lit(None, pl.Int64)).select(COLUMNS)
+    nothing = {
+        "call": pl.lit(None, pl.Int64),
+        "name": pl.lit(None, pl.String),
+        "measure": pl.lit(None, pl.Float64),
+    }
+    return frame.with_columns(what=what, **nothing).select(COLUMNS)

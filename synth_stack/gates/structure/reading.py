@@ -1,5 +1,6 @@
 """Rows as the checks of the structure gate read them: one line per row, per message and per tool call."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -10,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synth_stack.text.fields import Members, open_lists, read_sides, read_texts
 from synth_stack.text.ragged import Counts
-from synth_stack.text.words import hash_words, normalise
 
 if TYPE_CHECKING:
     import polars as pl
 
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
+
+_PROMPT_CHARS = 4_000
 
 OWN = -1
 """The `side` of a message that stands in no alternative."""
@@ -40,25 +42,36 @@ class Length(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The bounds that the checks need; the shares are those of `structure`."""
+    """What the checks need of the parameters of `structure`: bounds, and what becomes of a row by the class
+    of its fault. A check that is switched off has no outcome.
+    """
 
     prompt: Length
     answer: Length
-    max_repeated_ngrams: float
-    max_repeated_lines: float
+    max_repeats: int | None
+    min_punctuated: float | None
+    outcomes: Mapping[str, str]
+    languages: Sequence[str]
+    min_confidence: float
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The classes of faults for which a row is held."""
+        return frozenset(what for what, outcome in self.outcomes.items() if outcome == "hold")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """What the checks look at.
 
-    rows      one line per row: `row`, `failed`, `failure`, `text`, `written` (there is a text), `silent`
-              (there is no message), `foreign`, `compared` (it is a preference row)
+    rows      one line per row: `row`, `kind`, `slice`, `locale`, `failed`, `failure`, `text`, `written` (there
+              is a text), `silent` (there is no message), `foreign`, `compared` (it is a preference row),
+              `tooled` (it has tools), `extra`
     messages  one per message of a row and then of its alternatives: `row`, `side` (OWN, or the
-              alternative), `position`, `role`, `content`, `given` (the content is not null), `calls` (how
-              many), `reasoned`, `before`, `said_before` and `called_before` (role, content and whether there
+              alternative), `position`, `role`, `content`, `given` (the content is not null), `finish`,
+              `calls` (how many), `reasoned`, `before`, `said_before` and `called_before` (role, content and whether there
               were calls of the message before it: for the first of an alternative, of the row's last),
-              `plain` and `words`
+              and `good` (it is not of an alternative that was rejected)
     sides     one per alternative, as `text.read_sides` gives them
     told      what few rows have: calls, reasoning and results, for the checks that look at them
     """
@@ -98,6 +111,11 @@ def read_rows(table: pa.Table) -> Rows:
     rows = pl.DataFrame(
         {
             "row": np.arange(len(table)),
+            "kind": kinds,
+            "slice": read_texts(table.column("slice")),
+            "locale": read_texts(table.column("locale")),
+            "extra": read_texts(table.column("extra")),
+            "tooled": table.column("tools").is_valid().to_numpy(),
             "failed": table.column("failure").is_valid().to_numpy(),
             "failure": read_texts(table.column("failure")),
             "text": read_texts(table.column("text")),
@@ -115,10 +133,9 @@ def read_rows(table: pa.Table) -> Rows:
         spoken.append(_read_messages(said, alternatives.owner, alternatives.position))
         told.append(_read_told(said, spoken[-1]))
     messages = _link(pl.concat(spoken, rechunk=True))
-    plain = normalise(messages["content"])
     return Rows(
         rows,
-        messages.with_columns(plain=plain, words=hash_words(plain).lengths),
+        _mark_good(messages, sides),
         sides,
         Told(
             reasoning=pl.concat([frames[0] for frames in told], rechunk=True),
@@ -127,6 +144,36 @@ def read_rows(table: pa.Table) -> Rows:
             tools=_read_tools(table),
         ),
     )
+
+
+def read_prompts(seen: Rows, rows: Iterable[int]) -> dict[int, str]:
+    """What the system and the user say in each of these rows, message after message; of each the first and the
+    last _PROMPT_CHARS characters.
+    """
+    import polars as pl
+
+    text = pl.col("content")
+    short = pl.concat_str(text.str.head(_PROMPT_CHARS), text.str.tail(_PROMPT_CHARS), separator="\n")
+    said = (
+        seen.messages.filter(
+            (pl.col("side") == OWN) & pl.col("role").is_in(["user", "system"]) & text.is_not_null()
+        )
+        .filter(pl.col("row").is_in(sorted(set(rows))))
+        .with_columns(content=pl.when(text.str.len_chars() > 2 * _PROMPT_CHARS).then(short).otherwise(text))
+    )
+    joined = said.group_by("row", maintain_order=True).agg(text.str.join("\n"))
+    return dict(joined.iter_rows())
+
+
+def _mark_good(messages: "pl.DataFrame", sides: "pl.DataFrame") -> "pl.DataFrame":
+    """The messages, with `good` where they are of no alternative that was rejected."""
+    import polars as pl
+
+    if not sides.height:
+        return messages.with_columns(good=pl.lit(value=True))
+    bad = sides.filter("rejected").select("row", "side", good=pl.lit(value=False))
+    joined = messages.join(bad, on=["row", "side"], how="left", maintain_order="left")
+    return joined.with_columns(pl.col("good").fill_null(value=True))
 
 
 def _read_messages(messages: Members, rows: Counts, sides: Counts | None) -> "pl.DataFrame":
@@ -144,6 +191,7 @@ def _read_messages(messages: Members, rows: Counts, sides: Counts | None) -> "pl
             "role": messages.read("role"),
             "content": messages.read("content"),
             "given": pc.struct_field(messages.values, "content").is_valid().to_numpy(zero_copy_only=False),
+            "finish": messages.read("finish"),
             "calls": calls.to_numpy().astype(np.int64),
             "reasoned": pc.struct_field(messages.values, "reasoning")
             .is_valid()
@@ -163,6 +211,7 @@ def _read_texts_alone(rows: "pl.DataFrame") -> "pl.DataFrame":
         pl.lit("text").alias("role"),
         pl.col("text").alias("content"),
         pl.lit(value=True).alias("given"),
+        pl.lit(None, pl.String).alias("finish"),
         pl.lit(0, pl.Int64).alias("calls"),
         pl.lit(value=False).alias("reasoned"),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.gates.structure.faults import Fault, list_faults
+from synth_stack.gates.structure.faults import Fault, list_faults, place_of
 from synth_stack.gates.structure.reading import OWN, Rows, Rules
 from synth_stack.rows.json_schema import JsonSchema
 from synth_stack.rows.tools import Tools, cut_name, read_arguments, read_tools
@@ -69,7 +69,7 @@ def _group_lines(seen: Rows, rows: list[int]) -> Iterator[tuple[int, dict[int, l
 
     calls: dict[tuple[int, int, int], list[_Call]] = {}
     for row, side, position, number, call_id, name, arguments in seen.told.calls.iter_rows():
-        call = _Call(call_id, name, arguments, _place(side, position) | {"call": number})
+        call = _Call(call_id, name, arguments, place_of(side, position) | {"call": number})
         calls.setdefault((row, side, position), []).append(call)
     results = {at[:3]: at[3:] for at in seen.told.results.iter_rows()}
     spoken = seen.messages.filter(pl.col("row").is_in(rows)).select("row", "side", "position", "role")
@@ -79,13 +79,9 @@ def _group_lines(seen: Rows, rows: list[int]) -> Iterator[tuple[int, dict[int, l
         for _, side, position, role in by_row.get(row, ()):
             at = (row, side, position)
             answers, name = results.get(at, (None, None))
-            message = _Message(role, _place(side, position), calls.get(at, ()), answers, name)
+            message = _Message(role, place_of(side, position), calls.get(at, ()), answers, name)
             lines.setdefault(side, []).append(message)
         yield row, lines
-
-
-def _place(side: int, position: int) -> dict[str, int]:
-    return {"message": position} if side == OWN else {"alternative": side, "message": position}
 
 
 def _find_fault(lines: Mapping[int, Sequence[_Message]], tools: Tools | None) -> Fault | None:

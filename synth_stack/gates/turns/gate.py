@@ -12,12 +12,12 @@ from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.turns import persona_facts as facts
-from synth_stack.gates.turns.canaries import plant_dialogues
+from synth_stack.gates.turns.canaries import plant_dialogues, plant_sound
 from synth_stack.gates.turns.speakers import find_labels, find_phrases, find_tokens
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
-from synth_stack.text.fields import find_canaries, read_messages, read_texts
+from synth_stack.text.fields import find_canaries, open_lists, read_messages, read_texts
 from synth_stack.text.ragged import measure_jaccard
 from synth_stack.text.words import TEXT_SCHEME, hash_words, normalise, shingle
 
@@ -55,14 +55,14 @@ class _Verdict(NamedTuple):
     evidence: str | None = None
 
 
-@gate("turns", version="2", reads=("content",))
+@gate("turns", version="3", reads=("content", "tool_calls"))
 def turns(*, threshold: Annotated[float, Field(gt=0, le=1)] = 0.8) -> Judge:
     """A judge that rejects dialogues whose turns are not those of one user and one assistant.
 
     It judges rows of kind dialogue, and every other row with an exchange; it abstains on the rest. An
-    optional system message, then user and assistant in turn, ending with the assistant. No turn but that of
-    an attack (kind adversarial, user) holds the tokens of a chat format. In a dialogue (kind dialogue, or two
-    exchanges) no turn goes on as the other side or says what only the other side says, and where the row has
+    optional system message, then user and assistant in turn, ending with the assistant; what a tool gives back,
+    and the call before it, are no turns. No turn but that of an attack (kind adversarial, user) holds the
+    tokens of a chat format. In a dialogue (kind dialogue, or two exchanges) no turn goes on as the other side or says what only the other side says, and where the row has
     a persona (`extra.dialogue`), no turn states another name, product or day than its own.
 
     The score is the likeness of a turn to one of the last two of either side: the Jaccard similarity of
@@ -77,7 +77,7 @@ def turns(*, threshold: Annotated[float, Field(gt=0, le=1)] = 0.8) -> Judge:
         facts={"text": TEXT_SCHEME},
         rounds=(Round(_sketch_facts, _merge_facts),),
         plant=plant_dialogues,
-        min_recall=1.0,
+        control=plant_sound,
         dials=(Dial(threshold, ">=", (_NEAR_COPY,), parameter="threshold"),),
     )
 
@@ -133,7 +133,7 @@ class _AlikeTurns(NamedTuple):
 def _read(table: pa.Table) -> _Dialogues:
     import polars as pl
 
-    spoken = read_messages(table).filter(pl.col("role").is_null() | (pl.col("role") != "text"))
+    spoken = _drop_calls(read_messages(table), table)
     said = spoken.filter(pl.col("role").is_null() | (pl.col("role") != "system")).group_by("row").len()
     kinds = pl.DataFrame({"row": np.arange(len(table)), "kind": read_texts(table.column("kind"))})
     rows = kinds.join(said, on="row", how="inner").sort("row")
@@ -142,6 +142,26 @@ def _read(table: pa.Table) -> _Dialogues:
     dialogues = rows.filter(is_dialogue | (pl.col("len") >= _DIALOGUE_TURNS))
     spoken = spoken.join(judged.select("row", "kind"), on="row", how="inner", maintain_order="left")
     return _Dialogues(spoken, frozenset(judged["row"]), frozenset(dialogues["row"]))
+
+
+def _drop_calls(messages: "pl.DataFrame", table: pa.Table) -> "pl.DataFrame":
+    """The turns among messages: all but texts alone, results of tools, and the calls that such results follow.
+
+    Each keeps its place in the row.
+    """
+    import polars as pl
+
+    opened = open_lists(table.column("messages"))
+    calling = np.zeros(len(opened.owner), dtype=bool)
+    calling[opened.open("tool_calls").owner] = True
+    calls = pl.DataFrame({"row": opened.owner, "position": opened.position, "calling": calling})
+    role = pl.col("role")
+    spoken = messages.filter(role.is_null() | (role != "text"))
+    joined = spoken.join(calls, on=["row", "position"], how="left", maintain_order="left")
+    is_result = (role == "tool").fill_null(value=False)
+    is_answered = is_result.shift(-1, fill_value=False).over("row")
+    is_call = (role == "assistant") & pl.col("calling").fill_null(value=False) & is_answered
+    return joined.filter(~is_result & ~is_call.fill_null(value=False)).drop("calling")
 
 
 def _read_facts(table: pa.Table) -> "pl.DataFrame":
@@ -174,7 +194,7 @@ def _find_disorder(spoken: "pl.DataFrame") -> Iterator[tuple[int, _Fault]]:
     import polars as pl
 
     lead = (pl.col("role").first().over("row") == "system").fill_null(value=False).cast(pl.Int64)
-    place = pl.col("position") - lead
+    place = pl.int_range(pl.len()).over("row") - lead
     due = pl.when(place % 2 == 0).then(pl.lit("user")).otherwise(pl.lit("assistant"))
     placed = spoken.with_columns(place=place, due=due)
     wrong = placed.filter((pl.col("place") >= 0) & pl.col("role").ne_missing(pl.col("due")))

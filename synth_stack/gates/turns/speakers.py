@@ -5,6 +5,8 @@ The patterns are Rust's regular expressions, which take time in proportion to th
 
 from typing import TYPE_CHECKING
 
+from synth_stack.text.chat_tokens import FORMAT_TOKENS
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -15,13 +17,6 @@ _SENTENCE_START = r"""(?:^|\n[\s>*_#-]*|[.!?…]["'”’)]*\s+[*_]*)"""
 
 _LABELS = {"user": _AGENT, "assistant": _CUSTOMER}
 """The labels of the other side, by who speaks."""
-
-FORMAT_TOKENS = (
-    r"<\|(?:im_start|im_end|im_sep|user|assistant|system|end|eot_id|start_header_id|end_header_id|endoftext"
-    r"|begin_of_text|end_of_turn)\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
-    r"|(?m:^#{2,3} ?(?:Instruction|Response|Human|Assistant|User):)"
-)
-"""What ChatML, Llama, Gemma, Phi, Mistral and Alpaca put between turns; no turn holds it."""
 
 _AGENT_PHRASES = (
     r"how (?:can|may) i (?:help|assist) you|what can i (?:help|assist) you with"

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -32,9 +34,7 @@ def make_sketch(rows: int = ROWS, seed: int = 3, *, canary: bool = False) -> pa.
 
 
 def cut(sketches: list[pa.Table], confirm_rows: int = 40, runs: int = 150) -> dict[str, pa.Table]:
-    state = cut_budgets(
-        iter(sketches), NO_STATE, confirm_rows=confirm_rows, runs_per_10000_rows=runs, threshold=0.5
-    )
+    state = cut_budgets(iter(sketches), NO_STATE, confirm_rows=confirm_rows, runs_per_10000_rows=runs)
     return dict(state)
 
 
@@ -57,15 +57,11 @@ def test_in_which_order_the_rows_stand_does_not_show() -> None:
     assert by_id(cut([other])["noticed"]).equals(by_id(cut([sketch])["noticed"]))
 
 
-def test_the_rows_of_most_doubt_are_confirmed_and_keep_their_pairs() -> None:
+def test_the_likest_rows_are_confirmed_and_keep_their_pairs() -> None:
     noticed = cut([make_sketch()])["noticed"].to_pylist()
-    doubt = {
-        row["row_id"]: (round(abs(row["pairs"][0]["likeness"] - 0.5), 1), row["row_id"])
-        for row in noticed
-        if row["pairs"]
-    }
+    claim = {row["row_id"]: (-row["pairs"][0]["likeness"], row["row_id"]) for row in noticed if row["pairs"]}
     chosen = {row["row_id"] for row in noticed if row["confirmed"]}
-    assert chosen == set(sorted(doubt, key=doubt.__getitem__)[:40])
+    assert chosen == set(sorted(claim, key=claim.__getitem__)[:40])
     assert max(len(row["pairs"]) for row in noticed if row["confirmed"]) == 3
     assert {len(row["pairs"]) for row in noticed if not row["confirmed"]} == {0, 1}
 
@@ -95,14 +91,34 @@ def test_runs_grow_with_every_started_10000_rows() -> None:
     assert taken == [100, 200]
 
 
-def test_canaries_stand_outside_every_bound() -> None:
+def test_canaries_take_nothing_and_get_what_a_row_with_their_claim_gets() -> None:
     sketch, canaries = make_sketch(), make_sketch(60, 9, canary=True)
     without, with_them = (cut([*tables])["noticed"] for tables in ([sketch], [sketch, canaries]))
     planted = np.array(with_them["canary"])
     assert with_them.filter(pa.array(~planted)).equals(without)
-    mine = with_them.filter(pa.array(planted)).to_pylist()
-    assert all(row["taken"] == len(row["runs"]) for row in mine)
-    assert all(row["confirmed"] for row in mine if row["pairs"])
+    rows, mine = without.to_pylist(), with_them.filter(pa.array(planted)).to_pylist()
+
+    def rate(row: dict[str, Any]) -> float:
+        return float(row["pairs"][0]["likeness"])
+
+    bar = min(rate(row) for row in rows if row["confirmed"])
+    listed = [row for row in mine if row["pairs"]]
+    assert {row["confirmed"] for row in listed} == {True, False}
+    assert all(row["confirmed"] == (rate(row) >= bar) for row in listed)
+    fewest = min(row["taken"] for row in rows if row["runs"])
+    assert {row["taken"] - min(fewest, len(row["runs"])) for row in mine if row["runs"]} == {0, 1}
+
+
+def test_a_bound_that_lets_no_row_through_lets_no_canary_through() -> None:
+    canaries = make_sketch(60, 9, canary=True)
+    for rows in ([], [make_sketch()]):
+        noticed = cut([*rows, canaries], confirm_rows=0)["noticed"]
+        assert not any(noticed["confirmed"].to_pylist())
+    everything = cut([canaries], confirm_rows=1)["noticed"].to_pylist()
+    assert all(row["confirmed"] for row in everything if row["pairs"])
+    assert all(row["taken"] == len(row["runs"]) for row in everything)
+    starved = cut([make_sketch(), canaries], runs=1)["noticed"]
+    assert sum(starved.filter(starved["canary"])["taken"].to_pylist()) <= 3
 
 
 def test_what_is_dropped_while_sketches_come_in_is_what_would_be_dropped_at_the_end(

@@ -1,123 +1,91 @@
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from synth_stack.gates.contamination.canaries import Sight, plant_items
-from synth_stack.gates.contamination.eval_sets import EvalItems
+from synth_stack.gates.contamination import canaries
+from synth_stack.gates.contamination.canaries import BARS
+from synth_stack.gates.contamination.paraphrase import Embedding
+from synth_stack.gates.gate import Judge
 from synth_stack.inputs.gate_file import NamedEvalSet
-from synth_stack.rows.canonical import Digest
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates, recompute_row_ids
-from tests.gates.contamination.exams import judge_rows, make_judge
+from tests.gates.contamination.exams import CODING, judge_rows, make_judge
+from tests.gates.playing import learn
 from tests.some_rows import MakeRow, TextsTable, make_foreign, make_row
 
-EVERYTHING = Sight(run_words=12, whole_words=8, meaning=True, behaviour=True)
-EGGS = (
-    "Every morning a farmer collects twelve eggs from her hens and sells each of them at the market. "
-    "She keeps four eggs for her children every day. How many eggs does she sell in a week?"
+NAMES = (
+    "Amara",
+    "Boris",
+    "Chiyo",
+    "Dmitri",
+    "Elif",
+    "Farid",
+    "Greta",
+    "Hana",
+    "Ivo",
+    "Jorge",
+    "Kemal",
+    "Lotte",
 )
-SOLUTION = "    total = 0\n    for number in numbers:\n        total += number\n    return total\n"
-PROMPT = 'def add_up(numbers):\n    """ Return the total of a list of numbers.\n    >>> add_up([1])\n    1\n    """\n'
-TEST = "def check(candidate):\n    assert candidate([1, 2]) == 3\n"
+GOODS = (
+    "kites",
+    "violins",
+    "lanterns",
+    "ceramic bowls",
+    "sledges",
+    "marbles",
+    "hats",
+    "oars",
+    "drums",
+    "quilts",
+)
+PLACES = ("harbour", "monastery", "airfield", "orchard", "quarry", "lighthouse", "mill", "vineyard")
+FORM = "Read the question below with care, work it out step by step, and write the final answer on the last line."
 
 
-def make_set(prompts: Sequence[str], answers: Sequence[str | None], tests: Sequence[str | None]) -> EvalItems:
-    n = len(prompts)
-    return EvalItems(
-        name="exam",
-        sha256=Digest("0" * 64),
-        ids=[str(k) for k in range(n)],
-        prompts=list(prompts),
-        answers=list(answers),
-        entry_points=["add_up" if test else None for test in tests],
-        tests=list(tests),
+def ask(k: int) -> str:
+    name, goods, place = NAMES[k % 12], GOODS[k % 10], PLACES[k % 8]
+    return (
+        f"{FORM} At the old {place} {name} carves {k + 13} {goods} every week and gives {k + 4} of them to a "
+        f"cousin who repairs bicycles. The others are sold for {k + 3} dollars each. How much money does {name} "
+        f"earn with {goods} in {k + 2} weeks?"
     )
 
 
-WORDS = make_set([EGGS], [None], [None])
-CODE = make_set([PROMPT], [SOLUTION], [TEST])
+def tell(k: int) -> str:
+    words = " ".join(
+        f"{PLACES[(k + j) % 8]} {GOODS[(k * 3 + j) % 10]} {NAMES[(k * 5 + j) % 12]}" for j in range(30)
+    )
+    return f"In the year {1500 + k} the chronicle speaks of {words}."
+
+
+def offer(k: int) -> list[str]:
+    return [
+        f"the {PLACES[k % 8]} burnt down in {1600 + k + j} with all {GOODS[(k + j) % 10]}" for j in range(4)
+    ]
 
 
 @pytest.fixture
-def sample() -> pa.Table:
-    spoken = make_row(("user", "Hello?"), ("assistant", "Good day."), kind="dialogue")
-    return build_candidates([spoken, make_foreign("Plain.")])
-
-
-def plant(sets: Sequence[EvalItems], sight: Sight, sample: pa.Table, n: int = 20) -> dict[str, str]:
-    """What is wrong with each row, and its text."""
-    rows = plant_items(sets, sight, sample, n, 1).to_pylist()
-    return {json.loads(row["extra"])["canary"].partition(", ")[2]: row["text"] for row in rows}
-
-
-def test_each_rule_does_what_it_says(sample: pa.Table) -> None:
-    made = plant([WORDS], EVERYTHING, sample)
-    assert list(made) == ["copied into other text", "in other formatting", "an excerpt", "in other words"]
-    assert EGGS in made["copied into other text"]
-    assert made["in other formatting"].startswith("> **EVERY MORNING A FARMER COLLECTS TWELVE EGGS**\n> **")
-    piece = made["an excerpt"].removeprefix("Go on from here: ").removesuffix("\n\nGood day.")
-    assert piece in EGGS
-    assert len(piece.split()) == 18
-    other = made["in other words"]
-    assert other.startswith("what number of eggs does she sell in indeed a week? Every morning a farmer")
-    assert "offers each" in other
-    assert "kids" in other
-    assert not any(" ".join(EGGS.split()[k : k + 12]) in other for k in range(len(EGGS.split()) - 11))
-
-
-def test_a_solution_keeps_its_behaviour_and_loses_its_names(sample: pa.Table) -> None:
-    made = plant([CODE], EVERYTHING, sample)["solved with other names"]
-    code = made.partition("```python\n")[2].partition("```")[0]
-    assert not {"add_up", "numbers", "total", "number", ">>>"} & set(code.replace("(", " ").split())
-    space: dict[str, object] = {}
-    exec(code, space)  # our own solution from above
-    (function,) = [value for name, value in space.items() if callable(value)]
-    assert function([1, 2, 3]) == 6
-    assert made.startswith("give back the total of a sequence of indeed numbers. Use Python.")
-
-
-def test_rows_have_the_shape_of_the_sample_and_ids_of_their_own(sample: pa.Table) -> None:
-    rows = plant_items([WORDS, CODE], EVERYTHING, sample, 7, 1)
-    assert rows.schema == CANDIDATE_SCHEMA
-    assert recompute_row_ids(rows) == rows["row_id"].to_pylist()
-    shapes = [(row["kind"], [m["role"] for m in row["messages"]]) for row in rows.to_pylist()]
-    assert shapes[:2] == [("dialogue", ["user", "assistant"]), ("foreign", [])]
-    assert all(
-        row["text"] == "\n\n".join(m["content"] for m in row["messages"])
-        for row in rows.to_pylist()
-        if row["messages"]
-    )
-
-
-def test_only_what_the_gate_can_see_is_planted(sample: pa.Table) -> None:
-    blind = Sight(run_words=None, whole_words=8, meaning=False, behaviour=False)
-    assert list(plant([WORDS, CODE], blind, sample)) == ["copied into other text", "in other formatting"]
-
-
-def test_no_more_than_asked_and_no_item_twice_by_one_rule(sample: pa.Table) -> None:
-    many = make_set(
-        [EGGS.replace("farmer", f"farmer called F{k}") for k in range(50)], [None] * 50, [None] * 50
-    )
-    assert plant_items([many], EVERYTHING, sample, 30, 1).num_rows == 30
-    rows = plant_items([many], EVERYTHING, sample, 1000, 1)
-    assert rows.num_rows == 4 * 50
-    assert len(set(rows.filter(pc.match_substring(rows["extra"], "other words"))["text"].to_pylist())) == 50
-
-
-@pytest.mark.parametrize(
-    "prompt", ["", "Too short to say.", "二" * 100, "x" * 5_000 + " word" * 30, "? " * 100]
-)
-def test_items_that_no_rule_fits_are_passed_over(sample: pa.Table, prompt: str) -> None:
-    assert plant([make_set([prompt], [None], [None])], EVERYTHING, sample) == {}
-
-
-@pytest.mark.parametrize("answer", [None, "", "    return (", "    " + "(" * 3_000, "\x00"])
-def test_a_solution_that_is_no_python_is_passed_over(sample: pa.Table, answer: str | None) -> None:
-    made = plant([make_set([PROMPT], [answer], [TEST])], EVERYTHING, sample)
-    assert "solved with other names" not in made
+def exams(tmp_path: Path) -> list[NamedEvalSet]:
+    """A set of every kind of item."""
+    sets: dict[str, list[dict[str, Any]]] = {
+        "maths": [{"question": ask(k), "answer": str(k)} for k in range(24)],
+        "short": [{"question": f"In which year did {n} sell {g} at last?"} for n in NAMES for g in GOODS[:2]],
+        "reading": [{"question": f"What of {k}?", "context": tell(k)} for k in range(24)],
+        "choosing": [{"question": f"What is true of {k}?", "choices": offer(3 * k)} for k in range(24)],
+        "chinese": [
+            {"question": f"{'零一二三四五六七八九'[k % 10]}位渔夫在{k}号码头修理旧船，然后把{k + 5}条鱼送给住在山上的老画家，他们还剩多少条鱼可以卖？"}
+            for k in range(24)
+        ],
+        "coding": CODING,
+    }  # fmt: skip
+    for name, items in sets.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(items), encoding="utf-8")
+    return [NamedEvalSet(name=name, path=str(tmp_path / f"{name}.json")) for name in sets]
 
 
 def make_sample(row: MakeRow, texts_table: TextsTable) -> pa.Table:
@@ -125,39 +93,160 @@ def make_sample(row: MakeRow, texts_table: TextsTable) -> pa.Table:
     return pa.concat_tables([build_candidates([conversation]), texts_table(["A plain text of a row."])])
 
 
-def test_planted_items_are_rows_like_the_samples_and_are_found(
-    named: NamedEvalSet, coding: NamedEvalSet, row: MakeRow, texts_table: TextsTable
+def measure(judge: Judge, sample: pa.Table, plant: Callable[..., pa.Table] | None) -> dict[str, float]:
+    """The share of the planted rows of each kind that is turned away."""
+    assert plant is not None
+    rows = plant(sample, 8, 3)
+    said = judge.judge(rows, learn(judge, [sample], rows))["outcome"].to_pylist()
+    kinds = [json.loads(extra)["kind"] for extra in rows["extra"].to_pylist()]
+    away = Counter(kind for kind, outcome in zip(kinds, said, strict=True) if outcome in ("reject", "hold"))
+    return {kind: away[kind] / number for kind, number in Counter(kinds).items()}
+
+
+def is_blind(caught: Mapping[str, float], judge: Judge) -> bool:
+    return any(share < judge.bars[kind] for kind, share in caught.items())
+
+
+@pytest.fixture
+def sample(row: MakeRow, texts_table: TextsTable) -> pa.Table:
+    return make_sample(row, texts_table)
+
+
+def test_every_kind_is_planted_and_found_and_every_control_passes(
+    exams: list[NamedEvalSet], sample: pa.Table
 ) -> None:
-    judge = make_judge(against=[named, coding])
-    sample = make_sample(row, texts_table)
-    assert judge.plant is not None
-    canaries = judge.plant(sample, 10, 3)
-    assert canaries.schema == CANDIDATE_SCHEMA
-    assert 5 <= canaries.num_rows <= 10
-    assert canaries.equals(judge.plant(sample, 10, 3))
-    assert not canaries.equals(judge.plant(sample, 10, 4))
-    assert set(canaries["generator"].to_pylist()) == {"canary"}
-    shapes = [(r["kind"], len(r["messages"])) for r in canaries.to_pylist()]
-    assert set(shapes) == {("instruction", 2), ("foreign", 0)}
-    wrong = [json.loads(extra)["canary"] for extra in canaries["extra"].to_pylist()]
-    assert "an item of exam, copied into other text" in wrong
-    assert "an item of coding, solved with other names" in wrong
-    caught = judge_rows(judge, canaries)["outcome"].to_pylist()
-    assert caught.count("reject") >= judge.min_recall * len(caught)
+    judge = make_judge(against=exams)
+    caught = measure(judge, sample, judge.plant)
+    assert caught.keys() == BARS.keys() - {
+        "reworded_program"
+    }  # two programs have no rewording between the bounds
+    assert not is_blind(caught, judge)
+    assert judge.off == ()
+    unfair = measure(judge, sample, judge.control)
+    assert unfair.keys() == {"instructions_of_an_exam", "own_boilerplate", "same_topic", "a_few_words"}
+    assert max(unfair.values()) <= judge.max_unfair
 
 
-def test_without_eval_sets_or_sample_nothing_is_planted(named: NamedEvalSet) -> None:
-    assert make_judge().plant is None
-    judge = make_judge(against=[named], embedding=None)
+@pytest.mark.parametrize(
+    ("params", "off"),
+    [
+        ({"embedding": None}, ("reworded", "reworded_after_a_passage", "reworded_program")),
+        ({"behaviour": None, "embedding": None}, ("solved_under_its_name", "solved_with_other_names")),
+        ({"convention": "tulu3-8gram-50", "embedding": None}, ("excerpt", "excerpt_without_spaces")),
+    ],
+)
+def test_a_check_that_is_switched_off_is_listed_and_not_planted(
+    exams: list[NamedEvalSet], sample: pa.Table, params: dict[str, Any], off: tuple[str, ...]
+) -> None:
+    judge = make_judge(against=exams, **params)
+    assert set(off) <= set(judge.off)
     assert judge.plant is not None
+    kinds = {json.loads(extra)["kind"] for extra in judge.plant(sample, 2, 3)["extra"].to_pylist()}
+    assert not kinds & set(judge.off)
+    assert "copied" in kinds
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"embedding": Embedding(threshold=0.99)},
+        {"ngram": 30, "min_item_words": 30, "embedding": None, "behaviour": None},
+        {"ngram": 40, "embedding": None, "behaviour": None},
+        {"convention": "palm-8gram-70", "min_item_words": 8, "embedding": None},
+    ],
+)
+def test_a_bar_that_lets_items_through_is_noticed(
+    exams: list[NamedEvalSet], sample: pa.Table, params: dict[str, Any]
+) -> None:
+    judge = make_judge(against=exams, **params)
+    assert is_blind(measure(judge, sample, judge.plant), judge) is ("convention" not in params)
+
+
+@pytest.mark.parametrize("stage", ["choices", "passages", "windows", "trials"])
+def test_a_check_that_no_longer_works_is_noticed(
+    exams: list[NamedEvalSet], sample: pa.Table, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params: dict[str, Any] = {} if stage == "windows" else {"embedding": None}
+    judge = make_judge(against=exams, **params)
+    broken = {
+        "choices": ("short_list.find_choices", lambda *_: {}),
+        "passages": ("overlap_rules.PASSAGE_WORDS", 10_000),
+        "windows": ("passages.split_ends", lambda prose: prose.clear()),
+        "trials": ("closer_looks.try_functions", lambda *_: {}),
+    }
+    name, replacement = broken[stage]
+    if stage == "passages":
+        monkeypatch.setattr("synth_stack.gates.contamination.overlap_rules._WHOLE", 10_000)
+    monkeypatch.setattr(f"synth_stack.gates.contamination.{name}", replacement)
+    assert is_blind(measure(judge, sample, judge.plant), judge)
+
+
+def test_an_ngram_of_five_words_is_unfair(exams: list[NamedEvalSet], sample: pa.Table) -> None:
+    judge = make_judge(against=exams, ngram=5, min_item_words=3, embedding=None, behaviour=None)
+    assert max(measure(judge, sample, judge.control).values()) > judge.max_unfair
+
+
+def test_a_solution_is_asked_for_in_other_words_and_keeps_its_behaviour(
+    coding: NamedEvalSet, sample: pa.Table
+) -> None:
+    judge = make_judge(against=[coding], embedding=None)
+    assert judge.plant is not None
+    rows = judge.plant(sample, 1, 1).to_pylist()
+    solved = {json.loads(row["extra"])["kind"]: row["text"] for row in rows}
+    for kind in ("solved_under_its_name", "solved_with_other_names"):
+        code = solved[kind].partition("```python\n")[2].partition("```")[0]
+        space: dict[str, Any] = {}
+        exec(code, space)  # our own solution
+        (function,) = [value for value in space.values() if callable(value)]
+        assert function([3]) == 0 if "sum" in code else function(3)
+        assert (function.__name__ in ("sum_even", "is_odd")) is (kind == "solved_under_its_name")
+
+
+def test_rows_have_the_shape_of_the_sample_and_ids_of_their_own(exams: list[NamedEvalSet]) -> None:
+    shapes = [make_row(("user", "Hi?"), ("assistant", "Good day."), kind="dialogue"), make_foreign("Plain.")]
+    judge = make_judge(against=exams, embedding=None)
+    for make in (judge.plant, judge.control):
+        assert make is not None
+        rows = make(build_candidates(shapes), 4, 1)
+        assert rows.schema == CANDIDATE_SCHEMA
+        assert recompute_row_ids(rows) == rows["row_id"].to_pylist()
+        assert len(set(rows["row_id"].to_pylist())) == len(rows)
+        assert rows.equals(make(build_candidates(shapes), 4, 1))
+        said = {(row["kind"], len(row["messages"])) for row in rows.to_pylist()}
+        assert said == {("dialogue", 2), ("foreign", 0)}
+
+
+@pytest.mark.parametrize("prompt", ["", "Too short to say.", "x" * 5_000 + " word" * 30, "? " * 100])
+def test_items_that_no_rule_fits_are_passed_over(tmp_path: Path, sample: pa.Table, prompt: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{"prompt": prompt}]))
+    judge = make_judge(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
+    assert judge.plant is not None
+    assert judge.plant(sample, 10, 1).num_rows == 0
     assert judge.plant(CANDIDATE_SCHEMA.empty_table(), 10, 1).num_rows == 0
 
 
-def test_items_that_no_rule_fits_give_no_canary(
-    tmp_path: Path, row: MakeRow, texts_table: TextsTable
+@pytest.mark.parametrize("answer", [None, "", "    return (", "    " + "(" * 3_000, "\x00"])
+def test_a_solution_that_is_no_python_is_passed_over(
+    tmp_path: Path, sample: pa.Table, answer: str | None
 ) -> None:
     path = tmp_path / "x.json"
-    path.write_text(json.dumps([{"prompt": "Why?"}, {"prompt": "珍妮特的鸭子每天下十六个蛋她早餐吃三个"}]))
+    path.write_text(json.dumps([{**CODING[0], "canonical_solution": answer}]))
     judge = make_judge(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
     assert judge.plant is not None
-    assert judge.plant(make_sample(row, texts_table), 10, 1).num_rows == 0
+    assert "solved" not in str(judge.plant(sample, 10, 1)["extra"].to_pylist())
+
+
+def test_rows_of_every_odd_sort_lend_their_shape(exams: list[NamedEvalSet], texts_table: TextsTable) -> None:
+    judge = make_judge(against=exams, embedding=None)
+    for odd in ([""], ["x"], [None], ["中"]):
+        for make in (judge.plant, judge.control):
+            assert make is not None
+            rows = make(texts_table(odd), 2, 1)
+            assert len(judge_rows(judge, rows)) == len(rows) > 0
+
+
+def test_without_eval_sets_nothing_is_planted() -> None:
+    assert make_judge().plant is None
+    assert make_judge().control is None
+    assert canaries.BARS["copied"] == 0.9

@@ -8,13 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.gates.contamination.eval_sets import (
-    MAX_FIELD_CHARS,
-    EvalItems,
-    load_eval_set,
-    name_item,
-    show_item,
-)
+from synth_stack.gates.contamination.eval_forms import MAX_FIELD_CHARS
+from synth_stack.gates.contamination.eval_sets import EvalItems, load_eval_set, name_item, show_item
 from synth_stack.inputs.foreign import Dataset, open_records
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.registry import config_error
@@ -124,10 +119,14 @@ def test_an_item_is_named_and_shown_cut(tmp_path: Path) -> None:
         ("x.csv", 'prompt\n"open', "line 2: not CSV: unexpected end of data"),
         ("x.csv", "prompt,answer\na,b,c\n", "has more fields than the header names"),
         ("x.txt", "a", "is of a kind that is not read"),
-        ("x.json", '[{"prompt": ["a"]}]', "item 1: prompt is not text"),
+        ("x.json", '[{"prompt": [1]}]', "item 1: prompt is not text"),
         ("x.json", '[{"prompt": "a", "answer": {"b": 1}}]', "item 1: answer is not text"),
-        ("x.json", '[{"prompt": "a", "id": ["b"]}]', "item 1: id is not text"),
-        ("x.json", '[{"prompt": "a", "test": "b", "entry_point": 1.5e3}, {"test": true}]', "item 2: test is"),
+        ("x.json", '[{"prompt": "a", "id": {"b": 1}}]', "item 1: id is not text"),
+        (
+            "x.json",
+            '[{"prompt": "a", "test": "b", "entry_point": 1.5e3}, {"entry_point": "f", "test": true}]',
+            "item 2: test is",
+        ),
         ("x.json", json.dumps([{"prompt": "a" * (MAX_FIELD_CHARS + 1)}]), "item 1: prompt is too long"),
         ("x.json", json.dumps([{"prompt": "a", "id": "b" * 201}]), "item 1: id is no name; seen: 201 char"),
     ],

@@ -49,7 +49,7 @@ def test_an_item_inside_a_row_is_rejected_with_its_place(
     assert evidence["item_text"] == DUCKS
 
 
-@pytest.mark.parametrize(("words", "outcome"), [(11, "accept"), (12, "reject"), (13, "reject")])
+@pytest.mark.parametrize(("words", "outcome"), [(11, "accept"), (12, "hold"), (14, "reject"), (20, "reject")])
 def test_twelve_shared_words_are_too_many(
     named: NamedEvalSet, texts_table: TextsTable, words: int, outcome: str
 ) -> None:
@@ -57,7 +57,9 @@ def test_twelve_shared_words_are_too_many(
     shared = " ".join(DUCKS.split()[3 : 3 + words])
     verdict = judge_text(judge, texts_table([f"So then {shared} or something else."]))
     assert verdict["outcome"] == outcome
-    assert verdict["score"] == (1.0 if outcome == "reject" else 0.0)
+    assert verdict["score"] == (0.0 if outcome == "accept" else 1.0)
+    if outcome == "hold":  # a short piece of a longer item
+        assert verdict["reason_class"] == "contamination.piece_of_item"
 
 
 def test_words_of_two_rows_do_not_make_one_ngram(named: NamedEvalSet, texts_table: TextsTable) -> None:
@@ -102,8 +104,9 @@ def test_an_item_in_a_script_without_spaces_is_found(tmp_path: Path, texts_table
     item = "珍妮特的鸭子每天下十六个蛋她早餐吃三个"
     path.write_text(json.dumps([{"prompt": item}]))
     judge = make_judge(against=[NamedEvalSet(name="x", path=str(path))], embedding=None)
-    verdict = judge_text(judge, texts_table([f"请问，{item[:13]}吗？"]))
-    assert json.loads(verdict["evidence"])["span"] == item[:13]
+    whole, piece = judge_rows(judge, texts_table([f"请问，{item}吗？", f"请问，{item[:13]}吗？"])).to_pylist()
+    assert json.loads(whole["evidence"])["span"] == item
+    assert (whole["outcome"], piece["outcome"]) == ("reject", "accept")
 
 
 def test_a_rephrased_item_is_found_by_its_meaning(named: NamedEvalSet, row: MakeRow) -> None:
@@ -119,7 +122,8 @@ def test_a_rephrased_item_is_found_by_its_meaning(named: NamedEvalSet, row: Make
     assert (first["outcome"], second["outcome"], third["outcome"]) == ("reject", "accept", "reject")
     assert first["score"] >= first["threshold"] == 0.5
     assert second["score"] == 0.0
-    assert first["reason"] == f"rephrased item: like exam/ducks, likeness {first['score']:.3f}"
+    said = f"rephrased item: like exam/ducks, likeness {first['score']:.3f}"
+    assert first["reason"] == f"{said}; rare words agree, numbers agree"
     assert [v["reason_class"] for v in (first, second)] == ["contamination.rephrased", None]
     shown = json.loads(first["evidence"])
     assert (shown["how"], shown["item"], shown["message"]) == ("meaning", "ducks", 0)
@@ -303,10 +307,10 @@ def test_another_bar_decides_again_as_judging_again_would(
 
 
 def test_the_bar_for_likeness_is_a_dial_that_a_language_model_fixes(named: NamedEvalSet) -> None:
-    likeness, runs = make_judge(against=[named]).dials
-    assert likeness.to_json() == {
+    agreed, alone, runs = make_judge(against=[named]).dials
+    assert agreed.to_json() == {
         "parameter": "embedding.threshold",
-        "score": "score",
+        "score": "agreed",
         "rejects": ">=",
         "threshold": "0.5",
         "outcome": "reject",
@@ -314,6 +318,8 @@ def test_the_bar_for_likeness_is_a_dial_that_a_language_model_fixes(named: Named
         "lowest": None,
         "fixed_by": "llm_judge",
     }
+    assert (alone.parameter, alone.score, alone.outcome) == ("embedding.threshold", "score", "hold")
+    assert alone.classes == ("contamination.alike",)
     assert (runs.parameter, runs.outcome) == (None, "hold")
     assert make_judge(against=[named], embedding=None).dials == ()
 

@@ -16,7 +16,10 @@ CAFES = "Le café de la rue où l’on sert du thé glacé dès l’aube est fer
 
 
 def make_set(
-    prompts: Sequence[str], answers: Sequence[str | None] | None = None, name: str = "exam"
+    prompts: Sequence[str],
+    answers: Sequence[str | None] | None = None,
+    name: str = "exam",
+    passages: Sequence[str | None] | None = None,
 ) -> EvalItems:
     n = len(prompts)
     nothing: list[str | None] = [None] * n
@@ -28,6 +31,8 @@ def make_set(
         answers=list(answers or nothing),
         entry_points=nothing,
         tests=nothing,
+        passages=list(passages or nothing),
+        choices=[()] * n,
     )
 
 
@@ -122,10 +127,67 @@ def test_a_form_of_words_that_many_items_begin_with_hides_none_of_them() -> None
     assert (row, evidence_of(fault)["item"]) == (1, "499")
 
 
-def test_a_form_of_twelve_words_that_all_items_share_is_an_overlap_with_the_first() -> None:
-    form = " ".join(WORDS[:12])
-    ((_, fault),) = find([make_set([f"{form} a{k} b{k}" for k in range(200)])], [f"x {form} y"]).items()
-    assert evidence_of(fault)["item"] == "0"
+def test_what_many_items_share_is_no_item_and_what_few_share_is_their_passage() -> None:
+    form, few = " ".join(WORDS[:45]), " ".join(WORDS[100:145])
+    items = make_set(
+        [
+            *[f"{form} a{k} b{k}" for k in range(200)],
+            *[f"{few} What follows from k{k} for the m{k} of all the {k} others?" for k in range(5)],
+        ]
+    )
+    rows = [
+        f"x {form} y",
+        f"x {few} y",
+        f"x {' '.join(WORDS[100:130])} y",
+        f"{form} a7 b7",
+        items.prompts[203],
+    ]
+    found = {row: evidence_of(fault) for row, fault in find([items], rows).items()}
+    assert list(found) == [1, 3, 4]
+    assert [(f["part"], f["item"]) for f in found.values()] == [
+        ("passage", "200"),
+        ("prompt", "7"),
+        ("prompt", "203"),
+    ]
+
+
+def test_the_end_of_a_form_with_a_few_usual_words_after_it_is_no_item() -> None:
+    form = " ".join(WORDS[:20])
+    items = make_set([f"{form} {' '.join(f'k{k}x{j}' for j in range(9 + k))}" for k in range(12)])
+    near = f"{form} k3x0 k3x1 k3x2 and something else that is asked"
+    assert find([items], [near, f"{form} {' '.join(f'k3x{j}' for j in range(8))}"]).keys() == {1}
+
+
+def test_a_passage_of_many_items_counts_once_and_a_line_of_it_is_a_quotation() -> None:
+    passage = " ".join(WORDS[:120])
+    items = make_set([f"What of {k}?" for k in range(12)], passages=[passage] * 12)
+    found = find([items], [passage, " ".join(WORDS[20:60]), " ".join(WORDS[20:59])])
+    assert {row: evidence_of(fault)["part"] for row, fault in found.items()} == {0: "passage", 1: "passage"}
+    assert evidence_of(found[1])["item"] == "0"
+
+
+def test_a_phrase_of_a_script_without_spaces_is_as_short_as_its_words() -> None:
+    items = make_set(
+        [
+            "请根据以下材料回答下列问题：在一个晴朗的早晨，小明从家出发去学校，一共走了多少米的路？",
+            "จงเลือกคำตอบที่ถูกต้องที่สุดเพียงข้อเดียว เมืองหลวงของประเทศเพื่อนบ้านทางทิศเหนือคือเมืองใดในแผนที่",
+            "次の文章を読んで、あとの問いに答えなさい。太郎さんは市場でりんごを三つ買いました。",
+            "どうもありがとうございました",
+        ]
+    )
+    innocent = [
+        "请根据以下材料回答下列问题：今年超市的苹果每斤涨了两元，原因是什么？",
+        "จงเลือกคำตอบที่ถูกต้องที่สุดเพียงข้อเดียว สีของท้องฟ้าคือสีใด",
+        "次の文章を読んで、あとの問いに答えなさい。花子さんは駅まで歩いて二十分かかります。",
+        "先日は、どうもありがとうございました。また伺います。",
+    ]
+    leaked = [f"問：{item}　" for item in items.prompts[:3]]
+    found = find([items], innocent + leaked)
+    assert list(found) == [4, 5, 6]
+    shown = evidence_of(found[4])
+    assert shown["span"] == leaked[0][shown["start"] : shown["end"]] == items.prompts[0].rstrip("？")
+    assert shown["coverage"] == 1.0
+    assert 20 <= shown["shared_words"] <= 30
 
 
 def test_accents_punctuation_and_case_do_not_hide_an_item_and_offsets_hold() -> None:

@@ -32,6 +32,8 @@ def make_set(name: str, *items: tuple[str | None, str | None]) -> EvalItems:
         answers=[None] * len(items),
         entry_points=[entry_point for entry_point, _ in items],
         tests=[test for _, test in items],
+        passages=[None] * len(items),
+        choices=[()] * len(items),
     )
 
 

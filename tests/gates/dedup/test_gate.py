@@ -255,7 +255,9 @@ def test_no_reject_is_wrong_whatever_the_texts(texts: list[str]) -> None:
 def test_a_cluster_of_thousands_keeps_its_first_row_only() -> None:
     words = [f"a{k}" for k in range(100)]
     cluster = [" ".join([*words, f"end{k}"]) for k in range(3000)]
-    outcomes = [v["outcome"] for v in judge_texts([*cluster, *cluster], max_cluster_share=1.0)]
+    outcomes = [
+        v["outcome"] for v in judge_texts([*cluster, *cluster], max_cluster_share=1.0, shared_rows=None)
+    ]
     assert outcomes.count("accept") == 1
     assert outcomes[0] == "accept"
     assert "hold" not in outcomes
@@ -395,6 +397,7 @@ def test_what_was_used_is_in_the_facts() -> None:
         "bands": 17,
         "rows": 8,
         "text": "synth_stack/text/v1",
+        "parts": "synth_stack/row-parts/v1",
         "keys": "synth_stack/bands/v1",
         "scores_above": 0.8,
         "against": [],
@@ -406,7 +409,7 @@ def test_the_texts_that_it_reads_and_how_it_is_indexed_are_declared() -> None:
     # the column `text` holds what is said and called in the messages and in every alternative
     assert entry.reads == ("content", "tool_calls", "alternatives")
     assert entry.index is not None
-    assert entry.version == "3"
+    assert entry.version == "4"
 
 
 @settings(max_examples=60)

@@ -9,6 +9,7 @@ from synth_stack.gates.dedup.jaccard import Shingled, sketch_sets
 from synth_stack.gates.dedup.lsh import Buckets, find_buckets, pair_up
 from synth_stack.text.ragged import Ragged, offsets_of, sort_rows
 from synth_stack.text.words import mix
+from tests.gates.dedup.parted import not_parted
 
 SETS = st.lists(st.sets(st.integers(0, 12), min_size=1), min_size=1, max_size=40)
 
@@ -18,7 +19,7 @@ def make_task(
 ) -> KeepTask:
     values = mix(np.array([v for some in sets for v in sorted(some)], dtype=np.uint64))
     ragged = sort_rows(values, np.repeat(np.arange(len(sets)), [len(some) for some in sets]), len(sets))
-    shingled = Shingled(ragged, sketch_sets(ragged), np.arange(len(sets)))
+    shingled = Shingled(ragged, sketch_sets(ragged), not_parted(len(sets)), np.arange(len(sets)))
     canary = np.arange(len(sets)) >= len(sets) - canaries
     return KeepTask(shingled, bands, fixed, canary, threshold, threshold - 0.1)
 
@@ -99,7 +100,7 @@ def draw_task(rng: np.random.Generator) -> KeepTask:
         for _ in range(3)
     ]
     threshold = float(rng.choice([0.5, 0.6, 0.7]))
-    shingled = Shingled(ragged, sketch_sets(ragged), np.arange(n))
+    shingled = Shingled(ragged, sketch_sets(ragged), not_parted(n), np.arange(n))
     return KeepTask(
         shingled, bands, int(rng.integers(0, n // 4 + 1)), np.zeros(n, dtype=bool), threshold, threshold - 0.2
     )

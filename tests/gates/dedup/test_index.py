@@ -15,7 +15,7 @@ from synth_stack.rows.schemas import DECISION_SCHEMA
 from tests.gates.playing import play
 from tests.some_rows import TextsTable
 
-READING = Reading("text", 3, 17, 8, 42)
+READING = Reading("text", 3, 17, 8, 42, 4)
 ORDER = "please tell me how to cancel the order that I placed on Monday because it has not been sent yet"
 OTHER = "quite another matter is on my mind today and it will take some words to say what it is about"
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from synth_stack.gates.dedup.jaccard import Shingled, sketch_sets
 from synth_stack.text.ragged import sort_rows
 from synth_stack.text.words import mix
+from tests.gates.dedup.parted import not_parted
 
 SETS = st.lists(st.sets(st.integers(0, 40), min_size=1), min_size=1, max_size=8)
 
@@ -13,7 +14,7 @@ def shingled(sets: list[set[int]]) -> Shingled:
     values = mix(np.array([v for some in sets for v in sorted(some)], dtype=np.uint64))
     rows = np.repeat(np.arange(len(sets)), [len(some) for some in sets])
     ragged = sort_rows(values, rows, len(sets))
-    return Shingled(ragged, sketch_sets(ragged), np.arange(len(sets)))
+    return Shingled(ragged, sketch_sets(ragged), not_parted(len(sets)), np.arange(len(sets)))
 
 
 @given(SETS)

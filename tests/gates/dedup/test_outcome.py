@@ -20,7 +20,7 @@ TEXTS: list[str | None] = [
 
 def test_the_saved_state_holds_the_outcomes_and_no_signatures(texts_table: TextsTable) -> None:
     table = texts_table(TEXTS)
-    judge = dedup(threshold=0.6)
+    judge = dedup(threshold=0.6, shared_rows=None)
     first = judge.rounds[0]
     after_first = first.merge(iter([first.sketch(table, {})]), {})
     state = learn(judge, [table])
@@ -34,7 +34,7 @@ def test_the_saved_state_holds_the_outcomes_and_no_signatures(texts_table: Texts
 
 def test_a_stop_while_the_outcome_is_saved_loses_nothing(texts_table: TextsTable) -> None:
     table = texts_table(TEXTS)
-    judge = dedup(threshold=0.6)
+    judge = dedup(threshold=0.6, shared_rows=None)
     first, second = judge.rounds
     canaries = table.slice(0, 0)
     [whole], _ = play(judge, [table])

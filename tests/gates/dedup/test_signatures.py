@@ -7,7 +7,7 @@ import numpy as np
 from synth_stack.gates.dedup.signatures import Reading, shingle_rows, sign_rows
 from tests.some_rows import TextsTable
 
-READING = Reading("text", 3, 17, 8, 42)
+READING = Reading("text", 3, 17, 8, 42, 4)
 TEXTS: list[str | None] = [f"{k} and {k + 1} make {2 * k + 1} in all" for k in range(2500)]
 
 

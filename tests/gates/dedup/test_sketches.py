@@ -10,13 +10,13 @@ from synth_stack.text.fields import hash_ids
 from synth_stack.text.ragged import read_lists
 from tests.some_rows import TextsTable, make_texts
 
-READING = Reading("text", 3, 17, 8, 42)
+READING = Reading("text", 3, 17, 8, 42, 4)
 
 
 @pytest.mark.parametrize("score_column", [None, "quality"])
 @pytest.mark.parametrize("texts", [[], ["one two three four", None]])
 def test_signatures_are_read_as_they_were_written(texts: list[str | None], score_column: str | None) -> None:
-    reading = Reading("text", 3, 17, 8, 42, score_column)
+    reading = Reading("text", 3, 17, 8, 42, 4, score_column)
     table = make_texts(texts, extra='{"quality": 2}')
     read, signed = (
         read_signatures(sketch_signatures(table, {}, reading=reading), 17),
@@ -31,7 +31,7 @@ def test_only_wanted_rows_are_named_and_only_those_that_met_are_shingled(texts_t
     table = texts_table(["one two three four", "five six seven eight", "nine ten eleven twelve"])
     ids = hash_ids(table)
     order = np.argsort(ids[:2])
-    wanted = pa.table({"id": ids[:2][order], "met": np.array([False, True])[order]})
+    wanted = pa.table({"id": ids[:2][order], "met": np.array([False, True])[order], "many": [False, False]})
     sketch = sketch_shingles(table, {"wanted": wanted}, reading=READING)
     assert sketch.schema == PICKS
     assert sketch["row_id"].to_pylist() == table["row_id"].to_pylist()[:2]
@@ -41,7 +41,9 @@ def test_only_wanted_rows_are_named_and_only_those_that_met_are_shingled(texts_t
 
 
 def test_a_table_without_wanted_rows_adds_none(texts_table: TextsTable) -> None:
-    nothing = pa.table({"id": pa.array([], pa.uint64()), "met": pa.array([], pa.bool_())})
+    nothing = pa.table(
+        {"id": pa.array([], pa.uint64()), "met": pa.array([], pa.bool_()), "many": pa.array([], pa.bool_())}
+    )
     for texts in ([], ["one two three four"]):
         sketch = sketch_shingles(texts_table(texts), {"wanted": nothing}, reading=READING)
         assert (len(sketch), sketch.schema) == (0, PICKS)

@@ -126,14 +126,29 @@ def test_canaries_come_from_the_rows_of_the_batch_and_every_one_is_caught() -> N
     )
     gate = refusal()
     assert gate.plant is not None
-    planted = gate.plant(sample, 100, 7)
-    assert planted.equals(gate.plant(sample, 100, 7))
+    planted = gate.plant(sample, 20, 7)
+    assert planted.equals(gate.plant(sample, 20, 7))
     kinds = Counter(json.loads(extra)["canary"] for extra in planted["extra"].to_pylist())
     assert kinds == dict.fromkeys(
         ["complies", "refuses and complies", "refuses", "obeys", "off the task"], 20
     )
     assert set(planted["generator"].to_pylist()) == {"canary"}
     assert set(say(gate, planted)["outcome"].to_pylist()) <= {"reject", "hold"}
+
+
+def test_controls_do_what_their_rows_expect_and_pass() -> None:
+    sample = build_candidates(
+        [adversarial("refuse", HELPED), adversarial("comply", REFUSED, 1), injected(REFUSED, 2)]
+    )
+    gate = refusal()
+    assert gate.control is not None
+    planted = gate.control(sample, 4, 7)
+    kinds = Counter(json.loads(extra)["kind"] for extra in planted["extra"].to_pylist())
+    assert kinds == dict.fromkeys(["refuses_rightly", "refuses_and_offers", "helps", "does_the_task"], 4)
+    assert set(planted["generator"].to_pylist()) == {"control"}
+    assert set(say(gate, planted)["outcome"].to_pylist()) == {"accept"}
+    plain = build_candidates([make_row(("user", "?"), ("assistant", "Yes."))])
+    assert gate.control(plain, 4, 7).num_rows == 0
 
 
 def test_a_batch_without_adversarial_rows_gets_no_canaries() -> None:

@@ -1,51 +1,215 @@
+import json
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from synth_stack.gates.gate import Judge
 from synth_stack.gates.structure.gate import structure
+from synth_stack.gates.structure.reading import Length
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
+from tests.gates.playing import learn
 from tests.some_rows import make_preference_row, make_row, make_tool_row
 
 PLAIN = make_row(("user", "How do I cancel my order?"), ("assistant", "Open the order and press cancel."))
+OTHER = make_row(
+    ("system", "You are a helpful clerk."),
+    ("user", "Which of the two is the better one for a small kitchen?"),
+    ("assistant", "The narrow one. It fits under most shelves, and you can move it by yourself."),
+    draw=1,
+)
+CODE = make_row(("user", "Add two numbers."), ("assistant", "def add(a, b):\n    return a + b"), draw=2)
+TEXT = make_row(kind="foreign", text="I lost my card on the way home. What should I do now?", draw=3)
+CHINESE = make_row(("user", "如何取消订单？"), ("assistant", "打开订单页面，然后点击取消。"), draw=4)
+BATCH = [PLAIN, OTHER, CODE, TEXT, make_tool_row(), make_preference_row()]
+
+CONTENT_KINDS = {
+    "cut_off", "open_fence", "finish", "no_final_punctuation", "chat_tokens", "end_marker", "reasoning_block",
+    "mojibake", "broken_characters", "too_long", "refusal", "self_reference", "placeholder", "repetition",
+    "wrong_language",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("rows", [[PLAIN], [make_tool_row()], [make_preference_row()]])
-def test_every_canary_is_rejected(rows: list[dict[str, Any]]) -> None:
-    judge = structure()
+def count(judge: Judge, planted: pa.Table, sample: pa.Table) -> Mapping[str, tuple[int, int]]:
+    """How many rows of each kind were turned away, and how many there are."""
+    verdicts = judge.judge(planted, learn(judge, [sample], planted)).to_pylist()
+    away: Counter[str] = Counter()
+    every: Counter[str] = Counter()
+    for row, verdict in zip(planted.to_pylist(), verdicts, strict=True):
+        kind = json.loads(row["extra"])["kind"]
+        every[kind] += 1
+        away[kind] += verdict["outcome"] in {"reject", "hold"}
+    return {kind: (away[kind], n) for kind, n in every.items()}
+
+
+def find_blind(rows: list[dict[str, Any]], **params: Any) -> set[str]:
+    """The kinds of canaries of which fewer than their bar are caught."""
+    judge, sample = structure(**params), build_candidates(rows)
     assert judge.plant is not None
-    planted = judge.plant(build_candidates(rows), 30, 0)
-    assert planted.num_rows == 30
-    assert set(judge.judge(planted, {})["outcome"].to_pylist()) == {"reject"}
-    assert set(planted["generator"].to_pylist()) == {"canary"}
+    counts = count(judge, judge.plant(sample, 6, 1), sample)
+    return {kind for kind, (away, n) in counts.items() if away < n * judge.bars.get(kind, judge.min_recall)}
 
 
-def test_a_batch_with_calls_and_sides_plants_faults_of_these() -> None:
-    judge = structure()
+def find_unfair(rows: list[dict[str, Any]], **params: Any) -> set[str]:
+    """The kinds of controls of which too many are turned away."""
+    judge, sample = structure(**params), build_candidates(rows)
+    assert judge.control is not None
+    counts = count(judge, judge.control(sample, 4, 1), sample)
+    assert counts
+    return {kind for kind, (away, n) in counts.items() if away > n * judge.max_unfair}
+
+
+def list_kinds(rows: list[dict[str, Any]], **params: Any) -> set[str]:
+    """The kinds of canaries that are planted."""
+    judge = structure(**params)
     assert judge.plant is not None
-    rows = build_candidates([PLAIN, make_tool_row(), make_preference_row()])
-    kinds = set(judge.judge(judge.plant(rows, 30, 0), {})["reason_class"].to_pylist())
-    assert kinds >= {
-        "structure.unanswered_tool_call",
-        "structure.unmatched_tool_result",
-        "structure.bad_tool_call",
-        "structure.equal_sides",
-        "structure.missing_side",
-        "structure.broken_characters",
+    planted = judge.plant(build_candidates(rows), 2, 1)
+    assert planted.schema == CANDIDATE_SCHEMA
+    assert set(planted["generator"].to_pylist()) <= {"canary"}
+    return {json.loads(extra)["kind"] for extra in planted["extra"].to_pylist()}
+
+
+@pytest.mark.parametrize("rows", [BATCH, [PLAIN], [CODE], [TEXT], [make_tool_row()], [make_preference_row()]])
+def test_every_kind_is_caught_and_every_control_passes(rows: list[dict[str, Any]]) -> None:
+    assert (find_blind(rows), find_unfair(rows)) == (set(), set())
+
+
+@pytest.mark.parametrize("languages", [["zh"], ["zh", "en"], []])
+def test_a_batch_of_another_language_is_tested_in_its_own(languages: list[str]) -> None:
+    found = find_blind([CHINESE], languages=languages), find_unfair([CHINESE], languages=languages)
+    assert found == (set(), set())
+
+
+def test_each_check_has_a_kind_of_its_own() -> None:
+    assert list_kinds([PLAIN]) >= CONTENT_KINDS | {
+        "roles",
+        "emptiness",
+        "lost_content",
+        "misplaced_reasoning",
     }
+    shapes = {"lost_call", "lost_result", "torn_arguments", "equal_sides", "missing_side"}
+    assert list_kinds(BATCH) >= CONTENT_KINDS | shapes
 
 
-def test_no_canary_is_planted_where_none_is_wanted() -> None:
-    judge = structure()
+@pytest.mark.parametrize(
+    ("params", "kind"),
+    [
+        ({"max_repeats": 1000}, "repetition"),
+        ({"min_punctuated": 1.0}, "no_final_punctuation"),
+        ({"min_confidence": 0.999}, "wrong_language"),
+        ({"answer": Length(max_chars=10_000_000, max_words=10_000_000)}, "too_long"),
+    ],
+)
+def test_a_threshold_at_which_nothing_is_found_is_noticed(params: dict[str, Any], kind: str) -> None:
+    assert kind in find_blind([PLAIN, OTHER], **params)
+
+
+@pytest.mark.parametrize(
+    ("check", "kind"),
+    [
+        ("find_cut", "cut_off"),
+        ("find_cut", "open_fence"),
+        ("find_cut", "finish"),
+        ("find_unpunctuated", "no_final_punctuation"),
+        ("find_leaks", "chat_tokens"),
+        ("find_leaks", "end_marker"),
+        ("find_leaks", "reasoning_block"),
+        ("find_mojibake", "mojibake"),
+        ("find_broken", "broken_characters"),
+        ("find_stock_answers", "refusal"),
+        ("find_stock_answers", "self_reference"),
+        ("find_placeholders", "placeholder"),
+        ("find_loops", "repetition"),
+        ("_find_disorder", "roles"),
+        ("_find_disorder", "open_end"),
+        ("_find_empty", "emptiness"),
+        ("_find_misplaced", "misplaced_reasoning"),
+        ("_find_misfits", "too_long"),
+        ("find_call_faults", "lost_call"),
+        ("find_call_faults", "torn_arguments"),
+        ("find_equal_sides", "equal_sides"),
+        ("find_missing_sides", "missing_side"),
+    ],
+)
+def test_a_check_that_finds_nothing_any_more_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, check: str, kind: str
+) -> None:
+    from synth_stack.gates.structure import checks
+    from synth_stack.gates.structure.faults import list_faults
+
+    def find_nothing(*_: Any) -> Any:
+        return list_faults([])
+
+    if check in {"find_cut", "find_unpunctuated"}:
+        monkeypatch.setattr(checks, check, find_nothing)
+    else:
+        kept = tuple(find_nothing if find.__name__ == check else find for find in checks._CHECKS)
+        assert kept != checks._CHECKS
+        monkeypatch.setattr(checks, "_CHECKS", kept)
+    assert kind in find_blind(BATCH)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        *("cut_off", "chat_tokens", "end_marker", "reasoning_block", "mojibake", "refusal", "self_reference"),
+        "placeholder",
+    ],
+)
+def test_what_is_switched_off_is_listed_and_not_planted(check: str) -> None:
+    assert structure(**{check: None}).off == (check,)
+    assert check not in list_kinds([PLAIN], **{check: None})
+    assert find_blind([PLAIN], **{check: None}) == set()
+
+
+def test_the_measured_checks_are_switched_off_by_null_and_no_languages() -> None:
+    off = structure(max_repeats=None, min_punctuated=None, languages=[])
+    assert off.off == ("repetition", "no_final_punctuation", "wrong_language")
+    assert off.dials == ()
+    kinds = list_kinds([PLAIN], max_repeats=None, min_punctuated=None, languages=[])
+    assert not kinds & {"repetition", "no_final_punctuation", "wrong_language"}
+
+
+def test_bounds_that_forbid_a_control_leave_it_out() -> None:
+    judge = structure(answer=Length(min_words=5))
+    assert judge.control is not None
+    kinds = [
+        json.loads(extra)["kind"]
+        for extra in judge.control(build_candidates([PLAIN]), 2, 1)["extra"].to_pylist()
+    ]
+    assert "bare_code" in kinds
+    assert "short_answer" not in kinds
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [make_row(("user", "a"), ("assistant", "b"))],
+        [make_row(kind="foreign", text="x")],
+        [make_row(("user", "a"))],
+        [make_tool_row(messages=make_tool_row()["messages"][:2])],
+        [make_row(("system", "s"), ("assistant", None))],
+    ],
+)
+def test_odd_batches_break_nothing(rows: list[dict[str, Any]]) -> None:
+    judge, sample = structure(), build_candidates(rows)
     assert judge.plant is not None
-    assert judge.plant(build_candidates([make_tool_row()]), 0, 0).equals(CANDIDATE_SCHEMA.empty_table())
+    assert judge.control is not None
+    assert len(judge.plant(sample, 0, 0)) == len(judge.control(sample, 0, 0)) == 0
+    assert find_blind(rows) == set()
+    planted = judge.control(sample, 3, 0)
+    assert set(judge.judge(planted, {})["outcome"].to_pylist()) <= {"accept"}
 
 
-def test_a_batch_of_rows_that_end_with_a_call_is_shown_faults_all_the_same() -> None:
-    judge = structure()
+def test_canaries_are_the_same_for_the_same_seed_and_change_no_state() -> None:
+    judge, sample = structure(), build_candidates(BATCH)
     assert judge.plant is not None
-    whole = make_tool_row()
-    calling = make_tool_row(messages=whole["messages"][:2])
-    for rows in ([calling, whole], [calling, PLAIN]):
-        planted = judge.plant(build_candidates(rows), 30, 0)
-        assert planted.num_rows == 30
-        assert set(judge.judge(planted, {})["outcome"].to_pylist()) == {"reject"}
+    planted = judge.plant(sample, 5, 7)
+    assert planted.equals(judge.plant(sample, 5, 7))
+    alone, beside = learn(judge, [sample]), learn(judge, [sample], planted)
+    assert alone["words"].equals(beside["words"])
+    assert alone["forms"].to_pylist() == [
+        f for f in beside["forms"].to_pylist() if "/" not in (f["slice"] or "")
+    ]

@@ -35,7 +35,7 @@ GERMAN = (
 def test_a_sound_row_is_accepted_with_its_language_score(row: MakeRow) -> None:
     verdict = judge_row(row(("user", ASK), ("assistant", SAY)))
     assert (verdict["outcome"], verdict["reason"], verdict["evidence"]) == ("accept", None, None)
-    assert 0 <= verdict["score"] < verdict["threshold"] == 0.95
+    assert 0 <= verdict["score"] < verdict["threshold"] == 0.6
 
 
 def test_a_failure_is_the_reason_before_anything_else(row: MakeRow) -> None:
@@ -90,12 +90,12 @@ def test_every_turn_in_its_place_is_accepted(row: MakeRow) -> None:
         ),
         (
             [("user", ASK), ("assistant", "I can help you. " * 20)],
-            "runaway repetition: 95% of the word 3-grams are repeats",
+            "runaway repetition: message 1 says the same 20 times in a row",
             1,
         ),
         (
-            [("user", ASK), ("assistant", "\n".join(["- item"] * 6))],
-            "runaway repetition: 83% of the lines are repeats",
+            [("user", ASK), ("assistant", "\n".join(["- item"] * 16))],
+            "runaway repetition: message 1 says the same 16 times in a row",
             1,
         ),
     ],
@@ -103,7 +103,8 @@ def test_every_turn_in_its_place_is_accepted(row: MakeRow) -> None:
 def test_a_fault_is_named_with_its_message(row: MakeRow, turns: Any, reason: str, message: int) -> None:
     verdict = judge_row(row(*turns))
     assert (verdict["outcome"], verdict["reason"]) == ("reject", reason)
-    assert json.loads(verdict["evidence"]) == {"message": message}
+    measured = {"repeats": 20 if "20" in reason else 16} if "times in a row" in reason else {}
+    assert json.loads(verdict["evidence"]) == {"message": message, **measured}
 
 
 THOUGHT = "An order that was sent can still be refused."
@@ -152,7 +153,6 @@ def test_reasoning_stands_on_answers_and_never_alone(
         (make_row(("system", " "), ("user", ASK), ("assistant", SAY)), "empty_system"),
         (make_row(kind="foreign", text=" "), "empty_text"),
         (make_row(("user", ASK), ("assistant", "\0")), "broken_characters"),
-        (make_row(("user", "?"), ("assistant", SAY)), "too_short"),
         (make_row(("user", ASK), ("assistant", "a" * 20_000)), "too_long"),
         (make_row(("user", ASK), ("assistant", ASK)), "echo"),
         (make_row(("user", ASK), ("assistant", "I can help you. " * 20)), "repetition"),
@@ -165,7 +165,7 @@ def test_every_fault_has_a_class_of_its_own(made: dict[str, Any], kind: str | No
 
 
 def test_its_dial_is_the_confidence_in_another_language() -> None:
-    (dial,) = structure(min_confidence=0.9).dials
+    *_, dial = structure(min_confidence=0.9).dials
     assert (dial.parameter, dial.threshold, dial.rejects, dial.score) == (
         "min_confidence",
         0.9,
@@ -173,7 +173,7 @@ def test_its_dial_is_the_confidence_in_another_language() -> None:
         "score",
     )
     assert dial.classes == ("structure.wrong_language",)
-    assert structure(languages=[]).dials == ()
+    assert dial.classes not in {other.classes for other in structure(languages=[]).dials}
 
 
 def test_a_result_that_an_answer_repeats_is_no_echo_and_its_lines_may_repeat() -> None:
@@ -219,18 +219,41 @@ def test_bounds_count_both_ends_in(row: MakeRow, prompt: str, answer: str, reaso
     assert verdict["reason"] == reason
 
 
-def test_characters_of_unspaced_scripts_count_as_words(row: MakeRow) -> None:
-    verdict = judge_row(
-        row(("user", "你好吗"), ("assistant", "我很好谢谢")), languages=[], answer=Length(min_words=5)
-    )
-    assert verdict["outcome"] == "accept"
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我很好谢谢你", 3),
+        ("注文をキャンセルするには、注文ページを開いてください。", 13),
+        ("ยกเลิกคำสั่งซื้อ", 4),
+        ("我 love 北京", 3),
+        ("Öl und Käse", 3),
+        ("plain words here", 3),
+    ],
+)
+def test_scripts_without_spaces_are_counted_by_the_length_of_their_words(
+    row: MakeRow, text: str, words: int
+) -> None:
+    for bounds, outcome in (
+        ((words, words), "accept"),
+        ((words + 1, 99), "reject"),
+        ((0, words - 1), "reject"),
+    ):
+        allowed = Length(min_words=bounds[0], max_words=bounds[1])
+        verdict = judge_row(row(("user", ASK), ("assistant", text)), languages=[], answer=allowed)
+        assert verdict["outcome"] == outcome
+
+
+def test_a_prompt_of_one_sign_is_too_short_where_more_is_asked_for(row: MakeRow) -> None:
+    made = row(("user", "?"), ("assistant", SAY))
+    assert find_fault(made, prompt=Length(min_chars=3))[0] == "too_short"
+    assert find_fault(made)[0] is None
 
 
 def test_another_language_is_rejected_with_its_probability(row: MakeRow) -> None:
     made = row(("user", GERMAN[0]), ("assistant", GERMAN[1]))
     verdict = judge_row(made)
     assert (verdict["outcome"], verdict["reason"]) == ("reject", "wrong language: de, wanted en")
-    assert verdict["score"] > 0.99
+    assert verdict["score"] > 0.8
     assert judge_row(made, languages=["de"])["outcome"] == "accept"
     assert judge_row(made, languages=["en", "de"])["outcome"] == "accept"
     off = judge_row(made, languages=[])

@@ -1,10 +1,12 @@
 """The gate `turns`: which side has the turn, who speaks, and as whom."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from synth_stack.registry import bind
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
 from tests.gates.engine_run import read_verdicts, run_gate
 from tests.gates.playing import learn, play
-from tests.some_rows import make_row
+from tests.some_rows import make_call, make_row
 
 FAULTS = yaml.safe_load(
     (Path(__file__).parents[3] / "benchmarks" / "dialogue_faults.yaml").read_text(encoding="utf-8")
@@ -353,15 +355,20 @@ def test_the_planted_corpus_is_found_as_often_as_the_docs_say_and_no_sound_turn_
     assert {v["outcome"] for v in judge(*(say(*line, draw=k) for k, line in enumerate(sound)))} == {"accept"}
 
 
-@pytest.mark.parametrize(("personas", "kinds"), [([RUTH, *OTHERS], 9), ([RUTH], 8), ([None], 5)])
+@pytest.mark.parametrize(("personas", "kinds"), [([RUTH, *OTHERS], 10), ([RUTH], 9), ([None], 6)])
 def test_every_canary_is_caught_and_changes_no_verdict_on_a_row(personas: list[Any], kinds: int) -> None:
     table = build_candidates(talk(*BEFORE, persona=persona, draw=k) for k, persona in enumerate(personas))
     gate = turns()
-    canaries = plant("turns", gate, 50, [table])
-    assert len(canaries) == 50
-    assert len({json.loads(extra)["canary"] for extra in canaries["extra"].to_pylist()}) == kinds
-    [verdicts], state = play(gate, [table], canaries)
+    planted = plant("turns", gate, 5, [table])
+    is_canary = pa.array([sort == "canary" for sort in planted["generator"].to_pylist()])
+    canaries = planted.filter(is_canary)
+    told = Counter(json.loads(extra)["kind"] for extra in canaries["extra"].to_pylist())
+    assert (len(told), set(told.values())) == (kinds, {5})
+    [verdicts], state = play(gate, [table], planted)
     assert set(gate.judge(canaries, state)["outcome"].to_pylist()) == {"reject"}
+    controls = planted.filter(pc.invert(is_canary))
+    assert set(gate.judge(controls, state)["outcome"].to_pylist()) == {"accept"}
+    assert len(controls) == 15
     assert set(verdicts["outcome"].to_pylist()) == {"accept"}
     assert verdicts.equals(play(gate, [table])[0][0])
 
@@ -374,8 +381,47 @@ def test_facts_that_cannot_drift_make_no_canary_that_is_missed(facts: dict[str, 
     personas = [{**RUTH, **facts}, OTHERS[0]]
     table = build_candidates(talk(*BEFORE, persona=persona, draw=k) for k, persona in enumerate(personas))
     gate = turns()
-    canaries = plant("turns", gate, 50, [table])
+    assert gate.plant is not None
+    canaries = gate.plant(table, 5, 0)
     assert set(gate.judge(canaries, learn(gate, [table], canaries))["outcome"].to_pylist()) == {"reject"}
+
+
+def test_a_likeness_that_only_exact_copies_reach_is_noticed() -> None:
+    table = build_candidates([talk(*BEFORE)])
+    gate = turns(threshold=1.0)
+    assert gate.plant is not None
+    canaries = gate.plant(table, 4, 0)
+    said = gate.judge(canaries, learn(gate, [table], canaries))["outcome"].to_pylist()
+    kinds = [json.loads(extra)["kind"] for extra in canaries["extra"].to_pylist()]
+    assert {kind for kind, outcome in zip(kinds, said, strict=True) if outcome == "accept"} == {"near_copy"}
+
+
+@pytest.mark.parametrize(("content", "extra_turns"), [(None, 0), ("Let me see.", 2)])
+def test_calls_and_results_are_no_turns(content: str | None, extra_turns: int) -> None:
+    calls = [make_call(city="Oslo")]
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "Will it rain in Oslo today?"},
+        {"role": "assistant", "content": content, "tool_calls": calls},
+        {"role": "tool", "content": '{"rain": true}', "tool_call_id": "c1"},
+        {"role": "assistant", "content": "Yes, in the afternoon."},
+        {"role": "user", "content": "And tomorrow, will it rain there too?"},
+        {"role": "assistant", "content": "No."},
+    ][: 4 + extra_turns]
+    row = make_row(messages=messages, text="x", kind="tool")
+    assert judge(row)[0]["outcome"] == "accept"
+    torn = make_row(
+        messages=[*messages, {"role": "assistant", "content": "So?"}], text="x", kind="tool", draw=1
+    )
+    verdict = judge(torn)[0]
+    assert verdict["reason"] == f"wrong roles: message {4 + extra_turns} is assistant, it is the turn of user"
+    assert json.loads(verdict["evidence"]) == {"turn": 4 + extra_turns}
+
+
+def test_a_row_may_end_with_its_call() -> None:
+    calling = {"role": "assistant", "content": None, "tool_calls": [make_call(city="Oslo")]}
+    asked = {"role": "user", "content": "Will it rain in Oslo today?"}
+    [verdict] = judge(make_row(messages=[asked, calling], text="x", kind="tool"))
+    assert verdict["outcome"] == "accept"
 
 
 def test_a_batch_without_a_dialogue_plants_nothing(texts_table: Any) -> None:

@@ -1,0 +1,1 @@
+"""The gate `factuality`: whether an answer is true to its sources."""

@@ -1,0 +1,119 @@
+"""What a chat template, a tokenizer or a reasoning model left in what is said."""
+
+import re
+from typing import TYPE_CHECKING
+
+from synth_stack.gates.structure.faults import Fault, list_faults, place_of
+from synth_stack.gates.structure.prose import FENCED, INLINE, is_code
+from synth_stack.gates.structure.reading import Rows, Rules, read_prompts
+from synth_stack.text import chat_tokens as tokens
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_TAIL_CHARS = 80
+_SEEN_CHARS = 60
+_CODE = re.compile(f"{FENCED}|{INLINE}")
+_FORMAT = re.compile(tokens.FORMAT_TOKENS)
+_SENTENCE = re.compile(tokens.SENTENCE_TOKENS)
+_LABELS = re.compile(f"{tokens.OWN_LABELS}|{tokens.OTHER_LABELS}")
+_ANSWER = re.compile(r"\n(?:ASSISTANT|Assistant|AI):[ \n]")
+_END = re.compile(tokens.END_MARKERS)
+_REASONING = re.compile(tokens.REASONING)
+_QUOTES = "\"'“”‘’«»"
+_HTML = re.compile(r"</?(?:p|b|i|u|del|ins|div|span|body|html|li|em|strong|h[1-6])\b")
+_ABOUT = re.compile(
+    r"(?i)\b(?:special tokens?|chat ?ml|chat templates?|prompt (?:templates?|formats?)|tokeni[sz](?:er|ation)s?"
+    r"|end[- ]of[- ](?:text|sequence|turn|sentence)|delimiters?|markers?|stop (?:token|sequence|word)s?)\b"
+)
+"""What a prompt speaks of when its row is about such tokens."""
+_TALK = re.compile(
+    r"(?i)\b(?:dialogues?|dialogs?|conversations?|chat\w*|scripts?|interviews?|transcripts?|role-?play\w*|scenes?"
+    r"|q&a)\b"
+)
+"""What a prompt speaks of when an answer may quote who speaks."""
+
+
+def asks_about_tokens(prompt: str) -> bool:
+    """Whether a prompt is about the tokens of chat formats, holds some, or is about who speaks."""
+    spoken = (_ABOUT, _TALK, _FORMAT, _END, _REASONING)
+    return any(pattern.search(prompt) for pattern in spoken)
+
+
+def find_leaks(seen: Rows, rules: Rules) -> "pl.DataFrame":
+    """Messages that hold tokens of a chat format, a marker of the end of text, or a block of reasoning."""
+    import polars as pl
+
+    text = pl.col("content")
+    tail = text.str.strip_chars_end().str.tail(_TAIL_CHARS)
+    hinted = seen.messages.filter(
+        text.str.contains_any(list(tokens.HINTS), ascii_case_insensitive=True)
+        | tail.str.contains(tokens.END_MARKERS)
+        | ((pl.col("role") == "assistant") & text.str.contains(_LABELS.pattern))
+    ).filter(pl.col("role") != "tool")
+    prompts = read_prompts(seen, hinted["row"])
+    found = []
+    for line in hinted.select("row", "side", "position", "role", "content").iter_rows():
+        fault = _find_leak(line[3], line[4], prompts.get(line[0], ""), place_of(line[1], line[2]))
+        if fault is not None and rules.outcomes.get(fault.what):
+            found.append((line[0], fault))
+    return list_faults(found)
+
+
+def _find_leak(role: str, content: str, prompt: str, place: dict[str, int]) -> Fault | None:
+    spoken = _CODE.sub("\n", content).strip()
+    asks = role in {"user", "system"}
+    for what, pattern, said in _LEAKS:
+        for leak in pattern.finditer(spoken):
+            token = leak[0].strip()
+            if asks:
+                innocent = _is_spoken_of(spoken, leak)
+            else:
+                innocent = _names(prompt, token) or bool(_ABOUT.search(prompt))
+            if not innocent and not _is_quoted(spoken, leak):
+                at = f"message {place['message']} holds {_show(token)}"
+                return Fault(what, f"{said}: {at}", place)
+    if role == "assistant" and not _TALK.search(prompt):
+        label = _LABELS.search(spoken)
+        if label is not None and (not is_code(spoken) or _ANSWER.search(spoken, label.end())):
+            at = f"message {place['message']} speaks for the other side at {_show(label[0].strip())}"
+            return Fault("chat_tokens", f"chat tokens: {at}", place)
+    return None
+
+
+def _is_spoken_of(text: str, leak: re.Match[str]) -> bool:
+    """Whether a message of the user that is about tokens has one within a line of its own words."""
+    before, after = text[: leak.start()].rpartition("\n")[2], text[leak.end() :].partition("\n")[0]
+    within = bool(before.strip()) and bool(after.strip())
+    return bool(_ABOUT.search(text)) or (within and len(set(_FORMAT.findall(text))) <= 1)
+
+
+def _names(prompt: str, token: str) -> bool:
+    """Whether a prompt has the token as a part of what it says, and not as a leak at one of its ends."""
+    plain = prompt.strip()
+    return token in plain and not plain.startswith(token) and not plain.endswith(token)
+
+
+def _is_quoted(text: str, leak: re.Match[str]) -> bool:
+    """Whether quotation marks stand around it, or it strikes out a word in HTML."""
+    start, end = leak.start(), leak.end()
+    if leak[0].strip() in {"<s>", "</s>"} and _HTML.search(text):
+        return True
+    return (
+        text[start - 1 : start] in _QUOTES
+        and text[end : end + 1] in _QUOTES
+        and 0 < start
+        and end < len(text)
+    )
+
+
+def _show(token: str) -> str:
+    return re.sub(r"[^\w<>|\[\]/#:. -]", "?", token)[:_SEEN_CHARS]
+
+
+_LEAKS = (
+    ("reasoning_block", _REASONING, "reasoning block"),
+    ("chat_tokens", _FORMAT, "chat tokens"),
+    ("end_marker", _SENTENCE, "end marker"),
+    ("end_marker", _END, "end marker"),
+)
