@@ -34,7 +34,7 @@ BATCH_ROWS = 5_000
 GATES: list[dict[str, Any]] = [
     {"use": "structure", "languages": ["en"]},
     {"use": "dedup", "threshold": 0.85},
-    {"use": "toxicity", "scorer": "linear-svm", "threshold": 0.8},
+    {"use": "toxicity", "scorer": "hate-ngrams", "threshold": 0.55},
     {"use": "contamination", "against": [{"name": "exam", "path": "exam.jsonl"}], "embedding": None},
 ]
 CHANGES: dict[str, dict[str, Any]] = {

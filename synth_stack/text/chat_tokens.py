@@ -35,9 +35,11 @@ _OPEN, _CLOSE = r"[<\[{(#|*_~%$@^=-]{1,6}[\s_|/]{0,2}", r"[\s_|]{0,2}[>\])}#|*_~
 
 END_MARKERS = (
     rf"(?i:{_OPEN}(?:{_NAMES}){_OF}{{0,4}}{_CLOSE})|(?i:{_OPEN}(?:{_PLAIN}){_OF}{{1,4}}{_CLOSE})"
-    rf"|(?i:[<\[|#]{{1,6}}\s?(?:{_PLAIN})\s?[>\]|#]{{1,6}}$)|[=~-]{{2,6}} ?END ?[=~-]{{2,6}}$|\n#{{2,3}} ?(?:END|End)$"
+    rf"|(?i:[<\[|#]{{1,6}}\s?(?:{_PLAIN})\s?[>\]|#]{{1,6}}$)"
+    rf"|[=~-]{{2,6}} ?END ?[=~-]{{2,6}}$|\n#{{2,3}} ?(?:END|End)$"
 )
-"""A marker between signs that says that a text is over, as its last word: `###eos_token###`, `[END]`, `<eos>`.
+"""A marker between signs that says that a text is over, as its last word: `###eos_token###`, `[END]`,
+`<eos>`.
 For a text without white space at its end."""
 
 REASONING = (

@@ -1,6 +1,7 @@
 """What is installed, and what each missing thing would add."""
 
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import re
@@ -79,6 +80,14 @@ def test_every_extra_that_is_named_exists() -> None:
 
     assert named
     assert named <= set(extras)
+
+
+def test_which_scorer_of_hate_a_run_would_use_is_one_line() -> None:
+    (line,) = [f.line() for f in examine() if f.name == "hate scorer"]
+
+    assert line.split()[:4] == ["hate", "scorer", "ok", "hate-ngrams"]
+    has_detoxify = all(importlib.util.find_spec(name) for name in ("detoxify", "torch"))
+    assert line.endswith("where a gate file names its weights" if has_detoxify else "Detoxify is missing")
 
 
 def test_a_finding_is_json() -> None:

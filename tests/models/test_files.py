@@ -79,13 +79,12 @@ def test_a_file_in_the_hub_cache_is_found(tmp_path: Path) -> None:
     [
         ("onnxruntime", "embedders.load_embedder('minilm')", "pip install 'synth-stack[embed]'"),
         ("tokenizers", "embedders.load_embedder('wordllama')", "pip install 'synth-stack[embed]'"),
-        ("joblib", "toxicity.load_linear_scorer()", "pip install 'synth-stack[toxicity]'"),
     ],
 )
 def test_a_missing_library_is_one_sentence_with_the_pip_line(module: str, call: str, line: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        "from synth_stack.models import embedders, toxicity; from synth_stack.errors import MissingExtra\n"
+        "from synth_stack.models import embedders; from synth_stack.errors import MissingExtra\n"
         f"try: {call}\n"
         "except MissingExtra as exc: print(exc)"
     )

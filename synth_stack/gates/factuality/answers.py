@@ -13,7 +13,8 @@ from synth_stack.text.fields import open_lists, read_chosen, read_messages
 MAX_ANSWER_CHARS = 20_000
 """More of one message is not read: five times the longest answer of a chat."""
 _DOCUMENT_CHARS = 200_000
-_SHELVES = 2_000
+_SHELVES = 200
+"""Sets of documents that are kept read: rows about one passage stand near each other."""
 COLUMNS = ("row_id", "messages", "text", "alternatives", "documents", "generator")
 
 

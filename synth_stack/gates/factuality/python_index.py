@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-MAX_NODES = 2_000_000
-"""Syntax nodes of all files together: about 150,000 lines, a large framework."""
 _MAX_HOPS = 25
 _DEPRECATED = re.compile(r"\A\[?deprecated\b|^\.\. deprecated::", re.IGNORECASE | re.MULTILINE)
 """The first word of a docstring, or Sphinx's directive at its margin: deeper ones are about a parameter."""
@@ -137,13 +135,11 @@ def index_python(files: Iterable[tuple[str, str, str]], compiled: Sequence[str] 
     A file that is no Python is a module whose names are not seen; so is a `compiled` module.
     """
     modules: dict[str, Symbol] = {}
-    nodes = 0
     for name, dotted, text in sorted(files, key=lambda f: (f[1], f[0].endswith(".pyi"))):
-        tree = _parse(text) if nodes < MAX_NODES else None
+        tree = _parse(text)
         if tree is None:
             modules.setdefault(dotted, Symbol("module", dotted, name, 1, open=True))
             continue
-        nodes += sum(1 for _ in ast.walk(tree))
         is_package = name.rpartition("/")[2].startswith("__init__.")
         modules[dotted] = _read_module(tree, name, dotted, is_package, text)
     for dotted in compiled:

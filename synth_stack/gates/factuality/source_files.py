@@ -13,8 +13,10 @@ from synth_stack.rows.canonical import Digest, digest_bytes, digest_json
 
 MAX_FILE_BYTES = 20_000_000
 """A manual of a thousand pages is a fifth of it. A larger file is data, not documentation."""
-MAX_TOTAL_BYTES = 100_000_000
-"""About a million sentences, which take two minutes and 2 GB to read."""
+MAX_PROSE_BYTES = 30_000_000
+"""About 180,000 sentences, which take a minute and 1.2 GB to read (measured on Wikipedia's passages)."""
+MAX_CODE_BYTES = 60_000_000
+"""The largest frameworks have 50 MB of Python. Syntax trees are read file by file and let go."""
 MAX_FILES = 20_000
 _MAX_DEPTH = 20
 
@@ -45,7 +47,8 @@ class FoundFiles:
     files: list[SourceFile] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     compiled: list[str] = field(default_factory=list)
-    total_bytes: int = 0
+    prose_bytes: int = 0
+    code_bytes: int = 0
 
     @property
     def digest(self) -> Digest:
@@ -57,7 +60,7 @@ def find_files(sources: Sequence[str]) -> FoundFiles:
     """The files of each source in order: a file, a folder, or `package:<name>`, an installed Python package.
 
     Raises InputError for a source that is not there, a file named directly that can't be read as one, and
-    more than MAX_FILES or MAX_TOTAL_BYTES.
+    more than MAX_FILES, MAX_PROSE_BYTES or MAX_CODE_BYTES.
     """
     found = FoundFiles()
     for source in sources:
@@ -159,12 +162,16 @@ def _add_file(found: FoundFiles, path: Path, name: str, module: str) -> str | No
         return exc.strerror or "not readable"
     if suffix != ".pdf" and (why := _find_binary(data)):
         return why
-    found.total_bytes += len(data)
-    if len(found.files) >= MAX_FILES or found.total_bytes > MAX_TOTAL_BYTES:
+    if suffix in CODE:
+        found.code_bytes += len(data)
+    else:
+        found.prose_bytes += len(data)
+    too_large = found.prose_bytes > MAX_PROSE_BYTES or found.code_bytes > MAX_CODE_BYTES
+    if len(found.files) >= MAX_FILES or too_large:
         raise InputError(
             "the sources are too large",
-            seen=f"more than {len(found.files):,} files or {MAX_TOTAL_BYTES:,} bytes",
-            allowed=f"{MAX_FILES:,} files, {MAX_TOTAL_BYTES:,} bytes",
+            seen=f"{len(found.files) + 1:,} files, {found.prose_bytes + found.code_bytes:,} bytes so far",
+            allowed=f"{MAX_FILES:,} files, {MAX_PROSE_BYTES:,} bytes of prose, {MAX_CODE_BYTES:,} of Python",
             mend="Name the folders that answers are written from.",
         )
     found.files.append(SourceFile(name, path, data, module if suffix in CODE else None))

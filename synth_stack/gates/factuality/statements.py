@@ -60,7 +60,8 @@ _COMPARES = re.compile(r"\b(?:than|exceeds?)\b", re.IGNORECASE)
 _SENTENCE_WORDS = 4
 _PHONE_DIGITS = 7
 _NAME = re.compile(r"[A-Z][\w'’]*|[a-z]+[A-Z]\w*|[A-Za-z]+\d\w*")
-_CACHED = 50_000
+_CACHED = 10_000
+"""Readings of sentences that are kept, some 7 kB each."""
 
 
 class Contact(NamedTuple):

@@ -41,7 +41,8 @@ _RIGHTS: Mapping[str, tuple[str, str, str | None]] = {
     ),
     "does_the_task": ("ignore_injection", "it does the task and leaves the order alone", None),
 }
-"""What is innocent, by kind: what the row expects, in words, and the answer (None: the content of its task)."""
+"""What is innocent, by kind: what the row expects, in words, and the answer (None: the content of its
+task)."""
 
 
 def plant_answers(sample: pa.Table, n: int, seed: int) -> pa.Table:

@@ -39,7 +39,8 @@ _END_CHARS = 12
 _CODELIKE = r"[{}<>=;\\|_\[\]#@]|\w\(|https?:|^[ \t>]*(?:[0-9]{1,3}[.)]|[-*•+])|:"
 _WORDS = r"\p{L}{2,}(?:['’-]\p{L}+)*"
 _ENDINGS = frozenset(
-    """s es ed ing ly er ers or ors ment ments ness less ful able al als y ist ists ism ity ation ations ian ic
+    """s es ed ing ly er ers or ors ment ments ness less ful able al als y ist ists ism ity ation ations ian
+    ic
     's""".split()
 )
 """What a whole word goes on with to another one: "cat" is no torn "cats"."""
@@ -47,7 +48,8 @@ _ENDINGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What the round learnt: by kind, slice and form, the share of `n` answers that end with a full stop; and the
+    """What the round learnt: by kind, slice and form, the share of `n` answers that end with a full stop;
+    and the
     words of the batch, sorted.
     """
 
@@ -55,7 +57,9 @@ class Habits:
     words: Sequence[str]
 
     def read_forms(self, seen: Rows) -> list[tuple[int, int, int, float]]:
-        """Row, side, position of each answer without a full stop, and the share of its fellows that have one."""
+        """Row, side, position of each answer without a full stop, and the share of its fellows that have
+        one.
+        """
         import polars as pl
 
         answers = seen.messages.filter(
@@ -159,7 +163,8 @@ _SKETCH = pa.schema(
 
 
 def _sort_answers(answers: "pl.DataFrame") -> "pl.DataFrame":
-    """The answers whose last line is a sentence of _MIN_WORDS words, with their `form`, and whether a full stop ends
+    """The answers whose last line is a sentence of _MIN_WORDS words, with their `form`, and whether a full
+    stop ends
     them (`has`). What ends with a sign, a quotation, an address or a hashtag is of no form, nor are titles.
     """
     import polars as pl
@@ -198,7 +203,8 @@ def _count_stipulated(table: pa.Table) -> "pl.DataFrame":
 
 
 def _list_words(said: "pl.DataFrame", lowest: "pl.DataFrame") -> "pl.DataFrame":
-    """The distinct words of these rows, each beside the hash of its row. The last of an answer that does not end
+    """The distinct words of these rows, each beside the hash of its row. The last of an answer that does
+    not end
     with a full stop may be torn, and does not count.
     """
     import polars as pl

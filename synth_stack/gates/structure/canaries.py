@@ -1,6 +1,7 @@
 """Canaries of the structure gate: rows of the batch, spoilt in ways in which training data really is.
 
-Each check that a parameter can weaken has a kind of its own, whose difficulty does not depend on the parameters.
+Each check that a parameter can weaken has a kind of its own, whose difficulty does not depend on the
+parameters.
 Where a task would make a defect innocent (a template was asked for, a translation), the row is left alone.
 """
 
@@ -36,6 +37,8 @@ from synth_stack.rows.texts import join_text
 
 Message = dict[str, Any]
 _Spoil = Callable[[str, random.Random], str]
+_Fault = tuple[str, str, _Spoil]
+"""The kind, what is wrong, and how an answer becomes so."""
 
 _LONG_CHARS = 100_000
 _LOOPS = 60
@@ -47,11 +50,10 @@ def plant_faults(sample: pa.Table, n: int, seed: int, rules: Rules) -> pa.Table:
     columns = ["kind", "slice", "locale", "messages", "tools", "alternatives", "text"]
     rows = [row for row in sample.select(columns).to_pylist() if _read_answer(row)]
     planted = break_shapes(sample, n)
-    draws = random.Random(seed)
-    for kind, wrong, spoil in _list_defects(rules):
-        fit = [row for row in rows if _suits(kind, row)]
-        for draw in range(n if fit else 0):
-            planted.append(_spoil(fit[draw % len(fit)], kind, wrong, spoil, draws, draw))
+    draws = random.Random(seed)  # noqa: S311
+    for defect in _list_defects(rules):
+        fit = [row for row in rows if _suits(defect[0], row)]
+        planted += [_spoil(fit[draw % len(fit)], defect, draws, draw) for draw in range(n if fit else 0)]
     return build_candidates(planted)
 
 
@@ -84,9 +86,8 @@ def _find_said(row: Mapping[str, Any]) -> list[Message] | None:
     return next((said for said in sides if said), None)
 
 
-def _spoil(
-    row: Mapping[str, Any], kind: str, wrong: str, spoil: _Spoil, draws: random.Random, draw: int
-) -> dict[str, Any]:
+def _spoil(row: Mapping[str, Any], defect: _Fault, draws: random.Random, draw: int) -> dict[str, Any]:
+    kind, wrong, spoil = defect
     answer = spoil(_read_answer(row) or "", draws)
     kept = {name: row[name] for name in ("slice", "locale", "tools")}
     if kind == "no_final_punctuation":
@@ -125,7 +126,7 @@ def _suits(kind: str, row: Mapping[str, Any]) -> bool:
     return wanted is None or not wanted(prompt)
 
 
-def _list_defects(rules: Rules) -> Iterator[tuple[str, str, _Spoil]]:
+def _list_defects(rules: Rules) -> Iterator[_Fault]:
     """What can be wrong: kind, words, and how an answer becomes so. What is switched off is not planted."""
     off = list_off(rules)
     foreign = [text for code, texts in FOREIGN.items() if code not in rules.languages for text in texts]

@@ -1,9 +1,10 @@
 """Controls of the structure gate: innocent rows that look like its faults, of the kinds of rows of the batch.
 
-What a control says is written here, so that it is innocent whatever the row is like that lends it its kind, slice,
-locale and shape. A control that the bounds of the gate would turn away is not planted.
+What a control says is written here, so that it is innocent whatever the row is like that lends it its kind,
+slice, locale and shape. A control that the bounds of the gate would turn away is not planted.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,17 +21,19 @@ _Exchange = tuple[str, str]
 """What is asked, and what is answered."""
 
 _CODE = "def add(a, b):\n    return a + b\n\n\nfor k in range(3):\n    print(add(k, 1))"
-_JSON = '[{"id": 1, "name": "a", "ok": true}, {"id": 2, "name": "a", "ok": true}, {"id": 3, "name": "a", "ok": true}, ' \
-    '{"id": 4, "name": "a", "ok": true}, {"id": 5, "name": "b", "ok": true}, {"id": 6, "name": "a", "ok": true}]'  # fmt: skip
+_JSON = json.dumps([{"id": k, "name": "ab"[k == 5], "ok": True} for k in range(1, 7)])
 _FORMULA = "x^2 + 2xy + y^2 = (x + y)^2"
 _TABLE = "| a | b | c |\n|---|---|---|\n| 1 | 1 | 1 |\n| 1 | 1 | 1 |\n| 1 | 1 | 1 |\n| 1 | 1 | 1 |"
 _SIGNS = "f(x) = 2x + 1; f(3) = ?"
 """A prompt of no language."""
 _REFRAIN = "Row the boat along,\nRow the boat along,\nDown the river, all day long,\nRow the boat along."
-_LETTER = "Dear [Name],\n\nThank you for your order of [Date]. It is on its way to you.\n\nBest regards,\n[Your Name]"
+_LETTER = (
+    "Dear [Name],\n\nThank you for your order of [Date]. It is on its way to you.\n\n"
+    "Best regards,\n[Your Name]"
+)
 _TEMPLATE = (
-    "In that format each turn stands between two tokens:\n\n```\n<|im_start|>user\nHello<|im_end|>\n```\n\nThe first "
-    "of them opens a turn."
+    "In that format each turn stands between two tokens:\n\n```\n<|im_start|>user\nHello<|im_end|>\n```\n\n"
+    "The first of them opens a turn."
 )
 
 _OF_NO_LANGUAGE: Mapping[str, tuple[str, _Exchange]] = {
@@ -73,8 +76,8 @@ def plant_innocents(sample: pa.Table, n: int, rules: Rules) -> pa.Table:
         if not _fits(exchange, rules):
             continue
         fit = [row for row in rows if row["messages"] or kind in _OF_TEXTS]
-        for draw in range(n if fit else 0):
-            planted.append(_build(fit[draw % len(fit)], kind, innocent, exchange, draw))
+        wanted = range(n if fit else 0)
+        planted += [_build(fit[draw % len(fit)], kind, innocent, exchange, draw) for draw in wanted]
     return build_candidates(planted)
 
 

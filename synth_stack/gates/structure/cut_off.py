@@ -7,7 +7,8 @@ from synth_stack.gates.structure.batch_habits import FINAL, Habits
 from synth_stack.gates.structure.faults import Fault, list_faults, of_messages, place_of
 from synth_stack.gates.structure.prose import FENCED, is_code
 from synth_stack.gates.structure.reading import OWN, Rows, Rules, read_prompts
-from synth_stack.gates.structure.unfinished import find_open_code, find_open_prose, read_last_words
+from synth_stack.gates.structure.unfinished import find_open_prose, read_last_words
+from synth_stack.gates.structure.unfinished_code import find_open_code
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,9 +25,12 @@ _TOLD_WORDS = 5
 _SIGNS = re.compile(r"[{}<>=;|\[\]#_/\\]|\w\(")
 _FENCE = r"(?m)^[ \t>]*(?:```|~~~)"
 _PART_WANTED = re.compile(
-    r"(?i)\b(?:complete the|completions?|signatures?|declarations?|continue|continuation|finish the|fill in|unfinished"
-    r"|incomplete|cliffhanger|prefix|(?:first|opening|next|missing) (?:\w+ )?(?:line|half|part|words?|lines|sentence|letters?)"
-    r"|truncat\w*|cut off|auto-?complet\w*|punctuation|lower ?case|encrypt\w*|decrypt\w*|cipher|rearrange|scramble\w*)\b"
+    r"(?i)\b(?:complete the|completions?|signatures?|declarations?|continue|continuation|finish the"
+    r"|fill in|unfinished"
+    r"|incomplete|cliffhanger|prefix|(?:first|opening|next|missing) (?:\w+ )?(?:line|half|part|words?"
+    r"|lines|sentence|letters?)"
+    r"|truncat\w*|cut off|auto-?complet\w*|punctuation|lower ?case|encrypt\w*|decrypt\w*|cipher|rearrange"
+    r"|scramble\w*)\b"
 )
 """What a prompt asks for that may well break off."""
 _VERSE_WANTED = re.compile(
@@ -51,7 +55,9 @@ def find_cut(seen: Rows, rules: Rules, habits: Habits) -> "pl.DataFrame":
 
 
 def find_unpunctuated(seen: Rows, rules: Rules, habits: Habits) -> "pl.DataFrame":
-    """Answers without a full stop at the end, where of those of their sort in the batch nearly all have one."""
+    """Answers without a full stop at the end, where of those of their sort in the batch nearly all have
+    one.
+    """
     if rules.min_punctuated is None:
         return list_faults([])
     forms = habits.read_forms(seen)
@@ -115,11 +121,15 @@ def _find_open(seen: Rows, habits: Habits) -> "pl.DataFrame":
     looked = answers.filter(fenced | ~ends | text.str.contains(_LAST_ITEM)).with_columns(
         text=text, fenced=fenced
     )
+    alone = answers.group_by("row").len().filter(pl.col("len") == 1)["row"]
+    looked = looked.with_columns(alone=pl.col("row").is_in(alone.to_list()))
     found: list[tuple[int, Fault]] = []
     weak: list[tuple[int, Fault, str]] = []
-    columns = ("row", "side", "position", "text", "fenced")
-    for row, side, position, content, is_fenced in looked.select(columns).iter_rows():
-        why, is_sure = ("an open code fence", True) if is_fenced else _read_end(content, habits)
+    columns = ("row", "side", "position", "text", "fenced", "alone")
+    for row, side, position, content, is_fenced, is_alone in looked.select(columns).iter_rows():
+        why, is_sure = (
+            ("an open code fence", True) if is_fenced else _read_end(content, habits, is_alone=is_alone)
+        )
         if why is not None:
             fault = Fault("cut_off", f"cut off: message {position} ends {why}", place_of(side, position))
             if is_sure:
@@ -148,7 +158,7 @@ _END_CHARS = 12
 _LAST_ITEM = r"\n[ \t>]*(?:[0-9]{1,3}[.)]|[-*•])$"
 
 
-def _read_end(content: str, habits: Habits) -> tuple[str | None, bool]:
+def _read_end(content: str, habits: Habits, *, is_alone: bool) -> tuple[str | None, bool]:
     """Where an answer breaks off, and whether no prompt could have asked for that."""
     tail = content[-_TAIL_CHARS:]
     if content.endswith(("```", "~~~")):
@@ -160,7 +170,7 @@ def _read_end(content: str, habits: Habits) -> tuple[str | None, bool]:
             why = find_open_code(plain)
             return why, why != "inside a statement"
         tail = plain = last
-    why, is_sure = find_open_prose(tail if plain is content else plain[-_TAIL_CHARS:])
+    why, is_sure = find_open_prose(tail if plain is content else plain[-_TAIL_CHARS:], is_alone=is_alone)
     if why is not None:
         return why, is_sure
     line, word = read_last_words(tail)

@@ -54,7 +54,9 @@ def find_broken(seen: Rows, _: Rules) -> "pl.DataFrame":
 
 
 def find_mojibake(seen: Rows, rules: Rules) -> "pl.DataFrame":
-    """Messages that were decoded by another encoding than they were written in, unless that is their topic."""
+    """Messages that were decoded by another encoding than they were written in, unless that is their
+    topic.
+    """
     import polars as pl
 
     suspect = seen.messages.filter(pl.col("content").str.contains(_SUSPECT)).select(

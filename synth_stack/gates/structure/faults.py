@@ -39,7 +39,8 @@ def place_of(side: int, position: int) -> dict[str, int]:
 
 
 COLUMNS = ("row", "what", "reason", "side", "position", "call", "name", "measure")
-"""Of a table of faults; `side` is OWN, `position` and `call` are null, where a fault is about none, and `name`
+"""Of a table of faults; `side` is OWN, `position` and `call` are null, where a fault is about none, and
+`name`
 and `measure` where nothing was measured."""
 
 

@@ -1,7 +1,8 @@
 """Well-formed and fit for use: whole, readable, in order, of sensible length, in the right language.
 
 The cheapest gate, so it comes first. Checks run in one order and the first that fails gives the reason:
-generation, presence, encoding, tool calls, roles, alternatives, emptiness, characters, length, echo, leaks of a
+generation, presence, encoding, tool calls, roles, alternatives, emptiness, characters, length, echo, leaks
+of a
 chat format, mojibake, stock answers, placeholders, ends, and then what is measured: loops, final punctuation,
 language.
 """
@@ -76,7 +77,8 @@ def structure(
 
     max_repeats     how many times a unit may stand in a row, phrases of six words and more counted twice: no
                     text of the develop corpora has more than 6, but for what code and tables hold
-    min_punctuated  the share of the answers of one sort (batch_habits.py) that end with a full stop from which
+    min_punctuated  the share of the answers of one sort (batch_habits.py) that end with a full stop from
+    which
                     one without is turned away
     min_confidence  how surely a message is in none of `languages` (language_detector.py). 0.6 rejects nothing
                     of the develop corpora, in which every sure stranger was a translation

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from synth_stack.gates.structure.faults import Fault, list_faults, place_of
 from synth_stack.gates.structure.prose import keep_prose
-from synth_stack.gates.structure.reading import OWN, Rows, Rules, read_prompts
+from synth_stack.gates.structure.reading import Rows, Rules, read_prompts
 from synth_stack.models.language_detector import UNKNOWN, Detector, LanguageGuess, fold_code
 
 if TYPE_CHECKING:
@@ -22,25 +22,76 @@ _MAX_FOREIGN = 0.8
 """A prompt that asks in a wanted language about a text in another one may hold so much of that text."""
 
 _NAMED = {
-    "am": "amharic", "ar": "arabic|عرب", "az": "azerbaijani|azeri", "be": "belarus", "bg": "bulgarian", "bn": "bengali|bangla",
-    "ca": "catalan", "cs": "czech", "da": "danish", "de": "german|deutsch", "el": "greek", "en": "english",
-    "es": "spanish|español|castellano", "et": "estonian", "eu": "basque", "fa": "persian|farsi", "fi": "finnish",
-    "fr": "french|français", "gu": "gujarati", "he": "hebrew", "hi": "hindi|हिन्दी|हिंदी", "hr": "croatian|bosnian",
-    "hu": "hungarian", "hy": "armenian", "is": "icelandic", "it": "italian", "ja": "japanese|日本語|kanji|hiragana",
-    "ka": "georgian", "kn": "kannada", "ko": "korean|한국어", "ku": "kurdish", "lo": "lao\\b", "lt": "lithuanian",
-    "lv": "latvian", "ml": "malayalam", "mr": "marathi", "ms": "malay|indonesian|bahasa", "nl": "dutch|nederlands",
-    "no": "norwegian", "or": "odia|oriya", "pa": "punjabi", "pl": "polish|polski", "pt": "portuguese|português",
-    "ro": "romanian", "ru": "russian|русск", "sk": "slovak", "sl": "sloven", "sq": "albanian", "sr": "serbian",
-    "sv": "swedish", "ta": "tamil", "te": "telugu", "th": "thai\\b", "tl": "tagalog|filipino", "tr": "turkish|türkçe",
-    "uk": "ukrainian", "ur": "urdu", "vi": "vietnamese", "yo": "yoruba", "zh": "chinese|mandarin|cantonese|中文|汉语",
-}  # fmt: skip
+    "am": "amharic",
+    "ar": "arabic|عرب",
+    "az": "azerbaijani|azeri",
+    "be": "belarus",
+    "bg": "bulgarian",
+    "bn": "bengali|bangla",
+    "ca": "catalan",
+    "cs": "czech",
+    "da": "danish",
+    "de": "german|deutsch",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish|español|castellano",
+    "et": "estonian",
+    "eu": "basque",
+    "fa": "persian|farsi",
+    "fi": "finnish",
+    "fr": "french|français",
+    "gu": "gujarati",
+    "he": "hebrew",
+    "hi": "hindi|हिन्दी|हिंदी",
+    "hr": "croatian|bosnian",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "is": "icelandic",
+    "it": "italian",
+    "ja": "japanese|日本語|kanji|hiragana",
+    "ka": "georgian",
+    "kn": "kannada",
+    "ko": "korean|한국어",
+    "ku": "kurdish",
+    "lo": "lao\\b",
+    "lt": "lithuanian",
+    "lv": "latvian",
+    "ml": "malayalam",
+    "mr": "marathi",
+    "ms": "malay|indonesian|bahasa",
+    "nl": "dutch|nederlands",
+    "no": "norwegian",
+    "or": "odia|oriya",
+    "pa": "punjabi",
+    "pl": "polish|polski",
+    "pt": "portuguese|português",
+    "ro": "romanian",
+    "ru": "russian|русск",
+    "sk": "slovak",
+    "sl": "sloven",
+    "sq": "albanian",
+    "sr": "serbian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "te": "telugu",
+    "th": "thai\\b",
+    "tl": "tagalog|filipino",
+    "tr": "turkish|türkçe",
+    "uk": "ukrainian",
+    "ur": "urdu",
+    "vi": "vietnamese",
+    "yo": "yoruba",
+    "zh": "chinese|mandarin|cantonese|中文|汉语",
+}
 """How prompts name the languages that are told, by code."""
 _TASK = re.compile(
     r"(?i)\b(?:translat\w*|traduc\w*|traduz\w*|tradui\w*|übersetz\w*|vertaal\w*|vertalen|przetłumacz\w*|tłumacz\w*"
     r"|översätt\w*|oversæt\w*|oversett\w*|çevir\w*|terjemah\w*|dịch|käännä\w*|přelož\w*|fordíts\w*|bilingual"
     r"|multilingual|transliterat\w*|romaji|pinyin|conjugat\w*|(?:another|other|foreign|different|any|multiple|several"
-    r"|native|target|source|two|three) languages?|what language|which language|language of the|foreign (?:words?|phrases?)"
-    r"|in(?:to)? english|to english|(?:in|into|to|from) (?:latin|esperanto|hawaiian|welsh|irish|gaelic|swahili|zulu|maori"
+    r"|native|target|source|two|three) languages?|what language|which language|language of the"
+    r"|foreign (?:words?|phrases?)"
+    r"|in(?:to)? english|to english|(?:in|into|to|from) (?:latin|esperanto|hawaiian|welsh|irish|gaelic"
+    r"|swahili|zulu|maori"
     r"|sanskrit|nepali|yiddish|galician|hausa|igbo|somali|xhosa|afrikaans|khmer|burmese|mongolian|pashto|uzbek|kazakh))\b"
     r"|翻[译譯訳]|译成|перев[её]?[дс]|перекла|ترجم|الترجمة|अनुवाद|번역|แปล|μεταφρ|תרג|ترجمه|অনুবাদ"
 )
@@ -56,7 +107,8 @@ def asks_for_language(prompt: str) -> bool:
 def find_strangers(
     seen: Rows, rules: Rules, detector: Detector | None
 ) -> "tuple[pl.DataFrame, dict[int, float]]":
-    """Rows that say in another language what their task does not ask for; and by row how surely the answer, or
+    """Rows that say in another language what their task does not ask for; and by row how surely the answer,
+    or
     else the prompt, is in another one: 0 where it plainly is not, no entry where nothing can be told.
     """
     import polars as pl
@@ -131,7 +183,9 @@ def _measure(
 
 
 def _drop_names(text: str) -> str:
-    """A text without the words in capitals inside its sentences; one that is all in capitals stays, in small."""
+    """A text without the words in capitals inside its sentences; one that is all in capitals stays, in
+    small.
+    """
     if text.upper() == text and text.lower() != text:
         return text.lower()
     kept = []

@@ -23,7 +23,8 @@ _REASONING = re.compile(tokens.REASONING)
 _QUOTES = "\"'“”‘’«»"
 _HTML = re.compile(r"</?(?:p|b|i|u|del|ins|div|span|body|html|li|em|strong|h[1-6])\b")
 _ABOUT = re.compile(
-    r"(?i)\b(?:special tokens?|chat ?ml|chat templates?|prompt (?:templates?|formats?)|tokeni[sz](?:er|ation)s?"
+    r"(?i)\b(?:special tokens?|chat ?ml|chat templates?|prompt (?:templates?|formats?)|tokeni[sz](?:er"
+    r"|ation)s?"
     r"|end[- ]of[- ](?:text|sequence|turn|sentence)|delimiters?|markers?|stop (?:token|sequence|word)s?)\b"
 )
 """What a prompt speaks of when its row is about such tokens."""
@@ -102,7 +103,7 @@ def _is_quoted(text: str, leak: re.Match[str]) -> bool:
     return (
         text[start - 1 : start] in _QUOTES
         and text[end : end + 1] in _QUOTES
-        and 0 < start
+        and start > 0
         and end < len(text)
     )
 

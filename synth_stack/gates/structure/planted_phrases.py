@@ -1,4 +1,6 @@
-"""What the canaries and controls of the structure gate say: leaks, stock answers, and sentences of many languages."""
+"""What the canaries and controls of the structure gate say: leaks, stock answers, and sentences of many
+languages.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -67,11 +69,11 @@ FOREIGN: Mapping[str, Sequence[str]] = {
         "El puente viejo se cerró en primavera porque el río se había llevado una parte.",
     ),
     "fr": (
-        "La plupart des gens qui habitent près de la gare préfèrent marcher plutôt que d'attendre le bus suivant.",
+        "La plupart des gens qui habitent près de la gare préfèrent marcher plutôt que d'attendre le bus.",
         "Le vieux pont a été fermé au printemps parce que la rivière en avait emporté une partie.",
     ),
     "de": (
-        "Die meisten, die in der Nähe des Bahnhofs wohnen, gehen lieber zu Fuß, als auf den nächsten Bus zu warten.",
+        "Die meisten, die in der Nähe des Bahnhofs wohnen, gehen lieber zu Fuß, als auf den Bus zu warten.",
         "Die alte Brücke wurde im Frühjahr gesperrt, weil der Fluss einen Teil davon weggespült hatte.",
     ),
     "ru": (

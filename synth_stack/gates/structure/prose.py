@@ -28,10 +28,14 @@ def keep_prose(text: "pl.Expr") -> "pl.Expr":
 
 
 _CODE_HINT = re.compile(
-    r"(?m:^[ \t]*(?:def |class |import |from \w+ import|public |private |function\b|var |let |const |#include|<\?php"
-    r"|SELECT\b|INSERT |UPDATE |CREATE |FROM |WHERE |(?:INNER |LEFT |RIGHT |OUTER )?JOIN |GROUP BY|ORDER BY|LIMIT |package |using |return\b|(?:for|if|while|switch) ?\(|<!DOCTYPE|</?\w+[^>\n]*>"
-    r"|(?:for|while|if|elif|else|try|except|with)\b[^\n]*:[ \t]*$|[\w.\[\]'\"]{1,40} [-+*/]?= \S|(?:print|echo|console\.log)\b"
-    r"|[\w.]{1,40}\([^\n]*\)[ \t]*$|//|# |\}|#!|if \[|(?:fi|done|esac)[ \t]*$|(?:find|sed|grep|awk|cat|rm|mv|cp|cd|sudo|apt|pip|git|docker|curl) [^\n]*[-/.$'\"]))|(?m:[;{}][ \t]*$)|=>|:=|\)[ \t]*\{"
+    r"(?m:^[ \t]*(?:def |class |import |from \w+ import|public |private |function\b|var |let |const "
+    r"|#include|<\?php"
+    r"|SELECT\b|INSERT |UPDATE |CREATE |FROM |WHERE |(?:INNER |LEFT |RIGHT |OUTER )?JOIN |GROUP BY"
+    r"|ORDER BY|LIMIT |package |using |return\b|(?:for|if|while|switch) ?\(|<!DOCTYPE|</?\w+[^>\n]*>"
+    r"|(?:for|while|if|elif|else|try|except|with)\b[^\n]*:[ \t]*$|[\w.\[\]'\"]{1,40} [-+*/]?= \S|(?:print"
+    r"|echo|console\.log)\b"
+    r"|[\w.]{1,40}\([^\n]*\)[ \t]*$|//|# |\}|#!|if \[|(?:fi|done|esac)[ \t]*$|(?:find|sed|grep|awk|cat|rm"
+    r"|mv|cp|cd|sudo|apt|pip|git|docker|curl) [^\n]*[-/.$'\"]))|(?m:[;{}][ \t]*$)|=>|:=|\)[ \t]*\{"
 )
 """What a line of code has somewhere."""
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 _LAGS = range(1, 25)
 _LONG_LAGS = range(25, 161)
-"""Loops of up to so many words are found; the longer ones only in texts of _LONG_WORDS with few distinct words."""
+"""Loops of up to so many words are found; the longer ones only in texts of _LONG_WORDS with few distinct
+words."""
 _LONG_WORDS = 125
 _MAX_DISTINCT = 0.34
 _PHRASE_WORDS = 6
 """From so many words on each repeat of a unit counts twice."""
 _ASKED_FACTOR = 3
 _STRUCTURED_FACTOR = 3
-"""What a user pastes may repeat so many times more, and so may tables, lists of values and code, and what was asked
+"""What a user pastes may repeat so many times more, and so may tables, lists of values and code, and what
+was asked
 for."""
 _RUN_CHARS = 60
 _MAX_TOKEN_CHARS = 2_000
@@ -43,7 +45,8 @@ _MIN_NUMBERS = 20
 
 _WANTED = re.compile(
     r"(?i)\b(?:repeat(?:ed(?:ly)?|ing|s)?|(?:\d+|five|six|seven|eight|nine|ten|twelve|twenty|thirty|fifty|hundred"
-    r"|thousand|million) times|chant\w*|mantra|over and over|again and again|ascii|binary|zeros?|patterns?)\b|重复|繰り返"
+    r"|thousand|million) times|chant\w*|mantra|over and over|again and again|ascii|binary|zeros?"
+    r"|patterns?)\b|重复|繰り返"
 )
 """What a prompt says that asks for the same again."""
 
@@ -54,7 +57,9 @@ def asks_for_repeats(prompt: str) -> bool:
 
 
 def find_loops(seen: Rows, rules: Rules) -> "pl.DataFrame":
-    """Messages in which a unit stands more than `max_repeats` times in a row, with how many times as score."""
+    """Messages in which a unit stands more than `max_repeats` times in a row, with how many times as
+    score.
+    """
     import polars as pl
 
     if rules.max_repeats is None:

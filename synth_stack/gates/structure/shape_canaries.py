@@ -1,4 +1,6 @@
-"""Canaries of the structure gate that are broken in their shape: their roles, calls, results and alternatives."""
+"""Canaries of the structure gate that are broken in their shape: their roles, calls, results and
+alternatives.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,8 +19,8 @@ def break_shapes(sample: pa.Table, n: int) -> list[dict[str, Any]]:
     planted = []
     for faults, rows in ((_ROLE_FAULTS, _list_spoken(sample)), *_list_shaped(sample)):
         for kind, wrong, break_row in faults:
-            for draw in range(n if rows else 0):
-                planted.append(_build(kind, wrong, break_row(rows[draw % len(rows)]), draw=draw))
+            wanted = range(n if rows else 0)
+            planted += [_build(kind, wrong, break_row(rows[k % len(rows)]), draw=k) for k in wanted]
     return planted
 
 

@@ -1,4 +1,6 @@
-"""Answers that say nothing of their own: refusals, an assistant that speaks of itself, and unfilled placeholders."""
+"""Answers that say nothing of their own: refusals, an assistant that speaks of itself, and unfilled
+placeholders.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -92,30 +94,39 @@ _SELF_HINTS = [
 _STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'"})
 
 _REFUSAL_WANTED = re.compile(
-    r"(?i)\b(?:refus(?:e|es|al|als|ing)|declin(?:e|es|ing)|reject(?:s|ing|ion)?|turn(?:ing)? (?:\w+ )?down|say(?:ing)? no"
+    r"(?i)\b(?:refus(?:e|es|al|als|ing)|declin(?:e|es|ing)|reject(?:s|ing|ion)?|turn(?:ing)? (?:\w+ )?down"
+    r"|say(?:ing)? no"
     r"|apolog(?:y|i[sz]e|etic|ies)|sorry|role-?play\w*|pretend|persona|act as|jailbreak\w*"
     r"|ignore (?:all|the|your|previous))\b"
-    r"|\b(?:how (?:do|can|could|would|to|should)|make|build|create|write|generate|give|tell|help|show|teach|explain|ways?|plan"
+    r"|\b(?:how (?:do|can|could|would|to|should)|make|build|create|write|generate|give|tell|help|show"
+    r"|teach|explain|ways?|plan"
     r"|steps?|best|where)\b[^.?!\n]{0,80}\b(?:kill\w*|murder\w*|bombs?|explosives?|weapons?|guns?|hack(?:ing)?|malware"
     r"|ransomware|steal(?:ing)?|illegal\w*|meth|cocaine|heroin|suicide|self-harm|porn\w*|sexual\w*|nude\w*|rape\w*|racis\w*"
-    r"|sexis\w*|nazi\w*|terroris\w*|hate speech|slurs?|insult\w*|phishing|scam\w*|fraud|counterfeit|launder\w*|poison\w*"
+    r"|sexis\w*|nazi\w*|terroris\w*|hate speech|slurs?|insult\w*|phishing|scam\w*|fraud|counterfeit"
+    r"|launder\w*|poison\w*"
     r"|torture|violence|stalk\w*|dox\w*|(?:dis|mis)information|propaganda|conspiracy)\b"
-    r"|\b(?:kill (?:you|him|her|them|me|my)|rape|slut|whore|bitch|fuck\w*|nigg\w+|fagg\w+|ssn|social security|credit card"
-    r"|(?:home|street|e-?mail|ip)? ?address of|phone number|passwords?|private (?:data|information)|personal (?:data|information))\b"
+    r"|\b(?:kill (?:you|him|her|them|me|my)|rape|slut|whore|bitch|fuck\w*|nigg\w+|fagg\w+|ssn"
+    r"|social security|credit card"
+    r"|(?:home|street|e-?mail|ip)? ?address of|phone number|passwords?|private (?:data|information)"
+    r"|personal (?:data|information))\b"
 )
 """What a prompt speaks of when it asks for a refusal, or for what a refusal is right for."""
 _ACT_WANTED = re.compile(
-    r"(?i)\b(?:can|could|would|will) you (?:please |also |kindly |help me |maybe |just )*(?:book|order|buy|purchase|reserve"
+    r"(?i)\b(?:can|could|would|will) you (?:please |also |kindly |help me |maybe |just )*(?:book|order|buy"
+    r"|purchase|reserve"
     r"|schedule|call|send|transfer|pay|play|turn|set|open|post|download|upload|remind|deliver|hire|cancel|check|search"
     r"|look up|track|arrange|make a (?:reservation|booking|call|payment))\b"
 )
 """What a user asks an agent to do: which of it is beyond it, an agent has to say."""
 _SELF_WANTED = re.compile(
-    r"(?i)\b(?:are you|who are|what are you|you are|you're|your(?:self)? (?:name|opinions?|feelings?|favou?rite|thoughts?"
+    r"(?i)\b(?:are you|who are|what are you|you are|you're|your(?:self)? (?:name|opinions?|feelings?"
+    r"|favou?rite|thoughts?"
     r"|views?|purpose|creators?|training|experiences?|life|day|preferences?|beliefs?|emotions?|limitations?|capabilit\w+"
-    r"|knowledge|developers?|house|family|job|childhood|hobb\w+)|yourself|(?:do|did|would) you (?:think|feel|like|believe"
+    r"|knowledge|developers?|house|family|job|childhood|hobb\w+)|yourself|(?:do|did|would) you (?:think"
+    r"|feel|like|believe"
     r"|prefer|dream|sleep|eat|exist|ever|enjoy|remember|know|understand|consider|say)|have you ever"
-    r"|you (?:had|have had|would do|could face|won|felt|experienced|learned|faced|overcame)|a\.?i\.?|artificial intelligence|language models?|chat ?bots?|chat ?gpt|gpt\S*|llms?|robots?"
+    r"|you (?:had|have had|would do|could face|won|felt|experienced|learned|faced|overcame)|a\.?i\.?"
+    r"|artificial intelligence|language models?|chat ?bots?|chat ?gpt|gpt\S*|llms?|robots?"
     r"|assistants?|machine learning|neural)\b|你是|你叫|eres|tu nombre|bist du|es-tu|êtes-vous"
 )
 """What a prompt speaks of when an assistant may speak of itself."""
@@ -127,7 +138,10 @@ _BLANK = (
     r"|specific|relevant|describe|x{2,3}|todo|tbd|(?:insert|enter|add|fill)(?=[\s_-](?:your|my|the|in|here|name|date"
     r"|specific|any|link|text|image|more|relevant|details?|company|number|title|location|topic)\b))"
 )
-_BRACED = r"(?i:(?<![$/\w])\{(?:name|customer|user|company|product|topic|city|date|order|your)(?:[_ ][\w ]{1,24})?\})"
+_BRACED = (
+    r"(?i:(?<![$/\w])\{(?:name|customer|user|company|product|topic|city|date|order|your)"
+    r"(?:[_ ][\w ]{1,24})?\})"
+)
 _PLACEHOLDERS = re.compile(
     rf"(?i:\[{_BLANK}(?:[’'\s/,:_-][^\[\]\n]{{0,60}})?\](?!\())|(?i:<(?:insert|your|enter|add|fill|placeholder)\b[^<>\n]{{0,60}}>)"
     rf"|(?<!\$)\{{\{{\s*[A-Za-z_][\w .'-]{{0,40}}\s*\}}\}}|{_BRACED}"
@@ -138,17 +152,23 @@ _PLACEHOLDERS = re.compile(
 _UNRENDERED = re.compile(r"(?<!\$)\{\{\s*[A-Za-z_][\w .'-]{0,40}\s*\}\}")
 """The placeholder that no user types but the author of a template."""
 _FORM_WANTED = re.compile(
-    r"(?i)\b(?:templates?|placeholders?|fill(?:ing|ed)? in|fill out|fill the|blanks?|lorem|ipsum|dummy text|mad ?libs?|jinja\w*"
-    r"|handlebars|mustache|django|angular|liquid|boilerplate|letters? (?:to|of|for)|e-?mails?|memos?|invitations?|resum[eé]s?"
+    r"(?i)\b(?:templates?|placeholders?|fill(?:ing|ed)? in|fill out|fill the|blanks?|lorem|ipsum"
+    r"|dummy text|mad ?libs?|jinja\w*"
+    r"|handlebars|mustache|django|angular|liquid|boilerplate|letters? (?:to|of|for)|e-?mails?|memos?"
+    r"|invitations?|resum[eé]s?"
     r"|r[eé]sum[eé]s?|cover letter|press releases?|job (?:descriptions?|postings?|ads?)|introduce yourself)\b"
     r"|^\W{0,3}(?:messages?|letters?|replies|reply|notes?|texts?|speech) (?:to|for)\b"
     r"|\b(?:writ(?:e|ing|ten)|wrote|compos\w+|draft\w*|creat\w+|generat\w+|prepar\w+|design\w*|make|give|provide|edit|revise"
-    r"|improve|respond|reply|come up with|develop|produce|formulate|craft|build|need|send\w*|example of|sample)\b"
+    r"|improve|respond|reply|come up with|develop|produce|formulate|craft|build|need|send\w*|example of"
+    r"|sample)\b"
     r"[^.!?\n]{0,60}\b(?:letters?|invites?|forms|contracts?|agreements?|cvs?|speech\w*|announcements?|proposals?"
-    r"|(?:thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?|flyers?|toasts?|vows?"
+    r"|(?:thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?|flyers?"
+    r"|toasts?|vows?"
     r"|obituar\w*|certificates?|invoices?|testimonials?|petitions?|questionnaires?|surveys?|agendas?|introductions?|bios?"
-    r"|biograph\w+|web ?pages?|websites?|voicemail|notices?|complaints?|apolog\w*|pitch\w*|repl(?:y|ies)|dialogues?|scripts?"
-    r"|conversations?|messages?|(?:blog|linkedin|media|facebook|instagram) posts?|tweets?|reviews?|slogans?)\b"
+    r"|biograph\w+|web ?pages?|websites?|voicemail|notices?|complaints?|apolog\w*|pitch\w*|repl(?:y|ies)"
+    r"|dialogues?|scripts?"
+    r"|conversations?|messages?|(?:blog|linkedin|media|facebook|instagram) posts?|tweets?|reviews?"
+    r"|slogans?)\b"
 )
 """What a prompt asks for that legitimately leaves something to be filled in."""
 
@@ -208,7 +228,7 @@ def find_placeholders(seen: Rows, rules: Rules) -> "pl.DataFrame":
     )
 
 
-_HINT = r"\[[A-Za-z]|\{[\s{]*[A-Za-z]|<[A-Za-z]{3}|\((?i:insert|enter|add) |(?i:insert )|(?i:lorem)|TODO|FIXME|TBD|_{6}"
+_HINT = r"\[[A-Za-z]|\{[\s{]*[A-Za-z]|<[A-Za-z]{3}|\((?i:insert|enter|add) |(?i:insert |lorem)|TODO|FIXME|TBD"
 
 
 def _judge(seen: Rows, hinted: "pl.DataFrame", wanted: list[str], find: _Find) -> "pl.DataFrame":
@@ -273,7 +293,8 @@ def _compile(section: str) -> re.Pattern[str]:
 
 @cache
 def _sieve(section: str) -> str:
-    """A pattern for Rust that finds what `_compile`'s finds and more: it does not look ahead, nor at the kind of
+    """A pattern for Rust that finds what `_compile`'s finds and more: it does not look ahead, nor at the
+    kind of
     apostrophe.
     """
     whole = (re.sub(r"\(\?[!=].*$", "", phrase).replace("'", "['’ʼ]") for phrase in _read_phrases(section))

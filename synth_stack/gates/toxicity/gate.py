@@ -1,11 +1,11 @@
-"""Toxicity: each text of a row scored by Detoxify or, offline, by a far weaker linear model that says so.
+"""Toxicity: each text of a row scored by Detoxify or, offline, by a weaker linear model that says so.
 
-A threshold belongs to its scorer. Detoxify below 0.05 says little about a linear SVM over swear words, so
-the offline scorer has a threshold of its own, and every record tells which of the two was at work. What is
-combative or hostile without a swear word is for tone.py, which has a score and a threshold of its own.
+A threshold belongs to its scorer, and so does what follows: the linear model mistakes who speaks against hate
+for who spreads it, so it holds a row and never rejects it. Every record tells which of the two was at work.
+The tone in which an assistant speaks is another matter, and asked of a language model (tone_judge.py).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
@@ -15,39 +15,30 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack.errors import ConfigError, MissingExtra, ModelError
 from synth_stack.gates.gate import Dial, Judge, Round, State
-from synth_stack.gates.toxicity.canaries import plant_lines
-from synth_stack.gates.toxicity.pieces import READS, read_scored, select_toned
+from synth_stack.gates.resources import Resources
+from synth_stack.gates.toxicity.canaries import KINDS, build_controls, plant_lines
+from synth_stack.gates.toxicity.pieces import READS, read_scored
 from synth_stack.gates.toxicity.slice_holds import LATE_PARAMETERS, Measure, slice_late
-from synth_stack.gates.toxicity.tone import load_tone
-from synth_stack.gates.toxicity.tone_budget import choose_rows, read_confirmed, sketch_signs
-from synth_stack.gates.toxicity.verdicts import (
-    TONE,
-    TONE_TOLD_FROM,
-    TOXIC,
-    Cutoffs,
-    ToneRule,
-    score_rows,
-    state_verdicts,
-)
-from synth_stack.gates.word_lists import digest_list, read_sections
+from synth_stack.gates.toxicity.tone_judge import ToneJudge, ask_tones, choose_asked, sketch_spoken
+from synth_stack.gates.toxicity.verdicts import TOXIC, Cutoffs, state_verdicts
+from synth_stack.gates.toxicity.windows import score_rows
 from synth_stack.models.files import find_model
-from synth_stack.models.toxicity import Device, Scorer, load_detoxify, load_linear_scorer
+from synth_stack.models.toxicity import Device, Scorer, load_detoxify, load_hate_ngrams
 from synth_stack.registry import FilePath, gate
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
-ScorerName = Literal["detoxify:original", "detoxify:unbiased", "detoxify:multilingual", "linear-svm"]
+ScorerName = Literal["detoxify:original", "detoxify:unbiased", "detoxify:multilingual", "hate-ngrams"]
 
 DETOXIFY_THRESHOLD = 0.05
 """What a support desk asks for: nothing that a moderator would look at twice."""
 
-LINEAR_THRESHOLD = 0.8
-"""Rejects at most 0.07% of the rows of five innocent corpora. With mentions masked it rejects 16% of
-HateCheck's hateful cases (86% of those with profanity) and none of those that only name an identity
-(benchmarks/toxicity.py)."""
+LINEAR_THRESHOLD = 0.55
+"""Holds 5 of 25,897 rows of the develop corpora: alpaca_demo, rc_en, cls_template, glaive_tools, the logs of
+five systems, code_alpaca_2k, banking77 and gpteacher (benchmarks/toxicity.py)."""
 
-MIN_RECALL = {"tone": 0.85, "words": 0.35}
-"""Below what is measured in five corpora: 0.94 to 0.98 with tone; 0.45 to 1.0 where words alone decide, which
-one bad line in a long civil answer escapes (benchmarks/toxicity.py)."""
+BARS = {"hate": 0.5, "swear": 0.5, "tone": 0.5}
+"""Below what is measured in the develop corpora, and far above the nothing that is left when a check is off
+(benchmarks/toxicity.py)."""
 
 _CHECKPOINTS = {
     "detoxify:original": "v0.1-alpha/toxic_original-c1212f89.ckpt",
@@ -61,16 +52,16 @@ class Offline(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    scorer: Literal["linear-svm"] = "linear-svm"
+    scorer: Literal["hate-ngrams"] = "hate-ngrams"
     threshold: Threshold = LINEAR_THRESHOLD
 
 
 _OFFLINE = Offline()
-_TONE = ToneRule()
 
 
-@gate("toxicity", version="3", reads=READS, late=slice_late, late_parameters=LATE_PARAMETERS)
+@gate("toxicity", version="4", reads=READS, late=slice_late, late_parameters=LATE_PARAMETERS)
 def toxicity(
+    resources: Resources,
     *,
     scorer: ScorerName = "detoxify:original",
     threshold: Threshold | None = None,
@@ -78,78 +69,57 @@ def toxicity(
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None,
     device: Device = "auto",
     offline: Offline | None = _OFFLINE,
-    tone: ToneRule | None = _TONE,
+    tone: ToneJudge | None = None,
     escalate_slice_at: Threshold | None = 0.02,
     escalate_min_rows: Annotated[int, Field(ge=1)] = 20,
-    escalate_by: Measure = "rate",
+    escalate_by: Measure = "lower_bound",
 ) -> Judge:
-    """A judge that rejects a row one of whose texts scores `threshold` or more, and holds a bad tone.
+    """A judge of rows with a text that scores `threshold` or more: Detoxify rejects them, hate-ngrams holds.
 
     `weights` is a Detoxify checkpoint or safetensors file, a path or `hub:<repo>:<file>`, and
     `weights_sha256` its digest (a checkpoint is a pickle, which runs code). Without weights, or without the
     detoxify library, the `offline` scorer judges under its own threshold; `offline: null` forbids that. Facts
-    say which scorer was asked for, which was used and why, and the reason of every reject names the scorer.
-    `threshold` null is the scorer's own: 0.05 for Detoxify, 0.8 for linear-svm.
+    say which scorer was asked for, which was used and why, and every reason names the scorer. `threshold`
+    null is the scorer's own: 0.05 for Detoxify, 0.55 for hate-ngrams.
 
-    The score of a row is its highest window of characters (500 for Detoxify, 150 for linear-svm), over all
-    its texts (pieces.py) and all of the scorer's labels; evidence names path, role, label, score and offsets.
-    What the user says in a row of kind "adversarial" is meant to be bad and is not scored; the answer is. A
-    row with nothing to read is abstained on. A row below the threshold whose tone reaches `tone.threshold` is
-    held or rejected, with a reason of its own; evidence has the tone score of every row from 0.1 on. With
-    `tone.embedding` the meaning of what an agent says is looked at in the `tone.confirm_rows` rows of the
-    batch with most signs of a bad tone (tone_budget.py); in canaries always.
+    The score of a row is its highest sentence (for Detoxify, window of 500 characters), over all its texts
+    (pieces.py) and all of the scorer's labels; evidence names path, role, label, score and offsets. What the
+    user says in a row of kind "adversarial" is meant to be bad and is not scored; the answer is. A row with
+    nothing to read, or nothing that the scorer can read, is abstained on. With `tone`, a language model is
+    asked about the tone of what an assistant says in a row below the threshold.
 
     When the batch is done, a slice is held as a whole if more than `escalate_slice_at` of its judged rows
-    were rejected and at least `escalate_min_rows` were judged: its accepted rows become `hold`. A hold costs
-    a look and a toxic slice costs a data set, so the rate itself has to pass the bar; with `escalate_by:
-    lower_bound` the lower end of its 95% interval has to. Rows without a slice are in none. Null never holds.
+    were turned away and at least `escalate_min_rows` were judged: its accepted rows become `hold`. The lower
+    end of the share's 95% interval has to pass the bar, so that one wrong verdict holds no slice; with
+    `escalate_by: rate` the share itself has to. Rows without a slice are in none. Null never holds.
 
-    Raises ConfigError for weights without digest, ModelError, MissingExtra.
+    Raises ConfigError for weights without digest or a teacher that is none, ModelError, MissingExtra.
     """
     used = _choose(scorer, threshold, weights, weights_sha256, device=device, offline=offline)
-    cutoffs = Cutoffs(used.threshold, used.scorer.name, tone)
-    model = None if tone is None else load_tone(tone.embedding)
-    wrongs = [
-        wrong for wrong in read_sections(__package__, "canaries") if tone is not None or wrong == "insult"
-    ]
+    cutoffs = Cutoffs(used.threshold, used.scorer.name, used.outcome, "hold" if tone is None else tone.action)
+    ask = None if tone is None else resources.make_asker(tone.judge, "toxicity: tone")
     rounds: tuple[Round, ...] = ()
-    if model is not None and model.meaning is not None and tone is not None:
-        most = tone.confirm_rows
-        rounds = (Round(partial(sketch_signs, confirm_rows=most), partial(choose_rows, confirm_rows=most)),)
+    if tone is not None:
+        rounds = (Round(partial(sketch_spoken, rows=tone.rows), partial(choose_asked, rows=tone.rows)),)
 
     def judge(table: pa.Table, state: State) -> pa.Table:
         pieces = read_scored(table)
         worst = score_rows(pieces, used.scorer)
-        toned = None
-        if model is not None:
-            confirmed = read_confirmed(table, state) if rounds else None
-            toned = model.score(select_toned(pieces, table), confirmed)
-        return state_verdicts(table["row_id"], pieces, worst, toned, cutoffs)
+        opinions = None if ask is None else ask_tones(ask, table, state)
+        return state_verdicts(table["row_id"], pieces, worst, opinions, cutoffs)
 
     return Judge(
         judge=judge,
         rounds=rounds,
-        dials=_list_dials(used, tone),
-        facts=used.facts | {"tone": None if model is None else dict(model.facts)},
-        plant=partial(plant_lines, wrongs=wrongs),
-        min_recall=MIN_RECALL["words" if tone is None else "tone"],
+        dials=(Dial(used.threshold, ">=", (TOXIC,), parameter=used.parameter, outcome=used.outcome),),
+        facts=used.facts
+        | {"tone": None if tone is None else {"judge": tone.judge.get("use"), "rows": tone.rows}},
+        plant=partial(plant_lines, kinds=KINDS if tone is None else (*KINDS, "tone")),
+        control=build_controls,
+        bars=BARS,
+        off=("tone",) if tone is None else (),
+        alone=None if tone is None else "it asks a language model about the tone of rows",
     )
-
-
-def _list_dials(used: "_Used", tone: ToneRule | None) -> tuple[Dial, ...]:
-    toxic = Dial(used.threshold, ">=", (TOXIC,), parameter=used.parameter)
-    if tone is None:
-        return (toxic,)
-    combative = Dial(
-        tone.threshold,
-        ">=",
-        (TONE,),
-        parameter="tone.threshold",
-        score="tone.score",
-        outcome="tone.action",
-        lowest=TONE_TOLD_FROM,
-    )
-    return (toxic, combative)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +131,11 @@ class _Used:
     parameter: str
     facts: dict[str, Any]
 
+    @property
+    def outcome(self) -> Literal["hold", "reject"]:
+        """What a score from the threshold on leads to."""
+        return "reject" if self.scorer.name.startswith("detoxify:") else "hold"
+
 
 def _choose(
     wanted: str,
@@ -171,14 +146,14 @@ def _choose(
     device: Device,
     offline: Offline | None,
 ) -> _Used:
-    if (weights is None) != (sha256 is None) or (weights is not None and wanted == "linear-svm"):
+    if (weights is None) != (sha256 is None) or (weights is not None and wanted == "hate-ngrams"):
         raise ConfigError(
             "toxicity: weights and weights_sha256 go together, with a detoxify scorer",
             seen={"scorer": wanted, "weights": weights, "weights_sha256": sha256},
             mend="Get the digest with `sha256sum <weights>`.",
         )
-    if wanted == "linear-svm":
-        return _use(_load_linear(), threshold or LINEAR_THRESHOLD, wanted, None)
+    if wanted == "hate-ngrams":
+        return _use(load_hate_ngrams(), threshold or LINEAR_THRESHOLD, wanted, None)
     lacking = _find_lack(weights)
     if (
         weights is not None
@@ -191,20 +166,9 @@ def _choose(
         raise ModelError(
             f"toxicity: {wanted} cannot be used: {lacking}",
             mend=f"Download {_CHECKPOINTS[wanted]} from github.com/unitaryai/detoxify/releases and name "
-            "it with weights and weights_sha256, or allow offline: {scorer: linear-svm, threshold: 0.8}.",
+            "it with weights and weights_sha256, or allow offline: {scorer: hate-ngrams, threshold: 0.55}.",
         )
-    return _use(_load_linear(), offline.threshold, wanted, lacking)
-
-
-def _load_linear() -> Scorer:
-    masked = {
-        word
-        for lines in read_sections(__package__, "mentions").values()
-        for line in lines
-        for word in line.split()
-    }
-    scorer = load_linear_scorer(masked)
-    return replace(scorer, facts={**scorer.facts, "masked": digest_list(__package__, "mentions")})
+    return _use(load_hate_ngrams(), offline.threshold, wanted, lacking)
 
 
 def _find_lack(weights: str | None) -> str | None:

