@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2000, help="of a corpus, at most")
     parser.add_argument("--mix-rows", type=int, default=5000, help="of the mix; 0: no mix")
     parser.add_argument("--only", default="", help="names of corpora, with commas")
+    parser.add_argument("--side", choices=("develop", "judge"), help="only the corpora of one side")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--runs", type=Path, help="keep the run folders here")
     parser.add_argument("--reread", action="store_true", help="read them there, and judge nothing again")
@@ -61,6 +62,7 @@ def measure(args: argparse.Namespace, work: Path) -> None:
     corpora, absent = read_corpora(args.corpora, args.rows, args.seed)
     if args.only:
         corpora = [corpus for corpus in corpora if corpus.name in args.only.split(",")]
+    corpora = [corpus for corpus in corpora if args.side in {None, corpus.side}]
     labels = read_labels()
     bench = Bench(args.gates, find_eval_sets(args.corpora, work), work, args.reread)
     found = {corpus.name: bench.run(corpus) for corpus in corpora}
@@ -68,7 +70,7 @@ def measure(args: argparse.Namespace, work: Path) -> None:
         print(f"absent, skipped: {name}")
     sides = {corpus.name: corpus.side for corpus in corpora}
     weights = weigh_all(found.values(), labels)
-    for side in ("develop", "judge"):
+    for side in dict.fromkeys(sides.values()):
         print_side(side, [f for f in found.values() if sides[f.corpus] == side], weights)
     print_labels(found.values(), labels)
     base = [c for c in corpora if c.side == "judge" and not c.gates and c.name not in SPOILT]
