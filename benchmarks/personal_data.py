@@ -1,7 +1,7 @@
 """Measures the personal data gate on values of known truth, and times it beside Presidio's recognisers.
 
     python benchmarks/personal_data.py                             recall and precision, about 20 seconds
-    python benchmarks/personal_data.py --corpora ../shared/data    what it says of public corpora
+    python benchmarks/personal_data.py --locales                   recall by kind and country
     python benchmarks/personal_data.py --rows 500000               time and memory
 
 Values are drawn with their check digits right, written in several ways each, and put into sentences of
@@ -13,7 +13,6 @@ Presidio is measured by its pattern recognisers alone, without a language model,
 """
 
 import argparse
-import csv
 import json
 import random
 import re
@@ -23,15 +22,15 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from synth_stack.gates.gate import NO_STATE
-from synth_stack.gates.personal_data.canaries import draw_value
 from synth_stack.gates.personal_data.gate import personal_data
-from synth_stack.gates.personal_data.kinds import Kind
+from synth_stack.gates.personal_data.kinds import KINDS, Kind
+from synth_stack.gates.personal_data.policy import Actions
+from synth_stack.gates.personal_data.values import draw_value
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.stats.intervals import wilson
 
@@ -125,6 +124,50 @@ class Labelled:
     end: int = 0
 
 
+EVERY_KIND = Actions.model_validate(dict.fromkeys(KINDS, "hold"))
+IN_WORDS: Mapping[Kind, Mapping[str, Sequence[str]]] = {
+    "phone": {
+        "US": ("Call me on {} after six.", "My cell is {}.", "Phone: {}", "{} is my mobile."),
+        "DE": ("Rufen Sie mich unter {} an.", "Meine Handynummer: {}", "Tel. {}", "Erreichbar unter {}."),
+        "FR": ("Appelez-moi au {}.", "Mon portable : {}", "Tél. : {}", "Mon numéro est le {}."),
+        "ES": ("Llámame al {}.", "Mi móvil es {}.", "Teléfono: {}", "Mi número es {}."),
+        "IT": ("Chiamami al {}.", "Il mio cellulare è {}.", "Tel.: {}", "Il mio numero è {}."),
+        "NL": ("Bel me op {}.", "Mijn mobiel is {}.", "Telefoon: {}", "Mijn nummer is {}."),
+        "PL": ("Zadzwoń do mnie pod {}.", "Mój telefon: {}", "tel. {}", "Mój numer to {}."),
+    },
+    "address": {
+        "US": ("I live at {} now.", "My new address is {}.", "Please deliver it to {}."),
+        "DE": ("Ich wohne in der {}.", "Meine Adresse: {}", "Bitte liefern an {}."),
+        "FR": ("J'habite au {}.", "Mon adresse : {}", "Livrez au {}."),
+        "ES": ("Vivo en {}.", "Mi dirección: {}", "Entregar en {}."),
+        "IT": ("Abito in {}.", "Il mio indirizzo: {}", "Consegnare in {}."),
+        "NL": ("Ik woon op {}.", "Mijn adres: {}", "Bezorgen op {}."),
+        "PL": ("Mieszkam przy {}.", "Mój adres: {}", "Proszę dostarczyć na {}."),
+    },
+    "name": {
+        "US": ("My name is {}.", "Dear {},\nit left.", "Kind regards,\n{}"),
+        "DE": ("Mein Name ist {}.", "Liebe {},\nsie ging ab.", "Mit freundlichen Grüßen\n{}"),
+        "FR": ("Je m'appelle {}.", "Bonjour {},\nil est parti.", "Cordialement,\n{}"),
+        "ES": ("Me llamo {}.", "Hola {},\nya salió.", "Saludos,\n{}"),
+        "IT": ("Mi chiamo {}.", "Ciao {},\nè partito.", "Cordiali saluti,\n{}"),
+        "NL": ("Mijn naam is {}.", "Beste {},\nhet is weg.", "Met vriendelijke groet,\n{}"),
+        "PL": ("Nazywam się {}.", "Imię i nazwisko: {}", "Pozdrawiam,\n{}"),
+    },
+    "mention": {"US": ("I met {} yesterday.", "Ask {} about it.")},
+    "birth_date": {
+        "US": ("Date of birth: {}", "I was born on {}."),
+        "DE": ("Geburtsdatum: {}", "geb. {}"),
+        "FR": ("Date de naissance : {}", "née le {}"),
+        "ES": ("Fecha de nacimiento: {}",),
+        "IT": ("Data di nascita: {}", "nato il {}"),
+        "NL": ("Geboortedatum: {}",),
+        "PL": ("Data urodzenia: {}",),
+    },
+    "national_id": {"US": ("My {called} is {}.", "{called}: {}")},
+    "iban": {"US": ("Please refund it to {}.", "IBAN: {}")},
+}
+"""Sentences by kind and country, English where there are none."""
+
 Spans = Sequence[Sequence[tuple[str, int, int]]]
 """Kind, start and end of what was found in each text."""
 
@@ -133,14 +176,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--values", type=int, default=300, help="texts of each label")
     parser.add_argument("--rows", type=int, default=0, help="time so many conversations instead")
-    parser.add_argument("--corpora", type=Path, help="judge a folder of public corpora instead")
+    parser.add_argument("--locales", action="store_true", help="print recall by kind and country instead")
     parser.add_argument("--presidio", help="a Python interpreter that has presidio-analyzer")
     parser.add_argument("--show", action="store_true", help="print each text that was judged wrongly")
     args = parser.parse_args()
     if args.rows:
         measure_speed(args.rows)
-    elif args.corpora:
-        measure_corpora(args.corpora, show=args.show)
+    elif args.locales:
+        measure_locales(args.values)
     else:
         measure_truth(args.values, args.presidio, show=args.show)
 
@@ -293,53 +336,19 @@ NEGATIVES: Mapping[str, Sequence[str]] = {
 }
 
 
-def measure_corpora(folder: Path, *, show: bool) -> None:
-    for name, texts in read_corpora(folder).items():
-        found, seconds = find_ours(texts)
-        rows = sum(bool(spans) for spans in found)
-        kinds = dict(Counter(kind for spans in found for kind, _, _ in spans))
-        print(
-            f"{name:14} {share(rows, len(texts))}  {kinds}  {len(texts) / seconds:,.0f} rows per CPU second"
-        )
-        for text, spans in zip(texts, found, strict=True):
-            for kind, start, end in spans if show else ():
-                print(f"    {kind}: {text[max(start - 30, 0) : start]!r} {text[start:end]!r}")
-
-
-def read_corpora(folder: Path) -> dict[str, list[str]]:
-    """Every text of each corpus, prompt and answer together."""
-
-    def read_json(*parts: str) -> Any:
-        return json.loads(folder.joinpath(*parts).read_text(encoding="utf-8"))
-
-    def read_lines(*parts: str) -> list[Any]:
-        lines = folder.joinpath(*parts).read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines if line.strip()]
-
-    def read_csv(*parts: str) -> list[dict[str, str]]:
-        with folder.joinpath(*parts).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-
-    alpaca = [
-        r for name in ("code_alpaca_2k", "new_codealpaca") for r in read_json("code_alpaca", f"{name}.json")
-    ]
-    return {
-        "banking77": [r["text"] for part in ("train", "test") for r in read_csv("banking77", f"{part}.csv")],
-        "clinc150": [text for rows in read_json("clinc150", "data_full.json").values() for text, _ in rows],
-        "gsm8k": [
-            f"{r['question']}\n\n{r['answer']}"
-            for part in ("train", "test")
-            for r in read_lines("gsm8k", f"{part}.jsonl")
-        ],
-        "code_alpaca": ["\n\n".join(str(value) for value in r.values()) for r in alpaca],
-        "gpteacher": [
-            "\n\n".join(str(v) for v in r.values()) for r in read_json("gpteacher", "toolformer.json")
-        ],
-        "self_instruct": [
-            "\n\n".join([r["instruction"], *[f"{i['input']}\n{i['output']}" for i in r["instances"]]])
-            for r in read_lines("self_instruct", "seed_tasks.jsonl")
-        ],
-    }
+def measure_locales(values: int) -> None:
+    """What is found of each kind, in the format and the words of each country; all kinds are looked for."""
+    print(f"{'':12}" + "".join(f"{region:>7}" for region in REGIONS))
+    for kind, sentences in IN_WORDS.items():
+        rng = random.Random(SEED)
+        shares = []
+        for region in REGIONS:
+            said = sentences.get(region, sentences["US"])
+            drawn = [draw_value(kind, rng, (region,)) for _ in range(values)]
+            texts = [rng.choice(said).format(value, called=called) for value, called in drawn]
+            found, _ = find_ours(texts, EVERY_KIND)
+            shares.append(sum(any(span[0] == kind for span in spans) for spans in found) / values)
+        print(f"{kind:12}" + "".join(f"{share:7.2f}" for share in shares))
 
 
 def measure_speed(rows: int) -> None:
@@ -387,7 +396,7 @@ def make_conversation(rng: random.Random, draw: int) -> dict[str, Any]:
     }
 
 
-def find_ours(texts: Sequence[str]) -> tuple[Spans, float]:
+def find_ours(texts: Sequence[str], kinds: Actions | None = None) -> tuple[Spans, float]:
     """What the gate finds in each text, and the CPU seconds that its judge took."""
     table = build_candidates(
         {
@@ -402,7 +411,7 @@ def find_ours(texts: Sequence[str]) -> tuple[Spans, float]:
         }
         for draw, text in enumerate(texts)
     )
-    judge = personal_data().judge
+    judge = (personal_data() if kinds is None else personal_data(kinds=kinds)).judge
     started = cpu_seconds()
     shards = [table.slice(first, SHARD_ROWS) for first in range(0, len(table), SHARD_ROWS)]
     verdicts = pa.concat_tables([judge(shard, NO_STATE) for shard in shards])

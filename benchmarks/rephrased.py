@@ -1,12 +1,14 @@
-"""Prints how many rephrased eval items the contamination gate finds, and how many innocent rows it rejects.
+"""Prints how many rephrased eval items the contamination gate turns away, and how many innocent rows.
 
-    python benchmarks/rephrased.py ../shared/data [--plain]
+    python benchmarks/rephrased.py ../shared/data [--plain] [--only WORD]
 
-The folder holds gsm8k, humaneval, banking77, clinc150, code_alpaca and rephrased (Yang et al. 2023).
-HumanEval is rephrased in benchmarks/rewrites: 40 items in three languages, as they stand and as pairs of
-instruction and answer. All sets are named at once. A code_alpaca row that solves an item is no innocent row
-and is left out of the bars. Weights, bars and neutral texts were chosen on all these rows but those marked
-"not fitted on". `--plain` adds what MiniLM's cosine alone would find. Ten minutes on two cores.
+The folder holds gsm8k, humaneval, banking77, clinc150, code_alpaca, rephrased (Yang et al. 2023) and
+ordinary. HumanEval is rephrased in benchmarks/rewrites: 40 items in three languages, as pairs of instruction
+and answer. "after a passage" are rephrased items at the end of a paragraph of XQuAD's. Four sets are named at
+once, those of MMLU as its archive publishes them. A row that solves an item's tests is turned away too, and
+sets no bar. Floors, and what agrees with likeness, were chosen on the groups marked "fitted on"; weights and
+bars on GSM8K's training set, code_alpaca and all rephrased items too. `--plain` adds MiniLM's cosine alone;
+`--only` judges the groups whose name has the word. Twenty minutes on two cores.
 """
 
 import argparse
@@ -14,7 +16,6 @@ import csv
 import json
 import re
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,11 +42,14 @@ from synth_stack.gates.contamination.paraphrase import (
 from synth_stack.gates.contamination.passages import split_rows
 from synth_stack.gates.contamination.reranking import Confirmer, rerank_pairs
 from synth_stack.gates.resources import NoResources
+from synth_stack.inputs.foreign import open_records, read_candidates
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import Embedder, Vectors, load_embedder
 from synth_stack.rows.schemas import build_candidates
 
 REWRITES = Path(__file__).parent / "rewrites"
+JOINTS = ("\n\n", " ", "\nQuestion: ")
+DONE = "Here you are."
 LANGUAGES = {"python": "Python", "c": "C", "javascript": "JavaScript"}
 REQUESTS = (
     "Write a {} function that does the following. {}",
@@ -72,7 +76,7 @@ class Found:
 
     likeness: NDArray[np.float64]
     unconfirmed: NDArray[np.float64]
-    how: list[str | None]
+    how: list[tuple[str, str] | None]
     listed: int
     plain: NDArray[np.float64]
     places: list[int]
@@ -82,12 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("corpora", type=Path)
     parser.add_argument("--plain", action="store_true", help="measure MiniLM's cosine alone as well")
-    parser.add_argument("--rows", type=int, default=2000, help="innocent rows of each corpus")
+    parser.add_argument("--rows", type=int, default=1000, help="innocent rows of each corpus")
+    parser.add_argument("--only", default="", metavar="WORD", help="the groups whose name has the word")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="eval-sets-") as scratch:
-        against = name_sets(chosen.corpora, Path(scratch))
-        groups = read_groups(chosen.corpora, chosen.rows)
-        found = judge_groups(groups, against, plain=chosen.plain)
+    groups = [group for group in read_groups(chosen.corpora, chosen.rows) if chosen.only in group.name]
+    found = judge_groups(groups, name_sets(chosen.corpora), plain=chosen.plain)
     print_groups(groups, found)
     print_recall(groups, found, plain=chosen.plain)
 
@@ -107,7 +110,7 @@ def judge_groups(groups: list[Group], against: list[NamedEvalSet], *, plain: boo
         alike = rerank_pairs(meanings, confirmer, read_pairs(first, group.table))
         near = list_near(meanings, said, [])
         how = [
-            json.loads(v["evidence"])["how"] if v["outcome"] == "reject" else None
+            (v["outcome"], v["reason_class"]) if v["outcome"] in ("reject", "hold") else None
             for v in judge_batch(gate, group.table).to_pylist()
         ]
         cosines = measure_plain(group.table, embedder, prompts) if plain else np.zeros(len(group.table))
@@ -148,31 +151,32 @@ def measure_plain(table: pa.Table, embedder: Embedder, prompts: Vectors) -> NDAr
 
 
 def print_groups(groups: list[Group], found: list[Found]) -> None:
-    print("\nat the default threshold: share rejected, by the stage that decided")
+    print("\nat the default threshold: share turned away, rejected and held, and the classes")
     for group, what in zip(groups, found, strict=True):
         n = len(group.table)
-        rejected = sum(how is not None for how in what.how)
+        said = [how for how in what.how if how is not None]
+        rejected = sum(outcome == "reject" for outcome, _ in said)
+        classes = Counter(name.removeprefix("contamination.") for _, name in said)
         alone, without = ((x >= Embedding().threshold).mean() for x in (what.likeness, what.unconfirmed))
-        places = {
-            k: sum(p < k for p in what.places) / n for k in (5, 8, 20) if any(p < 20 for p in what.places)
-        }
+        places = {k: sum(p < k for p in what.places) / n for k in (5, 20) if any(p < 20 for p in what.places)}
         print(
-            f"  {group.name:26} {n:5} rows  rejected {rejected / n:.4f} {dict(Counter(what.how))}"
-            f"  meaning alone {alone:.4f}, without MiniLM {without:.4f}  short list {what.listed / n:.3f}"
+            f"  {group.name:42} {n:5} rows  away {len(said) / n:.4f}  rejected {rejected / n:.4f}"
+            f"  held {(len(said) - rejected) / n:.4f} {dict(classes)}"
+            f"  likeness alone {alone:.4f}, without MiniLM {without:.4f}  short list {what.listed / n:.3f}"
             f"{f'  item among the first to try {places}' if places else ''}"
         )
 
 
 def print_recall(groups: list[Group], found: list[Found], *, plain: bool) -> None:
-    print("\nrecall at 1% false positives, by the innocent rows that set the bar")
+    print("\nrecall at 0.5% false positives, by the innocent rows that set the bar")
     for innocent, what in zip(groups, found, strict=True):
         if innocent.rephrases is not None:
             continue
-        kept = np.array([how != "tests" for how in what.how])
+        kept = np.array([how is None or not how[1].endswith("solves_item") for how in what.how])
         print(f"  {innocent.name} ({kept.sum()} rows)")
-        print_recall_at(groups, found, {"meaning": np.quantile(what.likeness[kept], 0.99)})
+        print_recall_at(groups, found, {"meaning": np.quantile(what.likeness[kept], 0.995)})
         if plain:
-            print_recall_at(groups, found, {"MiniLM's cosine": np.quantile(what.plain[kept], 0.99)})
+            print_recall_at(groups, found, {"MiniLM's cosine": np.quantile(what.plain[kept], 0.995)})
 
 
 def print_recall_at(groups: list[Group], found: list[Found], bar: dict[str, Any]) -> None:
@@ -186,33 +190,61 @@ def print_recall_at(groups: list[Group], found: list[Found], bar: dict[str, Any]
     print(f"    {measure}, above {lowest:.3f}: {'  '.join(shares)}")
 
 
+FITTED = ("alpaca_demo", "rc_en", "glaive_tools", "cls_template")
+UNSEEN = ("dolly", "flask_chatgpt_500", "sgd_200", "xquad_es", "xquad_zh")
+
+
 def read_groups(folder: Path, rows: int) -> list[Group]:
     train = read_jsonl(folder / "gsm8k" / "train.jsonl")[:rows]
     groups = [
-        Group("gsm8k train, questions", build_texts([row["question"] for row in train]), None),
         Group("gsm8k train, pairs", build_pairs([(r["question"], r["answer"]) for r in train]), None),
-        Group("banking77", build_texts(read_banking(folder)[:rows]), None),
-        Group("clinc150 (not fitted on)", build_texts(read_clinc(folder)[:rows]), None),
-        Group(
-            "code_alpaca_2k (not fitted on)", build_pairs(read_alpaca(folder, "code_alpaca_2k")[:rows]), None
-        ),
-        Group("code_alpaca", build_pairs(read_alpaca(folder, "new_codealpaca")[:rows]), None),
+        Group("banking77 (fitted on)", build_texts(read_banking(folder)[:rows]), None),
+        Group("clinc150", build_texts(read_clinc(folder)[:rows]), None),
+        Group("code_alpaca_2k (fitted on)", build_pairs(read_alpaca(folder, "code_alpaca_2k")[:rows]), None),
+        Group("new_codealpaca", build_pairs(read_alpaca(folder, "new_codealpaca")[:rows]), None),
     ]
+    for name in (*FITTED, *UNSEEN):
+        path = folder / "ordinary" / f"{name}.jsonl"
+        table = pa.concat_tables(read_candidates(open_records(read_jsonl(path)[:rows], name)))
+        groups.append(Group(f"{name}{' (fitted on)' * (name in FITTED)}", table.combine_chunks(), None))
+    return groups + read_rephrased(folder)
+
+
+def read_rephrased(folder: Path) -> list[Group]:
     rephrased = {
         "gsm8k": "rephrase_gsm8k.jsonl",
         "sociology": "sociology_test_rephrase_english_filtered_question.jsonl",
         "algebra": "abstract_algebra_test_rephrase_english_filtered_question.jsonl",
     }
+    passages = read_passages_of(folder)
+    groups = []
     for name, file in rephrased.items():
-        texts = [row["text"] for row in read_jsonl(folder / "rephrased" / file) if row["text"].strip()]
-        groups.append(Group(f"rephrased {name}", build_texts(texts), name))
+        every = [row["text"] for row in read_jsonl(folder / "rephrased" / file)]
+        texts = [bare for text in every if (bare := strip_labels(text))]
+        long = [f"{passages[k % len(passages)]}{JOINTS[k % 3]}{text}" for k, text in enumerate(texts[:300])]
+        seen = "" if name == "algebra" else " (fitted on)"
+        groups.append(Group(f"rephrased {name}{seen}", build_pairs([(t, DONE) for t in texts]), name))
+        groups.append(
+            Group(f"rephrased {name} after a passage", build_pairs([(t, DONE) for t in long]), name)
+        )
     for language, spelt in LANGUAGES.items():
         rewrites = read_jsonl(REWRITES / f"{language}.jsonl")
         programs, items = [row["text"] for row in rewrites], [row["item"] for row in rewrites]
         asked = [(ask(spelt, program, k), program) for k, program in enumerate(programs)]
-        groups.append(Group(f"humaneval in {spelt}, text", build_texts(programs), "humaneval", items))
-        groups.append(Group(f"humaneval in {spelt}, pairs", build_pairs(asked), "humaneval", items))
+        groups.append(Group(f"humaneval in {spelt} (fitted on)", build_pairs(asked), "humaneval", items))
     return groups
+
+
+def strip_labels(text: str) -> str:
+    """A rephrased item without "Question:" and the answer that stands after it."""
+    bare = text.partition("\nAnswer:")[0].strip()
+    return bare.removeprefix("Question:").removeprefix("Answer:").strip()
+
+
+def read_passages_of(folder: Path) -> list[str]:
+    rows = read_jsonl(folder / "ordinary" / "rc_en.jsonl")
+    parts = [row["instruction"].partition("Passage: ")[2].partition("\n\nQuestion")[0] for row in rows]
+    return sorted({part for part in parts if part})
 
 
 def ask(language: str, program: str, k: int) -> str:
@@ -221,18 +253,14 @@ def ask(language: str, program: str, k: int) -> str:
     return REQUESTS[k % len(REQUESTS)].format(language, noted[0] if noted else "")
 
 
-def name_sets(folder: Path, scratch: Path) -> list[NamedEvalSet]:
-    named = [
-        NamedEvalSet(name="gsm8k", path=str(folder / "gsm8k" / "test.jsonl")),
-        NamedEvalSet(name="humaneval", path=str(folder / "humaneval" / "HumanEval.jsonl")),
-    ]
-    for name, file in (("sociology", "sociology_test.csv"), ("algebra", "abstract_algebra_test.csv")):
-        with (folder / "rephrased" / file).open(encoding="utf-8", newline="") as opened:
-            questions = [row[0] for row in csv.reader(opened)]
-        path = scratch / f"{name}.json"
-        path.write_text(json.dumps([{"prompt": question} for question in questions]), encoding="utf-8")
-        named.append(NamedEvalSet(name=name, path=str(path)))
-    return named
+def name_sets(folder: Path) -> list[NamedEvalSet]:
+    files = {
+        "gsm8k": "gsm8k/test.jsonl",
+        "humaneval": "humaneval/HumanEval.jsonl",
+        "sociology": "rephrased/sociology_test.csv",
+        "algebra": "rephrased/abstract_algebra_test.csv",
+    }
+    return [NamedEvalSet(name=name, path=str(folder / file)) for name, file in files.items()]
 
 
 def join(row: dict[str, str]) -> str:

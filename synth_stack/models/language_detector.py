@@ -76,12 +76,20 @@ class Detector:
 
     def _measure(self, text: str, wanted: frozenset[str]) -> LanguageGuess:
         result = self._detail(text)
-        if result.language == UNKNOWN or not result.reliable:
-            return LanguageGuess(result.language, None)
         scores = result.scores
         best = max((scores.get(code, 0.0) for code in wanted), default=0.0)
+        # which of two languages of one script it is may be in doubt, but not that it is none of another
+        is_told = result.reliable or (best == 0.0 and _is_of_other_letters(text))
+        if result.language == UNKNOWN or not is_told:
+            return LanguageGuess(result.language, None)
         top = max((score for code, score in scores.items() if code not in wanted), default=0.0)
         return LanguageGuess(result.language, top / (top + best) if top + best else None)
+
+
+def _is_of_other_letters(text: str) -> bool:
+    """Whether most letters of a text are not of the Latin alphabet."""
+    letters = [letter for letter in text if letter.isalpha()]
+    return sum(letter > "\u024f" for letter in letters) * 2 > len(letters)
 
 
 def fold_code(code: str) -> str:

@@ -39,8 +39,7 @@ END_MARKERS = (
     rf"|[=~-]{{2,6}} ?END ?[=~-]{{2,6}}$|\n#{{2,3}} ?(?:END|End)$"
 )
 """A marker between signs that says that a text is over, as its last word: `###eos_token###`, `[END]`,
-`<eos>`.
-For a text without white space at its end."""
+`<eos>`. For a text without white space at its end."""
 
 REASONING = (
     r"(?i:</?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|inner_monologue|chain_of_thought"

@@ -80,6 +80,17 @@ def read_field(table: pa.Table, field: Literal["text", "prompt", "answer"]) -> "
     return every.join(joined, on="row", how="left", maintain_order="left")["content"]
 
 
+def read_asked(table: pa.Table) -> "pl.Series":
+    """What the user says in each row, or the text of a row without messages; null where there is neither."""
+    import polars as pl
+
+    asked = read_field(table, "prompt").alias("asked")
+    silent = _mark_silent(table, open_lists(table.column("messages")))
+    text = read_field(table, "text").alias("text")
+    frame = pl.DataFrame({"asked": asked, "text": text, "silent": silent})
+    return frame.select(pl.when("silent").then("text").otherwise("asked")).to_series()
+
+
 def read_messages(table: pa.Table) -> "pl.DataFrame":
     """Every message of a candidate table in order: `row`, `position` (from 0), `role`, `content`.
 

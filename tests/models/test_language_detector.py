@@ -46,3 +46,11 @@ def test_a_language_that_eldc_does_not_know_is_asked_of_the_other_model() -> Non
 def test_a_code_that_neither_model_knows_is_refused() -> None:
     with pytest.raises(ModelError, match="seen: xq"):
         load_detector(["en", "xq"])
+
+
+def test_a_text_of_another_script_is_strange_though_its_language_is_in_doubt() -> None:
+    hindi = "अधिकांश निवासियों का मानना है कि नई लाइन से शहर के केंद्र तक पहुँचना आसान होगा।"
+    [guess] = load_detector(["en"]).measure([hindi])
+    assert guess.strangeness == 1.0
+    [wanted] = load_detector(["hi"]).measure([hindi])
+    assert wanted.strangeness is None or wanted.strangeness <= 0.5

@@ -54,7 +54,7 @@ class StoredVerdicts:
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class PlantedVerdicts:
     """What a gate said of the n rows that it planted, their kinds, (n,), and which are controls, (n,)."""
 
     verdicts: StoredVerdicts
@@ -137,7 +137,9 @@ def list_away(*verdicts: pl.DataFrame) -> pl.DataFrame:
     return away.select(VERDICT_SCHEMA.names).rechunk()
 
 
-def redecide(stored: StoredVerdicts, planted: Planted, change: GateChange, dropped: Mask) -> Redecided:
+def redecide(
+    stored: StoredVerdicts, planted: PlantedVerdicts, change: GateChange, dropped: Mask
+) -> Redecided:
     """What a gate says of every row, and of what it planted, under its new parameters.
 
     The rows `dropped` (n,) no longer reach it: they keep their verdicts, which count nowhere, and no longer
@@ -162,7 +164,7 @@ def redecide(stored: StoredVerdicts, planted: Planted, change: GateChange, dropp
     )
 
 
-def _measure(gate: str, planted: Planted, said: Said, asked: SelfTestBars) -> SelfTest:
+def _measure(gate: str, planted: PlantedVerdicts, said: Said, asked: SelfTestBars) -> SelfTest:
     rows = pl.DataFrame({"control": planted.control, "kind": planted.kinds, "away": said >= HELD})
     counted = rows.group_by("control", "kind").agg(pl.len(), pl.col("away").sum()).sort("control", "kind")
     kinds = [KindCount(kind, count, away, control) for control, kind, count, away in counted.iter_rows()]
@@ -170,7 +172,7 @@ def _measure(gate: str, planted: Planted, said: Said, asked: SelfTestBars) -> Se
 
 
 def _list_yields(
-    stored: StoredVerdicts, planted: Planted, change: GateChange, held: Mask
+    stored: StoredVerdicts, planted: PlantedVerdicts, change: GateChange, held: Mask
 ) -> Iterator[DialYield]:
     """The dials that can be turned and read the score; late holds stay as they are."""
     for number, setting in enumerate(change.after):

@@ -15,7 +15,13 @@ import pyarrow as pa
 from synth_stack.decisions.decide import Rule, decide, hold_failed
 from synth_stack.decisions.replay.gate_changes import GateChange, leave_out, plan_as_judged, plan_changes
 from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN
-from synth_stack.decisions.replay.redecide import Planted, Redecided, list_away, place_verdicts, redecide
+from synth_stack.decisions.replay.redecide import (
+    PlantedVerdicts,
+    Redecided,
+    list_away,
+    place_verdicts,
+    redecide,
+)
 from synth_stack.decisions.replay.result import Replay
 from synth_stack.decisions.replay.summary import (
     DecidedRun,
@@ -102,7 +108,7 @@ def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
     )
 
 
-def _place_planted(run: Judged, change: GateChange) -> Planted:
+def _place_planted(run: Judged, change: GateChange) -> PlantedVerdicts:
     """What a gate said of the rows that it planted; of none where the new gate file asks for none."""
     table = read_planted(run.folder, change.name)
     rows = _frame([table if change.counts_canaries else table.slice(0, 0)], CANARY_SCHEMA)
@@ -110,7 +116,7 @@ def _place_planted(run: Judged, change: GateChange) -> Planted:
     ids = ids.select("row_id", "canary_kind", "control", slice=pl.lit(None, pl.String))
     verdicts = rows.select(VERDICT_SCHEMA.names)
     stored = place_verdicts(verdicts, ids, change.lock.dials, f"canaries of {change.name}")
-    return Planted(stored, ids["canary_kind"], ids["control"].to_numpy())
+    return PlantedVerdicts(stored, ids["canary_kind"], ids["control"].to_numpy())
 
 
 def _read_rows(run: Judged) -> pl.DataFrame:

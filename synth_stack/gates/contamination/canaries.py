@@ -61,7 +61,7 @@ Rule = Callable[[EvalItems, int, np.random.Generator], Pair | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class PlantedItem:
     """A canary to be: what is said, and what is wrong with it."""
 
     pair: Pair
@@ -90,12 +90,15 @@ def list_off(stages: ContaminationStages, *, behaviour: bool) -> tuple[str, ...]
     off = [] if stages.words.rule.is_run else ["excerpt", "excerpt_without_spaces"]
     if stages.meanings is None:
         off += [kind for kind in BARS if kind.startswith("reworded")]
-    if not behaviour and any(s.testable for s in stages.words.sets):
-        off += [kind for kind in BARS if kind.startswith("solved")]
+    if any(s.testable for s in stages.words.sets):
+        off += [] if behaviour else ["solved_under_its_name"]
+        off += [] if behaviour and stages.meanings is not None else ["solved_with_other_names"]
     return tuple(off)
 
 
-def _list_kinds(stages: ContaminationStages, n: int, seed: int) -> Iterator[tuple[str, Iterator[Planted]]]:
+def _list_kinds(
+    stages: ContaminationStages, n: int, seed: int
+) -> Iterator[tuple[str, Iterator[PlantedItem]]]:
     sets = stages.words.sets
     rules: list[tuple[str, Rule]] = [("copied", _copy), ("in_other_formatting", _reformat)]
     if stages.words.rule.is_run:
@@ -103,6 +106,7 @@ def _list_kinds(stages: ContaminationStages, n: int, seed: int) -> Iterator[tupl
     rules += [("short_item", _copy_short), ("passage_copied", _copy_passage), ("choices_copied", _offer)]
     if stages.can_run:
         rules += [("solved_under_its_name", partial(_solve, renamed=False))]
+    if stages.can_run and stages.meanings is not None:
         rules += [("solved_with_other_names", partial(_solve, renamed=True))]
     for number, (kind, rule) in enumerate(rules):
         yield kind, _apply(rule, sets, np.random.default_rng([seed, number]))
@@ -113,11 +117,11 @@ def _list_kinds(stages: ContaminationStages, n: int, seed: int) -> Iterator[tupl
         yield kind, (_plant_rewording(one) for one in reworded.get(kind, []))
 
 
-def _plant_rewording(one: Rewording) -> Planted:
-    return Planted((one.prompt, one.answer), f"an item of {one.eval_set}, in other words")
+def _plant_rewording(one: Rewording) -> PlantedItem:
+    return PlantedItem((one.prompt, one.answer), f"an item of {one.eval_set}, in other words")
 
 
-def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> Iterator[Planted]:
+def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> Iterator[PlantedItem]:
     """What the rule makes of the items, a set after the other in turn."""
     orders = [(s, rng.permutation(len(s.ids))[:_TRIED_ITEMS].tolist()) for s in sets]
     for turn in range(max((len(order) for _, order in orders), default=0)):
@@ -125,10 +129,10 @@ def _apply(rule: Rule, sets: Sequence[EvalItems], rng: np.random.Generator) -> I
             if turn < len(order) and len(eval_set.prompts[order[turn]]) <= _MOST_CHARS:
                 pair = rule(eval_set, order[turn], rng)
                 if pair is not None:
-                    yield Planted(pair, f"an item of {eval_set.name}")
+                    yield PlantedItem(pair, f"an item of {eval_set.name}")
 
 
-def _shape(shape: dict[str, Any], made: Planted, kind: str, *, draw: int) -> dict[str, Any]:
+def _shape(shape: dict[str, Any], made: PlantedItem, kind: str, *, draw: int) -> dict[str, Any]:
     prompt, answer = made.pair
     if not shape["messages"]:
         content = prompt if answer is None else f"{prompt}\n\n{answer}"
@@ -140,9 +144,9 @@ def _shape(shape: dict[str, Any], made: Planted, kind: str, *, draw: int) -> dic
     return build_canary(shape["kind"], messages, made.wrong, draw, kind=kind)
 
 
-def _is_own(eval_set: EvalItems, piece: str) -> bool:
-    """Whether a piece of an item is not what several items of its set have."""
-    return sum(piece in prompt for prompt in eval_set.prompts) < _FEW_ITEMS
+def _is_own(eval_set: EvalItems, *pieces: str) -> bool:
+    """Whether none of the pieces of an item is what several items of its set have."""
+    return all(sum(piece in prompt for prompt in eval_set.prompts) < _FEW_ITEMS for piece in pieces)
 
 
 def _copy(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
@@ -180,9 +184,12 @@ def _cut_out(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair |
     if len(spoken) <= _EXCERPT_WORDS:
         return None
     start = int(rng.integers(len(spoken) - _EXCERPT_WORDS))
-    last = spoken[start + _EXCERPT_WORDS - 1]
-    piece = eval_set.prompts[item][spoken[start].start() : last.end()]
-    return (f"Go on from here: {piece}", None) if _is_own(eval_set, piece) else None
+    prompt = eval_set.prompts[item]
+    said = spoken[start : start + _EXCERPT_WORDS]
+    # each run of 12 words holds a whole third, so none of them is what several items have
+    thirds = (said[k : k + _EXCERPT_WORDS // 3] for k in range(0, _EXCERPT_WORDS, _EXCERPT_WORDS // 3))
+    own = _is_own(eval_set, *(prompt[words[0].start() : words[-1].end()] for words in thirds))
+    return (f"Go on from here: {prompt[said[0].start() : said[-1].end()]}", None) if own else None
 
 
 def _cut_unspaced(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
@@ -199,7 +206,9 @@ def _cut_unspaced(eval_set: EvalItems, item: int, rng: np.random.Generator) -> P
     start = int(rng.integers(np.count_nonzero(after >= _UNSPACED_WORDS * WORD)))
     stop = start + int(np.searchsorted(np.cumsum(weights[start:]), _UNSPACED_WORDS * WORD))
     piece = prompt[places["start"][start] : places["end"][min(stop, len(places) - 1)]]
-    return (f"{piece}……", None) if _is_own(eval_set, piece) else None
+    third = len(piece) // 3 + 1
+    thirds = (piece[k : k + third] for k in range(0, len(piece), third))
+    return (f"{piece}……", None) if _is_own(eval_set, *thirds) else None
 
 
 def _copy_passage(eval_set: EvalItems, item: int, _: np.random.Generator) -> Pair | None:

@@ -54,7 +54,7 @@ from synth_stack.text.ragged import Ragged
 if TYPE_CHECKING:
     import polars as pl
 
-_NEAREST = 8  # items of a kind that a passage is compared with more closely
+_NEAREST = 6  # items of a kind that a passage is compared with more closely
 _TRIED = 20  # items whose tests a program may be run against
 _LISTED = 100
 """Pairs of a row on the short list, the likeliest. Of 3,000 rows each of three corpora none had more than

@@ -145,7 +145,8 @@ def split_items(eval_set: EvalItems) -> "pl.DataFrame":
 
     An item whose prompt or answer is code, or that has a test, asks by what is `noted` in its prompt (in
     its entry point, where it has one), else by the prompt's prose, which then counts as `noted` too. Any
-    other item is `asked`: as a whole, and where that is long, also paragraph by paragraph and by its end.
+    other item is `asked`: as a whole, and where that is long, also paragraph by paragraph and by its end;
+    with choices, also with the right one after it, for both may be told in one sentence.
     Answers of less than 60 characters, answers in code, and choices, which are statements that any text may
     make, are left out.
     """
@@ -184,6 +185,11 @@ def split_items(eval_set: EvalItems) -> "pl.DataFrame":
     )
     pieces = pieces.filter(~noted, pl.col("text").str.len_chars() >= _MIN_PIECE_CHARS)
     prompts = pl.concat([whole, pieces]).unique(["row", "text"], keep="first", maintain_order=True)
+    told = items.filter("chosen", pl.col("answer").is_not_null(), ~pl.col("coded"))
+    told = told.with_columns(text=pl.concat_str("text", "answer", separator=" "), side=pl.lit("asked"))
+    told = _split(told.filter(pl.col("text").str.len_chars() <= _MIN_LONG_ITEM_CHARS), names=False)
+    told = told.unique("row", keep="first", maintain_order=True)
+    prompts = pl.concat([prompts.select(told.columns), told.filter(pl.col("side") == "asked")])
     prompts = prompts.unique("text", keep="first", maintain_order=True)
     answers = _split(items.with_columns(side=pl.lit("answered"), text=pl.col("answer")), names=False).filter(
         pl.col("side") == "answered", pl.col("text").str.len_chars() >= _MIN_ANSWER_CHARS

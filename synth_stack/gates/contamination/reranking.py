@@ -72,7 +72,7 @@ def _describe(index: ItemMeanings, pair: Mapping[str, Any], by: str) -> Likest:
     eval_set, item = index.items[number]
     shared = read_words(pair["text"]) & read_words(block.texts[pair["at"]])
     numbers = sum(word[0].isdigit() for word in shared)
-    agrees = list_agreeing(pair["covered"], pair["echoed"], pair["rare"], pair["lost"], numbers)
+    agrees = list_agreeing(pair, numbers)
     reason = f"rephrased item: like {name_item(eval_set, item)}, likeness {pair['likeness']:.3f}"
     evidence = {
         "part": block.part,

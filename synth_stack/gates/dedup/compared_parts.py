@@ -49,13 +49,16 @@ def compare_parts(words: PartedWords, learners: Counts, shared_rows: int | None)
     slotted = parted.find_slotted(offsets)
     lengths = words.asked.lengths
     in_slot = np.concatenate([[0], np.cumsum(parted.slot)])[offsets]
+    slots = Ragged(words.asked.values[parted.slot], in_slot)
     # a row that is not parted is told by its shingles, where not by its slots
     parts = np.flatnonzero(~words.whole)
     asked = Ragged(words.asked.take(parts).values, offsets_of(np.where(words.whole, 0, lengths)))
     return Compared(
         parts=PartWords(
+            in_order=asked,
             asked=list_distinct(asked),
-            slots=list_distinct(Ragged(words.asked.values[parted.slot], in_slot)),
+            slots=list_distinct(slots),
+            slot_pairs=list_distinct(_pair_words(slots)),
             answered=words.answered,
             whole=words.whole,
             slotted=slotted,
@@ -63,6 +66,18 @@ def compare_parts(words: PartedWords, learners: Counts, shared_rows: int | None)
         apart=find_longest_runs(parted.apart, offsets),
         slot=find_longest_runs(parted.slot, offsets),
     )
+
+
+def _pair_words(words: Ragged) -> Ragged:
+    """Each word of a row with the one before it, and the last with nothing after it; none of an empty row."""
+    some = words.lengths > 0
+    values = words.values.astype(np.uint64) + np.uint64(1)
+    before = np.append(np.zeros(1, dtype=np.uint64), values[:-1])[: len(values)]
+    before[words.offsets[:-1][some]] = 0
+    last = values[words.offsets[1:][some] - 1]
+    offsets = words.offsets + np.concatenate([[0], np.cumsum(some)])
+    paired = np.insert(mix(mix(before) + values), words.offsets[1:][some], mix(mix(last)))
+    return Ragged((paired >> np.uint64(32)).astype(np.uint32), offsets)
 
 
 def leave_few_slotted(band: Buckets, slotted: Mask, canary: Mask) -> Buckets:

@@ -1,5 +1,8 @@
 """Near-duplicates: exact Jaccard over word n-grams decides, MinHash LSH proposes, and one row is kept.
 
+Two rows are near-duplicates when they are alike as a whole, and their answers are, and what is left of their
+questions without the text that many rows share.
+
 A row is compared with kept rows, never with rejected ones, so there are no chains: a row far from every kept
 row is kept too, whatever lies between. Two passes over the batch decide everything before the first row is
 judged: signatures, then the shingles of the rows that share a band key. How a batch is cut into shards does
@@ -76,15 +79,18 @@ def dedup(
     shared_rows: Annotated[int, Field(ge=3)] | None = 3,
     against: list[NamedPack] = [],  # noqa: B006  (never changed; pydantic copies it)
 ) -> Judge:
-    """A judge that rejects a row whose Jaccard similarity to a kept row is above `threshold`.
+    """A judge that rejects a row whose similarity to a kept row is above `threshold`.
 
-    Exactly at the threshold a row is accepted. The score is the highest similarity to a kept row, of those
-    that LSH proposed, and 0.0 where none comes within 0.05 of the threshold. Evidence of a reject: the twin's
-    row_id (and its pack), the similarity, and the longest run of words that both share (`span`, with its
-    character offsets in the row's own field). A row with nothing to read is abstained on.
+    The similarity is the lowest of three: of the whole texts (Jaccard), of the questions without the text
+    that at least `shared_rows` rows share, and of the answers. Exactly at the threshold a row is accepted.
+    The score is the highest similarity to a kept row, of those that LSH proposed, and 0.0 where none comes
+    within 0.05 of the threshold. Evidence of a reject: the twin's row_id (and its pack), the similarities,
+    the longest run of words that both share (`span`, with its character offsets in the row's own field), and
+    what was set apart and what was compared of the question. A row with nothing to read is abstained on.
 
     Defaults: word 3-grams, which every edited word changes three of; 0.85, above which two texts of support
-    length differ by a name or a number only. `keep` "first" keeps the earlier row; "best" the one with the
+    length differ by a name or a number only; three rows, the fewest of which more than one may go on
+    otherwise, and None to set nothing apart. `keep` "first" keeps the earlier row; "best" the one with the
     higher number in `score_column` of its `extra`, and among equals and rows without one an arbitrary one,
     the same in whatever order they come. The rows that are like one twin are held instead, if they are more
     than `max_cluster_share` of their slice (0.3: more than a generator repeats itself by accident) and at

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_stack.text.fields import Members, open_lists, read_field
 from synth_stack.text.ragged import Counts, Hashes, Mask, Ragged, sort_rows
@@ -56,12 +57,24 @@ class PartedWords:
         return PartedWords(self.asked.take(rows), self.answered.take(rows), self.whole[rows])
 
 
+def find_parted(table: pa.Table, field: Field) -> Mask:
+    """Which rows of a table may be parted, (n,): those with messages or alternatives, where whole rows are
+    compared.
+    """
+    if field != "text" or "messages" not in table.schema.names:
+        return np.zeros(len(table), dtype=bool)
+    parted = np.zeros(len(table), dtype=bool)
+    for column in {"messages", "alternatives"} & set(table.schema.names):
+        parted |= pc.fill_null(pc.list_value_length(table[column]), 0).to_numpy() > 0
+    return parted
+
+
 def read_parts(table: pa.Table, field: Field) -> RowParts:
     """The parts of the rows of a table."""
     import polars as pl
 
     n = len(table)
-    if field != "text" or "messages" not in table.schema.names:
+    if not find_parted(table, field).any():
         nothing = pl.repeat(None, n, dtype=pl.String, eager=True)
         return RowParts(read_field(table, field), nothing, np.ones(n, dtype=bool))
     spoken = _read_spoken(table)
@@ -141,7 +154,7 @@ def mark_short_answers(table: pa.Table, field: Field, most_words: int) -> Hashes
     import polars as pl
 
     marks = np.zeros(len(table), dtype=np.uint64)
-    if field != "text" or "messages" not in table.schema.names:
+    if not find_parted(table, field).any():
         return marks
     parts = read_parts(table, field)
     answers = parts.answered.fill_null("")

@@ -32,6 +32,7 @@ from synth_stack.gates.dedup.word_blocks import (
     WordBlock,
     WordBlocks,
     find_firsts,
+    list_different,
 )
 from synth_stack.text.ragged import Counts, Hashes, Mask, Ragged, spread
 
@@ -55,8 +56,8 @@ def learn_shared(words: Ragged, min_rows: int) -> SharedText:
     counted = _count_rows(blocks, len(words.lengths), len(words.values), min_rows)
     if not len(counted.table.keys):
         return know_nothing()
-    found = [np.unique(_find_shared(block, counted)) for block in blocks]
-    known = _know(np.unique(np.concatenate(found)))
+    found = [list_different(_find_shared(block, counted)) for block in blocks]
+    known = _know(list_different(np.concatenate(found)))
     if not len(known.windows.keys):
         return known
     placed = PlacedBlocks(blocks, known.windows)
@@ -177,22 +178,31 @@ def _find_usual(placed: PlacedBlocks, known: SharedText, rows: Counts) -> Hashes
     tally = _Tally()
     for block, place in placed:
         for which, forward in ((opening, True), (closing, False)):
-            _tally_beside(tally, block, np.where(place >= 0, place, -1), known, which, forward=forward)
+            for pairs in (False, True):
+                _tally_beside(tally, block, place, known, which, forward=forward, pairs=pairs)
     keys, counts, windows = tally.sum()
     usual: Hashes = keys[2 * counts > rows[windows]]
     return usual
 
 
 def _tally_beside(
-    tally: "_Tally", block: WordBlock, place: Counts, known: SharedText, which: Mask, *, forward: bool
+    tally: "_Tally",
+    block: WordBlock,
+    place: Counts,
+    known: SharedText,
+    which: Mask,
+    *,
+    forward: bool,
+    pairs: bool,
 ) -> None:
     """Count the words beside `which` windows, each once where it stands there several times."""
     at = np.flatnonzero((place >= 0) & which[place])
     first = at + WINDOW_WORDS if forward else np.maximum(at - BESIDE_WORDS, block.starts[at])
     end = np.minimum(at + WINDOW_WORDS + BESIDE_WORDS, block.ends[at]) if forward else at
-    owner = np.repeat(np.arange(len(at)), end - first)
-    window = place[at][owner]
-    key = hash_beside(block, known.windows.keys[window], spread(first, end - first), forward=forward)
+    lengths = np.maximum(end - first - pairs, 0)
+    owner = np.repeat(np.arange(len(at)), lengths)
+    window, words = place[at][owner], spread(first, lengths)
+    key = hash_beside(block, known.windows.keys[window], words, forward=forward, pairs=pairs)
     order = np.lexsort((owner, key))
     key, owner, window = key[order], owner[order], window[order]
     fresh = np.ones(len(key), dtype=bool)

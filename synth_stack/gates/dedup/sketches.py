@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.dedup.row_parts import PartedWords, split_words
+from synth_stack.gates.dedup.row_parts import PartedWords, find_parted, split_words
 from synth_stack.gates.dedup.signatures import Reading, Signatures, shingle_rows, sign_rows
 from synth_stack.gates.dedup.thread_pool import count_threads
 from synth_stack.gates.gate import State
@@ -87,14 +87,15 @@ def sketch_shingles(table: pa.Table, state: State, *, reading: Reading) -> pa.Ta
     """
     ids = hash_ids(table)
     wanted, met, many = _find_wanted(ids, state[WANTED])
-    read = met | many
+    # the shingles of others are enough
+    read = many | (met & find_parted(table, reading.field))
     sets = shingle_rows(table.filter(pa.array(met)), reading, count_threads())
     words = split_words(table.filter(pa.array(read)), reading.field)
     columns = {
         "id": pa.array(ids[wanted]),
         "row_id": table["row_id"].filter(pa.array(wanted)).cast(pa.string()),
         "shingles": write_lists(fill_lists(sets, met[wanted])),
-        **write_words(keep_words(words, many[read]), read[wanted]),
+        **write_words(words, read[wanted]),
     }
     return pa.table(columns, schema=PICKS)
 

@@ -168,9 +168,15 @@ def drop_strays(place: Counts, block: WordBlock, known: SharedText) -> Counts:
     return left
 
 
-def hash_beside(block: WordBlock, windows: Hashes, words: Counts, *, forward: bool) -> Hashes:
-    """A hash of each window and of one of the words of a block beside it, (p,); `forward`: after it."""
-    hashed: Hashes = mix(windows + np.uint64(forward)) ^ block.words[words]
+def hash_beside(block: WordBlock, windows: Hashes, words: Counts, *, forward: bool, pairs: bool) -> Hashes:
+    """A hash of each window and of one of the words of a block beside it, (p,); `forward`: after it.
+
+    With `pairs` of that word and the next, which has to be in the block.
+    """
+    said = block.words[words]
+    if pairs:
+        said = mix(said) + block.words[words + 1]
+    hashed: Hashes = mix(windows + np.uint64(2 * pairs + forward)) ^ said
     return hashed
 
 
@@ -187,17 +193,25 @@ def _part_block(block: WordBlock, place: Counts, known: SharedText) -> tuple[Mas
 
 
 def _go_on(block: WordBlock, known: SharedText, gaps: Gaps, *, forward: bool) -> Mask:
-    """In which gaps more than half of the words are usual after the window before, or before the one
-    after.
+    """In which gaps the rows go on alike after the window before, or before the one after.
+
+    More than half of the words are usual there, and a third of the pairs of words: copies with a few words
+    exchanged have both in common, questions on one matter but single words.
     """
     window = gaps.before if forward else gaps.after
     first = gaps.first if forward else np.maximum(gaps.end - BESIDE_WORDS, gaps.first)
     end = np.minimum(gaps.first + BESIDE_WORDS, gaps.end) if forward else gaps.end
     lengths = np.where(gaps.opens if forward else gaps.closes, end - first, 0)
-    owner = np.repeat(np.arange(len(window)), lengths)
-    key = hash_beside(block, known.windows.keys[window[owner]], spread(first, lengths), forward=forward)
-    usual = np.bincount(owner, known.usual.find(key) >= 0, minlength=len(window))
-    go_on: Mask = 2 * usual > lengths
+
+    def count(lengths: Counts, *, pairs: bool) -> Counts:
+        owner = np.repeat(np.arange(len(window)), lengths)
+        windows, words = known.windows.keys[window[owner]], spread(first, lengths)
+        key = hash_beside(block, windows, words, forward=forward, pairs=pairs)
+        return np.bincount(owner, known.usual.find(key) >= 0, minlength=len(window)).astype(np.int64)
+
+    in_pairs = np.maximum(lengths - 1, 0)
+    go_on: Mask = 2 * count(lengths, pairs=False) > lengths
+    go_on &= 3 * count(in_pairs, pairs=True) >= in_pairs
     return go_on
 
 

@@ -73,23 +73,32 @@ class PlacedBlocks:
 
 
 class HashTable:
-    """Sorted hashes, and a bit for the low end of each: most others are told by it without a search."""
+    """Sorted hashes, and for the low end of each where it is: most are found, and most others told, at
+    once.
+    """
 
     def __init__(self, keys: Hashes) -> None:
         self.keys = keys
-        self._mask = np.uint64((1 << (8 * len(keys)).bit_length()) - 1)
-        self._met = np.zeros(int(self._mask) + 1, dtype=bool)
-        self._met[keys & self._mask] = True
+        self._mask = np.uint64((1 << (4 * len(keys)).bit_length()) - 1)
+        self._places = np.full(int(self._mask) + 1, -1, dtype=np.int32)
+        self._places[keys & self._mask] = np.arange(len(keys), dtype=np.int32)
 
     def find(self, values: Hashes) -> Counts:
         """The place of each value among the keys, (m,); -1 for one that is none."""
-        found = np.full(len(values), -1, dtype=np.int64)
-        likely = np.flatnonzero(self._met[values & self._mask])
-        if len(likely) and len(self.keys):
-            wanted = values[likely]
-            place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-            found[likely] = np.where(self.keys[place] == wanted, place, -1)
-        return found
+        place: Counts = self._places[values & self._mask].astype(np.int64)
+        unlike = np.flatnonzero(place >= 0)
+        unlike = unlike[self.keys[place[unlike]] != values[unlike]]
+        if len(unlike):  # another key has the same low end
+            wanted = values[unlike]
+            other = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+            place[unlike] = np.where(self.keys[other] == wanted, other, -1)
+        return place
+
+
+def list_different(values: Hashes) -> Hashes:
+    """The different ones among the values, sorted (np.unique goes by hashes, and is slower)."""
+    ordered = np.sort(values)
+    return ordered[find_firsts(ordered)]
 
 
 def find_firsts(ordered: Hashes) -> Counts:

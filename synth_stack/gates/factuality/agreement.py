@@ -13,6 +13,8 @@ _SAME_CLAUSE = 0.5
 benchmarks/grounding.py, as are the other shares of this file."""
 _DELICATE = 0.6
 """What is left of an agreement where one side alone has "only", "except", "until" or the like."""
+_MIN_SHARED = 2
+"""Of one idea alone ("The answer is no") it cannot be told what is denied."""
 _AS_CLOSE = 0.6
 _VERBATIM = 0.9
 _PLAIN_MARKS = frozenset({"not", "nor", "neither", "without", "both", "than", "rather", "instead", "either"})
@@ -97,7 +99,11 @@ def _rate_polarity(shelf: Shelf, said: Statement, source: Statement, cover: floa
     ]
     agreeing = [pair for pair in pairs if not _is_opposed(pair)]
     affirmed = {pair.number: float((pair.closeness * cover) ** 0.5) for pair in agreeing}
-    opposed = [pair for pair in pairs if _is_opposed(pair) and not _is_settled(pair, agreeing)]
+    opposed = [
+        pair
+        for pair in pairs
+        if len(pair.shared) >= _MIN_SHARED and _is_opposed(pair) and not _is_settled(pair, agreeing)
+    ]
     if len(opposed) % 2 == 0:
         return affirmed, 0.0, 0
     worst = max(opposed, key=lambda pair: pair.closeness)

@@ -74,7 +74,7 @@ def factuality(
     *,
     sources: list[FilePath] | None = None,
     max_contradiction: Annotated[float, Field(ge=FLOOR, le=1)] = 0.6,
-    max_not_found: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    max_not_found: Annotated[float, Field(ge=0, le=1)] = 0.4,
     conditions: Setting = "hold",
     contacts: Setting = "hold",
     code: CodeSettings = _CODE,

@@ -234,7 +234,7 @@ def _count(
         return Quantity("year", *ends, bound, "", frozenset(), start, end), after
     if not ideas and before is not None and any(c.isupper() for c in before.text) and first > 1:
         return Quantity(f"label {before.low}", *ends, bound, "", frozenset(), start, end), after
-    if not ideas and not tokens[first].is_digit:
+    if not ideas and not tokens[first].is_digit and not bound:
         return None  # "one of them", "the other two"
     if bare == "one" and ends[1] == 1:
         return None

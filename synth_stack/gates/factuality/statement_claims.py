@@ -14,6 +14,8 @@ _CONDITION_COVER = 0.6
 _CONDITION_KEPT = 0.8
 _CONDITION_MENTIONED = 0.34
 _SAME_SENTENCE = 0.8
+_FIRST_PERSON = frozenset({"i", "i'm", "i'd", "i'll", "i've", "i’m", "i’d", "i’ll", "i’ve"})
+"""Who says "I'd be happy to help", or announces a list, promises nothing that a source could bear out."""
 _AS_SURE = 0.95
 _MIN_SHARED = 2
 
@@ -35,6 +37,9 @@ def check_statement(
         return claims
     polarity = _check_polarity(said, compared, context)
     if polarity is not None:
+        borne_out = any(claim.sort == "number" and claim.standing == "supported" for claim in claims)
+        if borne_out and polarity.standing == "not_found":  # a part of it is found
+            polarity = polarity._replace(standing="in_doubt")
         claims.append(polarity)
     if not any(claim.standing == "contradicted" for claim in claims):
         claims += _check_condition(shelf, said, compared, context)
@@ -50,7 +55,8 @@ def _check_polarity(said: Statement, compared: Sequence[Agreement], context: Con
         return None
     place = said.text, 0, len(said.text)
     best = max(compared, key=lambda a: (a.cover * max(a.held, 0.05), a.reach), default=None)
-    firm = said.modal or said.negated or bool(said.quantities)
+    talk = not _FIRST_PERSON.isdisjoint(said.words) or said.text.endswith(":")
+    firm = bool(said.quantities) or ((said.modal or said.negated) and not talk)
     if best is None or best.reach < UNFOUND_COVER:
         return Claim("statement", "not_found", *place, 0.0, None, "") if firm else None
     denied = max(compared, key=lambda a: a.denied)

@@ -60,8 +60,10 @@ _ENDINGS = (
     ("ier", "y"), ("ies", "y"), ("ied", "y"), ("ing", ""), ("edly", ""), ("ed", ""), ("sses", "ss"),
     ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("ly", ""), ("es", "e"), ("s", ""),
 )  # fmt: skip
+_NOUN_ENDINGS = {"ery": "er", "val": "v", "wal": "w", "at": ""}
+"""Of nouns made from verbs, after the ending is gone: "delivery", "arrival", "renewal", "confirmation"."""
 _MIN_STEM = 3
-_DOUBLED = frozenset("bb dd gg mm nn pp rr tt".split())
+_DOUBLED = frozenset("bb dd gg ll mm nn pp rr tt".split())
 
 
 @lru_cache(maxsize=100_000)
@@ -79,9 +81,13 @@ def stem(word: str) -> str:
                 break
             word = word[: len(word) - len(ending)] + instead
             break
-    if len(word) > _MIN_STEM and word[-2:] in _DOUBLED:
+    if len(word) > _MIN_STEM and word.endswith("e"):
         word = word[:-1]
-    return word[:-1] if len(word) > _MIN_STEM and word.endswith("e") else word
+    for ending, instead in _NOUN_ENDINGS.items():
+        if word.endswith(ending) and len(word) - len(ending) >= _MIN_STEM + 2 * (ending == "at"):
+            word = word[: len(word) - len(ending)] + instead
+            break
+    return word[:-1] if len(word) > _MIN_STEM and word[-2:] in _DOUBLED else word
 
 
 @lru_cache(maxsize=100_000)

@@ -12,7 +12,8 @@ _NAME = rf"{_UP}[\w'’.-]{{0,30}}"
 _TOWN = rf"{_UP}[\w'’-]{{0,30}}"
 _STREETS = (
     r"(?:Street|St|Avenue|Ave|Boulevard|Blvd|Road|Rd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Close"
-    r"|Crescent|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Square|Sq|Trail|Loop|Gardens|Grove|Mews|Row|Hill|Walk)\b\.?"
+    r"|Crescent|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Square|Sq|Trail|Loop|Gardens|Grove|Mews|Row|Hill"
+    r"|Walk)\b\.?"
 )
 _RUES = r"rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|route|cours"
 _STATES = (
@@ -52,7 +53,7 @@ STREETS = (
 """A text with an address holds a postcode and a street: both in Rust's syntax, for polars."""
 
 _COMPILED = {region: re.compile(shape) for region, shape in _SHAPES.items()}
-_FICTIONAL = re.compile(
+FICTIONAL = re.compile(
     r"muster|max-?mustermann|main st(?:reet)?\b|evergreen terrace|any ?(?:town|city|where)|fake st"
     r"|baker street|sample|example",
     re.IGNORECASE,
@@ -66,5 +67,5 @@ def find_addresses(text: str, regions: Sequence[str]) -> Iterator[tuple[int, int
     for region in regions:
         if region in _COMPILED:
             for match in _COMPILED[region].finditer(text):
-                if not _FICTIONAL.search(match[0]):
+                if not FICTIONAL.search(match[0]):
                     yield match.start(), match.end()

@@ -1,240 +1,163 @@
-"""Invented values that look like a person's: the gate's canaries, and the benchmark's known truth.
+"""Canaries: rows of the batch with a value in them that the gate has to see, one kind for each thing it
+looks for.
 
-Drawn digit by digit with their check digits right, outside every range kept for fiction. That no card,
-account or line was ever issued with such a number is likely and cannot be known, so none is kept anywhere.
+What could be personal data in the row itself is taken out first, so that a canary is caught for its own
+value or not at all. The value stands where values stand in earnest: in the middle of a sentence, in a later
+message, in a table, in the language of its country, grouped as somebody writes it.
 """
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from synth_stack.gates.canaries import build_canary
 from synth_stack.gates.personal_data.kinds import Kind
 from synth_stack.gates.personal_data.national_ids import BY_NAME
-from synth_stack.gates.personal_data.payment_numbers import is_card, is_iban
-from synth_stack.gates.personal_data.phones import is_placeholder, read_phone
-from synth_stack.rows.canonical import canonical_text
+from synth_stack.gates.personal_data.planting import Base, put
+from synth_stack.gates.personal_data.values import draw_value
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 
-Draw = Callable[[random.Random, Sequence[str]], tuple[str, str]]
-"""Draws a value for one of the regions, and says what it is in particular."""
+BAR = 0.8
+"""Of each kind: .94 to 1.0 of its canaries are caught on the corpora of benchmarks/personal_data_corpora.py,
+and none where what looks for it is switched off. Twenty tell the two apart: fewer than 16 are caught 6 times
+in 1,000 at .94, and less than once in 10,000 at .99 (binomial).
+"""
 
-_LETTERS = {
-    "0": "0123456789",
-    "1": "123456789",
-    "A": "BCDFGHJKLMNPQRSTVWXZ",
-    "N": "ABCEHJKLMPRSTWXYZ",
-    "M": "ABCDEHLMPRST",
-    "D": "ABCD",
-    "C": "ABCDEFGHILMZ",
-    "a": "bcdfghjklmnpqrstvwxz",
-    "x": "abcdefghijklmnopqrstuvwxyz0123456789",
+_SAID: Mapping[str, Sequence[str]] = {
+    "email": (
+        "You can write to me at {} if the parcel has not left by Monday, and I will answer the same day.",
+        "Please forward the form to {}, thanks.",
+        "| contact | e-mail |\n|---|---|\n| home | {} |",
+    ),
+    "hidden_email": ("My e-mail is {}, as always.", "Mail it to {} please, my old address is dead."),
+    "role_email": ("Please write to {} about it.",),
+    "phone": (
+        "You can call me on {} after six, since I am at work before that.",
+        "I moved house; my new phone number is {}, and the old one is dead.",
+        "| customer | mobile phone |\n|---|---|\n| me | {} |",
+    ),
+    "hotline": ("Their hotline is {}, day and night.",),
+    "card": ("I paid with the card {} and was charged twice for it.", "Card number: {}, and nothing came."),
+    "iban": ("Please refund it to my account {} this week, and not by cheque.", "IBAN: {}"),
+    "national_id": ("As you asked, my {detail} is {}, and the copy is attached.", "{detail}: {}"),
+    "ip": ("I was logged in from the IP address {} when it broke.", "My router has the IP {} since Tuesday."),
+    "address": (
+        "I live at {} now, so please send the next one there.",
+        "Please deliver it to {}, on the second floor.",
+    ),
+    "place": ("The restaurant is at {} and opens at noon.",),
+    "secret": ("The key that I used is {} and it stopped working.", "token: {}"),
+    "birth_date": ("My date of birth is {}, as on the card.", "Date of birth: {}"),
+    "name": ("Hello, my name is {} and I would like to complain.", "Patient: {}"),
+    "mention": (
+        "Yesterday I spoke about it with {} from the flat next door.",
+        "I bought it together with {} last year.",
+    ),
+    "in_code": (
+        '```python\nclient = {{"phone": "{}"}}\nsend(client)\n```',
+        '{{"ticket": 7, "phone": "{}", "open": true}}',
+    ),
 }
-"""What a letter of a form stands for; every other character stands for itself."""
+"""Sentences by kind; a value stands in the braces, and what it is called in {detail}."""
 
-_CARDS = ("4539 0000 0000 0000", "5412 0000 0000 0000", "2720-0000-0000-0000", "3712 000000 00000")
-_MORE_CARDS = ("4539000000000000", "6011 0000 0000 0000", "3612 000000 0000", "3540000000000000")
-_IBANS = {
-    "DE": "00 0000 0000 0000 0000 00",
-    "GB": "00AAAA00000000000000",
-    "FR": "00 0000 0000 0000 0000 0000 000",
-    "ES": "00 0000 0000 0000 0000 0000",
-    "IT": "00A0000000000000000000000",
-    "NL": "00 AAAA 0000 0000 00",
-    "PL": "00 0000 0000 0000 0000 0000 0000",
-    "US": "00AAAA00000000000000",
+_AT_HOME: Mapping[str, Sequence[str]] = {
+    "DE": (
+        "Bitte rufen Sie mich unter {} zurück, am besten abends.",
+        "Meine Handynummer ist {}, falls etwas ist.",
+    ),
+    "FR": ("Vous pouvez m'appeler au {} après dix-huit heures.", "Mon numéro de portable est le {}, merci."),
+    "ES": ("Mi número de móvil es el {}, por si acaso.", "Teléfono: {}, a partir de las seis."),
+    "IT": ("Il mio numero di cellulare è {}, la sera.", "Telefono: {}, dopo le sei."),
+    "NL": ("U kunt mij bellen op {} na zes uur.", "Mijn telefoonnummer is {}, als er iets is."),
+    "PL": ("Mój numer telefonu to {}, proszę dzwonić po szóstej.", "tel. {}, najlepiej wieczorem."),
 }
-_ID_FORMS = {
-    "us_ssn": ("000-00-0000", "Social Security number"),
-    "uk_nino": ("NN 00 00 00 D", "National Insurance number"),
-    "de_tax_id": ("10 000 000 000", "Steuer-ID"),
-    "fr_nir": ("1 00 01 11 000 000 00", "numéro de sécurité sociale"),
-    "es_dni": ("00000000A", "DNI"),
-    "it_fiscal_code": ("AAAAAA00M01C000A", "codice fiscale"),
-    "nl_bsn": ("100000000", "BSN"),
-    "pl_pesel": ("00010100000", "PESEL"),
-}
-_ADDRESSES = {
-    "US": "100 {tree} Avenue, {town}, OH 44000",
-    "GB": "10 {tree} Road, {town}, LS1 1AA",
-    "DE": "{tree}straße 10, 50000 {town}",
-    "FR": "10 rue des {tree}s, 63000 {town}",
-    "ES": "Calle {tree} 10, 28000 {town}",
-    "IT": "Via {tree} 10, 20100 {town}",
-    "NL": "{tree}straat 10, 1000 BB {town}",
-    "PL": "ul. {tree} 10, 30-000 {town}",
-}
-_TREES = ("Linden", "Alder", "Rowan", "Cedar", "Hazel", "Maple", "Birch", "Aspen", "Laurel", "Juniper")
-_TOWNS = ("Norwick", "Altenau", "Brevel", "Castella", "Domburg", "Estena", "Falken", "Gravel", "Hollen")
-_NAMES = ("anna.keller", "j.novak", "lucia_moreau", "marek", "s-visser", "david77", "elena.bianchi+shop")
-_SAID: Mapping[Kind, str] = {
-    "email": "You can reach me at {}.",
-    "role_email": "Please write to {}.",
-    "phone": "Please call me on {}.",
-    "hotline": "The hotline is {}.",
-    "card": "The card I paid with is {}.",
-    "iban": "Please refund it to {}.",
-    "national_id": "My {detail} is {}.",
-    "ip": "I was logged in from the IP address {}.",
-    "address": "Please deliver it to {}.",
-    "secret": "The key I used is {}.",
-}
-_TRIES = 20_000
+"""How telephone numbers are announced in the language of their country."""
+
+Acts = Callable[[Kind, str | None], bool]
+"""Whether something is done about a kind in the rows of a locale."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A kind of canary: of which kind the value is, and of which region where that decides what looks for
+    it.
+    """
+
+    name: str
+    value: Kind
+    region: str | None = None
 
 
 def plant_canaries(
-    sample: pa.Table, kinds: Sequence[Kind], regions: Sequence[str], n: int, seed: int
+    bases: Sequence[Base], kinds: Sequence[Kind], regions: Sequence[str], acts: Acts, *, n: int, seed: int
 ) -> pa.Table:
-    """Up to n rows of the sample, each with one sentence more that holds a value of one of `kinds`, in turn.
-
-    `extra` says in `canary` which kind. Deterministic in `seed`.
+    """Up to n rows of each kind, made of `bases` in turn: each of `kinds`, hidden mailboxes, each identity
+    number of `regions`, and what is to be redacted and stands in code. Deterministic in `seed`.
     """
-    rng = random.Random(seed)  # noqa: S311  (canaries, not keys)
-    rows = sample.to_pylist() if kinds else []
     made = []
-    for draw in range(n if rows else 0):
-        kind = kinds[draw % len(kinds)]
-        value, detail = draw_value(kind, rng, regions)
-        said = _SAID[kind].format(value, detail=detail)
-        made.append(_plant(rows[rng.randrange(len(rows))], said, kind, draw))
+    for planned in _plan(kinds, regions):
+        rng = random.Random(f"{seed} {planned.name}")  # noqa: S311  (canaries, not keys)
+        fit = [base for base in bases if acts(planned.value, base.locale)]
+        for k in range(n if fit else 0):
+            region = planned.region or regions[k % len(regions)]
+            messages = put(fit[k % len(fit)], _say(planned, region, k, rng), k)
+            canary = build_canary(fit[k % len(fit)].kind, messages, planned.value, k, kind=planned.name)
+            made.append({**canary, "locale": fit[k % len(fit)].locale, "text": _join(messages)})
     return build_candidates(made)
 
 
-def draw_value(kind: Kind, rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
-    """A value of `kind` in the format of one of `regions`, and what it is called there.
-
-    Regions without such a format are passed over; where none has one, Germany's is used.
-    """
-    return _DRAWS[kind](rng, regions)
+def _join(messages: Sequence[Mapping[str, Any]]) -> str:
+    return str(messages[0]["content"]) if messages[0]["role"] == "text" else join_text(messages) or ""
 
 
-def _plant(row: Mapping[str, Any], said: str, kind: Kind, draw: int) -> dict[str, Any]:
-    """The row with `said` at the end of its first message, or of its text where it has none."""
-    messages = [dict(message) for message in row["messages"]]
-    if messages:
-        messages[0]["content"] = f"{messages[0]['content'] or ''} {said}".strip()
-    return {
-        "kind": row["kind"],
-        "locale": row["locale"],
-        "messages": messages,
-        "text": join_text(messages) if messages else f"{row['text']} {said}",
-        "attachments": [],
-        "extra": canonical_text({"canary": kind}),
-        "generator": "canary",
-        "generator_version": "1",
-        "draw": draw,
-        "replayable": False,
-    }
+def _plan(kinds: Sequence[Kind], regions: Sequence[str]) -> Iterator[_Planned]:
+    for kind in kinds:
+        if kind == "national_id":
+            for name, one in BY_NAME.items():
+                if one.region in regions:
+                    yield _Planned(name, kind, one.region)
+            continue
+        yield _Planned(kind, kind)
+        if kind == "email":
+            yield _Planned("hidden_email", kind)
+        if kind == "phone":
+            yield _Planned("in_code", kind)
 
 
-def _fill(form: str, rng: random.Random) -> str:
-    return "".join(rng.choice(_LETTERS[c]) if c in _LETTERS else c for c in form)
+def _say(planned: _Planned, region: str, k: int, rng: random.Random) -> str:
+    value, detail = draw_value(planned.value, rng, (region,))
+    sentences = _SAID["national_id" if planned.region else planned.name]
+    if planned.name == "phone":
+        sentences = (*sentences, *_AT_HOME.get(region, ()))
+        value = _regroup(value, k)
+    if planned.name == "hidden_email":
+        value = _hide(value, k)
+    return sentences[k // 2 % len(sentences)].format(value, detail=detail)
 
 
-def _draw_until(draw: Callable[[], str], accept: Callable[[str], bool]) -> str:
-    """The first value that is accepted: every check digit here lets one in a thousand pass, or more."""
-    return next(value for value in (draw() for _ in range(_TRIES)) if accept(value))
+def _regroup(value: str, k: int) -> str:
+    """The number with stops or hyphens for spaces, or in pairs: three ways in turn, the first as it is."""
+    if k % 3 == 0:
+        return value
+    if k % 3 == 1:
+        return re.sub(r"(?<=\d)[ -](?=\d)", "-" if k % 2 else ".", value)
+    head, _, tail = value.partition(" ")
+    digits = re.sub(r"\D", "", tail)
+    if not tail or len(digits) % 2:
+        return value
+    return " ".join([head, *(digits[at : at + 2] for at in range(0, len(digits), 2))])
 
 
-def _choose(rng: random.Random, regions: Sequence[str], known: Mapping[str, Any]) -> str:
-    return rng.choice([region for region in regions if region in known] or ["DE"])
-
-
-def _strip(value: str) -> str:
-    return re.sub(r"[ -]", "", value)
-
-
-def _draw_email(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
+def _hide(value: str, k: int) -> str:
+    local, _, domain = value.partition("@")
+    spoken = f"{local} at {domain.replace('.', ' dot ')}"
     return (
-        f"{rng.choice(_NAMES)}@{_fill('aaaaaaa', rng)}.{rng.choice(('com', 'de', 'co.uk', 'fr'))}",
-        "e-mail",
-    )
-
-
-def _draw_role_email(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
-    return f"{rng.choice(('support', 'info', 'billing'))}@{_fill('aaaaaaa', rng)}.com", "e-mail"
-
-
-def _draw_card(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
-    head, tail = (form := rng.choice(_CARDS + _MORE_CARDS))[:4], form[4:]
-    value = _draw_until(
-        lambda: head + _fill(tail, rng), lambda v: is_card(_strip(v)) and not is_placeholder(_strip(v))
-    )
-    return value, "card"
-
-
-def _draw_iban(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
-    region = _choose(rng, regions, _IBANS)
-    country = "GB" if region == "US" else region
-    return _draw_until(lambda: country + _fill(_IBANS[region], rng), lambda v: is_iban(_strip(v))), "IBAN"
-
-
-def _draw_national_id(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
-    by_region = {one.region: one for one in BY_NAME.values()}
-    one = by_region[_choose(rng, regions, by_region)]
-    form, called = _ID_FORMS[one.name]
-    return _draw_until(
-        lambda: _fill(form, rng), lambda v: bool(one.shape.fullmatch(v)) and one.accepts(v, called)
-    ), called
-
-
-def _draw_ip(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
-    if rng.random() < 0.2:
-        return (
-            f"2a02:{rng.randrange(1, 65536):x}:{rng.randrange(1, 65536):x}::{rng.randrange(1, 65536):x}",
-            "IP",
-        )
-    return f"85.{rng.randrange(32, 255)}.{rng.randrange(1, 255)}.{rng.randrange(1, 255)}", "IP"
-
-
-def _draw_address(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
-    form = _ADDRESSES[_choose(rng, regions, _ADDRESSES)]
-    numbered = re.sub(r"(?<=\d)\d|\d(?=\d)", lambda _: rng.choice("123456789"), form)
-    return numbered.format(tree=rng.choice(_TREES), town=rng.choice(_TOWNS)), "address"
-
-
-def _draw_phone(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
-    import phonenumbers as library
-
-    known = dict.fromkeys(library.SUPPORTED_REGIONS)
-    region = _choose(rng, regions, known)
-    kinds = (library.PhoneNumberType.MOBILE, library.PhoneNumberType.FIXED_LINE)
-    example = library.example_number_for_type(region, rng.choice(kinds))
-    digits = library.national_significant_number(example) if example else "000000000"
-    code = library.country_code_for_region(region)
-
-    def draw() -> str:
-        return f"+{code}{digits[:3]}{_fill('0' * len(digits[3:]), rng)}"
-
-    value = _draw_until(draw, lambda v: read_phone(v, 1, (), frozenset()) == "phone")
-    style = rng.choice((library.PhoneNumberFormat.INTERNATIONAL, library.PhoneNumberFormat.NATIONAL))
-    return library.format_number(library.parse(value, None), style), "telephone"
-
-
-def _draw_hotline(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
-    value = _draw_until(
-        lambda: f"+1 8{rng.choice(('00', '88', '77'))} {_fill('100-0000', rng)}",
-        lambda v: read_phone(v, 1, (), frozenset()) == "hotline",
-    )
-    return value, "hotline"
-
-
-def _draw_secret(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
-    return rng.choice(("ghp_" + _fill("x" * 36, rng), "sk_live_" + _fill("x" * 24, rng))), "key"
-
-
-_DRAWS: Mapping[Kind, Draw] = {
-    "email": _draw_email,
-    "role_email": _draw_role_email,
-    "phone": _draw_phone,
-    "hotline": _draw_hotline,
-    "card": _draw_card,
-    "iban": _draw_iban,
-    "national_id": _draw_national_id,
-    "ip": _draw_ip,
-    "address": _draw_address,
-    "secret": _draw_secret,
-}
+        f"{local} (at) {domain.replace('.', ' (dot) ')}",
+        f"{local}[at]{domain.replace('.', '[dot]')}",
+        spoken,
+    )[k % 3]

@@ -5,61 +5,42 @@ No value that is found ever stands in a reason, in evidence or in facts: only it
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from synth_stack.errors import ConfigError
-from synth_stack.gates.gate import Dial, Judge, State
-from synth_stack.gates.personal_data.canaries import plant_canaries
+from synth_stack.gates.gate import Judge, State
+from synth_stack.gates.personal_data.canaries import BAR, plant_canaries
+from synth_stack.gates.personal_data.controls import make_controls
 from synth_stack.gates.personal_data.kinds import KINDS, Kind
 from synth_stack.gates.personal_data.phones import find_regions
+from synth_stack.gates.personal_data.planting import Base, take_bases
+from synth_stack.gates.personal_data.policy import Action, ActionPolicy, Actions, RowEnd
 from synth_stack.gates.personal_data.redaction import build_copies, describe, redact_rows
 from synth_stack.gates.personal_data.search import EXTRA, Found, Search, read_units
+from synth_stack.gates.personal_data.surroundings import Setting
+from synth_stack.gates.word_lists import digest_list
 from synth_stack.registry import PARTS, gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.fields import read_texts
 
-Action = Literal["reject", "hold", "redact", "ignore"]
 Locale = Annotated[str, Field(pattern="^[a-z]{2}(-[A-Z]{2})?$")]
 Own = Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14}|([a-z0-9-]+\.)+[a-z0-9-]{2,24})$")]
 
 THRESHOLD = 1.0
 _SCORES: Mapping[Action, float] = {"reject": 1.0, "redact": 1.0, "hold": 0.5, "ignore": 0.0}
-_GRAVITY: tuple[Action, ...] = ("reject", "hold", "redact", "ignore")
+_SETTINGS: Mapping[Setting, str] = {"code": "code", "log": "a log", "data": "JSON or a table"}
 _MAX_LISTED = 100
 _NOTHING = "personal_data.nothing_to_read"
 _NOTHING_TO_READ = "nothing to read: no part of the row holds text"
-
-
-class Actions(BaseModel):
-    """What becomes of a row with a value of each kind.
-
-    A value whose check digits are right (card, IBAN, identity number, key) was copied or remembered from
-    somewhere, and the rest of that row may have been too: reject. What only reaches a person is taken out,
-    and the row stays useful: redact. Mailboxes of a desk and numbers that no person can have (0800) are not
-    personal data (Regulation (EU) 2016/679, recital 14): ignore.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    email: Action = "redact"
-    phone: Action = "redact"
-    address: Action = "redact"
-    ip: Action = "redact"
-    card: Action = "reject"
-    iban: Action = "reject"
-    national_id: Action = "reject"
-    secret: Action = "reject"  # noqa: S105  (the kind of value, and no value)
-    role_email: Action = "ignore"
-    hotline: Action = "ignore"
 
 
 _KINDS = Actions()
@@ -68,7 +49,7 @@ _BY_LOCALE: dict[str, dict[Kind, Action]] = {}
 _OWN: list[str] = []
 
 
-@gate("personal_data", version="2", reads=PARTS)
+@gate("personal_data", version="3", reads=PARTS)
 def personal_data(
     *,
     kinds: Actions = _KINDS,
@@ -81,7 +62,9 @@ def personal_data(
     The gravest action among a row's values decides: reject, then hold, then redact. A redacted row is
     rejected, and its evidence names the copy that stands for it (`replaced_by`): the same row with [EMAIL]
     and the like in place of the values, `parent_id` naming the original, and in `extra` under `redacted` what
-    was taken out where. A row of which no clean copy can be made is rejected without one.
+    was taken out where. A row of which no clean copy can be made is rejected without one. A value to be
+    redacted that stands in code, a log, JSON or a table of numbers holds its row instead, as it is: a
+    placeholder there would break it.
 
     `locales` say whose national formats of telephone numbers, identity numbers and addresses are looked
     for, a row's own locale adding to them; a bare language means its country, `en` both the United States
@@ -93,9 +76,9 @@ def personal_data(
     rejected, 0.5 where it is held, 0 else. Raises ConfigError for a locale without telephone numbers.
     """
     actions: dict[Kind, Action] = {kind: getattr(kinds, kind) for kind in KINDS}
-    policy = _Policy(actions, by_locale)
+    policy = ActionPolicy(actions, by_locale)
     regions = _gather_regions(locales)
-    search = Search(regions, frozenset(own))
+    search = Search(regions, frozenset(own), policy.sought)
 
     def judge(table: pa.Table, _: State) -> pa.Table:
         seen = _see(table, policy, search)
@@ -104,39 +87,29 @@ def personal_data(
     def amend(table: pa.Table) -> pa.Table:
         return build_copies(_redact(table, _see(table, policy, search), search).values())
 
+    def take(sample: pa.Table) -> list[Base]:
+        return take_bases(sample, search.clean)
+
     def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
-        wanted = [kind for kind in KINDS if policy.actions[kind] != "ignore"]
-        return plant_canaries(sample, wanted, regions, n, seed)
+        return plant_canaries(take(sample), policy.acted, regions, policy.acts, n=n, seed=seed)
+
+    def control(sample: pa.Table, n: int, seed: int) -> pa.Table:
+        return make_controls(take(sample), n, seed)
 
     return Judge(
         judge=judge,
-        facts={"phonenumbers": version("phonenumbers"), "regions": list(regions)},
+        facts={
+            "phonenumbers": version("phonenumbers"),
+            "regions": list(regions),
+            "lists": {name: digest_list(__package__, name) for name in ("given_names", "top_level_domains")},
+        },
         plant=plant,
-        min_recall=0.95,
+        control=control,
+        min_recall=BAR,
+        off=tuple(kind for kind in KINDS if kind not in policy.acted),
         amend=amend if policy.redacts else None,
         dials=policy.list_dials(),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """What becomes of a row: its gravest action, for which kind, and its kinds by what is done about them."""
-
-    action: Action
-    gravest: Kind | None
-    counted: tuple[Kind, ...]
-    taken: frozenset[Kind]
-    ignored: frozenset[Kind]
-
-    @property
-    def reason_class(self) -> str | None:
-        """Null where nothing is done."""
-        return None if self.gravest is None else _name_class(self.gravest)
-
-    @property
-    def outcome(self) -> str:
-        """The verdict's outcome; a row that is redacted is rejected, since its copy stands for it."""
-        return {"redact": "reject", "ignore": "accept"}.get(self.action, self.action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,51 +120,9 @@ class _Seen:
     """
 
     found: Mapping[int, list[Found]]
-    ends: Mapping[int, _End]
+    ends: Mapping[int, RowEnd]
     readable: NDArray[np.bool_]
     locales: Sequence[str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Policy:
-    """Actions by kind, and what the rows of a locale have of their own."""
-
-    actions: Mapping[Kind, Action]
-    by_locale: Mapping[str, Mapping[Kind, Action]]
-
-    @property
-    def redacts(self) -> bool:
-        return any("redact" in actions.values() for actions in (self.actions, *self.by_locale.values()))
-
-    def settle(self, kinds: Collection[Kind], locale: str | None) -> _End:
-        """What becomes of a row of `locale` in which values of `kinds` stand."""
-        name = (locale or "").replace("_", "-")
-        special = {**self.by_locale.get(name.partition("-")[0], {}), **self.by_locale.get(name, {})}
-        actions = {**self.actions, **special}
-        counted = tuple(kind for kind in KINDS if kind in kinds and actions[kind] != "ignore")
-        gravest = min(counted, key=lambda kind: _GRAVITY.index(actions[kind]), default=None)
-        action = "ignore" if gravest is None else actions[gravest]
-        # no copy is made of a row that is rejected or held for another kind
-        taken = frozenset(kind for kind in counted if action == actions[kind] == "redact")
-        ignored = frozenset(kind for kind in KINDS if actions[kind] == "ignore")
-        return _End(action, gravest, counted, taken, ignored)
-
-    def list_dials(self) -> tuple[Dial, ...]:
-        """One for each kind, the gravest action first: whether a row has a value of it, and what that means.
-
-        None where locales have actions of their own: what then becomes of a row depends on its locale.
-        """
-        if self.by_locale:
-            return ()
-        kinds = sorted(KINDS, key=lambda kind: _GRAVITY.index(self.actions[kind]))
-        return tuple(
-            Dial(1, ">=", (_name_class(kind),), score=f"counts.{kind}", outcome=f"kinds.{kind}")
-            for kind in kinds
-        )
-
-
-def _name_class(kind: Kind) -> str:
-    return f"personal_data.{kind}"
 
 
 def _gather_regions(locales: list[str]) -> tuple[str, ...]:
@@ -206,12 +137,12 @@ def _gather_regions(locales: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(region for regions in by_locale.values() for region in regions))
 
 
-def _see(table: pa.Table, policy: _Policy, search: Search) -> _Seen:
+def _see(table: pa.Table, policy: ActionPolicy, search: Search) -> _Seen:
     import polars as pl
 
     units, locales = read_units(table), read_texts(table.column("locale")).to_list()
     found = search.run(units, locales)
-    ends = {row: policy.settle({one.value.kind for one in mine}, locales[row]) for row, mine in found.items()}
+    ends = {row: policy.settle(mine, locales[row]) for row, mine in found.items()}
     spoken = units.filter(pl.col("path") != EXTRA, pl.col("content").str.contains(r"\S"))
     readable = np.zeros(len(table), dtype=np.bool_)
     readable[spoken["row"].to_numpy()] = True
@@ -256,10 +187,15 @@ def _state(table: pa.Table, seen: _Seen, copies: Mapping[int, Mapping[str, Any]]
     )
 
 
-def _reason(end: _End, copy: str | None) -> str | None:
+def _reason(end: RowEnd, copy: str | None) -> str | None:
     if not end.counted:
         return None
-    named = f"personal data: {', '.join(end.counted)}"
+    where = (
+        f" in {' and '.join(_SETTINGS[one] for one in end.settings)}"
+        if end.action == "hold" and end.settings
+        else ""
+    )
+    named = f"personal data{where}: {', '.join(end.counted)}"
     if end.action != "redact":
         return named
     return f"{named}, redacted in {copy}" if copy else f"{named}, no clean copy can be made"

@@ -9,33 +9,50 @@ Offsets are those of the text as it came. Every pattern is bounded and anchored:
 time.
 """
 
-import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal, get_args
 
 import numpy as np
 
+from synth_stack.gates.personal_data.address_blocks import find_blocks
 from synth_stack.gates.personal_data.addresses import find_addresses
 from synth_stack.gates.personal_data.emails import find_mailboxes
+from synth_stack.gates.personal_data.ip_addresses import find_ips
+from synth_stack.gates.personal_data.names import find_birth_dates, find_names
 from synth_stack.gates.personal_data.national_ids import NATIONAL_IDS
 from synth_stack.gates.personal_data.payment_numbers import find_iban_length, is_card, is_iban
+from synth_stack.gates.personal_data.phone_evidence import Evidence, is_desk, weigh
 from synth_stack.gates.personal_data.phones import (
     DATE,
     PHONE_DIGITS,
     PHONE_SHAPE,
+    is_international,
     is_placeholder,
     read_phone,
-    weigh_words,
 )
+from synth_stack.gates.personal_data.surroundings import Setting, Surroundings
 from synth_stack.text.ragged import Counts
 
 Kind = Literal[
-    "secret", "iban", "card", "national_id", "email", "role_email", "ip", "address", "phone", "hotline"
+    "secret",
+    "iban",
+    "card",
+    "national_id",
+    "email",
+    "role_email",
+    "ip",
+    "address",
+    "place",
+    "phone",
+    "hotline",
+    "birth_date",
+    "name",
+    "mention",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """In the order of precedence: where two overlap, the earlier one is what is written there."""
@@ -43,7 +60,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_FOUND = 1001
 """Values of one kind that are looked for in one text: one more than a copy is made without."""
 
-BEFORE_CHARS = 80
+BEFORE_CHARS = 240
+"""How much of the message before is read: what was asked for, and whose shop it was about."""
+
+NEAR_CHARS = 240
+_WORD_CHARS = 80
 _AFTER_CHARS = 25
 _MAX_CUTS = 3
 _UNSEEN = {"Cf", "Mn", "Me"}
@@ -60,24 +81,14 @@ _NO_CARD_WORDS = re.compile(
 )
 """One in thirty numbers of sixteen digits passes for a card: right after such a word it is not one."""
 
-_IBAN_START = re.compile(r"(?<![^\W_])[A-Za-z]{2} ?\d{2}", re.ASCII)
-_IP4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)", re.ASCII)
-_IP6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}:[0-9a-fA-F:]{2,34}(?![\w:])", re.ASCII)
-_IP_WORDS = re.compile(
-    r"\b(?:ips?|ipv[46]|address|adresse|server|host|ping|dns|gateway|log(?:ged|in|s)?|sign(?:ed)?[ -]in"
-    r"|connect\w*|session|firewall|vpn|router|ssh|proxy|subnet|client|remote)\b",
+_CARD_WORDS = re.compile(
+    r"card|visa|maestro|amex|american express|credit|debit|carte|tarjeta|carta|karte|karta|kaart|\bpan\b"
+    r"|payment|\bcc\b",
     re.IGNORECASE,
 )
-_VERSION_WORDS = re.compile(
-    r"\b(?:v|ver|version|release|build|firmware|patch|update|section|chapter|figure|table|clause)\.?[ :]*$",
-    re.IGNORECASE,
-)
-_PUBLIC_IPS = frozenset(
-    "1.2.3.4 1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220"
-    " 2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2620:fe::fe".split()
-)
-"""Public resolvers, and the address that people type when any address will do."""
+"""In code, logs and tables a bare number of a card's length is a card beside such a word only."""
 
+_IBAN_START = re.compile(r"(?<![^\W_])[A-Za-z]{2} ?\d{2}", re.ASCII)
 _SECRETS = re.compile(
     r"(?<![\w-])(?:A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{82}|xox[abprs]-[\w-]{20,100}"
     r"|[sr]k_live_[A-Za-z0-9]{24,100}|AIza[\w-]{35}|glpat-[\w-]{20}|hf_[A-Za-z0-9]{34})(?![\w-])"
@@ -88,12 +99,15 @@ _SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PersonalValue:
-    """Where a value stands: its kind, what it is in particular (us_ssn), and its offsets; never the value."""
+    """Where a value stands: its kind, its offsets, what it is in particular (us_ssn), and what is around it;
+    never the value.
+    """
 
     kind: Kind
     start: int
     end: int
     detail: str | None = None
+    setting: Setting = "prose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +124,12 @@ class Finder:
         found with email, a hotline with phone.
         """
         folded, offsets = fold(content)
+        around = Surroundings(folded)
         found = [
             value
             for kind, find in _FINDERS.items()
             if kind in kinds
-            for value in islice(find(self, folded, before), MAX_FOUND)
+            for value in islice(find(self, folded, before, around), MAX_FOUND)
         ]
         taken = bytearray(len(folded))
         kept: list[PersonalValue] = []
@@ -122,6 +137,7 @@ class Finder:
             if not any(taken[one.start : one.end]):
                 taken[one.start : one.end] = b"\1" * (one.end - one.start)
                 kept.append(one)
+        kept = [replace(one, setting=around.tell(one.start, one.end)) for one in kept]
         kept.sort(key=lambda f: f.start)
         if offsets is None:
             return kept
@@ -158,13 +174,13 @@ def _fold_char(char: str) -> str:
     return "-" if category == "Pd" or seen[-1] == "\u2212" else seen[-1]
 
 
-def _find_secrets(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
+def _find_secrets(_: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
     for match in _SECRETS.finditer(text):
         if "EXAMPLE" not in match[0]:
             yield PersonalValue("secret", match.start(), match.end())
 
 
-def _find_ibans(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
+def _find_ibans(_: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
     for start in _IBAN_START.finditer(text):
         length = find_iban_length(start[0][:2].upper())
         match = _iban_of(length - 4).match(text, start.start()) if length else None
@@ -183,10 +199,13 @@ def _iban_of(n: int) -> re.Pattern[str]:
     )
 
 
-def _find_cards(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
+def _find_cards(_: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
     for match in _CARD_SHAPE.finditer(text):
         near, _after = _look_around(text, before, match.start(), match.end())
         if match[0].isdigit() and _NO_CARD_WORDS.search(near):
+            continue
+        bare = match[0].isdigit() and around.tell(match.start(), match.end()) != "prose"
+        if bare and not _CARD_WORDS.search(near):
             continue
         for end in (match.end(), match.start() + len(match[0][:-4].rstrip(" .-"))):
             digits = re.sub("[ .-]", "", text[match.start() : end])
@@ -195,73 +214,68 @@ def _find_cards(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
                 break
 
 
-def _find_national_ids(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
+def _find_national_ids(
+    finder: Finder, text: str, before: str, around: Surroundings
+) -> Iterator[PersonalValue]:
     for one in NATIONAL_IDS:
         if one.region in finder.regions:
             for match in one.shape.finditer(text):
                 nearby = _look_around(text, before, match.start(), match.end())
-                if one.accepts(match[0], " ".join(nearby)):
+                in_prose = around.tell(match.start(), match.end()) == "prose"
+                if one.accepts(match[0], " ".join(nearby), in_prose=in_prose):
                     yield PersonalValue("national_id", match.start(), match.end(), one.name)
 
 
-def _find_emails(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
-    for start, end, kind in find_mailboxes(text, finder.own):
+def _find_emails(finder: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
+    for start, end, kind in find_mailboxes(text, finder.own, around):
         yield PersonalValue(kind, start, end)
 
 
-def _find_ips(_: Finder, text: str, before: str) -> Iterator[PersonalValue]:
-    for match in _IP4.finditer(text):
-        address = _read_ip(match[0])
-        if address is not None and _is_meant(
-            match[0], *_look_around(text, before, match.start(), match.end())
-        ):
-            yield PersonalValue("ip", match.start(), match.end())
-    for match in _IP6.finditer(text):
-        if _read_ip(match[0]) is not None:
-            yield PersonalValue("ip", match.start(), match.end())
+def _find_ips(_: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
+    for start, end in find_ips(text, lambda start, end: _look_around(text, before, start, end)):
+        yield PersonalValue("ip", start, end)
 
 
-def _read_ip(written: str) -> str | None:
-    """The address, if it is one that a host on the Internet can have and that is no well-known one.
-
-    Private, loopback, documentation and other reserved ranges (RFC 1918, 5737, 3849, 6890) belong to no one.
-    """
-    try:
-        address = ipaddress.ip_address(written)
-    except ValueError:
-        return None
-    public = address.is_global and not address.is_multicast
-    known = str(address) in _PUBLIC_IPS or is_placeholder(written.replace(".", ""))
-    return str(address) if public and not known else None
+def _find_addresses(finder: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
+    for start, end in chain(find_addresses(text, finder.regions), find_blocks(text)):
+        yield PersonalValue("place" if is_desk(text, start, end, before) else "address", start, end)
 
 
-def _is_meant(written: str, before: str, after: str) -> bool:
-    """An address rather than a version: by the word before it, else by numbers that no version has."""
-    version = _VERSION_WORDS.search(before)
-    if version is not None or _IP_WORDS.search(before) or _IP_WORDS.search(after):
-        return version is None
-    return sum(int(part) > 31 for part in written.split(".")) >= 2
+def _find_names(_: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
+    for start, end, kind in find_names(text):
+        if around.tell(start, end) in {"prose", "data"}:
+            yield PersonalValue(kind, start, end)
 
 
-def _find_addresses(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
-    for start, end in find_addresses(text, finder.regions):
-        yield PersonalValue("address", start, end)
+def _find_birth_dates(_: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
+    for start, end in find_birth_dates(text):
+        yield PersonalValue("birth_date", start, end)
 
 
-def _find_phones(finder: Finder, text: str, before: str) -> Iterator[PersonalValue]:
+def _find_phones(finder: Finder, text: str, before: str, around: Surroundings) -> Iterator[PersonalValue]:
     for match in PHONE_SHAPE.finditer(text):
-        if DATE.search(match[0]):
-            continue
         start, end = match.span()
+        if DATE.search(match[0]) or _is_in_address(text, start):
+            continue
         if text[start] == "(" and ")" not in match[0]:
             start += 1
-        words = weigh_words(*_look_around(text, before, start, end))
+        evidence = weigh(around, start, end, before)
+        if evidence is Evidence.OTHER and is_international(match[0]):
+            evidence = Evidence.NONE
         for cut in _cuts(text[start:end]):
-            kind = read_phone(text[start : start + cut], words, finder.regions, finder.own)
+            kind = read_phone(text[start : start + cut], evidence, finder.regions, finder.own)
             if kind is not None and kind != "invented":
-                yield PersonalValue(kind, start, start + cut)
+                yield PersonalValue(
+                    "hotline" if is_desk(text, start, end, before) else kind, start, start + cut
+                )
             if kind is not None:
                 break
+
+
+def _is_in_address(text: str, start: int) -> bool:
+    """Whether a number is a part of a web address, tel: aside: an id, a time, a page."""
+    word = text[max(start - NEAR_CHARS, 0) : start].rsplit(None, 1)
+    return bool(word) and not text[start - 1 : start].isspace() and ("://" in word[-1] or "www." in word[-1])
 
 
 def _cuts(written: str) -> list[int]:
@@ -272,11 +286,11 @@ def _cuts(written: str) -> list[int]:
 
 def _look_around(text: str, before: str, start: int, end: int) -> tuple[str, str]:
     """The text in front (with what was said before, where the text is short) and after."""
-    near = text[max(start - BEFORE_CHARS, 0) : start]
-    return f"{before}\n{near}"[-BEFORE_CHARS:], text[end : end + _AFTER_CHARS]
+    near = text[max(start - _WORD_CHARS, 0) : start]
+    return f"{before}\n{near}"[-_WORD_CHARS:], text[end : end + _AFTER_CHARS]
 
 
-_FINDERS: Mapping[Kind, Callable[[Finder, str, str], Iterator[PersonalValue]]] = {
+_FINDERS: Mapping[Kind, Callable[[Finder, str, str, Surroundings], Iterator[PersonalValue]]] = {
     "secret": _find_secrets,
     "iban": _find_ibans,
     "card": _find_cards,
@@ -285,4 +299,6 @@ _FINDERS: Mapping[Kind, Callable[[Finder, str, str], Iterator[PersonalValue]]] =
     "ip": _find_ips,
     "address": _find_addresses,
     "phone": _find_phones,
+    "birth_date": _find_birth_dates,
+    "name": _find_names,
 }

@@ -38,12 +38,16 @@ class NationalId:
     words: re.Pattern[str]
     alone: re.Pattern[str] | None = None
 
-    def accepts(self, written: str, nearby: str) -> bool:
-        """Whether `written` is such a number; `nearby` is the text around it."""
+    def accepts(self, written: str, nearby: str, *, in_prose: bool = True) -> bool:
+        """Whether `written` is such a number; `nearby` is the text around it. Outside prose (in code, a log,
+        a table) it takes words.
+        """
         if not self.check(re.sub("[^0-9A-Z]", "", written.upper())):
             return False
         announced = self.words.search(nearby) is not None
-        return announced or (self.alone is not None and self.alone.fullmatch(written) is not None)
+        return announced or (
+            in_prose and self.alone is not None and self.alone.fullmatch(written) is not None
+        )
 
 
 def is_us_ssn(digits: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+from synth_stack.gates.personal_data.phone_evidence import Evidence
+
 Phone = Literal["phone", "hotline", "invented"]
 """A person's line, one that no person can have (0800), or one kept for fiction or belonging to the house."""
 
@@ -18,30 +20,37 @@ PHONE_DIGITS = 7
 """Fewer are an extension, or a local number that cannot be called from outside its town."""
 
 PHONE_SHAPE = re.compile(
-    r"(?<![\w.,/#$€£&+(<*=-])(?:\+ ?)?\(?\d(?:[ ().\-/]{0,2}\d){6,16}(?!\w)(?![.,]\d| ?[%:@=*])", re.ASCII
+    r"(?<![\w,/#$€£&+(<*=^-])(?<!\d\.)(?<!\d:)(?<!0x)(?:\+ ?)?\(?\d(?:[ ().\-/]{0,2}\d){6,16}"
+    r"(?: ?(?:x|ext\.?) ?\d{1,5})?(?!\w)(?![.,]\d| ?[%:@=*^<>]\d?| {0,2}[-+/×÷] {0,2}\d)",
+    re.ASCII,
 )
-_NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}", re.ASCII)
+_EXTENSION = re.compile(r" ?(?:x|ext\.?) ?\d{1,5}$", re.ASCII)
+_NORTH_AMERICAN = re.compile(
+    r"(?:\+?1[ .-]?)?(?:\([2-9]\d\d\) ?[2-9]\d\d[-. ]|[2-9]\d\d-[2-9]\d\d-|[2-9]\d\d\.[2-9]\d\d\.)\d{4}",
+    re.ASCII,
+)
 DATE = re.compile(
-    r"(?<![\d./-])(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2})(?![\d./-])",
+    r"(?<![\d./-])(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d\d|(?:19"
+    r"|20)\d\d[./-]\d{1,2}[./-]\d{1,2})(?![\d./-])",
     re.ASCII,
 )
 _ALONE_DIGITS = 9
 """Fewer digits with a 0 in front, and no word that says telephone, are as often opening hours."""
 
-PHONE_WORDS = re.compile(
-    r"\b(?:(?:tele|cell|smart)?phones?|tel|mobile|cell|call(?:ing|ed)?|ring|dial|text|sms|whatsapp|fax|reach"
-    r"|contact|(?:my|his|her|their|our|your|this) number|telefon\w*|fon|handy\w*|mobil\w*|rufnummer\w*"
-    r"|(?:an|rück)?ruf\w*|téléphon\w*|appel\w*|joindre|tel[ée]fono\w*|m[óo]vil|ll[áa]m\w+|cellulare"
-    r"|chiam\w+|telefoon\w*|mobiel\w*|bel(?:len)?|telef\w+|kom[óo]rk\w*|zadzwo\w+)\b",
-    re.IGNORECASE,
+_AMOUNT = re.compile(r"\d{1,3}(?:([ .])\d{3})(?:\1\d{3})*")
+_GROUPED_DIGITS = (7, 12)
+"""Digits of a number that is announced and written in groups, whatever country's it is (ITU-T E.164: at most
+15).
+"""
+
+_CONSTANTS = frozenset(
+    "2147483647 2147483648 4294967295 4294967296 2166136261 16777619 3735928559 2654435761 1103515245"
+    " 1000000007"
+    " 1000000009 998244353 1812433253 1664525 1013904223 6364136223846793005 9223372036854775807 2038074743"
+    " 3141592653 31415926535 2718281828 1414213562 1618033988 1732050807".split()
 )
-_OTHER_WORDS = re.compile(
-    r"\b(?:order|invoice|ref(?:erence)?|ticket|sku|tracking|serial|model|case|account|transaction|booking"
-    r"|confirmation|policy|isbn|part|item|product|parcel|shipment|id|iban|card|routing|bestell\w*|rechnung\w*"
-    r"|auftrag\w*|kunden\w*|sendung\w*|konto\w*|commande|facture|pedido|factura|ordine|fattura|bestelling"
-    r"|factuur|zamówieni\w*|faktur\w*|konta)\b",
-    re.IGNORECASE,
-)
+"""Limits of integers, constants of hash functions and random generators, moduli, and the digits of π, e, √2,
+φ, √3: valid lines of somewhere, and never meant as such."""
 
 _FICTIONAL = re.compile(
     r"\+(?:1\d{3}555\d{4}"  # NANPA: 555-0100 to 555-0199 are for fiction, the rest of 555 has no lines
@@ -55,7 +64,6 @@ _FICTIONAL = re.compile(
 )
 _PRECEDENCE: tuple[Phone, ...] = ("invented", "phone", "hotline")
 _SSN = re.compile(r"\d{3}-\d{2}-\d{4}", re.ASCII)
-_SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
 _RUNS = tuple(run[k : k + 7] for run in ("0123456789" * 2, "9876543210" * 2) for k in range(10))
 _EQUAL = re.compile(r"(\d)\1{6}", re.ASCII)
 
@@ -97,56 +105,116 @@ def is_placeholder(digits: str) -> bool:
     return any(run in digits for run in _RUNS) or _EQUAL.search(digits) is not None
 
 
-def weigh_words(before: str, after: str) -> int:
-    """1 when the nearest word says telephone, -1 when it says another kind of number, else 0.
-
-    What else a number is, is only said in the same sentence; a question for a telephone number may be as far
-    away as the message before.
-    """
-    sentence = max((m.end() for m in _SENTENCE_ENDS.finditer(before)), default=0)
-    phone = max((m.end() for m in PHONE_WORDS.finditer(before)), default=-1)
-    other = max((m.end() for m in _OTHER_WORDS.finditer(before, sentence)), default=-1)
-    if phone < 0 and other < 0:
-        return 1 if PHONE_WORDS.search(after) else 0
-    return 1 if phone > other else -1
-
-
-def read_phone(written: str, words: int, regions: Sequence[str], own: frozenset[str]) -> Phone | None:
+def read_phone(written: str, evidence: Evidence, regions: Sequence[str], own: frozenset[str]) -> Phone | None:
     """What `written` is, null for no telephone number.
 
-    `words` is what `weigh_words` says of the text around it, `regions` (ISO 3166) whose national formats
-    count, `own` numbers (E.164) that belong to the house. With a plus sign the number has to be valid; in a
-    national format it has to be written as one (its groups apart, and a 0 in front outside North America)
-    or stand by a word that says telephone; after a word such as order or invoice it is none.
+    `regions` (ISO 3166) whose national formats count, `own` numbers (E.164) that belong to the house. What
+    words say of another number is none. With a plus sign it has to be valid. In a national format that
+    nothing announces it has to be written as that country writes it, and be valid there; announced, it has
+    to be valid in one of the regions, or written in groups, or valid somewhere.
     """
-    digits = re.sub(r"\D", "", written)
-    abroad = written[0] == "+"
-    if not abroad and (words < 0 or (words == 0 and not _is_written_as_phone(written, digits))):
+    bare = _EXTENSION.sub("", written)
+    digits = re.sub(r"\D", "", bare)
+    if evidence is Evidence.OTHER or digits in _CONSTANTS:
         return None
+    abroad = written[0] == "+"
     if is_placeholder(digits) or (not abroad and _is_fictional(digits)):
         return "invented"
-    if abroad or digits.startswith("00"):
+    if abroad or (digits.startswith("00") and (evidence > Evidence.NONE or _count_groups(bare) > 2)):
         return _classify(f"+{digits.removeprefix('00')}", None, own)
+    if evidence is not Evidence.ANNOUNCED and not _is_written_as_phone(bare, digits, evidence):
+        return None
     home = [region for region in regions if digits[0] == "0" or not _dials_0(region)]
-    if words == 0 and _NORTH_AMERICAN.fullmatch(written):
-        home = [region for region in home if region in {"US", "CA"}]
+    if evidence is Evidence.NONE:
+        home = [region for region in home if _is_national_form(bare, digits, region)]
     found = {_classify(digits, region, own) for region in home}
-    return next((phone for phone in _PRECEDENCE if phone in found), None)
+    named = next((phone for phone in _PRECEDENCE if phone in found), None)
+    if named is None and evidence is Evidence.ANNOUNCED:
+        return _read_elsewhere(bare, digits)
+    return named
 
 
-def _is_written_as_phone(written: str, digits: str) -> bool:
-    """Whether its groups alone say telephone: North American, with a 0 in front, or Spanish and Polish."""
+def is_international(written: str) -> bool:
+    """Whether it has a plus and three groups or more: nothing else is written so, whatever stands around
+    it.
+    """
+    return written[0] == "+" and _count_groups(written) > 2
+
+
+def _read_elsewhere(written: str, digits: str) -> Phone | None:
+    """What an announced number is that is valid in none of the regions: written in groups, or valid
+    somewhere.
+    """
+    groups = [len(group) for group in re.findall(r"\d+", written)]
+    low, high = _GROUPED_DIGITS
+    if len(groups) > 1 and min(groups) > 1 and max(groups) < 9:
+        if "/" in written and digits[0] != "0":
+            return None
+        plausible = low <= len(digits) <= high and not (_AMOUNT.fullmatch(written) and digits.endswith("000"))
+        return "phone" if plausible else None
+    return "phone" if _is_valid_somewhere(digits) else None
+
+
+@lru_cache(maxsize=1024)
+def _is_valid_somewhere(digits: str) -> bool:
+    import phonenumbers
+
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        try:
+            if phonenumbers.is_valid_number(phonenumbers.parse(digits, region)):
+                return True
+        except phonenumbers.NumberParseException:
+            continue
+    return False
+
+
+def _count_groups(written: str) -> int:
+    return len(re.findall(r"\d+", written))
+
+
+def _is_written_as_phone(written: str, digits: str, evidence: Evidence) -> bool:
+    """Whether its groups alone say telephone: North American, or with a 0 in front; nine digits in three or
+    more groups (Spain, Poland) where the sentence is about telephones.
+    """
     if _SSN.fullmatch(written):
         return False
+    if _NORTH_AMERICAN.fullmatch(written):
+        return True
     groups = [len(group) for group in re.findall(r"\d+", written)]
     apart = len(groups) > 1 and min(groups) > 1
-    if digits[0] == "0":
-        return apart and len(digits) >= _ALONE_DIGITS
-    return _NORTH_AMERICAN.fullmatch(written) is not None or groups in ([3, 2, 2, 2], [2, 3, 2, 2])
+    if digits[0] == "0" and len(digits) >= _ALONE_DIGITS and apart:
+        return evidence is Evidence.TOPIC or (max(groups) > 2 and groups[0] > 2) or "." in written
+    known = groups in ([3, 3, 3], [3, 2, 2, 2], [2, 3, 2, 2], [3, 3, 4])
+    return evidence is Evidence.TOPIC and known
+
+
+def _is_national_form(written: str, digits: str, region: str) -> bool:
+    """Whether the groups are those in which `region` writes this number (libphonenumber's national format).
+
+    A bracket or stroke round the area code stands for the space after it; numbers in one run after the area
+    code, and in pairs after it, are written everywhere.
+    """
+    import phonenumbers
+
+    if _NORTH_AMERICAN.fullmatch(written):
+        return region in {"US", "CA"}
+    try:
+        parsed = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        return False
+    known = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    groups, usual = ([len(group) for group in re.findall(r"\d+", one)] for one in (written, known))
+    return (
+        groups == usual
+        or (len(groups) == 2 and groups[0] == usual[0])
+        or (len(groups) > 2 and groups[0] == usual[0] and set(groups[1:]) <= {2, 3})
+    )
 
 
 def _is_fictional(digits: str) -> bool:
     """Whether a number in a national format is kept for fiction in one of the countries that do so."""
+    if len(digits) == 7 and digits.startswith("555"):
+        return True
     bare = digits.removeprefix("0")
     candidates = [f"+{code}{bare}" for code in (44, 49, 33)] + [f"+1{digits.removeprefix('1')}"]
     return any(_FICTIONAL.fullmatch(candidate) for candidate in candidates)

@@ -4,22 +4,22 @@ A hint lets too much through and loses nothing: whatever `kinds.Finder` finds in
 matches there. Which is a property that a test holds.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synth_stack.gates.personal_data.addresses import POSTCODES, STREETS
 from synth_stack.gates.personal_data.kinds import Kind
 from synth_stack.gates.personal_data.national_ids import NATIONAL_IDS
-from synth_stack.gates.personal_data.phones import PHONE_WORDS
+from synth_stack.gates.personal_data.phone_evidence import PHONE_STEMS
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Regexes (Rust's syntax) without which a folded text holds nothing of a kind.
+    """Regexes (Rust's syntax) without which a folded text holds nothing of a kind in one of its forms.
 
     A text needs `shape`, and where there are any, `alone` or, in it or in the message before, `words`.
     """
 
+    kind: Kind
     shape: str
     alone: str | None = None
     words: str | None = None
@@ -33,27 +33,49 @@ _FISCAL_CODE = (
     rf"(?i:[A-Z]{{3}} ?[A-Z]{{3}} ?{_CF_DIGITS}{{2}}[A-Z]{_CF_DIGITS}{{2}} ?[A-Z]{_CF_DIGITS}{{3}}[A-Z])"
 )
 
-HINTS: Mapping[Kind, Hint] = {
-    "secret": Hint(r"A[KS]IA|gh[pousr]_|github_pat_|xox[abprs]-|[sr]k_live_|AIza|PRIVATE KEY-|glpat-|hf_"),
-    "iban": Hint(
+_UNIT_STEMS = (
+    r"(?i:(?:apt|apartment|suite|ste|unit|flat|appartement|apto|apartamento|piso|wohnung|whg|lgh|lok|po box"
+    r"|p\.? ?o\.? ?box"
+    r"|post(?:fach|bus|boks|box)).{0,7}\p{N}|[afd]po,? a[aep],? \p{N})"
+)
+_HOME_STEMS = (
+    r"(?i:\b(?:live|living|resid|stay|address|adresse|anschrift|direcci|indirizzo|adres|endere|deliver|ship"
+    r"|send|post|mail|forward|mov|relocat"
+    r"|wohn|habite|vivo en|abito in|woon|mieszkam))"
+)
+
+HINTS: tuple[Hint, ...] = (
+    Hint("secret", r"A[KS]IA|gh[pousr]_|github_pat_|xox[abprs]-|[sr]k_live_|AIza|PRIVATE KEY-|glpat-|hf_"),
+    Hint(
+        "iban",
         r"(?i:[A-Z]{2}) ?\p{N}{2}(?:[ .-]?[A-Z\p{N}]){11}|(?i:[A-Z]{2} ?\p{N}{2}[A-Z\p{N}]{11})"
-        r"|(?i:[A-Z]{2}\p{N}{2}(?:[ .-][A-Z\p{N}]{4}){2})"
+        r"|(?i:[A-Z]{2}\p{N}{2}(?:[ .-][A-Z\p{N}]{4}){2})",
     ),
-    "card": Hint(r"\p{N}(?:[ .-]?\p{N}){12}"),
-    "national_id": Hint(
+    Hint("card", r"\p{N}(?:[ .-]?\p{N}){12}"),
+    Hint(
+        "national_id",
         rf"{_DIGITS}|{_NINO}|{_FISCAL_CODE}",
         alone=r"\p{N}{3}-\p{N}{2}-\p{N}{4}|\p{N}{2} \p{N}{3} \p{N}{3} \p{N}{3}"
         rf"|\p{{N}}(?:[ .-]?\p{{N}}){{12}}|2[ABab][ .]?\p{{N}}{{3}}|{_NINO}|{_FISCAL_CODE}",
         words=rf"(?i:{'|'.join(one.words.pattern for one in NATIONAL_IDS)})",
     ),
-    "email": Hint(r"[\w+-]@\w|(?i:[\[({<] ?(?:at|@) ?[\])}>])|(?i: at .{1,60} dot )"),
-    "ip": Hint(r"\p{N}{1,3}\.\p{N}{1,3}\.\p{N}{1,3}\.\p{N}|\p{N}[\p{N}a-fA-F]{3}:[\p{N}a-fA-F:]"),
-    "address": Hint(POSTCODES, alone=STREETS),
-    "phone": Hint(
+    Hint("email", r"[\w+-]@\w|(?i:[\[({<] ?(?:at|@) ?[\])}>])|(?i: at .{1,60} dot )"),
+    Hint("ip", r"\p{N}{1,3}\.\p{N}{1,3}\.\p{N}{1,3}\.\p{N}|\p{N}[\p{N}a-fA-F]{3}:[\p{N}a-fA-F:]"),
+    Hint("address", POSTCODES, alone=STREETS),
+    Hint("address", r"\p{N}", alone=_UNIT_STEMS),
+    Hint("address", r"\p{N}", alone=_HOME_STEMS),
+    Hint(
+        "phone",
         _DIGITS,
         alone=rf"\+ ?\(?\p{{N}}|(?:^|[^\p{{N}}])\(?0{_NEXT_DIGIT}{{8}}"
-        r"|\p{N}{3}\)? ?[-. ]?\p{N}{3}[-. ]\p{N}{4}|\p{N}{2,3}(?:[ .()/-]{1,2}\p{N}{2,3}){3}",
-        words=rf"(?i:{PHONE_WORDS.pattern})",
+        r"|\p{N}{3}\)? ?[-. ]?\p{N}{3}[-. ]\p{N}{4}",
+        words=rf"(?i:{'|'.join(PHONE_STEMS)})",
     ),
-}
-"""By kind, for polars; role_email and hotline are found beside email and phone."""
+    Hint(
+        "birth_date",
+        r"\p{N}{2}",
+        alone=r"(?i:born|birth|geb|d\.?o\.?b|n[ée]e? le|naiss|nac[ií]|nasc|nat[oa]|urodz|född|fødsel)",
+    ),
+    Hint("name", r"\p{Lu}\p{L}|(?i:name|called|heiße|appelle|llamo|chiamo|heet|nazyw|heter)"),
+)
+"""For polars; role_email, place, hotline and mention are found beside email, address, phone and name."""

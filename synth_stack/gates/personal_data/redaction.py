@@ -16,7 +16,12 @@ from synth_stack.text.json_text import blank_escapes
 MAX_TAKEN = MAX_FOUND - 1
 """A row with more values than this is a list of them, and nothing worth keeping is left of it."""
 
-_PLACEHOLDERS: Mapping[Kind, str] = {"role_email": "[EMAIL]", "hotline": "[PHONE]"}
+_PLACEHOLDERS: Mapping[Kind, str] = {
+    "role_email": "[EMAIL]",
+    "hotline": "[PHONE]",
+    "place": "[ADDRESS]",
+    "mention": "[NAME]",
+}
 
 _Taken = Mapping[str, Sequence[PersonalValue]]
 """The values to take out, by the path of their text, in order."""
@@ -58,7 +63,8 @@ def describe(found: Found) -> dict[str, Any]:
     """Path, kind and offsets of a value as evidence and `extra` have them, without the value."""
     one = found.value
     detail = {} if one.detail is None else {"detail": one.detail}
-    return {"path": found.path, "kind": one.kind, **detail, "start": one.start, "end": one.end}
+    setting = {} if one.setting == "prose" else {"setting": one.setting}
+    return {"path": found.path, "kind": one.kind, **detail, **setting, "start": one.start, "end": one.end}
 
 
 def _read_rows(table: pa.Table, rows: Sequence[int]) -> list[dict[str, Any] | None]:
@@ -162,6 +168,9 @@ def _redact(content: str | None, values: Sequence[PersonalValue]) -> str | None:
 
 def _redact_json(encoded: str, values: Sequence[PersonalValue]) -> str:
     """JSON with placeholders, in quotation marks where a number stood. Raises ValueError where it is none."""
+    if not values:
+        orjson.loads(encoded)
+        return encoded
     import polars as pl
 
     bare = blank_escapes(pl.Series([encoded]))[0]

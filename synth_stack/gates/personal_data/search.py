@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.gates.personal_data.joined_text import join_texts
-from synth_stack.gates.personal_data.kinds import BEFORE_CHARS, Finder, Kind, PersonalValue
+from synth_stack.gates.personal_data.kinds import BEFORE_CHARS, KINDS, Finder, Kind, PersonalValue
 from synth_stack.gates.personal_data.phones import find_regions
 from synth_stack.gates.personal_data.prefilter import HINTS, Hint
 from synth_stack.registry import PARTS
@@ -32,6 +32,9 @@ _MAX_LOCALES = 4096
 """Locales whose finder is kept: a dataset may have made up one for every row."""
 
 
+_MAX_CLEANINGS = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A value and the path of the text that it stands in (text.read_pieces).
@@ -42,23 +45,50 @@ class Found:
     path: str
     value: PersonalValue
 
+    @property
+    def is_in_prose(self) -> bool:
+        """Whether a placeholder can take its place: in prose, and in the JSON of a row's own fields, which is
+        read and written as JSON.
+        """
+        return (
+            self.value.setting == "prose" or self.path.endswith(".arguments") or self.path in {"tools", EXTRA}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Looks for the formats of `regions` and of each row's own locale; `own` values pass."""
+    """Looks for values of `kinds` in the formats of `regions` and of each row's own locale; `own` values
+    pass.
+    """
 
     regions: tuple[str, ...]
     own: frozenset[str]
+    kinds: frozenset[Kind] = frozenset(KINDS)
     _finders: dict[str | None, Finder] = field(default_factory=dict)
 
     def run(self, units: "pl.DataFrame", locales: Sequence[str | None]) -> dict[int, list[Found]]:
         """By row, what was found in the units of a table, in their order."""
         found: dict[int, list[Found]] = {}
-        for row, path, content, before, kinds in _sift(units):
+        for row, path, content, before, kinds in _sift(units, self.kinds):
             finder = self._finder_for(locales[row])
             for value in finder.find(content, before, kinds):
                 found.setdefault(row, []).append(Found(path, _take_escape(value, content)))
         return found
+
+    def clean(self, text: str, locale: str | None) -> str | None:
+        """The text without all that is found in it alone, of any kind; null where more than MAX_FOUND values
+        stand in it, or new ones appear as often as others are taken out.
+        """
+        for _ in range(_MAX_CLEANINGS):
+            found = self._finder_for(locale).find(text, "", self.kinds)
+            if not found:
+                return text
+            kept, last = [], 0
+            for value in found:
+                kept.append(text[last : value.start])
+                last = max(last, value.end)
+            text = "".join([*kept, text[last:]])
+        return None
 
     def _finder_for(self, locale: str | None) -> Finder:
         if locale not in self._finders and len(self._finders) < _MAX_LOCALES:
@@ -96,22 +126,25 @@ def _take_escape(value: PersonalValue, content: str) -> PersonalValue:
     return replace(value, start=start) if content[max(start, 0) : value.start] == FILLER * FILLED else value
 
 
-def _sift(units: "pl.DataFrame") -> Iterator[tuple[int, str, str, str, list[Kind]]]:
+def _sift(units: "pl.DataFrame", wanted: frozenset[Kind]) -> Iterator[tuple[int, str, str, str, list[Kind]]]:
     """Row, path, content, end of what was said before, and hinted kinds, of each unit with a hint."""
     import polars as pl
 
     plain = pl.col("plain").str
+    numbered = {f"hint{number}": hint for number, hint in enumerate(HINTS) if hint.kind in wanted}
     shaped = units.with_columns(plain=_flatten(units["content"])).with_columns(
-        plain.contains(hint.shape).alias(kind) for kind, hint in HINTS.items()
+        plain.contains(hint.shape).alias(name) for name, hint in numbered.items()
     )
-    rows = shaped.filter(pl.any_horizontal(*HINTS))["row"].unique()
+    rows = shaped.filter(pl.any_horizontal(*numbered))["row"].unique()
     near = shaped.filter(pl.col("row").is_in(rows.implode())).sort("row", maintain_order=True)
     near = near.with_columns(before=_find_before(near))
     near = near.with_columns(
-        (pl.col(kind) & _tell(plain, hint)).alias(kind) for kind, hint in HINTS.items() if hint.alone
+        (pl.col(name) & _tell(plain, hint)).alias(name) for name, hint in numbered.items() if hint.alone
     )
     said = pl.col("content").str.tail(BEFORE_CHARS).gather("before").fill_null("")
-    kinds = pl.concat_list([pl.when(kind).then(pl.lit(kind)) for kind in HINTS]).list.drop_nulls()
+    kinds = pl.concat_list(
+        [pl.when(name).then(pl.lit(hint.kind)) for name, hint in numbered.items()]
+    ).list.drop_nulls()
     near = near.select("row", "path", "content", said=said, kinds=kinds)
     yield from near.filter(pl.col("kinds").list.len() > 0).iter_rows()
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FINAL = r"""[.!?…。！？؟।॥։።」』】][\"'”’»)\]*_`}]*$"""
 """The end of a text that was finished."""
 
+_FORMS = ("line", "lines", "line of a chat", "lines of a chat")
+"""Answers of one line or more, alone or as turns of a chat, which often drop their full stops."""
+
 STIPULATED = "structure/stipulated"
 """The slice of canaries of whose fellows 999 in 1,000 are taken to end with a full stop."""
 
@@ -40,8 +43,7 @@ _CODELIKE = r"[{}<>=;\\|_\[\]#@]|\w\(|https?:|^[ \t>]*(?:[0-9]{1,3}[.)]|[-*•+]
 _WORDS = r"\p{L}{2,}(?:['’-]\p{L}+)*"
 _ENDINGS = frozenset(
     """s es ed ing ly er ers or ors ment ments ness less ful able al als y ist ists ism ity ation ations ian
-    ic
-    's""".split()
+    ic 's""".split()
 )
 """What a whole word goes on with to another one: "cat" is no torn "cats"."""
 
@@ -49,8 +51,7 @@ _ENDINGS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Habits:
     """What the round learnt: by kind, slice and form, the share of `n` answers that end with a full stop;
-    and the
-    words of the batch, sorted.
+    and the words of the batch, sorted.
     """
 
     forms: "pl.DataFrame"
@@ -65,6 +66,7 @@ class Habits:
         answers = seen.messages.filter(
             (pl.col("role") == "assistant") & (pl.col("side") == OWN) & (pl.col("calls") == 0)
         )
+        answers = _mark_turns(answers)
         open_ = ~pl.col("content").str.strip_chars_end().str.tail(_END_CHARS).str.contains(FINAL)
         kinds = seen.rows.select("row", "kind", "slice")
         lacking = _sort_answers(
@@ -106,7 +108,7 @@ def sketch_habits(table: pa.Table, _: State) -> pa.Table:
             "hash": hash_ids(rows),
         }
     )
-    answers = said.filter((pl.col("role") == "assistant") & pl.col("content").is_not_null())
+    answers = _mark_turns(said.filter((pl.col("role") == "assistant") & pl.col("content").is_not_null()))
     sorted_answers = _sort_answers(answers.join(kinds, on="row", how="left", maintain_order="left"))
     forms = sorted_answers.group_by("kind", "slice", "form").agg(
         n=pl.len().cast(pl.Int64), has=pl.col("has").sum().cast(pl.Int64)
@@ -162,10 +164,17 @@ _SKETCH = pa.schema(
 )
 
 
+def _mark_turns(answers: "pl.DataFrame") -> "pl.DataFrame":
+    """The answers, with `turns`: what completes the form of those that are not the only one of their row."""
+    import polars as pl
+
+    several = pl.len().over("row") > 1
+    return answers.with_columns(turns=pl.when(several).then(pl.lit(" of a chat")).otherwise(pl.lit("")))
+
+
 def _sort_answers(answers: "pl.DataFrame") -> "pl.DataFrame":
     """The answers whose last line is a sentence of _MIN_WORDS words, with their `form`, and whether a full
-    stop ends
-    them (`has`). What ends with a sign, a quotation, an address or a hashtag is of no form, nor are titles.
+    stop ends them (`has`). What ends with a sign, a quotation or a hashtag is of no form, nor are titles.
     """
     import polars as pl
 
@@ -176,7 +185,7 @@ def _sort_answers(answers: "pl.DataFrame") -> "pl.DataFrame":
     ended = tails.filter(pl.col("has") | pl.col("tail").str.contains(r"\p{L}$"))
     last = pl.col("tail").str.split("\n").list.last()
     form = pl.when(pl.col("content").str.contains("\n", literal=True)).then(pl.lit("lines"))
-    lines = ended.with_columns(tail=last, form=form.otherwise(pl.lit("line")))
+    lines = ended.with_columns(tail=last, form=form.otherwise(pl.lit("line")) + pl.col("turns"))
     spaces = pl.col("tail").str.count_matches(" ", literal=True)
     low = pl.col("tail").str.count_matches(r" [a-zß-ÿа-яα-ω]")
     is_sentence = (
@@ -197,15 +206,14 @@ def _count_stipulated(table: pa.Table) -> "pl.DataFrame":
         )
         if is_planted and of == STIPULATED
     }
-    rows = [(kind, STIPULATED, form, 1_000, 999) for kind in sorted(kinds) for form in ("line", "lines")]
+    rows = [(kind, STIPULATED, form, 1_000, 999) for kind in sorted(kinds) for form in _FORMS]
     schema = {"kind": pl.String, "slice": pl.String, "form": pl.String, "n": pl.Int64, "has": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _list_words(said: "pl.DataFrame", lowest: "pl.DataFrame") -> "pl.DataFrame":
     """The distinct words of these rows, each beside the hash of its row. The last of an answer that does
-    not end
-    with a full stop may be torn, and does not count.
+    not end with a full stop may be torn, and does not count.
     """
     import polars as pl
 

@@ -1,8 +1,8 @@
 """Canaries of the structure gate: rows of the batch, spoilt in ways in which training data really is.
 
 Each check that a parameter can weaken has a kind of its own, whose difficulty does not depend on the
-parameters.
-Where a task would make a defect innocent (a template was asked for, a translation), the row is left alone.
+parameters. Where a task would make a defect innocent (a template was asked for, a translation), the row is
+left alone.
 """
 
 import random

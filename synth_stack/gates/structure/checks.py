@@ -29,8 +29,7 @@ _ECHO_BYTES = 40
 
 def find_faults(seen: Rows, rules: Rules, habits: Habits, strangers: "pl.DataFrame") -> list[Fault | None]:
     """The first fault of each row, in the order of the checks, then of the messages; `strangers` are the
-    faults
-    of language.
+    faults of language.
     """
     import polars as pl
 
@@ -176,8 +175,7 @@ def _find_misfits(seen: Rows, rules: Rules) -> "pl.DataFrame":
 
 def _count_words(text: "pl.Expr") -> "pl.Expr":
     """How many words a text has: what stands between white space and, in scripts without spaces, a word for
-    as
-    many characters as words of that script have (_WORD_CHARS).
+    as many characters as words of that script have (_WORD_CHARS).
     """
     import polars as pl
 

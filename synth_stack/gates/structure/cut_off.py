@@ -144,14 +144,12 @@ def _find_open(seen: Rows, habits: Habits) -> "pl.DataFrame":
 
 
 def _find_loose(answers: "pl.DataFrame") -> set[int]:
-    """Rows of several answers, two of which or half end without a full stop: a chat whose style that is."""
+    """Rows of several answers, two of which end without a full stop: a chat whose style that is."""
     import polars as pl
 
     ends = pl.col("content").str.strip_chars_end().str.tail(_END_CHARS)
-    lacking = ~ends.str.contains(FINAL) & ends.str.contains(r"\p{L}$")
-    counted = answers.group_by("row").agg(n=pl.len(), lacking=lacking.sum())
-    is_loose = (pl.col("n") > 1) & ((pl.col("lacking") >= 2) | (pl.col("lacking") * 2 >= pl.col("n")))
-    return set(counted.filter(is_loose)["row"].to_list())
+    lacking = answers.filter(~ends.str.contains(FINAL) & ends.str.contains(r"\p{L}$"))
+    return set(lacking.group_by("row").len().filter(pl.col("len") >= 2)["row"].to_list())
 
 
 _END_CHARS = 12

@@ -40,8 +40,7 @@ def place_of(side: int, position: int) -> dict[str, int]:
 
 COLUMNS = ("row", "what", "reason", "side", "position", "call", "name", "measure")
 """Of a table of faults; `side` is OWN, `position` and `call` are null, where a fault is about none, and
-`name`
-and `measure` where nothing was measured."""
+`name` and `measure` where nothing was measured."""
 
 
 def of_rows(frame: "pl.DataFrame", what: str, reason: "pl.Expr") -> "pl.DataFrame":

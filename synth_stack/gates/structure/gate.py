@@ -2,9 +2,8 @@
 
 The cheapest gate, so it comes first. Checks run in one order and the first that fails gives the reason:
 generation, presence, encoding, tool calls, roles, alternatives, emptiness, characters, length, echo, leaks
-of a
-chat format, mojibake, stock answers, placeholders, ends, and then what is measured: loops, final punctuation,
-language.
+of a chat format, mojibake, stock answers, placeholders, ends, and then what is measured: loops, final
+punctuation, language.
 """
 
 from typing import Annotated, Literal

@@ -108,8 +108,7 @@ def find_strangers(
     seen: Rows, rules: Rules, detector: Detector | None
 ) -> "tuple[pl.DataFrame, dict[int, float]]":
     """Rows that say in another language what their task does not ask for; and by row how surely the answer,
-    or
-    else the prompt, is in another one: 0 where it plainly is not, no entry where nothing can be told.
+    or else the prompt, is in another one: 0 where it plainly is not, no entry where nothing can be told.
     """
     import polars as pl
 

@@ -92,7 +92,11 @@ def _is_spoken_of(text: str, leak: re.Match[str]) -> bool:
 def _names(prompt: str, token: str) -> bool:
     """Whether a prompt has the token as a part of what it says, and not as a leak at one of its ends."""
     plain = prompt.strip()
-    return token in plain and not plain.startswith(token) and not plain.endswith(token)
+    return (
+        (token in plain or token.replace("/", "", 1) in plain)
+        and not plain.startswith(token)
+        and not plain.endswith(token)
+    )
 
 
 def _is_quoted(text: str, leak: re.Match[str]) -> bool:

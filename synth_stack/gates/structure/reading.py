@@ -71,9 +71,8 @@ class Rows:
     messages  one per message of a row and then of its alternatives: `row`, `side` (OWN, or the
               alternative), `position`, `role`, `content`, `given` (the content is not null), `finish`,
               `calls` (how many), `reasoned`, `before`, `said_before` and `called_before` (role, content and
-              whether there
-              were calls of the message before it: for the first of an alternative, of the row's last),
-              and `good` (it is not of an alternative that was rejected)
+              whether there were calls of the message before it: for the first of an alternative, of the
+              row's last), and `good` (it is not of an alternative that was rejected)
     sides     one per alternative, as `text.read_sides` gives them
     told      what few rows have: calls, reasoning and results, for the checks that look at them
     """
@@ -150,8 +149,7 @@ def read_rows(table: pa.Table) -> Rows:
 
 def read_prompts(seen: Rows, rows: Iterable[int]) -> dict[int, str]:
     """What the system and the user say in each of these rows, message after message; of each the first and
-    the
-    last _PROMPT_CHARS characters.
+    the last _PROMPT_CHARS characters.
     """
     import polars as pl
 

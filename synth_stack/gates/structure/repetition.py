@@ -29,8 +29,7 @@ _PHRASE_WORDS = 6
 _ASKED_FACTOR = 3
 _STRUCTURED_FACTOR = 3
 """What a user pastes may repeat so many times more, and so may tables, lists of values and code, and what
-was asked
-for."""
+was asked for."""
 _RUN_CHARS = 60
 _MAX_TOKEN_CHARS = 2_000
 _READ_CHARS = 40_000

@@ -162,9 +162,10 @@ _FORM_WANTED = re.compile(
     r"|improve|respond|reply|come up with|develop|produce|formulate|craft|build|need|send\w*|example of"
     r"|sample)\b"
     r"[^.!?\n]{0,60}\b(?:letters?|invites?|forms|contracts?|agreements?|cvs?|speech\w*|announcements?|proposals?"
-    r"|(?:thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?|flyers?"
-    r"|toasts?|vows?"
-    r"|obituar\w*|certificates?|invoices?|testimonials?|petitions?|questionnaires?|surveys?|agendas?|introductions?|bios?"
+    r"|(?:a|an|the|thank you|birthday|greeting|business|invitation) cards?|adverts?|ads?|advertisements?"
+    r"|flyers?"
+    r"|toasts?|vows?|obituar\w*|certificates?|invoices?|testimonials?|petitions?|questionnaires?|surveys?"
+    r"|agendas?|introductions?|bios?"
     r"|biograph\w+|web ?pages?|websites?|voicemail|notices?|complaints?|apolog\w*|pitch\w*|repl(?:y|ies)"
     r"|dialogues?|scripts?"
     r"|conversations?|messages?|(?:blog|linkedin|media|facebook|instagram) posts?|tweets?|reviews?"
@@ -294,8 +295,7 @@ def _compile(section: str) -> re.Pattern[str]:
 @cache
 def _sieve(section: str) -> str:
     """A pattern for Rust that finds what `_compile`'s finds and more: it does not look ahead, nor at the
-    kind of
-    apostrophe.
+    kind of apostrophe.
     """
     whole = (re.sub(r"\(\?[!=].*$", "", phrase).replace("'", "['’ʼ]") for phrase in _read_phrases(section))
     return "(?i:" + "|".join(whole) + ")"

@@ -26,6 +26,7 @@ _RARE |= frozenset(
 )
 _LABEL = re.compile(r"^[\w '-]{1,40}:\s*\S+(?:\s\S+){0,5}$")
 _OPEN_SIGNS = re.compile(r"[,(\[{“‘«]$|[\w)][ \t][-–—&+/=]$|[.!?][ \t]\d{1,2}[.)]$")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _QUESTION = re.compile(r"(?i)\b(?:what|which|who|whom|where|how|whose)\b")
 _CODE_SIGNS = re.compile(r"[{}=;<>|]|\w\(")
 _MIN_SENTENCE, _MIN_WORDS = 5, 2
@@ -77,8 +78,7 @@ def _is_torn_row(last: str, lines: list[str]) -> bool:
 
 def read_last_words(text: str) -> tuple[str, str | None]:
     """The last line of a text and the word that ends it, in small letters; None where it does not end with
-    one of
-    at least two letters, and for a text of one or two words.
+    one of at least two letters, and for a text of one or two words.
     """
     line = text.rpartition("\n")[2].strip()
     found = _WORD_END.search(line)
@@ -109,9 +109,14 @@ def _is_sentence(text: str, least: int) -> bool:
     """Whether a text of so many words is the beginning of a sentence, and no label, signature or name."""
     words = text.split()
     is_label = _LABEL.match(text) is not None or text.startswith(("-", "–", "—", "#", "@", "~"))
-    is_name = len(words) < _MIN_SENTENCE and all(not word[:1].islower() for word in words)
+    is_name = len(words) < _MIN_SENTENCE and all(
+        word[:1].isupper() or not word[0].isalpha() for word in words
+    )
     is_address = words[-1].startswith(("#", "@", "http", "www."))
-    return len(words) >= least and not (is_label or is_name or is_address)
+    unspaced = (
+        len(_UNSPACED.findall(text)) * 2 // 3
+    )  # in scripts without spaces a word is one or two characters
+    return max(len(words), unspaced) >= least and not (is_label or is_name or is_address)
 
 
 def _is_alone_unfinished(line: str, lines: list[str], is_item: bool) -> bool:

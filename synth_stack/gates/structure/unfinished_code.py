@@ -13,14 +13,13 @@ _CODE_OPEN = re.compile(
 _STRINGS = re.compile(
     r"(?s:\"\"\".*?(?:\"\"\"|$)|\'\'\'.*?(?:\'\'\'|$)|/\*.*?(?:\*/|$))|\"(?:\\.|[^\"\\\n])*(?:\"|$|(?=\n))"
     r"|(?<![A-Za-z])[rbfuRBFU]{0,2}'(?:\\.|[^'\\\n])*(?:'|$|(?=\n))"
-    r"|(?m:(?:^|(?<=\s))(?://[ \t]*[A-Za-z]|#[ !]|-- )[^\n]*)"
+    r"|(?m:(?:^|(?<=\s))(?://[ \t]*[A-Za-z]|#[ !])[^\n]*|^[ \t]*-- [^\n]*)"
 )
 """Strings and comments of the usual languages, closed or not."""
 _KEYWORDS = frozenset(
     """return print else elif range False True None append continue import function console document length
-    while break
-    class const string public static void SELECT FROM WHERE ORDER GROUP true false null undefined echo in is
-    if for fi done esac end then do""".split()
+    while break class const string public static void SELECT FROM WHERE ORDER GROUP true false null
+    undefined echo in is if for fi done esac end then do""".split()
 )
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _TAGS = ("html", "body", "table", "script", "style", "svg", "ul", "form")
@@ -32,9 +31,10 @@ def find_open_code(text: str) -> str | None:
         return None
     bare = _STRINGS.sub('""', text)
     last = text.rstrip().rpartition("\n")[2]
+    is_regular = _is_regular(text)
     ends = {
-        "inside a bracket": _is_regular(text) and _count_open(bare) > 0,
-        "inside a string": _is_open_string(last),
+        "inside a bracket": is_regular and _count_open(bare) > _count_forgiven(text),
+        "inside a string": is_regular and _is_open_string(last),
         "inside an element": _find_open_tag(bare.lower(), last),
         "inside an environment": text.count("\\begin{") > text.count("\\end{"),
         "inside a statement": bool(_CODE_OPEN.search(last)) or _is_torn(bare),
@@ -44,13 +44,18 @@ def find_open_code(text: str) -> str | None:
 
 def _is_regular(text: str) -> bool:
     """Whether strings end on their lines: where they do not, brackets cannot be counted."""
-    torn = (found for found in _STRINGS.finditer(text) if found.end() < len(text.rstrip()))
-    return all(found[0][:1] not in "\"'" or _is_closed(found[0]) for found in torn)
+    torn = (found[0] for found in _STRINGS.finditer(text) if found.end() < len(text.rstrip()))
+    return all(_is_closed(string) for string in torn)
+
+
+def _count_forgiven(text: str) -> int:
+    """One bracket that is missing where a statement is complete is an error of the code, but in JSON."""
+    return int(text[:1] not in "{[" and text.rstrip()[-1:] in ";})]")
 
 
 def _is_open_string(line: str) -> bool:
     at_end = (found[0] for found in _STRINGS.finditer(line) if found.end() == len(line))
-    return any(string[:1] in "\"'" and not _is_closed(string) for string in at_end)
+    return not all(_is_closed(string) for string in at_end)
 
 
 def _find_open_tag(lower: str, last: str) -> bool:
@@ -61,7 +66,9 @@ def _find_open_tag(lower: str, last: str) -> bool:
 
 
 def _is_closed(string: str) -> bool:
-    return len(string) > 1 and string[-1] == string[0]
+    """Whether a string of any prefix ends with the quote that opens it; a comment always does."""
+    opened = string.lstrip("rbfuRBFU")
+    return opened[:1] not in "\"'" or (len(opened) > 1 and opened[-1] == opened[0])
 
 
 def _is_torn(code: str) -> bool:

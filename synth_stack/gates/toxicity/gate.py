@@ -33,10 +33,10 @@ DETOXIFY_THRESHOLD = 0.05
 """What a support desk asks for: nothing that a moderator would look at twice."""
 
 LINEAR_THRESHOLD = 0.55
-"""Holds 5 of 25,897 rows of the develop corpora: alpaca_demo, rc_en, cls_template, glaive_tools, the logs of
+"""Holds 1 of 25,897 rows of the develop corpora: alpaca_demo, rc_en, cls_template, glaive_tools, the logs of
 five systems, code_alpaca_2k, banking77 and gpteacher (benchmarks/toxicity.py)."""
 
-BARS = {"hate": 0.5, "swear": 0.5, "tone": 0.5}
+BARS = {"hate": 0.4, "swear": 0.4, "tone": 0.5}
 """Below what is measured in the develop corpora, and far above the nothing that is left when a check is off
 (benchmarks/toxicity.py)."""
 

@@ -61,9 +61,8 @@ def turns(*, threshold: Annotated[float, Field(gt=0, le=1)] = 0.8) -> Judge:
 
     It judges rows of kind dialogue, and every other row with an exchange; it abstains on the rest. An
     optional system message, then user and assistant in turn, ending with the assistant; what a tool gives
-    back,
-    and the call before it, are no turns. No turn but that of an attack (kind adversarial, user) holds the
-    tokens of a chat format. In a dialogue (kind dialogue, or two exchanges) no turn goes on as the other
+    back, and the call before it, are no turns. No turn but that of an attack (kind adversarial, user) holds
+    the tokens of a chat format. In a dialogue (kind dialogue, or two exchanges) no turn goes on as the other
     side or says what only the other side says, and where the row has
     a persona (`extra.dialogue`), no turn states another name, product or day than its own.
 

@@ -9,7 +9,7 @@ import pytest
 
 from synth_stack.decisions.replay.gate_changes import DialSetting, GateChange
 from synth_stack.decisions.replay.outcomes import HELD, PASSED, REJECTED, UNSEEN
-from synth_stack.decisions.replay.redecide import Planted, Redecided, place_verdicts, redecide
+from synth_stack.decisions.replay.redecide import PlantedVerdicts, Redecided, place_verdicts, redecide
 from synth_stack.errors import GateError, StoreError
 from synth_stack.gates.gate import Dial, Late
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
@@ -75,7 +75,7 @@ def again(
     none = pl.DataFrame(VERDICT_SCHEMA.empty_table())
     gone = np.array([k in dropped for k in range(n)], dtype=np.bool_)
     nothing = place_verdicts(none, rows.clear(), dials, "canaries")
-    planted = Planted(nothing, pl.Series([], dtype=pl.String), np.zeros(0, dtype=np.bool_))
+    planted = PlantedVerdicts(nothing, pl.Series([], dtype=pl.String), np.zeros(0, dtype=np.bool_))
     return redecide(place_verdicts(verdicts, rows, dials, "verdicts of g"), planted, planned, gone)
 
 

@@ -56,6 +56,10 @@ def ask(k: int) -> str:
     )
 
 
+def spell(number: int) -> str:
+    return "q" + "".join("aeioumnrst"[int(digit)] for digit in str(number))
+
+
 def tell(k: int) -> str:
     words = " ".join(
         f"{PLACES[(k + j) % 8]} {GOODS[(k * 3 + j) % 10]} {NAMES[(k * 5 + j) % 12]}" for j in range(30)
@@ -77,9 +81,9 @@ def exams(tmp_path: Path) -> list[NamedEvalSet]:
         "short": [{"question": f"In which year did {n} sell {g} at last?"} for n in NAMES for g in GOODS[:2]],
         "reading": [{"question": f"What of {k}?", "context": tell(k)} for k in range(24)],
         "choosing": [{"question": f"What is true of {k}?", "choices": offer(3 * k)} for k in range(24)],
+        "stories": [{"question": " ".join(spell(40 * k + j) for j in range(40))} for k in range(24)],
         "chinese": [
-            {"question": f"{'零一二三四五六七八九'[k % 10]}位渔夫在{k}号码头修理旧船，然后把{k + 5}条鱼送给住在山上的老画家，他们还剩多少条鱼可以卖？"}
-            for k in range(24)
+            {"question": "".join(chr(0x4E00 + 60 * k + j) for j in range(60)) + "？"} for k in range(24)
         ],
         "coding": CODING,
     }  # fmt: skip
@@ -152,14 +156,13 @@ def test_a_check_that_is_switched_off_is_listed_and_not_planted(
         {"embedding": Embedding(threshold=0.99)},
         {"ngram": 30, "min_item_words": 30, "embedding": None, "behaviour": None},
         {"ngram": 40, "embedding": None, "behaviour": None},
-        {"convention": "palm-8gram-70", "min_item_words": 8, "embedding": None},
     ],
 )
 def test_a_bar_that_lets_items_through_is_noticed(
     exams: list[NamedEvalSet], sample: pa.Table, params: dict[str, Any]
 ) -> None:
     judge = make_judge(against=exams, **params)
-    assert is_blind(measure(judge, sample, judge.plant), judge) is ("convention" not in params)
+    assert is_blind(measure(judge, sample, judge.plant), judge)
 
 
 @pytest.mark.parametrize("stage", ["choices", "passages", "windows", "trials"])
@@ -181,6 +184,13 @@ def test_a_check_that_no_longer_works_is_noticed(
     assert is_blind(measure(judge, sample, judge.plant), judge)
 
 
+def test_the_papers_conventions_find_their_canaries(exams: list[NamedEvalSet], sample: pa.Table) -> None:
+    for convention in ("gpt3-13gram", "tulu3-8gram-50", "palm-8gram-70"):
+        judge = make_judge(against=exams, convention=convention, embedding=None)
+        assert not is_blind(measure(judge, sample, judge.plant), judge)
+        assert max(measure(judge, sample, judge.control).values()) <= judge.max_unfair
+
+
 def test_an_ngram_of_five_words_is_unfair(exams: list[NamedEvalSet], sample: pa.Table) -> None:
     judge = make_judge(against=exams, ngram=5, min_item_words=3, embedding=None, behaviour=None)
     assert max(measure(judge, sample, judge.control).values()) > judge.max_unfair
@@ -189,7 +199,7 @@ def test_an_ngram_of_five_words_is_unfair(exams: list[NamedEvalSet], sample: pa.
 def test_a_solution_is_asked_for_in_other_words_and_keeps_its_behaviour(
     coding: NamedEvalSet, sample: pa.Table
 ) -> None:
-    judge = make_judge(against=[coding], embedding=None)
+    judge = make_judge(against=[coding], embedding=Embedding(confirm=None))
     assert judge.plant is not None
     rows = judge.plant(sample, 1, 1).to_pylist()
     solved = {json.loads(row["extra"])["kind"]: row["text"] for row in rows}

@@ -75,7 +75,7 @@ ALIKE = {"cosine": 0.9, "covered": 0.5, "echoed": 0.5, "rare": 20.0}
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("covered", 0.1), ("echoed", 0.1), ("rare", 3.0), ("cosine", 0.4)]
+    ("name", "value"), [("covered", 0.1), ("echoed", 0.05), ("rare", 3.0), ("cosine", 0.4)]
 )
 def test_a_pair_that_shares_little_is_not_alike_whatever_its_sum(name: str, value: float) -> None:
     assert find_alike("minilm", measure(**ALIKE)).tolist() == [True]
@@ -83,8 +83,9 @@ def test_a_pair_that_shares_little_is_not_alike_whatever_its_sum(name: str, valu
 
 
 def test_rare_words_and_numbers_agree_unless_most_numbers_are_others() -> None:
-    assert list_agreeing(0.5, 0.5, 20, 0.0, 2) == ["rare words agree", "numbers agree"]
-    assert list_agreeing(0.5, 0.5, 8, 0.0, 2) == ["numbers agree"]
-    assert list_agreeing(0.5, 0.5, 8, 0.0, 1) == []
-    for covered, echoed, lost in [(0.2, 0.5, 0), (0.5, 0.1, 0), (0.5, 0.5, 0.6)]:
-        assert list_agreeing(covered, echoed, 20, lost, 2) == []
+    pair = {"covered": 0.5, "echoed": 0.5, "rare": 20.0, "lost": 0.0, "cosine": 0.8}
+    assert list_agreeing(pair, 2) == ["rare words agree", "numbers agree"]
+    assert list_agreeing({**pair, "rare": 8.0}, 2) == ["numbers agree"]
+    assert list_agreeing({**pair, "rare": 8.0}, 1) == []
+    for name, value in [("covered", 0.3), ("echoed", 0.2), ("lost", 0.6), ("cosine", 0.6)]:
+        assert list_agreeing({**pair, name: value}, 2) == []

@@ -94,7 +94,7 @@ def evidence_of(verdict: dict[str, Any]) -> dict[str, Any]:
 def test_what_the_sources_say_in_other_words_is_accepted(house: str, answer: str) -> None:
     verdict = judge_answer(house, answer)
     assert (verdict["outcome"], verdict["reason"]) == ("accept", None)
-    assert verdict["score"] <= verdict["threshold"] == 0.5
+    assert verdict["score"] <= verdict["threshold"] == 0.4
     assert evidence_of(verdict)["counts"]["rows_with_claims"] == 1
 
 
@@ -145,8 +145,8 @@ def test_what_no_source_speaks_of_is_held_by_its_share(house: str) -> None:
     assert verdict["reason"] == "not found in any source: 2 of 2 claims"
     assert verdict["score"] == 1
     half = "You have 45 days from delivery. Students can claim a rebate of 15 percent at the kiosk."
-    assert judge_answer(house, half)["outcome"] == "accept"
-    assert judge_answer(house, half, max_not_found=0.2)["outcome"] == "hold"
+    assert judge_answer(house, half, max_not_found=0.5)["outcome"] == "accept"
+    assert judge_answer(house, half)["outcome"] == "hold"
 
 
 def test_an_unknown_contact_route_holds_the_row_however_true_the_rest_is(house: str) -> None:
@@ -333,7 +333,7 @@ def make_batch() -> pa.Table:
 def test_a_dial_is_turned_on_stored_verdicts_as_if_judged_again(house: str, new: dict[str, Any]) -> None:
     old = {
         "max_contradiction": 0.6,
-        "max_not_found": 0.5,
+        "max_not_found": 0.4,
         "conditions": "hold",
         "contacts": "hold",
         "code": CodeSettings().model_dump(),

@@ -7,6 +7,7 @@ from synth_stack.gates.factuality.python_index import index_python
 from synth_stack.gates.factuality.quantities import Quantity
 from synth_stack.gates.factuality.statements import Statement, read_statements
 from synth_stack.gates.factuality.tokens import mask_code, split_sentences
+from synth_stack.gates.factuality.word_forms import read_idea, stem
 
 
 def read(text: str) -> Statement:
@@ -215,3 +216,34 @@ def test_dotted_names_in_prose_are_checked_too() -> None:
     ]
     assert check_code(None, "```python\nx = 3\n```") == []
     assert check_code(index, "```text\nx = [\n```") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "deliver delivery delivered deliveries",
+        "confirm confirmation confirmed",
+        "cancel cancellation cancelled cancelling",
+        "arrive arrival arriving",
+        "activate activation activates",
+        "stop stops stopped",
+        "buy bought",
+        "battery batteries",
+    ],
+)
+def test_forms_of_one_word_have_one_stem(words: str) -> None:
+    assert len({stem(word) for word in words.split()}) == 1
+
+
+def test_words_of_one_meaning_and_of_the_opposite_share_an_idea_with_its_side() -> None:
+    assert read_idea("purchased") == read_idea("bought")
+    accepted, declined = read_idea("accepted"), read_idea("declined")
+    assert accepted is not None
+    assert declined is not None
+    assert (accepted.name, accepted.side) == (declined.name, -declined.side)
+    opened, unopened = read_idea("opened"), read_idea("unopened")
+    assert opened is not None
+    assert unopened is not None
+    assert (opened.name, opened.side) == (unopened.name, -unopened.side)
+    assert read_idea("the") is None
+    assert stem("format") != stem("form")

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from synth_stack.errors import ConfigError
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.personal_data import national_ids
-from synth_stack.gates.personal_data.canaries import draw_value
-from synth_stack.gates.personal_data.gate import Actions, personal_data
+from synth_stack.gates.personal_data.gate import personal_data
 from synth_stack.gates.personal_data.kinds import KINDS, MAX_FOUND, Finder, Kind
 from synth_stack.gates.personal_data.payment_numbers import is_card, is_iban, is_luhn
+from synth_stack.gates.personal_data.policy import Actions
 from synth_stack.gates.personal_data.redaction import build_copies
 from synth_stack.gates.personal_data.search import Search
+from synth_stack.gates.personal_data.values import draw_value
 from synth_stack.registry import PARTS, bind, registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates, recompute_row_ids
 from tests.gates.dialling import decide_again
@@ -29,6 +30,7 @@ from tests.some_rows import MakeRow, TextsTable, make_row
 
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL")
 FINDER = Finder(REGIONS)
+UNNAMED = frozenset(KINDS) - {"name", "mention", "birth_date"}
 MAILBOX = "anna.keller@kellerpost.de"
 CARD = "4539 1488 0343 6467"
 SSN = "536-90-4399"
@@ -41,8 +43,8 @@ def say(judge: Judge, table: pa.Table) -> pa.Table:
 
 
 def find(content: str, before: str = "", finder: Finder = FINDER) -> list[tuple[str, str]]:
-    """Kind and value of everything found, whatever the hints say."""
-    return [(f.kind, content[f.start : f.end]) for f in finder.find(content, before, KINDS)]
+    """Kind and value of everything found but names, whatever the hints say."""
+    return [(f.kind, content[f.start : f.end]) for f in finder.find(content, before, UNNAMED)]
 
 
 @pytest.mark.parametrize(
@@ -53,9 +55,9 @@ def find(content: str, before: str = "", finder: Finder = FINDER) -> list[tuple[
         ("müller@straße-köln.de schreibt", "email", "müller@straße-köln.de"),
         ("用户@例子.中国", "email", "用户@例子.中国"),
         ("x@xn--80ak6aa92e.com", "email", "x@xn--80ak6aa92e.com"),
-        ("jane[at]acme[dot]org", "email", "jane[at]acme[dot]org"),
-        ("jane.doe (at) acme.co.uk", "email", "jane.doe (at) acme.co.uk"),
-        ("jane AT acme DOT org is my email", "email", "jane AT acme DOT org"),
+        ("jane[at]shoebox[dot]org", "email", "jane[at]shoebox[dot]org"),
+        ("jane.doe (at) shoebox.co.uk", "email", "jane.doe (at) shoebox.co.uk"),
+        ("jane AT shoebox DOT org is my email", "email", "jane AT shoebox DOT org"),
         ("write to info@shoes.de", "role_email", "info@shoes.de"),
         ("support@gmail.com", "email", "support@gmail.com"),
         ("+49 (0) 30 9018201", "phone", "+49 (0) 30 9018201"),
@@ -67,7 +69,7 @@ def find(content: str, before: str = "", finder: Finder = FINDER) -> list[tuple[
         ("my cell 4152671234, thx", "phone", "4152671234"),
         ("4152671234 is my cell", "phone", "4152671234"),
         ("Handy 01713920567", "phone", "01713920567"),
-        ("06 12 34 57 89, merci", "phone", "06 12 34 57 89"),
+        ("mon portable : 06 12 34 57 89, merci", "phone", "06 12 34 57 89"),
         ("06.12.34.57.89", "phone", "06.12.34.57.89"),
         ("cellulare 347 123 4568", "phone", "347 123 4568"),
         ("+1 415 267 1234 2026-01-02", "phone", "+1 415 267 1234"),
@@ -175,7 +177,7 @@ def test_a_word_for_another_number_counts_in_its_own_sentence_only() -> None:
 
 
 def test_two_values_that_overlap_are_one() -> None:
-    assert find("pay jane+4539148803436467@acme.com") == [("email", "jane+4539148803436467@acme.com")]
+    assert find("pay jane+4539148803436467@shoebox.com") == [("email", "jane+4539148803436467@shoebox.com")]
 
 
 @pytest.mark.parametrize(
@@ -290,6 +292,40 @@ def test_only_rows_whose_gravest_finding_is_to_be_redacted_get_a_copy() -> None:
     assert personal_data(kinds=Actions(email="hold", phone="ignore", address="hold", ip="hold")).amend is None
 
 
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        (f"Try this:\n\n```python\nsend('{MAILBOX}')\n```\n", "code"),
+        (f"Use `send {MAILBOX}` for it.", "code"),
+        (f"const to = '{MAILBOX}';", "code"),
+        (f"2026-01-02 10:00:00,123 INFO mail.Queue: sent to {MAILBOX}", "a log"),
+        (f"Jun 12 04:13:52 combo sendmail[15093]: to=<{MAILBOX}>, stat=Sent", "a log"),
+        (f'{{"to": "{MAILBOX}", "cc": null}}', "JSON or a table"),
+        (f"The reply was:\n{{'status': 1, 'to': '{MAILBOX}'}}", "JSON or a table"),
+        (f"1 2 3.5 7 {MAILBOX} 9 10 11", "JSON or a table"),
+    ],
+)
+def test_a_row_is_held_as_it_is_where_a_placeholder_would_break_code_or_a_log(
+    texts_table: TextsTable, content: str, where: str
+) -> None:
+    table = texts_table([content, f"{content}\n\nAlso write to {MAILBOX}.", "It is fine."])
+    judge = personal_data()
+    assert judge.amend is not None
+    verdicts = say(judge, table).to_pylist()
+    assert [v["outcome"] for v in verdicts] == ["hold", "hold", "accept"]
+    assert verdicts[0]["reason"] == f"personal data in {where}: email"
+    assert verdicts[0]["reason_class"] == "personal_data.email"
+    assert json.loads(verdicts[0]["evidence"])["findings"][0]["setting"] in {"code", "log", "data"}
+    assert judge.amend(table).num_rows == 0
+
+
+@pytest.mark.parametrize("action", ["reject", "hold", "ignore"])
+def test_code_changes_nothing_where_nothing_would_be_redacted(texts_table: TextsTable, action: str) -> None:
+    judge = personal_data(kinds=Actions.model_validate({"email": action}))
+    (outcome,) = say(judge, texts_table([f"`{MAILBOX}`"]))["outcome"].to_pylist()
+    assert outcome == {"ignore": "accept"}.get(action, action)
+
+
 def test_a_foreign_text_is_redacted_in_place(texts_table: TextsTable) -> None:
     table = texts_table([f"Mail {MAILBOX}", f"x\u200b{MAILBOX.replace('@', chr(0x200B) + '@')} y"])
     judge = personal_data()
@@ -299,7 +335,11 @@ def test_a_foreign_text_is_redacted_in_place(texts_table: TextsTable) -> None:
 
 def test_other_columns_of_a_foreign_row_are_read_and_redacted(texts_table: TextsTable) -> None:
     (row,) = texts_table(["Hello."]).to_pylist()
-    extra = {"customer": f"Anna\n{MAILBOX}", "phones": ['a "quoted" +49 30 9018201'], "n": 4539148803436467}
+    extra = {
+        "customer": f"Anna\n{MAILBOX}",
+        "phones": ['a "quoted" +49 30 9018201'],
+        "card": 4539148803436467,
+    }
     judge = personal_data(kinds=Actions(card="redact"))
     assert judge.amend is not None
     table = build_candidates([{**row, "extra": json.dumps(extra)}])
@@ -307,7 +347,7 @@ def test_other_columns_of_a_foreign_row_are_read_and_redacted(texts_table: Texts
     assert json.loads(verdict["evidence"])["counts"] == {"email": 1, "phone": 1, "card": 1}
     after = json.loads(copy["extra"])
     assert [entry["path"] for entry in after.pop("redacted")] == ["extra"] * 3
-    assert after == {"customer": "Anna\n[EMAIL]", "phones": ['a "quoted" [PHONE]'], "n": "[CARD]"}
+    assert after == {"customer": "Anna\n[EMAIL]", "phones": ['a "quoted" [PHONE]'], "card": "[CARD]"}
     assert say(judge, build_candidates([copy]))["outcome"].to_pylist() == ["accept"]
 
 
@@ -367,8 +407,8 @@ def test_locales_say_whose_formats_are_looked_for() -> None:
     rows = [
         conversation("PESEL 44051401359", draw=0),
         conversation("PESEL 44051401359", draw=1, locale="pl-PL"),
-        conversation("tel. 0664 1234099", draw=2),
-        conversation("tel. 0664 1234099", draw=3, locale="de-AT"),
+        conversation("0664 1234099", draw=2),
+        conversation("0664 1234099", draw=3, locale="de-AT"),
     ]
     judge = personal_data(locales=["en-US"], kinds=Actions(phone="reject"))
     outcomes = say(judge, build_candidates(rows))["outcome"].to_pylist()
@@ -414,6 +454,7 @@ def test_a_gate_file_entry_binds() -> None:
     judge: Judge = bound.make()
     assert bound.params["kinds"]["card"] == "reject"
     assert judge.facts["phonenumbers"]
+    assert set(judge.facts["lists"]) == {"given_names", "top_level_domains"}
     assert registered("gate")["personal_data"].reads == PARTS
 
 
@@ -463,7 +504,8 @@ def test_a_message_that_is_null_and_a_text_that_is_no_utf8_hide_nothing(row: Mak
 )
 def test_hostile_texts_are_judged(texts_table: TextsTable, unit: str) -> None:
     hostile = unit * (50_000 // len(unit)) + f" {MAILBOX}"
-    assert say(personal_data(), texts_table([hostile]))["outcome"].to_pylist() == ["reject"]
+    (outcome,) = say(personal_data(), texts_table([hostile]))["outcome"].to_pylist()
+    assert outcome in {"reject", "hold"}
 
 
 def test_a_row_is_judged_alone_and_in_company_alike(texts_table: TextsTable) -> None:
@@ -512,6 +554,18 @@ WORDS = st.sampled_from(
         "2a02:",
         "::1",
         "ghp_",
+        "call me on ",
+        "phone: ",
+        "0171 3920567",
+        "PO Box 12 ",
+        "Apt. 4 ",
+        "lives at 7 ",
+        "12 Rowan ",
+        "my name is ",
+        "Anna Keller ",
+        "Dr. ",
+        "born on 1. May 1980",
+        "DOB: 01/02/1980",
         MAILBOX,
         CARD,
         SSN,
@@ -543,7 +597,8 @@ def test_a_copy_is_always_clean_and_named_by_the_verdict(contents: list[str]) ->
 
 def test_each_kind_is_found_and_honest_texts_pass(texts_table: TextsTable) -> None:
     rng = random.Random(3)
-    kinds: list[Kind] = [KINDS[k % len(KINDS)] for k in range(400)]
+    drawn_kinds = sorted(UNNAMED - {"place", "hotline"})
+    kinds: list[Kind] = [drawn_kinds[k % len(drawn_kinds)] for k in range(400)]
     drawn = [(kind, *draw_value(kind, rng, REGIONS)) for kind in kinds]
     texts = [f"Thanks. My {called} is {value}, as I said." for _, value, called in drawn]
     honest = [
@@ -558,37 +613,17 @@ def test_each_kind_is_found_and_honest_texts_pass(texts_table: TextsTable) -> No
         assert value not in f"{verdict['reason']} {verdict['evidence']}"
 
 
-def test_canaries_are_made_of_the_sample_and_caught(texts_table: TextsTable) -> None:
-    foreign = texts_table(["Where is my parcel?", "It broke."])
-    spoken = build_candidates([conversation("Hello there.", "Hi, how can I help?", locale="de")])
-    judge = personal_data()
-    assert judge.plant is not None
-    for sample in (foreign, spoken):
-        canaries = judge.plant(sample, 64, 5)
-        assert (canaries.num_rows, canaries.schema) == (64, CANDIDATE_SCHEMA)
-        assert canaries.to_pylist() == judge.plant(sample, 64, 5).to_pylist()
-        assert canaries["row_id"] != judge.plant(sample, 64, 6)["row_id"]
-        assert set(canaries["generator"].to_pylist()) == {"canary"}
-        planted = {json.loads(extra)["canary"] for extra in canaries["extra"].to_pylist()}
-        assert planted == set(KINDS) - {"role_email", "hotline"}
-        outcomes = say(judge, canaries)["outcome"].to_pylist()
-        assert outcomes.count("reject") >= judge.min_recall * 64
-    assert set(spoken["kind"].to_pylist()) == set(canaries["kind"].to_pylist())
-
-
-def test_canaries_hold_only_kinds_that_are_acted_on(texts_table: TextsTable) -> None:
-    ignoring = Actions.model_validate(dict.fromkeys(KINDS, "ignore"))
-    sample = texts_table(["Hello."])
-    assert (nothing := personal_data(kinds=ignoring).plant) is not None
-    assert nothing(sample, 8, 1).num_rows == 0
-    only = personal_data(kinds=ignoring.model_copy(update={"phone": "hold"}), locales=["de-AT"])
-    assert only.plant is not None
-    planted = only.plant(sample, 8, 1)
-    assert set(planted["extra"].to_pylist()) == {'{"canary":"phone"}'}
-    assert say(only, planted)["outcome"].to_pylist() == ["hold"] * 8
-
-
-MIXED = [CARD, MAILBOX, "85.214.132.117", f"{CARD} 85.214.132.117", "info@shoes.de", "nothing", None, SSN]
+MIXED = [
+    f"`{MAILBOX}`",
+    CARD,
+    MAILBOX,
+    "85.214.132.117",
+    f"{CARD} 85.214.132.117",
+    "info@shoes.de",
+    "nothing",
+    None,
+    SSN,
+]
 
 
 @pytest.mark.parametrize(
@@ -618,13 +653,18 @@ def test_other_actions_decide_again_as_judging_again_would(
 
 def test_each_kind_has_a_dial_and_a_class_of_its_own_the_gravest_first() -> None:
     dials = personal_data(kinds=Actions(ip="hold")).dials
-    assert {dial.score for dial in dials} == {f"counts.{kind}" for kind in KINDS}
-    assert {dial.outcome for dial in dials} == {f"kinds.{kind}" for kind in KINDS}
-    assert {dial.classes for dial in dials} == {(f"personal_data.{kind}",) for kind in KINDS}
+    assert {dial.score for dial in dials} == {f"counts.{kind}" for kind in UNNAMED}
+    assert {dial.outcome for dial in dials} == {f"kinds.{kind}" for kind in UNNAMED}
+    assert {dial.classes for dial in dials} == {(f"personal_data.{kind}",) for kind in UNNAMED}
     assert [dial.outcome for dial in dials[:5]] == [
         f"kinds.{kind}" for kind in ("secret", "iban", "card", "national_id", "ip")
     ]
     assert {(dial.threshold, dial.rejects, dial.parameter) for dial in dials} == {(1, ">=", None)}
+
+
+def test_a_kind_that_was_not_looked_for_has_no_dial() -> None:
+    named = personal_data(kinds=Actions(name="hold")).dials
+    assert {dial.outcome for dial in named} == {f"kinds.{kind}" for kind in UNNAMED | {"name"}}
 
 
 def test_where_locales_have_actions_of_their_own_no_dial_can_be_turned() -> None:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from synth_stack.gates.gate import NO_STATE
-from synth_stack.gates.personal_data.gate import Actions, personal_data
+from synth_stack.gates.personal_data.gate import personal_data
+from synth_stack.gates.personal_data.policy import Actions
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates, recompute_row_ids
 from synth_stack.rows.texts import join_text
@@ -114,7 +115,7 @@ def test_schemas_of_tools_stay_canonical() -> None:
     assert copy["tools"] == canonical_text([{"name": "send", "description": TAKEN}])
 
 
-@pytest.mark.parametrize("tools", ["[", f'["{MAILBOX}'])
+@pytest.mark.parametrize("tools", ["[", f'["{MAILBOX} '])
 def test_no_copy_is_made_of_a_row_whose_schemas_are_no_json(tools: str) -> None:
     verdict, copy = redact(make_full(tools=tools + MAILBOX))
     assert copy is None
