@@ -74,18 +74,21 @@ def measure(args: argparse.Namespace, work: Path) -> None:
         print_side(side, [f for f in found.values() if sides[f.corpus] == side], weights)
     print_labels(found.values(), labels)
     base = [c for c in corpora if c.side == "judge" and not c.gates and c.name not in SPOILT]
-    mixed = None
+    mixed, waiting = None, list_unlabelled(found.values(), labels)
     if args.mix_rows and base and not args.only:
         mix = plant(base, args.corpora, args.mix_rows, args.seed)
         mixed = bench.run(OrdinaryCorpus("mix", "judge", mix.records))
         print_mix(mixed, mix.planted, labels, weights)
+        waiting += [
+            a for a in mixed.away if a.row not in mix.planted and not is_known(a.claim, labels, weights)
+        ]
     if "toxicity" in bench.gates and (not args.only or "hatecheck" in args.only):
         print_hatecheck(bench, args.corpora)
     everything = [away for f in [*found.values(), *([mixed] if mixed else [])] for away in f.away]
     if args.away:
         write_away(args.away, everything, bench)
     if args.unlabelled:
-        write_away(args.unlabelled, list_unlabelled(found.values(), labels), bench)
+        write_away(args.unlabelled, waiting, bench)
     if args.accepted:
         write_accepted(args.accepted, [f for f in found.values() if sides[f.corpus] == "judge"], bench)
 
@@ -250,6 +253,11 @@ def print_hatecheck(bench: Bench, corpora: Path) -> None:
     )
     wins = sum((b > g) + 0.5 * (b == g) for b in bad for g in good)
     print(f"  hatecheck, AUC of the score {wins / (len(bad) * len(good)):.3f}")
+
+
+def is_known(claim: Claim, labels: Labels, weights: Weights) -> bool:
+    """Whether a label or the sample of a corpus tells of a claim on an ordinary row of the mix."""
+    return labels.find(claim) is not None or claim in {told for _, told in weights}
 
 
 def list_unlabelled(found: Iterable[Findings], labels: Labels) -> list[Away]:

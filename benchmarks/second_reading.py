@@ -79,9 +79,13 @@ def name_faults(reason_class: str) -> tuple[str, ...]:
 
 
 def ask(away: Sequence[Mapping[str, Any]], labels: Labels, count: int) -> list[dict[str, Any]]:
-    """So many labelled claims as questions, spread over gates and verdicts, which are not in them."""
+    """So many labelled claims as questions, spread over gates and verdicts, which are not in them.
+
+    A claim is asked once, and not where the second reader has labelled it.
+    """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for told in sorted(away, key=lambda t: hashlib.sha256(f"second {t['digest']}".encode()).digest()):
+    once = {_claim_of(told): told for told in away if _claim_of(told) not in labels.second}
+    for told in sorted(once.values(), key=lambda t: hashlib.sha256(f"second {t['digest']}".encode()).digest()):
         verdict = labels.find(_claim_of(told))
         if verdict is not None and name_faults(told["reason_class"]):
             groups.setdefault((told["reason_class"], verdict), []).append(told)

@@ -36,7 +36,7 @@ def test_questions_name_no_gate_no_class_and_no_verdict() -> None:
 
 
 def test_questions_are_spread_over_classes_and_verdicts() -> None:
-    texts = {question["text"] for question in ask(AWAY, label_all(), 4)}
+    texts = {question["text"] for question in ask([*AWAY, *AWAY], label_all(), 4)}
     numbers = [int(text.split()[1]) for text in texts]
     assert {(n % 2, n % 3 == 0) for n in numbers} == {(0, False), (0, True), (1, False), (1, True)}
 
@@ -73,3 +73,11 @@ def test_the_longest_start_of_a_class_says_the_fault() -> None:
     assert name_faults("personal_data.phone") == ("phone",)
     assert name_faults("personal_data.iban") == ("number_or_key",)
     assert name_faults("novelty.not_new") == ()
+
+
+def test_a_claim_that_has_its_second_label_is_not_asked_again() -> None:
+    labels = label_all()
+    questions = ask(AWAY, labels, 20)
+    second = read_answers(AWAY, [{"number": q["number"], "faults": [], "why": "none"} for q in questions[:5]])
+    rest = ask(AWAY, Labels(labels.first, {label.claim: label for label in second}), 20)
+    assert [q["number"] for q in rest] == [q["number"] for q in questions[5:]]
