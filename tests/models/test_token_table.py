@@ -28,7 +28,12 @@ def test_the_tokens_of_a_text_are_those_of_its_words(first: list[str], second: l
 
 def test_a_word_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    table = TokenTable(lambda words: (asked.extend(words), encode(words))[1])
+
+    def note(words: Sequence[str]) -> list[list[int]]:
+        asked.extend(words)
+        return encode(words)
+
+    table = TokenTable(note)
     for _ in range(3):
         table.read(["a b", "b c"])
     assert sorted(asked) == ["a", "b", "c"]

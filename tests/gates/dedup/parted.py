@@ -9,4 +9,5 @@ from synth_stack.text.ragged import Ragged
 def not_parted(rows: int) -> PartWords:
     """The parts of so many rows without any."""
     nothing = Ragged(np.zeros(0, dtype=np.uint64), np.zeros(rows + 1, dtype=np.int64))
-    return PartWords(*[nothing] * 5, np.ones(rows, dtype=bool), np.zeros(rows, dtype=bool))
+    unmarked = np.zeros(rows, dtype=bool)
+    return PartWords(nothing, nothing, nothing, nothing, nothing, ~unmarked, unmarked)

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pyarrow as pa
 import pytest
 
@@ -47,9 +49,9 @@ def test_calls_and_alternatives_are_answers() -> None:
 
 
 @pytest.mark.parametrize("field", ["prompt", "answer"])
-def test_where_one_field_is_compared_rows_are_whole(field: str) -> None:
+def test_where_one_field_is_compared_rows_are_whole(field: Literal["prompt", "answer"]) -> None:
     table = build_candidates([make_row(("user", "Why?"), ("assistant", "So."))])
-    parts = read_parts(table, field)  # type: ignore[arg-type]  (parametrized)
+    parts = read_parts(table, field)
     assert parts.asked.to_list() == [{"prompt": "Why?", "answer": "So."}[field]]
     assert (parts.answered.to_list(), parts.whole.tolist()) == ([None], [True])
 

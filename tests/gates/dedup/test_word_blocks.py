@@ -9,7 +9,7 @@ from synth_stack.text.ragged import Ragged, offsets_of
 
 
 def make_words(rows: list[list[int]]) -> Ragged:
-    values = np.array([word for row in rows for word in row], dtype=np.uint32)
+    values = np.array([word for row in rows for word in row], dtype=np.uint32).astype(np.uint64)
     return Ragged(values, offsets_of(np.array([len(row) for row in rows], dtype=np.int64)))
 
 

@@ -159,7 +159,8 @@ def test_a_check_that_finds_nothing_any_more_is_noticed(
     ],
 )
 def test_what_is_switched_off_is_listed_and_not_planted(check: str) -> None:
-    assert structure(**{check: None}).off == (check,)
+    off: dict[str, Any] = {check: None}
+    assert structure(**off).off == (check,)
     assert check not in list_kinds([PLAIN], **{check: None})
     assert find_blind([PLAIN], **{check: None}) == set()
 

@@ -399,14 +399,15 @@ def test_a_likeness_that_only_exact_copies_reach_is_noticed() -> None:
 @pytest.mark.parametrize(("content", "extra_turns"), [(None, 0), ("Let me see.", 2)])
 def test_calls_and_results_are_no_turns(content: str | None, extra_turns: int) -> None:
     calls = [make_call(city="Oslo")]
-    messages: list[dict[str, Any]] = [
+    every: list[dict[str, Any]] = [
         {"role": "user", "content": "Will it rain in Oslo today?"},
         {"role": "assistant", "content": content, "tool_calls": calls},
         {"role": "tool", "content": '{"rain": true}', "tool_call_id": "c1"},
         {"role": "assistant", "content": "Yes, in the afternoon."},
         {"role": "user", "content": "And tomorrow, will it rain there too?"},
         {"role": "assistant", "content": "No."},
-    ][: 4 + extra_turns]
+    ]
+    messages = every[: 4 + extra_turns]
     row = make_row(messages=messages, text="x", kind="tool")
     assert judge(row)[0]["outcome"] == "accept"
     torn = make_row(
@@ -418,8 +419,8 @@ def test_calls_and_results_are_no_turns(content: str | None, extra_turns: int) -
 
 
 def test_a_row_may_end_with_its_call() -> None:
-    calling = {"role": "assistant", "content": None, "tool_calls": [make_call(city="Oslo")]}
-    asked = {"role": "user", "content": "Will it rain in Oslo today?"}
+    calling: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": [make_call(city="Oslo")]}
+    asked: dict[str, Any] = {"role": "user", "content": "Will it rain in Oslo today?"}
     [verdict] = judge(make_row(messages=[asked, calling], text="x", kind="tool"))
     assert verdict["outcome"] == "accept"
 
