@@ -11,7 +11,7 @@ from second_reading.py.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,18 +158,32 @@ def weigh(claims: Sequence[Claim], labels: Labels) -> dict[Claim, float]:
     return wrong
 
 
-def agree(labels: Labels) -> tuple[int, float, float]:
-    """Claims that two readers labelled, the share on which they agree, and Cohen's kappa (Cohen 1960)."""
+def agree(labels: Labels, among: Collection[str] = _VERDICTS) -> tuple[int, float, float]:
+    """Claims that two readers labelled, the share on which they agree, and Cohen's kappa (Cohen 1960).
+
+    Of claims to which both gave a verdict that is `among` these.
+    """
     pairs = [
         (labels.first[c].verdict, label.verdict) for c, label in labels.second.items() if c in labels.first
     ]
+    pairs = [(a, b) for a, b in pairs if a in among and b in among]
     if not pairs:
         return 0, 0.0, 0.0
     n = len(pairs)
     same = sum(a == b for a, b in pairs) / n
     ours, theirs = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    chance = sum(ours[v] * theirs[v] for v in _VERDICTS) / n**2
+    chance = sum(ours[v] * theirs[v] for v in among) / n**2
     return n, same, 1.0 if chance == 1 else (same - chance) / (1 - chance)
+
+
+def describe_agreement(labels: Labels) -> str:
+    """How many labels there are, and how far the two readers agree, with and without arguable ones."""
+    n, same, kappa = agree(labels)
+    sided, alike, _ = agree(labels, ("right", "wrong"))
+    return (
+        f"{len(labels.first)} labels; {n} read twice: {same:.2f} alike, Cohen's kappa {kappa:.2f}; "
+        f"{sided} called right or wrong by both: {alike:.2f} alike"
+    )
 
 
 def main() -> None:
@@ -177,8 +191,7 @@ def main() -> None:
     counts = Counter((label.claim.gate, label.verdict) for label in labels.first.values())
     for (gate, verdict), count in sorted(counts.items()):
         print(f"{gate:16} {verdict:10} {count:5}")
-    n, same, kappa = agree(labels)
-    print(f"{len(labels.first)} labels; {n} read twice, {same:.2f} alike, Cohen's kappa {kappa:.2f}")
+    print(describe_agreement(labels))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 from defects import DEFECTS, Planted, plant
-from labels import ACCEPTED, MISSED, Claim, Labels, agree, draw, read_labels, weigh
+from labels import ACCEPTED, MISSED, Claim, Labels, describe_agreement, draw, read_labels, weigh
 from ordinary_corpora import SPOILT, OrdinaryCorpus, find_eval_sets, read_corpora, read_hatecheck, write_jsonl
 from ordinary_findings import Away, Findings, read_findings
 
@@ -187,8 +187,7 @@ def print_labels(found: Iterable[Findings], labels: Labels) -> None:
     """What the figures rest on: labels, agreement, missing ones, and what was missed in accepted rows."""
     found = list(found)
     read = {f.corpus: set(f.digests) for f in found}
-    n, same, kappa = agree(labels)
-    print(f"\n{len(labels.first)} labels; {n} read twice: {same:.2f} alike, Cohen's kappa {kappa:.2f}")
+    print(f"\n{describe_agreement(labels)}")
     if absent := labels.list_absent(read):
         print(f"{len(absent)} labels are about rows that are not among those read")
     print(f"{len(list_unlabelled(found, labels))} claims wait for a label and count as wrong")

@@ -85,7 +85,9 @@ def ask(away: Sequence[Mapping[str, Any]], labels: Labels, count: int) -> list[d
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     once = {_claim_of(told): told for told in away if _claim_of(told) not in labels.second}
-    for told in sorted(once.values(), key=lambda t: hashlib.sha256(f"second {t['digest']}".encode()).digest()):
+    for told in sorted(
+        once.values(), key=lambda t: hashlib.sha256(f"second {t['digest']}".encode()).digest()
+    ):
         verdict = labels.find(_claim_of(told))
         if verdict is not None and name_faults(told["reason_class"]):
             groups.setdefault((told["reason_class"], verdict), []).append(told)

@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labels import MISSED, Claim, Label, LabelError, Labels, agree, draw, read_labels, weigh, write_labels
+from labels import (
+    MISSED,
+    Claim,
+    Label,
+    LabelError,
+    Labels,
+    agree,
+    describe_agreement,
+    draw,
+    read_labels,
+    weigh,
+    write_labels,
+)
 
 LINE = {
     "digest": "a" * 24,
@@ -123,6 +135,17 @@ def test_agreement_is_that_of_cohen() -> None:
     assert (n, same) == (50, 0.7)
     assert kappa == pytest.approx(0.4)
     assert agree(collect()) == (0, 0.0, 0.0)
+
+
+def test_agreement_is_said_with_and_without_what_is_arguable() -> None:
+    firsts, seconds = ["right", "wrong", "right", "arguable"], ["right", "wrong", "arguable", "wrong"]
+    labels = collect(
+        *(make_label(n, verdict) for n, verdict in enumerate(firsts)),
+        *(make_label(n, verdict, "second") for n, verdict in enumerate(seconds)),
+    )
+    told = describe_agreement(labels)
+    assert told.startswith("4 labels; 4 read twice: 0.50 alike")
+    assert told.endswith("2 called right or wrong by both: 1.00 alike")
 
 
 def test_labels_on_rows_that_are_not_there_are_counted_only_where_their_corpus_was_read() -> None:
