@@ -216,10 +216,13 @@ def print_mix(mixed: Findings, planted: Mapping[int, Planted], labels: Labels, w
         if defect is not None and away.claim.gate in DEFECTS[defect.kind].gates:
             caught.add(away.row)
             cells[cell].append(1.0)
-        elif labels.find(away.claim) == "arguable":
+            continue
+        verdict = labels.find(away.claim)
+        if verdict == "arguable":
             arguable[cell] += 1
         else:
-            cells[cell].append(1.0 - sampled.get(away.claim, 1.0))
+            wrong = sampled.get(away.claim, 1.0) if verdict is None else float(verdict == "wrong")
+            cells[cell].append(1.0 - wrong)
     for (gate, outcome), right in sorted(cells.items()):
         target = MIN_RIGHT[outcome]
         end = "met" if sum(right) >= target * len(right) else "MISSED"
