@@ -22,6 +22,9 @@ from synth_stack.gates.drift.probes import measure_effects, pair_rows
 from synth_stack.models.embedders import load_embedder
 from synth_stack.stats.intervals import wilson
 
+POOL_ROWS = 4_000
+"""Rows of a corpus that the halves are drawn from."""
+
 Change = Callable[[list[str], FeatureReader], list[str]]
 
 
@@ -32,10 +35,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500, help="rows of each half, at most")
     args = parser.parse_args()
     read = load_features(load_embedder("wordllama"))
-    for name, texts in read_corpora(args.folder):
+    for name, every in read_corpora(args.folder):
+        drawn = np.random.default_rng(0).permutation(len(every))[:POOL_ROWS]
+        texts = [every[k] for k in np.sort(drawn)]
         features = read_texts(read, texts)
         show_splits(name, features, args.splits, args.rows)
-        show_changes(texts, features, read, args.rows)
+        show_changes(texts, features, read)
 
 
 def show_splits(name: str, features: RowFeatures, splits: int, rows: int) -> None:
@@ -55,9 +60,9 @@ def show_splits(name: str, features: RowFeatures, splits: int, rows: int) -> Non
     )
 
 
-def show_changes(texts: list[str], features: RowFeatures, read: FeatureReader, rows: int) -> None:
-    """Which statistics see each change of one half."""
-    order = np.random.default_rng(0).permutation(len(texts))[: 2 * rows]
+def show_changes(texts: list[str], features: RowFeatures, read: FeatureReader) -> None:
+    """Which statistics see each change of one half, of 2,000 rows where there are so many."""
+    order = np.random.default_rng(0).permutation(len(texts))
     mine, theirs = np.array_split(order, 2)
     real = features.take(np.sort(theirs))
     for what, change in CHANGES.items():
