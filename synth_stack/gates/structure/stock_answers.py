@@ -224,11 +224,18 @@ def find_placeholders(seen: Rows, rules: Rules) -> "pl.DataFrame":
     hinted = seen.messages.filter(
         pl.col("role").is_in(["user", "assistant"]) & pl.col("good") & text.str.contains(_HINT)
     )
+    redacted = pl.col("extra").str.contains('"redacted":[', literal=True).fill_null(False)
+    hinted = hinted.join(
+        seen.rows.select("row", redacted=redacted), on="row", how="left", maintain_order="left"
+    )
+    text = pl.when("redacted").then(text.str.replace_all(_TAKEN_OUT, "")).otherwise(text)
     return _judge(
         seen, hinted.with_columns(text=text.str.head(5 * _READ_CHARS)), ["placeholder"], _find_blank
     )
 
 
+_TAKEN_OUT = r"\[[A-Z][A-Z_]+\]"
+"""What stands in a redacted row where a value was: the row's `extra` says that some was taken out."""
 _HINT = r"\[[A-Za-z]|\{[\s{]*[A-Za-z]|<[A-Za-z]{3}|\((?i:insert|enter|add) |(?i:insert |lorem)|TODO|FIXME|TBD"
 
 

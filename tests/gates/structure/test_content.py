@@ -169,6 +169,14 @@ def test_a_defect_of_content_is_named(answer: str, kind: str) -> None:
     assert find(answer) == kind
 
 
+def test_what_stands_for_a_value_that_was_taken_out_is_no_placeholder() -> None:
+    answer = f"{SAY} Write to [EMAIL] or call [PHONE]."
+    redacted = json.dumps({"redacted": [{"kind": "email"}, {"kind": "phone"}]}, separators=(",", ":"))
+    assert find(answer, extra=redacted) is None
+    assert find(answer) == "placeholder"
+    assert find(f"{answer}\n\nBest regards,\n[Your Name]", extra=redacted) == "placeholder"
+
+
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
