@@ -23,7 +23,7 @@ import pyarrow as pa
 from synth_stack.gates.diversity.gate import diversity
 from synth_stack.gates.drift.gate import drift
 from synth_stack.gates.gate import Judge
-from synth_stack.gates.topic.gate import topic
+from synth_stack.gates.on_topic.gate import on_topic
 from synth_stack.rows.schemas import build_candidates
 
 SHARD_ROWS = 10_000
@@ -40,7 +40,7 @@ def main() -> None:
         real = [(row["text"], row["category"]) for row in csv.DictReader(file)]
     seeds, columns = str(args.folder / "banking77" / "test.csv"), {"slice": "category"}
     gates: dict[str, Callable[[], Judge]] = {
-        "topic": lambda: topic(seeds=seeds, columns=columns),
+        "on_topic": lambda: on_topic(seeds=seeds, columns=columns),
         "drift": lambda: drift(baseline=seeds, columns=columns),
         "diversity": lambda: diversity(seeds=seeds, columns=columns),
     }

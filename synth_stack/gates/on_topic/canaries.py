@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary, build_control
-from synth_stack.gates.topic.scoring import MIN_ANSWER_WORDS, read_question
-from synth_stack.gates.topic.seeds import FIT_SEEDS, fit_seeds, read_seeds
+from synth_stack.gates.on_topic.scoring import MIN_ANSWER_WORDS, read_question
+from synth_stack.gates.on_topic.seeds import FIT_SEEDS, fit_seeds, read_seeds
 from synth_stack.gates.word_lists import read_sections
 from synth_stack.inputs.real_rows import RealRows
 from synth_stack.rows.schemas import build_candidates

@@ -11,8 +11,8 @@ import pytest
 from synth_stack.engines import local
 from synth_stack.errors import ConfigError, GateError, InputError
 from synth_stack.gates.gate import NO_STATE
-from synth_stack.gates.topic.gate import topic
-from synth_stack.gates.topic.slices import fit_slices, measure_margins
+from synth_stack.gates.on_topic.gate import on_topic
+from synth_stack.gates.on_topic.slices import fit_slices, measure_margins
 from synth_stack.registry import bind
 from synth_stack.rows.schemas import build_candidates
 from tests.gates.dialling import decide_again
@@ -66,8 +66,8 @@ def make_table(
 
 
 def judge_table(table: pa.Table, seeds: str | None, **params: Any) -> list[dict[str, Any]]:
-    judge = topic(**{"seeds": seeds, "columns": {"slice": "kind"}, "max_false_moves": 0.02, **params})
-    [verdicts], _ = play(judge, [table], name="topic")
+    judge = on_topic(**{"seeds": seeds, "columns": {"slice": "kind"}, "max_false_moves": 0.02, **params})
+    [verdicts], _ = play(judge, [table], name="on_topic")
     return list(verdicts.to_pylist())
 
 
@@ -82,7 +82,7 @@ def test_a_row_under_another_slice_is_turned_away_and_says_where_it_belongs(
     rows = make_rows(60, 2)
     wrong = [(rows[0][0], next(name for name in ABOUT if name != rows[0][1])), *rows[1:]]
     said = judge_table(make_table(wrong), seeds, action=action)
-    assert (said[0]["outcome"], said[0]["reason_class"]) == (outcome, "topic.other_slice")
+    assert (said[0]["outcome"], said[0]["reason_class"]) == (outcome, "on_topic.other_slice")
     told = json.loads(said[0]["evidence"])
     assert told["belongs_to"] == rows[0][1]
     assert told["best_score"] > told["own_score"]
@@ -93,7 +93,7 @@ def test_a_row_under_another_slice_is_turned_away_and_says_where_it_belongs(
 def test_a_row_of_no_slice_belongs_to_the_slice_of_the_rest(seeds: str) -> None:
     stray = ("0x7f3a 0x00c4 0x91be 0x7f3b 0x00c5", "cards")
     said = judge_table(make_table([stray, *make_rows(20, 2)]), seeds, other="rest", min_nearness=0.01)[0]
-    assert said["reason_class"] == "topic.nowhere"
+    assert said["reason_class"] == "on_topic.nowhere"
     assert json.loads(said["evidence"])["belongs_to"] == "rest"
 
 
@@ -102,14 +102,18 @@ def test_a_slice_without_seeds_a_lonely_seed_and_no_slice_are_abstentions(seeds:
         make_table([("my lamp hums", "lamps"), ("a seed", "lonely"), ("hello there", None)]), seeds
     )
     assert [v["outcome"] for v in said] == ["abstain"] * 3
-    assert [v["reason_class"] for v in said] == ["topic.no_seeds", "topic.no_seeds", "topic.no_slice"]
+    assert [v["reason_class"] for v in said] == [
+        "on_topic.no_seeds",
+        "on_topic.no_seeds",
+        "on_topic.no_slice",
+    ]
     assert said[0]["reason"].startswith("its slice has fewer than five seeds")
 
 
 @pytest.mark.parametrize("nothing", [None, "", " \n"])
 def test_a_row_without_a_question_is_abstained_on(seeds: str, nothing: str | None) -> None:
     said = judge_table(make_table([(nothing, "cards"), *make_rows(5, 2)]), seeds)[0]
-    assert said["reason_class"] == "topic.nothing_to_read"
+    assert said["reason_class"] == "on_topic.nothing_to_read"
 
 
 def test_without_seeds_and_answers_nothing_is_judged() -> None:
@@ -123,9 +127,9 @@ def test_an_answer_to_another_question_is_held_and_its_own_is_not(seeds: str) ->
     other = next(k for k in range(1, 200) if rows[k][1] != rows[0][1])
     swapped = [answers[other], *answers[1:]]
     said = judge_table(make_table(rows, swapped), seeds)
-    assert (said[0]["outcome"], said[0]["reason_class"]) == ("hold", "topic.stray_answer")
+    assert (said[0]["outcome"], said[0]["reason_class"]) == ("hold", "on_topic.stray_answer")
     assert json.loads(said[0]["evidence"])["stray"] > 0.2
-    assert Counter(v["reason_class"] for v in said[1:])["topic.stray_answer"] <= 2
+    assert Counter(v["reason_class"] for v in said[1:])["on_topic.stray_answer"] <= 2
 
 
 def test_short_answers_and_few_questions_are_not_compared(seeds: str) -> None:
@@ -150,7 +154,7 @@ def test_slices_that_share_a_text_or_are_not_told_apart_are_kin() -> None:
 
 
 def test_how_the_batch_is_cut_does_not_show(seeds: str) -> None:
-    table, judge = make_table(make_rows(90, 2)), topic(seeds=seeds, columns={"slice": "kind"})
+    table, judge = make_table(make_rows(90, 2)), on_topic(seeds=seeds, columns={"slice": "kind"})
     [whole], _ = play(judge, [table])
     parts, _ = play(judge, [table.slice(0, 30), table.slice(30, 0), table.slice(30)])
     assert pa.concat_tables(parts).equals(whole)
@@ -161,16 +165,16 @@ def test_a_state_from_files_gives_the_same_verdicts_in_workers(
 ) -> None:
     params = {"seeds": seeds, "columns": {"slice": "kind"}}
     table = make_table(make_rows(60, 2))
-    here = run_gate(tmp_path / "here", "topic", params, [table.slice(0, 25), table.slice(25)])
-    [expected], _ = play(topic(seeds=seeds, columns={"slice": "kind"}), [table])
-    assert read_verdicts(tmp_path / "here", "topic").equals(expected)
+    here = run_gate(tmp_path / "here", "on_topic", params, [table.slice(0, 25), table.slice(25)])
+    [expected], _ = play(on_topic(seeds=seeds, columns={"slice": "kind"}), [table])
+    assert read_verdicts(tmp_path / "here", "on_topic").equals(expected)
     monkeypatch.setattr(local, "APART_ROWS", 0)
-    assert run_gate(tmp_path / "apart", "topic", params, [table.slice(0, 25), table.slice(25)]) == here
+    assert run_gate(tmp_path / "apart", "on_topic", params, [table.slice(0, 25), table.slice(25)]) == here
 
 
 def test_canaries_are_caught_controls_pass_and_neither_changes_the_batch(seeds: str) -> None:
     rows = make_rows(200, 2)
-    table, judge = make_table(rows, make_answers(rows)), topic(seeds=seeds, columns={"slice": "kind"})
+    table, judge = make_table(rows, make_answers(rows)), on_topic(seeds=seeds, columns={"slice": "kind"})
     assert judge.plant is not None
     assert judge.control is not None
     planted = pa.concat_tables([judge.plant(table, 20, 1), judge.control(table, 20, 2)])
@@ -192,7 +196,7 @@ def test_canaries_are_caught_controls_pass_and_neither_changes_the_batch(seeds: 
 def test_a_check_that_is_off_is_stated_and_plants_nothing(seeds: str, parameter: str, kind: str) -> None:
     rows = make_rows(100, 2)
     off: dict[str, Any] = {parameter: None}
-    judge = topic(seeds=seeds, columns={"slice": "kind"}, **off)
+    judge = on_topic(seeds=seeds, columns={"slice": "kind"}, **off)
     assert judge.off == (kind,)
     assert judge.plant is not None
     extras = judge.plant(make_table(rows, make_answers(rows)), 10, 1)["extra"].to_pylist()
@@ -202,17 +206,17 @@ def test_a_check_that_is_off_is_stated_and_plants_nothing(seeds: str, parameter:
 def test_with_no_row_to_confirm_a_stray_answer_passes_and_its_canaries_say_so(seeds: str) -> None:
     rows = make_rows(200, 2)
     table = make_table(rows, make_answers(rows))
-    judge = topic(seeds=seeds, columns={"slice": "kind"}, confirm_rows=0)
+    judge = on_topic(seeds=seeds, columns={"slice": "kind"}, confirm_rows=0)
     assert judge.plant is not None
     planted = judge.plant(table, 20, 1)
     _, state = play(judge, [table], planted)
     said = judge.judge(planted, state)["reason_class"].to_pylist()
-    assert "topic.stray_answer" not in said
+    assert "on_topic.stray_answer" not in said
 
 
 def test_dials_decide_again_as_the_gate_does(seeds: str) -> None:
     rows = [(text, "cards") for text, _ in make_rows(80, 2)]
-    judge = topic(seeds=seeds, columns={"slice": "kind"}, action="reject")
+    judge = on_topic(seeds=seeds, columns={"slice": "kind"}, action="reject")
     [verdicts], _ = play(judge, [make_table(rows)])
     old = {"max_false_moves": 0.01, "min_nearness": 0.002, "max_stray_answers": 0.2}
     assert decide_again(verdicts, judge.dials, old, old) == verdicts["outcome"].to_pylist()
@@ -222,16 +226,16 @@ def test_dials_decide_again_as_the_gate_does(seeds: str) -> None:
 
 def test_what_cannot_be_used_is_refused(seeds: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no two slices"):
-        topic(seeds=seeds)
+        on_topic(seeds=seeds)
     few = tmp_path / "few.jsonl"
     few.write_text(
         "\n".join(json.dumps({"text": t, "slice": s}) for t, s in make_rows(60, 3)), encoding="utf-8"
     )
     with pytest.raises(InputError, match="too few seeds"):
-        topic(seeds=str(few))
+        on_topic(seeds=str(few))
     with pytest.raises(InputError):
-        topic(seeds=str(tmp_path / "none.jsonl"))
+        on_topic(seeds=str(tmp_path / "none.jsonl"))
     with pytest.raises(ConfigError):
-        bind("gate", "topic", {"action": "drop"}, where="gates.yaml")
+        bind("gate", "on_topic", {"action": "drop"}, where="gates.yaml")
     with pytest.raises(GateError):
-        topic().judge(make_table([("hello", None)]), NO_STATE)
+        on_topic().judge(make_table([("hello", None)]), NO_STATE)

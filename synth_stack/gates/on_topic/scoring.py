@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth_stack.gates.gate import State
-from synth_stack.gates.topic.seeds import (
+from synth_stack.gates.on_topic.seeds import (
     FIT_SEEDS,
     TEXT_CHARS,
     FittedSlices,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from synth_stack.errors import InputError
-from synth_stack.gates.topic.slices import Codes, SliceModel, fit_slices
+from synth_stack.gates.on_topic.slices import Codes, SliceModel, fit_slices
 from synth_stack.inputs.real_rows import RealRows
 from synth_stack.models.embedders import Embedder, load_embedder
 from synth_stack.text.fields import hash_ids, read_asked, read_texts

@@ -1,6 +1,6 @@
 """Weighs the topic gate: rows of two corpora of intents, half of them under a wrong one; and swapped answers.
 
-    python benchmarks/topic.py ../shared/data [--rows 1000] [--confirm 0 1000]
+    python benchmarks/on_topic.py ../shared/data [--rows 1000] [--confirm 0 1000]
 
 The folder holds public corpora: banking77, on which the gate was developed, and clinc150, which judges it.
 Seeds are the train rows, judged are test rows of which every second one is put under an intent drawn at
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.topic.gate import topic
+from synth_stack.gates.on_topic.gate import on_topic
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.stats.divergence import measure_auc
 from synth_stack.stats.intervals import wilson
@@ -89,11 +89,11 @@ def show_answers(name: str, pairs: Rows) -> None:
 
 
 def held(said: Sequence[dict[str, object]]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    return np.array([v["reason_class"] == "topic.stray_answer" for v in said])
+    return np.array([v["reason_class"] == "on_topic.stray_answer" for v in said])
 
 
 def judge(table: pa.Table, **params: object) -> list[dict[str, object]]:
-    gate = topic(**params)  # type: ignore[arg-type]  # named by the callers above
+    gate = on_topic(**params)  # type: ignore[arg-type]  # named by the callers above
     state: dict[str, pa.Table] = {}
     for step in gate.rounds:
         state |= step.merge(iter([step.sketch(table, state)]), state)

@@ -12,16 +12,16 @@ from pydantic import Field as Bound
 
 from synth_stack.errors import InputError
 from synth_stack.gates.gate import Dial, Judge, Round
-from synth_stack.gates.topic.canaries import plant_own, plant_strangers
-from synth_stack.gates.topic.scoring import (
+from synth_stack.gates.on_topic.canaries import plant_own, plant_strangers
+from synth_stack.gates.on_topic.scoring import (
     TopicSettings,
     choose_questions,
     read_again,
     sketch_questions,
     sketch_scores,
 )
-from synth_stack.gates.topic.seeds import FIT_SEEDS, fit_seeds, open_embedder
-from synth_stack.gates.topic.verdicts import (
+from synth_stack.gates.on_topic.seeds import FIT_SEEDS, fit_seeds, open_embedder
+from synth_stack.gates.on_topic.verdicts import (
     NOWHERE,
     OTHER_SLICE,
     STRAY_ANSWER,
@@ -43,8 +43,8 @@ MAX_STRAY = 0.2
 300 of code_alpaca; of answers to other questions in three quarters."""
 
 
-@gate("topic", version="1", reads=("content",))
-def topic(
+@gate("on_topic", version="1", reads=("content",))
+def on_topic(
     *,
     seeds: FilePath | None = None,
     columns: Mapping[str, str] | None = None,

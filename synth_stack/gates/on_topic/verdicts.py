@@ -7,14 +7,14 @@ import pyarrow as pa
 
 from synth_stack.errors import GateError
 from synth_stack.gates.gate import State
-from synth_stack.gates.topic.scoring import read_question
+from synth_stack.gates.on_topic.scoring import read_question
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from synth_stack.text.fields import hash_ids, read_texts
 
 if TYPE_CHECKING:
     import polars as pl
 
-GATE = "topic"
+GATE = "on_topic"
 OTHER_SLICE = f"{GATE}.other_slice"
 NOWHERE = f"{GATE}.nowhere"
 STRAY_ANSWER = f"{GATE}.stray_answer"
