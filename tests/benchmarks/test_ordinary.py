@@ -30,7 +30,10 @@ LONG = (
     "it is left on for eight hours it turns itself off, which saves power and makes the bulb last longer; to "
     "have it on for a whole night, press the switch twice and wait until the ring around it turns green."
 )
-TWINS = [{"instruction": f"Tell me {what} of the lamp.", "output": LONG} for what in ("more", "something")]
+TWINS = [
+    {"instruction": "Tell me more of the lamp.", "output": LONG.replace("saves", verb)}
+    for verb in ("saves", "spares")
+]
 
 
 @pytest.fixture
