@@ -39,7 +39,7 @@ class GatePrice:
 
 
 def price_gates(
-    figures: Figures, work: Mapping[str, GateWork | None], cost: float | None = None
+    figures: Figures, work: Mapping[str, GateWork], cost: float | None = None
 ) -> tuple[GatePrice, ...]:
     """The price of each gate of a batch in the order of work; `cost` is what making all its rows has cost."""
     tests = {test.gate: test for test in figures.self_tests}

@@ -1,17 +1,18 @@
-"""What the gates of a run have cost to run: seconds, and calls of a model. Kept beside their verdicts.
+"""What the gates of a run have cost to run: seconds, and calls of a model. Kept in one file of the run folder.
 
-The files are hidden, so they are in no manifest: the same run takes another time.
+The file is hidden, so it is in no manifest: the same run takes another time.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from synth_stack.errors import StoreError
 from synth_stack.files import store_errors, write_bytes
 
-_CLOCK = ".clock.json"
+GATES_CLOCK = ".gates-clock.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +26,33 @@ class GateWork:
     model_calls: int = 0
 
 
-def read_gate_work(folder: Path, gate: str) -> GateWork | None:
-    """The work of a gate in the run at `folder`; None where it was not kept. Raises StoreError."""
-    path = folder / "verdicts" / gate / _CLOCK
+class _Work(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    seconds: float = Field(ge=0)
+    model_calls: int = Field(ge=0)
+
+
+class _Clock(RootModel[dict[str, _Work]]):
+    """The work of every gate by its name."""
+
+
+def read_gate_work(folder: Path) -> dict[str, GateWork]:
+    """The work of the gates in the run at `folder`, where it was kept. Raises StoreError."""
+    path = folder / GATES_CLOCK
     if not path.exists():
-        return None
+        return {}
+    with store_errors(path):
+        said = path.read_bytes()
     try:
-        with store_errors(path):
-            said = orjson.loads(path.read_bytes())
-        return GateWork(float(said["seconds"]), int(said["model_calls"]))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as exc:
-        raise StoreError(f"{path} does not say what a gate's work has cost") from exc
+        found = _Clock.model_validate_json(said).root
+    except ValidationError as exc:
+        raise StoreError(f"{path} does not say what the work of gates has cost") from exc
+    return {gate: GateWork(work.seconds, work.model_calls) for gate, work in found.items()}
 
 
 def add_gate_work(folder: Path, gate: str, seconds: float, model_calls: int) -> None:
     """Adds to the work of a gate in the run at `folder`."""
-    before = read_gate_work(folder, gate) or GateWork()
-    total = {"seconds": before.seconds + seconds, "model_calls": before.model_calls + model_calls}
-    write_bytes(folder / "verdicts" / gate / _CLOCK, orjson.dumps(total))
+    work = read_gate_work(folder)
+    before = work.get(gate, GateWork())
+    work[gate] = GateWork(before.seconds + seconds, before.model_calls + model_calls)
+    write_bytes(folder / GATES_CLOCK, orjson.dumps({name: asdict(done) for name, done in work.items()}))

@@ -41,7 +41,7 @@ from synth_stack.runs.folder import (
     list_shards,
     remove_folder,
 )
-from synth_stack.runs.gate_work import read_gate_work
+from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
@@ -79,8 +79,7 @@ class Batch:
 
     def price_gates(self, cost: float | None = None) -> tuple[GatePrice, ...]:
         """The price of each gate; `cost` is what making all rows of the batch has cost."""
-        names = [stage.gate for stage in self.figures.funnel]
-        return price_gates(self.figures, {name: read_gate_work(self.folder, name) for name in names}, cost)
+        return price_gates(self.figures, read_gate_work(self.folder), cost)
 
     def require_trust(self) -> None:
         """Raises UntrustedGate when a gate failed its self-test: every row waits, none is accepted."""
@@ -210,6 +209,7 @@ def _forget_other_gates(folder: Path, gates: Gates) -> None:
         _forget_results(folder)
         for name in gate_folders(folder):
             remove_folder(name)
+        (folder / GATES_CLOCK).unlink(missing_ok=True)
     if not path.exists() or path.read_bytes() != gates.lock:
         write_bytes(path, gates.lock)
 
