@@ -1,4 +1,4 @@
-"""What the gates of a run have cost to run: seconds, and calls of a model. Kept in one file of the run folder.
+"""What the gates of a run have cost: seconds, and calls of a model. Kept in one file of the run folder.
 
 The file is hidden, so it is in no manifest: the same run takes another time.
 """
