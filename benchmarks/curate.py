@@ -126,7 +126,7 @@ def make_row(rng: random.Random, prose: Prose, recent: list[dict[str, str]]) -> 
     if recent and rng.random() < 0.05:
         twin = rng.choice(recent)
         return {**twin, "output": twin["output"].replace(" the ", " this ", 1)}
-    answer = prose.write(rng.randint(30, 80))
+    answer = prose.write(rng.randint(30, 80)).rstrip(".,;:!?") + "."
     if rng.random() < 0.001:
         answer += " You stupid fucking idiot."
     if rng.random() < 0.001:
