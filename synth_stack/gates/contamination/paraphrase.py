@@ -209,7 +209,7 @@ def sort_likest(pairs: "pl.DataFrame") -> "pl.DataFrame":
 def rate_pairs(pairs: "pl.DataFrame", model: Model, kind: Kind) -> "pl.DataFrame":
     """The pairs with the likeness that their figures give by a rule; 0 where they share too little."""
     measured = Measured(**{name: pairs[name].to_numpy() for name in Measured.__slots__})
-    likeness = np.where(find_alike(model, measured), rate(RULES[model, kind], measured), 0.0)
+    likeness = np.where(find_alike(model, kind, measured), rate(RULES[model, kind], measured), 0.0)
     return pairs.with_columns(likeness=likeness)
 
 
@@ -257,7 +257,7 @@ def _rate_first(index: ItemMeanings, said: RowPassages, number: int) -> "pl.Data
     words = compare_words(index.vocabulary, said.words, which, block.words.words, at)
     nothing = np.zeros(len(at))
     figures = {"cosine": nothing + 1, "item_density": nothing, "row_density": nothing, "literals": nothing}
-    alike = find_alike("wordllama", Measured(**figures, **words, uncoded=nothing))
+    alike = find_alike("wordllama", block.kind, Measured(**figures, **words, uncoded=nothing))
     which, at = which[alike], at[alike]
     pairs = pl.DataFrame(
         {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PROPOSED = 5  # neutral texts near a passage, among which the better embedder finds the nearest
 _SHOWN_CHARS = 500
 _SHOWN_WORDS = 8
-_SHOWN_FIGURES = ("likeness", "cosine", "item_density", "row_density", "covered", "echoed", "rare")
+_SHOWN_FIGURES = ("likeness", "cosine", "item_density", "row_density", "covered", "echoed", "rare", "differ")
 
 
 def rerank_pairs(index: ItemMeanings, confirmer: "Confirmer", pairs: "pl.DataFrame") -> "pl.DataFrame":
@@ -71,8 +71,7 @@ def _describe(index: ItemMeanings, pair: Mapping[str, Any], by: str) -> Likest:
     number = int(block.items[pair["at"]])
     eval_set, item = index.items[number]
     shared = read_words(pair["text"]) & read_words(block.texts[pair["at"]])
-    numbers = sum(word[0].isdigit() for word in shared)
-    agrees = list_agreeing(pair, numbers)
+    agrees = list_agreeing(index.lexicon, pair, read_words(block.texts[pair["at"]]), shared)
     reason = f"rephrased item: like {name_item(eval_set, item)}, likeness {pair['likeness']:.3f}"
     evidence = {
         "part": block.part,

@@ -12,6 +12,7 @@ import numpy as np
 
 from synth_stack.gates.contamination.likelihood import (
     RARE_NATS,
+    STRAY_NUMBER,
     Figures,
     Lexicon,
     read_words,
@@ -97,7 +98,7 @@ def compare_words(
     vocabulary: Vocabulary, said: Ragged, i: Counts, items: Ragged, j: Counts
 ) -> dict[str, Figures]:
     """The figures of `Measured` that words give, of p pairs of a passage (`i` of `said`) and an item (`j`):
-    `covered`, `nats`, `lost`, `echoed` and `rare`, (p,) each.
+    `covered`, `nats`, `lost`, `echoed`, `rare` and `differ`, (p,) each.
     """
     theirs = items.take(j)
     shared = find_shared(items, j, said, i)
@@ -112,7 +113,19 @@ def compare_words(
         "lost": lost / np.maximum(numbers, 1),
         "echoed": told / np.maximum(mine, 1),
         "rare": telling / _MICRO,
+        "differ": _compare_numbers(said, i, theirs, shared),
     }
+
+
+def _compare_numbers(said: Ragged, i: Counts, theirs: Ragged, shared: Flags) -> Figures:
+    """The share of the numbers of both that only one has, (p,); 0 where either has none."""
+    stray = _hash_words([STRAY_NUMBER])[0]
+    meant, mine = (((words & _NUMBER) > 0) & (words != stray) for words in (theirs.values, said.values))
+    common, numbers = _sum(meant & shared, theirs.offsets), _sum(meant, theirs.offsets)
+    own = _sum(mine, said.offsets)[i]
+    every = numbers + own - common
+    differ: Figures = np.where((numbers > 0) & (own > 0), (every - common) / np.maximum(every, 1), 0.0)
+    return differ
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ PAIR = pa.struct(
         ("uncoded", pa.float64()),
         ("echoed", pa.float64()),
         ("rare", pa.float64()),
+        ("differ", pa.float64()),
     ]
 )
 """A pair on the short list (paraphrase.py), without its row."""

@@ -123,7 +123,7 @@ def test_a_rephrased_item_is_found_by_its_meaning(named: NamedEvalSet, row: Make
     assert first["score"] >= first["threshold"] == 0.5
     assert second["score"] == 0.0
     said = f"rephrased item: like exam/ducks, likeness {first['score']:.3f}"
-    assert first["reason"] == f"{said}; rare words agree, numbers agree"
+    assert first["reason"] == f"{said}; numbers agree"
     assert [v["reason_class"] for v in (first, second)] == ["contamination.rephrased", None]
     shown = json.loads(first["evidence"])
     assert (shown["how"], shown["item"], shown["message"]) == ("meaning", "ducks", 0)
@@ -333,7 +333,9 @@ def test_rephrased_gsm8k_is_found_and_support_queries_pass(corpora: Path, texts_
     rephrased = [
         re.sub(r"\nAnswer:[\s\S]*", "", json.loads(line)["text"].removeprefix("Question: ")) for line in lines
     ]
-    found = judge_rows(judge, texts_table(rephrased))["outcome"].to_pylist().count("reject")
-    assert found >= 0.93 * len(rephrased)
+    found = judge_rows(judge, texts_table(rephrased))["outcome"].to_pylist()
+    assert found.count("accept") <= 0.05 * len(rephrased)
+    assert found.count("reject") >= 0.55 * len(rephrased)
     queries = (corpora / "banking77" / "test.csv").read_text(encoding="utf-8").split("\n")[1:1001]
-    assert judge_rows(judge, texts_table(queries))["outcome"].to_pylist().count("reject") == 0
+    said = judge_rows(judge, texts_table(queries))["outcome"].to_pylist()
+    assert not {"reject", "hold"} & set(said)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from synth_stack.gates.contamination.likelihood import (
     RULES,
+    Kind,
     Lexicon,
     Literals,
     Measured,
@@ -78,14 +79,51 @@ ALIKE = {"cosine": 0.9, "covered": 0.5, "echoed": 0.5, "rare": 20.0}
     ("name", "value"), [("covered", 0.1), ("echoed", 0.05), ("rare", 3.0), ("cosine", 0.4)]
 )
 def test_a_pair_that_shares_little_is_not_alike_whatever_its_sum(name: str, value: float) -> None:
-    assert find_alike("minilm", measure(**ALIKE)).tolist() == [True]
-    assert find_alike("minilm", measure(**{**ALIKE, name: value})).tolist() == [False]
+    assert find_alike("minilm", "prose", measure(**ALIKE)).tolist() == [True]
+    assert find_alike("minilm", "prose", measure(**{**ALIKE, name: value})).tolist() == [False]
 
 
-def test_rare_words_and_numbers_agree_unless_most_numbers_are_others() -> None:
-    pair = {"covered": 0.5, "echoed": 0.5, "rare": 20.0, "lost": 0.0, "cosine": 0.8}
-    assert list_agreeing(pair, 2) == ["rare words agree", "numbers agree"]
-    assert list_agreeing({**pair, "rare": 8.0}, 2) == ["numbers agree"]
-    assert list_agreeing({**pair, "rare": 8.0}, 1) == []
-    for name, value in [("covered", 0.3), ("echoed", 0.2), ("lost", 0.6), ("cosine", 0.6)]:
-        assert list_agreeing({**pair, name: value}, 2) == []
+def test_a_task_of_code_needs_more_words_and_its_numbers_may_be_examples() -> None:
+    pair = {**ALIKE, "covered": 0.18, "differ": 0.8}
+    assert find_alike("minilm", "code", measure(**pair)).tolist() == [False]
+    assert find_alike("minilm", "code", measure(**{**pair, "covered": 0.3})).tolist() == [True]
+    assert find_alike("minilm", "code", measure(**{**pair, "covered": 0.3, "differ": 1})).tolist() == [False]
+
+
+@pytest.mark.parametrize("kind", ["prose", "answer"])
+def test_other_numbers_make_another_problem_unless_the_words_are_nearly_the_same(kind: Kind) -> None:
+    assert find_alike("minilm", kind, measure(**ALIKE, differ=0.4)).tolist() == [True]
+    assert find_alike("minilm", kind, measure(**ALIKE, differ=0.6)).tolist() == [False]
+    same = {**ALIKE, "covered": 0.8, "echoed": 0.8, "differ": 1}
+    assert find_alike("minilm", kind, measure(**same)).tolist() == [True]
+    assert find_alike("minilm", kind, measure(**{**same, "echoed": 0.7})).tolist() == [False]
+
+
+PAIR = {"covered": 0.5, "echoed": 0.5, "rare": 20.0, "lost": 0.0, "differ": 0.0, "cosine": 0.8}
+MANY = Lexicon([f"plain {k}" for k in range(200)])  # a text in 200 has any other word: each is rare
+TOLD = frozenset("emu zebra ibex okapi lynx gnu tapir 12 30 45 plain".split())
+
+
+def agree(*missing: str, **figures: float) -> list[str]:
+    return list_agreeing(MANY, {**PAIR, **figures}, TOLD, TOLD - set(missing))
+
+
+def test_most_rare_words_or_all_numbers_have_to_agree() -> None:
+    assert agree() == ["rare words agree", "numbers agree"]
+    assert agree("emu", "zebra", "plain") == ["rare words agree", "numbers agree"]  # 5 of 7
+    assert agree("emu", "zebra", "gnu") == ["numbers agree"]
+    assert agree("12") == ["rare words agree"]  # two numbers are too few
+    assert agree("emu", "zebra", "gnu", "12") == []
+    assert agree("emu", "zebra", "gnu", "ibex", "okapi") == []  # numbers alone are chance
+
+
+def test_few_rare_words_prove_nothing_though_all_agree() -> None:
+    generic = frozenset({"prime", "divisor", "integer", "true", "1", "2"})
+    assert list_agreeing(MANY, PAIR, generic, generic) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("covered", 0.3), ("echoed", 0.2), ("lost", 0.3), ("differ", 0.3), ("cosine", 0.6)]
+)
+def test_nothing_agrees_where_numbers_differ_or_little_is_shared(name: str, value: float) -> None:
+    assert agree(**{name: value}) == []

@@ -33,11 +33,20 @@ def test_words_shared_and_numbers_lost_are_shares_of_both() -> None:
         np.log(4), abs=1e-5
     )  # no word of so few texts is rare; the number is
     assert found["lost"] == 0.5
+    assert found["differ"] == pytest.approx(2 / 3)  # of 12, 3 and 2 both have 12
     assert compare(item, item) == pytest.approx(
-        {"covered": 1, "echoed": 1, "nats": 5 * np.log(4), "rare": 2 * np.log(4), "lost": 0}, abs=1e-5
+        {"covered": 1, "echoed": 1, "nats": 5 * np.log(4), "rare": 2 * np.log(4), "lost": 0, "differ": 0},
+        abs=1e-5,
     )
     assert set(compare("", item).values()) == {0.0, 1.0}  # all of its numbers are lost
     assert set(compare(item, "").values()) == {0.0}
+
+
+def test_numbers_differ_only_where_both_have_some_and_one_says_nothing() -> None:
+    assert compare("5 emus", "7 emus")["differ"] == 1
+    assert compare("one of 7 emus", "7 emus")["differ"] == 0
+    assert compare("one emu", "7 emus")["differ"] == 0
+    assert compare("emus", "7 emus")["differ"] == 0
 
 
 def spell(number: int) -> str:
