@@ -19,13 +19,24 @@ from synth_stack.errors import (
     StoreError,
     SynthStackError,
     TeacherError,
+    UnfairGate,
+    UntrustedGate,
     UsageError,
     VerificationError,
     WorkError,
 )
 
 USAGE = [ConfigError, InputError, ModelError, MissingExtra, SandboxError, RunMismatch]
-WORK = [TeacherError, StoreError, GateError, BlindGate, SigningError, VerificationError]
+WORK = [
+    TeacherError,
+    StoreError,
+    GateError,
+    UntrustedGate,
+    BlindGate,
+    UnfairGate,
+    SigningError,
+    VerificationError,
+]
 
 
 @pytest.mark.parametrize("kind", USAGE)

@@ -104,8 +104,8 @@ def test_the_paths_of_a_teacher_are_taken_from_the_folder_of_the_recipe_and_a_pa
         ),
         (
             {"eval_sets": [{"name": "a", "path": "b", "promt": "q"}]},
-            "eval_sets[0].promt is not a known key; seen: promt; allowed: answer, config, "
-            "entry_point, hub, id, name, path, prompt, revision, split, test, version."
+            "eval_sets[0].promt is not a known key; seen: promt; allowed: answer, choices, config, "
+            "entry_point, hub, id, name, passage, path, prompt, revision, split, test, version."
             " Did you mean 'prompt'?",
         ),
         (
@@ -307,7 +307,7 @@ def test_a_gate_stands_once(tmp_path: Path) -> None:
         (
             "treshold: 0.9",
             "treshold is not a known key; seen: treshold; allowed: against, field, keep, "
-            "max_cluster_min_rows, max_cluster_share, ngram, score_column, seed, threshold."
+            "max_cluster_min_rows, max_cluster_share, ngram, score_column, seed, shared_rows, threshold."
             " Did you mean 'threshold'?",
         ),
     ],
@@ -349,8 +349,8 @@ def test_eval_sets_of_a_recipe_are_added_to_those_of_the_gate_file(tmp_path: Pat
         ("[gsm8k]", "against[0] is not usable; seen: 'gsm8k'; allowed: a mapping of keys"),
         (
             "[{nme: a, path: b}]",
-            "against[0].nme is not a known key; seen: nme; allowed: answer, config, "
-            "entry_point, hub, id, name, path, prompt, revision, split, test, version."
+            "against[0].nme is not a known key; seen: nme; allowed: answer, choices, config, "
+            "entry_point, hub, id, name, passage, path, prompt, revision, split, test, version."
             " Did you mean 'name'?",
         ),
     ],
