@@ -17,7 +17,7 @@ function drawSelfTests(figures) {
   host.append(
     make("p", { class: "note" }, note),
     testTable(tests),
-    failed.length ? make("ul", { class: "recalls" }, failed) : null,
+    ...(failed.length ? [make("ul", { class: "recalls" }, failed)] : []),
     make(
       "details",
       {},

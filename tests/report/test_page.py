@@ -519,6 +519,12 @@ def test_each_kind_is_drawn_on_its_interval_beside_its_bar(show: Show) -> None:
     assert len(find(session, "#self-tests details li.failed")) == 1
 
 
+def test_gates_that_all_passed_their_self_tests_leave_no_list_of_kinds(show: Show) -> None:
+    session = show(replace(plant_run(30), self_tests=SELF_TESTS[:1]))
+    assert find(session, "#self-tests > ul") == []
+    assert "null" not in texts(session, "#self-tests")[0]
+
+
 def test_a_run_without_canaries_says_that_recall_is_not_known(show: Show) -> None:
     session = show(plant_run(10))
     assert texts(session, "#self-tests .empty") == [
