@@ -4,15 +4,15 @@ machine.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.errors import ModelError
+from synth_stack.models.devices import Device, choose_device
 from synth_stack.models.files import find_model, need_module, read_model
 
-Device = Literal["auto", "cpu", "cuda"]
 Shares = NDArray[np.float64]
 
 _BATCH = {"cpu": 8, "cuda": 64}
@@ -44,7 +44,7 @@ def load_entailer(weights: str, sha256: str, device: Device = "auto") -> Entaile
         raise ModelError("an entailment model has to be a .safetensors file", seen=weights)
     data = read_model(weights, sha256)
     torch, transformers = need_module("torch"), need_module("transformers")
-    place = _choose_place(torch, device)
+    place = choose_device(torch, device)
     folder = find_model(weights).parent
     try:
         config = transformers.AutoConfig.from_pretrained(
@@ -100,18 +100,3 @@ def _find_labels(labels: Sequence[str]) -> tuple[int, int | None]:
             mend="Set id2label in its config.json.",
         )
     return follows[0], denied[0] if denied else None
-
-
-def _choose_place(torch: Any, wanted: Device) -> Literal["cpu", "cuda"]:
-    if wanted == "cpu":
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        raise ModelError(
-            "there is no GPU that torch can use",
-            seen="device: cuda",
-            allowed="device: auto or cpu",
-            mend="Install a CUDA build of torch, or set device: auto.",
-        )
-    return "cpu"

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.errors import ModelError
+from synth_stack.models.devices import Device, choose_device
 from synth_stack.models.files import HATE_NGRAMS, PINS, find_model, need_module, read_model
 from synth_stack.models.hate_ngrams import LABELS, read_weights
 
 if TYPE_CHECKING:
     import polars as pl
 
-Device = Literal["auto", "cpu", "cuda"]
 
 _DETOXIFY_WINDOW_CHARS = 500
 """Surely within the 512 tokens that Detoxify reads, in any script, and about the length of the comments that
@@ -102,7 +102,7 @@ def load_detoxify(model: str, weights: str, sha256: str, device: Device = "auto"
     """
     data = read_model(weights, sha256)
     torch = need_module("torch")
-    place = _choose_device(torch, device)
+    place = choose_device(torch, device)
     try:
         with _offline_hub():
             if weights.endswith(".safetensors"):
@@ -135,21 +135,6 @@ def load_detoxify(model: str, weights: str, sha256: str, device: Device = "auto"
 
     facts = {"files": {weights: sha256}, "labels": [labels[k] for k in told], "device": place}
     return Scorer(f"detoxify:{model}", _DETOXIFY_WINDOW_CHARS, tuple(facts["labels"]), score, facts)
-
-
-def _choose_device(torch: Any, wanted: Device) -> Literal["cpu", "cuda"]:
-    if wanted == "cpu":
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        raise ModelError(
-            "there is no GPU that torch can use",
-            seen="device: cuda",
-            allowed="device: auto or cpu",
-            mend="Install a CUDA build of torch, or set device: auto.",
-        )
-    return "cpu"
 
 
 def _load_checkpoint(torch: Any, data: bytes, model: str) -> tuple[Any, Any, list[str]]:

@@ -22,8 +22,9 @@ from synth_stack.gates.toxicity.slice_holds import LATE_PARAMETERS, Measure, sli
 from synth_stack.gates.toxicity.tone_judge import ToneJudge, ask_tones, choose_asked, sketch_spoken
 from synth_stack.gates.toxicity.verdicts import TOXIC, Cutoffs, state_verdicts
 from synth_stack.gates.toxicity.windows import score_rows
+from synth_stack.models.devices import Device
 from synth_stack.models.files import find_model
-from synth_stack.models.toxicity import Device, Scorer, load_detoxify, load_hate_ngrams
+from synth_stack.models.toxicity import Scorer, load_detoxify, load_hate_ngrams
 from synth_stack.registry import FilePath, gate
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
