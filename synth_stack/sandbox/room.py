@@ -142,18 +142,21 @@ class Room:
         if process.stdout is not None:
             process.stdout.close()
 
-    def run(self, solution: str, tests: str, limits: Limits = DEFAULT) -> Outcome:
+    def run(self, solution: str, tests: str, limits: Limits = DEFAULT, *, confirmed: bool = True) -> Outcome:
         """Run `tests` against `solution`.
 
         The solution is a module; the tests start with its names (and may import it as `solution`), and run
         at module level and then in every function without parameters that is called test...; asserts check.
         A pass is believed when the same tests pass twice more, and in between, in an order drawn for each
-        run, fail with a failure after their end and with their asserts turned round.
+        run, fail with a failure after their end and with their asserts turned round. Without `confirmed` it
+        is not tried, for a caller to whom a pass is the worse news.
         """
         if max(len(solution), len(tests)) > limits.source_chars:
             return Outcome("failed", f"a source of more than {limits.source_chars} characters")
         outcome = self._ask(solution, tests, REAL, limits)
-        return self._confirm(outcome, solution, tests, limits) if outcome.status == "passed" else outcome
+        if outcome.status != "passed" or not confirmed:
+            return outcome
+        return self._confirm(outcome, solution, tests, limits)
 
     def _confirm(self, outcome: Outcome, solution: str, tests: str, limits: Limits) -> Outcome:
         """The outcome of a run that passed, after two more of the kind and two controls, in random order."""
@@ -217,11 +220,16 @@ def run_checks(solution: str, tests: str, *, limits: Limits = DEFAULT) -> Outcom
 
 
 def run_many(
-    pairs: Sequence[tuple[str, str]], *, limits: Limits = DEFAULT, workers: int | None = None
+    pairs: Sequence[tuple[str, str]],
+    *,
+    limits: Limits = DEFAULT,
+    workers: int | None = None,
+    confirmed: bool = True,
 ) -> list[Outcome]:
     """The outcomes of (solution, tests) pairs, in their order, on `workers` rooms at once.
 
-    Without `workers` one for each core that this process may use. Raises SandboxError.
+    Without `workers` one for each core that this process may use. Without `confirmed` a pass is believed
+    after one run. Raises SandboxError.
     """
     if not pairs:
         return []
@@ -235,7 +243,7 @@ def run_many(
         def run(pair: tuple[str, str]) -> Outcome:
             room = free.get()
             try:
-                return room.run(*pair, limits)
+                return room.run(*pair, limits, confirmed=confirmed)
             finally:
                 free.put(room)
 

@@ -162,7 +162,8 @@ def _run_mutants(
     ]
     runs = [(f"{pairs[k].prelude}\n{mutant.source}", pairs[k].tests) for k, mutant in made]
     ends: list[list[tuple[Mutant, str]]] = [[] for _ in pairs]
-    for (k, mutant), outcome in zip(made, run_many(runs, limits=limits), strict=True):
+    outcomes = run_many(runs, limits=limits, confirmed=False)  # a mutant that passes speaks against its tests
+    for (k, mutant), outcome in zip(made, outcomes, strict=True):
         ends[k].append((mutant, _name_end(outcome)))
     return [_count(result.checks, ended) for result, ended in zip(results, ends, strict=True)]
 
