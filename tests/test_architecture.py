@@ -78,6 +78,7 @@ ELSEWHERE = {
     "review/queue.py": "cli/test_review.py",
     "review/reliability.py": "workflows/test_review.py",
     "review/sampling.py": "workflows/test_review.py",
+    "review/source.py": "workflows/test_review.py",
     "review/verdicts.py": "workflows/test_review.py",
     "rows/answers.py": "gates/refusal/test_gate.py",
     "rows/canonical.py": "rows/test_schemas.py",

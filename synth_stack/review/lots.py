@@ -56,7 +56,7 @@ def plan_lots(rows: "pl.DataFrame", settings: PlanSettings) -> pa.Table:
     )
     sizes = lots["rows"].to_list()
     risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
-    plans = _choose_plans(sizes, risks, settings)
+    plans = choose_plans(sizes, settings)
     planned = [
         {
             **row,
@@ -91,7 +91,9 @@ def read_sampling_plan(lot: Mapping[str, Any]) -> SamplingPlan:
     return SamplingPlan(tuple(Look(**look) for look in lot["stages"]))
 
 
-def _choose_plans(sizes: Sequence[int], risks: Risks, settings: PlanSettings) -> list[SamplingPlan]:
+def choose_plans(sizes: Sequence[int], settings: PlanSettings) -> list[SamplingPlan]:
+    """The sampling plan of a lot of each size under the settings of a plan."""
+    risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
     if settings.method == "percent":
         return sample_share(sizes, settings.percent or 0.0, risks)
     return find_single(sizes, risks)

@@ -27,8 +27,9 @@ from synth_stack.review.plan import (
     set_aside,
     write_plan,
 )
-from synth_stack.review.planning import SEED_FROM_RUN, build_plan, decide_again, identify, list_rows
+from synth_stack.review.planning import SEED_FROM_RUN, build_plan, decide_again, identify
 from synth_stack.review.sampling import order_screened
+from synth_stack.review.source import open_source
 from synth_stack.review.verdicts import write_verdicts
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import open_run, write_manifest
@@ -113,8 +114,8 @@ def plan(
         settings, tables = build_plan(run, settings, CANDIDATE_SCHEMA.empty_table(), truths)
         if dry_run:
             now = identify(run)
-            lots, sample = tables.lots, tables.sample
-            return ReviewPlan(run.folder, None, settings, now["recipe"], now["gates"], lots, sample)
+            place = (run.folder, None, settings, now["recipe"], now["gates"])
+            return ReviewPlan(*place, tables.lots, tables.sample, len(tables.sample))
         if supersedes is not None:
             set_aside(run.folder)
         facts = {"seed_given": seed is not None}
@@ -165,13 +166,13 @@ def decide_lots(folder: str | Path) -> Reviewed:
     run = open_judged(Path(folder))
     with open_run(run.folder, run.recipe_lock):
         plan_ = read_plan(run.folder)
-        outcome = work_out(run, plan_)
+        source = open_source(run, plan_)
+        outcome = work_out(source)
         added = _add_screened(run.folder, plan_, outcome)
         write_verdicts(run.folder, outcome.answered, outcome.lotted)
         decisions = decide_again(run)
         write_table(run.folder / DECISIONS, decisions)
-        rows = list_rows(run.folder).with_columns(decision=pl.Series(decisions["decision"]))
-        outcome = measure_outgoing(outcome, plan_, rows)
+        outcome = measure_outgoing(outcome, source, pl.DataFrame(decisions)["decision"])
         write_outcome(run.folder, outcome)
         figures = write_report(run.folder)
         if (run.folder / "accepted").is_dir():
