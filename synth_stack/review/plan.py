@@ -119,7 +119,8 @@ class PlanSettings:
     whether rows that the gates hold are read: besides lots, or alone. `estimate` rows are drawn from all lots
     to measure what ships. `overlap` is the share of the drawn rows that two people read, and `min_agreement`
     the Krippendorff's alpha without which no lot decision counts. A failed lot is rejected whole or read
-    whole (`on_failed`); the rows of a lot that waits are held or shipped (`on_waiting`).
+    whole (`on_failed`); the rows of a lot that waits are held or shipped (`on_waiting`). `sensitivity` and
+    `specificity` are those of the reviewers that the risks allow for.
     """
 
     seed: int
@@ -142,6 +143,8 @@ class PlanSettings:
     on_waiting: OnWaiting = "hold"
     canaries: int = 0
     gold: str | None = None
+    sensitivity: float = 1.0
+    specificity: float = 1.0
     reviewers: int = 3
     seconds_a_row: float = 40.0
 

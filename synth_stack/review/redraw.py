@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from synth_stack.review.lots import KEYS, choose_plans, describe_plan
+from synth_stack.review.lots import KEYS, choose_plans, describe_plans
 from synth_stack.review.plan import FRAME_SCHEMA, ReviewPlan
 from synth_stack.review.planning import derive_plan_seed
 from synth_stack.review.reliability import KNOWN
 from synth_stack.review.sampling import draw_lots, order_sample
 from synth_stack.review.source import ReviewSource
-from synth_stack.stats.acceptance import Risks
 
 if TYPE_CHECKING:
     pass
@@ -109,11 +108,10 @@ def _check_lots(plan: ReviewPlan, frame: pa.Table) -> list[str]:
     lots = plan.lots.to_pylist()
     if {lot["lot"]: lot["rows"] for lot in lots} != counted:
         return ["the lots do not have as many rows as they say"]
-    settings = plan.settings
-    risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
-    plans = choose_plans([lot["rows"] for lot in lots], settings)
-    for lot, planned in zip(lots, plans, strict=True):
-        for name, value in describe_plan(planned, lot["rows"], risks).items():
+    sizes = [lot["rows"] for lot in lots]
+    plans = choose_plans(sizes, plan.settings)
+    for lot, told in zip(lots, describe_plans(plans, sizes, plan.settings), strict=True):
+        for name, value in told.items():
             same = lot[name] == value
             if isinstance(value, float):
                 same = abs(lot[name] - value) <= _TOLERANCE
