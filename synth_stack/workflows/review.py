@@ -80,11 +80,14 @@ def plan(
 ) -> ReviewPlan:
     """Plan what people are to read of the judged run at `folder`, and write it there once.
 
-    `risk` is a tier of TIERS; `aql`, `ltpd`, `alpha` and `confidence` (1 - beta) replace parts of it.
-    `percent` reads a flat share of every lot instead, from 0 to 100. `held` reads the rows that the gates
-    hold: "only" these, or "also". With `sensitivity`
-    and `specificity` of the reviewers the risks hold although they err, at the cost of more reviews. `gold` names a file of rows of known truth, and `canaries` how many planted
-    rows of the gate file `gates` are mixed in blind (`load` names modules with gates of other authors).
+    `risk` is a tier of TIERS; `aql`, `ltpd`, `alpha` and `confidence` (1 - beta) replace parts of it, and
+    `percent` (0 to 100) reads a flat share of every lot instead. With the `sensitivity` and `specificity` of
+    the reviewers these risks hold although they err, at the cost of more reviews. `held` reads the rows that
+    the gates hold: "only" these, or "also". `estimate` rows measure what ships: 300 without a defect show
+    that fewer than 1% are defective (the rule of three). `gold` names a file of rows of known truth,
+    `canaries` is how many planted rows of the gate file `gates` are mixed in (`load` names modules with gates
+    of others).
+
     Without a `seed` one follows from the run. The same call again gives the plan that is there; another one
     needs `again`, and keeps the earlier plan beside it. With `dry_run` nothing is written, and the plan has
     no digest.
