@@ -132,11 +132,11 @@ def plan(
             if not again:
                 raise _refuse_second(run.folder)
             supersedes = before.sha256
-        settings, tables = build_plan(run, settings, planted, truths)
+        settings, tables, clusters = build_plan(run, settings, planted, truths)
         if dry_run:
             now = identify(run)
             place = (run.folder, None, settings, now["recipe"], now["gates"])
-            return ReviewPlan(*place, tables.lots, tables.sample, len(tables.sample))
+            return ReviewPlan(*place, tables.lots, tables.sample, len(tables.sample), clusters)
         if supersedes is not None:
             set_aside(run.folder)
         facts = {"seed_given": seed is not None}
@@ -145,7 +145,7 @@ def plan(
             settings,
             tables,
             identity=identify(run),
-            clusters=None,
+            clusters=clusters,
             facts=facts,
             supersedes=supersedes,
         )
