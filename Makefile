@@ -48,6 +48,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --all-extras \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

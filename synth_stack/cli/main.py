@@ -25,6 +25,7 @@ from synth_stack.cli.output import (
     to_one_line,
     warn_of_input,
 )
+from synth_stack.cli.review import app as review_app
 from synth_stack.errors import SynthStackError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(review_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
