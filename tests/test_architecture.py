@@ -64,6 +64,11 @@ ELSEWHERE = {
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
     "report/write.py": "report/test_page.py",
+    "review/content.py": "workflows/test_review.py",
+    "review/lots.py": "workflows/test_review.py",
+    "review/plan.py": "workflows/test_review.py",
+    "review/planning.py": "workflows/test_review.py",
+    "review/sampling.py": "workflows/test_review.py",
     "rows/answers.py": "gates/refusal/test_gate.py",
     "rows/canonical.py": "rows/test_schemas.py",
     "rows/json_values.py": "rows/test_json_schema.py",

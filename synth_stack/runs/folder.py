@@ -8,6 +8,7 @@
     state/<gate>/      *.arrow, what the batch told the gate; hidden while a round is under way
     verdicts/<gate>/   part-*.parquet, one per shard; part-late-*.parquet, what it said when all was judged
     canaries/          <gate>.parquet, what each gate said of the rows that it planted
+    review/            what people are to read, and what they said (review/plan.py)
     decisions.parquet, report.html
     pack/              the handover pack, where `run` puts it
     MANIFEST.json      every file with its digest; written last, so its presence means "finished"
@@ -20,11 +21,12 @@ import contextlib
 import fcntl
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
 import pyarrow as pa
 
 from synth_stack.errors import RunMismatch, StoreError
@@ -199,6 +201,29 @@ def render_manifest(folder: Path, facts: Mapping[str, Any]) -> bytes:
         if name != MANIFEST
     }
     return canonical_json({"scheme": MANIFEST_SCHEME, "facts": dict(facts), "files": files}) + b"\n"
+
+
+def update_manifest(folder: Path, names: Iterable[str]) -> None:
+    """The manifest of `folder` with those files as they are now, the gone ones left out; the rest stays.
+
+    For what is added to a finished run without reading all of it again; a run without a manifest is not
+    finished, and gets none. Raises StoreError for a manifest that cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return
+    try:
+        with store_errors(path):
+            manifest = orjson.loads(path.read_bytes())
+        files = manifest["files"]
+        for name in names:
+            files.pop(name, None)
+            if (folder / name).is_file():
+                size = (folder / name).stat().st_size
+                files[name] = {"sha256": digest_file(folder / name), "bytes": size}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
+        raise StoreError(f"{path} is no manifest of a run") from exc
+    write_bytes(path, canonical_json(manifest) + b"\n")
 
 
 def list_files(folder: Path) -> list[str]:

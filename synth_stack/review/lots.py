@@ -1,0 +1,97 @@
+"""Lots: rows of one slice, generator and cluster, which fail together, and the sampling plan of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from synth_stack.review.plan import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings
+from synth_stack.stats.acceptance import (
+    Look,
+    Risks,
+    SamplingPlan,
+    count_defects,
+    expected_reviews,
+    find_single,
+    pass_probability,
+    sample_share,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+KEYS = ("slice", "generator", "cluster")
+"""What a lot may be told by, in this order."""
+
+
+def cut_lots(rows: "pl.DataFrame", by: Sequence[str]) -> "pl.DataFrame":
+    """The rows with a column `lot` beside them, numbered in the order of their keys, null before all names.
+
+    `rows` has `row_id` and the KEYS; those that are not in `by` count as one. Sorted by row_id.
+    """
+    import polars as pl
+
+    keys = [key for key in KEYS if key in by]
+    one = [pl.lit(None, pl.String).alias(key) for key in KEYS if key not in by]
+    rows = rows.with_columns(one)
+    named = rows.select(keys or ["slice"]).unique().sort(keys or ["slice"], nulls_last=False)
+    width = max(len(str(len(named))), 4)
+    number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(width)
+    named = named.with_columns(lot=pl.concat_str(pl.lit("lot-"), number))
+    return rows.join(named, on=keys or ["slice"], how="left", nulls_equal=True).sort("row_id")
+
+
+def frame_table(rows: "pl.DataFrame") -> pa.Table:
+    """The lot of every row, FRAME_SCHEMA."""
+    return rows.select(FRAME_SCHEMA.names).to_arrow().cast(FRAME_SCHEMA).combine_chunks()
+
+
+def plan_lots(rows: "pl.DataFrame", settings: PlanSettings) -> pa.Table:
+    """One row a lot, LOT_SCHEMA, in the order of their names, each with its sampling plan."""
+    import polars as pl
+
+    lots = (
+        rows.group_by("lot").agg(pl.len().alias("rows"), *(pl.col(key).first() for key in KEYS)).sort("lot")
+    )
+    sizes = lots["rows"].to_list()
+    risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
+    plans = _choose_plans(sizes, risks, settings)
+    planned = [
+        {
+            **row,
+            **describe_plan(plan, row["rows"], risks),
+            "tier": settings.tier,
+            "method": "whole" if plan.n == row["rows"] else settings.method,
+            "chain": None,
+            "skip": False,
+        }
+        for row, plan in zip(lots.to_dicts(), plans, strict=True)
+    ]
+    return pa.Table.from_pylist(planned, schema=LOT_SCHEMA)
+
+
+def describe_plan(plan: SamplingPlan, rows: int, risks: Risks) -> dict[str, Any]:
+    """What LOT_SCHEMA says of a sampling plan for a lot of `rows` rows: its looks and exact risks."""
+    few, many = count_defects(rows, risks.aql, up=False), max(1, count_defects(rows, risks.ltpd, up=True))
+    passes = pass_probability(plan, rows, [few, many])
+    return {
+        "n": plan.n,
+        "c": plan.c,
+        "stages": [asdict(stage) for stage in plan.stages],
+        **asdict(risks),
+        "producer_risk": 1.0 - float(passes[0]),
+        "consumer_risk": float(passes[1]),
+        "expected_n": float(expected_reviews(plan, rows, [few])[0]),
+    }
+
+
+def read_sampling_plan(lot: Mapping[str, Any]) -> SamplingPlan:
+    """The sampling plan of a row of LOT_SCHEMA."""
+    return SamplingPlan(tuple(Look(**stage) for stage in lot["stages"]))
+
+
+def _choose_plans(sizes: Sequence[int], risks: Risks, settings: PlanSettings) -> list[SamplingPlan]:
+    if settings.method == "percent":
+        return sample_share(sizes, settings.percent or 0.0, risks)
+    return find_single(sizes, risks)

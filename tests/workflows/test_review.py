@@ -1,0 +1,179 @@
+"""A review from its plan on: what is planned, how a second plan is met, and what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from synth_stack.errors import ConfigError, InputError, RunMismatch, StoreError
+from synth_stack.review.content import read_rows_to_review, read_said
+from synth_stack.review.plan import FRAME, PLAN, SAMPLE, read_plan
+from synth_stack.runs.judged import open_judged
+from synth_stack.workflows.review import plan
+from tests.packs.shaped_pack import judge_rows
+from tests.review.toy_run import GATES, find_ids, make_toy_run
+from tests.some_rows import make_row
+
+SLICES = {"a": 300, "b": 200, "c": 4}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy_run(tmp_path_factory.mktemp("toy"), SLICES)
+
+
+@pytest.fixture
+def run(judged: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(judged, tmp_path / "judged"))
+
+
+def test_every_accepted_row_is_in_one_lot_and_every_lot_has_its_sample(run: Path) -> None:
+    made = plan(run)
+    frame = pl.DataFrame(made.read_frame())
+    assert len(frame) == 504 == frame["row_id"].n_unique()
+    lots = pl.DataFrame(made.lots)
+    assert lots.select("slice", "generator").rows() == [(s, g) for s in "abc" for g in ("left", "right")]
+    assert lots["rows"].to_list() == [150, 150, 100, 100, 2, 2]
+    assert lots["method"].to_list() == ["single"] * 4 + ["whole"] * 2
+    drawn = pl.DataFrame(made.sample)
+    assert drawn["purpose"].unique().to_list() == ["sample"]
+    counted = drawn.group_by("lot").len().sort("lot")
+    assert counted["len"].to_list() == lots["n"].to_list()
+    assert drawn["position"].to_list() == list(range(len(drawn)))
+    assert (drawn["reviewers"] == 2).sum() == round(0.2 * len(drawn))
+    assert drawn["blind"].all()
+
+
+def test_held_rows_alone_are_planned_without_lots_and_not_blind(run: Path) -> None:
+    made = plan(run, held="only")
+    assert len(made.lots) == len(made.read_frame()) == 0
+    assert sorted(made.sample["row_id"].to_pylist()) == sorted(find_ids(run, "HOLD"))
+    assert set(made.sample["purpose"].to_pylist()) == {"held"}
+    assert made.sample["blind"].to_pylist() == [False] * 3
+    assert set(made.sample["reviewers"].to_pylist()) == {1}
+
+
+def test_held_rows_come_first_where_lots_are_planned_too(run: Path) -> None:
+    purposes = plan(run, held="also").sample["purpose"].to_pylist()
+    assert purposes[:3] == ["held"] * 3
+    assert set(purposes[3:]) == {"sample"}
+
+
+def test_the_same_plan_again_is_the_same_bytes_and_another_is_refused_until_it_is_asked_for(
+    run: Path,
+) -> None:
+    first = plan(run)
+    before = {path: path.read_bytes() for path in (run / "review").iterdir() if path.is_file()}
+    assert plan(run).sha256 == first.sha256
+    assert {path: path.read_bytes() for path in (run / "review").iterdir() if path.is_file()} == before
+    with pytest.raises(RunMismatch, match=r"another review plan.*--again"):
+        plan(run, risk="low")
+    second = plan(run, risk="low", again=True)
+    assert second.supersedes == first.sha256
+    assert (run / "review" / "earlier-001" / "plan.json").read_bytes() == before[run / PLAN]
+    assert json.loads((run / "MANIFEST.json").read_bytes())["files"].keys() >= {
+        "review/plan.json",
+        "review/earlier-001/sample.parquet",
+    }
+
+
+def test_the_seed_follows_from_the_run_and_a_given_one_draws_other_rows(run: Path) -> None:
+    made = plan(run)
+    assert not made.facts["seed_given"]
+    given = plan(run, seed=7, again=True)
+    assert given.settings.seed == 7
+    assert given.facts["seed_given"]
+    assert set(given.sample["row_id"].to_pylist()) != set(made.sample["row_id"].to_pylist())
+
+
+def test_two_runs_of_the_same_rows_have_the_same_plan(tmp_path: Path) -> None:
+    plans = [plan(make_toy_run(tmp_path / name, {"a": 40})) for name in ("one", "two")]
+    assert plans[0].sha256 == plans[1].sha256
+
+
+def test_a_flat_share_is_drawn_of_every_lot(run: Path) -> None:
+    made = plan(run, percent=5)
+    assert made.lots["n"].to_pylist() == [8, 8, 5, 5, 1, 1]
+    assert made.lots["c"].to_pylist() == [0] * 6
+    assert all(risk > 0.05 for risk in made.lots["consumer_risk"].to_pylist())
+
+
+def test_lots_are_told_apart_by_what_is_asked_for(run: Path) -> None:
+    assert plan(run, by=["slice"]).lots["rows"].to_pylist() == [300, 200, 4]
+    assert plan(run, by=["generator"], again=True).lots["rows"].to_pylist() == [252, 252]
+    assert plan(run, by=[], again=True).lots["rows"].to_pylist() == [504]
+
+
+def test_rows_without_slices_are_one_lot_a_generator(tmp_path: Path) -> None:
+    rows = [make_row(("user", f"Q {n}?"), ("assistant", "A."), draw=n) for n in range(30)]
+    made = plan(judge_rows(tmp_path, rows, GATES))
+    assert made.lots.select(["slice", "generator", "rows"]).to_pylist() == [
+        {"slice": None, "generator": "test", "rows": 30}
+    ]
+
+
+def test_what_reviewers_see_are_the_rows_in_the_order_of_reading(run: Path) -> None:
+    made = plan(run, held="also")
+    shown = read_rows_to_review(made)
+    assert shown["row_id"].to_pylist() == made.sample["row_id"].to_pylist()
+    said = read_said(open_judged(run), shown["row_id"].to_pylist()[:3])
+    assert said["reason"].to_pylist() == ["it says HOLD"] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"risk": "tiny"}, "no such risk tier; seen: tiny; allowed: low, medium, high"),
+        ({"aql": 0.1, "ltpd": 0.05}, "acceptable has to be below"),
+        ({"confidence": 1.0}, "a confidence is a probability"),
+        ({"percent": 0.0}, "percent"),
+        ({"percent": 101.0}, "percent"),
+        ({"overlap": 1.5}, "overlap is a share"),
+        ({"by": ["colour"]}, "lots cannot be told apart by that; seen: colour"),
+        ({"reviewers": 0}, "reviewers is a number of at least 1"),
+        ({"reviewers": 1}, "an overlap needs two reviewers"),
+        ({"min_agreement": 1.5}, "more than 1"),
+        ({"seed": -5}, "a seed is a whole number"),
+        ({"seconds_a_row": 0.0}, "takes some time"),
+        ({"lot_rows": 0}, "lot_rows"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_before_anything_is_written(
+    run: Path, options: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(ConfigError, match=match):
+        plan(run, **options)
+    assert not (run / "review").exists()
+
+
+def test_a_folder_that_is_not_judged_and_a_run_without_rows_are_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no judged rows"):
+        plan(tmp_path / "nothing")
+    with pytest.raises(InputError, match="has no review plan"):
+        read_plan(run)
+    none = make_toy_run(tmp_path / "none", {"a": 0}, held=0, rejected=2)
+    with pytest.raises(InputError, match="the gates left none accepted"):
+        plan(none)
+    with pytest.raises(InputError, match="the gates left none held"):
+        plan(none, held="only")
+
+
+@pytest.mark.parametrize("name", [SAMPLE, FRAME])
+def test_a_table_that_was_changed_after_the_plan_is_named(run: Path, name: str) -> None:
+    plan(run)
+    data = bytearray((run / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (run / name).write_bytes(data)
+    with pytest.raises(StoreError, match=f"{name} is not what was planned"):
+        read_plan(run)
+
+
+def test_a_plan_that_is_no_plan_is_a_store_error(run: Path) -> None:
+    plan(run)
+    for data in (b"", b"[]", b"{}", b'{"scheme": "x"}'):
+        (run / PLAN).write_bytes(data)
+        with pytest.raises(StoreError, match="is no review plan"):
+            read_plan(run)
