@@ -132,6 +132,10 @@ class ArgillaClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session."""
         self._http.close()
 
     def read_me(self) -> ServerUser:

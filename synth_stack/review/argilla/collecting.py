@@ -8,7 +8,7 @@ record is there was deleted. Where the record is gone, what was said of it stays
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,10 +20,9 @@ from synth_stack.review.answers import (
     MAX_PART_BYTES,
     SEVERITIES,
     format_time,
-    parse_time,
 )
 from synth_stack.review.argilla.client import ServerAnswer, ServerDataset, ServerRecord
-from synth_stack.review.reviewers import reviewer_id
+from synth_stack.review.argilla.records import locate_span, restore_text
 from synth_stack.rows.canonical import canonical_text
 
 SOURCE = "argilla"
@@ -54,14 +53,13 @@ def read_dataset(
     dataset: ServerDataset,
     records: Iterable[ServerRecord],
     shown: Mapping[str, Shown],
-    users: Mapping[UUID, str],
-    key: bytes,
     journal: Mapping[str, Mapping[str, Any]],
+    name_reviewer: Callable[[UUID], str | None],
 ) -> Read:
     """The answers in the records of a dataset, and what became of those that the journal has from it.
 
-    `shown` are the rows that were sent, by the external id of their records; `users` the names of who answered;
-    `key` makes reviewer ids of these; `journal` is the last version of every answer that is known, by id.
+    `shown` are the rows that were sent, by the external id of their records; `journal` is the last version of
+    every answer that is known, by id; `name_reviewer` gives the reviewer id of a user, None for a stranger.
     """
     stem = f"{SOURCE}:{dataset.id}:"
     answers: list[dict[str, Any]] = []
@@ -77,7 +75,11 @@ def read_dataset(
         there.add(row.row_id)
         for said in record.responses or ():
             name = f"{stem}{said.id}"
-            answer = _read_answer(said, row, users, key, odd) if said.status == "submitted" else None
+            answer = (
+                _read_answer(said, row, name_reviewer(said.user_id), odd)
+                if said.status == "submitted"
+                else None
+            )
             if answer is None:
                 continue
             submitted += 1
@@ -98,30 +100,30 @@ def read_dataset(
 
 
 def _read_answer(
-    said: ServerAnswer, row: Shown, users: Mapping[UUID, str], key: bytes, odd: Counter[str]
+    said: ServerAnswer, row: Shown, reviewer: str | None, odd: Counter[str]
 ) -> dict[str, Any] | None:
     """The answer as the journal has it, without its id; None for one that says nothing that can be used."""
     values = {name: value.get("value") for name, value in (said.values or {}).items()}
     judgement = values.get("decision")
-    name = users.get(said.user_id)
     if judgement not in JUDGEMENTS:
         odd["answers have no decision that is known, and are left out"] += 1
         return None
-    if name is None:
+    if reviewer is None:
         odd["answers are by users whom this key may not see, and are left out"] += 1
         return None
     defect, severity = values.get("defect"), values.get("severity")
     note, corrected, span = values.get("note"), values.get("corrected"), values.get("span")
-    rewritten = isinstance(corrected, str) and corrected.strip() and corrected != row.answer
+    answer = restore_text(corrected) if isinstance(corrected, str) else ""
+    rewritten = answer.strip() and answer != row.answer
     return {
         "row_id": row.row_id,
-        "reviewer": reviewer_id(name, key),
+        "reviewer": reviewer,
         "role": row.role,
         "judgement": judgement,
         "defect": defect if isinstance(defect, str) and _DEFECT.fullmatch(defect) else None,
         "severity": severity if severity in SEVERITIES else None,
-        "corrected": _bound_part({"answer": corrected}, odd) if rewritten else None,
-        "span": _bound_part(_read_spans(span), odd),
+        "corrected": _bound_part({"answer": answer}, odd) if rewritten else None,
+        "span": _bound_part(_read_spans(span, row.answer), odd),
         "note": note[:MAX_NOTE_CHARS] if isinstance(note, str) and note.strip() else None,
         "seconds": None,
         "submitted_at": format_time(_in_utc(said.updated_at)),
@@ -130,9 +132,7 @@ def _read_answer(
     }
 
 
-def _follow(
-    answer: dict[str, Any], known: Mapping[str, Any] | None, odd: Counter[str]
-) -> dict[str, Any]:
+def _follow(answer: dict[str, Any], known: Mapping[str, Any] | None, odd: Counter[str]) -> dict[str, Any]:
     """The answer, dated after the version that it follows where a clock says otherwise."""
     if known is None:
         return answer
@@ -140,23 +140,22 @@ def _follow(
         return dict(known)
     if answer["submitted_at"] <= known["submitted_at"]:
         odd["edits are dated before what they change: the clock of the server was set back"] += 1
-        later = parse_time(known["submitted_at"]) + _TICK
+        later = datetime.fromisoformat(known["submitted_at"]) + _TICK
         return {**answer, "submitted_at": format_time(later)}
     return answer
 
 
-def _read_spans(value: Any) -> list[dict[str, Any]] | None:
+def _read_spans(value: Any, answer: str | None) -> list[dict[str, Any]] | None:
     """The marked parts of the answer as `start` and `end` in characters; None where nothing is marked."""
-    spans = [
-        {"field": "answer", "start": each["start"], "end": each["end"]}
-        for each in (value if isinstance(value, list) else ())
-        if isinstance(each, dict) and _is_span(each.get("start"), each.get("end"))
-    ]
+    spans = []
+    for each in value if isinstance(value, list) else ():
+        start, end = (each.get("start"), each.get("end")) if isinstance(each, dict) else (None, None)
+        if answer is None or type(start) is not int or type(end) is not int:
+            continue
+        found = locate_span(answer, start, end)
+        if found is not None:
+            spans.append({"field": "answer", "start": found[0], "end": found[1]})
     return spans or None
-
-
-def _is_span(start: Any, end: Any) -> bool:
-    return type(start) is int and type(end) is int and 0 <= start < end < 2**53
 
 
 def _bound_part(value: Any, odd: Counter[str]) -> str | None:

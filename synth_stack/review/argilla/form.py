@@ -30,11 +30,11 @@ _TEMPLATE = (
     '<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:1rem;'
     'font-family:sans-serif;font-size:14px;line-height:1.45">'
     "{{#each record.fields.beside.columns}}"
-    '<section style="border:1px solid #ddd;border-radius:6px;padding:.75rem;min-width:0">'
-    '<b>{{title}}</b><div style="white-space:pre-wrap;overflow-wrap:anywhere;margin-top:.5rem">{{text}}</div>'
+    '<section style="border:1px solid #ddd;border-radius:6px;padding:.75rem;min-width:0;overflow-wrap:anywhere">'
+    '<b>{{title}}</b><div style="white-space:pre-wrap;margin-top:.5rem">{{text}}</div>'
     "</section>{{/each}}</div>"
 )
-"""Handlebars: two braces escape what is filled in, so no text of a row becomes markup."""
+"""Handlebars: two braces escape what is filled in."""
 
 _TEXT = {"type": "text", "use_markdown": False}
 _FIELDS: Mapping[str, tuple[str, Settings]] = {

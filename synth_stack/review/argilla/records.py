@@ -1,11 +1,16 @@
 """Rows as reviewers read them on an Argilla server: fields, metadata, and a name that tells nobody anything.
 
-Everything in a row is text to the server: no field renders Markdown, and the columns that stand side by side
-are filled into a fixed template that escapes what it is given. A blind row comes without a word of what the
-gates said of it; why it is read, and what is known of it, is sent for no row at all.
+No field renders Markdown. That is not enough: the pages of Argilla 2.8 put the text of a field into the page
+as HTML all the same, and a record into a script where a field has a template, so `<img onerror=...>` in a
+row would run there as whoever reads it. So after each `<` and `&` that could begin a tag or an entity stands
+a word joiner, which nobody sees and which makes it text wherever it is put; what is collected has it removed.
+
+A blind row comes without a word of what the gates said of it; why it is read, and what is known of it, is
+sent for no row at all.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -28,6 +33,10 @@ MAX_TEXT_CHARS = 200_000
 MAX_TERM_CHARS = 200
 
 _EMPTY = "(nothing)"
+_JOINER = "\N{WORD JOINER}"
+_OPENS = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z0-9#])")
+"""Where an HTML tokenizer leaves text (WHATWG HTML, 13.2.5.1 and 13.2.5.6); before other characters it stays."""
+_OPENED = re.compile(f"([<&]){_JOINER}")
 
 Row: TypeAlias = Mapping[str, Any]
 Fields: TypeAlias = dict[str, Any]
@@ -158,9 +167,29 @@ def _name_passage(passage: Mapping[str, Any]) -> str:
     return _clean(f"Passage: {name}")[:MAX_TERM_CHARS]
 
 
+def restore_text(shown: str) -> str:
+    """A text that somebody copied from a record, as the row has it."""
+    return _OPENED.sub(r"\1", shown)
+
+
+def locate_span(answer: str, start: int, end: int) -> tuple[int, int] | None:
+    """A part of the answer that was marked in the page, as characters of the row's answer; None for no part.
+
+    The page counts UTF-16 code units of what it shows.
+    """
+    units = _clean(answer).encode("utf-16-le")
+    if not 0 <= start < end <= len(units) // 2:
+        return None
+    first, last = (
+        len(restore_text(units[: 2 * place].decode("utf-16-le", "ignore"))) for place in (start, end)
+    )
+    return (first, last) if first < last else None
+
+
 def _clean(text: str) -> str:
-    """`text` with a mark for each character that cannot be shown, so that a span stays where it is."""
-    return replace_unprintable(text[:MAX_TEXT_CHARS], keep="\n\t")
+    """`text` as it is safe to show: nothing in it is markup, and what cannot be printed is marked."""
+    plain = replace_unprintable(text[:MAX_TEXT_CHARS], keep="\n\t")
+    return _OPENS.sub(lambda found: found[0] + _JOINER, plain)
 
 
 def _shorten(value: Any) -> Any:

@@ -28,7 +28,7 @@ from synth_stack.review.argilla.form import (
 )
 from synth_stack.review.argilla.records import ADJUDICATE, VECTOR, build_record, name_record
 from synth_stack.review.content import read_rows_to_review, read_said
-from synth_stack.review.plan import Plan
+from synth_stack.review.plan import ReviewPlan
 from synth_stack.runs.folder import identity_line
 from synth_stack.runs.judged import Judged
 
@@ -74,13 +74,13 @@ class Campaign:
     client: ArgillaClient
     workspace: ServerWorkspace
     run: Judged
-    plan: Plan
+    plan: ReviewPlan
     topics: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The rows of one dataset: places in the plan's sample in the order of reading, and how many read each."""
+    """The rows of one dataset: their places in the plan's sample, and how many people read each."""
 
     name: str
     places: Sequence[int]
@@ -93,7 +93,7 @@ class Group:
         return bool(self.answers)
 
 
-def group_rows(run: Judged, plan: Plan, disputed: Mapping[str, str]) -> list[Group]:
+def group_rows(run: Judged, plan: ReviewPlan, disputed: Mapping[str, str]) -> list[Group]:
     """The datasets of a campaign: rows by how many people have to read them, and those that are `disputed`.
 
     `disputed` is what reviewers said of a row on which they disagree, by row id.
@@ -144,7 +144,7 @@ def open_workspace(client: ArgillaClient, name: str | None) -> ServerWorkspace:
     return client.read_workspace(name)
 
 
-def require_same_run(run: Judged, plan: Plan) -> None:
+def require_same_run(run: Judged, plan: ReviewPlan) -> None:
     """Raises RunMismatch where the plan was made for other rows or other gates."""
     gates = identity_line(run.gates_lock).removeprefix("identity: ")
     if (plan.run, plan.gates) != (run.recipe.identity, gates):
@@ -253,7 +253,7 @@ def _embed(embedder: Embedder | None, texts: list[str]) -> list[list[float] | No
     return [row.tolist() if row.any() else None for row in embedder.embed(texts).astype(np.float64)]
 
 
-def _name(plan: Plan, place: int, group: Group) -> str:
+def _name(plan: ReviewPlan, place: int, group: Group) -> str:
     purpose = ADJUDICATE if group.adjudicates else plan.sample["purpose"][place].as_py()
     return name_record(plan.sample["row_id"][place].as_py(), purpose)
 
@@ -265,7 +265,7 @@ def _read_verdicts(run: Judged, row_ids: Sequence[str]) -> dict[str, list[dict[s
     return found
 
 
-def _list_slices(plan: Plan) -> dict[str | None, str | None]:
+def _list_slices(plan: ReviewPlan) -> dict[str | None, str | None]:
     lots = plan.lots.filter(pc.is_valid(plan.lots["slice"]))
     return dict(zip(lots["lot"].to_pylist(), lots["slice"].to_pylist(), strict=True))
 

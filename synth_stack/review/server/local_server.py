@@ -46,12 +46,12 @@ _IN_RUN = "review/.server"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server answers, and the key of its owner."""
+class ServerAddress:
+    """Where a server answers, a key for it, and the workspace if that is known."""
 
     url: str
     api_key: str
-    workspace: str
+    workspace: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ class LocalServer:
         return self.accounts.new
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ServerAddress:
         """What a campaign needs to reach it."""
-        return Address(self.url, self.accounts.owner.api_key, self.accounts.workspace)
+        return ServerAddress(self.url, self.accounts.owner.api_key, self.accounts.workspace)
 
     def wait(self) -> None:
         """Returns when the process has ended. Raises WorkError when it did so by itself."""
@@ -86,7 +86,7 @@ def find_data(folder: str | Path) -> Path:
     return path / _IN_RUN if (path / LOCK).is_file() else path
 
 
-def read_address(folder: str | Path) -> Address | None:
+def read_address(folder: str | Path) -> ServerAddress | None:
     """Where the server of a folder answers; None where none has run. Raises StoreError, ConfigError."""
     data = find_data(folder)
     accounts = read_accounts(data)
@@ -98,7 +98,7 @@ def read_address(folder: str | Path) -> Address | None:
             url = str(orjson.loads(path.read_bytes()[:10_000])["url"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
         raise StoreError(f"{path} does not hold an address") from exc
-    return Address(url, accounts.owner.api_key, accounts.workspace)
+    return ServerAddress(url, accounts.owner.api_key, accounts.workspace)
 
 
 def is_loopback(host: str) -> bool:
