@@ -2,6 +2,7 @@
 
     plan(run)                        what is to be read, written once (workflows/review.py)
     record_answers(run, answers)     answers into the journal, each once
+    decide_lots(run)                 what the answers decide so far, put into effect
     read_plan(run), read_answers(run)
 
 Everything is imported on first use.
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from synth_stack.review.answers import read_answers, record_answers
     from synth_stack.review.plan import read_plan
-    from synth_stack.workflows.review import plan
+    from synth_stack.workflows.review import decide_lots, plan
 
-__all__ = ["plan", "read_answers", "read_plan", "record_answers"]
+__all__ = ["decide_lots", "plan", "read_answers", "read_plan", "record_answers"]
 
 _HOMES = {
+    "decide_lots": "synth_stack.workflows.review",
     "plan": "synth_stack.workflows.review",
     "read_answers": "synth_stack.review.answers",
     "read_plan": "synth_stack.review.plan",

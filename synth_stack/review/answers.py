@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from synth_stack.errors import InputError, StoreError
 from synth_stack.files import store_errors
-from synth_stack.review.plan import FOLDER, read_plan, read_planned_ids
+from synth_stack.review.plan import FOLDER, read_every_sample, read_plan
 from synth_stack.review.reviewers import is_reviewer_id
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.folder import update_manifest
@@ -113,7 +113,7 @@ def record_answers(folder: str | Path, answers: Iterable[Mapping[str, Any]]) -> 
     have, or that changes the reviewer or row of a known `answer_id`.
     """
     run = Path(folder)
-    known_rows = read_planned_ids(read_plan(run))
+    known_rows = frozenset(read_every_sample(read_plan(run))["row_id"].to_pylist())
     given = [_check(answer, number) for number, answer in enumerate(answers)]
     strays = [answer["row_id"] for answer in given if answer["row_id"] not in known_rows]
     if strays:

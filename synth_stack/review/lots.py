@@ -78,7 +78,7 @@ def describe_plan(plan: SamplingPlan, rows: int, risks: Risks) -> dict[str, Any]
     return {
         "n": plan.n,
         "c": plan.c,
-        "stages": [asdict(stage) for stage in plan.stages],
+        "stages": [asdict(look) for look in plan.looks],
         **asdict(risks),
         "producer_risk": 1.0 - float(passes[0]),
         "consumer_risk": float(passes[1]),
@@ -88,7 +88,7 @@ def describe_plan(plan: SamplingPlan, rows: int, risks: Risks) -> dict[str, Any]
 
 def read_sampling_plan(lot: Mapping[str, Any]) -> SamplingPlan:
     """The sampling plan of a row of LOT_SCHEMA."""
-    return SamplingPlan(tuple(Look(**stage) for stage in lot["stages"]))
+    return SamplingPlan(tuple(Look(**look) for look in lot["stages"]))
 
 
 def _choose_plans(sizes: Sequence[int], risks: Risks, settings: PlanSettings) -> list[SamplingPlan]:

@@ -38,9 +38,10 @@ EARLIER_STEM = "earlier-"
 
 PLAN_SCHEME = "synth_stack/review-plan/v1"
 
-PURPOSES = ("held", "sample", "screen", "gold", "canary")
-"""Why a row is read: the gates hold it; it was drawn from a lot; its lot failed and is read whole; its truth
-is known, from a person (gold) or because a gate planted it (canary)."""
+PURPOSES = ("held", "sample", "estimate", "screen", "gold", "canary")
+"""Why a row is read: the gates hold it; it was drawn to decide its lot; it was drawn to measure what ships,
+whatever its lot's sample said; its lot failed and is read whole; its truth is known, from a person (gold) or
+because a gate planted it (canary)."""
 
 METHODS = ("single", "sequential", "whole", "percent")
 """How a lot is decided: one sample; a sample that may end early; every row of it; a flat share of it."""
@@ -115,10 +116,10 @@ class PlanSettings:
     `tier` names the risks (stats/acceptance.py); with `aql`, `ltpd`, `alpha` and `beta` of its own it is
     "custom". `percent` draws a flat share of each lot instead. Lots are told apart `by` slice, generator and
     cluster, or some of them, and clusters are cut so that a lot has about `lot_rows` rows. `held` says
-    whether rows that the gates hold are read: besides lots, or alone. `overlap` is the share of the drawn
-    rows that two people read, and `min_agreement` the Krippendorff's alpha without which no lot decision
-    counts. A failed lot is rejected whole or read whole (`on_failed`); the rows of a lot that waits are held
-    or shipped (`on_waiting`).
+    whether rows that the gates hold are read: besides lots, or alone. `estimate` rows are drawn from all lots
+    to measure what ships. `overlap` is the share of the drawn rows that two people read, and `min_agreement`
+    the Krippendorff's alpha without which no lot decision counts. A failed lot is rejected whole or read
+    whole (`on_failed`); the rows of a lot that waits are held or shipped (`on_waiting`).
     """
 
     seed: int
@@ -134,6 +135,7 @@ class PlanSettings:
     lot_rows: int = 2_000
     lots: bool = True
     held: Held = "no"
+    estimate: int = 300
     overlap: float = 0.2
     min_agreement: float = 0.667
     on_failed: OnFailed = "reject"
@@ -222,12 +224,12 @@ def read_plan(folder: str | Path) -> ReviewPlan:
     )
 
 
-def read_planned_ids(plan: ReviewPlan) -> frozenset[str]:
-    """The ids of the rows that this plan or an earlier one of the run gives to read."""
-    earlier = sorted((plan.folder / FOLDER).glob(f"{EARLIER_STEM}*/{Path(SAMPLE).name}"))
-    earlier += sorted((plan.folder / FOLDER).glob(f"{EARLIER_STEM}*/{SCREENED_STEM}*.parquet"))
-    ids = [read_table(path, SAMPLE_SCHEMA, ["row_id"])["row_id"].to_pylist() for path in earlier]
-    return frozenset(plan.sample["row_id"].to_pylist()).union(*ids)
+def read_every_sample(plan: ReviewPlan) -> pa.Table:
+    """The rows to read of this plan and then of the earlier ones of the run, SAMPLE_SCHEMA."""
+    review = plan.folder / FOLDER
+    earlier = sorted(review.glob(f"{EARLIER_STEM}*/{Path(SAMPLE).name}"))
+    earlier += sorted(review.glob(f"{EARLIER_STEM}*/{SCREENED_STEM}*.parquet"))
+    return pa.concat_tables([plan.sample, *(read_table(path, SAMPLE_SCHEMA) for path in earlier)])
 
 
 def list_screened(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -29,9 +30,7 @@ def read_rows(run: Judged) -> "pl.DataFrame":
     """
     import polars as pl
 
-    columns = ["row_id", "slice", "generator"]
-    parts = [CANDIDATE_SCHEMA.empty_table().select(columns), *read_candidates(run.folder, columns)]
-    rows = pl.DataFrame(pa.concat_tables(parts)).rechunk()
+    rows = list_rows(run.folder)
     said = [pl.DataFrame(part.select(["row_id", "scope"])) for part in read_verdicts(run.folder, PERSON)]
     if not said:
         decided = pl.DataFrame(run.decisions.select(["decision"])).rechunk()["decision"]
@@ -41,9 +40,23 @@ def read_rows(run: Judged) -> "pl.DataFrame":
     return rows.with_columns(decided=decided, read=pl.col("row_id").is_in(read.implode()))
 
 
+def list_rows(folder: Path) -> "pl.DataFrame":
+    """The `row_id`, slice and generator of every row of a run, in order."""
+    import polars as pl
+
+    columns = ["row_id", "slice", "generator"]
+    parts = [CANDIDATE_SCHEMA.empty_table().select(columns), *read_candidates(folder, columns)]
+    return pl.DataFrame(pa.concat_tables(parts)).rechunk()
+
+
 def decide_without_people(run: Judged) -> pa.Table:
     """What the gates alone decide of a run, DECISION_SCHEMA."""
-    rule = Rule(tuple(run.lock.rule.order), ())
+    return decide_again(run, people=False)
+
+
+def decide_again(run: Judged, *, people: bool = True) -> pa.Table:
+    """What the verdicts that lie in a run decide, DECISION_SCHEMA, those of `people` included or left out."""
+    rule = Rule(tuple(run.lock.rule.order), tuple(run.lock.rule.overriding) if people else ())
     held_by = hold_failed([test for test in run.self_tests if test.failed])
     decided = [
         decide(shard.candidates, shard.verdicts, rule, held_by)
@@ -77,7 +90,7 @@ def build_plan(
         named = ready.select("row_id", "slice", "generator", pl.lit(None, pl.String).alias("cluster"))
         cut = cut_lots(named, settings.by.split(","))
         lots, frame = plan_lots(cut, settings), frame_table(cut)
-    drawn = draw_lots(frame, lots, settings.seed)
+    drawn = draw_lots(frame, lots, estimate=settings.estimate, seed=settings.seed)
     sample = order_sample(drawn, held, truths, overlap=settings.overlap, seed=settings.seed)
     return settings, PlanTables(lots, frame, sample, planted)
 

@@ -73,17 +73,17 @@ class Look:
 class SamplingPlan:
     """The looks at a lot in order; at the last one `reject` is `accept` + 1, so it always ends there."""
 
-    stages: tuple[Look, ...]
+    looks: tuple[Look, ...]
 
     @property
     def n(self) -> int:
         """The most rows that are read."""
-        return self.stages[-1].n
+        return self.looks[-1].n
 
     @property
     def c(self) -> int:
         """The most defects with which the lot passes."""
-        return self.stages[-1].accept
+        return self.looks[-1].accept
 
 
 def single(n: int, c: int) -> SamplingPlan:
@@ -144,6 +144,25 @@ def expected_reviews(plan: SamplingPlan, size: int, defects: Sequence[int] | Cou
     return _follow(plan, size, defects)[1]
 
 
+def bound_defects(plan: SamplingPlan, size: int, look: int, seen: int, level: float) -> int:
+    """The most defects in a lot of `size` that passed at a look (from 1) with at most `seen`, with confidence
+    `level`: with more, such an early and clean pass has a probability of at most 1 - level.
+
+    Clopper and Pearson's argument for a finite lot; of several looks, an earlier one counts as the cleaner
+    outcome (stagewise ordering, Jennison and Turnbull 2000, section 8.4).
+    """
+    ended = plan.looks[look - 1]
+    outcome = SamplingPlan((*plan.looks[: look - 1], Look(ended.n, seen, seen + 1)))
+    low, high = seen, size
+    while low < high:
+        middle = (low + high + 1) // 2
+        if pass_probability(outcome, size, [middle])[0] > 1 - level:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def operating_curve(plan: SamplingPlan, size: int, shares: Sequence[float]) -> Reals:
     """The probability that a lot of `size` passes, at each share of defects (rounded to whole rows), (k,)."""
     return pass_probability(plan, size, [round(size * share) for share in shares])
@@ -182,18 +201,18 @@ def _follow(plan: SamplingPlan, size: int, defects: Sequence[int] | Counts) -> t
     bad = np.asarray(defects, dtype=np.int64)
     if len(bad) and not (bad.min() >= 0 and bad.max() <= size):
         raise ValueError(f"a lot of {size} rows has no {int(bad.max())} defects")
-    most = plan.stages[-1].reject
+    most = plan.looks[-1].reject
     alive = np.zeros((len(bad), most))  # the probability of each number of defects seen, still undecided
     alive[:, 0] = 1.0
     passed, reviews, before = np.zeros(len(bad)), np.zeros(len(bad)), 0
-    for stage in plan.stages:
-        reviews += alive.sum(axis=1) * (stage.n - before)
-        alive = _draw_more(alive, size, bad, before, stage.n - before)
-        accepted = stage.accept + 1
+    for look in plan.looks:
+        reviews += alive.sum(axis=1) * (look.n - before)
+        alive = _draw_more(alive, size, bad, before, look.n - before)
+        accepted = look.accept + 1
         passed += alive[:, :accepted].sum(axis=1)
         alive[:, :accepted] = 0.0
-        alive[:, stage.reject :] = 0.0
-        before = stage.n
+        alive[:, look.reject :] = 0.0
+        before = look.n
     return np.clip(passed, 0.0, 1.0), reviews
 
 

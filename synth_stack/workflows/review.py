@@ -1,29 +1,41 @@
 """People judge a batch: what is planned to be read, and what the answers decide."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from synth_stack.decisions.figures import Figures
 from synth_stack.errors import ConfigError, RunMismatch
+from synth_stack.files import write_table
+from synth_stack.report.write import write_report
 from synth_stack.review.lots import KEYS
+from synth_stack.review.outcome import ReviewOutcome, measure_outgoing, work_out, write_outcome
 from synth_stack.review.plan import (
+    FOLDER,
+    SCREENED_STEM,
     Held,
     OnFailed,
     OnWaiting,
     PlanSettings,
     ReviewPlan,
     has_plan,
+    list_screened,
     read_plan,
     set_aside,
     write_plan,
 )
-from synth_stack.review.planning import SEED_FROM_RUN, build_plan, identify
+from synth_stack.review.planning import SEED_FROM_RUN, build_plan, decide_again, identify, list_rows
+from synth_stack.review.sampling import order_screened
+from synth_stack.review.verdicts import write_verdicts
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.folder import open_run
-from synth_stack.runs.judged import open_judged
+from synth_stack.runs.folder import open_run, write_manifest
+from synth_stack.runs.judged import DECISIONS, open_judged
 from synth_stack.stats.acceptance import TIERS, Risks
+from synth_stack.workflows.curate import write_piles
+from synth_stack.workflows.replace import PACK
 
 SECONDS_A_ROW = 40.0
 """What reading a row of a question and an answer takes: 150 words at 240 words a minute (Brysbaert 2019,
@@ -44,6 +56,7 @@ def plan(
     by: Sequence[str] = KEYS,
     lot_rows: int = 2_000,
     held: Held = "no",
+    estimate: int = 300,
     overlap: float = 0.2,
     min_agreement: float = 0.667,
     on_failed: OnFailed = "reject",
@@ -76,6 +89,7 @@ def plan(
         lot_rows=lot_rows,
         lots=held != "only",
         held=held,
+        estimate=estimate,
         overlap=overlap,
         min_agreement=min_agreement,
         on_failed=on_failed,
@@ -109,6 +123,74 @@ def plan(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A run after its answers were put into effect: the outcome, the figures of the run, how many rows failed
+    lots `added` to what is to be read, and whether a pack lies in it that is of before (`packed`).
+    """
+
+    folder: Path
+    outcome: ReviewOutcome
+    figures: Figures
+    added: int
+    packed: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON: counts of the run, and of its review everything but the list of lots."""
+        told = {k: v for k, v in self.outcome.to_json().items() if k not in {"lots", "scheme"}}
+        return {
+            **self.figures.counts(),
+            "folder": str(self.folder),
+            "review": {**told, "lots": self.outcome.count_lots(), "added": self.added},
+            "pack_is_older": self.packed,
+        }
+
+
+def decide_lots(folder: str | Path) -> Reviewed:
+    """What the answers on the plan of the run at `folder` decide so far, put into effect.
+
+    The verdicts of people (rows that they settled, lots by their samples) are written into the run, every row
+    is decided again, and report, piles and manifest follow. Any number of times, and the same again after a
+    kill. A lot that failed is rejected, or its other rows are added to what is to be read, by the plan's
+    settings.
+
+    Raises InputError without a plan, for a run that other gates judged since, and StoreError.
+    """
+    run = open_judged(Path(folder))
+    with open_run(run.folder, run.recipe_lock):
+        plan_ = read_plan(run.folder)
+        outcome = work_out(run, plan_)
+        added = _add_screened(run.folder, plan_, outcome)
+        write_verdicts(run.folder, outcome.answered, outcome.lotted)
+        decisions = decide_again(run)
+        write_table(run.folder / DECISIONS, decisions)
+        rows = list_rows(run.folder).with_columns(decision=pl.Series(decisions["decision"]))
+        outcome = measure_outgoing(outcome, plan_, rows)
+        write_outcome(run.folder, outcome)
+        figures = write_report(run.folder)
+        if (run.folder / "accepted").is_dir():
+            write_piles(run.folder, run.gate_names)
+        write_manifest(run.folder, figures.counts())
+    packed = (run.folder / PACK).exists()
+    return Reviewed(run.folder, outcome, figures, added, packed)
+
+
+def _add_screened(folder: Path, plan_: ReviewPlan, outcome: ReviewOutcome) -> int:
+    """Adds the unread rows of lots that are to be read whole to what is to be read; returns how many."""
+    wanted = [lot.lot for lot in outcome.lots if lot.status == "screening"]
+    if not wanted:
+        return 0
+    known = pl.Series(plan_.sample["row_id"].to_pylist(), dtype=pl.String)
+    rows = pl.DataFrame(plan_.read_frame()).filter(pl.col("lot").is_in(wanted))
+    fresh = rows.filter(~pl.col("row_id").is_in(known.implode()))
+    if fresh.is_empty():
+        return 0
+    table = order_screened(fresh, first=len(plan_.sample), seed=plan_.settings.seed)
+    number = len(list_screened(folder))
+    write_table(folder / FOLDER / f"{SCREENED_STEM}{number:05d}.parquet", table)
+    return len(table)
+
+
 def _choose_risks(
     risk: str, aql: float | None, ltpd: float | None, alpha: float | None, confidence: float | None
 ) -> tuple[str, Risks]:
@@ -134,29 +216,25 @@ def _choose_method(percent: float | None, sequential: bool) -> str:
 
 
 def _require_usable(settings: PlanSettings, by: Sequence[str]) -> None:
-    if not 0 <= settings.overlap <= 1:
-        raise ConfigError("overlap is a share of rows", seen=settings.overlap, allowed="0 to 1")
-    if settings.percent is not None and not 0 < settings.percent <= 1:
-        raise ConfigError("a percent of each lot is read", seen=100 * settings.percent, allowed="up to 100")
     unknown = sorted(set(by) - set(KEYS))
-    if unknown:
-        raise ConfigError("lots cannot be told apart by that", seen=unknown[0], allowed=", ".join(KEYS))
-    whole = (("lot_rows", settings.lot_rows), ("reviewers", settings.reviewers))
-    for name, value in whole:
-        if value < 1:
-            raise ConfigError(f"{name} is a number of at least 1", seen=value)
-    if not settings.min_agreement <= 1:
-        raise ConfigError("an agreement of more than 1 cannot be reached", seen=settings.min_agreement)
-    if settings.seconds_a_row <= 0:
-        raise ConfigError("reading a row takes some time", seen=settings.seconds_a_row)
-    if settings.overlap > 0 and settings.reviewers < 2:
-        raise ConfigError(
-            "an overlap needs two reviewers",
-            seen=settings.reviewers,
-            mend="Say overlap 0, or more reviewers.",
-        )
-    if settings.seed != SEED_FROM_RUN and not 0 <= settings.seed < 2**53:
-        raise ConfigError("a seed is a whole number", seen=settings.seed, allowed="0 to 2**53 - 1")
+    percent = 100 * (settings.percent if settings.percent is not None else 1)
+    seed = 0 if settings.seed == SEED_FROM_RUN else settings.seed
+    alone = settings.overlap > 0 and settings.reviewers < 2
+    faults = (
+        (unknown, "lots cannot be told apart by that", ", ".join(unknown[:1]), ", ".join(KEYS)),
+        (not 0 <= settings.overlap <= 1, "overlap is a share of rows", settings.overlap, "0 to 1"),
+        (not 0 < percent <= 100, "a percent of each lot is read", percent, "above 0, up to 100"),
+        (settings.estimate < 0, "the rows of an estimate are a number", settings.estimate, "0 or more"),
+        (settings.lot_rows < 1, "lot_rows is a number of rows", settings.lot_rows, "1 or more"),
+        (settings.reviewers < 1, "reviewers are a number of people", settings.reviewers, "1 or more"),
+        (not settings.min_agreement <= 1, "no agreement is above 1", settings.min_agreement, "up to 1"),
+        (not settings.seconds_a_row > 0, "reading a row takes time", settings.seconds_a_row, "above 0"),
+        (not 0 <= seed < 2**53, "a seed is a whole number", seed, "0 to 2**53 - 1"),
+        (alone, "an overlap needs two reviewers", settings.reviewers, "2 or more, or an overlap of 0"),
+    )
+    for is_so, what, seen, allowed in faults:
+        if is_so:
+            raise ConfigError(what, seen=seen, allowed=allowed)
 
 
 def _is_same(before: ReviewPlan, settings: PlanSettings, identity: Mapping[str, str]) -> bool:
