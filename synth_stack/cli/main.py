@@ -25,7 +25,7 @@ from synth_stack.cli.output import (
     to_one_line,
     warn_of_input,
 )
-from synth_stack.cli.review import app as review_app
+from synth_stack.cli.review import review_app
 from synth_stack.errors import SynthStackError
 
 if TYPE_CHECKING:

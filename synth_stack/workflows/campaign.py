@@ -2,40 +2,38 @@
 
 import contextlib
 import fcntl
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from synth_stack.errors import ConfigError, StoreError
 from synth_stack.files import read_yaml, store_errors
 from synth_stack.progress import Progress, Silent
-from synth_stack.review.answers import Recorded, read_journal, record_answers
+from synth_stack.review.answers import Recorded, read_answers, read_journal, record_answers
+from synth_stack.review.argilla.address import find_server
 from synth_stack.review.argilla.client import ArgillaClient, ServerWorkspace
-from synth_stack.review.argilla.collecting import Shown, latest_by_id, read_dataset
+from synth_stack.review.argilla.collecting import Read, Shown, latest_by_id, read_dataset
+from synth_stack.review.argilla.importing import AnswerMap, read_foreign_dataset
 from synth_stack.review.argilla.records import ADJUDICATE, find_answer, name_record
 from synth_stack.review.argilla.sending import (
     Campaign,
     Group,
     Sent,
+    group_disputes,
     group_rows,
     open_workspace,
+    require_same_run,
     send_groups,
 )
 from synth_stack.review.content import read_rows_to_review
+from synth_stack.review.judgements import settle_rows
 from synth_stack.review.plan import FOLDER, ReviewPlan, read_plan
-from synth_stack.review.reviewers import load_or_make_key, reviewer_id
-from synth_stack.review.server.local_server import ServerAddress, read_address
-from synth_stack.runs.judged import open_judged
-
-URL_VARIABLE = "ARGILLA_API_URL"
-KEY_VARIABLE = "ARGILLA_API_KEY"
-"""The variables of Argilla's own SDK."""
-SERVER_FOLDER = "review-server"
-"""Where `review serve` keeps its data when no folder is named."""
-_MAX_KEY_BYTES = 4_096
+from synth_stack.review.reliability import KNOWN
+from synth_stack.review.reviewers import ReviewerId, load_or_make_key, reviewer_id
+from synth_stack.runs.judged import Judged, open_judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,97 +128,130 @@ class OpenCampaign:
         """
         with _alone(self.folder):
             run, plan = open_judged(self.folder), read_plan(self.folder)
+            groups = group_rows(run, plan)
+            disputed = _describe_disputes(plan)
+            if disputed:
+                groups.append(group_disputes(run, plan, disputed))
             whole = Campaign(self._client, self.workspace, run, plan, _read_topics(self.folder))
-            return send_groups(whole, group_rows(run, plan, {}), progress or Silent())
+            return send_groups(whole, groups, progress or Silent())
 
-    def collect(self, *, progress: Progress | None = None) -> Collected:
+    def collect(self) -> Collected:
         """Take the submitted answers that the journal does not have; reviewers may go on meanwhile.
 
         An edited answer is a further version of it, one that is gone is deleted. Raises as `send` does.
         """
         with _alone(self.folder):
             run, plan = open_judged(self.folder), read_plan(self.folder)
-            groups = group_rows(run, plan, {})
-            shown = _list_shown(plan)
-            names = self._client.read_users(self.workspace)
-            reviewers = {user: reviewer_id(name, self._key) for user, name in names.items()}
+            require_same_run(run, plan)
             journal = latest_by_id(read_journal(self.folder).to_pylist())
-            answers: list[Mapping[str, Any]] = []
-            notices: list[str] = []
-            submitted = records = 0
-            for group in groups:
-                dataset = self._client.find_dataset(self.workspace, group.name)
-                if dataset is None:
-                    notices.append(f"{group.name} is not on the server: `synth-stack review send` makes it")
-                    continue
-                found = self._client.read_records(dataset, answers=True)
-                mine = _of_group(plan, group, shown)
-                read = read_dataset(dataset, found, mine, journal, reviewers.get)
-                answers += read.answers
-                notices += read.notices
-                submitted += read.submitted
-                records += read.records
-            return Collected(record_answers(self.folder, answers), submitted, records, tuple(notices))
+            shown = [Shown(row["row_id"], find_answer(row)) for row in read_rows_to_review(plan).to_pylist()]
+            name = self._name_reviewers()
+            read = [self._read_group(plan, group, shown, journal, name) for group in group_rows(run, plan)]
+            rulings = self._read_rulings(run, plan, shown, journal, name)
+            judged = _list_judged(journal, read)
+            fair = [one for one in rulings.answers if (one["row_id"], one["reviewer"]) not in judged]
+            if len(fair) < len(rulings.answers):
+                own = f"{len(rulings.answers) - len(fair):,} rulings are by people who judged the row before"
+                rulings = replace(rulings, notices=(*rulings.notices, f"{own}, and are left out"))
+            answers = [answer for each in read for answer in each.answers] + fair
+            return _record(self.folder, answers, [*read, rulings])
 
+    def collect_dataset(self, name: str, answer_map: AnswerMap) -> Collected:
+        """Take the answers of a dataset that was annotated for itself; see `read_foreign_dataset`.
 
-def find_server(
-    folder: Path,
-    *,
-    url: str | None = None,
-    api_key: str | None = None,
-    server: str | Path | None = None,
-    environment: Mapping[str, str] = os.environ,
-) -> ServerAddress:
-    """The server of a campaign and a key for it; see `campaign`. Raises ConfigError where none is named."""
-    named = url
-    if named is None and server is None:
-        own = read_address(folder)
-        if own is not None:
-            return own
-        named = environment.get(URL_VARIABLE)
-    if named is not None:
-        key = api_key or environment.get(KEY_VARIABLE)
-        if not key:
-            raise ConfigError(
-                "the Argilla server needs a key",
-                mend=f"Put that of an owner or admin into {KEY_VARIABLE}, or into a file for --key-file.",
+        Raises ConfigError where there is no such dataset, or none of its records is a row of the plan.
+        """
+        with _alone(self.folder):
+            plan = read_plan(self.folder)
+            dataset = self._client.find_dataset(self.workspace, name)
+            if dataset is None:
+                raise ConfigError(f"workspace {self.workspace.name} has no such dataset", seen=name)
+            journal = latest_by_id(read_journal(self.folder).to_pylist())
+            rows = read_rows_to_review(plan).to_pylist()
+            found = self._client.read_records(dataset, answers=True)
+            read = read_foreign_dataset(
+                dataset, found, rows, answer_map, journal=journal, name_reviewer=self._name_reviewers()
             )
-        return ServerAddress(named, key, None)
-    place = Path(server if server is not None else SERVER_FOLDER)
-    found = read_address(place)
-    if found is None:
-        raise ConfigError(
-            "no Argilla server is named, and none has run here",
-            seen=str(place),
-            mend="Start one with `synth-stack review serve`, or name one with --url.",
-        )
-    return found
+            return _record(self.folder, read.answers, [read])
+
+    def _name_reviewers(self) -> Callable[[UUID], ReviewerId | None]:
+        names = self._client.read_users(self.workspace)
+        return {user: reviewer_id(name, self._key) for user, name in names.items()}.get
+
+    def _read_group(
+        self,
+        plan: ReviewPlan,
+        group: Group,
+        shown: Sequence[Shown],
+        journal: Mapping[str, Mapping[str, Any]],
+        name: Callable[[UUID], str | None],
+    ) -> Read:
+        dataset = self._client.find_dataset(self.workspace, group.name)
+        if dataset is None:
+            told = f"{group.name} is not on the server: `synth-stack review send` makes it"
+            return Read((), (told,), 0, 0)
+        purposes = plan.sample["purpose"].to_pylist()
+        mine = {name_record(shown[p].row_id, purposes[p]): shown[p] for p in group.places}
+        return read_dataset(dataset, self._client.read_records(dataset, answers=True), mine, journal, name)
+
+    def _read_rulings(
+        self,
+        run: Judged,
+        plan: ReviewPlan,
+        shown: Sequence[Shown],
+        journal: Mapping[str, Mapping[str, Any]],
+        name: Callable[[UUID], str | None],
+    ) -> Read:
+        """What adjudicators said; nothing where no row was disputed."""
+        dataset = self._client.find_dataset(self.workspace, group_disputes(run, plan, {}).name)
+        if dataset is None:
+            return Read((), (), 0, 0)
+        found = self._client.read_records(dataset, answers=True)
+        sent = {record.external_id for record in found}
+        named = {name_record(row.row_id, ADJUDICATE): row._replace(role="adjudicator") for row in shown}
+        mine = {external: row for external, row in named.items() if external in sent}
+        return read_dataset(dataset, found, mine, journal, name)
 
 
-def read_key_file(path: Path) -> str:
-    """The key in a file, without the end of its line. Raises StoreError, ConfigError for an empty one."""
-    with store_errors(path), path.open("rb") as file:
-        key = file.read(_MAX_KEY_BYTES).decode("ascii", "replace").strip()
-    if not key:
-        raise ConfigError(f"{path} holds no key")
-    return key
+def _record(folder: Path, answers: Sequence[Mapping[str, Any]], read: Sequence[Read]) -> Collected:
+    return Collected(
+        record_answers(folder, answers),
+        sum(each.submitted for each in read),
+        sum(each.records for each in read),
+        tuple(notice for each in read for notice in each.notices),
+    )
 
 
-def _list_shown(plan: ReviewPlan) -> list[Shown]:
-    """What was shown of each row of the plan, in the order of its sample."""
-    rows = read_rows_to_review(plan).to_pylist()
-    return [Shown(row["row_id"], find_answer(row)) for row in rows]
+def _list_judged(journal: Mapping[str, Mapping[str, Any]], read: Sequence[Read]) -> set[tuple[str, str]]:
+    """Who judged which row as a reviewer, as (row id, reviewer)."""
+    said = [*journal.values(), *(answer for each in read for answer in each.answers)]
+    return {
+        (one["row_id"], one["reviewer"])
+        for one in said
+        if one["role"] == "reviewer" and one["state"] == "submitted"
+    }
 
 
-def _of_group(plan: ReviewPlan, group: Group, shown: list[Shown]) -> dict[str, Shown]:
-    """The rows of a dataset by the external ids of their records."""
-    purposes = plan.sample["purpose"].to_pylist()
-    if group.adjudicates:
-        return {
-            name_record(shown[place].row_id, ADJUDICATE): shown[place]._replace(role="adjudicator")
-            for place in group.places
-        }
-    return {name_record(shown[place].row_id, purposes[place]): shown[place] for place in group.places}
+def _describe_disputes(plan: ReviewPlan) -> dict[str, str]:
+    """What reviewers said of each row that they disagree on, by row id; they are A, B and so on there."""
+    answers = read_answers(plan.folder)
+    settled = settle_rows(plan.sample, answers)
+    planted = {
+        row["row_id"]
+        for row in plan.sample.select(["row_id", "purpose"]).to_pylist()
+        if row["purpose"] in KNOWN
+    }
+    disputed = {row_id for row_id, said in settled.items() if said.open == "disputed"} - planted
+    told: dict[str, list[str]] = {}
+    for answer in answers.to_pylist():
+        if answer["row_id"] in disputed and answer["role"] == "reviewer":
+            lines = told.setdefault(answer["row_id"], [])
+            details = [answer["defect"], answer["severity"], answer["note"]]
+            why = ", ".join(filter(None, details))
+            lines.append(
+                f"{chr(ord('A') + len(lines) % 26)}: {answer['judgement']}{f' ({why})' if why else ''}"
+            )
+    return {row_id: "\n".join(lines) for row_id, lines in told.items()}
 
 
 def _read_topics(folder: Path) -> list[Mapping[str, Any]]:

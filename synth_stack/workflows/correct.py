@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from synth_stack.progress import Progress
 from synth_stack.review.answers import read_answers
@@ -17,7 +16,7 @@ from synth_stack.review.judgements import Judgement, settle_rows
 from synth_stack.review.plan import ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.rows.texts import join_text
-from synth_stack.runs.replaced import is_replacing, read_replaced_ids
+from synth_stack.runs.replaced import read_replaced_ids, read_replacing
 from synth_stack.workflows.judge import Batch, Gates
 from synth_stack.workflows.replace import replace_rows
 
@@ -49,6 +48,9 @@ def correct_rows(
     does nothing; after a kill it finishes what was begun. Raises as `replace_rows`.
     """
     run = Path(folder)
+    begun = read_replacing(run)
+    if begun is not None:
+        replace_rows(run, gates, begun, reason=REASON, rejected=True, progress=progress)
     plan = read_plan(run)
     chosen = _choose(run, plan)
     if not chosen:
@@ -67,7 +69,7 @@ def rewrite_answer(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
         made["text"] = answer
     else:
         messages, position = place
-        said = messages[position]
+        said: Any = messages[position]  # of the copy
         before = said["content"]
         said["content"] = answer
         whole = join_text(row["messages"] or (), row["alternatives"])
@@ -89,7 +91,7 @@ def _choose(run: Path, plan: ReviewPlan) -> dict[str, str]:
         for row_id, purpose in zip(*(plan.sample[n].to_pylist() for n in ("row_id", "purpose")), strict=True)
         if purpose in KNOWN
     }
-    done = set() if is_replacing(run) else set(read_replaced_ids(run).to_pylist())
+    done = set(read_replaced_ids(run).to_pylist())
     chosen: dict[str, str] = {}
     for answer in answers.to_pylist():
         row_id = answer["row_id"]

@@ -46,9 +46,10 @@ def replace_rows(
 
     `gates` are those that judged the folder. Each row goes through all of them like any other, and its
     original is rejected by `by` with that `reason`, the class `<by>.replaced` and the row that stands for it.
-    An original may be accepted, held or rejected by a gate, but by no person (unless `rejected` is true: the
-    person who rejected it gave what replaces it), and must not be replaced already. A row has the kind of its original, which decides its split. `rows` are mappings of candidate
-    fields (`row_id` is computed) or a candidate table.
+    An original may be accepted, held or rejected by a gate, but by no person (unless `rejected` is true: who
+    rejected it gave what replaces it), and must not be replaced already. A row has the kind of its original,
+    which decides its split. `rows` are mappings of candidate fields (`row_id` is computed) or a candidate
+    table.
 
     A gate that the batch tells something judges all of it again; the others judge the new rows alone. The
     same call after a kill finishes what was begun. Raises InputError for rows that cannot replace what they

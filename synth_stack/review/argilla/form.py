@@ -28,9 +28,9 @@ DEFECTS: Mapping[str, str] = {
 
 _TEMPLATE = (
     '<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:1rem;'
-    'font-family:sans-serif;font-size:14px;line-height:1.45">'
+    'font-family:sans-serif;font-size:14px;line-height:1.45;overflow-wrap:anywhere">'
     "{{#each record.fields.beside.columns}}"
-    '<section style="border:1px solid #ddd;border-radius:6px;padding:.75rem;min-width:0;overflow-wrap:anywhere">'
+    '<section style="border:1px solid #ddd;border-radius:6px;padding:.75rem;min-width:0">'
     '<b>{{title}}</b><div style="white-space:pre-wrap;margin-top:.5rem">{{text}}</div>'
     "</section>{{/each}}</div>"
 )

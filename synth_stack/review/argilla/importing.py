@@ -65,6 +65,7 @@ def read_foreign_dataset(
     records: Sequence[ServerRecord],
     rows: Sequence[Mapping[str, Any]],
     answer_map: AnswerMap,
+    *,
     journal: Mapping[str, Mapping[str, Any]],
     name_reviewer: Callable[[UUID], str | None],
 ) -> Read:

@@ -35,7 +35,7 @@ MAX_TERM_CHARS = 200
 _EMPTY = "(nothing)"
 _JOINER = "\N{WORD JOINER}"
 _OPENS = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z0-9#])")
-"""Where an HTML tokenizer leaves text (WHATWG HTML, 13.2.5.1 and 13.2.5.6); before other characters it stays."""
+"""Where an HTML tokenizer leaves text (WHATWG HTML, 13.2.5.1 and 13.2.5.6); nowhere else does it."""
 _OPENED = re.compile(f"([<&]){_JOINER}")
 
 Row: TypeAlias = Mapping[str, Any]

@@ -29,7 +29,7 @@ from synth_stack.review.argilla.form import (
 from synth_stack.review.argilla.records import ADJUDICATE, VECTOR, build_record, name_record
 from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.plan import ReviewPlan
-from synth_stack.runs.folder import identity_line
+from synth_stack.review.planning import identify
 from synth_stack.runs.judged import Judged
 
 BATCH_RECORDS = 200
@@ -86,30 +86,29 @@ class Group:
     places: Sequence[int]
     reviewers: int
     answers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def adjudicates(self) -> bool:
-        """Whether it is for an adjudicator, who is shown what reviewers said, by row id."""
-        return bool(self.answers)
+    adjudicates: bool = False
+    """Whether it is for adjudicators, who are shown the `answers` of reviewers, by row id."""
 
 
-def group_rows(run: Judged, plan: ReviewPlan, disputed: Mapping[str, str]) -> list[Group]:
-    """The datasets of a campaign: rows by how many people have to read them, and those that are `disputed`.
-
-    `disputed` is what reviewers said of a row on which they disagree, by row id.
-    """
-    stem = f"{_slug(run.recipe.name)}-{plan.sha256[:8]}"
-    wanted = plan.sample["reviewers"].to_pylist()
+def group_rows(run: Judged, plan: ReviewPlan) -> list[Group]:
+    """The datasets of a campaign: the rows of its plan, each once, by how many people have to read them."""
+    ids, wanted = (plan.sample[name].to_pylist() for name in ("row_id", "reviewers"))
+    first = {row_id: place for place, row_id in reversed(list(enumerate(ids)))}
+    stem = _name_campaign(run, plan)
     groups = []
     for n in sorted(set(wanted)):
-        places = [place for place, m in enumerate(wanted) if m == n]
-        groups.append(Group(stem if n == 1 else f"{stem}-read-by-{n}", places, n))
-    if disputed:
-        ids = plan.sample["row_id"].to_pylist()
-        first = {row_id: place for place, row_id in reversed(list(enumerate(ids)))}
-        places = sorted(first[row_id] for row_id in disputed)
-        groups.append(Group(f"{stem}-adjudication", places, 1, disputed))
+        places = [place for place, row_id in enumerate(ids) if first[row_id] == place and wanted[place] == n]
+        if places:
+            groups.append(Group(stem if n == 1 else f"{stem}-read-by-{n}", places, n))
     return groups
+
+
+def group_disputes(run: Judged, plan: ReviewPlan, said: Mapping[str, str]) -> Group:
+    """The dataset for adjudicators: rows that reviewers disagree on; `said` is what they said, by row id."""
+    ids = plan.sample["row_id"].to_pylist()
+    first = {row_id: place for place, row_id in reversed(list(enumerate(ids)))}
+    places = sorted(first[row_id] for row_id in said)
+    return Group(f"{_name_campaign(run, plan)}-adjudication", places, 1, said, adjudicates=True)
 
 
 def send_groups(campaign: Campaign, groups: Sequence[Group], progress: Progress) -> Sent:
@@ -146,8 +145,8 @@ def open_workspace(client: ArgillaClient, name: str | None) -> ServerWorkspace:
 
 def require_same_run(run: Judged, plan: ReviewPlan) -> None:
     """Raises RunMismatch where the plan was made for other rows or other gates."""
-    gates = identity_line(run.gates_lock).removeprefix("identity: ")
-    if (plan.run, plan.gates) != (run.recipe.identity, gates):
+    now = identify(run)
+    if (plan.run, plan.gates) != (now["recipe"], now["gates"]):
         raise RunMismatch(
             f"the review plan of {run.folder} was made before its rows or gates changed",
             mend="Plan again with `synth-stack review plan --again`; answers that were given stay.",
@@ -250,7 +249,9 @@ def _embed(embedder: Embedder | None, texts: list[str]) -> list[list[float] | No
     """A vector for each text, None for one without words that the embedder knows."""
     if embedder is None:
         return [None] * len(texts)
-    return [row.tolist() if row.any() else None for row in embedder.embed(texts).astype(np.float64)]
+    return [
+        row.tolist() if row.any() else None for row in np.round(embedder.embed(texts).astype(np.float64), 5)
+    ]
 
 
 def _name(plan: ReviewPlan, place: int, group: Group) -> str:
@@ -279,6 +280,10 @@ def _load_embedder() -> tuple[Embedder | None, list[str]]:
         return load_embedder(EMBEDDER), []
     except MissingExtra as exc:
         return None, [f"no vectors for similarity search are sent: {exc}"]
+
+
+def _name_campaign(run: Judged, plan: ReviewPlan) -> str:
+    return f"{_slug(run.recipe.name)}-{plan.sha256[:8]}"
 
 
 def _slug(name: str) -> str:
