@@ -140,7 +140,11 @@ class ArgillaClient:
 
     def read_me(self) -> ServerUser:
         """Whose key it is. Raises ConfigError where no Argilla answers, or not to this key."""
-        return self._ask("GET", "/me", ServerUser)
+        data = self._send("GET", "/me")
+        try:
+            return ServerUser.model_validate_json(data)
+        except ValidationError as exc:  # a page of something else, as a rule
+            raise self._no_argilla("another answer") from exc
 
     def read_workspace(self, name: str | None) -> ServerWorkspace:
         """The workspace of that name; without one, the only one that there is. Raises ConfigError."""
@@ -192,19 +196,17 @@ class ArgillaClient:
     def read_records(self, dataset: ServerDataset, *, answers: bool) -> list[ServerRecord]:
         """Every record, with its answers where they are asked for.
 
-        A record that is deleted while pages are read moves others to earlier pages, and one page is missed:
-        so what was read is compared with the count of the server, and read again.
+        A record that is deleted while pages are read moves later ones to earlier pages, and one is missed: so
+        pages are read again until the server's count stayed the same; after three times, all that were seen.
         """
-        found: dict[UUID, ServerRecord] = {}
+        seen: dict[UUID, ServerRecord] = {}
         for _ in range(3):
-            total = 0
-            before = len(found)
-            for page in self._read_pages(dataset, answers=answers):
-                total = page.total
-                found.update((record.id, record) for record in page.items)
-            if len(found) >= total or len(found) == before:
-                break
-        return list(found.values())
+            pages = list(self._read_pages(dataset, answers=answers))
+            found = {record.id: record for page in pages for record in page.items}
+            if {page.total for page in pages} == {len(found)}:
+                return list(found.values())
+            seen |= found
+        return list(seen.values())
 
     def _read_pages(self, dataset: ServerDataset, *, answers: bool) -> Iterator[_Records]:
         offset = 0
@@ -284,6 +286,9 @@ class ArgillaClient:
             "then run the same command again: it goes on where it stopped.",
         )
 
+    def _no_argilla(self, seen: str) -> ConfigError:
+        return ConfigError(f"no Argilla 2 answers at {self.url}", seen=seen, mend="Check the address.")
+
     def _require_success(self, status: int, data: bytes) -> None:
         if status < 300:
             return
@@ -300,9 +305,7 @@ class ArgillaClient:
                 mend="Take the key of an owner, or of an admin of the workspace.",
             )
         if status in {301, 302, 307, 308, 404, 405} and not said:
-            raise ConfigError(
-                f"no Argilla 2 answers at {self.url}", seen=f"status {status}", mend="Check the address."
-            )
+            raise self._no_argilla(f"status {status}")
         raise ServerError(f"the Argilla server refused a request with status {status}", seen=said)
 
 
