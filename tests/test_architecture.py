@@ -45,6 +45,8 @@ THROUGH = {
 
 ELSEWHERE = {
     "cli/output.py": "cli/test_main.py",  # what the commands print
+    "cli/review_rows.py": "cli/test_review.py",
+    "cli/review_tables.py": "cli/test_review.py",
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
@@ -65,6 +67,7 @@ ELSEWHERE = {
     "progress.py": "cli/test_tables.py",  # the bars that listen
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",
+    "review/cost.py": "cli/test_review.py",
     "review/judgements.py": "workflows/test_review.py",
     "review/lot_decisions.py": "workflows/test_review.py",
     "review/lots.py": "workflows/test_review.py",
@@ -72,6 +75,7 @@ ELSEWHERE = {
     "review/outgoing.py": "workflows/test_review.py",
     "review/plan.py": "workflows/test_review.py",
     "review/planning.py": "workflows/test_review.py",
+    "review/queue.py": "cli/test_review.py",
     "review/reliability.py": "workflows/test_review.py",
     "review/sampling.py": "workflows/test_review.py",
     "review/verdicts.py": "workflows/test_review.py",

@@ -118,8 +118,10 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Take the answers that reviewers submitted so far, and decide the rows and lots that they settle."""
+    from synth_stack.cli.review_tables import reviewed_lines
     from synth_stack.errors import ConfigError
     from synth_stack.review.argilla.importing import parse_answer_map
+    from synth_stack.workflows.review import decide_lots
 
     if (dataset is None) != (not mapped):
         raise ConfigError("--dataset and --map belong together", mend="Say which dataset, and what it says.")
@@ -130,19 +132,19 @@ def collect(
             collected = campaign.collect()
         else:
             collected = campaign.collect_dataset(dataset, answer_map)
-    result: dict[str, Any] = {}
-    if gates is not None:
-        result["corrected"] = _correct(run, gates, against or (), load or ())
-    if decide:
-        from synth_stack.workflows.review import decide_lots
-
-        result["decided"] = decide_lots(run).to_json()
+    replaced = 0 if gates is None else _correct(run, gates, against or (), load or ())
+    done = decide_lots(run) if decide else None
     if as_json:
-        print_json({**collected.to_json(), **result})
+        decided = {} if done is None else {"decided": done.to_json()}
+        print_json({**collected.to_json(), "corrected": replaced, **decided})
         return
     for line in collected.lines():
         say(line)
-    status(run)
+    if replaced:
+        say(f"{replaced:,} rows were corrected, and judged by the gates again")
+    if done is not None:
+        for line in reviewed_lines(done):
+            say(line)
 
 
 def status(

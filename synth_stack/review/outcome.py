@@ -64,7 +64,7 @@ class ReviewOutcome:
     adjudicator, `waiting` for another reader. `outgoing` has all that ships first, then its slices by size.
     """
 
-    plan_sha256: str
+    plan_sha256: str | None
     answers_sha256: str | None
     lots: tuple[LotDecision, ...]
     reliability: Reliability

@@ -154,12 +154,13 @@ class PlanSettings:
 class ReviewPlan:
     """A plan as it was written: `lots` (LOT_SCHEMA) and `sample` (SAMPLE_SCHEMA, screened rows included).
 
-    `sha256` is the digest of plan.json, which names those of the tables. `run` and `gates` are the identities
-    of the locks of the run that was planned. `clusters` says what the clusters of the lots are.
+    `sha256` is the digest of plan.json, which names those of the tables; None of a plan that was not written.
+    `run` and `gates` are the identities of the locks of the run that was planned. `clusters` says what the
+    clusters of the lots are.
     """
 
     folder: Path
-    sha256: Digest
+    sha256: Digest | None
     settings: PlanSettings
     run: str
     gates: str

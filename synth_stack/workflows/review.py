@@ -65,13 +65,15 @@ def plan(
     seconds_a_row: float = SECONDS_A_ROW,
     seed: int | None = None,
     again: bool = False,
+    dry_run: bool = False,
 ) -> ReviewPlan:
     """Plan what people are to read of the judged run at `folder`, and write it there once.
 
     `risk` is a tier of TIERS; `aql`, `ltpd`, `alpha` and `confidence` (1 - beta) replace parts of it.
     `percent` reads a flat share of every lot instead, from 0 to 100. `held` reads the rows that the gates
     hold: "only" these, or "also". Without a `seed` one follows from the run. The same call again gives the
-    plan that is there; another one needs `again`, and keeps the earlier plan beside it.
+    plan that is there; another one needs `again`, and keeps the earlier plan beside it. With `dry_run`
+    nothing is written, and the plan has no digest.
 
     Raises InputError for a folder that is not judged or without rows to read, ConfigError for settings that
     cannot be used, RunMismatch where there is another plan.
@@ -100,7 +102,7 @@ def plan(
     _require_usable(settings, by)
     with open_run(run.folder, run.recipe_lock):
         supersedes = None
-        if has_plan(run.folder):
+        if has_plan(run.folder) and not dry_run:
             before = read_plan(run.folder)
             if _is_same(before, settings, identify(run)):
                 return before
@@ -109,6 +111,10 @@ def plan(
             supersedes = before.sha256
         truths = pl.DataFrame(schema=dict.fromkeys(("row_id", "purpose", "truth"), pl.String))
         settings, tables = build_plan(run, settings, CANDIDATE_SCHEMA.empty_table(), truths)
+        if dry_run:
+            now = identify(run)
+            lots, sample = tables.lots, tables.sample
+            return ReviewPlan(run.folder, None, settings, now["recipe"], now["gates"], lots, sample)
         if supersedes is not None:
             set_aside(run.folder)
         facts = {"seed_given": seed is not None}

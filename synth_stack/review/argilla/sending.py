@@ -283,6 +283,7 @@ def _load_embedder() -> tuple[Embedder | None, list[str]]:
 
 
 def _name_campaign(run: Judged, plan: ReviewPlan) -> str:
+    assert plan.sha256 is not None  # one that was read, not one that was only worked out
     return f"{_slug(run.recipe.name)}-{plan.sha256[:8]}"
 
 
