@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_every_package_of_the_lock_has_a_digest_and_the_lock_is_that_of_its_inpu
     lines = LOCK_FILE.read_text().splitlines()
     names = [line.split("==")[0] for line in lines if line and line[0] not in "# "]
     assert {"argilla-server", "click", "fakeredis"} <= set(names)
-    followed = [after for line, after in zip(lines, lines[1:], strict=False) if line and line[0] not in "# "]
+    followed = [after for line, after in itertools.pairwise(lines) if line and line[0] not in "# "]
     assert all(line.strip().startswith("--hash=sha256:") for line in followed)
     wanted = (ROOT / "requirements" / "argilla_server.in").read_text()
     assert "argilla-server==2.8.0" in wanted
