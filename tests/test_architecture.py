@@ -76,8 +76,10 @@ ELSEWHERE = {
     "review/plan.py": "workflows/test_review.py",
     "review/planning.py": "workflows/test_review.py",
     "review/queue.py": "cli/test_review.py",
+    "review/redraw.py": "packs/test_review.py",
     "review/reliability.py": "workflows/test_review.py",
     "review/sampling.py": "workflows/test_review.py",
+    "review/source.py": "workflows/test_review.py",
     "review/verdicts.py": "workflows/test_review.py",
     "rows/answers.py": "gates/refusal/test_gate.py",
     "rows/canonical.py": "rows/test_schemas.py",
@@ -94,6 +96,7 @@ ELSEWHERE = {
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",
     "workflows/judge.py": "workflows/test_curate.py",
+    "workflows/review_planted.py": "workflows/test_review.py",
 }
 """Modules without a test file at their own path, and the one that tests them."""
 

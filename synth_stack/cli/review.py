@@ -61,6 +61,17 @@ def plan(
     on_waiting: Annotated[
         Literal["hold", "ship"], typer.Option(help="Rows of a lot that is not decided yet are held, or ship.")
     ] = "hold",
+    gold: Annotated[
+        Path | None, typer.Option(help="Rows of known truth to mix in: a file with a column `truth`.")
+    ] = None,
+    canaries: Annotated[int, typer.Option(help="How many rows that gates plant to mix in.", min=0)] = 0,
+    gates: Annotated[Path | None, typer.Option("--gates", help="The gate file that plants them.")] = None,
+    load: Annotated[
+        list[str] | None,
+        typer.Option("--load", help="A module with gates; may be repeated."),
+    ] = None,
+    sensitivity: Annotated[float, typer.Option(help="The share of defects that reviewers catch.")] = 1.0,
+    specificity: Annotated[float, typer.Option(help="The share of good rows that they release.")] = 1.0,
     reviewers: Annotated[int, typer.Option(help="How many people share the work.", min=1)] = 3,
     seconds: Annotated[float, typer.Option(help="How long reading a row takes.")] = 40.0,
     seed: Annotated[
@@ -96,6 +107,12 @@ def plan(
         min_agreement=min_agreement,
         on_failed=on_failed,
         on_waiting=on_waiting,
+        gold=gold,
+        canaries=canaries,
+        gates=gates,
+        load=load or (),
+        sensitivity=sensitivity,
+        specificity=specificity,
         reviewers=reviewers,
         seconds_a_row=seconds,
         seed=seed,

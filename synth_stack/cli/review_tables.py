@@ -112,13 +112,13 @@ def _describe_promise(settings: PlanSettings, summary: PlanSummary) -> str:
         return (
             f"{summary.lots - summary.kept:,} of {summary.lots:,} lots do not keep what was asked ({asked}): "
             f"the worst passes {summary.worst_beta:.0%} of the time with {settings.ltpd:.2%} defects, and "
-            f"; of {summary.median_rows:,} rows {settings.aql:.2%} are less than one, so only a lot "
-            "without any defect counts as good there"
+            f"fails {summary.worst_alpha:.0%} with {settings.aql:.2%}. A flat share reads too little of "
+            "small lots and more than is needed of large ones."
         )
     if settings.aql * summary.median_rows < 1:
         asked += (
-            f"; of {summary.median_rows:,} rows {settings.aql:.2%} are less than one, so there only a lot "
-            "without any defect counts as good"
+            f"; of {summary.median_rows:,} rows {settings.aql:.2%} are less than one, so only a lot "
+            "without any defect counts as good there"
         )
     return f"risk {settings.tier}: {asked}"
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from synth_stack.review.lots import read_sampling_plan
 from synth_stack.review.plan import PlanSettings
-from synth_stack.stats.acceptance import operating_curve
+from synth_stack.stats.imperfect_readers import Readers, pass_with_readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def summarise(settings: PlanSettings, lots: pa.Table, sample: pa.Table) -> PlanS
     kept = (producer <= settings.alpha + slack) & (consumer <= settings.beta + slack)
     median = int(np.argsort(sizes, kind="stable")[(len(sizes) - 1) // 2]) if sizes else None
     lot = None if median is None else lots.slice(median, 1).to_pylist()[0]
+    readers = Readers(settings.sensitivity, settings.specificity)
     hours = reviews * settings.seconds_a_row / 3600
     return PlanSummary(
         rows=sum(sizes),
@@ -80,13 +81,15 @@ def summarise(settings: PlanSettings, lots: pa.Table, sample: pa.Table) -> PlanS
         median_rows=lot["rows"] if lot else 0,
         median_n=lot["n"] if lot else 0,
         median_c=lot["c"] if lot else 0,
-        curve=_draw(lot, _choose_shares(settings)) if lot else (),
+        curve=_draw(lot, _choose_shares(settings), readers) if lot else (),
     )
 
 
-def _draw(lot: dict[str, Any], shares: Sequence[float]) -> tuple[CurvePoint, ...]:
-    passes = operating_curve(read_sampling_plan(lot), lot["rows"], shares)
-    return tuple(CurvePoint(share, float(p)) for share, p in zip(shares, passes, strict=True))
+def _draw(lot: dict[str, Any], shares: Sequence[float], readers: Readers) -> tuple[CurvePoint, ...]:
+    plan, rows = read_sampling_plan(lot), lot["rows"]
+    return tuple(
+        CurvePoint(share, pass_with_readers(plan, rows, round(rows * share), readers)) for share in shares
+    )
 
 
 def _choose_shares(settings: PlanSettings) -> list[float]:

@@ -28,6 +28,9 @@ class Judgement:
     severity: str | None = None
 
 
+VERDICTS = ("release", "reject")
+"""What settles a row, and what the truth of a planted one is."""
+
 UNREAD = Judgement(None, "unread")
 
 _GRAVITY = {"critical": 3, "major": 2, "minor": 1, None: 0}

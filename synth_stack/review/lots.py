@@ -14,9 +14,9 @@ from synth_stack.stats.acceptance import (
     count_defects,
     expected_reviews,
     find_single,
-    pass_probability,
     sample_share,
 )
+from synth_stack.stats.imperfect_readers import Readers, find_single_with_readers, pass_with_readers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,33 +55,46 @@ def plan_lots(rows: "pl.DataFrame", settings: PlanSettings) -> pa.Table:
         rows.group_by("lot").agg(pl.len().alias("rows"), *(pl.col(key).first() for key in KEYS)).sort("lot")
     )
     sizes = lots["rows"].to_list()
-    risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
-    plans = _choose_plans(sizes, risks, settings)
+    plans = choose_plans(sizes, settings)
     planned = [
         {
             **row,
-            **describe_plan(plan, row["rows"], risks),
+            **told,
             "tier": settings.tier,
             "method": "whole" if plan.n == row["rows"] else settings.method,
             "chain": None,
             "skip": False,
         }
-        for row, plan in zip(lots.to_dicts(), plans, strict=True)
+        for row, plan, told in zip(
+            lots.to_dicts(), plans, describe_plans(plans, sizes, settings), strict=True
+        )
     ]
     return pa.Table.from_pylist(planned, schema=LOT_SCHEMA)
 
 
-def describe_plan(plan: SamplingPlan, rows: int, risks: Risks) -> dict[str, Any]:
-    """What LOT_SCHEMA says of a sampling plan for a lot of `rows` rows: its looks and exact risks."""
+def describe_plans(
+    plans: Sequence[SamplingPlan], sizes: Sequence[int], settings: PlanSettings
+) -> list[dict[str, Any]]:
+    """What LOT_SCHEMA says of the sampling plans of lots of these sizes: their looks and exact risks."""
+    told: dict[tuple[SamplingPlan, int], dict[str, Any]] = {}
+    for key in zip(plans, sizes, strict=True):
+        if key not in told:
+            told[key] = _describe_plan(*key, settings)
+    return [told[key] for key in zip(plans, sizes, strict=True)]
+
+
+def _describe_plan(plan: SamplingPlan, rows: int, settings: PlanSettings) -> dict[str, Any]:
+    risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
+    readers = Readers(settings.sensitivity, settings.specificity)
     few, many = count_defects(rows, risks.aql, up=False), max(1, count_defects(rows, risks.ltpd, up=True))
-    passes = pass_probability(plan, rows, [few, many])
+    passes = [pass_with_readers(plan, rows, defects, readers) for defects in (few, many)]
     return {
         "n": plan.n,
         "c": plan.c,
         "stages": [asdict(look) for look in plan.looks],
         **asdict(risks),
-        "producer_risk": 1.0 - float(passes[0]),
-        "consumer_risk": float(passes[1]),
+        "producer_risk": 1.0 - passes[0],
+        "consumer_risk": passes[1],
         "expected_n": float(expected_reviews(plan, rows, [few])[0]),
     }
 
@@ -91,7 +104,10 @@ def read_sampling_plan(lot: Mapping[str, Any]) -> SamplingPlan:
     return SamplingPlan(tuple(Look(**look) for look in lot["stages"]))
 
 
-def _choose_plans(sizes: Sequence[int], risks: Risks, settings: PlanSettings) -> list[SamplingPlan]:
+def choose_plans(sizes: Sequence[int], settings: PlanSettings) -> list[SamplingPlan]:
+    """The sampling plan of a lot of each size under the settings of a plan."""
+    risks = Risks(settings.aql, settings.ltpd, settings.alpha, settings.beta)
     if settings.method == "percent":
         return sample_share(sizes, settings.percent or 0.0, risks)
-    return find_single(sizes, risks)
+    readers = Readers(settings.sensitivity, settings.specificity)
+    return find_single(sizes, risks) if readers.perfect else find_single_with_readers(sizes, risks, readers)

@@ -15,9 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.decisions.decide import PERSON
-from synth_stack.errors import InputError, StoreError
-from synth_stack.files import digest_file, read_table, store_errors, write_bytes
-from synth_stack.review.answers import ANSWERS, read_answers
+from synth_stack.errors import StoreError
+from synth_stack.files import store_errors, write_bytes
 from synth_stack.review.judgements import Judgement, settle_rows
 from synth_stack.review.lot_decisions import LotDecision, decide_lots
 from synth_stack.review.lots import read_sampling_plan
@@ -29,15 +28,13 @@ from synth_stack.review.outgoing import (
     bound_by_lots,
     estimate_outgoing,
 )
-from synth_stack.review.plan import FOLDER, ReviewPlan, read_every_sample
-from synth_stack.review.planning import identify, read_rows
+from synth_stack.review.plan import FOLDER, ReviewPlan
 from synth_stack.review.reliability import KNOWN, Reliability, measure_reliability
+from synth_stack.review.source import ReviewSource
 from synth_stack.review.verdicts import judge_lots, judge_rows
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
-from synth_stack.runs.folder import list_replaced, update_manifest
-from synth_stack.runs.judged import Judged
-from synth_stack.runs.replaced import read_replaced_ids
+from synth_stack.runs.folder import update_manifest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +48,6 @@ class Adjudication:
     """A row that somebody settled for others: who, when, and how. Why stands in the journal of answers."""
 
     row_id: str
-    answer_id: str
     adjudicator: str
     submitted_at: str
     judgement: str
@@ -65,7 +61,7 @@ class ReviewOutcome:
     """
 
     plan_sha256: str | None
-    answers_sha256: str | None
+    answers_sha256: str
     lots: tuple[LotDecision, ...]
     reliability: Reliability
     outgoing: tuple[Outgoing, ...]
@@ -96,57 +92,48 @@ class ReviewOutcome:
                 {name: getattr(self, name) for name in self.__slots__ if name not in {"answered", "lotted"}}
             )
         )
-        return {"scheme": OUTCOME_SCHEME, **plain}
+        return {"scheme": OUTCOME_SCHEME, **_round(plain)}
 
 
-def work_out(run: Judged, plan: ReviewPlan) -> ReviewOutcome:
-    """What the answers say now. `outgoing` is empty: what ships is known when decisions are made.
-
-    Raises InputError where the run was judged by other gates than those that it was planned by.
-    """
-    now = identify(run)
-    if (plan.run, plan.gates) != (now["recipe"], now["gates"]):
-        raise InputError(
-            f"{run.folder} was judged by other gates after its review was planned, so its lots are others",
-            mend="Judge it by the gates of the plan, or plan again with `synth-stack review plan --again`.",
-        )
-    every = read_every_sample(plan)
-    answers = read_answers(run.folder)
-    judgements = settle_rows(every, answers)
+def work_out(source: ReviewSource) -> ReviewOutcome:
+    """What the answers say now. `outgoing` is empty: what ships is known when decisions are made."""
+    plan, every = source.plan, source.every
+    judgements = settle_rows(every, source.answers)
     planted = {
         row["row_id"] for row in every.select(["row_id", "purpose"]).to_pylist() if row["purpose"] in KNOWN
     }
     real = {row_id: said for row_id, said in judgements.items() if row_id not in planted}
-    reliability = measure_reliability(every, answers, bar=plan.settings.min_agreement)
+    reliability = measure_reliability(every, source.answers, bar=plan.settings.min_agreement)
     answered = judge_rows(real)
-    lots, lotted = _judge_lots(run, plan, real, answered, trusted=reliability.passes)
-    replaced = frozenset(read_replaced_ids(run.folder).to_pylist())
+    lots, lotted = _judge_lots(source, real, answered, trusted=reliability.passes)
+    replaced = frozenset(source.rows.filter("replaced")["row_id"].to_list())
     return ReviewOutcome(
         plan_sha256=plan.sha256,
-        answers_sha256=digest_file(run.folder / ANSWERS) if (run.folder / ANSWERS).exists() else None,
+        answers_sha256=source.answers_sha256,
         lots=lots,
         reliability=reliability,
         outgoing=(),
-        adjudications=_list_adjudications(answers),
+        adjudications=_list_adjudications(source.answers),
         planned=len(plan.sample) - len(planted.intersection(plan.sample["row_id"].to_pylist())),
         settled=len(answered),
         disputed=sum(said.open == "disputed" for said in real.values()),
         waiting=sum(said.open == "waiting" for said in real.values()),
-        answered=_drop(answered, replaced),
+        answered=_drop(answered, replaced.union(lotted["row_id"].to_pylist())),
         lotted=_drop(lotted, replaced),
     )
 
 
-def measure_outgoing(outcome: ReviewOutcome, plan: ReviewPlan, rows: "pl.DataFrame") -> ReviewOutcome:
-    """The outcome with what ships of all and of each slice; `rows` has `row_id`, `slice` and `decision`.
+def measure_outgoing(outcome: ReviewOutcome, source: ReviewSource, decisions: "pl.Series") -> ReviewOutcome:
+    """The outcome with what ships of all and of each slice, under `decisions` on the rows of the source.
 
     Rows by which reviewers replaced others count as read.
     """
     import polars as pl
 
+    plan = source.plan
     statuses = {lot.lot: lot for lot in outcome.lots}
     own = pl.DataFrame(outcome.answered.select(["row_id", "outcome"])).rename({"outcome": "own"})
-    frame = pl.DataFrame(plan.read_frame())
+    frame = pl.DataFrame(source.frame)
     ships = [
         lot.lot
         for lot in outcome.lots
@@ -154,7 +141,7 @@ def measure_outgoing(outcome: ReviewOutcome, plan: ReviewPlan, rows: "pl.DataFra
     ]
     whole = [lot.lot for lot in outcome.lots if lot.status == "screened"]
     table = (
-        rows.select("row_id", "slice", "decision")
+        source.rows.select("row_id", "slice", "written", decision=decisions)
         .join(frame, on="row_id", how="left", maintain_order="left")
         .join(own, on="row_id", how="left", maintain_order="left")
         .with_columns(ships=pl.col("lot").is_in(ships) | pl.col("lot").is_in(whole) | pl.col("lot").is_null())
@@ -162,11 +149,10 @@ def measure_outgoing(outcome: ReviewOutcome, plan: ReviewPlan, rows: "pl.DataFra
     drawn = pl.DataFrame(plan.sample.select(["row_id", "purpose"])).filter(purpose="estimate")
     settled = pl.col("own").is_not_null()
     measured = pl.col("row_id").is_in(drawn["row_id"].implode()) & pl.col("lot").is_in(ships) & settled
-    written = sorted(_read_replacements(plan.folder))
     accepted, rejected = pl.col("decision") == "accepted", pl.col("own") == "reject"
     counted = table.group_by("slice").agg(
         rows=accepted.sum(),
-        read=(accepted & (settled | pl.col("row_id").is_in(written))).sum(),
+        read=(accepted & (settled | pl.col("written"))).sum(),
         sampled=measured.sum(),
         defects=(measured & rejected).fill_null(value=False).sum(),
         rejected=(rejected & pl.col("ships").fill_null(value=True)).fill_null(value=False).sum(),
@@ -205,45 +191,37 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
 
 
 def _judge_lots(
-    run: Judged,
-    plan: ReviewPlan,
-    judgements: Mapping[str, Judgement],
-    answered: pa.Table,
-    *,
-    trusted: bool,
+    source: ReviewSource, judgements: Mapping[str, Judgement], answered: pa.Table, *, trusted: bool
 ) -> tuple[tuple[LotDecision, ...], pa.Table]:
     """The decision on every lot, and the verdicts that it gives to rows that people did not settle."""
     import polars as pl
 
+    plan = source.plan
     if not plan.settings.lots:
         return (), VERDICT_SCHEMA.empty_table()
-    rows = read_rows(run).filter(decided="accepted").select("row_id")
-    gone = read_replaced_ids(run.folder)
-    rows = rows.filter(~pl.col("row_id").is_in(pl.Series(gone, dtype=pl.String).implode()))
-    rows = rows.join(pl.DataFrame(plan.read_frame()), on="row_id", how="left", maintain_order="left")
+    ready = (pl.col("decided") == "accepted") & ~pl.col("replaced")
+    rows = source.rows.filter(ready).select("row_id", "written")
+    rows = rows.join(pl.DataFrame(source.frame), on="row_id", how="left", maintain_order="left")
     there = rows.drop_nulls("lot")
-    present = dict(there.group_by("lot").len().iter_rows())
     drawn = pl.DataFrame(plan.sample.select(["row_id", "lot"])).drop_nulls()
     absent = drawn.filter(~pl.col("row_id").is_in(there["row_id"].implode()))["row_id"].to_list()
-    absent = [row_id for row_id in absent if row_id not in judgements]
     decisions = decide_lots(
         plan.lots,
         plan.sample,
         judgements,
-        present,
-        frozenset(absent),
+        dict(there.group_by("lot").len().iter_rows()),
+        frozenset(row_id for row_id in absent if row_id not in judgements),
         trusted=trusted,
         screen=plan.settings.on_failed == "screen",
     )
     lotted = judge_lots(there, decisions, hold=plan.settings.on_waiting == "hold", read=answered)
-    unplanned = _hold_unplanned(rows.filter(pl.col("lot").is_null())["row_id"], run, judgements)
-    return decisions, pa.concat_tables([lotted, unplanned])
+    strays = rows.filter(pl.col("lot").is_null() & ~pl.col("written"))["row_id"].to_list()
+    return decisions, pa.concat_tables([lotted, _hold_unplanned(strays, judgements)])
 
 
-def _hold_unplanned(row_ids: "pl.Series", run: Judged, judgements: Mapping[str, Judgement]) -> pa.Table:
-    """A hold for each row that the gates accept now, in no lot, and that no person read or wrote."""
-    known = set(judgements) | _read_replacements(run.folder)
-    strays = [row_id for row_id in row_ids.to_list() if row_id not in known]
+def _hold_unplanned(strays: Iterable[str], judgements: Mapping[str, Judgement]) -> pa.Table:
+    """A hold for each row that the gates accept now, in no lot, and that no person read."""
+    strays = [row_id for row_id in strays if row_id not in judgements]
     return build_verdicts(
         pa.array(strays, pa.string()),
         PERSON,
@@ -253,11 +231,13 @@ def _hold_unplanned(row_ids: "pl.Series", run: Judged, judgements: Mapping[str, 
     )
 
 
-def _read_replacements(folder: Path) -> set[str]:
-    """The ids of the rows by which people replaced others."""
-    parts = list_replaced(folder / "candidates")
-    tables = [read_table(part, columns=["row_id"])["row_id"].to_pylist() for part in parts]
-    return {row_id for table in tables for row_id in table}
+def _round(value: Any) -> Any:
+    """The value with every float to 6 decimals: what libraries of other machines compute alike."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _round(item) for key, item in value.items()}
+    return [_round(item) for item in value] if isinstance(value, list) else value
 
 
 def _list_samples(
@@ -286,7 +266,7 @@ def _add_up(counts: Iterable[ShippedRows]) -> ShippedRows:
 
 def _list_adjudications(answers: pa.Table) -> tuple[Adjudication, ...]:
     return tuple(
-        Adjudication(one["row_id"], one["answer_id"], one["reviewer"], one["submitted_at"], one["judgement"])
+        Adjudication(one["row_id"], one["reviewer"], one["submitted_at"], one["judgement"])
         for one in answers.to_pylist()
         if one["role"] == "adjudicator"
     )

@@ -12,7 +12,7 @@
 No time and no path is in a plan: the same run, settings and seed give the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -119,7 +119,8 @@ class PlanSettings:
     whether rows that the gates hold are read: besides lots, or alone. `estimate` rows are drawn from all lots
     to measure what ships. `overlap` is the share of the drawn rows that two people read, and `min_agreement`
     the Krippendorff's alpha without which no lot decision counts. A failed lot is rejected whole or read
-    whole (`on_failed`); the rows of a lot that waits are held or shipped (`on_waiting`).
+    whole (`on_failed`); the rows of a lot that waits are held or shipped (`on_waiting`). `sensitivity` and
+    `specificity` are those of the reviewers that the risks allow for.
     """
 
     seed: int
@@ -142,6 +143,8 @@ class PlanSettings:
     on_waiting: OnWaiting = "hold"
     canaries: int = 0
     gold: str | None = None
+    sensitivity: float = 1.0
+    specificity: float = 1.0
     reviewers: int = 3
     seconds_a_row: float = 40.0
 
@@ -152,7 +155,8 @@ class PlanSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPlan:
-    """A plan as it was written: `lots` (LOT_SCHEMA) and `sample` (SAMPLE_SCHEMA, screened rows included).
+    """A plan as it was written: `lots` (LOT_SCHEMA) and `sample` (SAMPLE_SCHEMA): `sample_rows` that
+    were planned, and after them those that failed lots added.
 
     `sha256` is the digest of plan.json, which names those of the tables; None of a plan that was not written.
     `run` and `gates` are the identities of the locks of the run that was planned. `clusters` says what the
@@ -166,6 +170,7 @@ class ReviewPlan:
     gates: str
     lots: pa.Table
     sample: pa.Table
+    sample_rows: int
     clusters: str | None = None
     supersedes: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -194,35 +199,56 @@ def read_plan(folder: str | Path) -> ReviewPlan:
         raise InputError(f"{run} has no review plan", mend="Make one with `synth-stack review plan`.")
     with store_errors(run / PLAN):
         data = (run / PLAN).read_bytes()
-    try:
-        said = orjson.loads(data)
-        settings = _parse_settings(said["settings"])
-        tables, identity = said["tables"], said["run"]
-        known = said["scheme"] == PLAN_SCHEME
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as exc:
-        raise StoreError(f"{run / PLAN} is no review plan") from exc
-    if not known:
-        raise StoreError(f"{run / PLAN} is of another scheme", seen=said["scheme"], allowed=PLAN_SCHEME)
+    said = parse_plan(data, where=str(run / PLAN))
     for name in (LOTS, FRAME, SAMPLE, PLANTED):
-        if digest_file(run / name) != tables[Path(name).name]:
+        if digest_file(run / name) != said["tables"][Path(name).name]:
             raise StoreError(
                 f"{run / name} is not what was planned",
                 mend="Restore it, or plan again with `synth-stack review plan --again`.",
             )
-    sample = [read_table(run / SAMPLE, SAMPLE_SCHEMA)]
-    sample += [read_table(path, SAMPLE_SCHEMA) for path in list_screened(run)]
+    lots, first = read_table(run / LOTS, LOT_SCHEMA), read_table(run / SAMPLE, SAMPLE_SCHEMA)
+    return build_review_plan(run, data, said, lots, [first, *read_screened(run)])
+
+
+def parse_plan(data: bytes, *, where: str) -> dict[str, Any]:
+    """What plan.json says, with `settings` as PlanSettings. Raises StoreError, starting with `where`."""
+    try:
+        said: dict[str, Any] = orjson.loads(data)
+        said["settings"] = _parse_settings(said["settings"])
+        known = said["scheme"] == PLAN_SCHEME
+        texts = [said["run"]["recipe"], said["run"]["gates"], *said["tables"].values()]
+        sound = all(isinstance(text, str) for text in texts) and isinstance(said["facts"], dict)
+        sound = sound and {"clusters", "supersedes"} <= set(said)
+        sound = sound and {Path(name).name for name in (LOTS, FRAME, SAMPLE, PLANTED)} == set(said["tables"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise StoreError(f"{where} is no review plan") from exc
+    if not known or not sound:
+        raise StoreError(f"{where} is no review plan of this scheme", allowed=PLAN_SCHEME)
+    return said
+
+
+def build_review_plan(
+    folder: Path, data: bytes, said: Mapping[str, Any], lots: pa.Table, samples: Sequence[pa.Table]
+) -> ReviewPlan:
+    """The plan of plan.json's bytes and what they say (`parse_plan`), its lots, and its sample in parts."""
     return ReviewPlan(
-        folder=run,
+        folder=folder,
         sha256=digest_bytes(data),
-        settings=settings,
-        run=identity["recipe"],
-        gates=identity["gates"],
-        lots=read_table(run / LOTS, LOT_SCHEMA),
-        sample=pa.concat_tables(sample).combine_chunks(),
+        settings=said["settings"],
+        run=said["run"]["recipe"],
+        gates=said["run"]["gates"],
+        lots=lots,
+        sample=pa.concat_tables(samples).combine_chunks(),
+        sample_rows=len(samples[0]),
         clusters=said["clusters"],
         supersedes=said["supersedes"],
         facts=said["facts"],
     )
+
+
+def read_screened(folder: Path) -> list[pa.Table]:
+    """The rows that failed lots added to what is to be read, SAMPLE_SCHEMA, in order."""
+    return [read_table(path, SAMPLE_SCHEMA) for path in list_screened(folder)]
 
 
 def read_every_sample(plan: ReviewPlan) -> pa.Table:

@@ -1,6 +1,7 @@
 """A plan worked out from a judged run: what may be sampled, its lots, the rows drawn, and what is planted."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def build_plan(
     if not len(ready) and not held:
         raise InputError(f"{run.folder} has no row to review: {_explain_nothing(rows, settings)}")
     if settings.seed == SEED_FROM_RUN:
-        settings = replace(settings, seed=seed_of(run, ready["row_id"].to_list(), held))
+        seed = derive_plan_seed(identify(run), ready["row_id"].to_list(), held)
+        settings = replace(settings, seed=seed)
     lots, frame = LOT_SCHEMA.empty_table(), FRAME_SCHEMA.empty_table()
     if len(ready):
         named = ready.select("row_id", "slice", "generator", pl.lit(None, pl.String).alias("cluster"))
@@ -95,11 +97,10 @@ def build_plan(
     return settings, PlanTables(lots, frame, sample, planted)
 
 
-def seed_of(run: Judged, ready: list[str], held: list[str]) -> int:
-    """The seed that follows from the run: its locks, and which rows may be drawn."""
+def derive_plan_seed(identity: Mapping[str, str], ready: Iterable[str], held: Iterable[str]) -> int:
+    """The seed that follows from a run: from its locks' identities, and from which rows may be drawn."""
     ids = hashlib.sha256("".join([*sorted(ready), "|", *sorted(held)]).encode("ascii")).hexdigest()
-    named = identify(run)
-    return derive_seed(0, "review", named["recipe"], named["gates"], ids)
+    return derive_seed(0, "review", identity["recipe"], identity["gates"], ids)
 
 
 def identify(run: Judged) -> dict[str, str]:

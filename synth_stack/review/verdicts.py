@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from synth_stack.decisions.decide import PERSON
-from synth_stack.files import write_table
+from synth_stack.errors import InputError
+from synth_stack.files import read_table, write_table
 from synth_stack.review.judgements import Judgement
 from synth_stack.review.lot_decisions import LotDecision
 from synth_stack.rows.canonical import canonical_text
@@ -54,8 +55,9 @@ def judge_lots(
 ) -> pa.Table:
     """A verdict for each row of `rows` (`row_id`, `lot`) by what became of its lot, in their order.
 
-    A row that people settled (`read`, verdicts) keeps its own, except a released one of a lot that failed or
-    waits. A lot that waits holds its rows, or says nothing without `hold`.
+    A row that people settled (`read`, verdicts) keeps its own alone, except a released one of a lot that
+    failed or waits, which gets that of its lot instead. A lot that waits holds its rows, or says nothing
+    without `hold`.
     """
     import polars as pl
 
@@ -105,6 +107,33 @@ def write_verdicts(folder: Path, answered: pa.Table, lotted: pa.Table) -> None:
             write_table(place / name, table)
         else:
             (place / name).unlink(missing_ok=True)
+
+
+def holds_verdicts(folder: Path, answered: pa.Table, lotted: pa.Table) -> bool:
+    """Whether these are the verdicts of people that lie in the run at `folder`."""
+    place = folder / "verdicts" / PERSON
+    for name, table in ((ANSWERED, answered), (LOTTED, lotted)):
+        found = read_table(place / name, VERDICT_SCHEMA) if (place / name).exists() else table.slice(0, 0)
+        if not found.equals(table):
+            return False
+    return True
+
+
+def refuse_other_verdicts(folder: Path) -> None:
+    """Raises InputError where people left verdicts that no answer and no replaced row bears out."""
+    place = folder / "verdicts" / PERSON
+    known = (ANSWERED, LOTTED)
+    others = sorted(
+        path.name
+        for path in place.glob("*.parquet")
+        if path.name not in known and not path.name.startswith("part-replaced-")
+    )
+    if others:
+        raise InputError(
+            f"{place} holds verdicts of people beside those of a review",
+            seen=others[0],
+            mend="Give them as answers on a plan: synth-stack review rows RUN --json.",
+        )
 
 
 def _describe(one: Judgement) -> str:

@@ -19,6 +19,9 @@ from synth_stack.errors import ConfigError
 Reals = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+MAX_C = 500
+"""The largest acceptance number that is looked for: an ltpd of 1.2 times the aql needs about 300."""
+
 _ROUNDING = 1e-9
 """0.07 * 100 is 7.000000000000001: a share of a lot is not rounded up for that."""
 
@@ -181,6 +184,12 @@ def _search_single(sizes: Counts, risks: Risks) -> list[SamplingPlan]:
     open_ = np.arange(len(sizes))[sizes > 1]
     c = 0
     while len(open_):
+        if c > MAX_C:
+            raise ConfigError(
+                f"the aql and the ltpd are too near to be told apart with {MAX_C} defects or fewer",
+                seen=f"aql {risks.aql:g}, ltpd {risks.ltpd:g}",
+                mend="Choose an ltpd further above the aql.",
+            )
         size, bad = sizes[open_], many[open_]
         low, high = np.full(len(open_), c), size.copy()  # at n = c every lot passes
         while (wide := high - low > 1).any():

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
 from synth_stack.errors import ConfigError, RunMismatch
-from synth_stack.files import write_table
+from synth_stack.files import digest_file, write_table
+from synth_stack.inputs.extensions import load_extensions
 from synth_stack.report.write import write_report
 from synth_stack.review.lots import KEYS
 from synth_stack.review.outcome import ReviewOutcome, measure_outgoing, work_out, write_outcome
@@ -27,15 +29,18 @@ from synth_stack.review.plan import (
     set_aside,
     write_plan,
 )
-from synth_stack.review.planning import SEED_FROM_RUN, build_plan, decide_again, identify, list_rows
+from synth_stack.review.planning import SEED_FROM_RUN, build_plan, decide_again, identify
 from synth_stack.review.sampling import order_screened
+from synth_stack.review.source import open_source
 from synth_stack.review.verdicts import write_verdicts
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import open_run, write_manifest
 from synth_stack.runs.judged import DECISIONS, open_judged
 from synth_stack.stats.acceptance import TIERS, Risks
+from synth_stack.stats.imperfect_readers import Readers
 from synth_stack.workflows.curate import write_piles
+from synth_stack.workflows.judge import bind_gates
 from synth_stack.workflows.replace import PACK
+from synth_stack.workflows.review_planted import join_planted, plant_canaries, read_gold
 
 SECONDS_A_ROW = 40.0
 """What reading a row of a question and an answer takes: 150 words at 240 words a minute (Brysbaert 2019,
@@ -61,19 +66,31 @@ def plan(
     min_agreement: float = 0.667,
     on_failed: OnFailed = "reject",
     on_waiting: OnWaiting = "hold",
+    sensitivity: float = 1.0,
+    specificity: float = 1.0,
     reviewers: int = 3,
     seconds_a_row: float = SECONDS_A_ROW,
+    gold: str | Path | None = None,
+    canaries: int = 0,
+    gates: str | Path | None = None,
+    load: Sequence[str] = (),
     seed: int | None = None,
     again: bool = False,
     dry_run: bool = False,
 ) -> ReviewPlan:
     """Plan what people are to read of the judged run at `folder`, and write it there once.
 
-    `risk` is a tier of TIERS; `aql`, `ltpd`, `alpha` and `confidence` (1 - beta) replace parts of it.
-    `percent` reads a flat share of every lot instead, from 0 to 100. `held` reads the rows that the gates
-    hold: "only" these, or "also". Without a `seed` one follows from the run. The same call again gives the
-    plan that is there; another one needs `again`, and keeps the earlier plan beside it. With `dry_run`
-    nothing is written, and the plan has no digest.
+    `risk` is a tier of TIERS; `aql`, `ltpd`, `alpha` and `confidence` (1 - beta) replace parts of it, and
+    `percent` (0 to 100) reads a flat share of every lot instead. With the `sensitivity` and `specificity` of
+    the reviewers these risks hold although they err, at the cost of more reviews. `held` reads the rows that
+    the gates hold: "only" these, or "also". `estimate` rows measure what ships: 300 without a defect show
+    that fewer than 1% are defective (the rule of three). `gold` names a file of rows of known truth,
+    `canaries` is how many planted rows of the gate file `gates` are mixed in (`load` names modules with gates
+    of others).
+
+    Without a `seed` one follows from the run. The same call again gives the plan that is there; another one
+    needs `again`, and keeps the earlier plan beside it. With `dry_run` nothing is written, and the plan has
+    no digest.
 
     Raises InputError for a folder that is not judged or without rows to read, ConfigError for settings that
     cannot be used, RunMismatch where there is another plan.
@@ -96,10 +113,16 @@ def plan(
         min_agreement=min_agreement,
         on_failed=on_failed,
         on_waiting=on_waiting,
+        gold=None if gold is None else digest_file(Path(gold)),
+        canaries=canaries,
+        sensitivity=sensitivity,
+        specificity=specificity,
         reviewers=reviewers,
         seconds_a_row=seconds_a_row,
     )
     _require_usable(settings, by)
+    Readers(sensitivity, specificity)
+    planted, truths = _plant(run.folder, settings, gold, gates, load)
     with open_run(run.folder, run.recipe_lock):
         supersedes = None
         if has_plan(run.folder) and not dry_run:
@@ -109,12 +132,11 @@ def plan(
             if not again:
                 raise _refuse_second(run.folder)
             supersedes = before.sha256
-        truths = pl.DataFrame(schema=dict.fromkeys(("row_id", "purpose", "truth"), pl.String))
-        settings, tables = build_plan(run, settings, CANDIDATE_SCHEMA.empty_table(), truths)
+        settings, tables = build_plan(run, settings, planted, truths)
         if dry_run:
             now = identify(run)
-            lots, sample = tables.lots, tables.sample
-            return ReviewPlan(run.folder, None, settings, now["recipe"], now["gates"], lots, sample)
+            place = (run.folder, None, settings, now["recipe"], now["gates"])
+            return ReviewPlan(*place, tables.lots, tables.sample, len(tables.sample))
         if supersedes is not None:
             set_aside(run.folder)
         facts = {"seed_given": seed is not None}
@@ -152,6 +174,25 @@ class Reviewed:
         }
 
 
+def _plant(
+    folder: Path,
+    settings: PlanSettings,
+    gold: str | Path | None,
+    gates: str | Path | None,
+    load: Sequence[str],
+) -> tuple[pa.Table, pl.DataFrame]:
+    """Rows of known truth: those of the file `gold`, and canaries of the gate file `gates`."""
+    parts = [] if gold is None else [read_gold(gold)]
+    if settings.canaries:
+        if gates is None:
+            raise ConfigError(
+                "canaries are planted by gates, and no gate file is named", mend="Name it with --gates."
+            )
+        bound = bind_gates(gates, loaded=load_extensions(load))
+        parts.append(plant_canaries(folder, bound, settings.canaries, max(settings.seed, 0)))
+    return join_planted(parts)
+
+
 def decide_lots(folder: str | Path) -> Reviewed:
     """What the answers on the plan of the run at `folder` decide so far, put into effect.
 
@@ -165,13 +206,13 @@ def decide_lots(folder: str | Path) -> Reviewed:
     run = open_judged(Path(folder))
     with open_run(run.folder, run.recipe_lock):
         plan_ = read_plan(run.folder)
-        outcome = work_out(run, plan_)
+        source = open_source(run, plan_)
+        outcome = work_out(source)
         added = _add_screened(run.folder, plan_, outcome)
         write_verdicts(run.folder, outcome.answered, outcome.lotted)
         decisions = decide_again(run)
         write_table(run.folder / DECISIONS, decisions)
-        rows = list_rows(run.folder).with_columns(decision=pl.Series(decisions["decision"]))
-        outcome = measure_outgoing(outcome, plan_, rows)
+        outcome = measure_outgoing(outcome, source, pl.DataFrame(decisions)["decision"])
         write_outcome(run.folder, outcome)
         figures = write_report(run.folder)
         if (run.folder / "accepted").is_dir():
@@ -231,6 +272,13 @@ def _require_usable(settings: PlanSettings, by: Sequence[str]) -> None:
         (not 0 <= settings.overlap <= 1, "overlap is a share of rows", settings.overlap, "0 to 1"),
         (not 0 < percent <= 100, "a percent of each lot is read", percent, "above 0, up to 100"),
         (settings.estimate < 0, "the rows of an estimate are a number", settings.estimate, "0 or more"),
+        (settings.canaries < 0, "canaries are a number of rows", settings.canaries, "0 or more"),
+        (
+            settings.held == "only" and (settings.gold or settings.canaries),
+            "held rows are shown with what gates say of them, and planted rows among them would stand out",
+            settings.held,
+            "gold rows and canaries where lots are read",
+        ),
         (settings.lot_rows < 1, "lot_rows is a number of rows", settings.lot_rows, "1 or more"),
         (settings.reviewers < 1, "reviewers are a number of people", settings.reviewers, "1 or more"),
         (not settings.min_agreement <= 1, "no agreement is above 1", settings.min_agreement, "up to 1"),

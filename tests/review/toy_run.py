@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from synth_stack.gates.gate import Judge, State
 from synth_stack.registry import gate
-from synth_stack.rows.schemas import build_verdicts
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import build_candidates, build_verdicts
 from synth_stack.runs.judged import read_candidates
 from tests.packs.shaped_pack import judge_rows
 from tests.some_rows import make_row
@@ -29,6 +30,22 @@ def toy_marks() -> Judge:
         return build_verdicts(table["row_id"], "toy_marks", outcomes, reasons=reasons, reason_classes=classes)
 
     return Judge(judge)
+
+
+@gate("toy_planter", version="1")
+def toy_planter() -> Judge:
+    """Rejects rows that say BAD, and plants some."""
+
+    def judge(table: pa.Table, _: State) -> pa.Table:
+        outcomes = ["reject" if "BAD" in t else "accept" for t in table["text"].to_pylist()]
+        return build_verdicts(table["row_id"], "toy_planter", outcomes)
+
+    def plant(sample: pa.Table, n: int, _: int) -> pa.Table:
+        said = canonical_text({"canary": "a bad answer", "kind": "bad"})
+        turns = (("user", "Question?"), ("assistant", "A BAD answer, planted."))
+        return build_candidates(make_row(*turns, draw=k, generator="canary", extra=said) for k in range(n))
+
+    return Judge(judge, plant=plant)
 
 
 def make_toy_run(folder: Path, slices: Mapping[str, int], *, held: int = 3, rejected: int = 2) -> Path:

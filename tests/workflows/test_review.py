@@ -364,3 +364,70 @@ def test_a_run_that_other_gates_judged_since_is_refused(run: Path, tmp_path: Pat
     curate(run, other, run)
     with pytest.raises(InputError, match="other gates after its review was planned"):
         decide_lots(run)
+
+
+def plant_gold(folder: Path, good: int = 6, bad: int = 4) -> Path:
+    rows = [
+        {"prompt": f"Gold {n}?", "answer": "A good answer." if n < good else "A BAD answer.", "truth": truth}
+        for n, truth in enumerate(["release"] * good + ["reject"] * bad)
+    ]
+    path = folder / "gold.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_gold_rows_and_canaries_are_mixed_in_blind_and_measure_reviewers(run: Path, tmp_path: Path) -> None:
+    gates = tmp_path / "planter.yaml"
+    gates.write_text("version: 1\ngates:\n  - use: toy_planter\n", encoding="utf-8")
+    options: dict[str, Any] = {"gold": plant_gold(tmp_path), "canaries": 3, "gates": gates}
+    made = plan(run, by=["slice"], aql=0.3, ltpd=0.5, estimate=20, overlap=0.0, **options)
+    assert (
+        plan(run, by=["slice"], aql=0.3, ltpd=0.5, estimate=20, overlap=0.0, **options).sha256 == made.sha256
+    )
+    planted = [row for row in made.sample.to_pylist() if row["purpose"] in {"gold", "canary"}]
+    assert sorted(row["truth"] for row in planted) == ["reject"] * 7 + ["release"] * 6
+    shown = pl.DataFrame(read_rows_to_review(made)).filter(
+        pl.col("row_id").is_in([r["row_id"] for r in planted])
+    )
+    lots = {lot["lot"]: lot["slice"] for lot in made.lots.to_pylist()}
+    assert shown["slice"].to_list() == [lots[row["lot"]] for row in planted]
+    assert set(shown["generator"].to_list()) == {""}
+    assert shown["extra"].null_count() == len(planted)
+    answer_all(run)
+    done = decide_lots(run)
+    reliability = done.outcome.reliability
+    assert (reliability.gold.bad, reliability.gold.caught, reliability.gold.good) == (4, 4, 6)
+    assert (reliability.canaries.bad, reliability.canaries.caught) == (3, 3)
+    assert reliability.reviewers[0].gold.sensitivity == 1.0
+    overall = done.outcome.overall
+    assert overall is not None
+    assert overall.corrected is not None
+    assert not set(decisions_of(run)) & {row["row_id"] for row in planted}
+    said = read_table(run / "verdicts" / "review" / "part-lots.parquet")["row_id"].to_pylist()
+    assert not set(said) & {row["row_id"] for row in planted}
+
+
+@pytest.mark.parametrize(
+    ("lines", "match"),
+    [
+        ([{"prompt": "a", "answer": "b"}], "does not say its truth"),
+        ([{"prompt": "a", "answer": "b", "truth": "good"}], "seen: good; allowed: release, reject"),
+        (["{"], "cannot be read"),
+    ],
+)
+def test_gold_rows_without_a_truth_are_refused(
+    run: Path, tmp_path: Path, lines: list[Any], match: str
+) -> None:
+    path = tmp_path / "gold.jsonl"
+    path.write_text("".join((one if isinstance(one, str) else json.dumps(one)) + "\n" for one in lines))
+    with pytest.raises(InputError, match=match):
+        plan(run, gold=path)
+
+
+def test_canaries_need_a_gate_file_that_plants_some(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no gate file is named"):
+        plan(run, canaries=3)
+    gates = tmp_path / "none.yaml"
+    gates.write_text("version: 1\ngates:\n  - use: toy_marks\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no gate of the file plants"):
+        plan(run, canaries=3, gates=gates)
