@@ -1,5 +1,6 @@
 # make demo    set everything up in .venv and run the main job: a signed pack made by a real language model
 # make test    set everything up and pass the tests
+# make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test check lock clean
+.PHONY: demo test test-review check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -16,7 +17,11 @@ demo: $(VENV)/run.stamp
 	$(BIN)/synth-stack verify runs/support_intents/pack
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not review" $(PYTEST_ARGS)
+
+test-review: $(VENV)/test.stamp
+	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'
+	$(BIN)/python -m pytest -m review $(PYTEST_ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -48,6 +53,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --all-extras \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -43,7 +43,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
 app.add_typer(review_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

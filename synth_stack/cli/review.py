@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from synth_stack.cli.campaign import add_commands
 from synth_stack.cli.output import print_json, say, to_one_line
 
 if TYPE_CHECKING:
@@ -184,3 +185,6 @@ def print_reviewed(done: "Reviewed") -> None:
         mend = f"write it again with synth-stack pack {done.folder} --out {pack}"
         note = f"{pack} is of before these answers: {mend}"
         sys.stderr.write(to_one_line(note) + "\n")
+
+
+add_commands(review_app)

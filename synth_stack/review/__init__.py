@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["decide_lots", "plan", "read_answers", "read_plan", "record_answers"]
 
 _HOMES = {
+    "campaign": "synth_stack.workflows.campaign",
     "decide_lots": "synth_stack.workflows.review",
     "plan": "synth_stack.workflows.review",
     "read_answers": "synth_stack.review.answers",

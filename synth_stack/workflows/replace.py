@@ -39,15 +39,17 @@ def replace_rows(
     *,
     by: str = PERSON,
     reason: str = "replaced by another row",
+    rejected: bool = False,
     progress: Progress | None = None,
 ) -> Batch:
     """Judge a batch again with `rows` in it, each in the place of the row that its `parent_id` names.
 
     `gates` are those that judged the folder. Each row goes through all of them like any other, and its
     original is rejected by `by` with that `reason`, the class `<by>.replaced` and the row that stands for it.
-    An original may be accepted, held or rejected by a gate, but by no person, and must not be replaced
-    already. A row has the kind of its original, which decides its split. `rows` are mappings of candidate
-    fields (`row_id` is computed) or a candidate table.
+    An original may be accepted, held or rejected by a gate, but by no person (unless `rejected` is true: who
+    rejected it gave what replaces it), and must not be replaced already. A row has the kind of its original,
+    which decides its split. `rows` are mappings of candidate fields (`row_id` is computed) or a candidate
+    table.
 
     A gate that the batch tells something judges all of it again; the others judge the new rows alone. The
     same call after a kill finishes what was begun. Raises InputError for rows that cannot replace what they
@@ -69,7 +71,7 @@ def replace_rows(
         lock = (run / LOCK).read_bytes()
     with open_run(run, lock):
         _require_ready(run, bound)
-        _begin(run, bound, table, by=by, reason=reason)
+        _begin(run, bound, table, by=by, reason=reason, rejected=rejected)
         batch = judge(run, bound, progress or Silent())
         write_piles(run, bound.names)
         write_manifest(run, batch.figures.counts())
@@ -77,13 +79,13 @@ def replace_rows(
     return batch
 
 
-def _begin(run: Path, gates: Gates, table: pa.Table, *, by: str, reason: str) -> None:
+def _begin(run: Path, gates: Gates, table: pa.Table, *, by: str, reason: str, rejected: bool) -> None:
     """Write down what is to be replaced, unless a call that was killed has done so."""
     if is_replacing(run, table) or find_replaced(run, table) is not None:
         return
     if is_replacing(run) or not (run / DECISIONS).is_file():
         judge(run, gates)  # what another call began
-    _require_originals(run, gates, table)
+    _require_originals(run, gates, table, rejected=rejected)
     begin_replacing(run, table, by=by, reason=reason)
 
 
@@ -127,7 +129,7 @@ def _require_ready(run: Path, gates: Gates) -> None:
             )
 
 
-def _require_originals(run: Path, gates: Gates, table: pa.Table) -> None:
+def _require_originals(run: Path, gates: Gates, table: pa.Table, *, rejected: bool) -> None:
     """Refuse rows whose originals are not there, or must not be replaced."""
     known = pa.concat_tables(read_candidates(run, ["row_id", "kind"]))
     originals = _select(known, table["parent_id"])
@@ -150,17 +152,17 @@ def _require_originals(run: Path, gates: Gates, table: pa.Table) -> None:
         elif row["kind"] != kinds[parent]:
             fault = f"its kind is not that of {parent}"
         else:
-            fault = _find_bar(decisions[parent], gates)
+            fault = _find_bar(decisions[parent], gates, rejected=rejected)
         if fault is not None:
             raise InputError(f"row {number} cannot replace another: {fault}", seen=row["row_id"])
         named.add(parent)
 
 
-def _find_bar(decision: Mapping[str, Any], gates: Gates) -> str | None:
+def _find_bar(decision: Mapping[str, Any], gates: Gates, *, rejected: bool) -> str | None:
     """Why a row must not be replaced."""
     if decision["replaced_by"] is not None:
         return f"{decision['row_id']} is replaced already, by {decision['replaced_by']}"
-    if decision["decision"] == "rejected" and decision["gate"] in gates.rule.overriding:
+    if not rejected and decision["decision"] == "rejected" and decision["gate"] in gates.rule.overriding:
         return f"a person rejected {decision['row_id']}"
     return None
 
