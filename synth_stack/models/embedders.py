@@ -76,7 +76,7 @@ def _load_wordllama() -> Embedder:
     def embed(texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), table.shape[1]), dtype=np.float32)
         for first in range(0, len(texts), _TOKENISED):
-            tokens = known.read([t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]])
+            tokens = known.read([t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]]).tokens
             ids = np.minimum(tokens.values.view(np.int64), len(table) - 1)
             shape = (len(tokens.lengths), len(table))
             ones = np.ones(len(ids), dtype=np.float32)
