@@ -130,9 +130,9 @@ def _sift(units: "pl.DataFrame", wanted: frozenset[Kind]) -> Iterator[tuple[int,
     import polars as pl
 
     hints = {f"hint{number}": hint for number, hint in enumerate(HINTS) if hint.kind in wanted}
-    plain = _flatten(units["content"])
-    shapes = {shape: plain.str.contains(shape) for shape in dict.fromkeys(h.shape for h in hints.values())}
-    shaped = units.with_columns(plain=plain, **{name: shapes[hint.shape] for name, hint in hints.items()})
+    shaped = units.with_columns(plain=_flatten(units["content"])).with_columns(
+        pl.col("plain").str.contains(hint.shape).alias(name) for name, hint in hints.items()
+    )
     rows = shaped.filter(pl.any_horizontal(*hints))["row"].unique()
     near = shaped.filter(pl.col("row").is_in(rows.implode())).sort("row", maintain_order=True)
     near = near.with_columns(before=_find_before(near))
