@@ -36,7 +36,9 @@ from synth_stack.files import (
     digest_file,
     read_arrow,
     read_table,
+    rename_whole,
     store_errors,
+    write_arrow,
     write_bytes,
 )
 from synth_stack.rows.canonical import canonical_json
@@ -51,6 +53,8 @@ REPLACED_AMENDED_PREFIX = f"{AMENDED_PREFIX}copies-"
 """Of the rows that a gate makes of those that a person put in the place of others: by name they stand after
 these, since every row stands after the one that it replaces."""
 LATE_PREFIX = "part-late-"
+_INCOMPLETE, _COMPLETE = ".merge.incomplete", ".merge"
+"""What a merge writes: first in the one folder, then under the name of the other."""
 
 
 def identity_line(lock: bytes) -> str:
@@ -126,6 +130,34 @@ def state_folder(folder: str | Path, gate: str) -> Path:
 def read_state(folder: str | Path, gate: str) -> dict[str, pa.Table]:
     """What the batch told a gate so far: its tables by name, memory-mapped."""
     return {path.stem: read_arrow(path) for path in sorted(state_folder(folder, gate).glob("*.arrow"))}
+
+
+def write_state(folder: str | Path, gate: str, tables: Mapping[str, pa.Table], *, mark: str | None) -> None:
+    """Adds tables to the state of a gate, and a hidden file `mark` that says so: all of them or none.
+
+    What is written waits in a folder of its own until it is complete; from then on `settle_state` moves it to
+    its place, whoever was killed in between.
+    """
+    state = state_folder(folder, gate)
+    remove_folder(state / _INCOMPLETE)
+    for name, table in tables.items():
+        write_arrow(state / _INCOMPLETE / f"{name}.arrow", table)
+    if mark is not None:
+        write_bytes(state / _INCOMPLETE / mark, b"")
+    if (state / _INCOMPLETE).exists():
+        rename_whole(state / _INCOMPLETE, state / _COMPLETE)
+    settle_state(folder, gate)
+
+
+def settle_state(folder: str | Path, gate: str) -> None:
+    """The state of a gate as its last merge left it; to be called before it is read by a new process."""
+    state = state_folder(folder, gate)
+    remove_folder(state / _INCOMPLETE)
+    if (state / _COMPLETE).exists():
+        # the mark, which is hidden, comes last
+        for path in sorted((state / _COMPLETE).iterdir(), key=lambda path: (path.name[0] == ".", path.name)):
+            rename_whole(path, state / path.name)
+        (state / _COMPLETE).rmdir()
 
 
 def sketch_file(folder: str | Path, gate: str, what: str, shard: Shard) -> Path:
