@@ -63,6 +63,14 @@ Load = Annotated[
     typer.Option("--load", help="A module or .py file with gates, generators or teachers; may be repeated."),
 ]
 
+Engine = Annotated[
+    str, typer.Option("--engine", help="Where gates run: local, dask, datatrove or nemo (docs/engines.md).")
+]
+EngineOption = Annotated[
+    list[str] | None,
+    typer.Option("--engine-option", help="KEY=VALUE for the engine: workers=8, say; may be repeated."),
+]
+
 
 @app.command()
 def run(
@@ -76,18 +84,21 @@ def run(
     candidates: Candidates = None,
     gates: GateFile = None,
     load: Load = None,
+    engine: Engine = "local",
+    engine_option: EngineOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a recipe: seeds -> generate -> gates -> sign -> pack. The same command again goes on."""
     from synth_stack import run as run_line
 
+    chosen = _parse_engine(engine, engine_option, load)
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
     budget = show_budget(loaded, as_json)
     with explain_failure(as_json), show_progress(quiet or as_json) as bars:
-        result = run_line(loaded, out, load=load or (), progress=bars)
+        result = run_line(loaded, out, load=load or (), engine=chosen, progress=bars)
     counts = result.figures.counts()
     if as_json:
         spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
@@ -177,6 +188,8 @@ def curate(
         bool, typer.Option("--skip-broken", help="Go on after a shard that cannot be read; it is named.")
     ] = False,
     load: Load = None,
+    engine: Engine = "local",
+    engine_option: EngineOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -185,6 +198,7 @@ def curate(
     from synth_stack.inputs.columns import parse_map
     from synth_stack.workflows.curate import read_input
 
+    chosen = _parse_engine(engine, engine_option, load)
     eval_sets, columns = _parse_against(against or []), parse_map(mapped or [])
     with explain_failure(as_json), show_progress(quiet or as_json) as bars:
         batch = judge_rows(
@@ -195,6 +209,7 @@ def curate(
             skip_broken=skip_broken,
             load=load or (),
             map=columns,
+            engine=chosen,
             progress=bars,
         )
     read = read_input(batch.folder)
@@ -430,6 +445,14 @@ def _parse_against(given: list[str]) -> "list[NamedEvalSet]":
     from synth_stack.inputs.gate_file import parse_eval_set
 
     return [parse_eval_set(text) for text in given]
+
+
+def _parse_engine(name: str, options: list[str] | None, load: list[str] | None) -> dict[str, Any]:
+    from synth_stack.engines.catalog import parse_engine
+    from synth_stack.inputs.extensions import load_extensions
+
+    load_extensions(load or [])  # an engine may be of another author
+    return parse_engine(name, options or [])
 
 
 if __name__ == "__main__":
