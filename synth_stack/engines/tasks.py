@@ -35,7 +35,7 @@ def describe_task(spec: Spec, step: Step, shard: Shard) -> Task:
         "spec": asdict(spec),
         "step": asdict(step),
         "shard": {"name": shard.name, "parts": parts, "rows": shard.rows},
-        "packages": _list_packages(),
+        "packages": list_packages(),
     }
 
 
@@ -55,6 +55,12 @@ def read_answer(answer: Answer) -> int:
         kind = getattr(synth_stack.errors, answer["error"], GateError)
         raise kind(answer["what"], **answer["details"])
     return int(answer["rows"])
+
+
+@cache
+def list_packages() -> dict[str, str]:
+    """The versions that a worker has to share."""
+    return {"synth_stack": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 class _Bench:
@@ -80,7 +86,7 @@ _bench = _Bench()
 
 def _require_same(task: Task, spec: Spec) -> None:
     """Raises GateError in a worker of other versions, or one that does not see the run folder."""
-    here = _list_packages()
+    here = list_packages()
     differ = [name for name, version in task["packages"].items() if here.get(name) != version]
     if differ:
         raise GateError(
@@ -95,8 +101,3 @@ def _require_same(task: Task, spec: Spec) -> None:
             seen=spec.folder,
             mend="Choose a folder with --out that every worker sees under the same path.",
         )
-
-
-@cache
-def _list_packages() -> dict[str, str]:
-    return {"synth_stack": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}

@@ -14,19 +14,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import orjson
 
 import synth_stack
 from synth_stack.engines.engine import Advance, Spec, Step
-from synth_stack.engines.tasks import Task, answer_task, describe_task, read_answer
+from synth_stack.engines.tasks import Answer, Task, answer_task, describe_task, read_answer
 from synth_stack.errors import GateError, SynthStackError
 from synth_stack.runs.folder import Shard
 
-_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 """A worker has one core; libraries that start a thread per core in each worker slow each other down."""
 
 
@@ -35,35 +36,51 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Crew:
-    """Up to `size` worker processes, started when they are first needed, each with one gate at a time."""
+def find_import_path() -> str:
+    """PYTHONPATH of a worker on this machine: this package and whatever is found from here."""
+    home = str(Path(synth_stack.__file__).parents[1])
+    return os.pathsep.join(filter(None, [home, *sys.path]))  # a script's own folder is on it
 
-    def __init__(self, size: int) -> None:
+
+class Crew:
+    """Up to `size` worker processes, started when they are first needed, each with one gate at a time.
+
+    `module` is what a worker runs, in the environment `env`; a task whose worker dies is done again until
+    `attempts` workers have died of it.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        module: str = "synth_stack.engines.worker",
+        env: Mapping[str, str] | None = None,
+        attempts: int = 1,
+    ) -> None:
         self._size = size
+        self._start = partial(_Worker, module, env)
+        self._attempts = attempts
         self._workers: list[_Worker] = []
 
     def map_shards(self, spec: Spec, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
-        """One step on every shard, written by the workers. Raises what the gate raised there.
+        """One step on every shard, written by the workers. Raises what `map_tasks` raises."""
+        self.map_tasks([partial(describe_task, spec, step, shard) for shard in shards], spec.gate, advance)
 
-        Raises GateError for a worker that died; the others finish their shards, and what was written stays.
+    def map_tasks(self, tasks: Sequence[Callable[[], Task]], gate: str, advance: Advance) -> None:
+        """Every task, by whichever worker is free. Raises what the gate raised there.
+
+        Raises GateError for a worker that died; the others finish their tasks, and what was written stays.
         """
-        waiting: queue.SimpleQueue[Shard] = queue.SimpleQueue()
-        for shard in shards:
-            waiting.put(shard)
-        failures: list[BaseException] = []
-        while len(self._workers) < min(self._size, len(shards)):
-            self._workers.append(_Worker())
-
-        def work(worker: "_Worker") -> None:
-            try:
-                while not failures:
-                    advance(worker.ask(describe_task(spec, step, waiting.get_nowait()), spec.gate))
-            except queue.Empty:
-                return
-            except SynthStackError as exc:
-                failures.append(exc)
-
-        threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in self._workers]
+        waiting: _Waiting = queue.SimpleQueue()
+        for task in tasks:
+            waiting.put((task, 1))
+        failures: list[SynthStackError] = []
+        while len(self._workers) < min(self._size, len(tasks)):
+            self._workers.append(self._start())
+        threads = [
+            threading.Thread(target=self._work, args=(place, waiting, failures, gate, advance), daemon=True)
+            for place in range(len(self._workers))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -72,6 +89,34 @@ class Crew:
             self.close()
             raise failures[0]
 
+    def _work(
+        self, place: int, waiting: "_Waiting", failures: list[SynthStackError], gate: str, advance: Advance
+    ) -> None:
+        """Tasks by the worker at `place`, until none waits or one has failed."""
+        try:
+            while not failures:
+                task, attempt = waiting.get_nowait()
+                rows = self._ask(place, task(), gate, last=attempt == self._attempts)
+                if rows is None:
+                    waiting.put((task, attempt + 1))
+                else:
+                    advance(rows)
+        except queue.Empty:
+            return
+        except SynthStackError as exc:
+            failures.append(exc)
+
+    def _ask(self, place: int, task: Task, gate: str, *, last: bool) -> int | None:
+        """The rows of the answer; None where the worker died of it and was replaced. Raises at the `last`."""
+        try:
+            return self._workers[place].ask(task, gate)
+        except _WorkerDied:
+            if last:
+                raise
+            self._workers[place].end()
+            self._workers[place] = self._start()
+            return None
+
     def close(self) -> None:
         """End every worker."""
         for worker in self._workers:
@@ -79,19 +124,25 @@ class Crew:
         self._workers.clear()
 
 
+_Waiting: TypeAlias = "queue.SimpleQueue[tuple[Callable[[], Task], int]]"
+"""Tasks, and which attempt each is."""
+
+
+class _WorkerDied(GateError):
+    """A worker that gave no answer."""
+
+
 class _Worker:
     """A worker process and its three pipes."""
 
-    def __init__(self) -> None:
-        home = str(Path(synth_stack.__file__).parents[1])
-        path = os.pathsep.join(filter(None, [home, *sys.path]))  # a script's own folder is on it
+    def __init__(self, module: str, env: Mapping[str, str] | None) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `end`)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "synth_stack.engines.worker"],
+        self._process = subprocess.Popen(  # noqa: S603  (a module of ours)
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+            env={**(os.environ if env is None else env), **ONE_THREAD, "PYTHONPATH": find_import_path()},
         )
 
     def ask(self, task: Task, gate: str) -> int:
@@ -106,7 +157,7 @@ class _Worker:
         if not line:
             self._errors.seek(0)
             said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-            raise GateError(
+            raise _WorkerDied(
                 f"a worker of gate {gate} died",
                 seen=said[-1] if said else f"exit {self._process.wait()}",
                 mend="Run the same command again: it goes on at the shards that are not judged.",
@@ -123,19 +174,15 @@ class _Worker:
                     pipe.close()
 
 
-def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer every line, a task, in a line."""
-    for line in asked:
-        answers.write(orjson.dumps(answer_task(orjson.loads(line))) + b"\n")
-        answers.flush()
-
-
-def _serve_here() -> None:
+def serve(answer: Callable[[Task], Answer]) -> None:
+    """Answer every line of standard input, a task, in a line of standard output; nothing else is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand among the answers
-    serve(sys.stdin.buffer, answers)
+    for line in sys.stdin.buffer:
+        answers.write(orjson.dumps(answer(orjson.loads(line))) + b"\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    _serve_here()
+    serve(answer_task)
