@@ -1,6 +1,7 @@
 # make demo    set everything up in .venv and run the main job: a signed pack made by a real language model
 # make test    set everything up and pass the tests
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
+# make test-kills   twenty kills of each engine at random moments: an hour
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-engines check lock clean
+.PHONY: demo test test-engines test-kills check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -17,10 +18,13 @@ demo: $(VENV)/run.stamp
 	$(BIN)/synth-stack verify runs/support_intents/pack
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engines" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engines and not kills" $(PYTEST_ARGS)
 
 test-engines: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+
+test-kills: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
