@@ -30,7 +30,7 @@ from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
-from synth_stack.workflows.stores import Target, bring_source, find_work_folder
+from synth_stack.workflows.stores import Destination, bring_source, find_work_folder
 
 CURATE_SCHEME = "synth_stack/curate-lock/v2"
 INPUT = "input.json"
@@ -78,7 +78,7 @@ def curate(
     named = {**load_map(gates), **check_map(map)}
     dataset = None if run else check_dataset(_open(source, skip_broken, named))
     lock = render_yaml(_curate_lock(dataset, run))
-    target = Target(out, lock)
+    target = Destination(out, lock)
     with open_run(work, lock) as folder, chosen.open() as opened:
         if run:
             _copy_candidates(run, folder)

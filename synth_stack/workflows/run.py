@@ -28,7 +28,7 @@ from synth_stack.workflows.judge import Gates, bind_gates
 from synth_stack.workflows.prepare import prepare, write_seeds
 from synth_stack.workflows.resources import find_resources
 from synth_stack.workflows.rounds import make_batch
-from synth_stack.workflows.stores import Target, find_work_folder
+from synth_stack.workflows.stores import Destination, find_work_folder
 
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
 
@@ -72,7 +72,7 @@ def run(
     signer = make_signer(recipe)
 
     lock = render_yaml(job.lock)
-    target = Target(out or "", lock)
+    target = Destination(out or "", lock)
     with open_run(find_work_folder(_folder(recipe, out)), lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)

@@ -27,7 +27,7 @@ def bring_source(source: Any, work: Path) -> Any:
     return fetch_source(source, work / FETCHED) if is_address(source) else source
 
 
-class Target:
+class Destination:
     """Where a finished folder goes: nowhere, or to an address that is looked at before anything is done."""
 
     def __init__(self, out: str | Path, lock: bytes) -> None:
