@@ -176,7 +176,7 @@ def curate(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of these, s3://..., Hub name.",
+            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, s3://.., Hub name.",
         ),
     ],
     gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
