@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from synth_stack.errors import ConfigError
 
-Role = Literal["gate", "generator", "teacher"]
+Role = Literal["gate", "generator", "teacher", "engine"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 Part = Literal["content", "reasoning", "tool_calls", "tools", "alternatives", "documents", "extra"]
@@ -165,6 +165,14 @@ def generator(
 def teacher(name: str, *, version: str) -> Callable[[Factory], Factory]:
     """Register a function that returns a distilabel LLM."""
     return _register("teacher", name, version)
+
+
+def engine(name: str, *, version: str) -> Callable[[Factory], Factory]:
+    """Register a function that returns a context manager of an Engine (engines/engine.py).
+
+    `version` is that of the library that runs it: what the manifest of a run records.
+    """
+    return _register("engine", name, version)
 
 
 def registered(role: Role) -> dict[str, Entry]:

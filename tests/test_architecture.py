@@ -37,6 +37,7 @@ THROUGH = {
     "gates/*": "test_gate.py",
     "generators/*": "test_methods.py",
     "decisions/replay": "test_replay.py",
+    "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
     "packs/verify": "test_verify.py",
     "sandbox": "test_room.py",
@@ -95,6 +96,8 @@ ELSEWHERE = {
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",
+    "runs/publish.py": "workflows/test_stores.py",  # which sends what it has judged
+    "inputs/object_stores.py": "workflows/test_stores.py",
     "workflows/judge.py": "workflows/test_curate.py",
     "workflows/review_planted.py": "workflows/test_review.py",
 }

@@ -5,9 +5,10 @@ judge        verdicts/<gate>/ and decisions.parquet for the candidates of a fold
 reopen       a judged folder made ready for more rows
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
+from synth_stack.engines.catalog import OpenEngine, choose_engine
 from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
-from synth_stack.engines.local import open_local
 from synth_stack.errors import ConfigError
 from synth_stack.files import read_table, render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
@@ -69,13 +70,19 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A judged batch: its folder, its figures from the funnel to the slices, and the gates that failed
-    their self-test.
+    """A judged batch: its folder, its figures from the funnel to the slices, the gates that failed their
+    self-test, the engine that they ran on, and the address that the folder was sent to.
     """
 
     folder: Path
     figures: Figures
     failed: tuple[SelfTest, ...] = ()
+    engine: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest of the folder says of it."""
+        return {**self.figures.counts(), "engine": dict(self.engine)}
 
     def price_gates(self, cost: float | None = None) -> tuple[GatePrice, ...]:
         """The price of each gate; `cost` is what making all rows of the batch has cost."""
@@ -169,8 +176,10 @@ def _record(run: GateRun, use: GateUse) -> dict[str, Any]:
     }
 
 
-def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch:
-    """Verdicts, decisions and report.html for the candidates of `folder`.
+def judge(
+    folder: Path, gates: Gates, progress: Progress | None = None, on: OpenEngine | None = None
+) -> Batch:
+    """Verdicts, decisions and report.html for the candidates of `folder`, by an engine (default: local).
 
     Verdicts that are there from the same gates are kept, and rows that wait to replace others
     (runs/replaced.py) are taken in. A batch with a gate that fails its self-test is held as a whole, and says
@@ -181,8 +190,8 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
         reopen(folder, gates)
         end_replacing(folder)
     _amend_candidates(folder, gates)
-    with open_local() as engine:
-        run_gates(folder, gates.runs, engine, progress or Silent())
+    with contextlib.nullcontext(on) if on else choose_engine().open() as opened:
+        run_gates(folder, gates.runs, opened.engine, progress or Silent())
     bars = {run.name: run.bars for run in gates.runs if run.canaries}
     failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)
     held_by = hold_failed(failed)
@@ -194,7 +203,7 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
         ]
     )
     write_table(folder / "decisions.parquet", decisions)
-    return Batch(folder, write_report(folder), failed)
+    return Batch(folder, write_report(folder), failed, opened.facts)
 
 
 def reopen(folder: Path, gates: Gates) -> None:

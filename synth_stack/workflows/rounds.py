@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from synth_stack.engines.catalog import OpenEngine
 from synth_stack.errors import StoreError
 from synth_stack.files import count_rows, write_bytes
 from synth_stack.generation.allocation import count_draws, cut_draws, expect_acceptance, set_goals
@@ -92,8 +93,10 @@ class Made:
     spent: Spent
 
 
-def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made:
-    """Every row of a job in `folder`, judged: in one round, or in as many as its target takes.
+def make_batch(
+    job: Job, gates: Gates, folder: Path, progress: Progress, on: OpenEngine | None = None
+) -> Made:
+    """Every row of a job in `folder`, judged by an engine: in one round, or in as many as its target takes.
 
     Raises UntrustedGate once a gate fails its self-test, and what `generate_candidates` and `judge` raise.
     """
@@ -101,13 +104,13 @@ def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made
     limits = SpendingLimits() if target is None else SpendingLimits(target.max_minutes, target.max_cost)
     meter = Meter(folder, limits, job.teacher.price)
     if target is not None:
-        rounds = _Rounds(job, target, gates, folder, progress, meter=meter)
+        rounds = _Rounds(job, target, gates, folder, progress, meter=meter, on=on)
         batch, limit = rounds.run()
         spent = _count_spent(job, batch)
         return Made(batch, replace(spent, rounds=rounds.last.number + 1, reached=limit is None, limit=limit))
     with _timing(folder, meter):
         generate_candidates(job, folder, progress, meter)
-        batch = judge(folder, gates, progress)
+        batch = judge(folder, gates, progress, on)
     batch.require_trust()
     return Made(batch, _count_spent(job, batch))
 
@@ -164,7 +167,15 @@ class _Rounds:
     """A run with a target, at work: the round that it is in stands in `last`."""
 
     def __init__(
-        self, job: Job, target: Target, gates: Gates, folder: Path, progress: Progress, *, meter: Meter
+        self,
+        job: Job,
+        target: Target,
+        gates: Gates,
+        folder: Path,
+        progress: Progress,
+        *,
+        meter: Meter,
+        on: OpenEngine | None,
     ) -> None:
         self._job = job
         self._target = target
@@ -172,6 +183,7 @@ class _Rounds:
         self._folder = folder
         self._progress = progress
         self._meter = meter
+        self._on = on
         self.last = self._read_last() or self._first()
 
     def run(self) -> tuple[Batch, LimitName | None]:
@@ -212,7 +224,7 @@ class _Rounds:
 
     def _judge(self) -> Batch:
         with _timing(self._folder, self._meter):
-            batch = judge(self._folder, self._gates, self._progress)
+            batch = judge(self._folder, self._gates, self._progress, self._on)
         batch.require_trust()
         return batch
 
