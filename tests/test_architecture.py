@@ -37,6 +37,7 @@ THROUGH = {
     "gates/*": "test_gate.py",
     "generators/*": "test_methods.py",
     "decisions/replay": "test_replay.py",
+    "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
     "packs/verify": "test_verify.py",
     "sandbox": "test_room.py",

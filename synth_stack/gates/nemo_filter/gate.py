@@ -29,7 +29,7 @@ from synth_stack.text.fields import read_field
 NAME = "nemo_filter"
 
 
-class FilterUse(BaseModel):
+class NemoFilterUse(BaseModel):
     """The class of one of NeMo's filters (`use`), and the class's own parameters beside it."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
@@ -44,7 +44,7 @@ class FilterUse(BaseModel):
 @gate(NAME, version="1", reads=("content", "alternatives"), read_stages=read_stages)
 def nemo_filter(
     *,
-    filters: Annotated[list[FilterUse], Field(min_length=1)],
+    filters: Annotated[list[NemoFilterUse], Field(min_length=1)],
     field: Literal["text", "prompt", "answer"] = "text",
 ) -> Judge:
     """A judge that rejects a row which one of NeMo's heuristic filters does not keep, asked in order.
@@ -54,8 +54,8 @@ def nemo_filter(
     `field` is what they read: all that is said in a row, what the user says, or what the assistant says.
 
     The score is the deciding filter's own, of an accepted row the last one's; evidence has the scores of all
-    filters that were asked, and of a reject the filter as it would be called. A row without a text, or that
-    no filter can score (several divide by the number of words), is abstained on.
+    filters that were asked, and of a reject the filter as it would be called. A row without a text or
+    with a failure, or that no filter can score (several divide by the number of words), is abstained on.
 
     Raises MissingExtra without NeMo Curator, ConfigError for a filter or parameter that it does not have.
     """
@@ -80,7 +80,8 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
 def _judge(
     table: pa.Table, _: State, *, filters: Sequence[NamedFilter], field: Literal["text", "prompt", "answer"]
 ) -> pa.Table:
-    said = [_decide(text, filters) for text in read_field(table, field).to_list()]
+    failed, texts = table["failure"].is_valid().to_pylist(), read_field(table, field).to_list()
+    said = [_decide(None if gone else text, filters) for gone, text in zip(failed, texts, strict=True)]
     outcomes, scores, reasons, classes, evidence = zip(*said, strict=True) if said else ((),) * 5
     return build_verdicts(
         table["row_id"],
