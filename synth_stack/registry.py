@@ -59,6 +59,9 @@ class NamedText(Protocol):
 Templates = Callable[[Mapping[str, Any]], Sequence[str | NamedText]]
 """From the parameters of a generator to the templates that it asks with: names of packaged ones, its own."""
 
+ReadStages = Callable[[Sequence[Mapping[str, Any]]], tuple[int, dict[str, Any]]]
+"""From stages of a NeMo configuration to how many of the first ones a gate stands for, and its parameters."""
+
 Record = Callable[[Mapping[str, Any]], dict[str, Any]]
 """From the parameters of a generator to what the lock says of them."""
 
@@ -70,9 +73,10 @@ class Entry:
     Of a gate: `reads`, the texts of a row that it looks at; `late`, from its parameters what it says of a
     whole batch (gates/gate.py), or None, and `late_parameters`, those that it depends on; `index`, what
     writes the file that stands for earlier packs; `clusters`, the table of its state that says in which
-    cluster a row is (`id`, its hash_ids, and `cluster`). Of a generator: `checked_by`, the gate that looks
-    for the known failure of its rows; `templates`, the prompt templates that it asks with, given its
-    parameters; `record`, its parameters as the lock has them. `module` is where the function was defined.
+    cluster a row is (`id`, its hash_ids, and `cluster`); `read_stages`, for a gate that does what stages of
+    NeMo Curator do. Of a generator: `checked_by`, the gate that looks for the known failure of its rows;
+    `templates`, the prompt templates that it asks with, given its parameters; `record`, its parameters as the
+    lock has them. `module` is where the function was defined.
     """
 
     role: Role
@@ -85,6 +89,7 @@ class Entry:
     late_parameters: tuple[str, ...] = ()
     index: Callable[..., int] | None = None
     clusters: str | None = None
+    read_stages: ReadStages | None = None
     checked_by: str | None = None
     templates: Templates | None = None
     record: Record | None = None
@@ -130,6 +135,7 @@ def gate(
     late_parameters: Sequence[str] = (),
     index: Callable[..., int] | None = None,
     clusters: str | None = None,
+    read_stages: ReadStages | None = None,
 ) -> Callable[[Factory], Factory]:
     """Register a function that returns a Judge (gates/gate.py)."""
     return _register(
@@ -141,6 +147,7 @@ def gate(
         late_parameters=tuple(late_parameters),
         index=index,
         clusters=clusters,
+        read_stages=read_stages,
     )
 
 
