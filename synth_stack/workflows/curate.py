@@ -55,7 +55,7 @@ def curate(
     on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work fails,
     UntrustedGate when a gate failed its self-test.
     """
-    bound = bind_gates(gates, eval_sets, loaded=load_extensions(load))
+    bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))
     progress = progress or Silent()
     run = _run_folder(source)
     if run and map:

@@ -55,7 +55,7 @@ def replace_rows(
     `judge` raises; UntrustedGate when a gate failed its self-test.
     """
     run = Path(folder)
-    bound = gates if isinstance(gates, Gates) else bind_gates(gates)
+    bound = gates if isinstance(gates, Gates) else bind_gates(gates, source=folder)
     if by not in bound.rule.overriding:
         raise ConfigError(
             "rows are replaced on the word of somebody whose verdicts override those of gates",

@@ -4,6 +4,7 @@ Each stage reads the run folder and leaves its table there, so each can be calle
 goes on at the first stage that is not done.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from synth_stack import __version__
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice
-from synth_stack.errors import ConfigError, InputError
+from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe, load_recipe
@@ -20,7 +21,8 @@ from synth_stack.packs.write import PackSummary, Signer, local_signer, sigstore_
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import find_entry
 from synth_stack.rows.canonical import digest_json
-from synth_stack.runs.folder import LOCK, open_run, write_manifest
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import LOCK, open_run, read_parts, write_manifest
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
 from synth_stack.workflows.judge import Gates, bind_gates
@@ -66,6 +68,7 @@ def run(
     with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress)
+        _require_rows(folder)
         packed = write_pack(folder, folder / "pack", signer=signer)
         write_manifest(folder, made.batch.figures.counts())
     prices = made.batch.price_gates(made.spent.cost)
@@ -125,6 +128,22 @@ def make_signer(recipe: Recipe) -> Signer:
         trust = recipe.sign.trust_config
         return sigstore_signer(None, Path(trust) if trust else None)
     return local_signer(None)
+
+
+def _require_rows(folder: Path) -> None:
+    """Raises WorkError for a run in which not one row could be made: there is nothing to vouch for."""
+    failures: Counter[str] = Counter()
+    for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA):
+        failures.update(table["failure"].drop_null().to_pylist())
+        if table["failure"].null_count:
+            return
+    if failures:
+        (first, times), *_ = failures.most_common(1)
+        raise WorkError(
+            f"all {failures.total():,} rows of {folder} failed, so nothing was packed or signed",
+            seen=f"{first} ({times:,} times)",
+            mend="Mend the teacher or the method, and run again with another --out.",
+        )
 
 
 def _require_checks(recipe: Recipe, gates: Gates) -> None:
