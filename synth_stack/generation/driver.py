@@ -232,7 +232,7 @@ def _run_batch(batch: _Batch) -> _Batch:
             for name in before[step.name]
         ]
         outputs[step.name] = [row for rows in step.process_applying_mappings(*inputs) for row in rows]
-        _stop_when_down(step)
+        stop_when_down(step)
     failures = tuple(health.failures for health in batch.route.healths())
     return replace(batch, rows=outputs[batch.route.order[-1].name], failures=failures)
 
@@ -316,21 +316,26 @@ def _without_addresses(value: Any) -> Any:
 
 @contextmanager
 def _loaded(routes: Sequence[_Route]) -> Iterator[None]:
-    from distilabel.errors import DistilabelUserError
-
     loaded: list[Any] = []
     try:
         for route in routes:
             for step in route.order:
                 loaded.append(step)  # first: a step that is refused has loaded its LLM by then
-                try:
-                    step.load()
-                except DistilabelUserError as exc:
-                    raise _refused(route.line.pipeline, exc) from exc
+                load_step(route.line.pipeline, step)
         yield
     finally:
         for step in reversed(loaded):
             step.unload()
+
+
+def load_step(pipeline: "Pipeline", step: Any) -> None:
+    """Make a step ready. Raises ConfigError for one that distilabel refuses only now."""
+    from distilabel.errors import DistilabelUserError
+
+    try:
+        step.load()
+    except DistilabelUserError as exc:
+        raise _refused(pipeline, exc) from exc
 
 
 def is_mute(teacher: Teacher) -> bool:
@@ -356,7 +361,8 @@ def refuse_mute(teacher: Teacher) -> SynthStackError:
     )
 
 
-def _stop_when_down(step: Any) -> None:
+def stop_when_down(step: Any) -> None:
+    """Raises TeacherError when the teacher of a step is down, ConfigError when it never took us."""
     teacher = find_teacher(step)
     if teacher is None or teacher.health is None or teacher.health.down is None:
         return

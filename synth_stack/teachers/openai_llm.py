@@ -192,7 +192,9 @@ class TeacherLLM(SharedLLM):
             self._fleet = Fleet([self._start(endpoint) for endpoint in self._at])
             self._learning = asyncio.Lock()
         prompt = input if isinstance(input, Prompt) else Prompt(input)
-        answers = [await self._answer(prompt, number) for number in range(num_generations)]
+        answers = list(
+            await asyncio.gather(*(self._answer(prompt, number) for number in range(num_generations)))
+        )
         return collect_answers(answers, prompt)
 
     async def _answer(self, prompt: Prompt, number: int) -> Answer:

@@ -1,7 +1,5 @@
 """What a model thought, told apart from what it said.
 
-<think> ... </think>     Qwen3, DeepSeek-R1 and kin; also <thinking>, <thought>, <reasoning> and
-
 <think> ... </think>     Qwen3, DeepSeek-R1 and their kin; also <thinking>, <thought>, <reasoning> and
                          Mistral's [THINK]. The opening tag is often a part of the prompt, so that only the
                          closing one is there; and where the token limit or a stop string came first, only

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import synth_stack.teachers  # noqa: F401  (registers the teachers)
-from synth_stack.errors import TeacherError
+from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.gates.resources import Ask
 from synth_stack.inputs.foreign import Dataset, open_hub
 from synth_stack.inputs.gate_file import GateFile
 from synth_stack.inputs.recipe import Recipe
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, read_mapping
 from synth_stack.registry import bind
 from synth_stack.runs.folder import LOCK
-from synth_stack.runs.locks import parse_recipe
 from synth_stack.teachers.prompt import Prompt
 from synth_stack.teachers.teacher import Teacher, require_teacher
 
@@ -87,11 +87,19 @@ def _read_reach(source: object) -> str:
     """The perimeter that the lock of a run or pack states; `open` for what has none."""
     if not isinstance(source, str | Path):
         return "open"
-    for path in (Path(source) / LOCK, Path(source) / "recipe.yaml"):
-        if path.is_file():
-            perimeter = parse_recipe(path.read_bytes(), where=str(path)).perimeter
-            return "open" if perimeter is None else perimeter.reach
+    for path in (Path(source) / LOCK, Path(source) / PACKED_LOCK):
+        if path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
+            try:
+                lock = read_mapping(path)
+            except ConfigError:  # whoever reads the rows says what is wrong with it
+                return "open"
+            perimeter = lock.get("perimeter")
+            return str(perimeter.get("reach")) if isinstance(perimeter, dict) else "open"
     return "open"
+
+
+PACKED_LOCK = "recipe.yaml"
+"""The lock of a run in its pack."""
 
 
 def find_resources(recipe: Recipe) -> RunResources:

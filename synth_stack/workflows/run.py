@@ -81,14 +81,23 @@ def generate(
     *,
     load: Sequence[str] = (),
     progress: Progress | None = None,
+    columns: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    dataset: Any = None,
 ) -> Path:
     """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
 
-    Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
-    raises, and ConfigError for a recipe with a target.
+    Rows are committed batch by batch; the same call after a stop goes on where it stopped. `columns`,
+    `parameters` and `dataset` are for a pipeline: which column of its last step is the prompt, the answer,
+    ... (a field to a column, docs/distilabel.md), and what `pipeline.run` takes. Raises what `run` raises,
+    and ConfigError for a recipe with a target.
     """
     progress = progress or Silent()
     if isinstance(source, Recipe | str | Path):
+        if columns or parameters or dataset is not None:
+            raise ConfigError(
+                "columns, parameters and dataset belong to a distilabel Pipeline, not to a recipe"
+            )
         recipe = source if isinstance(source, Recipe) else load_recipe(source)
         if recipe.generate.target is not None:
             raise ConfigError(
@@ -101,10 +110,11 @@ def generate(
             generate_candidates(job, folder, progress)
         return folder
 
-    from synth_stack.generation.authored import generate_authored
+    from synth_stack.generation.authored import generate_authored, take_arguments
 
+    take_arguments(source, parameters, dataset)
     with open_run(Path(out or Path("runs") / source.name), render_yaml(_lock_pipeline(source))) as folder:
-        generate_authored(source, folder, progress)
+        generate_authored(source, folder, progress, columns)
     return folder
 
 
