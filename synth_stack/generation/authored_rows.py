@@ -142,7 +142,7 @@ def check_columns(pipeline: str, columns: Sequence[str], named: Mapping[str, str
     turns = [name for name in CONVERSATION_COLUMNS if name in columns]
     if "generation" in answers and not {"evolved_instruction", "evolved_response"} & {*columns}:
         answers = ["generation"]  # what a TextGeneration wrote goes before what the data came with
-    if turns and not answers:
+    if turns:
         return
     unclear = [names for names in (prompts, answers) if len(names) > 1]
     if unclear:
@@ -152,6 +152,14 @@ def check_columns(pipeline: str, columns: Sequence[str], named: Mapping[str, str
             f"pipeline {pipeline}: more than one column could be the prompt or the answer",
             seen="; ".join(", ".join(names) for names in unclear),
             mend=f"Say which: generate(pipeline, out, columns={{{line}}}).",
+        )
+    if answers and not prompts and not turns and answers != ["generation"] and "text" not in columns:
+        first = next((name for name in columns if name not in answers), "...")
+        raise ConfigError(
+            f"pipeline {pipeline}: no column of its last step says what the prompt is",
+            seen=", ".join(columns),
+            allowed=", ".join((*CONVERSATION_COLUMNS, *PROMPTS)),
+            mend=f'Name it: generate(pipeline, out, columns={{"prompt": "{first}", "answer": "{answers[0]}"}}).',
         )
     if not answers and "text" not in columns:
         raise ConfigError(
