@@ -159,7 +159,8 @@ def check_columns(pipeline: str, columns: Sequence[str], named: Mapping[str, str
             f"pipeline {pipeline}: no column of its last step says what the prompt is",
             seen=", ".join(columns),
             allowed=", ".join((*CONVERSATION_COLUMNS, *PROMPTS)),
-            mend=f'Name it: generate(pipeline, out, columns={{"prompt": "{first}", "answer": "{answers[0]}"}}).',
+            mend="Name it: generate(pipeline, out, columns="
+            f'{{"prompt": "{first}", "answer": "{answers[0]}"}}).',
         )
     if not answers and "text" not in columns:
         raise ConfigError(
@@ -204,7 +205,7 @@ _MODELS = ("models", "model_names", "generation_models", "model_name")
 
 
 def _read_compared(row: Row) -> tuple[Row, Row] | None:
-    """The fields of a row whose generations were rated, as UltraFeedback does it, and what is left of it."""
+    """The fields of a row whose generations were rated, as by UltraFeedback, and what is left of it."""
     answers, ratings = row.get("generations"), row.get("ratings")
     prompt = next((row[name] for name in PROMPT_COLUMNS if isinstance(row.get(name), str)), None)
     if not (isinstance(answers, list) and isinstance(ratings, list) and prompt is not None):

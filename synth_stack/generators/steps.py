@@ -54,7 +54,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     values: dict[str, Any] = Field(default_factory=dict)
     single_line: bool = True
     whole: bool = False
-    part: Literal["writer", "judge", "rewriter", "reward"] = "writer"
+    part: Literal["writer", "judge", "rewriter", "reward", "weak"] = "writer"
 
     _templates: TemplateChanges = PrivateAttr(default_factory=TemplateChanges)
 

@@ -104,8 +104,8 @@ class Target(StrictModel):
         return self
 
 
-ModelPart = Literal["judge", "rewriter", "reward"]
-"""As what a model works on a row, beside the teacher, which writes."""
+ModelPart = Literal["judge", "rewriter", "reward", "weak"]
+"""As what a model works on a row, beside the teacher, which writes; `weak` writes what is to be rejected."""
 
 
 class GenerateConfig(StrictModel):

@@ -33,6 +33,7 @@ from distilabel.steps import (
     step,
 )
 from distilabel.steps import tasks as t
+from pydantic import Field
 
 Row = dict[str, Any]
 
@@ -49,7 +50,7 @@ class DocLLM(LLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel 
     """Answers what a task can read, by what its prompt says; else a sentence on the prompt."""
 
     label: str = "a"
-    says: list[tuple[str, str]] = []
+    says: list[tuple[str, str]] = Field(default_factory=list)
     structured_output: Any = None
     use_magpie_template: bool = True
     magpie_pre_query_template: str = "qwen2"
@@ -154,7 +155,7 @@ def generation_to_argilla() -> None:
 
 
 def push_to_hub() -> None:
-    load() >> t.TextGeneration(llm=llm()) >> PushToHub(repo_id="nobody/nothing", token="t")  # noqa: S106
+    load() >> t.TextGeneration(llm=llm()) >> PushToHub(repo_id="nobody/nothing", token="t")
 
 
 def dpo_pairs() -> None:

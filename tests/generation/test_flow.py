@@ -60,7 +60,7 @@ def test_a_barrier_stands_between_two_segments() -> None:
 def test_what_only_sends_rows_is_a_sink_and_what_stands_before_it_a_leaf() -> None:
     def build() -> None:
         load = LoadDataFromDicts(name="load", data=ROWS)
-        load >> look(name="look") >> PushToHub(name="push", repo_id="a/b", token="t")  # noqa: S106
+        load >> look(name="look") >> PushToHub(name="push", repo_id="a/b", token="t")
 
     flow = lay(build)
     assert (name_all(flow.sinks), name_all(flow.leaves), flow.barriers) == (["push"], ["look"], ())

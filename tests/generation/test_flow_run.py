@@ -77,7 +77,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_bytes(
 
     monkeypatch.setattr(flow_run, "write_bytes", dying(files.write_bytes))
     monkeypatch.setattr(authored, "write_table", dying(files.write_table))
-    lots = random.Random(7)  # noqa: S311  (moments, no secret)
+    lots = random.Random(7)
     for moment in range(moments):
         folder = tmp_path / f"run-{moment}"
         kills = 0
@@ -136,7 +136,7 @@ def test_a_barrier_that_raises_ends_the_run_and_keeps_what_was_before_it(tmp_pat
             >> TextGeneration(llm=DocLLM())
             >> fall(name="fall")
         )
-    with pytest.raises(WorkError, match="'fall' raised ValueError.*too many"):
+    with pytest.raises(WorkError, match=r"'fall' raised ValueError.*too many"):
         synth_stack.generate(pipeline, tmp_path)
     assert len(list((tmp_path / flow_run.STAGES).glob("*.json"))) == 1
 
