@@ -3,6 +3,7 @@
 # make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-kills   twenty kills of each engine at random moments: an hour
+# make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills check lock clean
+.PHONY: demo test test-review test-engines test-kills test-distilabel check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -19,7 +20,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/synth-stack verify runs/support_intents/pack
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not (review or engines or kills)" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not (review or engines or kills or distilabel)" $(PYTEST_ARGS)
 
 test-review: $(VENV)/test.stamp
 	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'
@@ -30,6 +31,9 @@ test-engines: $(VENV)/test.stamp
 
 test-kills: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
+
+test-distilabel: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -194,8 +194,9 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
     """The run folder, held by this process alone until the block ends.
 
     `lock` is the lock to write; its identity line must be the same on every later start: it names what the
-    rows depend on, and not, say, the title on the card. Raises RunMismatch when the folder holds
-    another run, or something that is no run; StoreError when another process is at work in it.
+    rows depend on, and not, say, the title on the card. A run that stopped before its first row was kept
+    gives way to another. Raises RunMismatch when the folder holds another run, or something
+    that is no run; StoreError when another process is at work in it.
     """
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -209,7 +210,10 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
         )
     with _alone(folder):
         _remove_leftovers(folder)
-        if path.exists() and identity_line(path.read_bytes()) != identity_line(lock):
+        other = path.exists() and identity_line(path.read_bytes()) != identity_line(lock)
+        if other and not any(folder.glob("candidates/*")) and not any(folder.glob("verdicts/*")):
+            _start_again(folder)
+        elif other:
             raise RunMismatch(
                 f"{folder} holds a different run: its {LOCK} was made from another input, teacher, method "
                 "or parameter",
@@ -292,6 +296,13 @@ def _alone(folder: Path) -> Iterator[None]:
                 mend="Choose a folder on a local disk with --out.",
             ) from exc
         yield
+
+
+def _start_again(folder: Path) -> None:
+    """Removes what a run leaves before its first row: no more stands in its place than was read."""
+    for name in ("seeds", "rounds", "candidates", "verdicts"):
+        remove_folder(folder / name)
+    (folder / LOCK).unlink()
 
 
 def _remove_leftovers(folder: Path) -> None:

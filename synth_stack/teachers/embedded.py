@@ -40,7 +40,7 @@ def embedded(
     """
     from synth_stack.models.files import check_model
     from synth_stack.teachers.llamacpp import EmbeddedLLM
-    from synth_stack.teachers.openai_llm import PRE_QUERY
+    from synth_stack.teachers.openai_requests import PRE_QUERY
 
     model = check_model(weights, sha256)
     servers = servers or max(1, (os.cpu_count() or 1) // threads)

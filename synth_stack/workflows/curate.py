@@ -62,9 +62,8 @@ def curate(
     Raises UsageError before any row is read, WorkError when the work fails, UntrustedGate when a gate failed
     its self-test.
     """
-    loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    bound = bind_gates(gates, eval_sets, loaded=loaded)
+    bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))
     progress = progress or Silent()
     work = find_work_folder(out)
     source = bring_source(source, work)

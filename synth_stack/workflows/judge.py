@@ -46,7 +46,7 @@ from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
-from synth_stack.workflows.resources import RunResources
+from synth_stack.workflows.resources import RunResources, bound_resources
 
 GATES_SCHEME = "synth_stack/gates-lock/v2"
 
@@ -104,9 +104,12 @@ def bind_gates(
     eval_sets: Sequence[NamedEvalSet] = (),
     resources: RunResources | None = None,
     *,
+    source: object = None,
     loaded: Sequence[Extension] = (),
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+
+    Without `resources` they reach what may be reached for the rows of `source`.
 
     The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
     InputError, ModelError or MissingExtra.
@@ -114,7 +117,7 @@ def bind_gates(
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_eval_sets(file, eval_sets)
-    resources = replace(resources or RunResources(), folder=file.folder)
+    resources = replace(resources or bound_resources(source, file), folder=file.folder)
     runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))

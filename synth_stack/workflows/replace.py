@@ -60,7 +60,7 @@ def replace_rows(
     """
     run = Path(folder)
     chosen = choose_engine(engine)
-    bound = gates if isinstance(gates, Gates) else bind_gates(gates)
+    bound = gates if isinstance(gates, Gates) else bind_gates(gates, source=folder)
     if by not in bound.rule.overriding:
         raise ConfigError(
             "rows are replaced on the word of somebody whose verdicts override those of gates",

@@ -29,7 +29,16 @@ from synth_stack.rows.replacements import mark_replacements
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import MANIFEST, list_made
 from synth_stack.runs.judged import open_judged, read_candidates
-from synth_stack.runs.spending import LimitName, Meter, SpendingLimits, Spent, count_tokens, read_seconds
+from synth_stack.runs.spending import (
+    LimitName,
+    Meter,
+    SpendingLimits,
+    Spent,
+    cost_of_parts,
+    count_by_part,
+    count_tokens,
+    read_seconds,
+)
 from synth_stack.workflows.generate import generate_candidates, make_rows
 from synth_stack.workflows.judge import Batch, Gates, judge, reopen
 from synth_stack.workflows.prepare import Job
@@ -102,7 +111,7 @@ def make_batch(
     """
     target = job.recipe.generate.target
     limits = SpendingLimits() if target is None else SpendingLimits(target.max_minutes, target.max_cost)
-    meter = Meter(folder, limits, job.teacher.price)
+    meter = Meter(folder, limits, job.prices)
     if target is not None:
         rounds = _Rounds(job, target, gates, folder, progress, meter=meter, on=on)
         batch, limit = rounds.run()
@@ -282,7 +291,7 @@ class _Rounds:
 
 
 def _count_spent(job: Job, batch: Batch) -> Spent:
-    target, price = job.recipe.generate.target, job.teacher.price
+    target, prices = job.recipe.generate.target, job.prices
     n_in, n_out = count_tokens(batch.folder)
     return Spent(
         made=batch.figures.generated,
@@ -290,8 +299,8 @@ def _count_spent(job: Job, batch: Batch) -> Spent:
         input_tokens=n_in,
         output_tokens=n_out,
         seconds=read_seconds(batch.folder),
-        cost=None if price is None else price.cost_of(n_in, n_out),
-        currency=None if price is None else price.currency,
+        cost=cost_of_parts(count_by_part(batch.folder), prices) if prices else None,
+        currency=next((price.currency for price in prices.values()), None),
         wanted=None if target is None else target.accepted,
     )
 
