@@ -14,6 +14,7 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 from synth_stack.errors import ConfigError
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.teachers.event_loop import LoopThread
+from synth_stack.teachers.grammar import write_gbnf
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_client import Connections, Endpoint, ask, check_server
 from synth_stack.teachers.perimeter import Address, find_address
@@ -49,6 +50,7 @@ class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # dis
     replayable: bool = False
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefers_raw: bool = False
+    takes_grammar: bool = False
     price: Price | None = None
     concurrency: int = 1
     chat_format: str | None = None
@@ -205,6 +207,8 @@ class TeacherLLM(SharedLLM):
             body["max_tokens"] = prompt.max_tokens
         if prompt.stop:
             body["stop"] = list(prompt.stop)
+        if prompt.grammar is not None and self.takes_grammar:
+            body["grammar"] = write_gbnf(prompt.grammar)
         if prompt.raw:
             return {**body, "prompt": prompt[0]["content"]}, True
         # Magpie: a chat that does not end with the user is continued as if it were the user's turn

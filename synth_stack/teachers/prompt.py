@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from synth_stack.teachers.grammar import Grammar
+
 Message = dict[str, str]
 
 
@@ -11,7 +13,8 @@ class Prompt(list[Message]):
 
     `seed` goes to the sampler; `max_tokens` and `stop` bound the answer; `sampling` overrides the
     teacher's own; `raw` says that the single message is a text to be continued, not a chat turn to be
-    answered. A plain list works too and has none of them.
+    answered; `grammar` is what the answer may be, for a teacher that keeps to one (`takes_grammar`). A plain
+    list works too and has none of them.
     """
 
     def __init__(
@@ -23,6 +26,7 @@ class Prompt(list[Message]):
         stop: Sequence[str] = (),
         sampling: Mapping[str, float] | None = None,
         raw: bool = False,
+        grammar: Grammar | None = None,
     ) -> None:
         super().__init__(messages)
         self.seed = seed
@@ -30,6 +34,7 @@ class Prompt(list[Message]):
         self.stop = tuple(stop)
         self.sampling = dict(sampling or {})
         self.raw = raw
+        self.grammar = grammar
 
 
 class Answer(NamedTuple):
