@@ -20,7 +20,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/synth-stack verify runs/support_intents/pack
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not (review or engines or kills or distilabel)" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 test-review: $(VENV)/test.stamp
 	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'

@@ -208,8 +208,6 @@ def _read_sketches(folder: Path, name: str, what: str, shards: Sequence[Shard]) 
     return (read_arrow(sketch_file(folder, name, what, shard)) for shard in shards)
 
 
-
-
 def _drop_stale(spec: Spec, shards: Sequence[Shard], target: Path) -> None:
     """Removes verdicts on other rows than those that the gate is to see: of shards that changed."""
     by_name = {shard.name: shard for shard in shards}

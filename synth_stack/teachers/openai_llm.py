@@ -52,6 +52,7 @@ class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # dis
     replayable: bool = False
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefers_raw: bool = False
+    takes_grammar: bool = False
     price: Price | None = None
     concurrency: int = 1
     chat_format: str | None = None
@@ -170,6 +171,7 @@ class TeacherLLM(SharedLLM):
             self.max_tokens,
             self.leave_out,
             self.chat_format if self.use_magpie_template else None,
+            self.takes_grammar,
         )
         # what an earlier run in this process saw of the server says nothing of it now
         self._health = Health()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synth_stack.teachers.grammar import write_gbnf
 from synth_stack.teachers.prompt import Prompt
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
@@ -31,7 +32,8 @@ class RequestForm:
     """How a server wants to be asked, the same for every prompt.
 
     `limit_field` is the key of the token limit, and `max_tokens` the most that any answer may have;
-    `left_out` names what the server does not take. `chat_format` is that of Magpie's prompts.
+    `left_out` names what the server does not take. `chat_format` is that of Magpie's prompts. `takes_grammar`:
+    it keeps to a grammar in llama.cpp's notation.
     """
 
     model: str
@@ -40,6 +42,7 @@ class RequestForm:
     max_tokens: int | None = None
     left_out: Sequence[LeftOut] = ()
     chat_format: str | None = None
+    takes_grammar: bool = False
 
     def write(
         self, prompt: Prompt, number: int, *, room: int = 0, stops: bool = True, after: str = ""
@@ -61,6 +64,8 @@ class RequestForm:
             body["stop"] = list(prompt.stop)
         if prompt.tools:
             body["tools"] = list(prompt.tools)
+        if prompt.grammar is not None and self.takes_grammar:
+            body["grammar"] = write_gbnf(prompt.grammar)
         if prompt.raw:
             return {**body, "prompt": prompt[0]["content"] + after}, True
         # Magpie: a chat that does not end with the user is continued as if it were the user's turn

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from synth_stack.inputs.template_use import OnCut
 
+from synth_stack.teachers.grammar import Grammar
+
 Message = dict[str, str]
 
 
@@ -13,7 +15,8 @@ class Prompt(list[Message]):
 
     `seed` goes to the sampler; `max_tokens` and `stop` bound the answer; `sampling` overrides the
     teacher's own; `raw` says that the single message is a text to be continued, not a chat turn to be
-    answered; `tools` are schemas that the answer may call. A plain list works too and has none of them.
+    answered; `tools` are schemas that the answer may call; `grammar` is what the answer may be, for a teacher
+    that keeps to one (`takes_grammar`). A plain list works too and has none of them.
     """
 
     def __init__(
@@ -27,6 +30,7 @@ class Prompt(list[Message]):
         raw: bool = False,
         on_cut: OnCut = "fail",
         tools: Sequence[Mapping[str, Any]] = (),
+        grammar: Grammar | None = None,
     ) -> None:
         super().__init__(messages)
         self.seed = seed
@@ -36,6 +40,7 @@ class Prompt(list[Message]):
         self.raw = raw
         self.on_cut = on_cut
         self.tools = tuple(tools)
+        self.grammar = grammar
 
     def with_messages(self, messages: Iterable[Message]) -> "Prompt":
         """The prompt with other messages."""
@@ -48,6 +53,7 @@ class Prompt(list[Message]):
             raw=self.raw,
             on_cut=self.on_cut,
             tools=self.tools,
+            grammar=self.grammar,
         )
 
 

@@ -61,6 +61,10 @@ class Teacher(Protocol):
         """Whether it continues a text with examples better than it follows a chat (base and small models)."""
 
     @property
+    def takes_grammar(self) -> bool:
+        """Whether an answer keeps to the grammar of its prompt; where not, the grammar is not sent."""
+
+    @property
     def price(self) -> Price | None:
         """What its tokens cost, where that was said."""
 
