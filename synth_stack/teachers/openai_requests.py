@@ -32,8 +32,8 @@ class RequestForm:
     """How a server wants to be asked, the same for every prompt.
 
     `limit_field` is the key of the token limit, and `max_tokens` the most that any answer may have;
-    `left_out` names what the server does not take. `chat_format` is that of Magpie's prompts. `takes_grammar`:
-    it keeps to a grammar in llama.cpp's notation.
+    `left_out` names what the server does not take. `chat_format` is that of Magpie's prompts.
+    `takes_grammar`: it keeps to a grammar in llama.cpp's notation.
     """
 
     model: str

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from synth_stack.inputs.template_use import OnCut
-
 from synth_stack.teachers.grammar import Grammar
 
 Message = dict[str, str]
