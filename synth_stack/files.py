@@ -4,6 +4,7 @@ Parquet, YAML and JSON as this package leaves them on a disk, and their digests.
 """
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import io
@@ -38,7 +39,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -55,7 +56,7 @@ def open_whole(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -162,7 +163,30 @@ def store_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {reason}", mend=mends.get(exc.errno or 0)) from exc
 
 
-def _sync_folder(folder: Path) -> None:
+def exchange_names(one: Path, other: Path) -> bool:
+    """Whether two names of one file system were exchanged in a single step (Linux, renameat2(2)).
+
+    False, with nothing done, where the system cannot. Raises OSError.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE (linux/fcntl.h, linux/fs.h)
+    if rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in {errno.ENOSYS, errno.EINVAL, errno.EPERM}:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def sync_folder(folder: Path) -> None:
+    """What stands in a folder is on the disk when this returns; where folders cannot be opened, the system's
+    way.
+    """
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from synth_stack.errors import ConfigError, RunMismatch, TeacherError
-from synth_stack.files import count_rows, write_bytes, write_table
+from synth_stack.files import count_rows, write_table
 from synth_stack.generation.driver import digest_pipeline, drive, find_llms
-from synth_stack.generation.parts import DONE, batch_file, to_json
+from synth_stack.generation.parts import batch_file, to_json
 from synth_stack.inputs.columns import ANSWER_COLUMNS, CONVERSATION_COLUMNS
 from synth_stack.inputs.foreign_rows import read_messages
 from synth_stack.progress import Progress
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.runs.committed import commit_candidates
 from synth_stack.runs.folder import list_made
 from synth_stack.teachers.teacher import Teacher
 
@@ -71,7 +72,7 @@ def generate_authored(pipeline: Any, folder: Path, progress: Progress) -> None:
         raise _dead_teacher(pipeline, silent)
     write_held()
     _refuse_others(pipeline, [part for part in list_made(target) if part.name not in made])
-    write_bytes(target / DONE, b"")
+    commit_candidates(folder)
 
 
 def _check_teachers(pipeline: Any) -> None:

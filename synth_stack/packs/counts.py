@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth_stack.errors import VerificationError
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
 
@@ -165,9 +166,35 @@ class Tally:
     def add_records(self, records: Iterable[Record]) -> None:
         """Count rows by what their records say."""
         for record in records:
-            self._add_decision(record)
-            self._add_verdicts(record["verdicts"])
-            self._add_to_groups(record, replaces=self._meet_replacement(record))
+            self.add_record(record)
+
+    def add_record(self, record: Record) -> bool:
+        """Count one row by what its record says; whether it is a replacement."""
+        self._add_decision(record)
+        self._add_verdicts(record["verdicts"])
+        replaces = self._meet_replacement(record)
+        self._add_to_groups(record, replaces=replaces)
+        return replaces
+
+    @property
+    def generated(self) -> int:
+        """The rows so far that replace no other."""
+        return self.decisions.total() - self.replacements
+
+    def count_judged(self) -> dict[str, int]:
+        """By gate the rows that it could say something of, in a batch with an accepted row; none in any
+        other.
+        """
+        if not self.decisions["accepted"]:
+            return {}
+        return {gate: rows - self.abstained[gate] for gate, rows in self.looked_at.items()}
+
+    def require_replacements(self) -> None:
+        """Raises VerificationError for a decision that names a row which does not stand after it."""
+        for replacement, original in self.replaced.items():
+            raise VerificationError(
+                f"row {original} is replaced by {replacement}, and no such row stands after it and names it"
+            )
 
     def add_rows(self, table: pa.Table) -> None:
         """Measure accepted rows of CANDIDATE_SCHEMA."""
@@ -179,7 +206,7 @@ class Tally:
         """The counts, with `gates` as the order of work and what was measured of them."""
         seeds = [group for group in self._list_groups("seeds") if group.name is not None]
         return Counts(
-            generated=self.decisions.total() - self.replacements,
+            generated=self.generated,
             replacements=self.replacements,
             accepted=self.decisions["accepted"],
             rejected=self.decisions["rejected"],
@@ -230,10 +257,11 @@ class Tally:
 
     def _meet_replacement(self, record: Record) -> bool:
         """Whether it is a replacement: the decision on another row names it, and it names that row."""
-        original = self.replaced.pop(record["row_id"], None)
-        replaces = original is not None and original == record["origin"]["parent_id"]
-        self.replacements += replaces
-        return replaces
+        if not self.replaced or self.replaced.get(record["row_id"], "") != record["origin"]["parent_id"]:
+            return False
+        del self.replaced[record["row_id"]]
+        self.replacements += 1
+        return True
 
     def _add_to_groups(self, record: Record, *, replaces: bool) -> None:
         origin, slice_ = record["origin"], record["slice"]

@@ -8,6 +8,7 @@ of it is an error like the others.
 """
 
 import contextlib
+import gzip
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,9 @@ BATCH_ROWS = 500
 """Rows decoded at a time: enough to hide what a batch costs, and a bound on what one value can cost."""
 MAX_FOOTER_BYTES = 16 * 1024**2
 """A footer takes about 2 kB a row group; ours have at most some thousands in a file."""
+
+LINES_LEVEL = 3
+"""Of gzip: records repeat each other, and a higher level costs more time than the pack."""
 
 Append = Callable[[pa.Table], None]
 
@@ -71,6 +75,51 @@ def write_shards(
             begin()
             yield append
             stack.close()
+
+
+@contextlib.contextmanager
+def write_lines(
+    folder: Path, name: Callable[[int], str], *, shard_rows: int = SHARD_ROWS
+) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    """A function that appends lines to the gzip files `name(0)`, `name(1)`, ... of `shard_rows` lines each.
+
+    There is always a first file, and the files are on the disk when the block ends. Equal lines give equal
+    bytes: no name and no time is in the files. Raises StoreError.
+    """
+    with contextlib.ExitStack() as stack:
+        shards, room = 0, 0
+        file: Any = None
+
+        def begin() -> None:
+            nonlocal shards, room, file
+            stack.close()
+            file = stack.enter_context(_open_lines(folder / name(shards)))
+            shards, room = shards + 1, shard_rows
+
+        def append(lines: Sequence[bytes]) -> None:
+            nonlocal room
+            start = 0
+            while start < len(lines):
+                if not room:
+                    begin()
+                piece = lines[start : start + room]
+                file.write(b"\n".join(piece) + b"\n")
+                room, start = room - len(piece), start + len(piece)
+
+        with store_errors(folder):
+            begin()
+            yield append
+            stack.close()
+
+
+@contextlib.contextmanager
+def _open_lines(path: Path) -> Iterator[gzip.GzipFile]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        with gzip.GzipFile("", "wb", LINES_LEVEL, file, mtime=0) as packed:
+            yield packed
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_shard(

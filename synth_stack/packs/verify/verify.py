@@ -20,14 +20,13 @@ from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.shards import find_by_id, find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
-from synth_stack.packs.statement import CheckBundle, Seal, digest_pack_file, open_seal
+from synth_stack.packs.statement import CheckBundle, Seal, check_place, open_seal, read_rule
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
+from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
-from synth_stack.packs.verify.rule import read_rule
 from synth_stack.rows.row_ids import find_row_id
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.folder import MANIFEST
 from synth_stack.text.printable import describe_verdict, show
 
 Json = dict[str, Any]
@@ -152,24 +151,28 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     The tables are not opened while a file or the signature is wrong.
     """
     check_bundle = _choose_identity(signer)
-    names, problems, left_by_hub = _list_files(pack)
-    digests = {name: digest_pack_file(pack / name) for name in names if name != MANIFEST}
+    sizes, problems, left_by_hub = _list_files(pack)
+    names = list(sizes)
     seal, seal_problem = None, None
     try:
         seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
     except VerificationError as exc:
         seal_problem = exc
-    problems += compare_files(pack, digests, seal, seal_problem)
+    problems += compare_files(pack, sizes, seal, seal_problem)
     warnings = [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
     checks, counts = [Check("files", len(names))], None
     if seal is not None and not problems:
         warnings += _describe_trust(seal, signer)
         try:
             locks = read_locks(pack)
-            contents = check_contents(pack, names, seal, read_rule(locks[1]))
+            rule = read_rule(locks[1])
+            check_locks(*locks)
+            check_place(pack, sizes, seal)
+            origins = Origins(locks[0], read_seed_ids(pack, sizes, locks[0]))
+            contents = check_contents(pack, names, seal, rule, origins)
             problems = contents.problems
             if not problems:
-                counts, problems = check_statements(pack, digests, seal, locks, contents.tally)
+                counts, problems = check_statements(pack, seal, locks, contents.tally)
         except VerificationError as exc:
             problems = [exc]
         else:
@@ -199,7 +202,8 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     have, VerificationError for one that is not what was signed.
     """
     check_bundle = _choose_identity(signer)
-    names, faults, _ = _list_files(pack)
+    sizes, faults, _ = _list_files(pack)
+    names = list(sizes)
     if faults:
         raise faults[0]
     seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
@@ -232,7 +236,7 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     )
 
 
-def _list_files(pack: Path) -> tuple[list[str], list[VerificationError], list[str]]:
+def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], list[str]]:
     if not pack.is_dir():
         raise VerificationError(f"{pack} is not a folder", mend="Name the folder of a pack.")
     return layout.list_pack_files(pack)
