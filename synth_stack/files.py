@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -142,6 +143,28 @@ def digest_file(path: Path) -> Digest:
     """SHA-256 of a file's bytes, read in blocks. Raises StoreError."""
     with store_errors(path), path.open("rb") as file:
         return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """A file to read from. Raises OSError for anything but a regular one: opening a pipe or a device may wait
+    for ever, and reading it need not end.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        is_folder = path.is_dir()
+        raise OSError(
+            errno.EISDIR if is_folder else errno.EINVAL,
+            "it is a folder" if is_folder else "it is a pipe or a device, and not a file",
+            str(path),
+        )
+    return os.fdopen(handle, "rb")
+
+
+def read_regular(path: Path, *, max_bytes: int) -> bytes:
+    """The bytes of a regular file, or the first `max_bytes` + 1 of a longer one. Raises OSError."""
+    with open_regular(path) as file:
+        return file.read(max_bytes + 1)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,15 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synth_stack.errors import InputError
+from synth_stack.files import read_regular
 from synth_stack.inputs.recipe import SeedColumns
 from synth_stack.inputs.records import read_strictly, require_text
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.registry import config_error
 from synth_stack.rows.canonical import Digest, canonical_json
 
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""A document that prompts take sections of; a longer one is a book, and belongs in several files."""
 MAX_SEED_BYTES = 1024 * 1024
 """A seed is a message, not a document; a longer line is a broken file."""
 
@@ -182,7 +185,10 @@ def _read_seed(record: dict[str, Any], columns: SeedColumns, *, position: int, w
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        data = read_regular(path, max_bytes=MAX_DOCUMENT_BYTES)
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise InputError(f"{path} is too large", allowed=f"at most {MAX_DOCUMENT_BYTES} bytes")
+        return data.decode("utf-8")
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}", mend="Check the path.") from exc
     except UnicodeDecodeError as exc:

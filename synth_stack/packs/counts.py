@@ -22,6 +22,7 @@ Record = Mapping[str, Any]
 Json = dict[str, Any]
 
 _OUTCOMES = {"rejected": "reject", "held": "hold"}
+_GROUPS = ("slices", "locales", "methods", "seeds")
 _DECIDED = ("generated", "replacements", "accepted", "rejected", "held")
 
 
@@ -159,7 +160,9 @@ class Tally:
     eval_sets: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     replaced: dict[str, str] = field(default_factory=dict)
     replacements: int = 0
-    groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(default_factory=dict)
+    groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(
+        default_factory=lambda: {name: Counter() for name in _GROUPS}
+    )
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
 
@@ -247,13 +250,19 @@ class Tally:
                 break
 
     def _add_verdicts(self, verdicts: Sequence[Record]) -> None:
-        for gate in {verdict["gate"] for verdict in verdicts}:
-            self.looked_at[gate] += 1
-        for gate in {verdict["gate"] for verdict in verdicts if verdict["outcome"] == "abstain"}:
-            self.abstained[gate] += 1
+        before = None
         for verdict in verdicts:
-            if verdict["threshold"] is not None:
-                self.thresholds.setdefault(verdict["gate"], set()).add(verdict["threshold"])
+            gate, threshold = verdict["gate"], verdict["threshold"]
+            if gate != before:  # what a gate says late stands after what it said
+                self.looked_at[gate] += 1
+                before = gate
+            if verdict["outcome"] == "abstain":
+                self.abstained[gate] += 1
+            if threshold is not None:
+                known = self.thresholds.get(gate)
+                if known is None:
+                    known = self.thresholds[gate] = set()
+                known.add(threshold)
 
     def _meet_replacement(self, record: Record) -> bool:
         """Whether it is a replacement: the decision on another row names it, and it names that row."""
@@ -265,16 +274,14 @@ class Tally:
 
     def _add_to_groups(self, record: Record, *, replaces: bool) -> None:
         origin, slice_ = record["origin"], record["slice"]
-        names = {
-            "slices": None if slice_ is None else slice_.split("/", 1)[0],
-            "locales": record["locale"],
-            "methods": f"{origin['generator']} {origin['generator_version']}",
-            # The seed of a foreign row is its dataset, which it was not drawn from.
-            "seeds": None if record["kind"] == "foreign" else origin["seed_id"],
-        }
-        is_accepted = record["decision"]["decision"] == "accepted"
-        for column, name in names.items():
-            self.groups.setdefault(column, Counter())[name, is_accepted, replaces] += 1
+        accepted = record["decision"]["decision"] == "accepted"
+        groups = self.groups
+        groups["slices"][None if slice_ is None else slice_.split("/", 1)[0], accepted, replaces] += 1
+        groups["locales"][record["locale"], accepted, replaces] += 1
+        groups["methods"][f"{origin['generator']} {origin['generator_version']}", accepted, replaces] += 1
+        # The seed of a foreign row is its dataset, which it was not drawn from.
+        seed = None if record["kind"] == "foreign" else origin["seed_id"]
+        groups["seeds"][seed, accepted, replaces] += 1
 
     def _build_funnel(self, gates: Sequence[str]) -> tuple[GateCount, ...]:
         """The stages: first those whose rows never reached a gate, as a reader's; then the gates; last
@@ -295,7 +302,7 @@ class Tally:
         return tuple(stages)
 
     def _list_groups(self, column: str) -> tuple[GroupCount, ...]:
-        counted = self.groups.get(column, Counter())
+        counted = self.groups[column]
         generated, accepted = Counter[str | None](), Counter[str | None]()
         for (name, is_accepted, replaces), n in counted.items():
             generated[name] += 0 if replaces else n

@@ -432,7 +432,6 @@ class SignedDial:
     threshold: float
     action: str
     classes: frozenset[str]
-    strict: bool
 
     def is_crossed(self, score: float) -> bool:
         """Whether a score is on the side that turns a row away."""
@@ -443,13 +442,15 @@ class SignedDial:
 
 @dataclass(frozen=True, slots=True)
 class SignedGate:
-    """A gate as the signature has it: its place in the order of work, whether it saw rejected rows too,
-    whether it can say something late, and the dials that it decides by on the column `score`.
+    """A gate as the signature has it: its place in the order of work, whether it saw rejected rows too, the
+    dials that it decides by on the column `score`, where these stand, and the canaries of each kind that it
+    was asked for.
     """
 
     place: int
     sees_all: bool
     dials: tuple[SignedDial, ...]
+    thresholds: frozenset[float]
     planted: int
 
 
@@ -508,8 +509,11 @@ def read_rule(predicate: Mapping[str, Any], where: str = STATEMENT) -> SignedRul
     for place, gate in enumerate(gates):
         if not _has(gate, gate=str, all=bool, canaries=int, dials=list):
             raise Refusal(f"{where}: gate {place} is not described as one")
-        dials = tuple(_read_dial(dial, f"{where}: a dial of {gate['gate']}") for dial in gate["dials"])
-        known[gate["gate"]] = SignedGate(place, gate["all"], dials, gate["canaries"])
+        every = [_read_dial(dial, f"{where}: a dial of {gate['gate']}") for dial in gate["dials"]]
+        # a gate that spares rows beyond a threshold for another reason says so, and is not held to it
+        dials = tuple(dial for dial, strict in every if strict)
+        thresholds = frozenset(dial.threshold for dial in dials)
+        known[gate["gate"]] = SignedGate(place, gate["all"], dials, thresholds, gate["canaries"])
     if rule["scheme"] != RULE_SCHEME or rule["precedence"] != list(PRECEDENCE):
         raise Refusal(f"{where}: its rule is another", rule["scheme"], RULE_SCHEME)
     names = rule["order"] + rule["overriding"]
@@ -526,7 +530,7 @@ def read_rule(predicate: Mapping[str, Any], where: str = STATEMENT) -> SignedRul
     return SignedRule(tuple(rule["order"]), tuple(rule["overriding"]), known)
 
 
-def _read_dial(dial: Any, what: str) -> SignedDial:
+def _read_dial(dial: Any, what: str) -> tuple[SignedDial, bool]:
     shape = {"rejects": str, "threshold": str, "action": str, "classes": list, "strict": bool}
     if (
         not _has(dial, **shape)
@@ -536,9 +540,9 @@ def _read_dial(dial: Any, what: str) -> SignedDial:
         raise Refusal(f"{what} is not described as one")
     if any(type(name) is not str for name in dial["classes"]):
         raise Refusal(f"{what} is not described as one")
-    return SignedDial(
-        dial["rejects"], float(dial["threshold"]), dial["action"], frozenset(dial["classes"]), dial["strict"]
-    )
+    classes = frozenset(dial["classes"])
+    read = SignedDial(dial["rejects"], float(dial["threshold"]), dial["action"], classes)
+    return read, dial["strict"]
 
 
 def _is_decimal(text: Any) -> bool:
@@ -792,28 +796,28 @@ def _find_dial_fault(verdict: Mapping[str, Any], gate: SignedGate, row_id: str) 
         )
     if verdict["score"] is None or outcome == "abstain" or not gate.dials:
         return None
-    score = float(verdict["score"])
-    mine = [dial for dial in gate.dials if dial.strict and said in dial.classes]
-    if mine and not any(dial.is_crossed(score) for dial in mine):
-        return Refusal(
-            f"row {row_id}: {name} turned it away as {said}, and its score is within the threshold",
-            verdict["score"],
-            " or ".join(f"{dial.rejects} {dial.threshold!r}" for dial in mine),
-        )
-    if outcome == "accept":
-        for dial in gate.dials:
-            if dial.strict and dial.action in {"reject", "hold"} and dial.is_crossed(score):
+    score, crossed = float(verdict["score"]), False
+    for dial in gate.dials:
+        if dial.is_crossed(score):
+            crossed = crossed or said in dial.classes
+            if outcome == "accept" and dial.action in {"reject", "hold"}:
                 return Refusal(
                     f"row {row_id}: {name} accepts it, and its score is beyond the threshold",
                     verdict["score"],
                     f"not {dial.rejects} {dial.threshold!r}",
                 )
-    thresholds = {dial.threshold for dial in gate.dials if dial.strict}
-    if thresholds and verdict["threshold"] is not None and float(verdict["threshold"]) not in thresholds:
+    mine = [] if crossed or said is None else [dial for dial in gate.dials if said in dial.classes]
+    if mine:
+        return Refusal(
+            f"row {row_id}: {name} turned it away as {said}, and its score is within the threshold",
+            verdict["score"],
+            " or ".join(f"{dial.rejects} {dial.threshold!r}" for dial in mine),
+        )
+    if verdict["threshold"] is not None and float(verdict["threshold"]) not in gate.thresholds:
         return Refusal(
             f"row {row_id}: the threshold of {name} is none of those in {GATES}",
             verdict["threshold"],
-            ", ".join(map(repr, sorted(thresholds))),
+            ", ".join(map(repr, sorted(gate.thresholds))),
         )
     return None
 

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from synth_stack import __version__
 from synth_stack.errors import InputError, RunMismatch, VerificationError
-from synth_stack.files import digest_file, exchange_names, store_errors, sync_folder, write_bytes
+from synth_stack.files import digest_file, exchange_names, read_table, store_errors, sync_folder, write_bytes
+from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.lineage.ledger import LedgerEntry, append_entry, find_place, read_ledger
 from synth_stack.lineage.merkle import LeafHashes, TreeHead, leaf_hash, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
@@ -219,8 +220,14 @@ def _copy_seeds(run: Judged, staging: Path) -> None:
                 f"{source} is missing: the recipe states a seed corpus",
                 mend="Type the command of the run again: it writes seeds/ anew.",
             )
-        with store_errors(source):
-            write_bytes(staging / name, source.read_bytes())
+        if name != verify_pack.SEEDS[0]:
+            with store_errors(source):
+                write_bytes(staging / name, source.read_bytes())
+    seeds = read_table(run.folder / verify_pack.SEEDS[0], SEED_SCHEMA)
+    with write_shards(
+        staging, lambda _: verify_pack.SEEDS[0], SEED_SCHEMA, shard_rows=max(len(seeds), 1)
+    ) as append:
+        append(seeds)
 
 
 def _sign(

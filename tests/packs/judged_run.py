@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from synth_stack.decisions.decide import PERSON, Rule, decide
 from synth_stack.errors import ConfigError
@@ -341,6 +342,11 @@ def build_pack(folder: Path, **options: Any) -> Path:
     run = build_run(folder / "run", **options)
     write_pack(run, folder / "pack", signer=local_signer(folder / "key.pem"))
     return folder / "pack"
+
+
+def write_packed(path: Path, table: pa.Table) -> None:
+    """A table as a pack has it: no dictionaries, and zstd."""
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
 
 
 def reseal(pack: Path, key_path: Path, changes: Mapping[str, Any] | None = None) -> None:

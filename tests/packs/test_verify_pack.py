@@ -207,7 +207,7 @@ def test_a_verdict_stands_on_its_side_of_the_dial(changes: dict[str, Any], fault
     [(">", (False, False, True)), (">=", (False, True, True)), ("<", (True, False, False))],
 )
 def test_the_sides_of_a_dial(rejects: str, beyond: tuple[bool, ...]) -> None:
-    dial = verify_pack.SignedDial(rejects, 0.5, "reject", frozenset(), True)
+    dial = verify_pack.SignedDial(rejects, 0.5, "reject", frozenset())
     assert tuple(map(dial.is_crossed, (0.4, 0.5, 0.6))) == beyond
 
 

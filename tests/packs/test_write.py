@@ -123,12 +123,13 @@ def test_a_batch_whose_adversarial_rows_were_all_rejected_has_an_empty_train_spl
     verify_pack(tmp_path / "pack")
 
 
-def test_the_locks_and_seeds_are_copied_byte_for_byte(tmp_path: Path) -> None:
+def test_the_locks_and_seeds_are_those_of_the_run(tmp_path: Path) -> None:
     pack = build_pack(tmp_path)
     run = tmp_path / "run"
     assert (pack / "recipe.yaml").read_bytes() == (run / LOCK).read_bytes()
     assert (pack / "gates.yaml").read_bytes() == (run / "gates.lock.yaml").read_bytes()
-    assert (pack / "seeds/seeds.parquet").read_bytes() == (run / "seeds/seeds.parquet").read_bytes()
+    assert (pack / "seeds/taxonomy.yaml").read_bytes() == (run / "seeds/taxonomy.yaml").read_bytes()
+    assert read_table(pack / "seeds/seeds.parquet").equals(read_table(run / "seeds/seeds.parquet"))
 
 
 def test_the_private_key_is_not_in_the_pack(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_part_that_was_changed_is_named_and_healed(run: Path, name: str) -> No
     (run / name).write_bytes(data)
     with pytest.raises(StoreError, match=f"{name} was changed since it was committed"):
         require_whole(run)
-    stage = name.split("/")[0]
+    stage = name.split("/", maxsplit=1)[0]
     mark = run / (f"verdicts/{Path(name).stem}" if stage == "canaries" else str(Path(name).parent)) / DONE
     assert heal(mark)
     assert not mark.exists()

@@ -146,8 +146,8 @@ _SINGLE_FILE_NOTE = (
 )
 _FIGURES_NOTE = (
     "Every figure here is counted from `lineage/` and `data/` by `synth-stack verify`, which writes this "
-    "whole card again and compares it byte for byte. The self-tests, and what each gate counted, are what the "
-    f"packer measured (`{layout.MEASURES}`): the rows that were planted are in no pack."
+    "whole card again and compares it byte for byte. The self-tests, and what each gate counted, are what "
+    f"the packer measured (`{layout.MEASURES}`): the rows that were planted are in no pack."
 )
 
 

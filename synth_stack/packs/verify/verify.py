@@ -12,7 +12,8 @@ from typing import Any, TypedDict, Unpack
 import orjson
 
 from synth_stack.errors import ConfigError, VerificationError
-from synth_stack.lineage.merkle import prove_from_tiles
+from synth_stack.lineage.ledger import grow_head
+from synth_stack.lineage.merkle import leaf_hash, prove_from_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
@@ -52,11 +53,26 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Where a pack stands in a ledger: after `previous`, the leaf hashes of the batches before; its own is
+    `leaf`.
+    """
+
+    previous: tuple[bytes, ...]
+    leaf: bytes
+
+    @property
+    def head(self) -> str:
+        """The root of the ledger with this batch, in hexadecimal."""
+        return grow_head([*self.previous, self.leaf]).root.hex()
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What the checks of a pack gave. It is verified when there are no `problems`.
 
     `checks` passed; `warnings` are what they cannot prove. `root` and `key_id` are None where the
-    signature could not be read, `counts` where the rows could not be counted.
+    signature could not be read, `counts` where the rows could not be counted, `place` without a ledger.
     """
 
     path: Path
@@ -66,6 +82,7 @@ class Verification:
     root: str | None = None
     key_id: str | None = None
     counts: Counts | None = None
+    place: BatchPlace | None = None
 
     def to_json(self) -> Json:
         """The same as plain JSON; `counts` are those that are signed."""
@@ -78,6 +95,9 @@ class Verification:
             "root": self.root,
             "key_id": self.key_id,
             "counts": None if self.counts is None else self.counts.to_predicate(),
+            "ledger": None
+            if self.place is None
+            else {"sequence": len(self.place.previous), "head": self.place.head},
         }
 
     def lines(self) -> list[str]:
@@ -88,6 +108,7 @@ class Verification:
             *(f"note     {warning}" for warning in self.warnings),
             *([f"root     {self.root}"] if self.root else []),
             *([f"key id   {self.key_id}"] if self.key_id else []),
+            *([f"ledger   batch {len(self.place.previous):,}, head {self.place.head}"] if self.place else []),
         )
 
 
@@ -160,14 +181,14 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         seal_problem = exc
     problems += compare_files(pack, sizes, seal, seal_problem)
     warnings = [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
-    checks, counts = [Check("files", len(names))], None
+    checks, counts, place = [Check("files", len(names))], None, None
     if seal is not None and not problems:
         warnings += _describe_trust(seal, signer)
         try:
             locks = read_locks(pack)
             rule = read_rule(locks[1])
             check_locks(*locks)
-            check_place(pack, sizes, seal)
+            place = _find_place(pack, sizes, seal)
             origins = Origins(locks[0], read_seed_ids(pack, sizes, locks[0]))
             contents = check_contents(pack, names, seal, rule, origins)
             problems = contents.problems
@@ -191,7 +212,13 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         root=None if seal is None else seal.head.root.hex(),
         key_id=None if seal is None else seal.key_id,
         counts=counts,
+        place=None if problems else place,
     )
+
+
+def _find_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> BatchPlace | None:
+    previous = check_place(pack, sizes, seal)
+    return None if previous is None else BatchPlace(tuple(previous), leaf_hash(seal.statement))
 
 
 def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> RowProof:

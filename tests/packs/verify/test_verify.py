@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import ConfigError, InputError, VerificationError
-from synth_stack.files import read_table, read_yaml, render_yaml, write_table
+from synth_stack.files import read_table, read_yaml, render_yaml
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import leaves_of
 from synth_stack.packs import layout
@@ -18,7 +18,16 @@ from synth_stack.packs.write import local_signer, write_pack
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, recompute_row_ids
 from synth_stack.runs.folder import MANIFEST, list_files
-from tests.packs.judged_run import ADVERSARIAL, HELD, REJECTED, ROWS, build_pack, build_run, reseal
+from tests.packs.judged_run import (
+    ADVERSARIAL,
+    HELD,
+    REJECTED,
+    ROWS,
+    build_pack,
+    build_run,
+    reseal,
+    write_packed,
+)
 
 FILES = (
     "MANIFEST.json",
@@ -73,7 +82,7 @@ def rewrite(path: Path, change: Callable[[list[dict[str, object]]], object]) -> 
     table = read_table(path)
     rows = table.to_pylist()
     change(rows)
-    write_table(path, pa.Table.from_pylist(rows, schema=table.schema))
+    write_packed(path, pa.Table.from_pylist(rows, schema=table.schema))
 
 
 def test_a_sound_pack_passes_and_says_what_was_checked(whole: Path) -> None:
@@ -287,7 +296,7 @@ class TestSignedLies:
         rewrite(path, lambda rows: rows[0].update(text="Buy now"))
         table = read_table(path, CANDIDATE_SCHEMA)
         ids = recompute_row_ids(table)
-        write_table(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
+        write_packed(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids[0]} stands where another row was recorded" in problems_of(pack)[0]
 
@@ -296,7 +305,7 @@ class TestSignedLies:
         build_run(candidates)
         rejected = read_table(candidates / "candidates" / "part-00000.parquet", CANDIDATE_SCHEMA).slice(2, 1)
         path = pack / layout.data_name(0, 1)
-        write_table(path, pa.concat_tables([read_table(path), rejected]))
+        write_packed(path, pa.concat_tables([read_table(path), rejected]))
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids_of(pack)[2]} has no record" in problems_of(pack)[0]
 
@@ -492,7 +501,7 @@ class TestSignedLies:
 
     def test_tables_with_other_columns_are_refused(self, pack: Path) -> None:
         path = pack / layout.data_name(0, 1)
-        write_table(path, read_table(path).append_column("extra_column", pa.array([1] * 9)))
+        write_packed(path, read_table(path).append_column("extra_column", pa.array([1] * 9)))
         reseal(pack, pack.parent / "key.pem")
         assert "does not have the columns that it should" in problems_of(pack)[0]
 
@@ -538,9 +547,9 @@ class TestSplits:
         """Put the first row of one file into another one at a place; its id."""
         rows, others = (read_table(pack / name, CANDIDATE_SCHEMA) for name in (source, target))
         parts = [others.slice(0, at), rows.slice(0, 1), others.slice(at)]
-        write_table(pack / target, pa.concat_tables(parts))
+        write_packed(pack / target, pa.concat_tables(parts))
         if not copy:
-            write_table(pack / source, rows.slice(1))
+            write_packed(pack / source, rows.slice(1))
         reseal(pack, pack.parent / "key.pem")
         moved: str = rows["row_id"][0].as_py()
         return moved
@@ -582,7 +591,7 @@ class TestSplits:
         rows = pa.concat_tables(tables)
         order = {row_id: i for i, row_id in enumerate(ids_of(pack))}
         places = [order[row_id] for row_id in rows["row_id"].to_pylist()]
-        write_table(pack / self.TRAIN, rows.take(sorted(range(len(rows)), key=places.__getitem__)))
+        write_packed(pack / self.TRAIN, rows.take(sorted(range(len(rows)), key=places.__getitem__)))
         (pack / self.APART).unlink()
         reseal(pack, pack.parent / "key.pem")
         assert "does not belong into the train split" in problems_of(pack)[0]
@@ -639,7 +648,7 @@ class TestSplits:
     ) -> None:
         pack = build_pack(tmp_path, kind=kind)
         name = layout.data_name(0, 1, split)
-        write_table(pack / name, CANDIDATE_SCHEMA.empty_table())
+        write_packed(pack / name, CANDIDATE_SCHEMA.empty_table())
         reseal(pack, tmp_path / "key.pem")
         problem = f"{name} is numbered wrongly, or of a split of which the pack has no row"
         assert problems_of(pack) == [problem]
