@@ -1,9 +1,9 @@
 """How long a pack takes to sign and to verify, and how much memory: python benchmarks/pack.py [--rows 500000]
 
 The rows are made here (a question and an answer of some 300 characters, every 9th a near duplicate that is
-rejected), judged by two gates with dials, and lie in a run folder as the engine leaves it. Then four processes, each
-with a fresh interpreter: pack, verify, verify_pack.py on its own, and one row. Seconds are of the wall and of the
-processor, memory is the peak of the resident set.
+rejected), judged by two gates with dials, and lie in a run folder as the engine leaves it. Then four
+processes, each with a fresh interpreter: pack, verify, verify_pack.py on its own, and one row. Seconds are of
+the wall and of the processor, memory is the peak of the resident set.
 """
 
 import argparse

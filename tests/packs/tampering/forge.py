@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes
+from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
 from synth_stack.lineage.sign import build_statement
