@@ -1,6 +1,7 @@
 # make demo    set everything up in .venv and run the main job: a signed pack made by a real language model
 # make test    set everything up and pass the tests
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
+# make test-fuzz   feed noise to every parser of what strangers write
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-tampering check lock clean
+.PHONY: demo test test-tampering test-fuzz check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -22,6 +23,10 @@ test: $(VENV)/test.stamp
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
 	SYNTH_STACK_TAMPERING=all $(BIN)/python -m pytest -q -n auto tests/packs/tampering
+
+# noise for every parser of what strangers write; a minute or two
+test-fuzz: $(VENV)/test.stamp
+	SYNTH_STACK_FUZZ_EXAMPLES=400 timeout 600 $(BIN)/python -m pytest -q -n auto tests/test_fuzz.py
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .

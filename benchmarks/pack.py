@@ -29,7 +29,10 @@ from synth_stack.runs.locks import compute_identity
 PART_ROWS = 10_000
 TWIN_EVERY = 9
 SOURCE = "e" * 64
-WORDS = "the order was late and nobody answered when the customer asked about a refund for the second lock".split()
+WORDS = (
+    "the order was late and nobody answered when the customer asked about a refund for the second "
+    "lock which had never worked"
+).split()
 
 
 def main() -> None:
