@@ -283,6 +283,10 @@ def pack(
         bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
     ] = False,
     trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the signed handover pack of a judged folder."""
@@ -290,7 +294,7 @@ def pack(
     from synth_stack.packs.write import local_signer, sigstore_signer
 
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
-    summary = write_pack(folder, out, signer=signer)
+    summary = write_pack(folder, out, signer=signer, ledger=ledger)
     if as_json:
         print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
     else:
@@ -344,17 +348,38 @@ def export(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")
+    ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
     identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
     trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    pin: Annotated[
+        Path | None,
+        typer.Option(
+            help="The last batch seen of a ledger; the pack must be that one or the next. Kept there."
+        ),
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="The head that the ledger must have with this batch.")
+    ] = None,
+    emit: Annotated[
+        bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a pack offline; exit 1 names everything that is wrong."""
+    from synth_stack.packs.verify.ledger import follow_ledger
+    from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
 
+    if emit:
+        sys.stdout.buffer.write(read_verifier())
+        return
+    if folder is None:
+        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK")
     expected: dict[str, Any] = {
         "expected_key": key_id,
         "identity": identity,
@@ -365,6 +390,7 @@ def verify(
         show(verify_row(folder, row, **expected), as_json)
         return
     found = inspect_pack(folder, **expected)
+    found = follow_ledger(found, pin=pin, root=root)
     show(found, as_json)
     if found.problems:
         raise found.problems[0]
@@ -420,6 +446,9 @@ def main() -> None:
     except SynthStackError as exc:
         sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
         sys.exit(exc.exit_code)
+    except MemoryError:
+        sys.stderr.write("error: that takes more memory than this process may have\n")
+        sys.exit(1)
     except SystemExit as exc:  # Typer turns Ctrl-C into exit 130 without a word
         if exc.code == STOPPED:
             sys.stderr.write(

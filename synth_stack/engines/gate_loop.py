@@ -28,12 +28,13 @@ from synth_stack.engines.engine import (
     read_shown,
 )
 from synth_stack.engines.self_tests import plant, write_planted
-from synth_stack.files import count_rows, read_arrow, read_table, write_bytes
+from synth_stack.files import count_rows, read_arrow, read_table
 from synth_stack.gates.gate import Judge, Late
 from synth_stack.inputs.extensions import Extension, find_extension
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, registered
 from synth_stack.rows.canonical import digest_json
+from synth_stack.runs.committed import DONE, commit_verdicts, heal
 from synth_stack.runs.folder import (
     LATE_PREFIX,
     Shard,
@@ -49,9 +50,6 @@ from synth_stack.runs.folder import (
 )
 from synth_stack.runs.gate_work import add_gate_work
 from synth_stack.runs.self_tests import SelfTestBars
-
-DONE = ".done"
-"""Stands in the folder of a gate whose verdicts are all there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +102,15 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
     shards = list_shards(folder / "candidates")
     for number, gate in enumerate(gates):
         target = folder / "verdicts" / gate.name
+        if heal(target / DONE):
+            for later in gates[number + 1 :]:  # they saw what this one let pass, and it may say otherwise now
+                (folder / "verdicts" / later.name / DONE).unlink(missing_ok=True)
         if not (target / DONE).exists():
             work = Work(_specify(folder, gate, gates[:number]), gate.judge, gate.late, gate.alone)
             _drop_stale(work.spec, shards, target)
             with _noting(folder, gate):
                 _run_gate(gate, work, shards, engine, progress)
-            write_bytes(target / DONE, b"")
+            commit_verdicts(folder, gate.name)
 
 
 @contextmanager

@@ -82,7 +82,9 @@ class Dial:
     or a dotted key of the evidence (a row without it has no say). `outcome` is "reject" or "hold", or the
     dotted parameter that says which, with "ignore" for neither. `classes` are the reason classes that this
     dial gives. `lowest`: no smaller number was stored, so the dial cannot be turned below it. `fixed_by`: a
-    parameter that, where it is set, forbids turning it.
+    parameter that, where it is set, forbids turning it. `strict`: a verdict of these classes has a score
+    beyond the threshold and an accepting one has none, so that whoever has the verdicts can check it; a gate
+    that spares rows beyond its threshold for another reason says False.
     """
 
     threshold: float
@@ -93,6 +95,7 @@ class Dial:
     outcome: str = "reject"
     lowest: float | None = None
     fixed_by: str | None = None
+    strict: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The dial as the lock records it; numbers are decimal strings."""
@@ -105,6 +108,7 @@ class Dial:
             "classes": list(self.classes),
             "lowest": None if self.lowest is None else repr(float(self.lowest)),
             "fixed_by": self.fixed_by,
+            "strict": self.strict,
         }
 
 

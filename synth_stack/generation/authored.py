@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synth_stack.errors import ConfigError, RunMismatch, TeacherError
-from synth_stack.files import count_rows, write_bytes, write_table
+from synth_stack.files import count_rows, write_table
 from synth_stack.generation.authored_rows import RowMapping, check_columns, has_spoken
 from synth_stack.generation.driver import (
     digest_pipeline,
@@ -19,9 +19,10 @@ from synth_stack.generation.driver import (
 )
 from synth_stack.generation.flow import Flow, lay_out
 from synth_stack.generation.flow_run import STAGES, FlowRun, LeafRows
-from synth_stack.generation.parts import DONE, batch_file
+from synth_stack.generation.parts import batch_file
 from synth_stack.progress import Progress
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.runs.committed import commit_candidates
 from synth_stack.runs.folder import list_made, remove_folder
 from synth_stack.teachers.teacher import Teacher
 
@@ -75,7 +76,7 @@ def generate_authored(
         )
         run.run()
     journal.refuse_others()
-    write_bytes(folder / "candidates" / DONE, b"")
+    commit_candidates(folder)
     remove_folder(folder / STAGES)
 
 

@@ -153,7 +153,6 @@ class PackConfig(StrictModel):
     license: str = "other"
     languages: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["en"])
     known_biases: list[str] = Field(default_factory=list)
-    not_checked: list[str] = Field(default_factory=list)
 
 
 class SignConfig(StrictModel):

@@ -18,7 +18,7 @@ process leaves the old file, the new file or a `.tmp` that the next start remove
 """
 
 import contextlib
-import fcntl
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -208,7 +208,7 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
             seen=", ".join(foreign[:5]),
             mend="Choose another folder with --out.",
         )
-    with _alone(folder):
+    with hold_alone(folder / ".lock", str(folder)):
         _remove_leftovers(folder)
         other = path.exists() and identity_line(path.read_bytes()) != identity_line(lock)
         if other and not any(folder.glob("candidates/*")) and not any(folder.glob("verdicts/*")):
@@ -280,22 +280,43 @@ def list_files(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with store_errors(folder):
-        file: IO[bytes] = (folder / ".lock").open("ab")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise StoreError(
-                f"{folder} is in use by another process", mend="Wait for it to end, or stop it."
-            ) from exc
-        except OSError as exc:  # some network file systems know no locks
-            raise StoreError(
-                f"{folder} cannot be locked: {exc.strerror}",
-                mend="Choose a folder on a local disk with --out.",
-            ) from exc
-        yield
+def hold_alone(path: Path, what: str, *, remove: bool = False) -> Iterator[None]:
+    """Holds the lock file at `path`, until the block ends, for `what`; then it goes, with `remove`.
+
+    Raises StoreError when another process holds it.
+    """
+    import fcntl  # POSIX alone: whoever only reads packs needs no lock
+
+    while True:
+        with store_errors(path):
+            file: IO[bytes] = path.open("ab")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise StoreError(
+                    f"{what} is in use by another process", mend="Wait for it to end, or stop it."
+                ) from exc
+            except OSError as exc:  # some network file systems know no locks
+                raise StoreError(
+                    f"{what} cannot be locked: {exc.strerror}",
+                    mend="Choose a folder on a local disk with --out.",
+                ) from exc
+            if remove and not _is_there(path, file):
+                continue  # its last holder removed it between our opening and our locking
+            try:
+                yield
+            finally:
+                if remove:
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _is_there(path: Path, file: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _start_again(folder: Path) -> None:

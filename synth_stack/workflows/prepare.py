@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
-import yaml
 
 import synth_stack.generators
 import synth_stack.teachers  # noqa: F401  (both register by being imported)
@@ -27,7 +26,7 @@ from synth_stack.inputs.seeds import Corpus, load_corpus
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.inputs.yaml_models import UseModel
 from synth_stack.registry import Bound, Role, bind, make_absolute
-from synth_stack.rows.canonical import digest_json
+from synth_stack.rows.canonical import canonical_json, digest_json
 from synth_stack.stats.apportion import split_draws
 from synth_stack.teachers.teacher import Price, Teacher, require_teacher
 
@@ -205,9 +204,9 @@ def write_seeds(job: Job, folder: Path) -> None:
     """seeds/ of a run: the seed table, the topics and the document sections as they were read."""
     write_table(folder / "seeds" / "seeds.parquet", job.corpus.seeds)
     topics = [topic.model_dump(exclude_none=True) for topic in job.corpus.topics.values()]
-    for name, value in (("taxonomy.yaml", topics), ("sections.yaml", dict(job.corpus.sections))):
-        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
-        write_bytes(folder / "seeds" / name, text.encode("utf-8"))
+    write_bytes(folder / "seeds" / "taxonomy.yaml", render_yaml(topics))
+    # JSON, since document sections are long, and YAML is slow to read
+    write_bytes(folder / "seeds" / "sections.json", canonical_json(dict(job.corpus.sections)) + b"\n")
 
 
 def _bind(recipe: Recipe, role: Role, use: UseModel, key: str) -> Bound:

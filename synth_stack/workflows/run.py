@@ -23,7 +23,7 @@ from synth_stack.progress import Progress, Silent
 from synth_stack.registry import find_entry
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.folder import LOCK, open_run, read_parts, write_manifest
+from synth_stack.runs.folder import LOCK, hold_alone, open_run, read_parts, write_manifest
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
 from synth_stack.workflows.judge import Gates, bind_gates
@@ -129,8 +129,11 @@ def generate(
     return folder
 
 
-def pack(folder: str | Path, out: str | Path, *, signer: Signer | None = None) -> PackSummary:
-    """The handover pack of a judged folder, signed (by default with this machine's local key).
+def pack(
+    folder: str | Path, out: str | Path, *, signer: Signer | None = None, ledger: str | Path | None = None
+) -> PackSummary:
+    """The handover pack of a judged folder, signed (by default with this machine's local key) and, where a
+    `ledger` is named, appended to it.
 
     Raises InputError for a folder that is not judged, SigningError without a usable key or identity.
     """
@@ -140,7 +143,13 @@ def pack(folder: str | Path, out: str | Path, *, signer: Signer | None = None) -
             f"{run_folder} holds no judged rows",
             mend="Run `synth-stack run` or `synth-stack curate` on it first.",
         )
-    return write_pack(run_folder, Path(out), signer=signer or local_signer(None))
+    with hold_alone(run_folder / ".lock", str(run_folder)):
+        return write_pack(
+            run_folder,
+            Path(out),
+            signer=signer or local_signer(None),
+            ledger=None if ledger is None else Path(ledger),
+        )
 
 
 def make_signer(recipe: Recipe) -> Signer:
