@@ -38,6 +38,9 @@ def plan(
     percent: Annotated[
         float | None, typer.Option(help="Read a flat percentage of every lot instead.")
     ] = None,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="Look at a sample as it is read, and stop when it is clear.")
+    ] = False,
     held: Annotated[
         bool, typer.Option("--held", help="Read the rows that the gates hold, and no lots.")
     ] = False,
@@ -98,6 +101,7 @@ def plan(
         ltpd=ltpd,
         confidence=confidence,
         percent=percent,
+        sequential=sequential,
         held="only" if held else "also" if with_held else "no",
         by=[key.strip() for key in by.split(",") if key.strip()],
         lot_rows=lot_rows,

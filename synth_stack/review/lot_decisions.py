@@ -105,6 +105,19 @@ def decide_lots(
     return tuple(found)
 
 
+def find_settled_lots(
+    lots: pa.Table, sample: pa.Table, judgements: Mapping[str, Judgement]
+) -> frozenset[str]:
+    """The lots that their samples decide already: nobody has to read the rest of these."""
+    drawn = _group(sample, "sample", frozenset())
+    settled = set()
+    for lot in lots.select(["lot", "stages"]).to_pylist():
+        said = [_is_defect(judgements.get(row_id, UNREAD)) for row_id in drawn.get(lot["lot"], ())]
+        if said and decide_lot(read_sampling_plan(lot), said)[0] != "waiting":
+            settled.add(lot["lot"])
+    return frozenset(settled)
+
+
 def _is_defect(judgement: Judgement) -> bool | None:
     return None if judgement.verdict is None else judgement.verdict == "reject"
 

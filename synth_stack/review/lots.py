@@ -1,7 +1,7 @@
 """Lots: rows of one slice, generator and cluster, which fail together, and the sampling plan of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from synth_stack.stats.acceptance import (
     sample_share,
 )
 from synth_stack.stats.imperfect_readers import Readers, find_single_with_readers, pass_with_readers
+from synth_stack.stats.sequential import find_sequential
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,7 +62,7 @@ def plan_lots(rows: "pl.DataFrame", settings: PlanSettings) -> pa.Table:
             **row,
             **told,
             "tier": settings.tier,
-            "method": "whole" if plan.n == row["rows"] else settings.method,
+            "method": _name_method(plan, row["rows"], settings),
             "chain": None,
             "skip": False,
         }
@@ -70,6 +71,12 @@ def plan_lots(rows: "pl.DataFrame", settings: PlanSettings) -> pa.Table:
         )
     ]
     return pa.Table.from_pylist(planned, schema=LOT_SCHEMA)
+
+
+def _name_method(plan: SamplingPlan, rows: int, settings: PlanSettings) -> str:
+    if plan.n == rows:
+        return "whole"
+    return "single" if settings.method == "sequential" and len(plan.looks) == 1 else settings.method
 
 
 def describe_plans(
@@ -110,4 +117,17 @@ def choose_plans(sizes: Sequence[int], settings: PlanSettings) -> list[SamplingP
     if settings.method == "percent":
         return sample_share(sizes, settings.percent or 0.0, risks)
     readers = Readers(settings.sensitivity, settings.specificity)
-    return find_single(sizes, risks) if readers.perfect else find_single_with_readers(sizes, risks, readers)
+    single = find_single(sizes, risks) if readers.perfect else find_single_with_readers(sizes, risks, readers)
+    if settings.method != "sequential":
+        return single
+    marked = replace(risks, aql=readers.mark(risks.aql), ltpd=readers.mark(risks.ltpd))
+    many = find_sequential(marked)
+    fits = {size: _keeps(many, size, risks, readers) for size in set(sizes) if size > 2 * many.n}
+    return [many if fits.get(size) else one for size, one in zip(sizes, single, strict=True)]
+
+
+def _keeps(plan: SamplingPlan, size: int, risks: Risks, readers: Readers) -> bool:
+    """Whether a plan of many looks keeps both risks in a lot of that size, exactly."""
+    few, many = count_defects(size, risks.aql, up=False), count_defects(size, risks.ltpd, up=True)
+    fails = 1 - pass_with_readers(plan, size, few, readers)
+    return fails <= risks.alpha and pass_with_readers(plan, size, many, readers) <= risks.beta

@@ -12,9 +12,12 @@ import pytest
 from synth_stack.decisions.replay.replay import replay
 from synth_stack.errors import ConfigError, InputError, RunMismatch, StoreError
 from synth_stack.files import read_table
+from synth_stack.packs.verify.verify import inspect_pack
+from synth_stack.packs.write import local_signer, write_pack
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.plan import FRAME, PLAN, SAMPLE, read_plan
+from synth_stack.review.queue import build_queue
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.curate import curate
 from synth_stack.workflows.review import decide_lots, plan
@@ -431,3 +434,22 @@ def test_canaries_need_a_gate_file_that_plants_some(run: Path, tmp_path: Path) -
     gates.write_text("version: 1\ngates:\n  - use: toy_marks\n", encoding="utf-8")
     with pytest.raises(InputError, match="no gate of the file plants"):
         plan(run, canaries=3, gates=gates)
+
+
+def test_a_sequential_plan_stops_reading_a_lot_that_is_clear(tmp_path: Path) -> None:
+    run = make_toy_run(tmp_path, {"a": 700})
+    made = plan(run, by=["slice"], risk="low", sequential=True, estimate=0, overlap=0.0)
+    assert made.lots["method"].to_pylist() == ["sequential"]
+    looks = made.lots["stages"].to_pylist()[0]
+    stages = made.sample["stage"].to_pylist()
+    assert stages == sorted(stages)
+    assert stages.count(1) == looks[0]["n"]
+    queue = build_queue(open_judged(run), made, "a" * 64)
+    assert len(queue) == looks[-1]["n"]
+    first = {row["row_id"] for row in made.sample.to_pylist() if row["stage"] <= 2}
+    answer_all(run, bad="never", only=first)
+    done = decide_lots(run)
+    assert [(lot.status, lot.look, lot.read) for lot in done.outcome.lots] == [("passed", 2, looks[1]["n"])]
+    assert build_queue(open_judged(run), made, "a" * 64) == ()
+    pack = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert inspect_pack(pack.path).problems == ()
