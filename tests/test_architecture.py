@@ -65,6 +65,7 @@ ELSEWHERE = {
     "inputs/yaml_models.py": "inputs/test_recipe.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",
     "review/cost.py": "cli/test_review.py",

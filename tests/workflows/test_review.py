@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from synth_stack.errors import ConfigError, InputError, RunMismatch, StoreError
 from synth_stack.files import read_table
 from synth_stack.packs.verify.verify import inspect_pack
 from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.report.review import render_review
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.plan import FRAME, PLAN, SAMPLE, read_plan
@@ -453,3 +455,22 @@ def test_a_sequential_plan_stops_reading_a_lot_that_is_clear(tmp_path: Path) -> 
     assert build_queue(open_judged(run), made, "a" * 64) == ()
     pack = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert inspect_pack(pack.path).problems == ()
+
+
+def test_the_report_shows_what_people_made_of_the_batch(run: Path) -> None:
+    plan(run, by=["slice"], aql=0.3, ltpd=0.5, estimate=60)
+    answer_all(run)
+    done = decide_lots(run)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Human review</h2>" in page
+    overall = done.outcome.overall
+    assert overall is not None
+    assert f"<td>{overall.rows}</td><td>{overall.read}</td>" in page
+    assert f"<td>{overall.high:.2%}</td>" in page
+    evil = "<script>alert(1)</script>\u202e"
+    told = {**done.outcome.to_json(), "outgoing": [asdict(overall), {**asdict(overall), "slice": evil}]}
+    drawn = render_review(told, overall.rows)
+    assert "<script>" not in drawn
+    assert "\u202e" not in drawn
+    assert "judged again since" in render_review(told, overall.rows + 1)
+    assert render_review(None, 3) == ""
