@@ -74,7 +74,7 @@ ELSEWHERE = {
     "review/lots.py": "workflows/test_review.py",
     "review/outcome.py": "workflows/test_review.py",
     "review/outgoing.py": "workflows/test_review.py",
-    "review/plan.py": "workflows/test_review.py",
+    "review/plan_file.py": "workflows/test_review.py",
     "review/planning.py": "workflows/test_review.py",
     "review/queue.py": "cli/test_review.py",
     "review/redraw.py": "packs/test_review.py",

@@ -153,7 +153,7 @@ def rows(
     """
     from synth_stack.cli.review_rows import judge_in_terminal, read_json_answers
     from synth_stack.review.answers import record_answers
-    from synth_stack.review.plan import read_plan
+    from synth_stack.review.plan_file import read_plan
     from synth_stack.review.queue import build_queue
     from synth_stack.review.reviewers import load_or_make_key, reviewer_id
     from synth_stack.runs.judged import open_judged

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from synth_stack.review.plan import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings
+from synth_stack.review.plan_file import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings
 from synth_stack.stats.acceptance import (
     Look,
     Risks,

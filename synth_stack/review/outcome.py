@@ -28,7 +28,7 @@ from synth_stack.review.outgoing import (
     bound_by_lots,
     estimate_outgoing,
 )
-from synth_stack.review.plan import FOLDER, ReviewPlan
+from synth_stack.review.plan_file import FOLDER, ReviewPlan
 from synth_stack.review.reliability import KNOWN, Reliability, measure_reliability
 from synth_stack.review.source import ReviewSource
 from synth_stack.review.verdicts import judge_lots, judge_rows

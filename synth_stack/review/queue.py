@@ -11,7 +11,7 @@ from synth_stack.review.answers import read_answers
 from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.judgements import settle_rows
 from synth_stack.review.lot_decisions import find_settled_lots
-from synth_stack.review.plan import ReviewPlan
+from synth_stack.review.plan_file import ReviewPlan
 from synth_stack.runs.judged import Judged
 
 

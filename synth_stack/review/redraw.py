@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from synth_stack.review.lots import KEYS, choose_plans, describe_plans
-from synth_stack.review.plan import FRAME_SCHEMA, ReviewPlan
+from synth_stack.review.plan_file import FRAME_SCHEMA, ReviewPlan
 from synth_stack.review.planning import derive_plan_seed
 from synth_stack.review.reliability import KNOWN
 from synth_stack.review.sampling import draw_lots, order_sample

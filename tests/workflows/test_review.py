@@ -18,7 +18,7 @@ from synth_stack.packs.write import local_signer, write_pack
 from synth_stack.report.review import render_review
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.content import read_rows_to_review, read_said
-from synth_stack.review.plan import FRAME, PLAN, SAMPLE, read_plan
+from synth_stack.review.plan_file import FRAME, PLAN, SAMPLE, read_plan
 from synth_stack.review.queue import build_queue
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.curate import curate
