@@ -41,6 +41,9 @@ def plan(
     sequential: Annotated[
         bool, typer.Option("--sequential", help="Look at a sample as it is read, and stop when it is clear.")
     ] = False,
+    skip_lots: Annotated[
+        bool, typer.Option("--skip-lots", help="Leave lots unread after others of their kind have passed.")
+    ] = False,
     held: Annotated[
         bool, typer.Option("--held", help="Read the rows that the gates hold, and no lots.")
     ] = False,
@@ -102,6 +105,7 @@ def plan(
         confidence=confidence,
         percent=percent,
         sequential=sequential,
+        skip_lots=skip_lots,
         held="only" if held else "also" if with_held else "no",
         by=[key.strip() for key in by.split(",") if key.strip()],
         lot_rows=lot_rows,

@@ -137,7 +137,8 @@ def measure_outgoing(outcome: ReviewOutcome, source: ReviewSource, decisions: "p
     ships = [
         lot.lot
         for lot in outcome.lots
-        if lot.status == "passed" or (lot.status == "waiting" and plan.settings.on_waiting == "ship")
+        if lot.status in {"passed", "skipped"}
+        or (lot.status == "waiting" and plan.settings.on_waiting == "ship")
     ]
     whole = [lot.lot for lot in outcome.lots if lot.status == "screened"]
     table = (
