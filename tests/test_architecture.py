@@ -70,6 +70,7 @@ ELSEWHERE = {
     "packs/refusals.py": "packs/test_verify_pack.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",
     "review/cost.py": "cli/test_review.py",
@@ -78,7 +79,7 @@ ELSEWHERE = {
     "review/lots.py": "workflows/test_review.py",
     "review/outcome.py": "workflows/test_review.py",
     "review/outgoing.py": "workflows/test_review.py",
-    "review/plan.py": "workflows/test_review.py",
+    "review/plan_file.py": "workflows/test_review.py",
     "review/planning.py": "workflows/test_review.py",
     "review/queue.py": "cli/test_review.py",
     "review/redraw.py": "packs/test_review.py",

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
+from synth_stack.report.review import render_review
 
 SCRIPTS = tuple(
     f"{name}.js"
@@ -32,9 +33,11 @@ def render_report(
     title: str,
     facts: Mapping[str, Any],
     pictures: Mapping[str, Any] = _NO_PICTURES,
+    review: Mapping[str, Any] | None = None,
 ) -> str:
     """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
-    `pictures`: "distributions", how the batch is spread beside other rows, and "map", what `draw_map` gave.
+    `pictures`: "distributions", how the batch is spread beside other rows, and "map", what `draw_map` gave;
+    `review` is the outcome of a review, where there was one.
 
     Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
@@ -51,6 +54,7 @@ def render_report(
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
         alarm=_render_alarm(figures),
         totals=_render_totals(figures),
+        review=render_review(review, figures.accepted),
         sample=_escape(_describe_sample(figures, audit_rows)),
         style=style,
         script=script,

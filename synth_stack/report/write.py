@@ -12,6 +12,7 @@ from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
 from synth_stack.report.html import render_report
 from synth_stack.report.row_map import draw_map
 from synth_stack.report.sample import collect_audit_rows
+from synth_stack.review.outcome import read_outcome
 from synth_stack.runs.folder import read_state
 from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candidates, read_verdicts
 from synth_stack.runs.locks import RecipeLock
@@ -26,7 +27,14 @@ def write_report(folder: Path) -> Figures:
     row_map = draw_map(read_candidates(folder), run.decisions)
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
     pictures = {"distributions": spread, "map": row_map}
-    page = render_report(figures, rows, title=title, facts=_list_facts(run.recipe), pictures=pictures)
+    page = render_report(
+        figures,
+        rows,
+        title=title,
+        facts=_list_facts(run.recipe),
+        pictures=pictures,
+        review=read_outcome(folder),
+    )
     write_bytes(folder / "report.html", page.encode("utf-8"))
     return figures
 

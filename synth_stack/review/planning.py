@@ -12,7 +12,7 @@ from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.errors import InputError
 from synth_stack.review.clusters import find_clusters
 from synth_stack.review.lots import cut_lots, frame_table, plan_lots
-from synth_stack.review.plan import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings, PlanTables
+from synth_stack.review.plan_file import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings, PlanTables
 from synth_stack.review.sampling import draw_lots, order_sample
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA

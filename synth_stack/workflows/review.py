@@ -15,7 +15,7 @@ from synth_stack.inputs.extensions import load_extensions
 from synth_stack.report.write import write_report
 from synth_stack.review.lots import KEYS
 from synth_stack.review.outcome import ReviewOutcome, measure_outgoing, work_out, write_outcome
-from synth_stack.review.plan import (
+from synth_stack.review.plan_file import (
     FOLDER,
     SCREENED_STEM,
     Held,
