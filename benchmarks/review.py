@@ -28,7 +28,7 @@ from synth_stack.files import digest_file, write_table
 from synth_stack.review.answers import ANSWER_SCHEMA, record_answers
 from synth_stack.review.lots import cut_lots, frame_table, plan_lots
 from synth_stack.review.outcome import ReviewOutcome, measure_outgoing, work_out
-from synth_stack.review.plan import PlanSettings, ReviewPlan
+from synth_stack.review.plan_file import PlanSettings, ReviewPlan
 from synth_stack.review.sampling import draw_lots, order_sample
 from synth_stack.review.source import ReviewSource
 from synth_stack.rows.canonical import digest_json

@@ -69,9 +69,10 @@ class Entry:
 
     Of a gate: `reads`, the texts of a row that it looks at; `late`, from its parameters what it says of a
     whole batch (gates/gate.py), or None, and `late_parameters`, those that it depends on; `index`, what
-    writes the file that stands for earlier packs. Of a generator: `checked_by`, the gate that looks for the
-    known failure of its rows; `templates`, the prompt templates that it asks with, given its parameters;
-    `record`, its parameters as the lock has them. `module` is where the function was defined.
+    writes the file that stands for earlier packs; `clusters`, the table of its state that says in which
+    cluster a row is (`id`, its hash_ids, and `cluster`). Of a generator: `checked_by`, the gate that looks
+    for the known failure of its rows; `templates`, the prompt templates that it asks with, given its
+    parameters; `record`, its parameters as the lock has them. `module` is where the function was defined.
     """
 
     role: Role
@@ -83,6 +84,7 @@ class Entry:
     late: Callable[[Mapping[str, Any]], Any] | None = None
     late_parameters: tuple[str, ...] = ()
     index: Callable[..., int] | None = None
+    clusters: str | None = None
     checked_by: str | None = None
     templates: Templates | None = None
     record: Record | None = None
@@ -127,6 +129,7 @@ def gate(
     late: Callable[[Mapping[str, Any]], Any] | None = None,
     late_parameters: Sequence[str] = (),
     index: Callable[..., int] | None = None,
+    clusters: str | None = None,
 ) -> Callable[[Factory], Factory]:
     """Register a function that returns a Judge (gates/gate.py)."""
     return _register(
@@ -137,6 +140,7 @@ def gate(
         late=late,
         late_parameters=tuple(late_parameters),
         index=index,
+        clusters=clusters,
     )
 
 

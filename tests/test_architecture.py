@@ -67,6 +67,7 @@ ELSEWHERE = {
     "inputs/yaml_models.py": "inputs/test_recipe.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",
     "review/cost.py": "cli/test_review.py",
@@ -75,7 +76,7 @@ ELSEWHERE = {
     "review/lots.py": "workflows/test_review.py",
     "review/outcome.py": "workflows/test_review.py",
     "review/outgoing.py": "workflows/test_review.py",
-    "review/plan.py": "workflows/test_review.py",
+    "review/plan_file.py": "workflows/test_review.py",
     "review/planning.py": "workflows/test_review.py",
     "review/queue.py": "cli/test_review.py",
     "review/redraw.py": "packs/test_review.py",

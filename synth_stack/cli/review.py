@@ -39,6 +39,12 @@ def plan(
     percent: Annotated[
         float | None, typer.Option(help="Read a flat percentage of every lot instead.")
     ] = None,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="Look at a sample as it is read, and stop when it is clear.")
+    ] = False,
+    skip_lots: Annotated[
+        bool, typer.Option("--skip-lots", help="Leave lots unread after others of their kind have passed.")
+    ] = False,
     held: Annotated[
         bool, typer.Option("--held", help="Read the rows that the gates hold, and no lots.")
     ] = False,
@@ -99,6 +105,8 @@ def plan(
         ltpd=ltpd,
         confidence=confidence,
         percent=percent,
+        sequential=sequential,
+        skip_lots=skip_lots,
         held="only" if held else "also" if with_held else "no",
         by=[key.strip() for key in by.split(",") if key.strip()],
         lot_rows=lot_rows,
@@ -150,7 +158,7 @@ def rows(
     """
     from synth_stack.cli.review_rows import judge_in_terminal, read_json_answers
     from synth_stack.review.answers import record_answers
-    from synth_stack.review.plan import read_plan
+    from synth_stack.review.plan_file import read_plan
     from synth_stack.review.queue import build_queue
     from synth_stack.review.reviewers import load_or_make_key, reviewer_id
     from synth_stack.runs.judged import open_judged

@@ -8,7 +8,7 @@ from rich.table import Table
 from synth_stack.cli.output import to_one_line
 from synth_stack.review.cost import PlanSummary
 from synth_stack.review.outgoing import Outgoing
-from synth_stack.review.plan import PlanSettings
+from synth_stack.review.plan_file import PlanSettings
 from synth_stack.workflows.review import Reviewed
 
 _MOST_SLICES = 20

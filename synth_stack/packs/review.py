@@ -18,7 +18,7 @@ from synth_stack.packs import layout
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import read_file
 from synth_stack.review.outcome import OUTCOME, measure_outgoing, read_outcome, work_out
-from synth_stack.review.plan import (
+from synth_stack.review.plan_file import (
     EARLIER_STEM,
     FRAME,
     FRAME_SCHEMA,

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
+from synth_stack.report.review import render_review
 
 SCRIPTS = tuple(
     f"{name}.js"
@@ -24,8 +25,16 @@ _NESTED = ("messages", "alternatives", "documents")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: Mapping[str, Any]) -> str:
-    """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
+def render_report(
+    figures: Figures,
+    audit_rows: pa.Table,
+    *,
+    title: str,
+    facts: Mapping[str, Any],
+    review: Mapping[str, Any] | None = None,
+) -> str:
+    """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order, and
+    `review` is the outcome of a review, where there was one.
 
     Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
@@ -41,6 +50,7 @@ def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: 
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
         alarm=_render_alarm(figures),
         totals=_render_totals(figures),
+        review=render_review(review, figures.accepted),
         sample=_escape(_describe_sample(figures, audit_rows)),
         style=style,
         script=script,

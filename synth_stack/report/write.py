@@ -10,6 +10,7 @@ from synth_stack.decisions.figures import Figures, compute_figures
 from synth_stack.files import write_bytes
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
+from synth_stack.review.outcome import read_outcome
 from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candidates, read_verdicts
 from synth_stack.runs.locks import RecipeLock
 
@@ -20,7 +21,9 @@ def write_report(folder: Path) -> Figures:
     figures = compute_figures(read_candidates(folder), _read_all(run), run.decisions, run.self_tests)
     rows = collect_audit_rows(read_candidates(folder), _read_all(run), run.decisions)
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
-    page = render_report(figures, rows, title=title, facts=_list_facts(run.recipe))
+    page = render_report(
+        figures, rows, title=title, facts=_list_facts(run.recipe), review=read_outcome(folder)
+    )
     write_bytes(folder / "report.html", page.encode("utf-8"))
     return figures
 

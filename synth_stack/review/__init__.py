@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synth_stack.review.answers import read_answers, record_answers
-    from synth_stack.review.plan import read_plan
+    from synth_stack.review.plan_file import read_plan
     from synth_stack.workflows.review import decide_lots, plan
 
 __all__ = ["decide_lots", "plan", "read_answers", "read_plan", "record_answers"]
@@ -23,7 +23,7 @@ _HOMES = {
     "decide_lots": "synth_stack.workflows.review",
     "plan": "synth_stack.workflows.review",
     "read_answers": "synth_stack.review.answers",
-    "read_plan": "synth_stack.review.plan",
+    "read_plan": "synth_stack.review.plan_file",
     "record_answers": "synth_stack.review.answers",
 }
 

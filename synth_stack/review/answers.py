@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from synth_stack.errors import InputError, StoreError
 from synth_stack.files import store_errors
-from synth_stack.review.plan import FOLDER, read_every_sample, read_plan
+from synth_stack.review.plan_file import FOLDER, read_every_sample, read_plan
 from synth_stack.review.reviewers import is_reviewer_id
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.folder import update_manifest

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from synth_stack.decisions.decide import PERSON
 from synth_stack.errors import InputError
-from synth_stack.review.plan import ReviewPlan
+from synth_stack.review.plan_file import ReviewPlan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.judged import Judged, read_candidates, read_verdicts

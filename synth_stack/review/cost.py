@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.review.lots import read_sampling_plan
-from synth_stack.review.plan import PlanSettings
+from synth_stack.review.plan_file import PlanSettings
 from synth_stack.stats.imperfect_readers import Readers, pass_with_readers
 
 

@@ -10,8 +10,9 @@ from synth_stack.review.judgements import UNREAD, Judgement
 from synth_stack.review.lots import read_sampling_plan
 from synth_stack.stats.acceptance import SamplingPlan
 from synth_stack.stats.intervals import upper_bound
+from synth_stack.stats.skip_lots import CLEARANCE
 
-Status = Literal["passed", "failed", "waiting", "screening", "screened"]
+Status = Literal["passed", "failed", "waiting", "screening", "screened", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class LotDecision:
             return f"lot passed: {self.defects} of {self.read} sampled failed, upper bound {self.upper:.1%}"
         if self.status == "failed":
             return f"lot rejected: {seen}"
+        if self.status == "skipped":
+            return f"lot passed unread: {CLEARANCE} lots of its kind passed before it, one after another"
         if self.status == "screening":
             return f"lot failed ({seen}) and is read row by row: {self.left} of {self.rows} are left"
         if self.status == "screened":
@@ -88,6 +91,11 @@ def decide_lots(
     further = _group(sample, "screen", gone)
     beside = _group(sample, "estimate", gone)
     found = []
+    own = {}
+    for lot in lots.select(["lot", "stages"]).to_pylist():
+        said = [_is_defect(judgements.get(row_id, UNREAD)) for row_id in drawn.get(lot["lot"], ())]
+        own[lot["lot"]] = decide_lot(read_sampling_plan(lot), said)[0] if trusted else "waiting"
+    skipped = walk_chains(lots, own).skipped
     for lot in lots.select(["lot", "stages"]).to_pylist():
         name, rows = lot["lot"], present.get(lot["lot"], 0)
         said = [_is_defect(judgements.get(row_id, UNREAD)) for row_id in drawn.get(name, ())]
@@ -95,6 +103,8 @@ def decide_lots(
         left = 0
         if not trusted:
             status = "waiting"
+        elif name in skipped:
+            status = "skipped"
         elif status == "failed" and screen:
             ids = [*drawn.get(name, ()), *beside.get(name, ()), *further.get(name, ())]
             settled = sum(judgements.get(row_id, UNREAD).verdict is not None for row_id in ids)
@@ -103,6 +113,55 @@ def decide_lots(
         upper = upper_bound(defects, read)
         found.append(LotDecision(name, status, rows, read, defects, look, upper, said.count(None), left))
     return tuple(found)
+
+
+def find_settled_lots(
+    lots: pa.Table, sample: pa.Table, judgements: Mapping[str, Judgement]
+) -> frozenset[str]:
+    """The lots of which nobody has to read more now: their samples decide them, or their chain may spare
+    them.
+    """
+    drawn = _group(sample, "sample", frozenset())
+    own: dict[str, Status] = {}
+    for lot in lots.select(["lot", "stages"]).to_pylist():
+        said = [_is_defect(judgements.get(row_id, UNREAD)) for row_id in drawn.get(lot["lot"], ())]
+        own[lot["lot"]] = decide_lot(read_sampling_plan(lot), said)[0] if said else "waiting"
+    chains = walk_chains(lots, own)
+    settled = {lot for lot, status in own.items() if status != "waiting"}
+    return frozenset(settled | chains.skipped | chains.later)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainWalk:
+    """Of lots in chains, those that are `skipped`, and those of which it is not known yet (`later`)."""
+
+    skipped: frozenset[str]
+    later: frozenset[str]
+
+
+def walk_chains(lots: pa.Table, own: Mapping[str, Status]) -> ChainWalk:
+    """Which lots go unread, by what their own samples say of the lots before them.
+
+    A lot that may be skipped and was read all the same keeps what its sample said.
+    """
+    chains: dict[str, list[dict[str, Any]]] = {}
+    for lot in lots.select(["lot", "chain", "place", "skip"]).to_pylist():
+        if lot["chain"] is not None:
+            chains.setdefault(lot["chain"], []).append(lot)
+    skipped, later = set(), set()
+    for chain in chains.values():
+        clear: int | None = 0
+        for lot in sorted(chain, key=lambda one: one["place"]):
+            status = own[lot["lot"]]
+            if status == "waiting" and lot["skip"] and clear is None:
+                later.add(lot["lot"])
+            elif status == "waiting" and lot["skip"] and clear is not None and clear >= CLEARANCE:
+                skipped.add(lot["lot"])
+            elif status == "waiting":
+                clear = None
+            elif clear is not None:
+                clear = clear + 1 if status == "passed" else 0
+    return ChainWalk(frozenset(skipped), frozenset(later))
 
 
 def _is_defect(judgement: Judgement) -> bool | None:

@@ -28,7 +28,7 @@ from synth_stack.review.outgoing import (
     bound_by_lots,
     estimate_outgoing,
 )
-from synth_stack.review.plan import FOLDER, ReviewPlan
+from synth_stack.review.plan_file import FOLDER, ReviewPlan
 from synth_stack.review.reliability import KNOWN, Reliability, measure_reliability
 from synth_stack.review.source import ReviewSource
 from synth_stack.review.verdicts import judge_lots, judge_rows
@@ -137,7 +137,8 @@ def measure_outgoing(outcome: ReviewOutcome, source: ReviewSource, decisions: "p
     ships = [
         lot.lot
         for lot in outcome.lots
-        if lot.status == "passed" or (lot.status == "waiting" and plan.settings.on_waiting == "ship")
+        if lot.status in {"passed", "skipped"}
+        or (lot.status == "waiting" and plan.settings.on_waiting == "ship")
     ]
     whole = [lot.lot for lot in outcome.lots if lot.status == "screened"]
     table = (

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.errors import InputError
+from synth_stack.review.clusters import find_clusters
 from synth_stack.review.lots import cut_lots, frame_table, plan_lots
-from synth_stack.review.plan import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings, PlanTables
+from synth_stack.review.plan_file import FRAME_SCHEMA, LOT_SCHEMA, PlanSettings, PlanTables
 from synth_stack.review.sampling import draw_lots, order_sample
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
@@ -68,8 +69,9 @@ def decide_again(run: Judged, *, people: bool = True) -> pa.Table:
 
 def build_plan(
     run: Judged, settings: PlanSettings, planted: pa.Table, truths: "pl.DataFrame"
-) -> tuple[PlanSettings, PlanTables]:
-    """The tables of a plan, and its settings with the seed filled in.
+) -> tuple[PlanSettings, PlanTables, str | None]:
+    """The tables of a plan, its settings with the seed filled in, and in words what the clusters of its lots
+    are.
 
     `planted` are gold rows and canaries (CANDIDATE_SCHEMA), `truths` their `row_id`, `purpose` and `truth`.
     Raises InputError for a run without a row to read.
@@ -88,13 +90,19 @@ def build_plan(
         seed = derive_plan_seed(identify(run), ready["row_id"].to_list(), held)
         settings = replace(settings, seed=seed)
     lots, frame = LOT_SCHEMA.empty_table(), FRAME_SCHEMA.empty_table()
+    clustering = None
     if len(ready):
-        named = ready.select("row_id", "slice", "generator", pl.lit(None, pl.String).alias("cluster"))
-        cut = cut_lots(named, settings.by.split(","))
+        by = settings.by.split(",")
+        named = ready.select("row_id", "slice", "generator")
+        if "cluster" in by:
+            clustering = find_clusters(run, named, lot_rows=settings.lot_rows, seed=settings.seed)
+        clusters = pl.lit(None, pl.String) if clustering is None else clustering.clusters
+        cut = cut_lots(named.with_columns(cluster=clusters), by)
         lots, frame = plan_lots(cut, settings), frame_table(cut)
     drawn = draw_lots(frame, lots, estimate=settings.estimate, seed=settings.seed)
     sample = order_sample(drawn, held, truths, overlap=settings.overlap, seed=settings.seed)
-    return settings, PlanTables(lots, frame, sample, planted)
+    tables = PlanTables(lots, frame, sample, planted)
+    return settings, tables, None if clustering is None else clustering.described
 
 
 def derive_plan_seed(identity: Mapping[str, str], ready: Iterable[str], held: Iterable[str]) -> int:

@@ -10,7 +10,8 @@ import pyarrow as pa
 from synth_stack.review.answers import read_answers
 from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.judgements import settle_rows
-from synth_stack.review.plan import ReviewPlan
+from synth_stack.review.lot_decisions import find_settled_lots
+from synth_stack.review.plan_file import ReviewPlan
 from synth_stack.runs.judged import Judged
 
 
@@ -30,7 +31,8 @@ class QueuedRow:
 def build_queue(
     run: Judged, plan: ReviewPlan, reviewer: str, *, adjudicate: bool = False
 ) -> tuple[QueuedRow, ...]:
-    """The rows that `reviewer` has still to judge; none that enough others have judged.
+    """The rows that `reviewer` has still to judge: none that enough others have judged, and none of a sample
+    whose lot is decided already.
 
     An adjudicator's queue has the disputed rows instead, each with what reviewers said. Memory is that of the
     plan's sample.
@@ -41,6 +43,7 @@ def build_queue(
         by_row[answer["row_id"]].append(answer)
     judgements = settle_rows(plan.sample, answers)
     shown = dict(zip(plan.sample["row_id"].to_pylist(), read_rows_to_review(plan).to_pylist(), strict=True))
+    settled = find_settled_lots(plan.lots, plan.sample, judgements)
     wanted = []
     for planned in plan.sample.to_pylist():
         said = [one for one in by_row[planned["row_id"]] if one["role"] == "reviewer"]
@@ -49,6 +52,7 @@ def build_queue(
             is_due = judgement is not None and judgement.open == "disputed"
         else:
             is_due = len(said) < planned["reviewers"] and reviewer not in {one["reviewer"] for one in said}
+            is_due = is_due and not (planned["purpose"] == "sample" and planned["lot"] in settled)
         if is_due:
             wanted.append((planned, tuple(said) if adjudicate else ()))
     open_ids = [planned["row_id"] for planned, _ in wanted if not planned["blind"]]

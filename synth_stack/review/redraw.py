@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from synth_stack.review.lots import KEYS, choose_plans, describe_plans
-from synth_stack.review.plan import FRAME_SCHEMA, ReviewPlan
+from synth_stack.review.lots import KEYS, choose_plans, describe_plans, link_lots
+from synth_stack.review.plan_file import FRAME_SCHEMA, ReviewPlan
 from synth_stack.review.planning import derive_plan_seed
 from synth_stack.review.reliability import KNOWN
 from synth_stack.review.sampling import draw_lots, order_sample
@@ -110,8 +110,10 @@ def _check_lots(plan: ReviewPlan, frame: pa.Table) -> list[str]:
         return ["the lots do not have as many rows as they say"]
     sizes = [lot["rows"] for lot in lots]
     plans = choose_plans(sizes, plan.settings)
+    chains = link_lots(pl.DataFrame(plan.lots.select(["lot", *KEYS])), plan.settings)
     for lot, told in zip(lots, describe_plans(plans, sizes, plan.settings), strict=True):
-        for name, value in told.items():
+        linked = chains.get(lot["lot"], {"chain": None, "place": None, "skip": False})
+        for name, value in {**told, **linked}.items():
             same = lot[name] == value
             if isinstance(value, float):
                 same = abs(lot[name] - value) <= _TOLERANCE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from synth_stack.review.plan import SAMPLE_SCHEMA
+from synth_stack.review.plan_file import SAMPLE_SCHEMA
 from synth_stack.stats.apportion import split_exactly
 
 if TYPE_CHECKING:

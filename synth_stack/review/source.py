@@ -12,7 +12,7 @@ import pyarrow as pa
 from synth_stack.errors import InputError
 from synth_stack.files import read_table
 from synth_stack.review.answers import ANSWER_SCHEMA, read_answers
-from synth_stack.review.plan import ReviewPlan, read_every_sample
+from synth_stack.review.plan_file import ReviewPlan, read_every_sample
 from synth_stack.review.planning import identify, read_rows
 from synth_stack.review.verdicts import refuse_other_verdicts
 from synth_stack.rows.canonical import canonical_json, digest_bytes

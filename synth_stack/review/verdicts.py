@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 ANSWERED = "part-answers.parquet"
 LOTTED = "part-lots.parquet"
 
-_OUTCOMES = {"passed": "accept", "failed": "reject", "waiting": "hold", "screening": "hold", "screened": None}
+_OUTCOMES = {
+    "passed": "accept",
+    "skipped": "accept",
+    "failed": "reject",
+    "waiting": "hold",
+    "screening": "hold",
+    "screened": None,
+}
 
 
 def judge_rows(judgements: Mapping[str, Judgement]) -> pa.Table:

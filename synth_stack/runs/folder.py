@@ -8,7 +8,7 @@
     state/<gate>/      *.arrow, what the batch told the gate; hidden while a round is under way
     verdicts/<gate>/   part-*.parquet, one per shard; part-late-*.parquet, what it said when all was judged
     canaries/          <gate>.parquet, what each gate said of the rows that it planted
-    review/            what people are to read, and what they said (review/plan.py)
+    review/            what people are to read, and what they said (review/plan_file.py)
     decisions.parquet, report.html
     pack/              the handover pack, where `run` puts it
     MANIFEST.json      every file with its digest; written last, so its presence means "finished"

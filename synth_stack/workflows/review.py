@@ -15,7 +15,7 @@ from synth_stack.inputs.extensions import load_extensions
 from synth_stack.report.write import write_report
 from synth_stack.review.lots import KEYS
 from synth_stack.review.outcome import ReviewOutcome, measure_outgoing, work_out, write_outcome
-from synth_stack.review.plan import (
+from synth_stack.review.plan_file import (
     FOLDER,
     SCREENED_STEM,
     Held,
@@ -132,11 +132,11 @@ def plan(
             if not again:
                 raise _refuse_second(run.folder)
             supersedes = before.sha256
-        settings, tables = build_plan(run, settings, planted, truths)
+        settings, tables, clusters = build_plan(run, settings, planted, truths)
         if dry_run:
             now = identify(run)
             place = (run.folder, None, settings, now["recipe"], now["gates"])
-            return ReviewPlan(*place, tables.lots, tables.sample, len(tables.sample))
+            return ReviewPlan(*place, tables.lots, tables.sample, len(tables.sample), clusters)
         if supersedes is not None:
             set_aside(run.folder)
         facts = {"seed_given": seed is not None}
@@ -145,7 +145,7 @@ def plan(
             settings,
             tables,
             identity=identify(run),
-            clusters=None,
+            clusters=clusters,
             facts=facts,
             supersedes=supersedes,
         )

@@ -16,7 +16,7 @@ from synth_stack.cli.review import review_app
 from synth_stack.cli.review_rows import DEFECTS, describe_row, judge_in_terminal, read_json_answers
 from synth_stack.errors import InputError
 from synth_stack.review.answers import read_answers
-from synth_stack.review.plan import read_plan
+from synth_stack.review.plan_file import read_plan
 from synth_stack.review.queue import QueuedRow, build_queue
 from synth_stack.review.reviewers import load_or_make_key, reviewer_id
 from synth_stack.rows.schemas import build_candidates

@@ -15,7 +15,7 @@ from synth_stack.packs.verify.verify import inspect_pack
 from synth_stack.packs.write import local_signer, write_pack
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.outcome import OUTCOME
-from synth_stack.review.plan import PLAN, SAMPLE, SAMPLE_SCHEMA
+from synth_stack.review.plan_file import PLAN, SAMPLE, SAMPLE_SCHEMA
 from synth_stack.review.reviewers import load_or_make_key, reviewer_id
 from synth_stack.rows.canonical import canonical_json, canonical_text
 from synth_stack.workflows.review import decide_lots, plan

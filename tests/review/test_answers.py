@@ -20,7 +20,7 @@ from synth_stack.review.answers import (
     read_journal,
     record_answers,
 )
-from synth_stack.review.plan import read_plan
+from synth_stack.review.plan_file import read_plan
 from synth_stack.workflows.review import plan
 from tests.review.toy_run import make_toy_run
 

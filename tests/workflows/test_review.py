@@ -3,18 +3,25 @@
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from synth_stack.decisions.replay.replay import replay
 from synth_stack.errors import ConfigError, InputError, RunMismatch, StoreError
 from synth_stack.files import read_table
+from synth_stack.packs.verify.verify import inspect_pack
+from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.report.review import render_review
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.content import read_rows_to_review, read_said
-from synth_stack.review.plan import FRAME, PLAN, SAMPLE, read_plan
+from synth_stack.review.lot_decisions import walk_chains
+from synth_stack.review.plan_file import FRAME, LOT_SCHEMA, PLAN, SAMPLE, read_plan
+from synth_stack.review.queue import build_queue
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.curate import curate
 from synth_stack.workflows.review import decide_lots, plan
@@ -431,3 +438,73 @@ def test_canaries_need_a_gate_file_that_plants_some(run: Path, tmp_path: Path) -
     gates.write_text("version: 1\ngates:\n  - use: toy_marks\n", encoding="utf-8")
     with pytest.raises(InputError, match="no gate of the file plants"):
         plan(run, canaries=3, gates=gates)
+
+
+def test_a_sequential_plan_stops_reading_a_lot_that_is_clear(tmp_path: Path) -> None:
+    run = make_toy_run(tmp_path, {"a": 700})
+    made = plan(run, by=["slice"], risk="low", sequential=True, estimate=0, overlap=0.0)
+    assert made.lots["method"].to_pylist() == ["sequential"]
+    looks = made.lots["stages"].to_pylist()[0]
+    stages = made.sample["stage"].to_pylist()
+    assert stages == sorted(stages)
+    assert stages.count(1) == looks[0]["n"]
+    queue = build_queue(open_judged(run), made, "a" * 64)
+    assert len(queue) == looks[-1]["n"]
+    first = {row["row_id"] for row in made.sample.to_pylist() if row["stage"] <= 2}
+    answer_all(run, bad="never", only=first)
+    done = decide_lots(run)
+    assert [(lot.status, lot.look, lot.read) for lot in done.outcome.lots] == [("passed", 2, looks[1]["n"])]
+    assert build_queue(open_judged(run), made, "a" * 64) == ()
+    pack = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert inspect_pack(pack.path).problems == ()
+
+
+def test_the_report_shows_what_people_made_of_the_batch(run: Path) -> None:
+    plan(run, by=["slice"], aql=0.3, ltpd=0.5, estimate=60)
+    answer_all(run)
+    done = decide_lots(run)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Human review</h2>" in page
+    overall = done.outcome.overall
+    assert overall is not None
+    assert f"<td>{overall.rows}</td><td>{overall.read}</td>" in page
+    assert f"<td>{overall.high:.2%}</td>" in page
+    evil = "<script>alert(1)</script>\u202e"
+    told = {**done.outcome.to_json(), "outgoing": [asdict(overall), {**asdict(overall), "slice": evil}]}
+    drawn = render_review(told, overall.rows)
+    assert "<script>" not in drawn
+    assert "\u202e" not in drawn
+    assert "judged again since" in render_review(told, overall.rows + 1)
+    assert render_review(None, 3) == ""
+
+
+def test_lots_of_a_chain_go_unread_after_two_have_passed_and_not_after_one_failed() -> None:
+    lots = pa.Table.from_pylist(
+        [{"lot": f"l{n}", "chain": "c", "place": n, "skip": n in {2, 3, 5}} for n in range(6)]
+        + [{"lot": "alone", "chain": None, "place": None, "skip": False}],
+        schema=pa.schema([LOT_SCHEMA.field(name) for name in ("lot", "chain", "place", "skip")]),
+    )
+    own: dict[str, Any] = dict.fromkeys(lots["lot"].to_pylist(), "waiting")
+    assert walk_chains(lots, own).later == {"l2", "l3", "l5"}
+    own |= {"l0": "passed", "l1": "passed"}
+    walked = walk_chains(lots, own)
+    assert walked.skipped == {"l2", "l3"}
+    assert walked.later == {"l5"}
+    assert walk_chains(lots, {**own, "l4": "passed"}).skipped == {"l2", "l3", "l5"}
+    assert walk_chains(lots, {**own, "l4": "failed"}).skipped == {"l2", "l3"}
+    assert walk_chains(lots, {**own, "l1": "failed"}).skipped == set()
+
+
+def test_a_skipped_lot_ships_unread_and_is_measured_and_packed(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    run = make_toy_run(tmp_path, {"a": 1_200})
+    made = plan(run, risk="low", lot_rows=60, skip_lots=True, estimate=60, overlap=0.0)
+    assert made.lots["skip"].to_pylist().count(True) > 0
+    while queue := build_queue(open_judged(run), made, "a" * 64):
+        answer_all(run, bad="never", only={row.row_id for row in queue})
+    done = decide_lots(run)
+    assert done.outcome.count_lots().keys() == {"passed", "skipped"}
+    reasons = {row["reason"] for row in read_table(run / "verdicts/review/part-lots.parquet").to_pylist()}
+    assert "lot passed unread: 2 lots of its kind passed before it, one after another" in reasons
+    pack = write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    assert inspect_pack(pack.path).problems == ()

@@ -9,6 +9,7 @@ MAX_SLICES = 30
 
 _STATUSES = {
     "passed": "passed: their unread rows are accepted",
+    "skipped": "passed unread, after others of their kind",
     "failed": "failed: all of their rows are rejected",
     "waiting": "wait for more answers",
     "screening": "failed and are being read row by row",

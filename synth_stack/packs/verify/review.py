@@ -12,7 +12,7 @@ from synth_stack.errors import SynthStackError, VerificationError
 from synth_stack.packs import layout
 from synth_stack.packs.review import open_packed_source, read_packed_outcome
 from synth_stack.review.outcome import OUTCOME, ReviewOutcome, measure_outgoing, work_out
-from synth_stack.review.plan import PLAN
+from synth_stack.review.plan_file import PLAN
 from synth_stack.review.redraw import redraw_sample
 from synth_stack.runs.locks import RecipeLock
 

@@ -70,16 +70,16 @@ LOT_SCHEMA = pa.schema(
         pa.field("consumer_risk", pa.float64(), nullable=False),
         pa.field("expected_n", pa.float64(), nullable=False),
         pa.field("chain", pa.string()),
+        pa.field("place", pa.int64()),
         pa.field("skip", pa.bool_(), nullable=False),
     ]
 )
 """A lot of `rows` rows of one slice, generator and cluster (null: of none, or of any where lots are not told
-apart by it). At most `n` of them are read, and `c` defects at
-the last look are the most with which it passes. `alpha` and `beta` are the risks that were asked for at the
-shares `aql` and `ltpd`; `producer_risk` and `consumer_risk` those that the plan has, exactly, and
-`expected_n` the rows that it reads on average at `aql`. `chain` names the lots that are inspected one after
-another under a skip-lot plan, and `skip` whether this one may be passed unread once the chain has earned
-it."""
+apart by it). At most `n` of them are read, and `c` defects at the last look are the most with which it
+passes. `alpha` and `beta` are the risks that were asked for at the shares `aql` and `ltpd`; `producer_risk`
+and `consumer_risk` those that the plan has, exactly, and `expected_n` the rows that it reads on average at
+`aql`. `chain` names the lots that are looked at one after another under a skip-lot plan, at which `place`
+(from 0), and `skip` says that this one goes unread once enough before it have passed."""
 
 FRAME_SCHEMA = pa.schema(
     [pa.field("row_id", pa.string(), nullable=False), pa.field("lot", pa.string(), nullable=False)]
@@ -114,8 +114,9 @@ class PlanSettings:
     """What a plan was asked for; every field is recorded in plan.json.
 
     `tier` names the risks (stats/acceptance.py); with `aql`, `ltpd`, `alpha` and `beta` of its own it is
-    "custom". `percent` draws a flat share of each lot instead. Lots are told apart `by` slice, generator and
-    cluster, or some of them, and clusters are cut so that a lot has about `lot_rows` rows. `held` says
+    "custom". `percent` draws a flat share of each lot instead. With `skip_lots` lots of one slice and
+    generator go unread after some have passed (stats/skip_lots.py). Lots are told apart `by` slice, generator
+    and cluster, or some of them, and clusters are cut so that a lot has about `lot_rows` rows. `held` says
     whether rows that the gates hold are read: besides lots, or alone. `estimate` rows are drawn from all lots
     to measure what ships. `overlap` is the share of the drawn rows that two people read, and `min_agreement`
     the Krippendorff's alpha without which no lot decision counts. A failed lot is rejected whole or read
