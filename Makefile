@@ -3,6 +3,7 @@
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
 # make test-extras   whether each extra can be installed, alone and with others
+# make test-kills   twenty kills of each engine at random moments: an hour
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: test-nemo test-extras demo test test-engines check lock clean
+.PHONY: demo test test-engines test-kills test-nemo test-extras check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -19,7 +20,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/synth-stack verify runs/support_intents/pack
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engines" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engines and not kills" $(PYTEST_ARGS)
 
 test-engines: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
@@ -30,6 +31,9 @@ test-nemo: $(VENV)-nemo/stamp
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
 	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
+
+test-kills: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -71,7 +75,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask argilla
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -83,7 +87,7 @@ lock:
 	  --constraint requirements/run.lock --override requirements/no-torch.txt $(TESTED:%=--extra %) \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --constraint requirements/test.lock --override requirements/no-torch.txt --extra nemo --extra embed \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed \
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:

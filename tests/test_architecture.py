@@ -82,6 +82,8 @@ ELSEWHERE = {
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",
+    "runs/publish.py": "workflows/test_stores.py",  # which sends what it has judged
+    "inputs/object_stores.py": "workflows/test_stores.py",
     "workflows/judge.py": "workflows/test_curate.py",
 }
 """Modules without a test file at their own path, and the one that tests them."""

@@ -45,7 +45,9 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-Out = Annotated[Path | None, typer.Option("--out", help="The folder to write.", show_default=False)]
+Out = Annotated[
+    str | None, typer.Option("--out", help="The folder to write, or an address.", show_default=False)
+]
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe: see docs/recipe.md.")]
 Seeds = Annotated[Path | None, typer.Option(help="Other seeds: .csv, .jsonl, .json or .parquet.")]
 TextColumn = Annotated[str, typer.Option(help="The column of --seeds with the text.")]
@@ -174,11 +176,11 @@ def curate(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, or a Hub name.",
+            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, s3://.., Hub name.",
         ),
     ],
     gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    out: Annotated[str, typer.Option("--out", help="The folder to write, or an address: s3://bucket/key.")],
     against: Against = None,
     mapped: Annotated[
         list[str] | None,
@@ -221,6 +223,8 @@ def curate(
     print_figures(batch.figures)
     print_prices(batch.price_gates())
     warn_of_input(read)
+    if batch.address is not None:
+        say(f"sent    {batch.address}")
     say(f"report  {batch.folder / 'report.html'}")
 
 

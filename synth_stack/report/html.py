@@ -14,7 +14,10 @@ import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
 
-SCRIPTS = ("text.js", "charts.js", "funnel.js", "self_tests.js", "detail.js", "rows.js", "report.js")
+SCRIPTS = tuple(
+    f"{name}.js"
+    for name in ("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "report")
+)
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
 _NESTED = ("messages", "alternatives", "documents")

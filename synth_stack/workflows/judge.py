@@ -71,13 +71,14 @@ class Gates:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A judged batch: its folder, its figures from the funnel to the slices, the gates that failed their
-    self-test, and the engine that they ran on.
+    self-test, the engine that they ran on, and the address that the folder was sent to.
     """
 
     folder: Path
     figures: Figures
     failed: tuple[SelfTest, ...] = ()
     engine: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
 
     def facts(self) -> dict[str, Any]:
         """What the manifest of the folder says of it."""

@@ -28,6 +28,7 @@ from synth_stack.workflows.judge import Gates, bind_gates
 from synth_stack.workflows.prepare import prepare, write_seeds
 from synth_stack.workflows.resources import find_resources
 from synth_stack.workflows.rounds import make_batch
+from synth_stack.workflows.stores import Destination, find_work_folder
 
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
 
@@ -53,11 +54,13 @@ def run(
 ) -> RunResult:
     """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
 
-    Everything that can be wrong is found before the first row is made. A recipe with a target makes rows in
-    rounds until enough are accepted or a limit is reached. `load` names modules or files of other authors,
-    beside those that recipe and gate file load. `engine` says where the gates run (docs/engines.md): a name,
-    or a mapping of `use` and its options; no decision depends on it. The same call after a stop goes on where
-    it stopped. Raises UsageError (nothing was spent) or WorkError (what was committed is kept).
+    Where `out` is an address of an object store, the work is done in a folder of runs/, and sent there when
+    it is finished. Everything that can be wrong is found before the first row is made. A recipe with a
+    target makes rows in rounds until enough are accepted or a limit is reached. `load` names modules or
+    files of other authors, beside those that recipe and gate file load. `engine` says where the gates run
+    (docs/engines.md): a name, or a mapping of `use` and its options; no decision depends on it. The same
+    call after a stop goes on where it stopped. Raises UsageError (nothing was spent) or WorkError (what was
+    committed is kept).
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     progress = progress or Silent()
@@ -68,11 +71,14 @@ def run(
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
-    with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder, chosen.open() as opened:
+    lock = render_yaml(job.lock)
+    target = Destination(out or "", lock)
+    with open_run(find_work_folder(_folder(recipe, out)), lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         packed = write_pack(folder, folder / "pack", signer=signer)
         write_manifest(folder, made.batch.facts())
+        target.send(folder)
     prices = made.batch.price_gates(made.spent.cost)
     return RunResult(folder, made.batch.figures, packed, made.spent, prices)
 
@@ -98,7 +104,7 @@ def generate(
                 mend="Use `synth-stack run`, or say generate.candidates.",
             )
         job = prepare(recipe, load_extensions(load))
-        with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+        with open_run(Path(_folder(recipe, out)), render_yaml(job.lock)) as folder:
             write_seeds(job, folder)
             generate_candidates(job, folder, progress)
         return folder
@@ -149,8 +155,8 @@ def _require_checks(recipe: Recipe, gates: Gates) -> None:
             )
 
 
-def _folder(recipe: Recipe, out: str | Path | None) -> Path:
-    return Path(out) if out is not None else Path("runs") / recipe.name
+def _folder(recipe: Recipe, out: str | Path | None) -> str | Path:
+    return out if out is not None else Path("runs") / recipe.name
 
 
 def _lock_pipeline(pipeline: Any) -> Mapping[str, Any]:

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +52,52 @@ def read_bytes(folder: Path) -> dict[str, bytes]:
     return {**files, MANIFEST: json.dumps(manifest, sort_keys=True).encode()}
 
 
+_RUN_CODE = """
+import json, sys
+import synth_stack.inputs.foreign, synth_stack.runs.folder
+from synth_stack import curate
+from synth_stack.errors import SynthStackError
+
+synth_stack.inputs.foreign.SHARD_ROWS = synth_stack.runs.folder.SHARD_ROWS = 100
+source, gates, out, engine = sys.argv[1:]
+try:
+    curate(json.loads(open(source).read()), gates, out, engine=json.loads(engine))
+except SynthStackError as exc:
+    sys.exit(f"{type(exc).__name__}: {exc}")
+"""
+
+
 @contextlib.contextmanager
 def started(
-    source: Path, gates: Path, out: Path, engine: Mapping[str, Any]
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """`curate` in a process of its own, which ends with the block."""
-    code = (
-        "import json, sys; from synth_stack import curate\n"
-        "curate(sys.argv[1], sys.argv[2], sys.argv[3], engine=json.loads(sys.argv[4]))"
-    )
+    rows: Path, gates: Path, out: Path, engine: Mapping[str, Any], run: str = ""
+) -> Iterator["subprocess.Popen[str]"]:
+    """`curate` in shards of 100 rows in a process of its own, which ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(source), str(gates), str(out), json.dumps(engine)],
+        [sys.executable, "-c", _RUN_CODE, str(rows), str(gates), str(out), json.dumps(engine)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), RUN: run},
     )
     try:
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """The exit code of a run, and what it said."""
+    _, said = process.communicate(timeout=300)
+    return process.returncode, said
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    """Returns once it is so. Fails after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, "it never was so"
+        time.sleep(0.05)
 
 
 RUN = "RUN_OF_A_TEST"

@@ -1,5 +1,6 @@
 """The report as Chromium shows it: nothing in a row runs, and every part of the page does its work."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -437,6 +438,70 @@ def test_an_eval_item_stands_beside_the_message_that_it_was_found_in(show: Show)
     assert texts(session, ".pane-title") == ["Message 1, assistant", "Eval item gsm8k, test-0"]
     assert texts(session, ".pane mark") == ["She sold 48 clips", "She sold 48 clips"]
     assert find(session, ".verdict .facts dt") == []
+
+
+CLAIMS = [
+    {
+        "sort": "quantity",
+        "standing": "contradicted",
+        "claim": "within 30 days",
+        "path": "messages.1.content",
+        "by": "rules",
+        "source": {"passage": "returns.md#window", "start": 0, "end": 14, "text": "within 14 days"},
+        "said": "30 days, where the source says 14",
+    },
+    {
+        "sort": "name",
+        "standing": "not_found",
+        "claim": "Contoso Plus",
+        "path": "messages.1.content",
+        "by": "rules",
+    },
+]
+
+
+def test_claims_stand_beside_the_passages_that_they_were_held_against(show: Show) -> None:
+    turns = [
+        {"role": "user", "content": "How long?"},
+        {"role": "assistant", "content": "within 30 days, or Contoso Plus"},
+    ]
+    evidence = canonical_text({"claims": CLAIMS, "counts": {"contradicted": 1}})
+    verdict = {"row": 0, "gate": "factuality", "outcome": "reject", "evidence": evidence}
+    decision = {"row": 0, "decision": "rejected", "gate": "factuality", "reason": "30 days"}
+    session = show(build_run([{"text": "all of it", "messages": turns}], [verdict], [decision]))
+    find(session, ".toggle")[0].click()
+    assert texts(session, ".claim .decision") == ["contradicted", "not found"]
+    places = ["Message 1, assistant", "returns.md#window", "Message 1, assistant"]
+    assert texts(session, ".claims .pane-title") == places
+    assert texts(session, ".claims .pane .text") == ["within 30 days", "within 14 days", "Contoso Plus"]
+    assert texts(session, ".claims .note") == ["Marked: words that both hold."]
+
+
+def test_shifts_are_drawn_with_their_interval_and_bar(show: Show) -> None:
+    shift = {"statistic": "length_ks", "probe": "how long", "size": 0.4, "low": 0.3, "high": 0.5, "bar": 0.15}
+    session = show(rejected_with(canonical_text({"shifts": [shift], "low": {"length_ks": 0.3}}), "one"))
+    find(session, ".toggle")[0].click()
+    assert (
+        find(session, ".shifts .mark")[0].get_attribute("aria-label") == "0.4, interval 0.3 to 0.5, bar 0.15"
+    )
+    assert find(session, ".shifts .tick")[0].get_attribute("x1") == "30%"
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"claims": [3, None]},
+        {"claims": [{}]},
+        {"claims": [{"source": {"text": 5, "passage": []}, "standing": ["x"], "claim": {"a": 1}}]},
+        {"shifts": [{}]},
+        {"shifts": [{"size": "x", "low": None, "high": -1, "bar": 1e999}]},
+        {"shifts": "all"},
+    ],
+)
+def test_claims_and_shifts_of_any_shape_are_shown(show: Show, evidence: dict[str, Any]) -> None:
+    session = show(rejected_with(json.dumps(evidence), "one"))
+    find(session, ".toggle")[0].click()
+    assert find(session, ".verdict")
 
 
 def test_words_of_scripts_without_spaces_are_compared_by_character(show: Show) -> None:
