@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from synth_stack.engines.gate_loop import DONE, GateRun
+from synth_stack.engines.gate_loop import GateRun
 from synth_stack.engines.gate_loop import run_gates as run_on
 from synth_stack.engines.local import open_local
 from synth_stack.errors import GateError, StoreError
@@ -17,6 +17,7 @@ from synth_stack.progress import Progress, Silent
 from synth_stack.registry import Bound
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs import folder
+from synth_stack.runs.committed import DONE
 from synth_stack.runs.folder import list_shards, read_state, state_folder
 from synth_stack.runs.judged import read_shards
 from tests.some_rows import make_texts
