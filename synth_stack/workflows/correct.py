@@ -14,7 +14,7 @@ from synth_stack.progress import Progress
 from synth_stack.review.answers import read_answers
 from synth_stack.review.argilla.records import locate_answer
 from synth_stack.review.judgements import Judgement, settle_rows
-from synth_stack.review.plan import ReviewPlan, read_plan
+from synth_stack.review.plan_file import ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.rows.texts import join_text
 from synth_stack.runs.judged import read_candidates

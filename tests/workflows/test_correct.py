@@ -6,7 +6,7 @@ import pytest
 
 from synth_stack.files import read_table
 from synth_stack.review.answers import record_answers
-from synth_stack.review.plan import read_plan
+from synth_stack.review.plan_file import read_plan
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.judged import DECISIONS, read_candidates

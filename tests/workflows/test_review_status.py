@@ -4,7 +4,7 @@ import pytest
 
 from synth_stack.errors import InputError
 from synth_stack.review.answers import record_answers
-from synth_stack.review.plan import read_plan
+from synth_stack.review.plan_file import read_plan
 from synth_stack.workflows.review import plan
 from synth_stack.workflows.review_status import review_status
 from tests.review.toy_run import make_toy_run
