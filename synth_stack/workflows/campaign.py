@@ -30,7 +30,7 @@ from synth_stack.review.argilla.sending import (
 )
 from synth_stack.review.content import read_rows_to_review
 from synth_stack.review.judgements import settle_rows
-from synth_stack.review.plan import FOLDER, ReviewPlan, read_plan
+from synth_stack.review.plan_file import FOLDER, ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.review.reviewers import ReviewerId, load_or_make_key, reviewer_id
 from synth_stack.runs.judged import Judged, open_judged

@@ -13,7 +13,7 @@ from synth_stack.review.answers import read_answers
 from synth_stack.review.argilla.records import locate_answer
 from synth_stack.review.content import read_rows_to_review
 from synth_stack.review.judgements import Judgement, settle_rows
-from synth_stack.review.plan import ReviewPlan, read_plan
+from synth_stack.review.plan_file import ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.rows.texts import join_text
 from synth_stack.runs.replaced import read_replaced_ids, read_replacing

@@ -9,7 +9,7 @@ from typing import Any
 from synth_stack.review.answers import read_answers
 from synth_stack.review.lot_decisions import LotDecision
 from synth_stack.review.outcome import work_out
-from synth_stack.review.plan import ReviewPlan, read_plan
+from synth_stack.review.plan_file import ReviewPlan, read_plan
 from synth_stack.review.reliability import Reliability
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.correct import count_corrections

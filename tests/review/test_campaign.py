@@ -16,7 +16,7 @@ from synth_stack.files import read_table
 from synth_stack.review.answers import read_answers, read_journal
 from synth_stack.review.argilla.importing import parse_answer_map
 from synth_stack.review.argilla.sending import BATCH_RECORDS
-from synth_stack.review.plan import read_plan
+from synth_stack.review.plan_file import read_plan
 from synth_stack.review.server.local_server import LocalServer
 from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.folder import GATES_LOCK

@@ -28,7 +28,7 @@ from synth_stack.review.argilla.form import (
 )
 from synth_stack.review.argilla.records import ADJUDICATE, VECTOR, build_record, name_record
 from synth_stack.review.content import read_rows_to_review, read_said
-from synth_stack.review.plan import ReviewPlan
+from synth_stack.review.plan_file import ReviewPlan
 from synth_stack.review.planning import identify
 from synth_stack.runs.judged import Judged
 
