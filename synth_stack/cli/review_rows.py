@@ -26,7 +26,7 @@ DEFECTS = (
     "off_topic",
     "unclear",
     "unsafe",
-    "personal_data",
+    "private_data",
     "bad_format",
     "other",
 )
