@@ -97,7 +97,7 @@ def _set_up(
 @app.command()
 def init(
     shape: Annotated[
-        str | None, typer.Argument(help="instruction, magpie, evolved, dialogue or preference.")
+        str | None, typer.Argument(help="What rows it makes; asked for where it is left out.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
     name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
