@@ -20,6 +20,7 @@ from synth_stack.engines.engine import (
     Spec,
     Step,
     Work,
+    amend_rows,
     count_shown,
     find_shown,
     judge_rows,
@@ -28,17 +29,20 @@ from synth_stack.engines.engine import (
     read_shown,
 )
 from synth_stack.engines.self_tests import plant, write_planted
-from synth_stack.files import count_rows, read_arrow, read_table, write_arrow, write_bytes
+from synth_stack.files import count_rows, read_arrow, read_table, write_arrow, write_bytes, write_table
 from synth_stack.gates.gate import Judge, Late, State
 from synth_stack.inputs.extensions import Extension, find_extension
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, registered
 from synth_stack.rows.canonical import digest_json
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import (
     LATE_PREFIX,
+    REPLACED_AMENDED_PREFIX,
     Shard,
     late_part,
     list_parts,
+    list_replaced,
     list_shards,
     read_state,
     remove_folder,
@@ -50,6 +54,8 @@ from synth_stack.runs.self_tests import SelfTestBars
 
 DONE = ".done"
 """Stands in the folder of a gate whose verdicts are all there."""
+AMENDED = ".amended"
+"""Stands in candidates/ once the first gate has replaced what it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,22 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
             with _noting(folder, gate):
                 _run_gate(gate, work, shards, engine, progress)
             write_bytes(target / DONE, b"")
+
+
+def amend_candidates(folder: Path, gate: GateRun, engine: Engine, progress: Progress) -> None:
+    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
+    candidates = folder / "candidates"
+    if gate.judge.amend is None or (candidates / AMENDED).exists():
+        return
+    work = Work(_specify(folder, gate, []), gate.judge, gate.late, gate.alone)
+    shards = list_shards(candidates, amended=False)
+    advance = progress.begin(f"{gate.name} replaces", sum(shard.rows for shard in shards))
+    _map_shards(engine, work, Step("amend"), shards, advance)
+    for number, part in enumerate(list_replaced(candidates)):
+        rows = amend_rows(folder, gate.judge, read_table(part, CANDIDATE_SCHEMA))
+        if len(rows):
+            write_table(candidates / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
+    write_bytes(candidates / AMENDED, b"")
 
 
 @contextmanager
