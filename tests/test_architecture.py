@@ -30,6 +30,19 @@ MEANT_OTHERWISE = {
         "refusal",
         "turns",
     },  # a part of a message, and a column, of other people's data
+    "workflows/init.py": {
+        "best_of_n",
+        "dialogue_tree",
+        "evol_instruct",
+        "magpie",
+        "self_instruct",
+        "structure",
+        "dedup",
+        "turns",
+        "personal_data",
+        "toxicity",
+        "contamination",
+    },  # the recipes that it writes
 }
 """Texts that are a name by chance, by module."""
 

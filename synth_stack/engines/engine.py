@@ -26,16 +26,19 @@ from synth_stack.inputs.extensions import load_extensions
 from synth_stack.registry import bind, find_entry
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.folder import Shard, late_part, read_state, sketch_file
+from synth_stack.runs.folder import Shard, amended_part, late_part, read_state, sketch_file
+from synth_stack.runs.replaced import read_replaced_ids
 
 Advance = Callable[[int], None]
 
-Do = Literal["sketch", "judge", "count", "hold"]
+Do = Literal["amend", "sketch", "judge", "count", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step on a shard: a sketch of a round, the verdicts, or the count and the holds of the late step."""
+    """One step on a shard: the rows that replace some of it, a sketch of a round, the verdicts, or the count
+    and the holds of the late step.
+    """
 
     do: Do
     round: int = 0
@@ -127,6 +130,11 @@ def perform(work: Work, step: Step, shard: Shard, state: State | None = None) ->
         state = read_state(folder, name)
     verdicts = folder / "verdicts" / name / shard.name
     match step.do:
+        case "amend":
+            table = shard.read(CANDIDATE_SCHEMA)
+            rows = amend_rows(folder, work.judge, table)
+            if len(rows):
+                write_table(amended_part(folder, shard), rows)
         case "sketch":
             target = sketch_file(folder, name, f"round-{step.round}", shard)
             if target.exists():
@@ -138,18 +146,24 @@ def perform(work: Work, step: Step, shard: Shard, state: State | None = None) ->
             if not verdicts.exists():
                 write_table(verdicts, judge_rows(name, work.judge, table, state))
         case "count" | "hold":
-            table = read_shown(work.spec, shard)
-            said = read_table(verdicts, VERDICT_SCHEMA)
-            late = work.late
-            if late is None:
-                raise GateError(f"gate {name} has no late step")
-            if step.do == "count":
-                write_arrow(sketch_file(folder, name, "late", shard), late.count(table, said))
-            else:
-                held = late.hold(table, said, state)
-                check_late(name, held)
-                write_table(late_part(folder, name, shard), held)
+            table = _perform_late(work, step, shard, state)
     return int(table.num_rows)
+
+
+def _perform_late(work: Work, step: Step, shard: Shard, state: State) -> pa.Table:
+    """The late step on one shard; the rows that the gate was shown."""
+    folder, name, late = Path(work.spec.folder), work.spec.gate, work.late
+    if late is None:
+        raise GateError(f"gate {name} has no late step")
+    table = read_shown(work.spec, shard)
+    said = read_table(folder / "verdicts" / name / shard.name, VERDICT_SCHEMA)
+    if step.do == "count":
+        write_arrow(sketch_file(folder, name, "late", shard), late.count(table, said))
+    else:
+        held = late.hold(table, said, state)
+        check_late(name, held)
+        write_table(late_part(folder, name, shard), held)
+    return table
 
 
 def perform_here(work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
@@ -157,6 +171,14 @@ def perform_here(work: Work, step: Step, shards: Sequence[Shard], advance: Advan
     state = read_state(work.spec.folder, work.spec.gate)
     for shard in shards:
         advance(perform(work, step, shard, state))
+
+
+def amend_rows(folder: Path, judge: Judge, table: pa.Table) -> pa.Table:
+    """The rows with which a gate replaces some of the table's: what a person replaced, no gate replaces."""
+    gone = read_replaced_ids(folder)
+    if len(gone):
+        table = table.filter(pc.invert(pc.is_in(table["row_id"], value_set=gone)))
+    return CANDIDATE_SCHEMA.empty_table() if judge.amend is None else judge.amend(table)
 
 
 def judge_rows(name: str, judge: Judge, table: pa.Table, state: State = NO_STATE) -> pa.Table:

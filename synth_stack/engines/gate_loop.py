@@ -20,6 +20,7 @@ from synth_stack.engines.engine import (
     Spec,
     Step,
     Work,
+    amend_rows,
     count_shown,
     find_shown,
     judge_rows,
@@ -28,18 +29,21 @@ from synth_stack.engines.engine import (
     read_shown,
 )
 from synth_stack.engines.self_tests import plant, write_planted
-from synth_stack.files import count_rows, read_arrow, read_table
+from synth_stack.files import count_rows, read_arrow, read_table, write_table
 from synth_stack.gates.gate import Judge, Late
 from synth_stack.inputs.extensions import Extension, find_extension
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, registered
 from synth_stack.rows.canonical import digest_json
-from synth_stack.runs.committed import DONE, commit_verdicts, heal
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.committed import AMENDED, DONE, commit_amended, commit_verdicts, heal
 from synth_stack.runs.folder import (
     LATE_PREFIX,
+    REPLACED_AMENDED_PREFIX,
     Shard,
     late_part,
     list_parts,
+    list_replaced,
     list_shards,
     read_state,
     remove_folder,
@@ -111,6 +115,22 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
             with _noting(folder, gate):
                 _run_gate(gate, work, shards, engine, progress)
             commit_verdicts(folder, gate.name)
+
+
+def amend_candidates(folder: Path, gate: GateRun, engine: Engine, progress: Progress) -> None:
+    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
+    candidates = folder / "candidates"
+    if gate.judge.amend is None or (candidates / AMENDED).exists():
+        return
+    work = Work(_specify(folder, gate, []), gate.judge, gate.late, gate.alone)
+    shards = list_shards(candidates, amended=False)
+    advance = progress.begin(f"{gate.name} replaces", sum(shard.rows for shard in shards))
+    _map_shards(engine, work, Step("amend"), shards, advance)
+    for number, part in enumerate(list_replaced(candidates)):
+        rows = amend_rows(folder, gate.judge, read_table(part, CANDIDATE_SCHEMA))
+        if len(rows):
+            write_table(candidates / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
+    commit_amended(folder)
 
 
 @contextmanager

@@ -170,6 +170,11 @@ def late_part(folder: str | Path, gate: str, shard: Shard) -> Path:
     return Path(folder) / "verdicts" / gate / f"{LATE_PREFIX}{shard.name.removeprefix('part-')}"
 
 
+def amended_part(folder: str | Path, shard: Shard) -> Path:
+    """Where the rows lie with which the first gate replaces rows of a shard."""
+    return Path(folder) / "candidates" / f"{AMENDED_PREFIX}{shard.name.removeprefix('part-')}"
+
+
 def remove_folder(path: Path) -> None:
     """Out of sight at once, then gone: a kill in between leaves no half of it under its name."""
     if path.exists():

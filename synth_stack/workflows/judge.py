@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
 from synth_stack.engines.catalog import OpenEngine, choose_engine
-from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
+from synth_stack.engines.gate_loop import GateRun, amend_candidates, forget_batch, run_gates
 from synth_stack.errors import ConfigError
-from synth_stack.files import read_table, render_yaml, write_bytes, write_table
+from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.gate_file import GateFile, GateUse, NamedEvalSet, add_eval_sets, load_gates
@@ -30,22 +29,19 @@ from synth_stack.progress import Progress, Silent
 from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
 from synth_stack.rows.canonical import digest_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
-from synth_stack.runs.committed import AMENDED, commit_amended, heal
+from synth_stack.rows.schemas import DECISION_SCHEMA
+from synth_stack.runs.committed import AMENDED, heal
 from synth_stack.runs.folder import (
-    AMENDED_PREFIX,
     GATES_LOCK,
     MANIFEST,
-    REPLACED_AMENDED_PREFIX,
     identity_line,
     list_amended,
     list_replaced,
-    list_shards,
     remove_folder,
 )
 from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
-from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
+from synth_stack.runs.replaced import end_replacing, put_replaced
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
 from synth_stack.workflows.resources import RunResources, bound_resources
 
@@ -189,8 +185,10 @@ def judge(
     if put_replaced(folder):
         reopen(folder, gates)
         end_replacing(folder)
-    _amend_candidates(folder, gates)
     with contextlib.nullcontext(on) if on else choose_engine().open() as opened:
+        if heal(folder / "candidates" / AMENDED):
+            reopen(folder, gates)
+        amend_candidates(folder, gates.runs[0], opened.engine, progress or Silent())
         run_gates(folder, gates.runs, opened.engine, progress or Silent())
     bars = {run.name: run.bars for run in gates.runs if run.canaries}
     failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)
@@ -244,27 +242,3 @@ def _forget_results(folder: Path) -> None:
         if part not in kept:
             part.unlink()
     (folder / "candidates" / AMENDED).unlink(missing_ok=True)
-
-
-def _amend_candidates(folder: Path, gates: Gates) -> None:
-    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
-    amend = gates.runs[0].judge.amend
-    if heal(folder / "candidates" / AMENDED):
-        reopen(folder, gates)
-    if amend is None or (folder / "candidates" / AMENDED).exists():
-        return
-    gone = read_replaced_ids(folder)
-    for number, shard in enumerate(list_shards(folder / "candidates", amended=False)):
-        rows = amend(_drop_rows(shard.read(CANDIDATE_SCHEMA), gone))
-        if len(rows):
-            write_table(folder / "candidates" / f"{AMENDED_PREFIX}{number:05d}.parquet", rows)
-    for number, part in enumerate(list_replaced(folder / "candidates")):
-        rows = amend(_drop_rows(read_table(part, CANDIDATE_SCHEMA), gone))
-        if len(rows):
-            write_table(folder / "candidates" / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
-    commit_amended(folder)
-
-
-def _drop_rows(table: pa.Table, gone: pa.Array) -> pa.Table:
-    """The table without the rows of those ids: what a person replaced, no gate replaces."""
-    return table.filter(pc.invert(pc.is_in(table["row_id"], value_set=gone))) if len(gone) else table

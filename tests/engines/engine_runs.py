@@ -88,11 +88,11 @@ def started(
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
     """The exit code of a run, and what it said."""
-    _, said = process.communicate(timeout=300)
+    _, said = process.communicate(timeout=900)
     return process.returncode, said
 
 
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 300.0) -> None:
     """Returns once it is so. Fails after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not is_so():

@@ -104,11 +104,12 @@ class JudgeShard(PipelineStep):  # type: ignore[misc]  # datatrove has no types
     def __init__(self, job: ShardJob) -> None:
         super().__init__()
         self.job = job
+        self.answer: Answer | None = None
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Yields what it was given: nothing, where it stands first."""
         with self.track_time("shard"):
-            answer = answer_task(self.job.read_task(rank))
+            self.answer = answer = answer_task(self.job.read_task(rank))
             self.job.write_answer(rank, answer)
         self.stat_update("rows", value=answer.get("rows", 0))
         self.stat_update("errors", value=int("error" in answer))
