@@ -1,9 +1,13 @@
 # make demo    set everything up in .venv and run the main job: a signed pack made by a real language model
 # make test    set everything up and pass the tests
+# make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
+# make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
+# make test-tampering   tell every lie of the tampering suite to both verifiers of packs
+# make test-fuzz   feed noise to every parser of what strangers write
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -12,7 +16,8 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-engines test-kills test-nemo test-extras check lock clean
+.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
+  test-fuzz check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -20,7 +25,11 @@ demo: $(VENV)/run.stamp
 	$(BIN)/synth-stack verify runs/support_intents/pack
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not engines and not kills" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+test-review: $(VENV)/test.stamp
+	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'
+	$(BIN)/python -m pytest -m review $(PYTEST_ARGS)
 
 test-engines: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
@@ -34,6 +43,17 @@ test-extras: $(VENV)-uv/stamp
 
 test-kills: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
+
+test-distilabel: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
+
+# every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
+test-tampering: $(VENV)/test.stamp
+	SYNTH_STACK_TAMPERING=all $(BIN)/python -m pytest -q -n auto tests/packs/tampering
+
+# noise for every parser of what strangers write; a minute or two
+test-fuzz: $(VENV)/test.stamp
+	SYNTH_STACK_FUZZ_EXAMPLES=400 timeout 600 $(BIN)/python -m pytest -q -n auto tests/test_fuzz.py
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -86,6 +106,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt $(TESTED:%=--extra %) \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed \
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock

@@ -64,13 +64,16 @@ class GateFile(StrictModel):
     """The gates in the order of work, and the modules of other authors that are loaded before (`load`).
 
     `map` names the columns of a foreign dataset by the fields that they are (docs/curate.md); what an option
-    or a call maps goes before it. It is part of what was read, not of the gates.
+    or a call maps goes before it. It is part of what was read, not of the gates. `perimeter` and
+    `allow_hosts` bind the models that gates ask, as those of a recipe bind its own.
     """
 
     version: Literal[1]
     load: list[Text] = Field(default_factory=list)
     gates: Annotated[list[GateUse], Field(min_length=1)]
     map: dict[Text, Text] | None = None
+    perimeter: Literal["open", "local"] = "open"
+    allow_hosts: list[str] = Field(default_factory=list)
     _path: Path = PrivateAttr(default_factory=Path)
 
     @property

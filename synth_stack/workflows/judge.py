@@ -31,6 +31,7 @@ from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+from synth_stack.runs.committed import AMENDED, commit_amended, heal
 from synth_stack.runs.folder import (
     AMENDED_PREFIX,
     GATES_LOCK,
@@ -46,13 +47,9 @@ from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
-from synth_stack.workflows.resources import RunResources
+from synth_stack.workflows.resources import RunResources, bound_resources
 
 GATES_SCHEME = "synth_stack/gates-lock/v2"
-
-
-_AMENDED = ".amended"
-"""Stands in candidates/ once the first gate has replaced what it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +101,12 @@ def bind_gates(
     eval_sets: Sequence[NamedEvalSet] = (),
     resources: RunResources | None = None,
     *,
+    source: object = None,
     loaded: Sequence[Extension] = (),
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+
+    Without `resources` they reach what may be reached for the rows of `source`.
 
     The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
     InputError, ModelError or MissingExtra.
@@ -114,7 +114,7 @@ def bind_gates(
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_eval_sets(file, eval_sets)
-    resources = replace(resources or RunResources(), folder=file.folder)
+    resources = replace(resources or bound_resources(source, file), folder=file.folder)
     runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))
@@ -243,13 +243,15 @@ def _forget_results(folder: Path) -> None:
     for part in list_amended(folder / "candidates"):
         if part not in kept:
             part.unlink()
-    (folder / "candidates" / _AMENDED).unlink(missing_ok=True)
+    (folder / "candidates" / AMENDED).unlink(missing_ok=True)
 
 
 def _amend_candidates(folder: Path, gates: Gates) -> None:
     """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
     amend = gates.runs[0].judge.amend
-    if amend is None or (folder / "candidates" / _AMENDED).exists():
+    if heal(folder / "candidates" / AMENDED):
+        reopen(folder, gates)
+    if amend is None or (folder / "candidates" / AMENDED).exists():
         return
     gone = read_replaced_ids(folder)
     for number, shard in enumerate(list_shards(folder / "candidates", amended=False)):
@@ -260,7 +262,7 @@ def _amend_candidates(folder: Path, gates: Gates) -> None:
         rows = amend(_drop_rows(read_table(part, CANDIDATE_SCHEMA), gone))
         if len(rows):
             write_table(folder / "candidates" / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
-    write_bytes(folder / "candidates" / _AMENDED, b"")
+    commit_amended(folder)
 
 
 def _drop_rows(table: pa.Table, gone: pa.Array) -> pa.Table:
