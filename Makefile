@@ -82,8 +82,8 @@ NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/workflows/test_ne
 
 $(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
 	test -x $(VENV)-nemo/bin/python || $(PYTHON) -m venv $(VENV)-nemo
-	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-	  -r requirements/nemo.lock
+	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	  --require-hashes -r requirements/nemo.lock
 	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --editable .
 	@touch $@
