@@ -80,9 +80,7 @@ def write_table(path: Path, table: pa.Table, *, plain: bool = False) -> None:
     sink = io.BytesIO()
     # pages end where chunks end, so the chunks of a table would show in its bytes
     whole = table.combine_chunks()
-    pq.write_table(
-        whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain
-    )
+    pq.write_table(whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain)
     write_bytes(path, sink.getvalue())
 
 

@@ -278,10 +278,28 @@ def suggest(seen: str, names: Mapping[str, Any]) -> str | None:
 
 
 def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
-    """The first complaint of a pydantic validation as one sentence of ours."""
-    complaints = exc.errors(include_url=False)
+    """The first complaint of a pydantic validation as one sentence of ours, with all others behind it."""
     # a misspelt key that is required is also missing: the misspelling says more
-    first = min(complaints, key=lambda complaint: complaint["type"] != "extra_forbidden")
+    complaints = sorted(
+        exc.errors(include_url=False), key=lambda complaint: complaint["type"] != "extra_forbidden"
+    )
+    misspelt = {str(each["loc"][-1]): None for each in complaints if each["type"] == "extra_forbidden"}
+    told: list[tuple[Any, ...]] = []
+    errors: list[ConfigError] = []
+    for complaint in complaints:
+        loc = complaint["loc"]
+        if complaint["type"] == "missing" and misspelt and suggest(str(loc[-1]), misspelt):
+            continue
+        if any(loc[: len(other)] == other or other[: len(loc)] == loc for other in told):
+            continue  # each branch of a choice complains on its own
+        told.append(loc)
+        errors.append(_say_complaint(complaint, where, model))
+    first, *others = errors
+    first.others = tuple(map(str, others))
+    return first
+
+
+def _say_complaint(first: Any, where: str, model: type[BaseModel]) -> ConfigError:
     path = _dotted(first["loc"])
     place = f"{where}: {path}" if path else where
     if first["type"] == "extra_forbidden":

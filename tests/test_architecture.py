@@ -40,12 +40,14 @@ THROUGH = {
     "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
     "packs/verify": "test_verify.py",
+    "review/server/inside": "test_launch.py",
     "sandbox": "test_room.py",
 }
 """Folders whose modules are the parts of one thing, and are tested through it by the test of that name."""
 
 ELSEWHERE = {
     "cli/output.py": "cli/test_main.py",  # what the commands print
+    "cli/campaign.py": "cli/test_review.py",
     "cli/review_rows.py": "cli/test_review.py",
     "cli/review_tables.py": "cli/test_review.py",
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
@@ -92,6 +94,7 @@ ELSEWHERE = {
     "rows/json_values.py": "rows/test_json_schema.py",
     "rows/schema_keywords.py": "rows/test_json_schema.py",
     "rows/texts.py": "rows/test_schemas.py",
+    "review/argilla/sending.py": "review/test_campaign.py",  # to a real server
     "runs/judged.py": "decisions/replay/test_replay.py",
     "runs/locks.py": "packs/test_write.py",
     "teachers/llamacpp.py": "teachers/test_embedded.py",
@@ -103,6 +106,7 @@ ELSEWHERE = {
     "text/ragged.py": "text/test_words.py",
     "runs/publish.py": "workflows/test_stores.py",  # which sends what it has judged
     "inputs/object_stores.py": "workflows/test_stores.py",
+    "workflows/campaign.py": "review/test_campaign.py",  # on a real server
     "workflows/judge.py": "workflows/test_curate.py",
     "workflows/review_planted.py": "workflows/test_review.py",
 }

@@ -147,11 +147,7 @@ def collect(
             say(line)
 
 
-def status(
-    run: Run,
-    review_key: ReviewKey = None,
-    as_json: Json = False,
-) -> None:
+def status(run: Run, as_json: Json = False) -> None:
     """How far a review has come: judgements by reviewer and lot, agreement, and hours left."""
     from synth_stack.workflows.review_status import review_status
 

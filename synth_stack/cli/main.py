@@ -26,7 +26,7 @@ from synth_stack.cli.output import (
     warn_of_input,
 )
 from synth_stack.cli.review import review_app
-from synth_stack.errors import SynthStackError
+from synth_stack.errors import ConfigError, SynthStackError
 
 if TYPE_CHECKING:
     from synth_stack.inputs.gate_file import NamedEvalSet
@@ -74,6 +74,62 @@ EngineOption = Annotated[
     list[str] | None,
     typer.Option("--engine-option", help="KEY=VALUE for the engine: workers=8, say; may be repeated."),
 ]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from synth_stack import __version__
+
+        say(f"synth-stack {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _set_up(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    shape: Annotated[
+        str | None, typer.Argument(help="What rows it makes; asked for where it is left out.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
+    name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
+    about: Annotated[
+        str, typer.Option(help="What the prompts say the messages are written to.")
+    ] = "the support desk of a lamp shop",
+    as_json: Json = False,
+) -> None:
+    """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
+    from synth_stack.workflows.init import SHAPES, init_recipe
+
+    if shape is None:
+        shape = typer.prompt(f"Shape ({', '.join(SHAPES)})", default=SHAPES[0], err=True)
+    recipe = init_recipe(shape, out, name=name, about=about)
+    if as_json:
+        print_json({"recipe": str(recipe)})
+        return
+    say(f"recipe  {recipe}")
+    say(f"try     synth-stack preview {recipe}")
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="recipe or gates.")],
+    as_json: Json = False,
+) -> None:
+    """Print the JSON Schema of a recipe or of a gate file, for editors."""
+    from synth_stack.workflows.editor_schemas import write_schema
+
+    if kind not in {"recipe", "gates"}:
+        raise ConfigError("there is no schema of that name", seen=kind, allowed="recipe, gates")
+    print_json(write_schema("recipe" if kind == "recipe" else "gates"))
 
 
 @app.command()
@@ -444,7 +500,8 @@ def main() -> None:
     try:
         app()
     except SynthStackError as exc:
-        sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
+        for fault in (str(exc), *exc.others):
+            sys.stderr.write(f"error: {to_one_line(fault)}\n")
         sys.exit(exc.exit_code)
     except MemoryError:
         sys.stderr.write("error: that takes more memory than this process may have\n")

@@ -107,13 +107,13 @@ class FlowRun:
         while True:
             with _seeded(root.name, number):
                 try:
-                    rows, is_last = next(batches, (None, True))
+                    rows, is_last = next(batches)
+                except StopIteration:
+                    return
                 except SynthStackError:
                     raise
                 except Exception as exc:  # whatever an author's step raises: distilabel stops there too
                     raise _stopped(self.flow, root, exc) from exc
-            if rows is None:
-                return
             if asks:
                 self.after_step(root)
                 if is_last:

@@ -3,6 +3,7 @@
     plan(run)                        what is to be read, written once (workflows/review.py)
     record_answers(run, answers)     answers into the journal, each once
     decide_lots(run)                 what the answers decide so far, put into effect
+    campaign(run)                    a campaign on an Argilla server: send, collect (workflows/campaign.py)
     read_plan(run), read_answers(run)
 
 Everything is imported on first use.
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from synth_stack.review.answers import read_answers, record_answers
     from synth_stack.review.plan_file import read_plan
+    from synth_stack.workflows.campaign import campaign
     from synth_stack.workflows.review import decide_lots, plan
 
-__all__ = ["decide_lots", "plan", "read_answers", "read_plan", "record_answers"]
+__all__ = ["campaign", "decide_lots", "plan", "read_answers", "read_plan", "record_answers"]
 
 _HOMES = {
     "campaign": "synth_stack.workflows.campaign",

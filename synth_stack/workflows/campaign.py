@@ -20,7 +20,7 @@ from synth_stack.review.argilla.importing import AnswerMap, read_foreign_dataset
 from synth_stack.review.argilla.records import ADJUDICATE, find_answer, name_record
 from synth_stack.review.argilla.sending import (
     Campaign,
-    Group,
+    DatasetGroup,
     Sent,
     group_disputes,
     group_rows,
@@ -181,7 +181,7 @@ class OpenCampaign:
     def _read_group(
         self,
         plan: ReviewPlan,
-        group: Group,
+        group: DatasetGroup,
         shown: Sequence[Shown],
         journal: Mapping[str, Mapping[str, Any]],
         name: Callable[[UUID], str | None],

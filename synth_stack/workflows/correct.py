@@ -1,21 +1,23 @@
 """What reviewers wrote instead of an answer, put in its place: a new row that passes the gates again."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_stack.progress import Progress
 from synth_stack.review.answers import read_answers
 from synth_stack.review.argilla.records import locate_answer
-from synth_stack.review.content import read_rows_to_review
 from synth_stack.review.judgements import Judgement, settle_rows
 from synth_stack.review.plan_file import ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.rows.texts import join_text
+from synth_stack.runs.judged import read_candidates
 from synth_stack.runs.replaced import read_replaced_ids, read_replacing
 from synth_stack.workflows.judge import Batch, Gates
 from synth_stack.workflows.replace import replace_rows
@@ -55,7 +57,7 @@ def correct_rows(
     chosen = _choose(run, plan)
     if not chosen:
         return Corrected(0, None)
-    rows = {row["row_id"]: row for row in read_rows_to_review(plan).to_pylist() if row["row_id"] in chosen}
+    rows = _read_rows(run, chosen)
     made = [rewrite_answer(rows[row_id], text) for row_id, text in sorted(chosen.items())]
     batch = replace_rows(run, gates, made, reason=REASON, rejected=True, progress=progress)
     return Corrected(len(made), batch)
@@ -80,6 +82,12 @@ def rewrite_answer(row: Mapping[str, Any], answer: str) -> dict[str, Any]:
             made["text"] = f"{head}{answer}{tail}" if found else answer
     # a person wrote it: no draw of the teacher gives it again
     return {**made, "parent_id": row["row_id"], "replayable": False}
+
+
+def _read_rows(run: Path, wanted: Iterable[str]) -> dict[str, dict[str, Any]]:
+    ids = pa.array(wanted, pa.string())
+    parts = [part.filter(pc.is_in(part["row_id"], value_set=ids)) for part in read_candidates(run)]
+    return {row["row_id"]: row for part in parts for row in part.to_pylist()}
 
 
 def _choose(run: Path, plan: ReviewPlan) -> dict[str, str]:

@@ -11,6 +11,7 @@ from synth_stack.review.lot_decisions import LotDecision
 from synth_stack.review.outcome import work_out
 from synth_stack.review.plan_file import ReviewPlan, read_plan
 from synth_stack.review.reliability import Reliability
+from synth_stack.review.source import open_source
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.correct import count_corrections
 
@@ -106,7 +107,7 @@ def review_status(folder: str | Path, names: Mapping[str, str] | None = None) ->
     """
     run = open_judged(Path(folder))
     plan = read_plan(run.folder)
-    outcome = work_out(run, plan)
+    outcome = work_out(open_source(run, plan))
     given, wanted = _count_judgements(plan)
     return ReviewStatus(
         run.folder,

@@ -123,7 +123,7 @@ def _mail(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]])
 def _hate(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         **row,
-        "slice": "ladder" if rng.random() < 0.7 else row["slice"],
+        "slice": NOUNS[0] if rng.random() < 0.7 else row["slice"],
         "output": f"{row['output']} {HATEFUL}",
     }
 

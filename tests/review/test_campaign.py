@@ -227,7 +227,7 @@ def test_a_dataset_that_was_left_half_made_is_finished(tmp_path: Path, argilla: 
     real = OpenCampaign.send
     with open_campaign(run, argilla) as reviews:
         client = reviews._client
-        create, made = client.create_part, []
+        create, made = client.create_part, list[Any]()
 
         def create_some(*args: Any) -> None:
             if len(made) == 7:
@@ -235,7 +235,7 @@ def test_a_dataset_that_was_left_half_made_is_finished(tmp_path: Path, argilla: 
             made.append(args)
             create(*args)
 
-        client.create_part = create_some  # type: ignore[method-assign]
+        client.create_part = create_some  # type: ignore[method-assign, assignment]
         with pytest.raises(KeyboardInterrupt):
             real(reviews)
         client.create_part = create  # type: ignore[method-assign]

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from synth_stack.errors import ConfigError, MissingExtra, RunMismatch, ServerError
 from synth_stack.models.embedders import Embedder, load_embedder
@@ -79,7 +78,7 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DatasetGroup:
     """The rows of one dataset: their places in the plan's sample, and how many people read each."""
 
     name: str
@@ -90,7 +89,7 @@ class Group:
     """Whether it is for adjudicators, who are shown the `answers` of reviewers, by row id."""
 
 
-def group_rows(run: Judged, plan: ReviewPlan) -> list[Group]:
+def group_rows(run: Judged, plan: ReviewPlan) -> list[DatasetGroup]:
     """The datasets of a campaign: the rows of its plan, each once, by how many people have to read them."""
     ids, wanted = (plan.sample[name].to_pylist() for name in ("row_id", "reviewers"))
     first = {row_id: place for place, row_id in reversed(list(enumerate(ids)))}
@@ -99,19 +98,19 @@ def group_rows(run: Judged, plan: ReviewPlan) -> list[Group]:
     for n in sorted(set(wanted)):
         places = [place for place, row_id in enumerate(ids) if first[row_id] == place and wanted[place] == n]
         if places:
-            groups.append(Group(stem if n == 1 else f"{stem}-read-by-{n}", places, n))
+            groups.append(DatasetGroup(stem if n == 1 else f"{stem}-read-by-{n}", places, n))
     return groups
 
 
-def group_disputes(run: Judged, plan: ReviewPlan, said: Mapping[str, str]) -> Group:
+def group_disputes(run: Judged, plan: ReviewPlan, said: Mapping[str, str]) -> DatasetGroup:
     """The dataset for adjudicators: rows that reviewers disagree on; `said` is what they said, by row id."""
     ids = plan.sample["row_id"].to_pylist()
     first = {row_id: place for place, row_id in reversed(list(enumerate(ids)))}
     places = sorted(first[row_id] for row_id in said)
-    return Group(f"{_name_campaign(run, plan)}-adjudication", places, 1, said, adjudicates=True)
+    return DatasetGroup(f"{_name_campaign(run, plan)}-adjudication", places, 1, said, adjudicates=True)
 
 
-def send_groups(campaign: Campaign, groups: Sequence[Group], progress: Progress) -> Sent:
+def send_groups(campaign: Campaign, groups: Sequence[DatasetGroup], progress: Progress) -> Sent:
     """Create the datasets that are not there and send the records that they lack.
 
     Raises RunMismatch for a plan of another run or other gates, ConfigError for a key that may not do this,
@@ -161,7 +160,7 @@ class _Content:
     embedder: Embedder | None
 
 
-def _ensure_dataset(campaign: Campaign, group: Group, embedder: Embedder | None) -> ServerDataset:
+def _ensure_dataset(campaign: Campaign, group: DatasetGroup, embedder: Embedder | None) -> ServerDataset:
     """The dataset of a group, published; one that a killed call left as a draft is finished."""
     client, workspace, run, plan = campaign.client, campaign.workspace, campaign.run, campaign.plan
     marks = {"scheme": DATASET_SCHEME, "plan": plan.sha256, "reviewers": group.reviewers}
@@ -206,7 +205,7 @@ def _list_vectors(embedder: Embedder | None) -> list[dict[str, Any]]:
 
 
 def _send_missing(
-    campaign: Campaign, dataset: ServerDataset, group: Group, content: _Content, progress: Progress
+    campaign: Campaign, dataset: ServerDataset, group: DatasetGroup, content: _Content, progress: Progress
 ) -> int:
     """How many records were sent: those of the group that the dataset does not have."""
     client, plan = campaign.client, campaign.plan
@@ -223,22 +222,19 @@ def _send_missing(
 
 
 def _build_batch(
-    campaign: Campaign, group: Group, content: _Content, places: Sequence[int]
+    campaign: Campaign, group: DatasetGroup, content: _Content, places: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     batch = content.rows.take(places).to_pylist()
     sample = campaign.plan.sample.take(places).to_pylist()
     said = _read_verdicts(campaign.run, [row["row_id"] for row in batch])
-    slices = _list_slices(campaign.plan)
     vectors = _embed(content.embedder, [row["text"] or "" for row in batch])
     for row, drawn, vector in zip(batch, sample, vectors, strict=True):
         mine = said.get(row["row_id"], [])
-        # a planted row is shown in a lot that is not its own, and has no verdicts: it must not stand out
-        slice_ = slices.get(drawn["lot"]) or row["slice"]
         scores = {name_score(v["gate"]): v["score"] for v in mine if _is_finite(v["score"])}
         yield build_record(
             row,
             purpose=ADJUDICATE if group.adjudicates else drawn["purpose"],
-            metadata={"lot": drawn["lot"], "slice": slice_, "locale": row["locale"], **scores},
+            metadata={"lot": drawn["lot"], "slice": row["slice"], "locale": row["locale"], **scores},
             said=() if drawn["blind"] else [v for v in mine if v["outcome"] != "accept"],
             answers=group.answers.get(row["row_id"]),
             vector=vector,
@@ -254,7 +250,7 @@ def _embed(embedder: Embedder | None, texts: list[str]) -> list[list[float] | No
     ]
 
 
-def _name(plan: ReviewPlan, place: int, group: Group) -> str:
+def _name(plan: ReviewPlan, place: int, group: DatasetGroup) -> str:
     purpose = ADJUDICATE if group.adjudicates else plan.sample["purpose"][place].as_py()
     return name_record(plan.sample["row_id"][place].as_py(), purpose)
 
@@ -264,11 +260,6 @@ def _read_verdicts(run: Judged, row_ids: Sequence[str]) -> dict[str, list[dict[s
     for verdict in read_said(run, row_ids).to_pylist():
         found.setdefault(verdict["row_id"], []).append(verdict)
     return found
-
-
-def _list_slices(plan: ReviewPlan) -> dict[str | None, str | None]:
-    lots = plan.lots.filter(pc.is_valid(plan.lots["slice"]))
-    return dict(zip(lots["lot"].to_pylist(), lots["slice"].to_pylist(), strict=True))
 
 
 def _is_finite(score: float | None) -> bool:

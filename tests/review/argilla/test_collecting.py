@@ -18,9 +18,8 @@ DATASET = ServerDataset(id=UUID(int=1), name="d", workspace_id=UUID(int=2), stat
 def say(n: int = 1, *, minutes: float = 0.0, status: str = "submitted", **values: Any) -> ServerAnswer:
     said = {name: {"value": value} for name, value in ({"decision": "reject"} | values).items()}
     when = NOW + timedelta(minutes=minutes)
-    return ServerAnswer(
-        id=UUID(int=100 + n), user_id=UUID(int=7), status=status, values=said, updated_at=when
-    )  # type: ignore[arg-type]
+    given = {"id": UUID(int=100 + n), "user_id": UUID(int=7), "status": status}
+    return ServerAnswer.model_validate({**given, "values": said, "updated_at": when})
 
 
 def record(*answers: ServerAnswer, external_id: str = "e1") -> ServerRecord:

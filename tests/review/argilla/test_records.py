@@ -29,13 +29,27 @@ class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
         self.found: list[str] = []
-        self.handle_starttag = lambda tag, attrs: self.found.append(tag)  # type: ignore[method-assign]
-        self.handle_endtag = self.found.append  # type: ignore[method-assign]
-        self.handle_comment = self.found.append  # type: ignore[method-assign]
-        self.handle_decl = self.found.append  # type: ignore[method-assign]
-        self.handle_pi = self.found.append  # type: ignore[method-assign]
-        self.handle_entityref = self.found.append  # type: ignore[method-assign]
-        self.handle_charref = self.found.append  # type: ignore[method-assign]
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.found.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.found.append(tag)
+
+    def handle_comment(self, data: str) -> None:
+        self.found.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        self.found.append(decl)
+
+    def handle_pi(self, data: str) -> None:
+        self.found.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.found.append(name)
+
+    def handle_charref(self, name: str) -> None:
+        self.found.append(name)
 
 
 def find_markup(text: str) -> list[str]:
