@@ -303,14 +303,28 @@ def build_large_run(folder: Path, rows: int) -> Path:
     return run
 
 
+class Stopwatch:
+    """Seconds on the wall, and of this process on all cores: on a busy machine the first says little."""
+
+    def __enter__(self) -> "Stopwatch":
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall, self.cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+    def told(self) -> str:
+        """Both, in words."""
+        return f"{self.wall:.1f} on the wall, {self.cpu:.1f} of CPU"
+
+
 def measure_speed(rows: int, answers: int) -> dict[str, Any]:
     """Seconds to plan for so many rows, to record so many answers, and to put them into effect."""
     folder = Path(tempfile.mkdtemp(prefix="review-"))
     try:
         run = build_large_run(folder, rows)
-        began = time.perf_counter()
-        made = plan(run, risk="low", by=["slice", "generator", "cluster"])
-        planned = time.perf_counter() - began
+        with Stopwatch() as planned:
+            made = plan(run, risk="low", by=["slice", "generator", "cluster"])
         ids = [(r["row_id"], r["reviewers"]) for r in made.sample.to_pylist()]
         said = [
             {
@@ -324,20 +338,18 @@ def measure_speed(rows: int, answers: int) -> dict[str, Any]:
             for row_id, readers in ids
             for reader in range(readers)
         ][:answers]
-        began = time.perf_counter()
-        record_answers(run, said)
-        recorded = time.perf_counter() - began
-        began = time.perf_counter()
-        decide_lots(run)
-        decided = time.perf_counter() - began
+        with Stopwatch() as recorded:
+            record_answers(run, said)
+        with Stopwatch() as decided:
+            decide_lots(run)
         return {
             "rows": rows,
             "lots": len(made.lots),
             "clusters": made.clusters,
             "rows to read": len(made.sample),
-            "plan, seconds": round(planned, 1),
-            f"record {len(said):,} answers, seconds": round(recorded, 1),
-            "decide and report, seconds": round(decided, 1),
+            "plan, seconds": planned.told(),
+            f"record {len(said):,} answers, seconds": recorded.told(),
+            "decide and report, seconds": decided.told(),
             "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "plan digest": digest_file(run / "review" / "plan.json")[:12],
         }

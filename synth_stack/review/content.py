@@ -13,16 +13,18 @@ from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.judged import Judged, read_candidates, read_verdicts
 
 HIDDEN = ("generator", "generator_version", "extra", "template_id", "params")
-"""Fields of a candidate that tell a planted row from others: no reviewer may be shown them for a blind
-row."""
+"""Fields of a candidate that tell a planted row from others; they are emptied in blind rows."""
+
+_SHOWN = ("slice", "locale")
+"""Fields that a reviewer may see, and that a planted row takes from another one."""
 
 
 def read_rows_to_review(plan: ReviewPlan) -> pa.Table:
     """The rows of a plan whole, planted ones too, CANDIDATE_SCHEMA in the order of `plan.sample`.
 
-    In blind rows the fields of HIDDEN are emptied, and a planted row shows the slice of the lot that it is
-    shown in: nothing tells it from others, but its `kind` and its ids, which a reviewer needs not see. Memory
-    is that of the sample. Raises InputError for a row that the run no longer has.
+    In blind rows the fields of HIDDEN are emptied, and a planted row shows the slice and locale of a drawn
+    row of its lot: nothing tells it from others but its `kind` and its ids, which a reviewer needs not see.
+    Memory is that of the sample. Raises InputError for a row that the run no longer has.
     """
     wanted = plan.sample["row_id"].combine_chunks()
     parts = [part.filter(pc.is_in(part["row_id"], value_set=wanted)) for part in read_candidates(plan.folder)]
@@ -39,12 +41,19 @@ def read_rows_to_review(plan: ReviewPlan) -> pa.Table:
 
 def _mask(rows: pa.Table, plan: ReviewPlan) -> pa.Table:
     """The rows without what tells which of them were planted."""
-    slices = dict(zip(plan.lots["lot"].to_pylist(), plan.lots["slice"].to_pylist(), strict=True))
-    shown = rows["slice"].to_pylist()
-    for place, planned in enumerate(plan.sample.select(["lot", "purpose"]).to_pylist()):
-        if planned["purpose"] in KNOWN:
-            shown[place] = slices.get(planned["lot"])
-    rows = _set_column(rows, "slice", pa.array(shown, pa.string()))
+    planned = plan.sample.select(["lot", "purpose", "blind"]).to_pylist()
+    by_lot: dict[str | None, list[int]] = {}
+    for place, row in enumerate(planned):
+        if row["blind"] and row["purpose"] not in KNOWN:
+            by_lot.setdefault(row["lot"], []).append(place)
+    every = [place for places in by_lot.values() for place in places]
+    stand_ins = list(range(len(planned)))
+    for place, row in enumerate(planned):
+        alike = by_lot.get(row["lot"]) or every
+        if row["purpose"] in KNOWN and alike:
+            stand_ins[place] = alike[place % len(alike)]
+    for name in _SHOWN:
+        rows = _set_column(rows, name, rows[name].combine_chunks().take(pa.array(stand_ins)))
     blind = plan.sample["blind"].combine_chunks()
     for name in HIDDEN:
         field = rows.schema.field(name)

@@ -398,6 +398,11 @@ def test_gold_rows_and_canaries_are_mixed_in_blind_and_measure_reviewers(run: Pa
     )
     lots = {lot["lot"]: lot["slice"] for lot in made.lots.to_pylist()}
     assert shown["slice"].to_list() == [lots[row["lot"]] for row in planted]
+    together = plan(run, by=[], aql=0.3, ltpd=0.5, estimate=20, overlap=0.0, again=True, **options)
+    assert read_rows_to_review(together)["slice"].null_count == 0
+    assert plan(
+        run, by=["slice"], aql=0.3, ltpd=0.5, estimate=20, overlap=0.0, again=True, **options
+    ).supersedes
     assert set(shown["generator"].to_list()) == {""}
     assert shown["extra"].null_count() == len(planted)
     answer_all(run)
