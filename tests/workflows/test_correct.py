@@ -89,9 +89,10 @@ def test_a_call_that_was_killed_is_finished_by_the_same_call(
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(replace, "judge", die)
-        correct_rows(run, run.parent / "gates.yaml")
+        with pytest.raises(KeyboardInterrupt):
+            correct_rows(run, run.parent / "gates.yaml")
     say(run, second, corrected="Another better answer.")
     assert correct_rows(run, run.parent / "gates.yaml").replaced == 1
     assert sorted(row["parent_id"] for row in read_rows(run).values() if row["parent_id"]) == sorted(
