@@ -52,7 +52,7 @@ def click(session: Any, text: str) -> None:
 
 
 def read_page(session: Any) -> str:
-    """What the page shows, and its frames."""
+    """What the page and its frames show, on one line."""
     from selenium.webdriver.common.by import By
 
     text = str(session.find_element(By.TAG_NAME, "body").text)
@@ -60,7 +60,7 @@ def read_page(session: Any) -> str:
         session.switch_to.frame(frame)
         text += str(session.find_element(By.TAG_NAME, "body").text)
         session.switch_to.default_content()
-    return text
+    return " ".join(text.split())
 
 
 def wait_for_text(session: Any, text: str) -> None:
