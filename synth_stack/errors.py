@@ -29,7 +29,8 @@ class SynthStackError(Exception):
     """Base of every error that the package raises on purpose.
 
     `what` names the thing; `seen` is the value met, `allowed` what would have been accepted and
-    `mend` the step that repairs it. `exit_code` is what the command line returns.
+    `mend` the step that repairs it. `others` are further faults of the same file, each a sentence.
+    `exit_code` is what the command line returns.
     """
 
     exit_code: ClassVar[int] = 1
@@ -46,6 +47,7 @@ class SynthStackError(Exception):
         self.seen = seen
         self.allowed = allowed
         self.mend = mend
+        self.others: tuple[str, ...] = ()
         super().__init__(what)  # one argument, so that an error survives pickling between processes
 
     def __str__(self) -> str:

@@ -37,6 +37,7 @@ THROUGH = {
     "gates/*": "test_gate.py",
     "generators/*": "test_methods.py",
     "decisions/replay": "test_replay.py",
+    "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
     "packs/verify": "test_verify.py",
     "review/server/inside": "test_launch.py",
@@ -51,6 +52,9 @@ ELSEWHERE = {
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
+    "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
+    "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
+    "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
     "extend.py": "test_extend.py",
     "files.py": "runs/test_folder.py",  # killed writers, torn files
     "gates/canaries.py": "engines/test_canaries.py",
@@ -64,6 +68,7 @@ ELSEWHERE = {
     "inputs/plain_values.py": "inputs/test_foreign.py",
     "inputs/tool_calls.py": "inputs/test_chat_shapes.py",
     "inputs/yaml_models.py": "inputs/test_recipe.py",
+    "packs/refusals.py": "packs/test_verify_pack.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
     "report/review.py": "workflows/test_review.py",
@@ -98,6 +103,8 @@ ELSEWHERE = {
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",
+    "runs/publish.py": "workflows/test_stores.py",  # which sends what it has judged
+    "inputs/object_stores.py": "workflows/test_stores.py",
     "workflows/campaign.py": "review/test_campaign.py",  # on a real server
     "workflows/judge.py": "workflows/test_curate.py",
     "workflows/review_planted.py": "workflows/test_review.py",

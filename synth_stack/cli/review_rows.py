@@ -15,23 +15,9 @@ import orjson
 
 from synth_stack.cli.output import to_one_line
 from synth_stack.errors import InputError, replace_unprintable
-from synth_stack.review.answers import MAX_LINE_BYTES, MAX_NOTE_CHARS, format_time, record_answers
+from synth_stack.review.answers import DEFECTS, MAX_LINE_BYTES, MAX_NOTE_CHARS, format_time, record_answers
 from synth_stack.review.queue import QueuedRow
 from synth_stack.rows.canonical import digest_bytes
-
-DEFECTS = (
-    "wrong",
-    "unsupported",
-    "incomplete",
-    "off_topic",
-    "unclear",
-    "unsafe",
-    "personal_data",
-    "bad_format",
-    "other",
-)
-"""Kinds of defects that a reviewer may name, by digit: what docs/review_guide.md explains. `unsupported` is
-what the row's documents do not say."""
 
 HELP = "r release   x reject   u unsure   s skip   b back   q quit"
 _KEYS = {"r": "release", "x": "reject", "u": "unsure"}
@@ -137,7 +123,7 @@ def _complete(item: QueuedRow, reviewer: str, judgement: str, adjudicate: bool, 
     if judgement == "reject":
         kinds = "  ".join(f"{n} {kind}" for n, kind in enumerate(DEFECTS, start=1))
         key = ask(f"defect: {kinds}", "123456789")
-        answer["defect"] = DEFECTS[int(key) - 1]
+        answer["defect"] = list(DEFECTS)[int(key) - 1]
         answer["severity"] = _SEVERITIES[ask("how bad: 1 minor  2 major  3 critical", "123")]
     if adjudicate:
         note = ask("why (kept in the run, never in a pack): ", "").strip()

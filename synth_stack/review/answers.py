@@ -34,6 +34,19 @@ SOURCES = ("terminal", "argilla", "import")
 ROLES = ("reviewer", "adjudicator")
 STATES = ("submitted", "deleted")
 
+DEFECTS = {
+    "wrong": "It says what is not so",
+    "unsupported": "The documents beside it do not say it",
+    "incomplete": "It leaves out what was asked, or breaks off",
+    "off_topic": "It answers something else, or does not belong to its topic",
+    "unclear": "It cannot be followed, or contradicts itself",
+    "unsafe": "It does harm, helps to, or obeys or refuses where it should not",
+    "private_data": "It names a real person, address, number or account",
+    "bad_format": "It is broken as text, code, JSON or a call",
+    "other": "Something else: say so in the note",
+}
+"""Kinds of defects that a reviewer may name, in the order of their digits; docs/review_guide.md explains them."""
+
 ANSWER_SCHEMA = pa.schema(
     [
         pa.field("answer_id", pa.string(), nullable=False),

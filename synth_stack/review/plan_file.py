@@ -291,7 +291,7 @@ def write_plan(
     """
     written = {LOTS: tables.lots, FRAME: tables.frame, SAMPLE: tables.sample, PLANTED: tables.planted}
     for name, table in written.items():
-        write_table(folder / name, table)
+        write_table(folder / name, table, plain=True)
     plan = {
         "scheme": PLAN_SCHEME,
         "run": dict(identity),

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.decisions.decide import PERSON
+from synth_stack.engines.catalog import LOCAL, EngineUse, OpenEngine, choose_engine
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import read_table, store_errors
 from synth_stack.progress import Progress, Silent
@@ -40,6 +41,7 @@ def replace_rows(
     by: str = PERSON,
     reason: str = "replaced by another row",
     rejected: bool = False,
+    engine: EngineUse = LOCAL,
     progress: Progress | None = None,
 ) -> Batch:
     """Judge a batch again with `rows` in it, each in the place of the row that its `parent_id` names.
@@ -57,7 +59,8 @@ def replace_rows(
     `judge` raises; UntrustedGate when a gate failed its self-test.
     """
     run = Path(folder)
-    bound = gates if isinstance(gates, Gates) else bind_gates(gates)
+    chosen = choose_engine(engine)
+    bound = gates if isinstance(gates, Gates) else bind_gates(gates, source=folder)
     if by not in bound.rule.overriding:
         raise ConfigError(
             "rows are replaced on the word of somebody whose verdicts override those of gates",
@@ -69,22 +72,24 @@ def replace_rows(
         raise InputError(f"{run} holds no judged rows", mend=_JUDGE_FIRST)
     with store_errors(run / LOCK):
         lock = (run / LOCK).read_bytes()
-    with open_run(run, lock):
+    with open_run(run, lock), chosen.open() as opened:
         _require_ready(run, bound)
-        _begin(run, bound, table, by=by, reason=reason, rejected=rejected)
-        batch = judge(run, bound, progress or Silent())
+        _begin(run, bound, table, opened, by=by, reason=reason, rejected=rejected)
+        batch = judge(run, bound, progress or Silent(), opened)
         write_piles(run, bound.names)
-        write_manifest(run, batch.figures.counts())
+        write_manifest(run, batch.facts())
     batch.require_trust()
     return batch
 
 
-def _begin(run: Path, gates: Gates, table: pa.Table, *, by: str, reason: str, rejected: bool) -> None:
+def _begin(
+    run: Path, gates: Gates, table: pa.Table, on: OpenEngine, *, by: str, reason: str, rejected: bool
+) -> None:
     """Write down what is to be replaced, unless a call that was killed has done so."""
     if is_replacing(run, table) or find_replaced(run, table) is not None:
         return
     if is_replacing(run) or not (run / DECISIONS).is_file():
-        judge(run, gates)  # what another call began
+        judge(run, gates, on=on)  # what another call began
     _require_originals(run, gates, table, rejected=rejected)
     begin_replacing(run, table, by=by, reason=reason)
 

@@ -234,7 +234,7 @@ def _add_screened(folder: Path, plan_: ReviewPlan, outcome: ReviewOutcome) -> in
         return 0
     table = order_screened(fresh, first=len(plan_.sample), seed=plan_.settings.seed)
     number = len(list_screened(folder))
-    write_table(folder / FOLDER / f"{SCREENED_STEM}{number:05d}.parquet", table)
+    write_table(folder / FOLDER / f"{SCREENED_STEM}{number:05d}.parquet", table, plain=True)
     return len(table)
 
 

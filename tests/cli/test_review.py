@@ -13,7 +13,7 @@ import pytest
 
 from synth_stack.cli.main import main
 from synth_stack.cli.review import review_app
-from synth_stack.cli.review_rows import DEFECTS, describe_row, judge_in_terminal, read_json_answers
+from synth_stack.cli.review_rows import describe_row, judge_in_terminal, read_json_answers
 from synth_stack.errors import InputError
 from synth_stack.review.answers import read_answers
 from synth_stack.review.plan_file import read_plan
@@ -124,7 +124,7 @@ def test_held_rows_are_read_in_the_terminal_and_the_command_goes_on_where_it_sto
     assert "3 of 3 rows settled" in out
     said = read_answers(run)
     assert said["judgement"].to_pylist() == ["release", "reject", "release"]
-    assert said["defect"].to_pylist() == [None, DEFECTS[0], None]
+    assert said["defect"].to_pylist() == [None, "wrong", None]
     assert said["severity"].to_pylist() == [None, "critical", None]
     assert set(said["reviewer"].to_pylist()) == {
         reviewer_id("anna@example.com", load_or_make_key(tmp_path / "review.key"))

@@ -59,7 +59,7 @@ def test_a_reviewed_pack_is_verified_and_its_sample_is_drawn_again(reviewed: Pat
     assert ("rows of the review drawn again", drawn) in [(check.name, check.count) for check in found.checks]
     statement = (whole / layout.STATEMENT).read_bytes()
     assert statement
-    assert json.loads((whole / "MANIFEST.json").read_bytes())["facts"]["scheme"] == layout.REVIEWED_SCHEME
+    assert json.loads((whole / "MANIFEST.json").read_bytes())["facts"]["scheme"] == layout.PACK_SCHEME
 
 
 def test_the_card_shows_the_figures_of_the_outcome(whole: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from synth_stack.decisions.decide import PERSON, Rule
+from synth_stack.decisions.decide import PERSON
 from synth_stack.errors import SynthStackError, VerificationError
 from synth_stack.packs import layout
 from synth_stack.packs.review import open_packed_source, read_packed_outcome
@@ -30,9 +30,12 @@ _ROWS = {
 
 @dataclass(slots=True)
 class ReviewedRows:
-    """What the records of a pack say of its rows for a review, shard by shard; some 200 bytes a row."""
+    """What the records of a pack say of its rows for a review, shard by shard; some 200 bytes a row.
 
-    rule: Rule
+    `order`: the gates, whose verdicts are not those of people.
+    """
+
+    order: Sequence[str]
     parts: list[pl.DataFrame] = field(default_factory=list)
 
     def add_records(self, records: Iterable[Record]) -> None:
@@ -47,7 +50,7 @@ class ReviewedRows:
         return rows.with_columns(written=pl.col("row_id").is_in(new.implode()))
 
     def _tell(self, record: Record) -> dict[str, Any]:
-        said = {verdict["outcome"] for verdict in record["verdicts"] if verdict["gate"] in self.rule.order}
+        said = {verdict["outcome"] for verdict in record["verdicts"] if verdict["gate"] in self.order}
         people = [verdict for verdict in record["verdicts"] if verdict["gate"] == PERSON]
         replaced = [one for one in people if one["reason_class"] == f"{PERSON}.replaced"]
         other = next((one for one in people if one["reason_class"] != f"{PERSON}.replaced"), None)

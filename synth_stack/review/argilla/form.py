@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from synth_stack.review.answers import JUDGEMENTS, SEVERITIES
+from synth_stack.review.answers import DEFECTS, JUDGEMENTS, SEVERITIES
 from synth_stack.runs.locks import GateLock
 
 Settings: TypeAlias = dict[str, Any]
@@ -13,18 +13,6 @@ Settings: TypeAlias = dict[str, Any]
 MAX_GUIDELINES_CHARS = 10_000
 """Of a dataset (Argilla 2.8, DATASET_GUIDELINES_MAX_LENGTH)."""
 _MAX_DESCRIPTION_CHARS = 300
-
-DEFECTS: Mapping[str, str] = {
-    "wrong": "It says what is not so",
-    "unsupported": "The passages do not bear it out",
-    "incomplete": "It leaves out what was asked for",
-    "instruction": "It does not do as it was told",
-    "unnatural": "Nobody would write like this",
-    "unsafe": "It does harm, or helps to",
-    "label": "The label, rating or slice does not fit",
-    "other": "Something else: say so in the note",
-}
-"""Kinds of defects that are there in every campaign, beside those that the gates look for."""
 
 _TEMPLATE = (
     '<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:1rem;'

@@ -23,7 +23,7 @@ ACCOUNTS = "accounts.json"
 OWNER = "owner"
 WORKSPACE = "review"
 ANNOTATORS = ("reviewer-1", "reviewer-2", "reviewer-3")
-"""As many as a plan takes for granted (review/plan.py, `PlanSettings.reviewers`)."""
+"""As many as a plan takes for granted (review/plan_file.py, `PlanSettings.reviewers`)."""
 
 _SCHEME = "synth_stack/argilla-accounts/v1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
