@@ -52,7 +52,7 @@ def click(session: Any, text: str) -> None:
 
 
 def read_page(session: Any) -> str:
-    """What the page shows, and its frames."""
+    """What the page and its frames show, on one line."""
     from selenium.webdriver.common.by import By
 
     text = str(session.find_element(By.TAG_NAME, "body").text)
@@ -60,7 +60,15 @@ def read_page(session: Any) -> str:
         session.switch_to.frame(frame)
         text += str(session.find_element(By.TAG_NAME, "body").text)
         session.switch_to.default_content()
-    return text
+    return " ".join(text.split())
+
+
+def wait_for_text(session: Any, text: str) -> None:
+    """Returns when the page shows the text, and says what it shows instead when it does not come."""
+    try:
+        wait_for(lambda: text in read_page(session))
+    except AssertionError as exc:
+        raise AssertionError(f"{text!r} is not in: {read_page(session)!r}") from exc
 
 
 def test_a_reviewer_answers_a_record_in_the_page(tmp_path: Path, argilla: LocalServer) -> None:
@@ -79,11 +87,12 @@ def test_a_reviewer_answers_a_record_in_the_page(tmp_path: Path, argilla: LocalS
             session.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
             wait_for(lambda: name in session.page_source)
             session.get(f"{argilla.url}/dataset/{ann.find_dataset(name)}/annotation-mode")
-            wait_for(lambda: "1 of 4" in read_page(session))
+            wait_for_text(session, "1 of 4")
             for text in ("Filters", "Metadata", "Slice", "billing/refund"):
                 click(session, text)
-            wait_for(lambda: "1 of 1" in read_page(session))
-            shown = wait_for(lambda: read_page(session) if "Passage: " in read_page(session) else "")
+            wait_for_text(session, "1 of 1")
+            wait_for_text(session, "Passage: ")
+            shown = read_page(session)
             plain = shown.replace("\N{WORD JOINER}", "")
             assert plain.count(EVIL) >= 4
             assert "toy_marks hold: it says HOLD" in shown
