@@ -17,7 +17,7 @@ import pyarrow as pa
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack import __version__
 from synth_stack.errors import ConfigError, InputError, StoreError
-from synth_stack.files import digest_file, render_yaml, store_errors, write_bytes, write_table
+from synth_stack.files import digest_file, read_yaml, render_yaml, store_errors, write_bytes, write_table
 from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.dataset_check import check_dataset
 from synth_stack.inputs.extensions import load_extensions
@@ -30,6 +30,7 @@ from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.locks import RUN_SOURCE
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
+from synth_stack.workflows.resources import RunResources
 
 CURATE_SCHEME = "synth_stack/curate-lock/v2"
 INPUT = "input.json"
@@ -57,9 +58,9 @@ def curate(
     on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work fails,
     UntrustedGate when a gate failed its self-test.
     """
-    bound = bind_gates(gates, eval_sets, loaded=load_extensions(load))
-    progress = progress or Silent()
     run = _run_folder(source)
+    bound = bind_gates(gates, eval_sets, _find_resources(run), loaded=load_extensions(load))
+    progress = progress or Silent()
     if run and map:
         raise ConfigError(
             f"{run} is a run, whose columns are known", seen=str(dict(map)), mend="Leave the map out."
@@ -89,6 +90,19 @@ def _curate_in_place(run: Path, gates: Gates, progress: Progress) -> Batch:
         write_manifest(folder, batch.figures.counts())
     batch.require_trust()
     return batch
+
+
+def _find_resources(run: Path | None) -> RunResources | None:
+    """What gates may reach of the rows of a run that kept within a perimeter: this machine alone.
+
+    Which hosts the recipe allowed besides stands in no lock, so none is allowed here.
+    """
+    if run is None:
+        return None
+    lock = read_yaml(run / LOCK)
+    perimeter = lock.get("perimeter") if isinstance(lock, dict) else None
+    reach = perimeter.get("reach") if isinstance(perimeter, dict) else None
+    return RunResources(perimeter="local") if reach == "local" else None
 
 
 def _run_folder(source: Any) -> Path | None:
