@@ -13,7 +13,7 @@ from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.verify_pack import SignedRule
-from synth_stack.runs.locks import DialLock, GatesLock, read_action
+from synth_stack.runs.locks import DialLock, GatesLock, is_strict, read_action
 
 Json = dict[str, Any]
 CheckBundle = Callable[[bytes], bytes]
@@ -96,7 +96,7 @@ def _describe_dial(dial: DialLock, params: Mapping[str, Any]) -> Json:
         "threshold": dial.threshold,
         "action": read_action(dial, params),
         "classes": list(dial.classes),
-        "strict": dial.strict,
+        "strict": is_strict(dial, params),
     }
 
 

@@ -44,6 +44,10 @@ from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_j
 from synth_stack.runs.self_tests import refuse_failed
 
 
+CHECKED_ROWS = 1_000
+"""Records that are Python objects at a time: some 20 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     """Who signs: `sign` turns a statement into the files of the pack that carry its signatures.
@@ -294,10 +298,11 @@ def _write_tables(
                 append_records(records)
                 lines = records["record"].to_pylist()
                 append_lines(lines)
-                told = [orjson.loads(line) for line in lines]
-                check_decisions(str(run.folder), told, rule)
-                for record in told:
-                    origins.check(str(run.folder), record, replaces=tally.add_record(record))
+                for start in range(0, len(lines), CHECKED_ROWS):
+                    told = [orjson.loads(line) for line in lines[start : start + CHECKED_ROWS]]
+                    check_decisions(str(run.folder), told, rule)
+                    for record in told:
+                        origins.check(str(run.folder), record, replaces=tally.add_record(record))
                 tally.add_rows(kept)
                 add_counts(counted, verdicts)
                 advance(len(records))

@@ -177,6 +177,13 @@ def read_action(dial: DialLock, params: Mapping[str, Any]) -> str:
     return str(value)
 
 
+def is_strict(dial: DialLock, params: Mapping[str, Any]) -> bool:
+    """Whether every verdict of a gate stands on the side of a dial that its score is on, under its
+    parameters: not where something that fixes the dial, an opinion of a model say, may decide otherwise.
+    """
+    return dial.strict and not (dial.fixed_by is not None and params.get(dial.fixed_by))
+
+
 class GateLock(_Lock):
     """A gate: its bound parameters, why it stands there, and the facts that it stated of itself.
 

@@ -18,6 +18,7 @@ from tests.packs.judged_run import (
     REJECTED,
     ROWS,
     TEMPLATE,
+    TEMPLATE_ID,
     build_pack,
     build_run,
     replace_rows,
@@ -44,7 +45,7 @@ def test_a_row_is_traced_to_seed_template_teacher_and_gates(
     traced = trace(folder / kind, ids[draw])
     assert traced.seed is not None
     assert traced.seed["text"] == f"Seed text {draw % 4}"
-    assert dict(traced.templates) == {"message@0123456789ab": TEMPLATE}
+    assert dict(traced.templates) == {TEMPLATE_ID: TEMPLATE}
     assert (traced.row["teacher"], traced.row["generator"], traced.row["draw"]) == (
         "parrot",
         "instruction",
@@ -193,7 +194,9 @@ def test_a_column_of_somebodys_dataset_does_not_pass_for_a_redaction(tmp_path: P
 
 @pytest.mark.parametrize("kind", ["run", "pack"])
 def test_rows_of_one_foreign_dataset_are_not_siblings(tmp_path: Path, kind: str) -> None:
-    build_pack(tmp_path, kind="foreign", seed_id="sha256:" + "e" * 64, source_id="line 7")
+    source = {"name": "chat_logs.jsonl", "sha256": "e" * 64}
+    recipe = {"scheme": "synth_stack/curate-lock/v1", "synth_stack": "0.1.0", "source": source}
+    build_pack(tmp_path, recipe=recipe, kind="foreign", seed_id="sha256:" + "e" * 64, source_id="line 7")
     row_id = pq.read_table(tmp_path / "run" / "decisions.parquet")["row_id"][0].as_py()
     traced = trace(tmp_path / kind, row_id)
     assert traced.siblings == ()

@@ -95,3 +95,14 @@ def write_gates(folder: Path, teacher: dict[str, object], threshold: float = 0.5
     path = folder / "gates.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "gates": [gate]}))
     return path
+
+
+def test_the_gates_that_judge_rows_of_a_local_run_keep_to_its_perimeter(tmp_path: Path) -> None:
+    """The run's card says that prompts went nowhere else, so a gate that asks a model may not go further."""
+    run = tmp_path / "run"
+    (run / "candidates").mkdir(parents=True)
+    (run / "candidates" / "part-00000.parquet").touch()
+    (run / "recipe.lock.yaml").write_text("perimeter: {reach: local, allowed_hosts: 1}\n", encoding="utf-8")
+    gates = write_gates(tmp_path, {"use": "http", "base_url": "https://models.example.org/v1", "model": "m"})
+    with pytest.raises(ConfigError, match="perimeter: local refuses a teacher that is not on this machine"):
+        curate(run, gates, tmp_path / "out")

@@ -131,6 +131,7 @@ class Origins:
         self._made_here = bool(recipe.methods)
         draws = [method.draws for method in recipe.methods]
         self._spans: dict[str, list[_Span]] = {}
+        self._last_seeds: dict[str, int] = {}  # a row may share the draw of the one before it, as in a tree
         self._expected_draws = sum(draw or 0 for draw in draws)
         if None not in draws:  # a run with a target draws as long as that takes
             start = 0
@@ -208,8 +209,9 @@ class Origins:
                 spans = (f"{span.draws.start} to {span.draws.stop - 1}" for span in self._spans[use])
                 return f"has a draw that {use} did not have", draw, ", ".join(spans)
             span.met[draw - span.draws.start] = 1
-        if seed is not None and origin["rng_seed"] is not None:
+        if seed is not None and origin["rng_seed"] not in {None, self._last_seeds.get(use)}:
             derived = derive_seed(seed, use, draw)
+            self._last_seeds[use] = derived
             if origin["rng_seed"] != derived:
                 return (
                     "has another rng_seed than the run's seed and its draw give",
