@@ -4,11 +4,13 @@ Parquet, YAML and JSON as this package leaves them on a disk, and their digests.
 """
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -38,7 +40,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -55,16 +57,30 @@ def open_whole(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """`table` as one Parquet file, whole or not at all; equal tables give equal bytes."""
+def rename_whole(path: Path, target: Path) -> None:
+    """A file or folder under another name in the same file system, on the disk when this returns.
+
+    A file that is there is replaced. Raises StoreError.
+    """
+    with store_errors(target):
+        path.replace(target)
+        sync_folder(target.parent)
+
+
+def write_table(path: Path, table: pa.Table, *, plain: bool = False) -> None:
+    """`table` as one Parquet file, whole or not at all; equal tables give equal bytes.
+
+    `plain`: without dictionaries, as files of packs are, so that what a page unpacks to can be bounded.
+    """
     sink = io.BytesIO()
     # pages end where chunks end, so the chunks of a table would show in its bytes
-    pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    whole = table.combine_chunks()
+    pq.write_table(whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain)
     write_bytes(path, sink.getvalue())
 
 
@@ -143,6 +159,28 @@ def digest_file(path: Path) -> Digest:
         return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """A file to read from. Raises OSError for anything but a regular one: opening a pipe or a device may wait
+    for ever, and reading it need not end.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        is_folder = path.is_dir()
+        raise OSError(
+            errno.EISDIR if is_folder else errno.EINVAL,
+            "it is a folder" if is_folder else "it is a pipe or a device, and not a file",
+            str(path),
+        )
+    return os.fdopen(handle, "rb")
+
+
+def read_regular(path: Path, *, max_bytes: int) -> bytes:
+    """The bytes of a regular file, or the first `max_bytes` + 1 of a longer one. Raises OSError."""
+    with open_regular(path) as file:
+        return file.read(max_bytes + 1)
+
+
 @contextlib.contextmanager
 def store_errors(path: Path) -> Iterator[None]:
     """Turns what the operating system says of `path` into one StoreError sentence."""
@@ -162,7 +200,30 @@ def store_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {reason}", mend=mends.get(exc.errno or 0)) from exc
 
 
-def _sync_folder(folder: Path) -> None:
+def exchange_names(one: Path, other: Path) -> bool:
+    """Whether two names of one file system were exchanged in a single step (Linux, renameat2(2)).
+
+    False, with nothing done, where the system cannot. Raises OSError.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE (linux/fcntl.h, linux/fs.h)
+    if rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in {errno.ENOSYS, errno.EINVAL, errno.EPERM}:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def sync_folder(folder: Path) -> None:
+    """What stands in a folder is on the disk when this returns; where folders cannot be opened, the system's
+    way.
+    """
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -25,7 +25,8 @@ from synth_stack.cli.output import (
     to_one_line,
     warn_of_input,
 )
-from synth_stack.errors import SynthStackError
+from synth_stack.cli.review import review_app
+from synth_stack.errors import ConfigError, SynthStackError
 
 if TYPE_CHECKING:
     from synth_stack.inputs.gate_file import NamedEvalSet
@@ -42,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(review_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
@@ -72,6 +74,62 @@ EngineOption = Annotated[
     list[str] | None,
     typer.Option("--engine-option", help="KEY=VALUE for the engine: workers=8, say; may be repeated."),
 ]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from synth_stack import __version__
+
+        say(f"synth-stack {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _set_up(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    shape: Annotated[
+        str | None, typer.Argument(help="instruction, magpie, evolved, dialogue or preference.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
+    name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
+    about: Annotated[
+        str, typer.Option(help="What the prompts say the messages are written to.")
+    ] = "the support desk of a lamp shop",
+    as_json: Json = False,
+) -> None:
+    """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
+    from synth_stack.workflows.init import SHAPES, init_recipe
+
+    if shape is None:
+        shape = typer.prompt(f"Shape ({', '.join(SHAPES)})", default=SHAPES[0], err=True)
+    recipe = init_recipe(shape, out, name=name, about=about)
+    if as_json:
+        print_json({"recipe": str(recipe)})
+        return
+    say(f"recipe  {recipe}")
+    say(f"try     synth-stack preview {recipe}")
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="recipe or gates.")],
+    as_json: Json = False,
+) -> None:
+    """Print the JSON Schema of a recipe or of a gate file, for editors."""
+    from synth_stack.workflows.editor_schemas import write_schema
+
+    if kind not in {"recipe", "gates"}:
+        raise ConfigError("there is no schema of that name", seen=kind, allowed="recipe, gates")
+    print_json(write_schema("recipe" if kind == "recipe" else "gates"))
 
 
 @app.command()
@@ -281,6 +339,10 @@ def pack(
         bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
     ] = False,
     trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the signed handover pack of a judged folder."""
@@ -288,7 +350,7 @@ def pack(
     from synth_stack.packs.write import local_signer, sigstore_signer
 
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
-    summary = write_pack(folder, out, signer=signer)
+    summary = write_pack(folder, out, signer=signer, ledger=ledger)
     if as_json:
         print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
     else:
@@ -342,17 +404,38 @@ def export(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")
+    ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
     identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
     trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    pin: Annotated[
+        Path | None,
+        typer.Option(
+            help="The last batch seen of a ledger; the pack must be that one or the next. Kept there."
+        ),
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="The head that the ledger must have with this batch.")
+    ] = None,
+    emit: Annotated[
+        bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a pack offline; exit 1 names everything that is wrong."""
+    from synth_stack.packs.verify.ledger import follow_ledger
+    from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
 
+    if emit:
+        sys.stdout.buffer.write(read_verifier())
+        return
+    if folder is None:
+        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK")
     expected: dict[str, Any] = {
         "expected_key": key_id,
         "identity": identity,
@@ -363,6 +446,7 @@ def verify(
         show(verify_row(folder, row, **expected), as_json)
         return
     found = inspect_pack(folder, **expected)
+    found = follow_ledger(found, pin=pin, root=root)
     show(found, as_json)
     if found.problems:
         raise found.problems[0]
@@ -416,8 +500,12 @@ def main() -> None:
     try:
         app()
     except SynthStackError as exc:
-        sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
+        for fault in (str(exc), *exc.others):
+            sys.stderr.write(f"error: {to_one_line(fault)}\n")
         sys.exit(exc.exit_code)
+    except MemoryError:
+        sys.stderr.write("error: that takes more memory than this process may have\n")
+        sys.exit(1)
     except SystemExit as exc:  # Typer turns Ctrl-C into exit 130 without a word
         if exc.code == STOPPED:
             sys.stderr.write(

@@ -24,6 +24,14 @@ def check_table(name: str, verdicts: pa.Table) -> None:
     away = verdicts.filter(pc.is_in(verdicts["outcome"], value_set=pa.array(["reject", "hold"])))
     if away["reason_class"].null_count:
         raise GateError(f"gate {name} turned a row away without a reason_class")
+    passed = verdicts.filter(pc.equal(verdicts["outcome"], "accept"))
+    for column in ("reason_class", "reason"):
+        if passed[column].null_count < len(passed):
+            raise GateError(
+                f"gate {name} accepted a row and gave a {column} against it",
+                seen=passed[column].drop_null()[0].as_py(),
+                allowed="null; what is worth telling of an accepted row belongs into the evidence",
+            )
     unknown = set(pc.unique(verdicts["outcome"]).to_pylist()) - set(OUTCOMES)
     if unknown:
         raise GateError(

@@ -29,13 +29,14 @@ from synth_stack.engines.engine import (
     read_shown,
 )
 from synth_stack.engines.self_tests import plant, write_planted
-from synth_stack.files import count_rows, read_arrow, read_table, write_arrow, write_bytes, write_table
-from synth_stack.gates.gate import Judge, Late, State
+from synth_stack.files import count_rows, read_arrow, read_table, write_table
+from synth_stack.gates.gate import Judge, Late
 from synth_stack.inputs.extensions import Extension, find_extension
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, registered
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.committed import AMENDED, DONE, commit_amended, commit_verdicts, heal
 from synth_stack.runs.folder import (
     LATE_PREFIX,
     REPLACED_AMENDED_PREFIX,
@@ -46,16 +47,13 @@ from synth_stack.runs.folder import (
     list_shards,
     read_state,
     remove_folder,
+    settle_state,
     sketch_file,
     state_folder,
+    write_state,
 )
 from synth_stack.runs.gate_work import add_gate_work
 from synth_stack.runs.self_tests import SelfTestBars
-
-DONE = ".done"
-"""Stands in the folder of a gate whose verdicts are all there."""
-AMENDED = ".amended"
-"""Stands in candidates/ once the first gate has replaced what it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +106,15 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
     shards = list_shards(folder / "candidates")
     for number, gate in enumerate(gates):
         target = folder / "verdicts" / gate.name
+        if heal(target / DONE):
+            for later in gates[number + 1 :]:  # they saw what this one let pass, and it may say otherwise now
+                (folder / "verdicts" / later.name / DONE).unlink(missing_ok=True)
         if not (target / DONE).exists():
             work = Work(_specify(folder, gate, gates[:number]), gate.judge, gate.late, gate.alone)
             _drop_stale(work.spec, shards, target)
             with _noting(folder, gate):
                 _run_gate(gate, work, shards, engine, progress)
-            write_bytes(target / DONE, b"")
+            commit_verdicts(folder, gate.name)
 
 
 def amend_candidates(folder: Path, gate: GateRun, engine: Engine, progress: Progress) -> None:
@@ -129,7 +130,7 @@ def amend_candidates(folder: Path, gate: GateRun, engine: Engine, progress: Prog
         rows = amend_rows(folder, gate.judge, read_table(part, CANDIDATE_SCHEMA))
         if len(rows):
             write_table(candidates / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
-    write_bytes(candidates / AMENDED, b"")
+    commit_amended(folder)
 
 
 @contextmanager
@@ -179,19 +180,20 @@ def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
 
 def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine, progress: Progress) -> None:
     folder, name, judge = Path(work.spec.folder), gate.name, gate.judge
+    settle_state(folder, name)
     planted = plant(name, judge, gate.canaries, (read_shown(work.spec, shard) for shard in shards))
     total = sum(count_shown(work.spec, shard) for shard in shards)
     for number, round_ in enumerate(judge.rounds):
         mark = state_folder(folder, name) / f".merged-{number}"
         if mark.exists():
+            remove_folder(state_folder(folder, name) / f".round-{number}")
             continue
         state = read_state(folder, name)
         advance = progress.begin(f"{name} pass {number + 1}", total)
         _map_shards(engine, work, Step("sketch", number), shards, advance)
         sketches = _read_sketches(folder, name, f"round-{number}", shards)
         merged = round_.merge(chain(sketches, [round_.sketch(planted, state)]), state)
-        _write_state(folder, name, merged)
-        write_bytes(mark, b"")
+        write_state(folder, name, merged, mark=mark.name)
         remove_folder(state_folder(folder, name) / f".round-{number}")
     waiting = [shard for shard in shards if not (folder / "verdicts" / name / shard.name).exists()]
     done = sum(count_rows(folder / "verdicts" / name / s.name) for s in shards if s not in waiting)
@@ -214,7 +216,7 @@ def _map_shards(engine: Engine, work: Work, step: Step, shards: Sequence[Shard],
 def _say_late(late: Late, work: Work, shards: Sequence[Shard], engine: Engine) -> None:
     folder, name = Path(work.spec.folder), work.spec.gate
     _map_shards(engine, work, Step("count"), shards, _ignore)
-    _write_state(folder, name, late.merge(_read_sketches(folder, name, "late", shards), {}))
+    write_state(folder, name, late.merge(_read_sketches(folder, name, "late", shards), {}), mark=None)
     remove_folder(state_folder(folder, name) / ".late")
     _map_shards(engine, work, Step("hold"), shards, _ignore)
 
@@ -225,11 +227,6 @@ def _ignore(rows: int) -> None:
 
 def _read_sketches(folder: Path, name: str, what: str, shards: Sequence[Shard]) -> Iterator[pa.Table]:
     return (read_arrow(sketch_file(folder, name, what, shard)) for shard in shards)
-
-
-def _write_state(folder: Path, name: str, state: State) -> None:
-    for key, table in state.items():
-        write_arrow(state_folder(folder, name) / f"{key}.arrow", table)
 
 
 def _drop_stale(spec: Spec, shards: Sequence[Shard], target: Path) -> None:

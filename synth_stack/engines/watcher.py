@@ -4,8 +4,9 @@
         start processes with `den.env`, put files into `den.folder`
 
 Every process that is started with that environment carries a mark, and so do those that it starts. However
-the block ends, the processes with the mark are ended and the folder is removed: by a process of its own that
-waits for the end of a pipe, so that it also holds for a run that was killed.
+the block ends, the processes with the mark and the sessions that they lead are ended and the folder is
+removed: by a process of its own that waits for the end of a pipe, so that it also holds for a run that was
+killed.
 
 This file is run as that process, without the package: it imports the standard library alone.
 """
@@ -57,18 +58,21 @@ def watch(engine: str) -> Iterator[Den]:
 
 
 def _list_marked(mark: str) -> list[int]:
-    """The processes of this user that carry the mark (Linux; elsewhere none is found)."""
+    """The processes of this user that carry the mark, or that are in a session which one with the mark leads:
+    a process that gives itself a title may write it over its environment (Linux; elsewhere none is found).
+    """
     wanted = f"{MARK}={mark}".encode()
-    found = []
+    carries: set[int] = set()
+    sessions: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone meanwhile, or of another user
-            if wanted in (folder / "environ").read_bytes().split(b"\0") and not _is_dead(folder):
-                found.append(int(folder.name))
-    return found
-
-
-def _is_dead(folder: Path) -> bool:
-    return (folder / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            environment = (folder / "environ").read_bytes()
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if state not in "ZX":
+                sessions[int(folder.name)] = int(session)
+                if wanted in environment.split(b"\0"):
+                    carries.add(int(folder.name))
+    return [process for process, session in sessions.items() if process in carries or session in carries]
 
 
 def _end_marked(mark: str) -> None:

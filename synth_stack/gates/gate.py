@@ -55,6 +55,24 @@ class Late:
     hold: Callable[[pa.Table, pa.Table, State], pa.Table]
 
 
+DISTRIBUTIONS = "distributions"
+DISTRIBUTION_SCHEMA = pa.schema(
+    [
+        pa.field("what", pa.string(), nullable=False),
+        pa.field("form", pa.string(), nullable=False),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("batch", pa.list_(pa.float64()), nullable=False),
+        pa.field("other", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+"""What a gate's state may hold under the name DISTRIBUTIONS: how something is spread in the batch, and in the
+rows that the gate compared it with. The report draws it.
+
+`form` "quantiles": `batch` and `other` are the same n quantiles of each, from the smallest value to the
+largest. "shares": they are shares of all rows, one for each of the `labels`.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Dial:
     """A threshold that a gate decides by, so that generic code can decide again under another one.
@@ -64,7 +82,9 @@ class Dial:
     or a dotted key of the evidence (a row without it has no say). `outcome` is "reject" or "hold", or the
     dotted parameter that says which, with "ignore" for neither. `classes` are the reason classes that this
     dial gives. `lowest`: no smaller number was stored, so the dial cannot be turned below it. `fixed_by`: a
-    parameter that, where it is set, forbids turning it.
+    parameter that, where it is set, forbids turning it. `strict`: a verdict of these classes has a score
+    beyond the threshold and an accepting one has none, so that whoever has the verdicts can check it; a gate
+    that spares rows beyond its threshold for another reason says False.
     """
 
     threshold: float
@@ -75,6 +95,7 @@ class Dial:
     outcome: str = "reject"
     lowest: float | None = None
     fixed_by: str | None = None
+    strict: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The dial as the lock records it; numbers are decimal strings."""
@@ -87,6 +108,7 @@ class Dial:
             "classes": list(self.classes),
             "lowest": None if self.lowest is None else repr(float(self.lowest)),
             "fixed_by": self.fixed_by,
+            "strict": self.strict,
         }
 
 

@@ -7,9 +7,6 @@ from typing import Any
 
 from synth_stack.rows.canonical import digest_json
 
-DONE = ".done"
-"""Stands in candidates/ when every batch is committed."""
-
 
 def batch_file(
     folder: Path, method: int, batch: int, items: Sequence[dict[str, Any]], *, round_: int | None = None

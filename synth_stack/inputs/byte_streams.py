@@ -11,6 +11,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from synth_stack.errors import InputError
+from synth_stack.files import open_regular
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
@@ -49,7 +50,7 @@ def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
     Raises OSError where the file cannot be opened; reading raises InputError where it breaks off, holds more
     than its size allows (MAX_UNPACKED_RATIO, MIN_UNPACKED_BYTES), or is UTF-16 or UTF-32 that is not valid.
     """
-    raw: Any = path.open("rb")
+    raw: Any = open_regular(path)
     if codec is not None:
         raw = io.BufferedReader(_Unpacked(raw, path, codec), _BLOCK_BYTES)
     start = raw.peek(4)[:4]

@@ -10,6 +10,8 @@ import orjson
 
 MAX_DIGITS = 4_000
 """Digits of an integer; Python itself refuses more than 4,300, which take it quadratic time."""
+MAX_OBJECTS = 8_000_000
+"""Lists and objects in one JSON text: an empty one takes 3 bytes there and 64 or more in memory."""
 MAX_LITERAL_CHARS = 1024 * 1024
 """A Python literal longer than this is not parsed: its syntax tree takes a hundred times its length."""
 
@@ -24,8 +26,11 @@ _KEY_END = re.compile(rb'(?<!\\)(?:\\\\)*"[ \t\r\n]*:')
 def parse_json(data: bytes) -> Any:
     """The value that UTF-8 bytes hold as JSON, or as what `json.dumps` of Python writes instead of JSON.
 
-    Raises ValueError with the reason: no UTF-8, no JSON, or a key that stands twice in one object.
+    Raises ValueError with the reason: no UTF-8, no JSON, more lists and objects than MAX_OBJECTS, or a key
+    that stands twice in one object.
     """
+    if len(data) > MAX_OBJECTS and data.count(b"[") + data.count(b"{") > MAX_OBJECTS:
+        raise ValueError(f"more than {MAX_OBJECTS} lists and objects")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as exc:

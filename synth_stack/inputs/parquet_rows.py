@@ -9,8 +9,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth_stack.errors import InputError
+from synth_stack.inputs.parquet_pages import measure_columns
 
 BATCH_ROWS = 4_096
+MAX_PAGE_BYTES = 512 * 1024**2
+"""A page holds a megabyte as writers come, and never less than one value."""
+MAX_VALUES = 64_000_000
+"""Of one column in a row group, nulls included; a group of common writers has a million rows at most."""
+MAX_BATCH_BYTES = 512 * 1024**2
 SLICE_ROWS = 512
 """Rows that are Python objects at a time, so that a look at the first ones of a shard is cheap."""
 
@@ -24,13 +30,33 @@ def read_parquet(file: IO[bytes], path: Path) -> Iterator[tuple[str, dict[str, A
         table = pq.ParquetFile(file)
         _check_names(table.schema_arrow.names, path)
         number = 0
-        for batch in table.iter_batches(batch_size=BATCH_ROWS):
-            for start in range(0, batch.num_rows, SLICE_ROWS):
-                for row in _read_batch(batch.slice(start, SLICE_ROWS)):
-                    number += 1
-                    yield f"row {number}", row
-    except (pa.ArrowException, UnicodeDecodeError) as exc:
+        for group in range(table.metadata.num_row_groups):
+            rows = _bound_batch(file, table.metadata, group, path)
+            for batch in table.iter_batches(batch_size=rows, row_groups=[group]):
+                for start in range(0, batch.num_rows, SLICE_ROWS):
+                    for row in _read_batch(batch.slice(start, SLICE_ROWS)):
+                        number += 1
+                        yield f"row {number}", row
+    except (pa.ArrowException, ValueError, MemoryError) as exc:
         raise InputError(f"{path} is not a readable Parquet file: {exc}") from exc
+
+
+def _bound_batch(file: IO[bytes], metadata: Any, group: int, path: Path) -> int:
+    """Rows to decode at a time, so that no value of a dictionary that stands in all of them fills the memory.
+
+    Raises InputError for a row group of which one page or one row may do so.
+    """
+    columns, rows = list(measure_columns(file, metadata, group)), metadata.row_group(group).num_rows
+    widest = max((pages.dictionary * -(-pages.values // max(rows, 1)) for pages in columns), default=0)
+    for pages in columns:
+        if pages.largest > MAX_PAGE_BYTES or pages.values > MAX_VALUES:
+            raise InputError(
+                f"{path}: column {pages.name} unpacks to more than is read at once",
+                seen=f"a page of {pages.largest} bytes, {pages.values} values",
+                allowed=f"{MAX_PAGE_BYTES} bytes, {MAX_VALUES} values",
+                mend="Write it anew in smaller row groups.",
+            )
+    return max(min(BATCH_ROWS, MAX_BATCH_BYTES // max(widest, 1)), 1)
 
 
 def _check_names(names: list[str], path: Path) -> None:

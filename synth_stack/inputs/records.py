@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from synth_stack.errors import InputError
+from synth_stack.files import open_regular
 from synth_stack.inputs.byte_streams import SUFFIXES, open_bytes, split_suffix
 from synth_stack.inputs.delimited import read_delimited
 from synth_stack.inputs.json_text import parse_json
@@ -47,7 +48,7 @@ def read_records(
     kind, codec = split_suffix(path)
     try:
         if kind == ".parquet":
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 yield from _name_broken(read_parquet(file, path))
             return
         with open_bytes(path, codec) as file:

@@ -1,7 +1,8 @@
 """The seed corpus: what people really wrote, the taxonomy it falls into, the documents to answer from."""
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +12,15 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synth_stack.errors import InputError
+from synth_stack.files import read_regular
 from synth_stack.inputs.recipe import SeedColumns
 from synth_stack.inputs.records import read_strictly, require_text
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.registry import config_error
-from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.rows.canonical import Digest, canonical_json
 
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""A document that prompts take sections of; a longer one is a book, and belongs in several files."""
 MAX_SEED_BYTES = 1024 * 1024
 """A seed is a message, not a document; a longer line is a broken file."""
 
@@ -52,13 +56,30 @@ class Corpus:
 
     def digest(self) -> Digest:
         """The digest of everything that a prompt may take from the corpus."""
-        topics = [topic.model_dump() for topic in self.topics.values()]
-        return digest_json([self.seeds.to_pylist(), topics, dict(self.sections)])
+        return digest_corpus([self.seeds], self.topics, self.sections)[0]
 
     def grounding(self, slice_: str) -> str | None:
         """The document section that answers a slice, or None where the taxonomy names none."""
         policy = self.topics[slice_].policy
         return None if policy is None else self.sections[policy]
+
+
+def digest_corpus(
+    seeds: Iterable[pa.Table], topics: Mapping[str, Topic], sections: Mapping[str, str]
+) -> tuple[Digest, int]:
+    """The digest of a corpus, and how many seeds it has; one table of `seeds` is in memory at a time.
+
+    SHA-256 over the canonical JSON of [seeds, topics, sections]. Raises ValueError for what JSON cannot say.
+    """
+    digest, count = hashlib.sha256(b"[["), 0
+    for table in seeds:
+        for batch in table.to_batches(max_chunksize=10_000):
+            told = canonical_json(batch.to_pylist())[1:-1]
+            digest.update(b"," + told if count and told else told)
+            count += len(batch)
+    dumped = [topic.model_dump() for topic in topics.values()]
+    digest.update(b"]," + canonical_json(dumped) + b"," + canonical_json(dict(sections)) + b"]")
+    return Digest(digest.hexdigest()), count
 
 
 def load_corpus(columns: SeedColumns, taxonomy: str | None, documents: str | None) -> Corpus:
@@ -107,18 +128,22 @@ def load_seeds(columns: SeedColumns) -> pa.Table:
 
 def load_taxonomy(path: Path) -> dict[str, Topic]:
     """The topics of a taxonomy file by slice, in its order. Raises InputError or ConfigError."""
-    value = parse_yaml(_read_text(path), where=str(path))
+    return parse_topics(parse_yaml(_read_text(path), where=str(path)), where=str(path))
+
+
+def parse_topics(value: Any, *, where: str) -> dict[str, Topic]:
+    """The topics by slice that the value of a taxonomy file lists. Raises InputError or ConfigError."""
     if not isinstance(value, list) or not value:
-        raise InputError(f"{path} is not a list of topics", seen=type(value).__name__)
+        raise InputError(f"{where} is not a list of topics", seen=type(value).__name__)
     topics: dict[str, Topic] = {}
     for number, item in enumerate(value):
-        where = f"{path}: [{number}]"
+        place = f"{where}: [{number}]"
         try:
             topic = Topic.model_validate(item)
         except ValidationError as exc:
-            raise config_error(exc, where=where, model=Topic) from exc
+            raise config_error(exc, where=place, model=Topic) from exc
         if topic.slice in topics:
-            raise InputError(f"{where}: the slice stands twice", seen=topic.slice)
+            raise InputError(f"{place}: the slice stands twice", seen=topic.slice)
         topics[topic.slice] = topic
     return topics
 
@@ -160,7 +185,10 @@ def _read_seed(record: dict[str, Any], columns: SeedColumns, *, position: int, w
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        data = read_regular(path, max_bytes=MAX_DOCUMENT_BYTES)
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise InputError(f"{path} is too large", allowed=f"at most {MAX_DOCUMENT_BYTES} bytes")
+        return data.decode("utf-8")
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}", mend="Check the path.") from exc
     except UnicodeDecodeError as exc:

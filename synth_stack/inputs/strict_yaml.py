@@ -1,14 +1,24 @@
 """YAML as configuration: safe, bounded, no key twice, no aliases; a fault is one sentence with its place."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from synth_stack.errors import ConfigError
+from synth_stack.files import read_regular
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """A recipe or gate file larger than this is a mistake (or an attack on the parser)."""
+MAX_VALUES = 100_000
+"""Keys and values of one file. Each takes a kilobyte and 50 us until the file is read, and no lock has a
+tenth.
+"""
+MAX_DEPTH = 100
+"""Values in each other; the deepest parameters of a gate are five deep."""
+MAX_NUMBER_CHARS = 400
+"""The longest whole number that a float holds has 309 digits."""
 
 
 def read_mapping(file: Path) -> dict[str, Any]:
@@ -27,14 +37,14 @@ def read_yaml(file: Path) -> Any:
 def read_text(file: Path, *, max_bytes: int = MAX_FILE_BYTES) -> str:
     """The text of a file of at most `max_bytes`. Raises ConfigError."""
     try:
-        size = file.stat().st_size
-        if size > max_bytes:
+        data = read_regular(file, max_bytes=max_bytes)
+        if len(data) > max_bytes:
             raise ConfigError(
                 f"{file} is too large for a configuration",
-                seen=f"{size} bytes",
+                seen=f"{file.stat().st_size} bytes",
                 allowed=f"at most {max_bytes}",
             )
-        return file.read_text(encoding="utf-8")
+        return data.decode("utf-8")
     except OSError as exc:
         raise ConfigError(f"{file} cannot be read: {exc.strerror}", mend="Check the path.") from exc
     except UnicodeDecodeError as exc:
@@ -55,16 +65,31 @@ def parse_yaml(text: str, *, where: str) -> Any:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses a mapping with the same key twice (YAML 1.2, 3.2.1.3) and aliases.
+    """A SafeLoader that refuses a mapping with the same key twice (YAML 1.2, 3.2.1.3), aliases, and more
+    values or depth than a configuration has.
 
-    Aliases are refused because nested ones blow up to gigabytes and no recipe needs them.
+    Aliases are refused because nested ones blow up to gigabytes and no recipe needs them. A number in sixties
+    (`1:30`) is the text that it is in YAML 1.2.
     """
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._values = 0
+        self._depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # types-PyYAML
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # types-PyYAML
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
-        return super().compose_node(parent, index)
+        self._values += 1
+        self._depth += 1
+        if self._values > MAX_VALUES:
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_VALUES} values", mark)
+        if self._depth > MAX_DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"values more than {MAX_DEPTH} deep", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -75,3 +100,34 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """A whole number or a float; of one that is too long for either, that it is none."""
+        if len(node.value) > MAX_NUMBER_CHARS:
+            raise yaml.constructor.ConstructorError(None, None, "a number is too long", node.start_mark)
+        whole = node.tag == "tag:yaml.org,2002:int"
+        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+
+
+def _drop_sixties() -> None:
+    """Numbers as YAML 1.1 reads them, without those in sixties: their value takes quadratic time to
+    compute.
+    """
+    kinds = {
+        "tag:yaml.org,2002:int": r"[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+",
+        "tag:yaml.org,2002:float": (
+            r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+    }
+    resolvers = {
+        first: [(tag, form) for tag, form in forms if tag not in kinds]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    _UniqueKeyLoader.yaml_implicit_resolvers = resolvers
+    for tag, form in kinds.items():
+        _UniqueKeyLoader.add_implicit_resolver(tag, re.compile(f"^(?:{form})$"), list("-+0123456789."))
+        _UniqueKeyLoader.add_constructor(tag, _UniqueKeyLoader.construct_number)
+
+
+_drop_sixties()

@@ -98,6 +98,66 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Iterable[bytes],
     return last == 0 and node == root
 
 
+def prove_consistency(leaf_hashes: LeafHashes, size: int) -> list[bytes]:
+    """The proof that the tree of the first `size` of (n, 32) leaf hashes is a start of the tree over all of
+    them.
+
+    RFC 9162, section 2.1.4.1. Raises InputError for a size outside 1 to n.
+    """
+    n = len(leaf_hashes)
+    if not 1 <= size <= n:
+        raise InputError("there is no tree of that size", seen=size, allowed=f"1 to {n}")
+    return _prove_start(leaf_hashes, size, whole=True)
+
+
+def _prove_start(leaves: LeafHashes, size: int, *, whole: bool) -> list[bytes]:
+    n = len(leaves)
+    if size == n:
+        return [] if whole else [_root_of(leaves)]
+    half = 1 << (n - 1).bit_length() - 1
+    if size <= half:
+        return [*_prove_start(leaves[:half], size, whole=whole), _root_of(leaves[half:])]
+    return [*_prove_start(leaves[half:], size - half, whole=False), _root_of(leaves[:half])]
+
+
+def _root_of(leaves: LeafHashes) -> bytes:
+    return _fold_to_root(leaves.tobytes())
+
+
+def verify_consistency(
+    first: int, second: int, first_root: bytes, second_root: bytes, proof: Iterable[bytes]
+) -> bool:
+    """Whether the proof shows that the tree of `first` leaves is a start of that of `second` (at least as
+    many).
+
+    The check of RFC 9162, section 2.1.4.2. Never raises for a hostile proof.
+    """
+    path = list(proof)
+    if not 1 <= first <= second:
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    if first & (first - 1) == 0:
+        path.insert(0, first_root)
+    if not path:
+        return False
+    position, last = first - 1, second - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    before = after = path[0]
+    for node in path[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            before, after = node_hash(node, before), node_hash(node, after)
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            after = node_hash(after, node)
+        position, last = position >> 1, last >> 1
+    return last == 0 and before == first_root and after == second_root
+
+
 def write_tiles(folder: Path, shards: Iterable[LeafHashes]) -> TreeHead:
     """Write `0.bin`, `1.bin`, ... under `folder` and return the head of the tree they hold.
 

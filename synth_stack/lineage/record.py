@@ -26,6 +26,7 @@ from synth_stack.rows.schemas import (
     CITED,
     DECISION_SCHEMA,
     DECISIONS,
+    KINDS,
     MODELS,
     ORIGIN_FIELDS,
     OUTCOMES,
@@ -78,7 +79,7 @@ def build_records(
     verdicts = _conform(verdicts, VERDICT_SCHEMA, "verdicts")
     decisions = _conform(decisions, DECISION_SCHEMA, "decisions")
     _require_context(context)
-    _require_vocabulary(verdicts, decisions)
+    _require_vocabulary(candidates, verdicts, decisions)
     ids = candidates["row_id"].combine_chunks()
     if pc.count_distinct(ids).as_py() != len(ids):
         raise SigningError("a row stands twice in one shard of candidates")
@@ -115,6 +116,8 @@ def parse_record(data: bytes, *, where: str = "a lineage record") -> Record:
     for verdict in record["verdicts"]:
         if verdict["cites"] == {}:
             raise VerificationError(f"{where}: a verdict cites nothing, and is not null")
+        if verdict["cites"] is not None and verdict["evidence_sha256"] is None:
+            raise VerificationError(f"{where}: a verdict cites something without evidence")
         for name in ("score", "threshold"):
             if verdict[name] is not None and repr(float(verdict[name])) != verdict[name]:
                 raise VerificationError(f"{where}: a {name} is not a shortest decimal", seen=verdict[name])
@@ -242,9 +245,10 @@ def _require_context(context: Mapping[str, str | None]) -> None:
             raise SigningError(f"{key} is not a SHA-256", seen=value, allowed="64 hexadecimal digits or null")
 
 
-def _require_vocabulary(verdicts: pa.Table, decisions: pa.Table) -> None:
+def _require_vocabulary(candidates: pa.Table, verdicts: pa.Table, decisions: pa.Table) -> None:
     """Refuse what `parse_record` would refuse later: signed once, it could not be mended."""
     words = (
+        (candidates["kind"], KINDS),
         (verdicts["outcome"], OUTCOMES),
         (verdicts["scope"], SCOPES),
         (decisions["decision"], DECISIONS),
@@ -253,7 +257,9 @@ def _require_vocabulary(verdicts: pa.Table, decisions: pa.Table) -> None:
         unknown = set(column.unique().to_pylist()) - set(allowed)
         if unknown:
             raise SigningError(
-                "a verdict or decision has an unknown word", seen=min(unknown), allowed=", ".join(allowed)
+                "a row, verdict or decision has an unknown word",
+                seen=min(unknown),
+                allowed=", ".join(allowed),
             )
     forms = (
         (verdicts["reason_class"], "reason_class", REASON_CLASS),
@@ -323,7 +329,7 @@ def _record_schema() -> core_schema.CoreSchema:
             "scheme": core_schema.literal_schema([RECORD_SCHEME]),
             "row_id": row_id,
             "row_sha256": digest,
-            "kind": word,
+            "kind": core_schema.literal_schema(list(KINDS)),
             "slice": maybe(word),
             "locale": maybe(word),
             "failure": maybe(word),

@@ -5,7 +5,7 @@ and that a row is the one its record was written for.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,14 @@ def verify_records(
     expected_root: bytes,
     expected_size: int,
     tiles: Path | None = None,
+    see: Callable[[str, Sequence[Record]], None] | None = None,
 ) -> dict[str, int]:
     """How many records there are of each decision, if they are exactly those that were signed.
 
-    `shards` gives (file name, table of `RECORD_SCHEMA`) in the order of the tree; one is held at a time,
-    and 16 bytes a row are kept to find a row that stands twice. The root alone cannot tell which record
-    a forger replaced whole, leaf included; with the pack's `tiles` folder the error names the row.
+    `shards` gives (file name, table of `RECORD_SCHEMA`) in the order of the tree; one is held at a time, and
+    16 bytes a row are kept to find a row that stands twice. The root alone cannot tell which record a forger
+    replaced whole, leaf included; with the pack's `tiles` folder the error names the row. `see` is called
+    with the file name and the parsed records of each table, once these are what was signed there.
 
     Raises VerificationError naming the file and row, or the tiles.
     """
@@ -47,7 +49,7 @@ def verify_records(
     if tiles is not None and check_tiles(tiles) != expected:
         raise VerificationError(f"the tiles under {tiles} are not the signed tree")
     counts: Counter[str] = Counter()
-    head = grow_tree(_check_shards(shards, counts, tiles))
+    head = grow_tree(_check_shards(shards, counts, tiles, see))
     if head.size != expected.size:
         raise VerificationError(
             "the lineage does not hold as many records as were signed",
@@ -109,15 +111,20 @@ def check_row(row: Mapping[str, Any], record: Record, *, where: str = "the rows"
 
 
 def _check_shards(
-    shards: Iterable[tuple[str, pa.Table]], counts: Counter[str], tiles: Path | None
+    shards: Iterable[tuple[str, pa.Table]],
+    counts: Counter[str],
+    tiles: Path | None,
+    see: Callable[[str, Sequence[Record]], None] | None,
 ) -> Iterator[LeafHashes]:
     seen, done = bytearray(), 0
     for file_name, table in shards:
         if table.schema != RECORD_SCHEMA:
             raise VerificationError(f"{file_name} does not hold lineage records", seen=table.schema.names)
-        leaves = _check_records(file_name, table, counts)
+        leaves, records = _check_records(file_name, table, counts)
         if tiles is not None:
             _compare_leaves(file_name, table, leaves, tiles, done)
+        if see is not None:
+            see(file_name, records)
         done += len(table)
         seen += bytes.fromhex("".join(table["row_id"].to_pylist()))
         yield leaves
@@ -125,13 +132,14 @@ def _check_shards(
         raise VerificationError(f"row {repeated} stands in the lineage twice")
 
 
-def _check_records(file_name: str, table: pa.Table, counts: Counter[str]) -> LeafHashes:
+def _check_records(file_name: str, table: pa.Table, counts: Counter[str]) -> tuple[LeafHashes, list[Record]]:
     try:
         table.validate(full=True)
     except pa.ArrowInvalid as exc:
         raise VerificationError(f"{file_name} is not a sound table: {exc}") from exc
     if any(column.null_count for column in table.columns):
         raise VerificationError(f"{file_name} holds a null")
+    records: list[Record] = []
     for batch in table.to_batches(max_chunksize=1_000):
         for row in batch.to_pylist():
             if not _ROW_ID.fullmatch(row["row_id"]):
@@ -148,7 +156,8 @@ def _check_records(file_name: str, table: pa.Table, counts: Counter[str]) -> Lea
                     f"{where}: the column says another decision", seen=row["decision"], allowed=decision
                 )
             counts[decision] += 1
-    return leaves_of(table)
+            records.append(record)
+    return leaves_of(table), records
 
 
 def _compare_leaves(file_name: str, table: pa.Table, leaves: LeafHashes, tiles: Path, start: int) -> None:

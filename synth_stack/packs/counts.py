@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth_stack.errors import VerificationError
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
 
@@ -21,6 +22,7 @@ Record = Mapping[str, Any]
 Json = dict[str, Any]
 
 _OUTCOMES = {"rejected": "reject", "held": "hold"}
+_GROUPS = ("slices", "locales", "methods", "seeds")
 _DECIDED = ("generated", "replacements", "accepted", "rejected", "held")
 
 
@@ -80,7 +82,8 @@ class Counts:
     gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
     canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
     largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
-    `labels` those of its adversarial rows by size.
+    `labels` those of its adversarial rows by size. `review` is what people made of the batch
+    (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
     """
 
     generated: int
@@ -100,6 +103,7 @@ class Counts:
     lengths: Lengths | None
     splits: tuple[SplitCount, ...]
     labels: tuple[LabelCount, ...]
+    review: Json | None = None
 
     @property
     def rows(self) -> int:
@@ -158,16 +162,44 @@ class Tally:
     eval_sets: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     replaced: dict[str, str] = field(default_factory=dict)
     replacements: int = 0
-    groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(default_factory=dict)
+    groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(
+        default_factory=lambda: {name: Counter() for name in _GROUPS}
+    )
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
 
     def add_records(self, records: Iterable[Record]) -> None:
         """Count rows by what their records say."""
         for record in records:
-            self._add_decision(record)
-            self._add_verdicts(record["verdicts"])
-            self._add_to_groups(record, replaces=self._meet_replacement(record))
+            self.add_record(record)
+
+    def add_record(self, record: Record) -> bool:
+        """Count one row by what its record says; whether it is a replacement."""
+        self._add_decision(record)
+        self._add_verdicts(record["verdicts"])
+        replaces = self._meet_replacement(record)
+        self._add_to_groups(record, replaces=replaces)
+        return replaces
+
+    @property
+    def generated(self) -> int:
+        """The rows so far that replace no other."""
+        return self.decisions.total() - self.replacements
+
+    def count_judged(self) -> dict[str, int]:
+        """By gate the rows that it could say something of, in a batch with an accepted row; none in any
+        other.
+        """
+        if not self.decisions["accepted"]:
+            return {}
+        return {gate: rows - self.abstained[gate] for gate, rows in self.looked_at.items()}
+
+    def require_replacements(self) -> None:
+        """Raises VerificationError for a decision that names a row which does not stand after it."""
+        for replacement, original in self.replaced.items():
+            raise VerificationError(
+                f"row {original} is replaced by {replacement}, and no such row stands after it and names it"
+            )
 
     def add_rows(self, table: pa.Table) -> None:
         """Measure accepted rows of CANDIDATE_SCHEMA."""
@@ -175,11 +207,15 @@ class Tally:
         self.lengths.append(lengths.to_numpy())
         self.splits.add_rows(table)
 
-    def finish(self, gates: Sequence[str], measures: Measures | None = None) -> Counts:
-        """The counts, with `gates` as the order of work and what was measured of them."""
+    def finish(
+        self, gates: Sequence[str], measures: Measures | None = None, review: Json | None = None
+    ) -> Counts:
+        """The counts, with `gates` as the order of work, what was measured of them, and the outcome of a
+        review.
+        """
         seeds = [group for group in self._list_groups("seeds") if group.name is not None]
         return Counts(
-            generated=self.decisions.total() - self.replacements,
+            generated=self.generated,
             replacements=self.replacements,
             accepted=self.decisions["accepted"],
             rejected=self.decisions["rejected"],
@@ -199,6 +235,7 @@ class Tally:
             lengths=_rank_lengths(self.lengths),
             splits=self.splits.count_splits(),
             labels=self.splits.count_labels(),
+            review=review,
         )
 
     def _add_decision(self, record: Record) -> None:
@@ -220,33 +257,38 @@ class Tally:
                 break
 
     def _add_verdicts(self, verdicts: Sequence[Record]) -> None:
-        for gate in {verdict["gate"] for verdict in verdicts}:
-            self.looked_at[gate] += 1
-        for gate in {verdict["gate"] for verdict in verdicts if verdict["outcome"] == "abstain"}:
-            self.abstained[gate] += 1
+        before = None
         for verdict in verdicts:
-            if verdict["threshold"] is not None:
-                self.thresholds.setdefault(verdict["gate"], set()).add(verdict["threshold"])
+            gate, threshold = verdict["gate"], verdict["threshold"]
+            if gate != before:  # what a gate says late stands after what it said
+                self.looked_at[gate] += 1
+                before = gate
+            if verdict["outcome"] == "abstain":
+                self.abstained[gate] += 1
+            if threshold is not None:
+                known = self.thresholds.get(gate)
+                if known is None:
+                    known = self.thresholds[gate] = set()
+                known.add(threshold)
 
     def _meet_replacement(self, record: Record) -> bool:
         """Whether it is a replacement: the decision on another row names it, and it names that row."""
-        original = self.replaced.pop(record["row_id"], None)
-        replaces = original is not None and original == record["origin"]["parent_id"]
-        self.replacements += replaces
-        return replaces
+        if not self.replaced or self.replaced.get(record["row_id"], "") != record["origin"]["parent_id"]:
+            return False
+        del self.replaced[record["row_id"]]
+        self.replacements += 1
+        return True
 
     def _add_to_groups(self, record: Record, *, replaces: bool) -> None:
         origin, slice_ = record["origin"], record["slice"]
-        names = {
-            "slices": None if slice_ is None else slice_.split("/", 1)[0],
-            "locales": record["locale"],
-            "methods": f"{origin['generator']} {origin['generator_version']}",
-            # The seed of a foreign row is its dataset, which it was not drawn from.
-            "seeds": None if record["kind"] == "foreign" else origin["seed_id"],
-        }
-        is_accepted = record["decision"]["decision"] == "accepted"
-        for column, name in names.items():
-            self.groups.setdefault(column, Counter())[name, is_accepted, replaces] += 1
+        accepted = record["decision"]["decision"] == "accepted"
+        groups = self.groups
+        groups["slices"][None if slice_ is None else slice_.split("/", 1)[0], accepted, replaces] += 1
+        groups["locales"][record["locale"], accepted, replaces] += 1
+        groups["methods"][f"{origin['generator']} {origin['generator_version']}", accepted, replaces] += 1
+        # The seed of a foreign row is its dataset, which it was not drawn from.
+        seed = None if record["kind"] == "foreign" else origin["seed_id"]
+        groups["seeds"][seed, accepted, replaces] += 1
 
     def _build_funnel(self, gates: Sequence[str]) -> tuple[GateCount, ...]:
         """The stages: first those whose rows never reached a gate, as a reader's; then the gates; last
@@ -267,7 +309,7 @@ class Tally:
         return tuple(stages)
 
     def _list_groups(self, column: str) -> tuple[GroupCount, ...]:
-        counted = self.groups.get(column, Counter())
+        counted = self.groups[column]
         generated, accepted = Counter[str | None](), Counter[str | None]()
         for (name, is_accepted, replaces), n in counted.items():
             generated[name] += 0 if replaces else n

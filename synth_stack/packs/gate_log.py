@@ -107,11 +107,12 @@ def render_measures(measures: Measures, gates: Sequence[GateLock]) -> bytes:
     return canonical_json({"scheme": MEASURES_SCHEME, "gates": entries}) + b"\n"
 
 
-def parse_measures(data: bytes, gates: Sequence[GateLock]) -> Measures:
+def parse_measures(data: bytes, gates: Sequence[GateLock], judged: Mapping[str, int]) -> Measures:
     """The measures in `data`, each kind with the bar that `gates` states.
 
     Raises VerificationError for what `render_measures` does not write of these gates, for more planted rows
-    than they were asked for, and for a gate that failed its self-test: no pack is made of its batch.
+    than they were asked for, for none by a gate that was asked for some and `judged` rows by its name, and
+    for a gate that failed its self-test: no pack is made of its batch.
     """
     try:
         value = _MeasuresFile.model_validate_json(data)
@@ -124,11 +125,28 @@ def parse_measures(data: bytes, gates: Sequence[GateLock]) -> Measures:
         tuple(_check_self_test(entries.get(gate.use), gate) for gate in gates if gate.canaries),
         {entry.gate: entry.counts for entry in value.gates if entry.counts},
     )
+    require_planted(measures.self_tests, gates, judged, where=layout.MEASURES)
     if render_measures(measures, gates) != data:
         raise VerificationError(
             f"{layout.MEASURES} is not what this package writes of the gates in {layout.GATES}"
         )
     return measures
+
+
+def require_planted(
+    tests: Iterable[SelfTest], gates: Sequence[GateLock], judged: Mapping[str, int], *, where: str
+) -> None:
+    """Raises VerificationError, starting with `where`, for a gate that was asked for canaries, `judged` so
+    many rows of the batch and planted none: what it misses is not known.
+    """
+    asked = {gate.use: gate.canaries for gate in gates}
+    for test in tests:
+        if not test.planted + test.innocent and judged.get(test.gate):
+            raise VerificationError(
+                f"{where}: {test.gate} judged {judged[test.gate]} rows and planted none",
+                seen=0,
+                allowed=f"up to {asked[test.gate]} of each kind",
+            )
 
 
 def _list_kinds(test: SelfTest) -> dict[str, list[dict[str, str | int]]]:

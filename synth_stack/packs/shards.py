@@ -1,13 +1,12 @@
 """Tables as Parquet files of a pack: streamed out in shards, and read back a few rows at a time.
 
-A pack may come from anybody, so reading has bounds: on the rows and bytes that a row group declares, and
-on what BATCH_ROWS rows take once they are decoded. What they cannot bound is a file that lies about both:
-a page of zeros, or one large value that a dictionary repeats, is decoded before it is measured. Whoever
-verifies packs of strangers without an expected key should limit the memory of the process; running out
-of it is an error like the others.
+A pack may come from anybody, so reading has bounds: on the rows and bytes that a row group declares, on what
+its pages really unpack to (their headers are read before a page is), and on what BATCH_ROWS rows take once
+they are decoded. Packs are written without dictionaries, so that no value stands in many rows for nothing.
 """
 
 import contextlib
+import gzip
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth_stack.errors import InputError, StoreError, VerificationError
-from synth_stack.files import ROW_GROUP_ROWS, store_errors
+from synth_stack.files import ROW_GROUP_ROWS, open_regular, store_errors
+from synth_stack.inputs.parquet_pages import measure_columns
 
 SHARD_ROWS = 100_000
 """Rows a file: about 50 MB of dialogue, which the Hub's viewer and a laptop both open at once."""
@@ -30,9 +30,17 @@ MAX_GROUP_BYTES = 2 * MAX_ROW_BYTES
 MAX_BATCH_BYTES = MAX_ROW_BYTES + GROUP_BYTES
 """More than any row group of ours takes, and so more than a part of one."""
 BATCH_ROWS = 500
-"""Rows decoded at a time: enough to hide what a batch costs, and a bound on what one value can cost."""
+"""Rows decoded at a time: enough to hide what a batch costs."""
+MAX_COLUMN_VALUES = 32_000_000
+"""Of one column in a row group, nulls included: each takes four bytes of levels while it is decoded. A group
+of ours takes 64 MiB and so has at most as many messages of two bytes."""
+_ENCODINGS = frozenset({"PLAIN", "RLE", "BIT_PACKED"})
+"""Levels are run lengths, values stand as they are."""
 MAX_FOOTER_BYTES = 16 * 1024**2
 """A footer takes about 2 kB a row group; ours have at most some thousands in a file."""
+
+LINES_LEVEL = 3
+"""Of gzip: records repeat each other, and a higher level costs more time than the pack."""
 
 Append = Callable[[pa.Table], None]
 
@@ -73,6 +81,51 @@ def write_shards(
             stack.close()
 
 
+@contextlib.contextmanager
+def write_lines(
+    folder: Path, name: Callable[[int], str], *, shard_rows: int = SHARD_ROWS
+) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    """A function that appends lines to the gzip files `name(0)`, `name(1)`, ... of `shard_rows` lines each.
+
+    There is always a first file, and the files are on the disk when the block ends. Equal lines give equal
+    bytes: no name and no time is in the files. Raises StoreError.
+    """
+    with contextlib.ExitStack() as stack:
+        shards, room = 0, 0
+        file: Any = None
+
+        def begin() -> None:
+            nonlocal shards, room, file
+            stack.close()
+            file = stack.enter_context(_open_lines(folder / name(shards)))
+            shards, room = shards + 1, shard_rows
+
+        def append(lines: Sequence[bytes]) -> None:
+            nonlocal room
+            start = 0
+            while start < len(lines):
+                if not room:
+                    begin()
+                piece = lines[start : start + room]
+                file.write(b"\n".join(piece) + b"\n")
+                room, start = room - len(piece), start + len(piece)
+
+        with store_errors(folder):
+            begin()
+            yield append
+            stack.close()
+
+
+@contextlib.contextmanager
+def _open_lines(path: Path) -> Iterator[gzip.GzipFile]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        with gzip.GzipFile("", "wb", LINES_LEVEL, file, mtime=0) as packed:
+            yield packed
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def read_shard(
     pack: Path, name: str, schema: pa.Schema, columns: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
@@ -82,10 +135,10 @@ def read_shard(
     goes beyond the bounds.
     """
     wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
-    with _parquet_errors(name), (pack / name).open("rb") as source:
+    with _parquet_errors(name), open_regular(pack / name) as source:
         file = _open_reader(source, name, schema)
         for group in range(file.metadata.num_row_groups):
-            yield from _read_group(file, group, name, wanted)
+            yield from _read_group(source, file, group, name, wanted)
 
 
 def find_row(pack: Path, names: Sequence[str], schema: pa.Schema, index: int) -> dict[str, Any]:
@@ -95,12 +148,12 @@ def find_row(pack: Path, names: Sequence[str], schema: pa.Schema, index: int) ->
     """
     start = index
     for name in names:
-        with _parquet_errors(name), (pack / name).open("rb") as source:
+        with _parquet_errors(name), open_regular(pack / name) as source:
             file = _open_reader(source, name, schema)
             for group in range(file.metadata.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if start < rows:
-                    return _take_row(_read_group(file, group, name, schema), start, name)
+                    return _take_row(_read_group(source, file, group, name, schema), start, name)
                 start -= rows
     raise VerificationError(f"{', '.join(names)} end before row {index}")
 
@@ -120,7 +173,7 @@ def find_by_id(pack: Path, name: str, schema: pa.Schema, row_id: str) -> dict[st
 def _open_writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False) as writer:
             yield writer
         file.flush()
         os.fsync(file.fileno())
@@ -170,7 +223,7 @@ def _require_small_footer(source: IO[bytes], name: str) -> None:
     source.seek(0)
 
 
-def _read_group(file: Any, group: int, name: str, wanted: pa.Schema) -> Iterator[pa.Table]:
+def _read_group(source: IO[bytes], file: Any, group: int, name: str, wanted: pa.Schema) -> Iterator[pa.Table]:
     declared = file.metadata.row_group(group)
     if declared.num_rows > SHARD_ROWS or declared.total_byte_size > MAX_GROUP_BYTES:
         raise VerificationError(
@@ -178,6 +231,7 @@ def _read_group(file: Any, group: int, name: str, wanted: pa.Schema) -> Iterator
             seen=f"{declared.num_rows} rows, {declared.total_byte_size} bytes",
             allowed=f"{SHARD_ROWS} rows, {MAX_GROUP_BYTES} bytes",
         )
+    _require_bounded_pages(source, file.metadata, group, name)
     batches = file.iter_batches(
         batch_size=BATCH_ROWS, row_groups=[group], columns=wanted.names, use_threads=False
     )
@@ -192,6 +246,32 @@ def _read_group(file: Any, group: int, name: str, wanted: pa.Schema) -> Iterator
         table = table.cast(wanted)
         table.validate(full=True)
         yield table
+
+
+def _require_bounded_pages(source: IO[bytes], metadata: Any, group: int, name: str) -> None:
+    """Refuse what unpacks to more than a row group of ours, whatever the footer says.
+
+    A pack has no dictionaries and no encoding that repeats: what a page unpacks to is what its rows take.
+    """
+    declared = metadata.row_group(group)
+    for number in range(declared.num_columns):
+        column = declared.column(number)
+        strange = {*column.encodings} - _ENCODINGS
+        if strange or column.has_dictionary_page:
+            raise VerificationError(
+                f"{name}: column {column.path_in_schema} is not encoded as packs are",
+                seen=min(strange or {"a dictionary"}),
+                allowed=", ".join(sorted(_ENCODINGS)),
+            )
+    total = 0
+    for pages in measure_columns(source, metadata, group):
+        total += pages.unpacked
+        if pages.dictionary or total > MAX_GROUP_BYTES or pages.values > MAX_COLUMN_VALUES:
+            raise VerificationError(
+                f"{name}: column {pages.name} of row group {group} unpacks to more than any of a pack",
+                seen=f"{pages.unpacked} bytes, {pages.values} values",
+                allowed=f"{MAX_GROUP_BYTES} bytes in all columns, {MAX_COLUMN_VALUES} values",
+            )
 
 
 def _take_row(batches: Iterator[pa.Table], position: int, name: str) -> dict[str, Any]:

@@ -1,32 +1,23 @@
 """The seal of a pack: the signed statement, the list of its files, and whether the files are those."""
 
 import base64
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-
 from synth_stack.errors import ConfigError, VerificationError
-from synth_stack.files import store_errors
 from synth_stack.lineage.merkle import TreeHead
-from synth_stack.lineage.sign import key_id, parse_statement, verify_envelope
-from synth_stack.packs import layout
+from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts
-from synth_stack.rows.canonical import canonical_json
-from synth_stack.runs.folder import MANIFEST, MANIFEST_SCHEME
+from synth_stack.packs.refusals import raise_refusals
+from synth_stack.packs.verify_pack import SignedRule
+from synth_stack.runs.locks import DialLock, GatesLock, read_action
 
 Json = dict[str, Any]
 CheckBundle = Callable[[bytes], bytes]
 """The statement that a sigstore bundle signs, once its identity is checked; raises VerificationError."""
-
-MAX_SEAL_BYTES = 64 * 1024**2
-"""The statement and the manifest take 150 bytes a file; a larger one is refused unread."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -42,6 +33,7 @@ class Seal:
     predicate: Mapping[str, Any]
     subjects: Mapping[str, str]
     key_id: str
+    statement: bytes
     has_bundle: bool
     identity_checked: bool
 
@@ -53,9 +45,14 @@ def build_predicate(
     signature: str,
     head: TreeHead,
     context: Mapping[str, str],
+    lock: GatesLock,
     counts: Counts,
+    sizes: Mapping[str, int],
+    place: Json | None,
 ) -> Json:
-    """What is signed beside the digests: of which run, by what, how many rows and what became of them."""
+    """What is signed beside the digests: of which run, by what, how many rows, what became of them and by
+    which rule, the bytes of each file, and the `place` of the batch in a ledger (None without one).
+    """
     return {
         "scheme": layout.PACK_SCHEME,
         "run": identity,
@@ -63,31 +60,55 @@ def build_predicate(
         "signature": signature,
         "tree": {"size": head.size, "root": head.root.hex()},
         **context,
+        **describe_rule(lock),
         "counts": counts.to_predicate(),
+        "ledger": place,
+        "bytes": dict(sizes),
+    }
+
+
+def describe_rule(lock: GatesLock) -> Json:
+    """`rule` and `gates` of a statement: what every decision is computed from, without a YAML reader.
+
+    Of each gate the dials on the score of its verdicts, with what becomes of a row beyond them.
+    """
+    gates = [
+        {
+            "gate": gate.use,
+            "all": gate.all,
+            "canaries": gate.canaries,
+            "dials": [_describe_dial(dial, gate.params) for dial in gate.dials if dial.score == "score"],
+        }
+        for gate in lock.gates
+    ]
+    return {"rule": lock.rule.model_dump(), "gates": gates}
+
+
+def read_rule(lock: GatesLock) -> SignedRule:
+    """The rule of a gate lock. Raises VerificationError for one that is not of its gates, in their order."""
+    with raise_refusals():
+        return verify_pack.read_rule(describe_rule(lock), layout.GATES)
+
+
+def _describe_dial(dial: DialLock, params: Mapping[str, Any]) -> Json:
+    return {
+        "rejects": dial.rejects,
+        "threshold": dial.threshold,
+        "action": read_action(dial, params),
+        "classes": list(dial.classes),
+        "strict": dial.strict,
     }
 
 
 def build_facts(predicate: Mapping[str, Any]) -> Json:
     """The facts of the manifest: what the statement says, for a reader who only lists packs."""
-    return {
-        "scheme": predicate["scheme"],
-        "run": predicate["run"],
-        "root": predicate["tree"]["root"],
-        "generated": predicate["counts"]["generated"],
-        "accepted": predicate["counts"]["accepted"],
-    }
+    return verify_pack.build_facts(predicate)
 
 
 def read_file(pack: Path, name: str, *, max_bytes: int) -> bytes:
     """The bytes of one file of a pack. Raises VerificationError for a larger one, or none."""
-    path = pack / name
-    if path.is_symlink() or not path.is_file():
-        raise VerificationError(f"{name} is missing")
-    with store_errors(path), path.open("rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise VerificationError(f"{name} is too large", allowed=f"at most {max_bytes} bytes")
-    return data
+    with raise_refusals():
+        return verify_pack.read_bounded(pack, name, max_bytes)
 
 
 def read_manifest(pack: Path) -> Json:
@@ -95,25 +116,8 @@ def read_manifest(pack: Path) -> Json:
 
     Raises VerificationError for any other, and for a byte that is not the canonical one.
     """
-    data = read_file(pack, MANIFEST, max_bytes=MAX_SEAL_BYTES)
-    try:
-        value = orjson.loads(data)
-        canonical = canonical_json(value) + b"\n"
-    except ValueError as exc:
-        raise VerificationError(f"{MANIFEST} is not JSON: {exc}") from exc
-    match value:
-        case {"scheme": str(scheme), "facts": dict(), "files": dict(files), **others} if not others:
-            if scheme != MANIFEST_SCHEME:
-                raise VerificationError(
-                    f"{MANIFEST} has another scheme", seen=scheme, allowed=MANIFEST_SCHEME
-                )
-            for name, entry in files.items():
-                _require_entry(name, entry)
-        case _:
-            raise VerificationError(f"{MANIFEST} is not a list of files with facts")
-    if canonical != data:
-        raise VerificationError(f"{MANIFEST} is not canonical JSON (RFC 8785) with one line end")
-    return dict(value)
+    with raise_refusals():
+        return verify_pack.read_manifest(pack)
 
 
 def open_seal(
@@ -128,77 +132,29 @@ def open_seal(
         raise ConfigError(
             "the expected key is not a key id", seen=expected_key, allowed="64 lower-case hexadecimal digits"
         )
-    envelope = read_file(pack, layout.STATEMENT, max_bytes=MAX_SEAL_BYTES)
-    pem = read_file(pack, layout.PUBLIC_KEY, max_bytes=4096)
-    try:
-        statement = verify_envelope(envelope, pem, where=layout.STATEMENT)
-    except VerificationError as exc:
-        if str(exc).startswith("the public key"):
-            raise VerificationError(f"{layout.PUBLIC_KEY}: {exc}") from exc
-        raise
-    keyid = _name_key(pem)
-    if expected_key is not None and keyid != expected_key:
-        raise VerificationError(
-            f"{layout.PUBLIC_KEY} is not the expected key", seen=keyid, allowed=expected_key
-        )
-    value = parse_statement(statement, where=layout.STATEMENT)
-    subjects = {subject["name"]: subject["digest"]["sha256"] for subject in value["subject"]}
-    head = _read_head(value["predicate"])
-    if subjects.pop(layout.ROWS_SUBJECT, None) != head.root.hex():
-        raise VerificationError(f"{layout.STATEMENT} names two different roots, or no rows")
-    has_bundle = value["predicate"]["signature"] == "sigstore"
-    checked = _check_bundle(pack, statement, has_bundle, check_bundle)
-    return Seal(head, value["predicate"], subjects, keyid, has_bundle, checked)
+    with raise_refusals():
+        signed = verify_pack.open_statement(pack, expected_key)
+        verify_pack.check_predicate(signed)
+    tree = signed.predicate["tree"]
+    head = TreeHead(tree["size"], bytes.fromhex(tree["root"]))
+    subjects = {name: digest for name, digest in signed.subjects.items() if name != layout.ROWS_SUBJECT}
+    has_bundle = signed.predicate["signature"] == "sigstore"
+    checked = _check_bundle(pack, signed.statement, has_bundle, check_bundle)
+    return Seal(head, signed.predicate, subjects, signed.key_id, signed.statement, has_bundle, checked)
 
 
-def digest_pack_file(path: Path) -> tuple[str, int]:
-    """SHA-256 and size of the bytes of one file, read once. Raises StoreError."""
-    digest, size = hashlib.sha256(), 0
-    with store_errors(path), path.open("rb") as file:
-        while block := file.read(1024**2):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+def digest_pack_file(pack: Path, name: str, size: int) -> str:
+    """SHA-256 of one file of a pack that has `size` bytes, read once. Raises VerificationError."""
+    with raise_refusals():
+        return verify_pack.digest_bounded(pack, name, size)
 
 
-def _require_entry(name: str, entry: Any) -> None:
-    match entry:
-        case {"sha256": str(sha256), "bytes": int(size), **others}:
-            if not others and _SHA256.fullmatch(sha256) and size >= 0 and size is not True:
-                return
-    raise VerificationError(f"{MANIFEST}: {name} is not listed with a SHA-256 and its bytes")
-
-
-def _name_key(pem: bytes) -> str:
-    """The id of the key in `pem`, if those are the bytes that we write for it.
-
-    PEM has room for what changes nothing: spaces, text before and after. Here every byte counts.
+def check_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> list[bytes] | None:
+    """The leaf hashes of the batches before this one in its ledger, if they give the head that was signed;
+    None for a pack without a ledger. Raises VerificationError.
     """
-    key = load_pem_public_key(pem)
-    written = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    if written != pem or not isinstance(key, Ed25519PublicKey):
-        raise VerificationError(f"{layout.PUBLIC_KEY} is not written as this package writes it")
-    return key_id(key)
-
-
-def _read_head(predicate: Mapping[str, Any]) -> TreeHead:
-    match predicate:
-        case {"scheme": str(scheme)} if scheme != layout.PACK_SCHEME:
-            raise VerificationError(
-                f"{layout.STATEMENT} is of another scheme", seen=scheme, allowed=layout.PACK_SCHEME
-            )
-        case {
-            "scheme": layout.PACK_SCHEME,
-            "run": str(),
-            "synth_stack": str(),
-            "signature": "local" | "sigstore",
-            "tree": {"size": int(size), "root": str(root)},
-            "recipe_sha256": str(),
-            "gates_sha256": str(),
-            "counts": {"generated": int(), "accepted": int()},
-        } if _SHA256.fullmatch(root) and size >= 0:
-            return TreeHead(size, bytes.fromhex(root))
-    raise VerificationError(f"{layout.STATEMENT} does not say what a pack's statement says")
+    with raise_refusals():
+        return verify_pack.check_ledger(pack, sizes, seal.predicate["ledger"])
 
 
 def _check_bundle(pack: Path, statement: bytes, has_bundle: bool, check: CheckBundle | None) -> bool:
@@ -212,7 +168,7 @@ def _check_bundle(pack: Path, statement: bytes, has_bundle: bool, check: CheckBu
                 mend="Ask the publisher for a pack signed with sigstore, or check the key with --key-id.",
             )
         return False
-    bundle = read_file(pack, layout.BUNDLE, max_bytes=MAX_SEAL_BYTES)
+    bundle = read_file(pack, layout.BUNDLE, max_bytes=verify_pack.MAX_SEAL_BYTES)
     try:
         signed = check(bundle) if check is not None else _read_payload(bundle)
     except VerificationError as exc:
@@ -224,7 +180,9 @@ def _check_bundle(pack: Path, statement: bytes, has_bundle: bool, check: CheckBu
 
 def _read_payload(bundle: bytes) -> bytes:
     try:
-        match orjson.loads(bundle):
+        with raise_refusals():
+            value = verify_pack.parse_json(bundle, "it")
+        match value:
             case {"dsseEnvelope": {"payload": str(payload)}}:
                 return base64.b64decode(payload, validate=True)
     except ValueError as exc:

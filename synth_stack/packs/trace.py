@@ -182,7 +182,8 @@ def _trace_in_run(run: Path, wanted: str) -> Trace:
 
 
 def _trace_in_pack(pack: Path, wanted: str) -> Trace:
-    names, faults, _ = layout.list_pack_files(pack)
+    sizes, faults, _ = layout.list_pack_files(pack)
+    names = list(sizes)
     if faults:
         raise faults[0]
     files = layout.of_kind(names, "lineage", "records")

@@ -1,13 +1,15 @@
 """What a pack reads of a run's two locks: what the rows were made from, and what judged them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from synth_stack.errors import ConfigError
 from synth_stack.inputs.recipe import PackConfig
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
 from synth_stack.registry import config_error
+from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.runs.self_tests import SelfTestBars
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -56,11 +58,20 @@ class CorpusLock(_Lock):
     sections: int
 
 
+RUN_SOURCE = "a run of synth_stack"
+"""The name of the source of rows that were copied from a run, each with the origin that it had there."""
+
+
 class SourceLock(_Lock):
     """Somebody else's dataset: the name that it came under and the digest of its bytes."""
 
     name: str
     sha256: str
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the rows are those of a run, and not of a dataset."""
+        return self.name == RUN_SOURCE
 
 
 class PipelineLock(_Lock):
@@ -96,11 +107,14 @@ class RecipeLock(_Lock):
 
     identity: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     synth_stack: str
+    _value: dict[str, Any] = PrivateAttr(default_factory=dict)
     recipe: NamedLock | None = None
     about: str | None = None
     seed: int | None = None
     corpus: CorpusLock | None = None
     teacher: TeacherLock | None = None
+    models: dict[str, TeacherLock] = {}
+    reasoning: str | None = None
     perimeter: PerimeterLock | None = None
     methods: list[MethodLock] = []
     templates: dict[str, str] = {}
@@ -146,6 +160,21 @@ class DialLock(_Lock):
     classes: list[str]
     lowest: Decimal | None = None
     fixed_by: str | None = None
+    strict: bool = True
+
+
+ACTIONS = ("ignore", "hold", "reject")
+"""What a dial may do with a row by itself; a parameter of another value (a redaction, say) rejects it."""
+
+
+def read_action(dial: DialLock, params: Mapping[str, Any]) -> str:
+    """What becomes of a row beyond a dial, under the parameters of its gate."""
+    if dial.outcome in ACTIONS:
+        return dial.outcome
+    value: Any = params
+    for key in dial.outcome.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return str(value)
 
 
 class GateLock(_Lock):
@@ -196,9 +225,11 @@ class RuleLock(_Lock):
 class GatesLock(_Lock):
     """A run's gates.lock.yaml: the gates in the order of work, the rule, and what was loaded for them."""
 
+    identity: str | None = None
     gates: list[GateLock]
     rule: RuleLock
     load: list[ExtensionLock] = []
+    _value: dict[str, Any] = PrivateAttr(default_factory=dict)
 
 
 def parse_recipe(data: bytes, *, where: str) -> RecipeLock:
@@ -211,13 +242,40 @@ def parse_gates(data: bytes, *, where: str) -> GatesLock:
     return _parse(GatesLock, data, where)
 
 
+def find_identity_fault(lock: RecipeLock | GatesLock) -> str | None:
+    """The identity that a parsed lock states, where what it says gives another; None where it is that one."""
+    try:
+        return None if compute_identity(lock._value) == lock.identity else lock.identity
+    except ValueError:
+        return lock.identity
+
+
+def compute_identity(lock: Mapping[str, Any]) -> Digest:
+    """The identity that what a lock says gives it, as it was written or read.
+
+    A lock of a recipe names all that its rows depend on; one of a dataset its `source` without the name, one
+    of a pipeline its `pipeline`; one of gates everything but why each stands there. Raises ValueError.
+    """
+    told = {key: part for key, part in lock.items() if key not in {"identity", "synth_stack", "recipe"}}
+    if "gates" in told:
+        del told["scheme"]
+        named = [{key: part for key, part in gate.items() if key != "why"} for gate in told["gates"]]
+        return digest_json({**told, "gates": named})
+    for name, left_out in (("source", "name"), ("pipeline", "")):
+        if name in told:
+            told |= {key: part for key, part in told.pop(name).items() if key != left_out}
+    return digest_json(told)
+
+
 def _parse(model: type[Model], data: bytes, where: str) -> Model:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(f"{where} is too large", seen=len(data), allowed=f"at most {MAX_FILE_BYTES} bytes")
     try:
         value = parse_yaml(data.decode("utf-8"), where=where)
-        return TypeAdapter(model).validate_python(value)
+        lock = TypeAdapter(model).validate_python(value)
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{where} is not UTF-8: byte {exc.start}") from exc
     except ValidationError as exc:
         raise config_error(exc, where=where, model=model) from exc
+    object.__setattr__(lock, "_value", value)
+    return lock

@@ -27,8 +27,10 @@ from synth_stack.inputs.foreign import Dataset, open_dataset, open_records, read
 from synth_stack.inputs.gate_file import NamedEvalSet, load_map
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.runs.committed import DONE, commit_candidates, find_damage, heal
 from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
+from synth_stack.runs.locks import RUN_SOURCE
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
 from synth_stack.workflows.stores import Destination, bring_source, find_work_folder
 
@@ -62,9 +64,8 @@ def curate(
     Raises UsageError before any row is read, WorkError when the work fails, UntrustedGate when a gate failed
     its self-test.
     """
-    loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    bound = bind_gates(gates, eval_sets, loaded=loaded)
+    bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))
     progress = progress or Silent()
     work = find_work_folder(out)
     source = bring_source(source, work)
@@ -146,20 +147,24 @@ def _curate_lock(dataset: Dataset | None, run: Path | None) -> dict[str, Any]:
             source["map"] = dict(dataset.named)
     else:
         parts = [digest_file(part) for part in list_made((run or Path()) / "candidates")]
-        source = {"name": "a run of synth_stack", "sha256": Digest(digest_json(parts))}
+        source = {"name": RUN_SOURCE, "sha256": Digest(digest_json(parts))}
     read = {key: value for key, value in source.items() if key != "name"}
     identity = digest_json({"scheme": CURATE_SCHEME, **read})
     return {"scheme": CURATE_SCHEME, "identity": identity, "synth_stack": __version__, "source": source}
 
 
 def _copy_candidates(run: Path, folder: Path) -> None:
+    for damage in find_damage(run / "candidates" / DONE):
+        raise StoreError(damage, mend="Type the command that made the run again: it makes that part anew.")
     for part in list_made(run / "candidates"):
         if not (folder / "candidates" / part.name).exists():
             write_bytes(folder / "candidates" / part.name, part.read_bytes())
+    commit_candidates(folder)
 
 
 def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> None:
-    if (folder / "candidates" / ".done").exists():
+    heal(folder / "candidates" / DONE)
+    if (folder / "candidates" / DONE).exists():
         return
     advance = progress.begin("read", 0)
     for number, table in enumerate(read_candidates(dataset)):
@@ -170,7 +175,7 @@ def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> Non
     notices = [notice.to_json() for notice in dataset.list_notices()]
     told = {"name": dataset.name, "sha256": dataset.sha256, "notices": notices}
     write_bytes(folder / INPUT, json.dumps(told, indent=1).encode("utf-8") + b"\n")
-    write_bytes(folder / "candidates" / ".done", b"")
+    commit_candidates(folder)
 
 
 def write_piles(folder: Path, gates: Sequence[str]) -> None:

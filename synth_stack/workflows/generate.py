@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from synth_stack.files import count_rows, write_bytes, write_table
+from synth_stack.files import count_rows, write_table
 from synth_stack.generation.allocation import share_out
-from synth_stack.generation.parts import DONE, batch_file
+from synth_stack.generation.parts import batch_file
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.progress import Progress
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.runs.committed import DONE, commit_candidates, heal
 from synth_stack.runs.spending import Meter
 from synth_stack.stats.apportion import split_draws
 from synth_stack.workflows.prepare import Job, Method, build_pipeline, prepare
@@ -27,12 +28,13 @@ Row = dict[str, Any]
 def generate_candidates(job: Job, folder: Path, progress: Progress, meter: Meter | None = None) -> None:
     """Every candidate of the job as committed parts in `folder`/candidates.
 
-    A batch that is there is not made again. Raises TeacherError when the teacher is down; what was committed
-    is kept.
+    A batch that is there is not made again, one that was lost or changed since is. Raises TeacherError when
+    the teacher is down; what was committed is kept.
     """
+    heal(folder / "candidates" / DONE)
     if not (folder / "candidates" / DONE).exists():
         make_rows(job, folder, progress, meter)
-        write_bytes(folder / "candidates" / DONE, b"")
+        commit_candidates(folder)
 
 
 def make_rows(
@@ -45,7 +47,8 @@ def make_rows(
     """
     from synth_stack.generation.driver import Line, drive_lines
 
-    job.teacher.check()
+    for teacher in job.teachers:
+        teacher.check()
     stage = "generate" if round_ is None else f"generate {round_ + 1}"
     advance = progress.begin(stage, sum(method.count for method in job.methods))
 
@@ -91,7 +94,8 @@ def preview(
         counts = split_draws(n, [method.share for method in job.methods])
         planned = zip(job.methods, counts, strict=True)
         job = replace(job, methods=tuple(replace(method, count=count) for method, count in planned))
-    job.teacher.check()
+    for teacher in job.teachers:
+        teacher.check()
     made: list[dict[int, list[Row]]] = []
 
     def show_line(method: Method) -> Line:

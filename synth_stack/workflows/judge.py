@@ -19,7 +19,7 @@ from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
 from synth_stack.engines.catalog import OpenEngine, choose_engine
-from synth_stack.engines.gate_loop import AMENDED, GateRun, amend_candidates, forget_batch, run_gates
+from synth_stack.engines.gate_loop import GateRun, amend_candidates, forget_batch, run_gates
 from synth_stack.errors import ConfigError
 from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
@@ -30,6 +30,7 @@ from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import DECISION_SCHEMA
+from synth_stack.runs.committed import AMENDED, heal
 from synth_stack.runs.folder import (
     GATES_LOCK,
     MANIFEST,
@@ -42,7 +43,7 @@ from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
-from synth_stack.workflows.resources import RunResources
+from synth_stack.workflows.resources import RunResources, bound_resources
 
 GATES_SCHEME = "synth_stack/gates-lock/v2"
 
@@ -96,9 +97,12 @@ def bind_gates(
     eval_sets: Sequence[NamedEvalSet] = (),
     resources: RunResources | None = None,
     *,
+    source: object = None,
     loaded: Sequence[Extension] = (),
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+
+    Without `resources` they reach what may be reached for the rows of `source`.
 
     The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
     InputError, ModelError or MissingExtra.
@@ -106,7 +110,7 @@ def bind_gates(
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_eval_sets(file, eval_sets)
-    resources = replace(resources or RunResources(), folder=file.folder)
+    resources = replace(resources or bound_resources(source, file), folder=file.folder)
     runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))
@@ -182,6 +186,8 @@ def judge(
         reopen(folder, gates)
         end_replacing(folder)
     with contextlib.nullcontext(on) if on else choose_engine().open() as opened:
+        if heal(folder / "candidates" / AMENDED):
+            reopen(folder, gates)
         amend_candidates(folder, gates.runs[0], opened.engine, progress or Silent())
         run_gates(folder, gates.runs, opened.engine, progress or Silent())
     bars = {run.name: run.bars for run in gates.runs if run.canaries}

@@ -27,9 +27,19 @@ from synth_stack.progress import Progress
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.replacements import mark_replacements
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.committed import DONE, commit_candidates, heal, is_whole
 from synth_stack.runs.folder import MANIFEST, list_made
 from synth_stack.runs.judged import open_judged, read_candidates
-from synth_stack.runs.spending import LimitName, Meter, SpendingLimits, Spent, count_tokens, read_seconds
+from synth_stack.runs.spending import (
+    LimitName,
+    Meter,
+    SpendingLimits,
+    Spent,
+    cost_of_parts,
+    count_by_part,
+    count_tokens,
+    read_seconds,
+)
 from synth_stack.workflows.generate import generate_candidates, make_rows
 from synth_stack.workflows.judge import Batch, Gates, judge, reopen
 from synth_stack.workflows.prepare import Job
@@ -102,13 +112,15 @@ def make_batch(
     """
     target = job.recipe.generate.target
     limits = SpendingLimits() if target is None else SpendingLimits(target.max_minutes, target.max_cost)
-    meter = Meter(folder, limits, job.teacher.price)
+    meter = Meter(folder, limits, job.prices)
     if target is not None:
         rounds = _Rounds(job, target, gates, folder, progress, meter=meter, on=on)
         batch, limit = rounds.run()
         spent = _count_spent(job, batch)
         return Made(batch, replace(spent, rounds=rounds.last.number + 1, reached=limit is None, limit=limit))
     with _timing(folder, meter):
+        if not is_whole(folder / "candidates" / DONE):
+            reopen(folder, gates)
         generate_candidates(job, folder, progress, meter)
         batch = judge(folder, gates, progress, on)
     batch.require_trust()
@@ -188,6 +200,7 @@ class _Rounds:
 
     def run(self) -> tuple[Batch, LimitName | None]:
         """The judged batch, and the limit that ended the run before its target was reached."""
+        self._mend()
         while True:
             if self.last.ended is None and not self._is_whole():
                 self._make()
@@ -207,14 +220,36 @@ class _Rounds:
             if self._is_whole():
                 self.last = following
 
-    def _make(self) -> None:
-        """The rows of the round that are not there yet: all of them, or until a limit ends it."""
-        reopen(self._folder, self._gates)
-        round_ = self.last
-        self._write(round_)
+    def _mend(self) -> None:
+        """Make again what was lost or changed of the rounds that are whole."""
+        mark = self._folder / "candidates" / DONE
+        damaged = heal(mark)
+        if damaged:
+            reopen(self._folder, self._gates)
+        if not mark.exists() and self._list_whole():
+            for round_ in self._list_whole():
+                self._make_rows(round_)
+            commit_candidates(self._folder)
+
+    def _list_whole(self) -> list[RoundPlan]:
+        """The rounds so far whose rows are all there."""
+        paths = sorted((self._folder / ROUNDS).glob("round-*.json"))
+        marks = (path.with_name(f".done-{path.stem.rpartition('-')[2]}") for path in paths)
+        return [_read_round(path) for path, mark in zip(paths, marks, strict=True) if mark.exists()]
+
+    def _make_rows(self, round_: RoundPlan) -> None:
         job = self._job.aimed(round_.draws, first_draw=round_.first_draw, seeds=round_.seeds)
         with self._meter.timing():
             make_rows(job, self._folder, self._progress, self._meter, round_.number)
+
+    def _make(self) -> None:
+        """The rows of the round that are not there yet: all of them, or until a limit ends it."""
+        reopen(self._folder, self._gates)
+        (self._folder / "candidates" / DONE).unlink(missing_ok=True)
+        round_ = self.last
+        self._write(round_)
+        self._make_rows(round_)
+        commit_candidates(self._folder)
         made = sum(map(count_rows, list_made(self._folder / "candidates")))
         limit = self._meter.find_limit()
         if made < round_.next_draw and limit is not None:
@@ -266,12 +301,7 @@ class _Rounds:
 
     def _read_last(self) -> RoundPlan | None:
         paths = sorted((self._folder / ROUNDS).glob("round-*.json"))
-        if not paths:
-            return None
-        try:
-            return RoundPlan.model_validate_json(paths[-1].read_bytes())
-        except ValidationError as exc:
-            raise StoreError(f"{paths[-1]} is no round of this version") from exc
+        return _read_round(paths[-1]) if paths else None
 
     def _is_whole(self) -> bool:
         return self._whole_mark().exists()
@@ -281,8 +311,15 @@ class _Rounds:
         return self._folder / ROUNDS / f".done-{self.last.number:03d}"
 
 
+def _read_round(path: Path) -> RoundPlan:
+    try:
+        return RoundPlan.model_validate_json(path.read_bytes())
+    except ValidationError as exc:
+        raise StoreError(f"{path} is no round of this version") from exc
+
+
 def _count_spent(job: Job, batch: Batch) -> Spent:
-    target, price = job.recipe.generate.target, job.teacher.price
+    target, prices = job.recipe.generate.target, job.prices
     n_in, n_out = count_tokens(batch.folder)
     return Spent(
         made=batch.figures.generated,
@@ -290,8 +327,8 @@ def _count_spent(job: Job, batch: Batch) -> Spent:
         input_tokens=n_in,
         output_tokens=n_out,
         seconds=read_seconds(batch.folder),
-        cost=None if price is None else price.cost_of(n_in, n_out),
-        currency=None if price is None else price.currency,
+        cost=cost_of_parts(count_by_part(batch.folder), prices) if prices else None,
+        currency=next((price.currency for price in prices.values()), None),
         wanted=None if target is None else target.accepted,
     )
 

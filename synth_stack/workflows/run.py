@@ -4,6 +4,7 @@ Each stage reads the run folder and leaves its table there, so each can be calle
 goes on at the first stage that is not done.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from synth_stack import __version__
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice
 from synth_stack.engines.catalog import LOCAL, EngineUse, choose_engine
-from synth_stack.errors import ConfigError, InputError
+from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe, load_recipe
@@ -21,7 +22,8 @@ from synth_stack.packs.write import PackSummary, Signer, local_signer, sigstore_
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import find_entry
 from synth_stack.rows.canonical import digest_json
-from synth_stack.runs.folder import LOCK, open_run, write_manifest
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import LOCK, hold_alone, open_run, read_parts, write_manifest
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
 from synth_stack.workflows.judge import Gates, bind_gates
@@ -76,6 +78,7 @@ def run(
     with open_run(find_work_folder(_folder(recipe, out)), lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
+        _require_rows(folder)
         packed = write_pack(folder, folder / "pack", signer=signer)
         write_manifest(folder, made.batch.facts())
         target.send(folder)
@@ -89,14 +92,23 @@ def generate(
     *,
     load: Sequence[str] = (),
     progress: Progress | None = None,
+    columns: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    dataset: Any = None,
 ) -> Path:
     """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
 
-    Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
-    raises, and ConfigError for a recipe with a target.
+    Rows are committed batch by batch; the same call after a stop goes on where it stopped. `columns`,
+    `parameters` and `dataset` are for a pipeline: which column of its last step is the prompt, the answer,
+    ... (a field to a column, docs/distilabel.md), and what `pipeline.run` takes. Raises what `run` raises,
+    and ConfigError for a recipe with a target.
     """
     progress = progress or Silent()
     if isinstance(source, Recipe | str | Path):
+        if columns or parameters or dataset is not None:
+            raise ConfigError(
+                "columns, parameters and dataset belong to a distilabel Pipeline, not to a recipe"
+            )
         recipe = source if isinstance(source, Recipe) else load_recipe(source)
         if recipe.generate.target is not None:
             raise ConfigError(
@@ -109,15 +121,19 @@ def generate(
             generate_candidates(job, folder, progress)
         return folder
 
-    from synth_stack.generation.authored import generate_authored
+    from synth_stack.generation.authored import generate_authored, take_arguments
 
+    take_arguments(source, parameters, dataset)
     with open_run(Path(out or Path("runs") / source.name), render_yaml(_lock_pipeline(source))) as folder:
-        generate_authored(source, folder, progress)
+        generate_authored(source, folder, progress, columns)
     return folder
 
 
-def pack(folder: str | Path, out: str | Path, *, signer: Signer | None = None) -> PackSummary:
-    """The handover pack of a judged folder, signed (by default with this machine's local key).
+def pack(
+    folder: str | Path, out: str | Path, *, signer: Signer | None = None, ledger: str | Path | None = None
+) -> PackSummary:
+    """The handover pack of a judged folder, signed (by default with this machine's local key) and, where a
+    `ledger` is named, appended to it.
 
     Raises InputError for a folder that is not judged, SigningError without a usable key or identity.
     """
@@ -127,7 +143,13 @@ def pack(folder: str | Path, out: str | Path, *, signer: Signer | None = None) -
             f"{run_folder} holds no judged rows",
             mend="Run `synth-stack run` or `synth-stack curate` on it first.",
         )
-    return write_pack(run_folder, Path(out), signer=signer or local_signer(None))
+    with hold_alone(run_folder / ".lock", str(run_folder)):
+        return write_pack(
+            run_folder,
+            Path(out),
+            signer=signer or local_signer(None),
+            ledger=None if ledger is None else Path(ledger),
+        )
 
 
 def make_signer(recipe: Recipe) -> Signer:
@@ -136,6 +158,22 @@ def make_signer(recipe: Recipe) -> Signer:
         trust = recipe.sign.trust_config
         return sigstore_signer(None, Path(trust) if trust else None)
     return local_signer(None)
+
+
+def _require_rows(folder: Path) -> None:
+    """Raises WorkError for a run in which not one row could be made: there is nothing to vouch for."""
+    failures: Counter[str] = Counter()
+    for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA):
+        failures.update(table["failure"].drop_null().to_pylist())
+        if table["failure"].null_count:
+            return
+    if failures:
+        (first, times), *_ = failures.most_common(1)
+        raise WorkError(
+            f"all {failures.total():,} rows of {folder} failed, so nothing was packed or signed",
+            seen=f"{first} ({times:,} times)",
+            mend="Mend the teacher or the method, and run again with another --out.",
+        )
 
 
 def _require_checks(recipe: Recipe, gates: Gates) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synth_stack.engines.gate_loop import DONE, GateRun, forget_batch
+from synth_stack.engines.gate_loop import GateRun, forget_batch
 from synth_stack.files import read_table, write_table
 from synth_stack.gates.gate import Judge, State
 from synth_stack.progress import Silent
 from synth_stack.registry import Bound
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
+from synth_stack.runs.committed import DONE
 from synth_stack.runs.folder import list_shards
 from tests.engines.test_gate_loop import hold_texts, note_texts, run_gates
 from tests.some_rows import make_texts

@@ -42,6 +42,25 @@ def test_processes_and_folder_end_with_the_block() -> None:
     assert child.wait() == -9
 
 
+def test_a_process_that_hides_the_mark_ends_with_the_session_that_it_is_in() -> None:
+    leader = (
+        "import subprocess, sys, time\n"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'], env={}).pid, flush=True)\n"
+        "time.sleep(99)"
+    )
+    with watch("test") as den:
+        command = [sys.executable, "-c", leader]
+        child = subprocess.Popen(
+            command, env=den.env, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert child.stdout is not None
+        hidden = Path(f"/proc/{child.stdout.readline().strip()}")
+        assert den.env[MARK].encode() not in (hidden / "environ").read_bytes()
+    child.stdout.close()
+    child.wait()
+    assert not hidden.exists() or "Z" in (hidden / "stat").read_text()
+
+
 def test_they_end_with_a_run_that_was_killed() -> None:
     code = (
         "import os, subprocess, sys, time\n"

@@ -1,26 +1,32 @@
 """A judged run on the disk, small and with a row of every decision, and packs made of it."""
 
+import base64
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from synth_stack.decisions.decide import Rule, decide
+from synth_stack.decisions.decide import PERSON, Rule, decide
+from synth_stack.errors import ConfigError
 from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes, write_table
-from synth_stack.inputs.seeds import SEED_SCHEMA
-from synth_stack.lineage.sign import build_statement, parse_statement, verify_envelope
+from synth_stack.inputs.seeds import SEED_SCHEMA, Corpus, Topic
+from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
-from synth_stack.packs.statement import build_facts
+from synth_stack.packs.statement import build_facts, describe_rule
 from synth_stack.packs.write import local_signer, write_pack
-from synth_stack.rows.canonical import canonical_text, digest_json
+from synth_stack.rows.canonical import canonical_json, canonical_text, derive_seed, digest_bytes, digest_json
 from synth_stack.rows.schemas import (
     CANARY_SCHEMA,
     CANDIDATE_SCHEMA,
     build_candidates,
     build_verdicts,
 )
+from synth_stack.runs.committed import DONE, commit_candidates, commit_verdicts
 from synth_stack.runs.folder import (
     GATES_LOCK,
     LOCK,
@@ -31,11 +37,24 @@ from synth_stack.runs.folder import (
     write_manifest,
 )
 from synth_stack.runs.judged import DECISIONS, read_shards
+from synth_stack.runs.locks import compute_identity, parse_gates
 
 TEMPLATE = "chat:\n- role: user\n  content: 'Write a message about {{ title }}.'\n"
-RECIPE: Mapping[str, Any] = {
+TEMPLATE_ID = f"message@{digest_bytes(TEMPLATE.encode())[:12]}"
+SEEDS = pa.Table.from_pylist(
+    [
+        {"seed_id": f"seed-{i:06d}", "slice": "billing/late", "locale": "en", "text": f"Seed text {i}"}
+        for i in range(4)
+    ],
+    schema=SEED_SCHEMA,
+)
+TOPICS = {
+    name: Topic(slice=name, title=title) for name, title in (("billing/late", "Late"), ("locks", "Locks"))
+}
+SECTIONS = {"terms#refunds": "A late charge is refunded within a week."}
+RUN_SEED = 11
+_RECIPE: Mapping[str, Any] = {
     "scheme": "synth_stack/recipe-lock/v1",
-    "identity": digest_json("a small run"),
     "synth_stack": "0.1.0",
     "recipe": {
         "name": "support_intents",
@@ -44,12 +63,11 @@ RECIPE: Mapping[str, Any] = {
             "license": "cc-by-4.0",
             "languages": ["en", "de"],
             "known_biases": ["British spelling prevails"],
-            "not_checked": ["Facts about other firms"],
         },
     },
     "about": "Questions to the support desk of a shop for smart locks.",
-    "seed": 11,
-    "corpus": {"sha256": "c" * 64, "seeds": 4, "slices": 2, "sections": 1},
+    "seed": RUN_SEED,
+    "corpus": {"sha256": Corpus(SEEDS, TOPICS, SECTIONS).digest(), "seeds": 4, "slices": 2, "sections": 1},
     "teacher": {
         "use": "scripted",
         "version": "1",
@@ -65,14 +83,21 @@ RECIPE: Mapping[str, Any] = {
             "params": {"examples": 3},
             "share": "1.0",
             "draws": 12,
-            "template_ids": ["message@0123456789ab"],
+            "template_ids": [TEMPLATE_ID],
         }
     ],
-    "templates": {"message@0123456789ab": TEMPLATE},
+    "templates": {TEMPLATE_ID: TEMPLATE},
 }
-GATES: Mapping[str, Any] = {
+
+
+def identify(lock: Mapping[str, Any]) -> dict[str, Any]:
+    """A lock with the identity that its words give it."""
+    return {**lock, "identity": compute_identity({key: lock[key] for key in lock if key != "identity"})}
+
+
+RECIPE: Mapping[str, Any] = identify(_RECIPE)
+_GATES: Mapping[str, Any] = {
     "scheme": "synth_stack/gates-lock/v2",
-    "identity": digest_json("two gates"),
     "rule": Rule(("dedup", "toxicity")).to_json(),
     "gates": [
         {
@@ -99,6 +124,7 @@ GATES: Mapping[str, Any] = {
         },
     ],
 }
+GATES: Mapping[str, Any] = identify(_GATES)
 CANARIES: Mapping[str, Sequence[tuple[str, str]]] = {
     "dedup": [("copy", "reject"), ("copy", "reject"), ("near_duplicate", "hold")],
     "toxicity": [
@@ -139,14 +165,15 @@ def build_run(
 
     The draws in `adversarial` are rows of that kind, with what it says of them in their `extra`.
     """
-    write_bytes(folder / LOCK, render_yaml(dict(recipe)))
-    write_bytes(folder / GATES_LOCK, render_yaml(dict(gates)))
-    seeds = [
-        {"seed_id": f"seed-{i:06d}", "slice": "billing/late", "locale": "en", "text": f"Seed text {i}"}
-        for i in range(4)
-    ]
-    write_table(folder / "seeds" / "seeds.parquet", pa.Table.from_pylist(seeds, schema=SEED_SCHEMA))
-    write_bytes(folder / "seeds" / "taxonomy.yaml", b"- slice: billing/late\n  title: Late\n")
+    if recipe is RECIPE and rows != ROWS:
+        recipe = {**recipe, "methods": [{**recipe["methods"][0], "draws": rows}]}
+    write_bytes(folder / LOCK, render_yaml(identify(recipe)))
+    write_bytes(folder / GATES_LOCK, render_yaml(identify(gates)))
+    if "corpus" in recipe:
+        write_table(folder / "seeds" / "seeds.parquet", SEEDS)
+        topics = [topic.model_dump(exclude_none=True) for topic in TOPICS.values()]
+        write_bytes(folder / "seeds" / "taxonomy.yaml", render_yaml(topics))
+        write_bytes(folder / "seeds" / "sections.json", canonical_json(SECTIONS))
     attempts = {
         draw: {"kind": "adversarial", "extra": canonical_text({"adversarial": said})}
         for draw, said in (adversarial or {}).items()
@@ -159,7 +186,16 @@ def build_run(
     for gate in gates["gates"]:
         if gate.get("canaries"):
             plant_canaries(folder, gate["use"], CANARIES[gate["use"]])
+    commit_run(folder)
     return folder
+
+
+def commit_run(folder: Path) -> None:
+    """Marks every stage of a run as done, as whoever runs it leaves it."""
+    commit_candidates(folder)
+    for gate in (folder / "verdicts").iterdir():
+        if gate.name != PERSON:
+            commit_verdicts(folder, gate.name)
 
 
 def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> None:
@@ -172,6 +208,8 @@ def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> 
     control = pa.array([kind == "puzzle" for kind, _ in said])
     verdicts = verdicts.append_column(CANARY_SCHEMA.field("control"), control)
     write_table(folder / "canaries" / f"{gate}.parquet", verdicts)
+    if (folder / "verdicts" / gate / DONE).exists():
+        commit_verdicts(folder, gate)
 
 
 def replace_rows(run: Path, draws: Sequence[int]) -> list[str]:
@@ -183,7 +221,7 @@ def replace_rows(run: Path, draws: Sequence[int]) -> list[str]:
     first: dict[str, Any] = {"use": "personal_data", "version": "1", "params": {}, "facts": {}, "why": None}
     gates = [first, *lock["gates"]]
     rule = Rule(tuple(gate["use"] for gate in gates)).to_json()
-    write_bytes(run / GATES_LOCK, render_yaml({**lock, "rule": rule, "gates": gates}))
+    write_bytes(run / GATES_LOCK, render_yaml(identify({**lock, "rule": rule, "gates": gates})))
     rows = pa.concat_tables(read_parts(run / "candidates", CANDIDATE_SCHEMA))
     originals = [rows.slice(draw, 1).to_pylist()[0] for draw in draws]
     places = [{"end": 9, "kind": kind, "message": 0, "start": 0} for kind in ("email", "email", "phone")]
@@ -193,6 +231,7 @@ def replace_rows(run: Path, draws: Sequence[int]) -> list[str]:
     replaced_by = {row["parent_id"]: row["row_id"] for row in copies.to_pylist()}
     _write_replacements(run, rows, copies, replaced_by)
     decide_run(run)
+    commit_run(run)
     return list(replaced_by.values())
 
 
@@ -250,10 +289,10 @@ def _make_row(draw: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         "generator_version": "2",
         "teacher": "parrot",
         "teacher_digest": "sha256:" + "d" * 64,
-        "template_id": "message@0123456789ab",
+        "template_id": TEMPLATE_ID,
         "params": '{"examples":"3"}',
         "draw": draw,
-        "rng_seed": 7 + draw,
+        "rng_seed": derive_seed(RUN_SEED, "instruction", draw),
         "replayable": True,
         **fields,
     }
@@ -305,19 +344,36 @@ def build_pack(folder: Path, **options: Any) -> Path:
     return folder / "pack"
 
 
+def write_packed(path: Path, table: pa.Table) -> None:
+    """A table as a pack has it: no dictionaries, and zstd."""
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+
+
 def reseal(pack: Path, key_path: Path, changes: Mapping[str, Any] | None = None) -> None:
     """Sign what is in the pack now, as somebody would who changed it and holds the key.
 
-    `changes` replaces top-level values of the predicate.
+    What the statement repeats of files and locks is made anew. `changes` replaces top-level values of the
+    predicate.
     """
-    envelope = (pack / layout.STATEMENT).read_bytes()
-    statement = parse_statement(verify_envelope(envelope, (pack / layout.PUBLIC_KEY).read_bytes()))
-    predicate = {**statement["predicate"], **(changes or {})}
-    subjects: dict[str, str] = {
-        name: digest_file(pack / name) for name in list_files(pack) if name not in layout.UNSIGNED
-    }
+    predicate, _ = read_predicate(pack)
+    files = [name for name in list_files(pack) if name not in layout.UNSIGNED]
+    predicate["bytes"] = {name: (pack / name).stat().st_size for name in files}
+    for key, name in (("recipe_sha256", layout.RECIPE), ("gates_sha256", layout.GATES)):
+        predicate[key] = digest_file(pack / name)
+    with contextlib.suppress(ConfigError):
+        predicate |= describe_rule(parse_gates((pack / layout.GATES).read_bytes(), where=layout.GATES))
+    predicate |= changes or {}
+    subjects: dict[str, str] = {name: digest_file(pack / name) for name in files}
     subjects[layout.ROWS_SUBJECT] = predicate["tree"]["root"]
     for name, data in local_signer(key_path).sign(build_statement(subjects, predicate)).items():
         write_bytes(pack / name, data)
-    (pack / MANIFEST).unlink()
+    (pack / MANIFEST).unlink(missing_ok=True)
     write_manifest(pack, build_facts(predicate))
+
+
+def read_predicate(pack: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The predicate and the subjects of the statement that a pack has now, whoever signed it."""
+    payload = orjson.loads((pack / layout.STATEMENT).read_bytes())["payload"]
+    statement = orjson.loads(base64.b64decode(payload))
+    named = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+    return dict(statement["predicate"]), named

@@ -56,7 +56,7 @@ def add(*tables: pa.Table) -> dict[str, Counter[str]]:
 )
 def test_measures_come_back_as_they_were_written(kinds: list[tuple[str, int]]) -> None:
     measures = fill([KindCount(name, n, n) for name, n in kinds])
-    assert parse_measures(render_measures(measures, GATES), GATES) == measures
+    assert parse_measures(render_measures(measures, GATES), GATES, {}) == measures
 
 
 def test_a_gate_that_was_not_measured_is_not_in_the_file() -> None:
@@ -86,19 +86,19 @@ def test_measures_of_other_gates_or_in_another_form_are_refused(old: bytes, new:
     data = render_measures(fill(), GATES)
     assert old in data
     with pytest.raises(VerificationError, match=said):
-        parse_measures(data.replace(old, new, 1), GATES)
+        parse_measures(data.replace(old, new, 1), GATES, {})
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"[" * 100_000, b"{}"])
 def test_what_is_no_measures_gives_a_sentence(data: bytes) -> None:
     with pytest.raises(VerificationError, match=r"^log/gates\.json: "):
-        parse_measures(data, GATES)
+        parse_measures(data, GATES, {})
 
 
 def test_an_entry_for_a_gate_that_is_not_there_is_refused() -> None:
     data = render_measures(fill(), GATES)
     with pytest.raises(VerificationError):
-        parse_measures(data, GATES[:3])
+        parse_measures(data, GATES[:3], {})
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_entry_for_a_gate_that_is_not_there_is_refused() -> None:
 )
 def test_a_self_test_that_failed_or_cannot_be_is_refused(kinds: list[KindCount], said: str) -> None:
     with pytest.raises(VerificationError, match=said):
-        parse_measures(render_measures(fill(kinds), GATES), GATES)
+        parse_measures(render_measures(fill(kinds), GATES), GATES, {})
 
 
 def test_what_gates_count_is_added_up_by_gate_and_name_over_all_tables() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from synth_stack.errors import VerificationError
-from synth_stack.packs import layout
+from synth_stack.packs import layout, verify_pack
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,10 @@ from synth_stack.packs import layout
         "lineage/tiles/0.bin",
         "lineage/bundle.sigstore.json",
         "seeds/seeds.parquet",
-        "seeds/documents/Refund policy (2024).md",
-        "seeds/documents/Rückgabe.md",
+        "lineage/records-00012.jsonl.gz",
+        "lineage/ledger.json",
+        "verify_pack.py",
+        "seeds/sections.json",
     ],
 )
 def test_a_name_of_a_pack_is_taken(name: str) -> None:
@@ -45,6 +47,8 @@ def test_a_name_of_a_pack_is_taken(name: str) -> None:
         ("seeds/e\u0301", "character"),
         ("seeds/" + "x" * 200, "longer than"),
         ("train.parquet", "no part"),
+        ("seeds/sections.yaml", "no part"),
+        ("data/train-٠٠٠٠٠-of-00001.parquet", "no part"),
         ("data/train.parquet", "no part"),
         ("data/test-00000-of-00001.parquet", "no part"),
         ("data/adversarial-0-of-1.parquet", "no part"),
@@ -59,15 +63,15 @@ def test_any_other_name_is_a_fault_with_its_reason(name: str, fault: str) -> Non
 
 def test_an_empty_folder_misses_every_required_file(tmp_path: Path) -> None:
     names, faults, left = layout.list_pack_files(tmp_path)
-    assert (names, left) == ([], [])
+    assert (names, left) == ({}, [])
     assert "README.md is missing" in map(str, faults)
-    assert len(faults) == 8
+    assert len(faults) == 9
 
 
 def test_too_many_files_are_refused_without_being_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "MAX_FILES", 5)
+    monkeypatch.setattr(verify_pack, "MAX_FILES", 5)
     (tmp_path / "seeds").mkdir()
     for number in range(6):
         (tmp_path / "seeds" / f"{number}.md").touch()

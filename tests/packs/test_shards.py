@@ -79,14 +79,29 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_by_what_it_declares(t
         list(read_shard(tmp_path, "bomb.parquet", SCHEMA))
 
 
-def test_a_dictionary_that_repeats_a_large_value_is_refused_when_it_unpacks(tmp_path: Path) -> None:
+def test_a_dictionary_that_repeats_a_large_value_is_refused_unread(tmp_path: Path) -> None:
     rows, value = shards.BATCH_ROWS, "\0" * (shards.MAX_BATCH_BYTES // shards.BATCH_ROWS + 1)
     text = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [value])
     ids = pa.array(["a"] * rows, pa.string())
     bomb = pa.table([ids, text], schema=pa.schema([SCHEMA.field(0), pa.field("text", text.type)]))
-    pq.write_table(bomb, tmp_path / "bomb.parquet", compression="zstd", store_schema=False)
+    options = {"compression": "zstd", "store_schema": False, "use_dictionary": ["text"]}
+    pq.write_table(bomb, tmp_path / "bomb.parquet", **options)
     assert (tmp_path / "bomb.parquet").stat().st_size < 10_000
-    with pytest.raises(VerificationError, match=r"^bomb.parquet: 500 rows of row group 0 unpack to more"):
+    with pytest.raises(VerificationError, match=r"^bomb.parquet: column text is not encoded as packs are"):
+        list(read_shard(tmp_path, "bomb.parquet", SCHEMA))
+
+
+def test_a_page_of_zeros_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    value = pa.array(["a", "\0" * (shards.MAX_GROUP_BYTES + 1)], pa.string())
+    bomb = pa.table({"row_id": pa.array(["a", "b"], pa.string()), "text": value}, schema=SCHEMA)
+    pq.write_table(
+        bomb, tmp_path / "bomb.parquet", compression="zstd", use_dictionary=False, write_statistics=False
+    )
+    data = (tmp_path / "bomb.parquet").read_bytes()
+    assert len(data) < 100_000
+    with pytest.raises(
+        VerificationError, match=r"^bomb.parquet: (row group 0 is larger|column text of row group 0)"
+    ):
         list(read_shard(tmp_path, "bomb.parquet", SCHEMA))
 
 
@@ -94,7 +109,7 @@ def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
     table = pa.table(
         {"row_id": ["a"], "text": pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())}, schema=SCHEMA
     )
-    pq.write_table(table, tmp_path / "bad.parquet")
+    pq.write_table(table, tmp_path / "bad.parquet", use_dictionary=False)
     with pytest.raises(VerificationError, match=r"^bad.parquet is not a readable Parquet file"):
         list(read_shard(tmp_path, "bad.parquet", SCHEMA))
 

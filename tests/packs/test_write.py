@@ -26,7 +26,7 @@ from synth_stack.packs.verify.verify import verify_pack, verify_row
 from synth_stack.packs.write import Signer, local_signer, write_pack
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, build_verdicts
-from synth_stack.runs.folder import LOCK, list_files
+from synth_stack.runs.folder import LOCK, list_files, list_parts
 from tests.packs.judged_run import (
     ADVERSARIAL,
     GATES,
@@ -36,6 +36,7 @@ from tests.packs.judged_run import (
     ROWS,
     build_pack,
     build_run,
+    commit_run,
     decide_run,
     plant_canaries,
     replace_rows,
@@ -69,7 +70,7 @@ def test_the_summary_counts_every_row(tmp_path: Path) -> None:
 def test_only_accepted_rows_are_in_the_data_and_every_row_is_in_the_log(tmp_path: Path) -> None:
     pack = build_pack(tmp_path)
     candidates = pa.concat_tables(
-        read_table(path, CANDIDATE_SCHEMA) for path in sorted((tmp_path / "run/candidates").iterdir())
+        read_table(path, CANDIDATE_SCHEMA) for path in list_parts(tmp_path / "run/candidates")
     )
     rows = candidates.to_pylist()
     data = read_table(pack / layout.data_name(0, 1), CANDIDATE_SCHEMA).to_pylist()
@@ -122,12 +123,13 @@ def test_a_batch_whose_adversarial_rows_were_all_rejected_has_an_empty_train_spl
     verify_pack(tmp_path / "pack")
 
 
-def test_the_locks_and_seeds_are_copied_byte_for_byte(tmp_path: Path) -> None:
+def test_the_locks_and_seeds_are_those_of_the_run(tmp_path: Path) -> None:
     pack = build_pack(tmp_path)
     run = tmp_path / "run"
     assert (pack / "recipe.yaml").read_bytes() == (run / LOCK).read_bytes()
     assert (pack / "gates.yaml").read_bytes() == (run / "gates.lock.yaml").read_bytes()
-    assert (pack / "seeds/seeds.parquet").read_bytes() == (run / "seeds/seeds.parquet").read_bytes()
+    assert (pack / "seeds/taxonomy.yaml").read_bytes() == (run / "seeds/taxonomy.yaml").read_bytes()
+    assert read_table(pack / "seeds/seeds.parquet").equals(read_table(run / "seeds/seeds.parquet"))
 
 
 def test_the_private_key_is_not_in_the_pack(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_an_older_pack_of_the_same_run_is_replaced(tmp_path: Path) -> None:
 
 def test_the_pack_of_another_run_is_not_replaced(tmp_path: Path) -> None:
     pack = build_pack(tmp_path)
-    other = build_run(tmp_path / "other", recipe={**RECIPE, "identity": digest_json("another")})
+    other = build_run(tmp_path / "other", recipe={**RECIPE, "about": "Another shop."})
     before = read_all(pack)
     with pytest.raises(RunMismatch, match="holds the pack of another run"):
         write_pack(other, pack, signer=local_signer(tmp_path / "key.pem"))
@@ -279,6 +281,7 @@ def test_what_a_gate_counted_in_its_evidence_is_signed_and_stands_on_the_card(tm
     for n, verdict in enumerate(said):
         verdict["evidence"] = f'{{"counts":{{"lines":{n}}}}}'
     write_table(path, pa.Table.from_pylist(said, schema=VERDICT_SCHEMA))
+    commit_run(run)
     pack = tmp_path / "pack"
     write_pack(run, pack, signer=local_signer(tmp_path / "key.pem"))
     counts = verify_pack(pack).counts
@@ -288,13 +291,12 @@ def test_what_a_gate_counted_in_its_evidence_is_signed_and_stands_on_the_card(tm
     assert orjson.loads((pack / layout.MEASURES).read_bytes())["gates"][1]["counts"] == {"lines": 45}
 
 
-def test_a_gate_that_could_plant_nothing_is_packed_with_its_recall_not_known(tmp_path: Path) -> None:
+def test_a_gate_that_planted_nothing_beside_the_rows_that_it_judged_is_refused(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
     (run / "canaries" / "dedup.parquet").unlink()
-    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
-    counts = verify_pack(tmp_path / "pack").counts
-    assert counts is not None
-    assert (counts.measures.self_tests[0].gate, counts.measures.self_tests[0].planted) == ("dedup", 0)
+    commit_run(run)
+    with pytest.raises(VerificationError, match="dedup judged 12 rows and planted none; seen: 0"):
+        write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
 
 def test_replacements_are_packed_beside_the_rejected_rows_that_they_stand_for(tmp_path: Path) -> None:
@@ -349,6 +351,7 @@ def test_a_row_that_was_changed_after_it_was_named_is_not_signed(tmp_path: Path)
     rows = read_table(path, CANDIDATE_SCHEMA).to_pylist()
     rows[1]["text"] = "Buy now"
     write_table(path, pa.Table.from_pylist(rows, schema=CANDIDATE_SCHEMA))
+    commit_run(run)
     with pytest.raises(SigningError, match=f"changed after it was named; seen: {rows[1]['row_id']}"):
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
@@ -357,6 +360,7 @@ def test_late_verdicts_on_rows_that_are_not_there_are_refused(tmp_path: Path) ->
     run = build_run(tmp_path / "run")
     stray = build_verdicts(pa.array(["0" * 32]), "toxicity", ["hold"], scope="slice")
     write_table(run / "verdicts/toxicity/part-extra.parquet", stray)
+    commit_run(run)
     with pytest.raises(StoreError, match="verdicts on rows that the run does not have"):
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
@@ -380,7 +384,9 @@ def test_a_run_whose_verdicts_give_other_decisions_is_refused(tmp_path: Path) ->
     run = build_run(tmp_path / "run")
     row_id = read_table(run / "decisions.parquet")["row_id"][0].as_py()
     review(run, row_id)
-    said = f"the decision of row {row_id} is not what its verdicts give; seen: accepted; allowed: 'rejected'"
+    said = (
+        f"the decision of row {row_id} is not what its verdicts give; seen: 'accepted'; allowed: 'rejected'"
+    )
     with pytest.raises(VerificationError, match=said):
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     assert not (tmp_path / "pack").exists()
@@ -407,10 +413,10 @@ def test_a_lock_that_is_no_recipe_is_named(tmp_path: Path) -> None:
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
 
-def test_a_seed_document_with_a_name_that_no_pack_takes_is_refused(tmp_path: Path) -> None:
+def test_a_run_whose_seeds_are_gone_is_refused(tmp_path: Path) -> None:
     run = build_run(tmp_path / "run")
-    (run / "seeds" / "a:b.md").touch()
-    with pytest.raises(InputError, match="cannot go into a pack"):
+    (run / "seeds" / "sections.json").unlink()
+    with pytest.raises(InputError, match=r"sections\.json is missing: the recipe states a seed corpus"):
         write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
 
 
@@ -422,8 +428,6 @@ def test_a_curated_dataset_without_recipe_or_seeds_is_packed(tmp_path: Path) -> 
         "source": {"name": "chat_logs.jsonl", "sha256": "e" * 64},
     }
     run = build_run(tmp_path / "run", recipe=lock, kind="foreign", seed_id="sha256:" + "e" * 64)
-    for path in (run / "seeds").iterdir():
-        path.unlink()
     write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
     verify_pack(tmp_path / "pack")
     card = (tmp_path / "pack" / "README.md").read_text()

@@ -18,7 +18,11 @@ from synth_stack.workflows.curate import curate
 from tests.recipes import read_tree
 
 ROWS = [
-    {"id": f"r{n}", "instruction": f"Name a colour, number {n}.", "output": f"Colour {n} is the blue of place {n * n}."}
+    {
+        "id": f"r{n}",
+        "instruction": f"Name a colour, number {n}.",
+        "output": f"Colour {n} is the blue of place {n * n}.",
+    }
     for n in range(12)
 ]
 
@@ -77,7 +81,9 @@ def test_the_same_call_again_sends_nothing(store: Any, gates: Path) -> None:
     assert {name: store.info(name)["created"] for name in store.find("/data/out")} == before
 
 
-def test_a_manifest_is_there_only_when_everything_is(store: Any, gates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_is_there_only_when_everything_is(
+    store: Any, gates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[str] = []
     upload = ObjectStore.upload
 
@@ -121,7 +127,9 @@ def test_what_cannot_be_fetched_is_refused(store: Any, gates: Path, tmp_path: Pa
         curate("nosuchstore://user:secret@bucket/rows?key=secret", gates, tmp_path / "out")
 
 
-def test_a_name_that_leads_out_of_the_folder_is_refused(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = {"/data/rows/../../evil.jsonl": {"type": "file", "size": 3}}
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "find", lambda *_, **__: found)
@@ -131,9 +139,10 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(store: Any, tmp_path: Pa
 
 
 def test_addresses_are_told_from_paths_and_shown_without_secrets() -> None:
-    assert [is_address(s) for s in ("s3://b/k", "HF://datasets/a/b", "rows.jsonl", "owner/name", Path("s3:/b"), None)] == [
-        *(True, True, False, False, False, False)
-    ]
+    assert [
+        is_address(s)
+        for s in ("s3://b/k", "HF://datasets/a/b", "rows.jsonl", "owner/name", Path("s3:/b"), None)
+    ] == [*(True, True, False, False, False, False)]
     assert hide_secrets("s3://key:secret@bucket/rows?token=x#y") == "s3://bucket/rows"
 
 

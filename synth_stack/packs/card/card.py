@@ -4,16 +4,18 @@ Everything that a recipe, a template or a row brings in is escaped (markdown.py)
 between two markers (card_figures.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import yaml
 
+from synth_stack.packs import layout
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
+from synth_stack.registry import PARTS
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
 
@@ -31,11 +33,12 @@ def render_card(
     root: str,
     key_id: str,
     signature: str,
+    place: Mapping[str, Any] | None = None,
 ) -> str:
-    """README.md of a pack, the same for the same arguments.
+    """README.md of a pack, the same for the same arguments: `verify` writes it again and compares every byte.
 
     `root` is the tree's root and `key_id` the local key's id, in hexadecimal; `signature` is "local" or
-    "sigstore".
+    "sigstore"; `place` is that of the batch in a ledger, as it is signed.
     """
     metadata = yaml.safe_dump(build_metadata(recipe, counts), sort_keys=False, allow_unicode=True)
     sections = [
@@ -46,7 +49,10 @@ def render_card(
         "## Verify",
         fence(_VERIFY, "sh"),
         _VERIFY_NOTE,
+        fence(_SINGLE_FILE, "sh"),
+        _SINGLE_FILE_NOTE,
         "## Figures",
+        _FIGURES_NOTE,
         render_figures(counts, gates),
         "## How the rows were made",
         *_render_making(recipe),
@@ -55,9 +61,10 @@ def render_card(
         "## Known biases",
         _render_statements(None if recipe.card is None else recipe.card.known_biases),
         "## Not checked",
-        _render_statements(None if recipe.card is None else recipe.card.not_checked),
+        *_render_not_checked(gates, counts),
         "## Signature",
         _render_signature(root, key_id, signature, counts),
+        *_render_place(place),
         "## Licence",
         _render_licence(recipe),
     ]
@@ -120,13 +127,27 @@ _BEHAVIOURS_NOTE = (
     "What the answers were checked for stands under Gates, and which strategies there are under Splits."
 )
 
-_VERIFY = """synth-stack verify PATH                  # every file, row and figure
+_VERIFY = """pip install synth-stack
+synth-stack verify PATH                  # every file, row and figure
 synth-stack verify PATH --key-id KEY_ID  # and that this key signed it
 synth-stack verify PATH --row ROW_ID     # one row alone"""
 
 _VERIFY_NOTE = (
     "It works offline, and names the first file or row that is not what was signed. "
     "`synth-stack trace PATH ROW_ID` shows where a row comes from."
+)
+_SINGLE_FILE = """pip install cryptography
+python verify_pack.py PATH"""
+_SINGLE_FILE_NOTE = (
+    "Where the package cannot be installed, one file does without it: files, signature, tree, decisions, "
+    "counts and single rows, and not the Parquet files. `synth-stack verify --emit > verify_pack.py` writes "
+    "it. The copy that lies beside this card comes from whoever made the pack: to trust it, compare its "
+    "SHA-256 with one that comes another way."
+)
+_FIGURES_NOTE = (
+    "Every figure here is counted from `lineage/` and `data/` by `synth-stack verify`, which writes this "
+    "whole card again and compares it byte for byte. The self-tests, and what each gate counted, are what "
+    f"the packer measured (`{layout.MEASURES}`): the rows that were planted are in no pack."
 )
 
 
@@ -179,6 +200,10 @@ def _render_making(recipe: RecipeLock) -> list[str]:
         lines.append(f"A distilabel pipeline: {code(pipeline.name)}, SHA-256 {code(pipeline.sha256)}")
     if recipe.teacher is not None:
         lines += _describe_teacher(recipe.teacher)
+    for part, model in sorted(recipe.models.items()):
+        lines += _describe_teacher(model, part.capitalize())
+    if recipe.reasoning is not None:
+        lines.append(_REASONING.get(recipe.reasoning, f"Reasoning: {code(recipe.reasoning)}"))
     if recipe.perimeter is not None:
         lines.append(_describe_perimeter(recipe.perimeter))
     return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
@@ -191,7 +216,14 @@ def _describe_source(source: SourceLock) -> str:
     )
 
 
-def _describe_teacher(teacher: TeacherLock) -> list[str]:
+_REASONING = {
+    "keep": "What a model thought before an answer stands beside it, in `reasoning`, and is not for training",
+    "drop": "What a model thought before an answer was dropped",
+    "train": "What a model thought before an answer stands in `reasoning`, and is for training",
+}
+
+
+def _describe_teacher(teacher: TeacherLock, part: str = "Teacher") -> list[str]:
     model = code(teacher.model) if teacher.model else "a model that the recipe does not name"
     digest = f"digest {code(teacher.digest)}" if teacher.digest else "no digest: it cannot be told apart"
     said = {**teacher.params, **teacher.sampling}
@@ -202,7 +234,7 @@ def _describe_teacher(teacher: TeacherLock) -> list[str]:
         else "Not replayable: the teacher does not give the same answer twice"
     )
     return [
-        f"Teacher: {model}, reached by {code(teacher.use)} version {code(teacher.version)}, {digest}",
+        f"{part}: {model}, reached by {code(teacher.use)} version {code(teacher.version)}, {digest}",
         f"Parameters and sampling: {sampling or 'none given'}",
         replay,
     ]
@@ -265,7 +297,47 @@ def _render_gates(gates: Sequence[GateLock], counts: Counts) -> list[str]:
 def _render_statements(lines: Sequence[str] | None) -> str:
     if not lines:
         return "The recipe states none. That is no finding that there are none."
-    return bullets([prose(line) for line in lines])
+    stated = bullets([prose(line) for line in lines])
+    return f"As the recipe states them; nothing here measures them.\n\n{stated}"
+
+
+def _render_not_checked(gates: Sequence[GateLock], counts: Counts) -> list[str]:
+    """What no gate looked for, as far as the gates tell it: nobody writes these sentences."""
+    ran = ", ".join(code(gate.use) for gate in gates) or "none"
+    lines = [f"Whatever these gates do not look for: {ran}"]
+    unread = [part for part in PARTS if not any(part in gate.reads for gate in gates)]
+    if unread:
+        lines.append(f"Texts that no gate read, where a row has them: {', '.join(map(code, unread))}")
+    lines += [
+        f"{format_count(gate.abstained, 'row')} on which {code(gate.gate)} could not say anything"
+        for gate in counts.gates
+        if gate.abstained
+    ]
+    tested = {test.gate for test in counts.measures.self_tests}
+    untested = [gate.use for gate in gates if gate.use not in tested]
+    if untested:
+        lines.append(
+            f"What these gates miss, since nothing was planted for them: {', '.join(map(code, untested))}"
+        )
+    off = [
+        f"{code(test.gate)} ({', '.join(map(code, test.off))})"
+        for test in counts.measures.self_tests
+        if test.off
+    ]
+    if off:
+        lines.append(f"Checks that are switched off: {', '.join(off)}")
+    return [bullets(lines)]
+
+
+def _render_place(place: Mapping[str, Any] | None) -> list[str]:
+    if place is None:
+        return []
+    previous = place["previous"]
+    return [
+        f"This is batch {place['sequence']:,} of its publisher's ledger. The root over the "
+        f"{format_count(previous['size'], 'batch', 'batches')} before it is {code(previous['root'])}; "
+        "`synth-stack verify PATH --pin FILE` refuses one that does not go on from the last that you saw."
+    ]
 
 
 def _render_signature(root: str, key_id: str, signature: str, counts: Counts) -> str:

@@ -88,7 +88,6 @@ def _describe_origin(recipe: RecipeLock) -> dict[str, Any]:
         "rai:dataCollectionType": ["Synthetic data"],
         "rai:dataPreprocessingProtocol": ["Every row was judged by the gates in gates.yaml."],
         "rai:dataBiases": list(card.known_biases),
-        "rai:dataLimitations": list(card.not_checked),
     }
 
 

@@ -1,23 +1,24 @@
 """What a pack says in its tables, against the signature: every record, decision and accepted row."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
-from synth_stack.decisions.decide import Rule
 from synth_stack.errors import VerificationError
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.verify import check_row, verify_records
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Tally
+from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
-from synth_stack.packs.verify.rule import check_decisions
+from synth_stack.packs.verify.provenance import Origins
+from synth_stack.packs.verify.review import ReviewedRows
+from synth_stack.packs.verify_pack import SignedRule, find_decision_fault, read_lines
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 
 Row = dict[str, Any]
@@ -38,15 +39,26 @@ class Contents:
     problems: list[VerificationError]
 
 
-def check_contents(pack: Path, names: list[str], seal: Seal, rule: Rule) -> Contents:
+def check_contents(
+    pack: Path,
+    names: list[str],
+    seal: Seal,
+    *,
+    rule: SignedRule,
+    origins: Origins,
+    people: ReviewedRows | None = None,
+) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 
-    Records are checked against root and tiles, and their decisions against their verdicts by the `rule`; the
-    log has to repeat the decisions, and the data files of each split have to hold exactly its accepted rows,
-    each with the digest that was recorded. Each of these stops at its first difference, and the others go on.
+    Records are checked against root and tiles, their canonical lines have to be the same, their decisions are
+    made again from their verdicts by the `rule`, and where they come from has to be what the recipe says
+    (`origins`). The log has to repeat the decisions, and the data files of each split have to hold exactly
+    its accepted rows, each with the digest that was recorded. `people` is told what the records say for a
+    review. Each of these stops at its first difference, and the others go on.
     """
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
+    lines = _Lines(pack)
     splits = {
         split: _Follower(f"the {split} split", _each_accepted(pack, files, split, tally), _compare_row)
         for split, files in layout.list_data(names).items()
@@ -54,31 +66,61 @@ def check_contents(pack: Path, names: list[str], seal: Seal, rule: Rule) -> Cont
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
 
     def read() -> Iterator[tuple[str, pa.Table]]:
-        for name in layout.of_kind(names, "lineage", "records"):
+        for number, name in enumerate(layout.of_kind(names, "lineage", "records")):
+            lines.begin(number)
             for table in read_shard(pack, name, RECORD_SCHEMA):
                 yield name, table
-                # verify_records asks for the next table when it has checked the one before.
-                checked = [orjson.loads(record) for record in table["record"].to_pylist()]
-                tally.add_records(checked)
-                check_decisions(name, checked, rule)
-                for record in checked:
-                    _require_context(name, record, context)
-                    log.follow(record)
-                    if record["decision"]["decision"] == "accepted":
-                        splits[choose_split(record["kind"])].follow(record)
+                lines.follow(table)
+            lines.end()
+
+    def see(name: str, records: Sequence[Row]) -> None:
+        check_decisions(name, records, rule)
+        if people is not None:
+            people.add_records(records)
+        for record in records:
+            if record["context"] != context:
+                raise VerificationError(
+                    f"{name}: row {record['row_id']} was recorded for another recipe or gate file"
+                )
+            replaces = tally.add_record(record)
+            origins.check(name, record, replaces=replaces)
+            _follow_row(record, log, splits)
 
     problems: list[VerificationError] = []
-    followers = [log, *splits.values()]
+    followers: list[_Follower | _Lines] = [log, *splits.values(), lines]
     tiles = pack / layout.TILES
+    head = seal.head
     try:
-        verify_records(read(), expected_root=seal.head.root, expected_size=seal.head.size, tiles=tiles)
-        for follower in followers:
+        verify_records(read(), expected_root=head.root, expected_size=head.size, tiles=tiles, see=see)
+        for follower in (log, *splits.values()):
             follower.follow(None)
+        tally.require_replacements()
+        origins.finish(tally.generated)
     except VerificationError as exc:
         problems.append(exc)
+    finally:
+        lines.close()
     problems += [follower.problem for follower in followers if follower.problem is not None]
     rows = {split: follower.followed for split, follower in splits.items()}
     return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows))
+
+
+def _follow_row(record: Row, log: "_Follower", splits: Mapping[str, "_Follower"]) -> None:
+    log.follow(record)
+    if record["decision"]["decision"] == "accepted":
+        splits[choose_split(record["kind"])].follow(record)
+
+
+def check_decisions(name: str, records: Sequence[Mapping[str, Any]], rule: SignedRule) -> None:
+    """Raises VerificationError, starting with `name`, for the first record whose decision its verdicts do not
+    give, or whose verdicts its gates could not have given.
+    """
+    places = rule.places
+    for record in records:
+        fault = find_decision_fault(record, rule, places)
+        if fault is not None:
+            error = to_error(fault)
+            raise VerificationError(f"{name}: {error.what}", seen=error.seen, allowed=error.allowed)
 
 
 @dataclass(slots=True)
@@ -106,6 +148,53 @@ class _Follower:
                 raise VerificationError(f"{name}: row {row['row_id']} has no record")
         except VerificationError as exc:
             self.problem = exc
+
+
+class _Lines:
+    """The canonical lines of the records, file by file, compared with the Parquet file of the same number."""
+
+    def __init__(self, pack: Path) -> None:
+        self._pack = pack
+        self._name = ""
+        self._lines: Iterator[bytes] = iter(())
+        self.problem: VerificationError | None = None
+
+    def begin(self, number: int) -> None:
+        """Open the file of that number."""
+        self._name = layout.lines_name(number)
+        self._lines = iter(read_lines(self._pack, self._name))
+
+    def follow(self, table: pa.Table) -> None:
+        """The next lines have to be the records of the table."""
+        if self.problem is not None:
+            return
+        try:
+            with raise_refusals():
+                for row_id, record in zip(
+                    table["row_id"].to_pylist(), table["record"].to_pylist(), strict=True
+                ):
+                    if next(self._lines, None) != record:
+                        raise VerificationError(
+                            f"{self._name}: row {row_id} is not the record that was signed"
+                        )
+        except VerificationError as exc:
+            self.problem = exc
+
+    def end(self) -> None:
+        """There must be no further line in the file."""
+        if self.problem is not None:
+            return
+        try:
+            with raise_refusals():
+                if next(self._lines, None) is not None:
+                    raise VerificationError(f"{self._name} holds more records than were signed")
+        except VerificationError as exc:
+            self.problem = exc
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        if isinstance(self._lines, Generator):
+            self._lines.close()
 
 
 def _each_row(pack: Path, names: list[str]) -> Iterator[Place]:
@@ -139,24 +228,19 @@ def _compare_decision(name: str, row: Row, record: Row) -> None:
             )
 
 
-def _require_context(name: str, record: Row, context: Mapping[str, str]) -> None:
-    if record["context"] != context:
-        raise VerificationError(
-            f"{name}: row {record['row_id']} was recorded for another recipe or gate file"
-        )
-
-
 def _find_misnamed(names: list[str], rows: Mapping[str, int]) -> list[VerificationError]:
     """Shards are numbered from 0 without a gap, data files say how many they are, and no split is empty."""
     data = layout.list_data(names)
     log, records = layout.of_kind(names, "log", "decisions"), layout.of_kind(names, "lineage", "records")
+    lines = [name for name in names if name.endswith(".jsonl.gz")]
     shards = {split: max(len(data[split]), 1) for split in list_splits(rows)}
     wanted = {
         *(layout.data_name(i, n, split) for split, n in shards.items() for i in range(n)),
         *(layout.log_name(i) for i in range(max(len(log), 1))),
         *(layout.records_name(i) for i in range(max(len(records), 1))),
+        *(layout.lines_name(i) for i in range(max(len(records), 1))),
     }
-    present = {*(name for files in data.values() for name in files), *log, *records}
+    present = {*(name for files in data.values() for name in files), *log, *records, *lines}
     missing = [VerificationError(f"{name} is missing") for name in sorted(wanted - present)]
     added = "is numbered wrongly, or of a split of which the pack has no row"
     return missing + [VerificationError(f"{name} {added}") for name in sorted(present - wanted)]

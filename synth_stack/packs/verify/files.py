@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from synth_stack.errors import VerificationError
-from synth_stack.packs import layout
-from synth_stack.packs.statement import Json, Seal, build_facts, read_manifest
+from synth_stack.packs import layout, verify_pack
+from synth_stack.packs.refusals import to_error
+from synth_stack.packs.statement import Json, Seal, build_facts, digest_pack_file, read_manifest
 from synth_stack.runs.folder import MANIFEST
 
 Digests = Mapping[str, tuple[str, int]]
@@ -17,30 +18,47 @@ bundle is not among them: its JSON can be written in more than one way."""
 
 
 def compare_files(
-    pack: Path, digests: Digests, seal: Seal | None, seal_problem: VerificationError | None
+    pack: Path, sizes: Mapping[str, int], seal: Seal | None, seal_problem: VerificationError | None
 ) -> list[VerificationError]:
     """What the disk, the manifest and the statement say differently of each other, one problem a file.
 
-    Where two of the three agree, the third one is named. Without a `seal` (and `seal_problem` says why)
-    the manifest alone tells which file was changed.
+    Names and sizes are compared first, and a file is read only where these hold. Where two of the three
+    agree, the third one is named. Without a `seal` (and `seal_problem` says why) the manifest alone tells
+    which file was changed.
     """
     trouble = [] if seal_problem is None else [seal_problem]
     listed: Json | None = None
+    facts: Json = {}
     try:
         manifest = read_manifest(pack)
-        listed = manifest["files"]
+        listed, facts = manifest["files"], manifest["facts"]
     except VerificationError as exc:
         trouble.insert(0, exc)
     signed = {} if seal is None else seal.subjects
-    names = sorted({*digests, *signed, *(listed or {})})
-    faults = {name: _find_fault(name, digests.get(name), listed, seal) for name in names}
-    problems = {name: fault for name, fault in faults.items() if fault is not None}
+    problems = _compare_sizes(sizes, listed, seal)
+    if not problems:
+        digests = {
+            name: (digest_pack_file(pack, name, sizes[name]), sizes[name])
+            for name in sizes
+            if name != MANIFEST
+        }
+        names = sorted({*digests, *signed, *(listed or {})})
+        faults = {name: _find_fault(name, digests.get(name), listed, seal) for name in names}
+        problems = {name: fault for name, fault in faults.items() if fault is not None}
     if listed is None:
         return [*trouble, *problems.values()]
-    if seal is not None and not problems and manifest["facts"] != build_facts(seal.predicate):
+    if seal is not None and not problems and facts != build_facts(seal.predicate):
         return [VerificationError(f"{MANIFEST}: its facts are not those that were signed")]
     is_blamed = problems.keys() & {*_SELF_CHECKED, layout.BUNDLE}
     return [*problems.values(), *([] if is_blamed else trouble)]
+
+
+def _compare_sizes(
+    sizes: Mapping[str, int], listed: Json | None, seal: Seal | None
+) -> dict[str, VerificationError]:
+    signed = None if seal is None else seal.predicate["bytes"]
+    faults = verify_pack.compare_sizes(sizes, listed, signed)
+    return {name: to_error(fault) for name, fault in faults.items()}
 
 
 def _find_fault(

@@ -1,21 +1,28 @@
-"""What a pack states of itself - counts, card, Croissant - made again from its rows and compared."""
+"""What a pack states of itself - counts, card, Croissant, verifier - made again from its rows and
+compared.
+"""
 
+import importlib.resources
 from pathlib import Path
+from typing import Any
 
 from synth_stack.errors import ConfigError, VerificationError
-from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.packs import layout
-from synth_stack.packs.card.card import build_metadata
+from synth_stack.packs.card.card import render_card
 from synth_stack.packs.card.croissant import render_croissant
-from synth_stack.packs.card.figures import OPEN, render_figures
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.gate_log import MAX_MEASURES_BYTES, parse_measures
 from synth_stack.packs.statement import Seal, build_predicate, read_file
-from synth_stack.packs.verify.files import Digests
 from synth_stack.runs.locks import GatesLock, RecipeLock, parse_gates, parse_recipe
 
 MAX_CARD_BYTES = 16 * 1024**2
 """A card holds both locks in part and the figures, so some 5 MB at most."""
+
+
+def read_verifier() -> bytes:
+    """The bytes of verify_pack.py, as they go into every pack."""
+    return importlib.resources.files("synth_stack.packs").joinpath(layout.VERIFIER).read_bytes()
 
 
 def read_locks(pack: Path) -> tuple[RecipeLock, GatesLock]:
@@ -29,24 +36,62 @@ def read_locks(pack: Path) -> tuple[RecipeLock, GatesLock]:
 
 
 def check_statements(
-    pack: Path, digests: Digests, seal: Seal, locks: tuple[RecipeLock, GatesLock], tally: Tally
+    pack: Path,
+    seal: Seal,
+    locks: tuple[RecipeLock, GatesLock],
+    tally: Tally,
+    *,
+    review: dict[str, Any] | None = None,
 ) -> tuple[Counts, list[VerificationError]]:
     """The counts of the rows, and every statement of the pack that they do not bear out.
 
     Raises VerificationError for a file that holds no statement at all.
     """
     recipe, lock = locks
-    measures = parse_measures(read_file(pack, layout.MEASURES, max_bytes=MAX_MEASURES_BYTES), lock.gates)
-    counts = tally.finish([gate.use for gate in lock.gates], measures)
+    measures = parse_measures(
+        read_file(pack, layout.MEASURES, max_bytes=MAX_MEASURES_BYTES), lock.gates, tally.count_judged()
+    )
+    counts = tally.finish([gate.use for gate in lock.gates], measures, review)
+    problems = compare_predicate(seal, locks, counts)
+    card = render_card(
+        recipe,
+        lock.gates,
+        counts,
+        root=seal.head.root.hex(),
+        key_id=seal.key_id,
+        signature=seal.predicate["signature"],
+        place=seal.predicate["ledger"],
+    ).encode("utf-8")
+    problems += compare_bytes(layout.CARD, read_file(pack, layout.CARD, max_bytes=MAX_CARD_BYTES), card)
+    data = {name: sha256 for name, sha256 in seal.subjects.items() if name.startswith("data/")}
+    stated = read_file(pack, layout.CROISSANT, max_bytes=MAX_FILE_BYTES)
+    problems += compare_bytes(layout.CROISSANT, stated, render_croissant(recipe, data))
+    verifier = read_verifier()
+    found = read_file(pack, layout.VERIFIER, max_bytes=MAX_FILE_BYTES)
+    if found != verifier:
+        problems.append(
+            VerificationError(f"{layout.VERIFIER} is not the verifier of {layout.PACK_SCHEME}; do not run it")
+        )
+    return counts, problems
+
+
+def compare_predicate(
+    seal: Seal, locks: tuple[RecipeLock, GatesLock], counts: Counts
+) -> list[VerificationError]:
+    """What the signed statement says otherwise than the locks and the rows."""
+    recipe, lock = locks
     expected = build_predicate(
         identity=recipe.identity,
         version=seal.predicate["synth_stack"],
         signature=seal.predicate["signature"],
         head=seal.head,
-        context={"recipe_sha256": digests[layout.RECIPE][0], "gates_sha256": digests[layout.GATES][0]},
+        context={"recipe_sha256": seal.subjects[layout.RECIPE], "gates_sha256": seal.subjects[layout.GATES]},
+        lock=lock,
         counts=counts,
+        sizes=seal.predicate["bytes"],
+        place=seal.predicate["ledger"],
     )
-    problems = [
+    return [
         VerificationError(
             f"{layout.STATEMENT}: its {key} is not what the pack's rows and files give",
             seen=seal.predicate.get(key),
@@ -55,26 +100,23 @@ def check_statements(
         for key in sorted({*expected, *seal.predicate})
         if seal.predicate.get(key) != expected.get(key)
     ]
-    problems += _check_card(pack, recipe, lock, counts)
-    data = {name: sha256 for name, (sha256, _) in digests.items() if name.startswith("data/")}
-    if read_file(pack, layout.CROISSANT, max_bytes=MAX_FILE_BYTES) != render_croissant(recipe, data):
-        problems.append(VerificationError(f"{layout.CROISSANT} does not describe this pack"))
-    return counts, problems
 
 
-def _check_card(pack: Path, recipe: RecipeLock, lock: GatesLock, counts: Counts) -> list[VerificationError]:
-    try:
-        card = read_file(pack, layout.CARD, max_bytes=MAX_CARD_BYTES).decode("utf-8")
-        _, _, header = card.partition("---\n")
-        metadata = parse_yaml(header.partition("\n---\n")[0], where=layout.CARD)
-    except UnicodeDecodeError as exc:
-        return [VerificationError(f"{layout.CARD} is not UTF-8: byte {exc.start}")]
-    except ConfigError as exc:
-        return [VerificationError(str(exc))]
-    problems: list[VerificationError] = []
-    if metadata != build_metadata(recipe, counts):
-        problems.append(VerificationError(f"{layout.CARD}: its header does not describe this pack"))
-    figures = render_figures(counts, lock.gates)
-    if figures not in card or card.index(figures) != card.index(OPEN):
-        problems.append(VerificationError(f"{layout.CARD}: its figures are not those of the rows"))
-    return problems
+def compare_bytes(name: str, found: bytes, expected: bytes) -> list[VerificationError]:
+    """What a file says otherwise than it would if it were written now: the first line that differs."""
+    if found == expected:
+        return []
+    lines, wanted = found.split(b"\n"), expected.split(b"\n")
+    place = next(
+        (i for i, (a, b) in enumerate(zip(lines, wanted, strict=False)) if a != b),
+        min(len(lines), len(wanted)),
+    )
+    seen = lines[place].decode("utf-8", "replace") if place < len(lines) else "its end"
+    allowed = wanted[place].decode("utf-8", "replace")[:120] if place < len(wanted) else "its end"
+    return [
+        VerificationError(
+            f"{name}: line {place + 1} is not what the rows, the gates and the recipe of this pack give",
+            seen=seen,
+            allowed=allowed,
+        )
+    ]

@@ -12,22 +12,26 @@ from typing import Any, TypedDict, Unpack
 import orjson
 
 from synth_stack.errors import ConfigError, VerificationError
-from synth_stack.lineage.merkle import prove_from_tiles
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
+from synth_stack.lineage.ledger import grow_head
+from synth_stack.lineage.merkle import leaf_hash, prove_from_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.review import has_review
 from synth_stack.packs.shards import find_by_id, find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
-from synth_stack.packs.statement import CheckBundle, Seal, digest_pack_file, open_seal
+from synth_stack.packs.statement import CheckBundle, Seal, check_place, open_seal, read_file, read_rule
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
+from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
-from synth_stack.packs.verify.rule import read_rule
+from synth_stack.packs.verify.review import ReviewedRows, check_review
 from synth_stack.rows.row_ids import find_row_id
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.folder import MANIFEST
+from synth_stack.runs.folder import identity_line
 from synth_stack.text.printable import describe_verdict, show
 
 Json = dict[str, Any]
@@ -53,11 +57,26 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Where a pack stands in a ledger: after `previous`, the leaf hashes of the batches before; its own is
+    `leaf`.
+    """
+
+    previous: tuple[bytes, ...]
+    leaf: bytes
+
+    @property
+    def head(self) -> str:
+        """The root of the ledger with this batch, in hexadecimal."""
+        return grow_head([*self.previous, self.leaf]).root.hex()
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What the checks of a pack gave. It is verified when there are no `problems`.
 
     `checks` passed; `warnings` are what they cannot prove. `root` and `key_id` are None where the
-    signature could not be read, `counts` where the rows could not be counted.
+    signature could not be read, `counts` where the rows could not be counted, `place` without a ledger.
     """
 
     path: Path
@@ -67,6 +86,7 @@ class Verification:
     root: str | None = None
     key_id: str | None = None
     counts: Counts | None = None
+    place: BatchPlace | None = None
 
     def to_json(self) -> Json:
         """The same as plain JSON; `counts` are those that are signed."""
@@ -79,6 +99,9 @@ class Verification:
             "root": self.root,
             "key_id": self.key_id,
             "counts": None if self.counts is None else self.counts.to_predicate(),
+            "ledger": None
+            if self.place is None
+            else {"sequence": len(self.place.previous), "head": self.place.head},
         }
 
     def lines(self) -> list[str]:
@@ -89,6 +112,7 @@ class Verification:
             *(f"note     {warning}" for warning in self.warnings),
             *([f"root     {self.root}"] if self.root else []),
             *([f"key id   {self.key_id}"] if self.key_id else []),
+            *([f"ledger   batch {len(self.place.previous):,}, head {self.place.head}"] if self.place else []),
         )
 
 
@@ -152,24 +176,34 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     The tables are not opened while a file or the signature is wrong.
     """
     check_bundle = _choose_identity(signer)
-    names, problems, left_by_hub = _list_files(pack)
-    digests = {name: digest_pack_file(pack / name) for name in names if name != MANIFEST}
+    sizes, problems, left_by_hub = _list_files(pack)
+    names = list(sizes)
     seal, seal_problem = None, None
     try:
         seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
     except VerificationError as exc:
         seal_problem = exc
-    problems += compare_files(pack, digests, seal, seal_problem)
+    problems += compare_files(pack, sizes, seal, seal_problem)
     warnings = [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
-    checks, counts = [Check("files", len(names))], None
+    checks, counts, place = [Check("files", len(names))], None, None
     if seal is not None and not problems:
         warnings += _describe_trust(seal, signer)
         try:
             locks = read_locks(pack)
-            contents = check_contents(pack, names, seal, read_rule(locks[1]))
-            problems = contents.problems
+            rule = read_rule(locks[1])
+            check_locks(*locks)
+            place = _find_place(pack, sizes, seal)
+            origins = Origins(locks[0], read_seed_ids(pack, sizes, locks[0]))
+            people = ReviewedRows(rule.order) if has_review(names) else None
+            contents = check_contents(pack, names, seal, rule=rule, origins=origins, people=people)
+            problems, review, redrawn = contents.problems, None, 0
+            if not problems and people is not None:
+                gates = identity_line(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES))
+                review, redrawn, problems = check_review(
+                    pack, names, people.finish(), locks[0], gates.removeprefix("identity: ")
+                )
             if not problems:
-                counts, problems = check_statements(pack, digests, seal, locks, contents.tally)
+                counts, problems = check_statements(pack, seal, locks, contents.tally, review=review)
         except VerificationError as exc:
             problems = [exc]
         else:
@@ -178,6 +212,8 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
                 Check("decisions", contents.decisions),
                 Check("accepted rows", sum(contents.rows.values())),
             ]
+            if redrawn:
+                checks.append(Check("rows of the review drawn again", redrawn))
             if contents.rows[ADVERSARIAL]:
                 checks.append(Check("adversarial rows", contents.rows[ADVERSARIAL]))
     return Verification(
@@ -188,7 +224,13 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         root=None if seal is None else seal.head.root.hex(),
         key_id=None if seal is None else seal.key_id,
         counts=counts,
+        place=None if problems else place,
     )
+
+
+def _find_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> BatchPlace | None:
+    previous = check_place(pack, sizes, seal)
+    return None if previous is None else BatchPlace(tuple(previous), leaf_hash(seal.statement))
 
 
 def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> RowProof:
@@ -199,7 +241,8 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     have, VerificationError for one that is not what was signed.
     """
     check_bundle = _choose_identity(signer)
-    names, faults, _ = _list_files(pack)
+    sizes, faults, _ = _list_files(pack)
+    names = list(sizes)
     if faults:
         raise faults[0]
     seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
@@ -232,7 +275,7 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     )
 
 
-def _list_files(pack: Path) -> tuple[list[str], list[VerificationError], list[str]]:
+def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], list[str]]:
     if not pack.is_dir():
         raise VerificationError(f"{pack} is not a folder", mend="Name the folder of a pack.")
     return layout.list_pack_files(pack)

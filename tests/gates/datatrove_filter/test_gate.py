@@ -76,13 +76,18 @@ def test_empty_failed_and_odd_texts_are_not_judged_and_nothing_breaks() -> None:
 def test_the_answer_can_be_read_in_the_place_of_the_text() -> None:
     row = make_row(("user", "In the harbour there is a { curly } sign."), ("assistant", TEXT))
     table = build_candidates([row])
-    outcomes = [make_judge("c4_quality", field=f).judge(table, NO_STATE)["outcome"][0].as_py() for f in ("text", "answer")]
+    outcomes = [
+        make_judge("c4_quality", field=f).judge(table, NO_STATE)["outcome"][0].as_py()
+        for f in ("text", "answer")
+    ]
     assert outcomes == ["reject", "accept"]
 
 
 def test_canaries_are_caught_and_controls_pass_in_every_shape_of_row() -> None:
     judge = make_judge(*EVERY)
-    sample = build_candidates([make_row(("user", "a"), ("assistant", "b")), make_row(messages=[], text="c", draw=1)])
+    sample = build_candidates(
+        [make_row(("user", "a"), ("assistant", "b")), make_row(messages=[], text="c", draw=1)]
+    )
     assert judge.plant is not None
     assert judge.control is not None
     planted = judge.judge(judge.plant(sample, 4, 0), NO_STATE)
@@ -130,7 +135,10 @@ def test_a_filter_that_cannot_be_made_is_refused(use: dict[str, Any], said: str)
 
 
 def test_the_facts_change_with_parameters_and_name_the_packages() -> None:
-    first, second = make_judge("c4_quality"), make_judge({"filter": "c4_quality", "params": {"min_num_sentences": 2}})
+    first, second = (
+        make_judge("c4_quality"),
+        make_judge({"filter": "c4_quality", "params": {"min_num_sentences": 2}}),
+    )
     assert set(first.facts["packages"]) == {"datatrove", "regex", "spacy"}
     assert first.facts["filters"] != second.facts["filters"]
     assert set(EVERY) < set(CLASSES)

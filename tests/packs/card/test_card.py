@@ -181,7 +181,9 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
         "It gave an answer on 9 of 10 rows that it looked at (90.0%)",
         "is_detoxify: false",
         "- British spelling prevails",
-        "- Facts about other firms",
+        "- Texts that no gate read, where a row has them: `content`, `reasoning`",
+        "- Whatever these gates do not look for: `dedup`, `toxicity`",
+        "- 1 row on which `toxicity` could not say anything",
         "**not who signed**",
         "`cc-by-4.0`, as the recipe states it",
     ],
@@ -216,9 +218,9 @@ def test_the_card_says_how_far_prompts_went(perimeter: dict[str, Any], says: str
 
 
 def test_what_the_recipe_does_not_state_is_not_passed_over() -> None:
-    named = {**RECIPE["recipe"]["pack"], "known_biases": [], "not_checked": []}
+    named = {**RECIPE["recipe"]["pack"], "known_biases": []}
     card = render({**RECIPE, "recipe": {"name": "x", "pack": named}}, dict(GATES), count())
-    assert card.count("The recipe states none. That is no finding that there are none.") == 2
+    assert card.count("The recipe states none. That is no finding that there are none.") == 1
 
 
 def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
@@ -232,7 +234,6 @@ def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
                 "license": EVIL,
                 "languages": [EVIL],
                 "known_biases": [EVIL],
-                "not_checked": [EVIL],
             },
         },
         "teacher": {**RECIPE["teacher"], "model": EVIL, "digest": EVIL, "sampling": {EVIL: EVIL}},
@@ -258,14 +259,24 @@ def test_hostile_words_in_a_recipe_do_not_become_markup() -> None:
     assert html.count("<!-- /synth_stack:figures -->") == 1
 
 
+def name_evil_template() -> dict[str, Any]:
+    """The recipe with a method and a template whose words are markup."""
+    text = f"```\n{EVIL}"
+    template_id = f"message@{digest_bytes(text.encode())[:12]}"
+    method = {**RECIPE["methods"][0], "use": "``", "template_ids": [template_id]}
+    return {**RECIPE, "methods": [method], "templates": {template_id: text}}
+
+
 def test_hostile_rows_and_templates_make_a_pack_that_verifies(tmp_path: Path) -> None:
     pack = build_pack(
         tmp_path,
-        recipe={**RECIPE, "templates": {"message@0123456789ab": f"```\n{EVIL}"}},
+        recipe=name_evil_template(),
+        template_id=None,
         slice=f"{EVIL}/b",
         locale="a|b`",
         text=EVIL,
         generator="``",
+        rng_seed=None,
         adversarial={3: {"strategy": EVIL, "expected_behaviour": f"`{EVIL}"}, 4: {"strategy": 4}},
     )
     counts = verify_pack(pack).counts
@@ -360,7 +371,7 @@ def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_wa
     assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
         "19890812ed82d68afc09756f581498bc8a77cbdd7a77f683946e2560d87e07bf",
         "2b7549b3384ac781016c10f3cf57d9b3c310f62ebb93ba9f64b0a5655024f187",
-        "cf34363dc5c6c25b14b87ec6d808799588468422d8c5dde073071d1eaddb59a8",
+        "aa362a1028e410970969056626a3b53ff7645ad24313b05cdebfa16d66494372",
     ]
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import ConfigError, InputError, VerificationError
-from synth_stack.files import read_table, read_yaml, render_yaml, write_table
+from synth_stack.files import read_table, read_yaml, render_yaml
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import leaves_of
 from synth_stack.packs import layout
@@ -18,7 +18,16 @@ from synth_stack.packs.write import local_signer, write_pack
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, recompute_row_ids
 from synth_stack.runs.folder import MANIFEST, list_files
-from tests.packs.judged_run import ADVERSARIAL, HELD, REJECTED, ROWS, build_pack, build_run, reseal
+from tests.packs.judged_run import (
+    ADVERSARIAL,
+    HELD,
+    REJECTED,
+    ROWS,
+    build_pack,
+    build_run,
+    reseal,
+    write_packed,
+)
 
 FILES = (
     "MANIFEST.json",
@@ -27,14 +36,17 @@ FILES = (
     "data/train-00000-of-00001.parquet",
     "gates.yaml",
     "lineage/public_key.pem",
+    "lineage/records-00000.jsonl.gz",
     "lineage/records-00000.parquet",
     "lineage/statement.dsse.json",
     "lineage/tiles/0.bin",
     "log/gates.json",
     "log/decisions-00000.parquet",
     "recipe.yaml",
+    "seeds/sections.json",
     "seeds/seeds.parquet",
     "seeds/taxonomy.yaml",
+    "verify_pack.py",
 )
 
 
@@ -70,7 +82,7 @@ def rewrite(path: Path, change: Callable[[list[dict[str, object]]], object]) -> 
     table = read_table(path)
     rows = table.to_pylist()
     change(rows)
-    write_table(path, pa.Table.from_pylist(rows, schema=table.schema))
+    write_packed(path, pa.Table.from_pylist(rows, schema=table.schema))
 
 
 def test_a_sound_pack_passes_and_says_what_was_checked(whole: Path) -> None:
@@ -187,7 +199,8 @@ def test_a_linked_folder_is_refused(pack: Path, folder: str) -> None:
 )
 def test_an_added_file_is_named(pack: Path, name: str) -> None:
     (pack / name).write_bytes(b"x")
-    assert any(repr(name)[1:-1] in found or name in found for found in problems_of(pack))
+    shown = name.replace("\n", " ")
+    assert any(shown in found for found in problems_of(pack))
 
 
 def test_two_swapped_files_are_both_named(pack: Path) -> None:
@@ -210,7 +223,7 @@ def test_what_the_hub_leaves_in_a_download_is_noted_and_no_fault(pack: Path) -> 
     (pack / ".gitattributes").write_text("*.parquet filter=lfs\n")
     (pack / ".cache" / "huggingface").mkdir(parents=True)
     (pack / ".cache" / "huggingface" / "x.lock").touch()
-    assert verify_pack(pack).warnings[:2] == (
+    assert tuple(sorted(verify_pack(pack).warnings[:2])) == (
         ".cache was left by the Hub and is no part of the pack",
         ".gitattributes was left by the Hub and is no part of the pack",
     )
@@ -283,7 +296,7 @@ class TestSignedLies:
         rewrite(path, lambda rows: rows[0].update(text="Buy now"))
         table = read_table(path, CANDIDATE_SCHEMA)
         ids = recompute_row_ids(table)
-        write_table(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
+        write_packed(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids[0]} stands where another row was recorded" in problems_of(pack)[0]
 
@@ -292,7 +305,7 @@ class TestSignedLies:
         build_run(candidates)
         rejected = read_table(candidates / "candidates" / "part-00000.parquet", CANDIDATE_SCHEMA).slice(2, 1)
         path = pack / layout.data_name(0, 1)
-        write_table(path, pa.concat_tables([read_table(path), rejected]))
+        write_packed(path, pa.concat_tables([read_table(path), rejected]))
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids_of(pack)[2]} has no record" in problems_of(pack)[0]
 
@@ -349,7 +362,7 @@ class TestSignedLies:
         reseal(pack, pack.parent / "key.pem", {"tree": {"size": head.size, "root": head.root.hex()}})
         assert problems_of(pack)[0] == (
             f"lineage/records-00000.parquet: the decision of row {ids_of(pack)[2]} is not what its verdicts "
-            "give; seen: accepted; allowed: 'rejected'"
+            "give; seen: 'accepted'; allowed: 'rejected'"
         )
 
     def test_a_rule_in_another_order_than_its_gates_is_found(self, pack: Path) -> None:
@@ -380,8 +393,8 @@ class TestSignedLies:
             (b'2,"turned_away":1', b'2,"turned_away":0', "blind gate: toxicity caught 0 of 2"),
             (b'"planted":2', b'"planted":9', "more rows of a kind than it was asked for"),
             (b'"gate":"dedup"', b'"gate":"drift"', "does not say how dedup did in its self-test"),
-            (b'"kind":"threat"', b'"kind":"threats"', "its figures are not those of the rows"),
-            (b'"counts":{}', b'"counts":{"tried":3}', "its figures are not those of the rows"),
+            (b'"kind":"threat"', b'"kind":"threats"', "README.md: line"),
+            (b'"counts":{}', b'"counts":{"tried":3}', "README.md: line"),
             (b'"scheme"', b' "scheme"', "not what this package writes"),
             (b'"scheme"', b'"note":1,"scheme"', "Extra inputs"),
             (b"measures/v3", b"measures/v1", "synth_stack/measures/v3"),
@@ -411,7 +424,7 @@ class TestSignedLies:
         assert problems_of(pack)[0].startswith("lineage/statement.dsse.json is of another scheme")
 
     def test_a_predicate_without_a_tree_is_refused(self, pack: Path) -> None:
-        reseal(pack, pack.parent / "key.pem", {"counts": {"generated": "12", "accepted": 9}})
+        reseal(pack, pack.parent / "key.pem", {"tree": {"root": "0" * 64}})
         assert "does not say what a pack's statement says" in problems_of(pack)[0]
 
     @pytest.mark.parametrize(
@@ -424,45 +437,43 @@ class TestSignedLies:
         assert old in card
         (pack / "README.md").write_text(card.replace(old, new))
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["README.md: its figures are not those of the rows"]
+        assert problems_of(pack)[0].startswith("README.md: line")
 
     def test_a_second_block_of_figures_before_the_true_one_is_found(self, pack: Path) -> None:
         card = (pack / "README.md").read_text()
         false = "<!-- synth_stack:figures -->\nall good\n<!-- /synth_stack:figures -->\n\n## Figures"
         (pack / "README.md").write_text(card.replace("## Figures", false))
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["README.md: its figures are not those of the rows"]
+        assert problems_of(pack)[0].startswith("README.md: line")
 
     def test_a_number_of_examples_that_the_data_does_not_have_is_found(self, pack: Path) -> None:
         card = (pack / "README.md").read_text()
         (pack / "README.md").write_text(card.replace("num_examples: 9", "num_examples: 12"))
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["README.md: its header does not describe this pack"]
+        assert problems_of(pack)[0].startswith("README.md: line")
 
     def test_another_split_on_the_card_is_found(self, pack: Path) -> None:
         card = (pack / "README.md").read_text()
         (pack / "README.md").write_text(card.replace("path: data/train-*.parquet", "path: log/*.parquet"))
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["README.md: its header does not describe this pack"]
+        assert problems_of(pack)[0].startswith("README.md: line")
 
     def test_a_changed_threshold_in_the_gate_file_is_found(self, pack: Path) -> None:
         gates = (pack / "gates.yaml").read_text()
         (pack / "gates.yaml").write_text(gates.replace("0.85", "0.99"))
         reseal(pack, pack.parent / "key.pem")
-        assert any("gates_sha256 is not what" in problem for problem in problems_of(pack))
+        assert problems_of(pack)[0].startswith("gates.yaml: its identity is not that of what it says")
 
     def test_records_of_another_recipe_are_found(self, pack: Path) -> None:
-        from synth_stack.files import digest_file
-
-        recipe = (pack / "recipe.yaml").read_text()
-        (pack / "recipe.yaml").write_text(recipe.replace("seed: 11", "seed: 12"))
-        reseal(pack, pack.parent / "key.pem", {"recipe_sha256": digest_file(pack / "recipe.yaml")})
+        recipe = (pack / "recipe.yaml").read_bytes()
+        (pack / "recipe.yaml").write_bytes(recipe.replace(b"British", b"German"))
+        reseal(pack, pack.parent / "key.pem")
         assert "was recorded for another recipe or gate file" in problems_of(pack)[0]
 
     def test_a_croissant_file_of_something_else_is_found(self, pack: Path) -> None:
         (pack / "croissant.json").write_text("{}\n")
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["croissant.json does not describe this pack"]
+        assert problems_of(pack)[0].startswith("croissant.json: line 1 is not what")
 
     def test_a_recipe_that_is_none_is_found(self, pack: Path) -> None:
         from synth_stack.files import digest_file
@@ -490,7 +501,7 @@ class TestSignedLies:
 
     def test_tables_with_other_columns_are_refused(self, pack: Path) -> None:
         path = pack / layout.data_name(0, 1)
-        write_table(path, read_table(path).append_column("extra_column", pa.array([1] * 9)))
+        write_packed(path, read_table(path).append_column("extra_column", pa.array([1] * 9)))
         reseal(pack, pack.parent / "key.pem")
         assert "does not have the columns that it should" in problems_of(pack)[0]
 
@@ -506,13 +517,15 @@ class TestSignedLies:
         assert "data/train-00000-of-00001.parquet is missing" in problems_of(pack)
 
     def test_a_file_that_the_signature_does_not_cover_is_named(self, pack: Path) -> None:
-        (pack / "seeds" / "more.md").write_text("x")
+        (pack / "log" / "decisions-00001.parquet").write_text("x")
         from synth_stack.runs.folder import write_manifest
 
         facts = orjson.loads((pack / MANIFEST).read_bytes())["facts"]
         (pack / MANIFEST).unlink()
         write_manifest(pack, facts)
-        assert problems_of(pack) == [f"seeds/more.md was added: {layout.STATEMENT} does not list it"]
+        assert problems_of(pack) == [
+            f"log/decisions-00001.parquet was added: {layout.STATEMENT} does not list it"
+        ]
 
     def test_text_before_the_key_in_its_file_is_refused(self, pack: Path) -> None:
         path = pack / "lineage/public_key.pem"
@@ -534,9 +547,9 @@ class TestSplits:
         """Put the first row of one file into another one at a place; its id."""
         rows, others = (read_table(pack / name, CANDIDATE_SCHEMA) for name in (source, target))
         parts = [others.slice(0, at), rows.slice(0, 1), others.slice(at)]
-        write_table(pack / target, pa.concat_tables(parts))
+        write_packed(pack / target, pa.concat_tables(parts))
         if not copy:
-            write_table(pack / source, rows.slice(1))
+            write_packed(pack / source, rows.slice(1))
         reseal(pack, pack.parent / "key.pem")
         moved: str = rows["row_id"][0].as_py()
         return moved
@@ -578,7 +591,7 @@ class TestSplits:
         rows = pa.concat_tables(tables)
         order = {row_id: i for i, row_id in enumerate(ids_of(pack))}
         places = [order[row_id] for row_id in rows["row_id"].to_pylist()]
-        write_table(pack / self.TRAIN, rows.take(sorted(range(len(rows)), key=places.__getitem__)))
+        write_packed(pack / self.TRAIN, rows.take(sorted(range(len(rows)), key=places.__getitem__)))
         (pack / self.APART).unlink()
         reseal(pack, pack.parent / "key.pem")
         assert "does not belong into the train split" in problems_of(pack)[0]
@@ -635,7 +648,7 @@ class TestSplits:
     ) -> None:
         pack = build_pack(tmp_path, kind=kind)
         name = layout.data_name(0, 1, split)
-        write_table(pack / name, CANDIDATE_SCHEMA.empty_table())
+        write_packed(pack / name, CANDIDATE_SCHEMA.empty_table())
         reseal(pack, tmp_path / "key.pem")
         problem = f"{name} is numbered wrongly, or of a split of which the pack has no row"
         assert problems_of(pack) == [problem]
@@ -653,13 +666,13 @@ class TestSplits:
         assert old in card
         (pack / "README.md").write_text(card.replace(old, new))
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["README.md: its header does not describe this pack"]
+        assert problems_of(pack)[0].startswith("README.md: line")
 
     def test_a_strategy_on_the_card_that_the_rows_do_not_state_is_found(self, pack: Path) -> None:
         card = (pack / "README.md").read_text()
         (pack / "README.md").write_text(card.replace("| `role_play` | `refuse` | 2 |", "| `none` |  | 2 |"))
         reseal(pack, pack.parent / "key.pem")
-        assert problems_of(pack) == ["README.md: its figures are not those of the rows"]
+        assert problems_of(pack)[0].startswith("README.md: line")
 
     def test_false_numbers_of_rows_in_the_statement_are_found(self, pack: Path) -> None:
         counts = verify_pack(pack).to_json()["counts"]
@@ -762,6 +775,9 @@ def test_a_row_does_not_prove_under_another_key(whole: Path) -> None:
 
 def test_a_pack_signed_anew_by_another_key_verifies_and_shows_that_key(pack: Path, tmp_path: Path) -> None:
     before = verify_pack(pack).key_id
+    key_id = local_signer(tmp_path / "other.pem").key_id
+    card = (pack / "README.md").read_text()
+    (pack / "README.md").write_text(card.replace(str(before), key_id))
     reseal(pack, tmp_path / "other.pem")
     result = verify_pack(pack)
     assert result.key_id != before

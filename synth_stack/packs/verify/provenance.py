@@ -1,0 +1,233 @@
+"""Where the rows of a pack come from, as its recipe says it: recomputed from the pack as far as it tells.
+
+The identity of both locks, the digest of the seed corpus, the ids of templates; and for each record the
+method, teacher, templates, seed and draw that the recipe names. What was sent to whom, and what came back, no
+pack shows.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from synth_stack.errors import InputError, SynthStackError, VerificationError
+from synth_stack.inputs.seeds import SEED_SCHEMA, digest_corpus, parse_topics
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
+from synth_stack.packs import layout, verify_pack
+from synth_stack.packs.refusals import raise_refusals
+from synth_stack.packs.shards import read_shard
+from synth_stack.packs.statement import read_file
+from synth_stack.rows.canonical import derive_seed, digest_bytes
+from synth_stack.runs.locks import GatesLock, RecipeLock, find_identity_fault
+
+Record = Mapping[str, Any]
+
+MAX_SECTIONS_BYTES = 64 * 1024**2
+"""The document sections of a corpus, which a prompt takes one of: more than a shelf of handbooks."""
+MAX_SEEDS = 5_000_000
+"""Seeds whose ids are kept to be looked up, some 100 bytes each."""
+
+_TEMPLATE_DIGITS = 12
+
+
+def check_locks(recipe: RecipeLock, gates: GatesLock) -> None:
+    """Raises VerificationError for a lock whose identity or template ids are not those of what it says."""
+    for name, lock in ((layout.RECIPE, recipe), (layout.GATES, gates)):
+        fault = find_identity_fault(lock)
+        if fault is not None:
+            raise VerificationError(f"{name}: its identity is not that of what it says", seen=fault)
+    for template_id, text in recipe.templates.items():
+        digest = digest_bytes(text.encode("utf-8"))[:_TEMPLATE_DIGITS]
+        if template_id.rpartition("@")[2] != digest:
+            raise VerificationError(
+                f"{layout.RECIPE}: template {template_id} has another text than its id says", allowed=digest
+            )
+    for method in recipe.methods:
+        for template_id in method.template_ids:
+            if template_id not in recipe.templates:
+                raise VerificationError(
+                    f"{layout.RECIPE}: {method.use} asks with a template whose text is not there",
+                    seen=template_id,
+                )
+
+
+def read_seed_ids(pack: Path, names: Mapping[str, int], recipe: RecipeLock) -> frozenset[str] | None:
+    """The ids of the seeds in the pack, once seeds/ has the digest that the recipe states; None for a run
+    that states no corpus, which then has no seeds/ either. Raises VerificationError.
+    """
+    present = [name for name in names if name.startswith(f"{layout.SEEDS}/")]
+    corpus = recipe.corpus
+    if corpus is None:
+        if present:
+            raise VerificationError(f"{present[0]} is there, and {layout.RECIPE} states no seed corpus")
+        return None
+    table, taxonomy, sections = verify_pack.SEEDS
+    for name in verify_pack.SEEDS:
+        if name not in names:
+            raise VerificationError(f"{name} is missing: {layout.RECIPE} states a seed corpus")
+    topics = _read_topics(pack, taxonomy)
+    texts = _read_sections(pack, sections)
+    ids: set[str] = set()
+    try:
+        digest, seeds = digest_corpus(_read_seeds(pack, table, ids), topics, texts)
+    except ValueError as exc:
+        raise VerificationError(f"{table} holds what no seed can be: {exc}") from exc
+    found = {"sha256": digest, "seeds": seeds, "slices": len(topics), "sections": len(texts)}
+    stated = corpus.model_dump()
+    for key, value in found.items():
+        if stated[key] != value:
+            raise VerificationError(
+                f"{layout.RECIPE}: the {key} of its corpus is not that of {layout.SEEDS}/",
+                seen=stated[key],
+                allowed=str(value),
+            )
+    return frozenset(ids)
+
+
+def _read_seeds(pack: Path, name: str, ids: set[str]) -> Iterator[pa.Table]:
+    """The seeds, a part at a time; their ids are added to `ids`."""
+    for part in read_shard(pack, name, SEED_SCHEMA):
+        ids.update(part["seed_id"].to_pylist())
+        if len(ids) > MAX_SEEDS:
+            raise VerificationError(f"{name} holds more seeds than can be checked", allowed=f"{MAX_SEEDS}")
+        yield part
+
+
+def _read_topics(pack: Path, name: str) -> Mapping[str, Any]:
+    data = read_file(pack, name, max_bytes=MAX_FILE_BYTES)
+    try:
+        return parse_topics(parse_yaml(data.decode("utf-8"), where=name), where=name)
+    except UnicodeDecodeError as exc:
+        raise VerificationError(f"{name} is not UTF-8: byte {exc.start}") from exc
+    except (InputError, SynthStackError) as exc:
+        raise VerificationError(str(exc)) from exc
+
+
+def _read_sections(pack: Path, name: str) -> Mapping[str, str]:
+    data = read_file(pack, name, max_bytes=MAX_SECTIONS_BYTES)
+    with raise_refusals():
+        value = verify_pack.parse_json(data, name)
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise VerificationError(f"{name} is not a mapping of sections to texts")
+    return value
+
+
+class _Span:
+    """The draws of one method of a recipe, and which of them have a row: 1 in `met`."""
+
+    def __init__(self, draws: range) -> None:
+        self.draws = draws
+        self.met = bytearray(len(draws))
+
+
+class Origins:
+    """What the recipe says of the origin of every row, and which draws have been met."""
+
+    def __init__(self, recipe: RecipeLock, seed_ids: frozenset[str] | None) -> None:
+        self._recipe = recipe
+        self._seed_ids = seed_ids
+        self._methods = {(method.use, method.version): method for method in recipe.methods}
+        self._made_here = bool(recipe.methods)
+        draws = [method.draws for method in recipe.methods]
+        self._spans: dict[str, list[_Span]] = {}
+        self._expected_draws = sum(draw or 0 for draw in draws)
+        if None not in draws:  # a run with a target draws as long as that takes
+            start = 0
+            for method in recipe.methods:
+                span = _Span(range(start, start + (method.draws or 0)))
+                self._spans.setdefault(method.use, []).append(span)
+                start = span.draws.stop
+
+    def check(self, name: str, record: Record, *, replaces: bool) -> None:
+        """Raises VerificationError, starting with `name`, for a record that is not of what the recipe says.
+
+        A row that `replaces` another may be of somebody else's making; its draw is that of the other.
+        """
+        fault = None
+        if self._recipe.source is not None:
+            fault = self._find_foreign_fault(record)
+        elif self._made_here and not replaces:
+            fault = self._find_fault(record)
+        if fault is not None:
+            what, seen, allowed = fault
+            raise VerificationError(f"{name}: row {record['row_id']} {what}", seen=seen, allowed=allowed)
+
+    def finish(self, generated: int) -> None:
+        """Raises VerificationError for a draw of the recipe of which there is no row."""
+        for method, spans in self._spans.items():
+            missing = next((span.draws[place] for span in spans if (place := span.met.find(0)) >= 0), None)
+            if missing is not None:
+                raise VerificationError(
+                    f"there is no row of draw {missing} of {method}, which {layout.RECIPE} says was made",
+                    seen=f"{generated} generated rows",
+                    allowed=f"{self._expected_draws} draws, each with a row",
+                )
+
+    def _find_fault(self, record: Record) -> tuple[str, object, str] | None:
+        origin, recipe = record["origin"], self._recipe
+        method = self._methods.get((origin["generator"], origin["generator_version"]))
+        if method is None:
+            made_by = f"{origin['generator']} {origin['generator_version']}"
+            known = ", ".join(f"{use} {version}" for use, version in self._methods)
+            return "was made by a method that the recipe does not have", made_by, known
+        fault = self._find_teacher_fault(origin)
+        if fault is not None:
+            return fault
+        unknown = [t for t in (origin["template_id"] or "").split() if t not in recipe.templates]
+        if unknown:
+            return "names a template that the recipe does not have", unknown[0], ", ".join(recipe.templates)
+        if (
+            self._seed_ids is not None
+            and origin["seed_id"] is not None
+            and origin["seed_id"] not in self._seed_ids
+        ):
+            return (
+                "names a seed that seeds/ does not have",
+                origin["seed_id"],
+                f"one of {len(self._seed_ids)}",
+            )
+        return self._meet_draw(method.use, origin)
+
+    def _find_teacher_fault(self, origin: Record) -> tuple[str, object, str] | None:
+        teacher = self._recipe.teacher
+        if teacher is None:
+            return None
+        for key, stated in (("teacher", teacher.model), ("teacher_digest", teacher.digest)):
+            if origin[key] is not None and origin[key] != stated:
+                return f"has another {key} than the recipe", origin[key], repr(stated)
+        if origin["replayable"] and origin["teacher"] is not None and not teacher.replayable:
+            return "says that it can be replayed, and its teacher that it cannot", True, "False"
+        return None
+
+    def _meet_draw(self, use: str, origin: Record) -> tuple[str, object, str] | None:
+        draw, seed = origin["draw"], self._recipe.seed
+        if use in self._spans:
+            span = next((span for span in self._spans[use] if draw in span.draws), None)
+            if span is None:
+                spans = (f"{span.draws.start} to {span.draws.stop - 1}" for span in self._spans[use])
+                return f"has a draw that {use} did not have", draw, ", ".join(spans)
+            span.met[draw - span.draws.start] = 1
+        if seed is not None and origin["rng_seed"] is not None:
+            derived = derive_seed(seed, use, draw)
+            if origin["rng_seed"] != derived:
+                return (
+                    "has another rng_seed than the run's seed and its draw give",
+                    origin["rng_seed"],
+                    str(derived),
+                )
+        return None
+
+    def _find_foreign_fault(self, record: Record) -> tuple[str, object, str] | None:
+        source, origin = self._recipe.source, record["origin"]
+        if (
+            source is None
+            or source.is_run
+            or record["kind"] != verify_pack.FOREIGN
+            or origin["parent_id"] is not None
+        ):
+            return None
+        expected = f"sha256:{source.sha256}"
+        if origin["seed_id"] != expected:
+            return "is of another dataset than the recipe's", origin["seed_id"], expected
+        return None

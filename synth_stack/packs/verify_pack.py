@@ -1,0 +1,1417 @@
+"""Whether a pack of synth_stack is what was signed, on a machine that has Python 3.10 and `cryptography`
+alone.
+
+    python verify_pack.py PACK                   every file, record, decision and count
+    python verify_pack.py PACK --key-id KEY_ID   and that this key signed it
+    python verify_pack.py PACK --row ROW_ID      the record of one row alone
+
+It is one file: copy it from the package, not from the pack that you want to check, since whoever made the
+pack could have changed it there. It reads the signed canonical bytes of the records
+(lineage/records-*.jsonl.gz) and of the tree (lineage/tiles); no Parquet file is opened, so that these hold
+the same rows is not checked here. The verifier of the package (`synth-stack verify`) checks it, and every
+rule that stands here with this very code.
+
+Nothing in a pack is trusted: names and sizes are compared before a byte is read, nothing is followed out of
+the folder, and every parser has a bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import unicodedata
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+PACK_SCHEME = "synth_stack/pack/v4"
+"""Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
+RECORD_SCHEME = "synth_stack/lineage/v2"
+RULE_SCHEME = "synth_stack/decision/v1"
+MANIFEST_SCHEME = "synth_stack/manifest/v1"
+MEASURES_SCHEME = "synth_stack/measures/v3"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://synth-stack.dev/lineage/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+MANIFEST = "MANIFEST.json"
+CARD = "README.md"
+RECIPE = "recipe.yaml"
+GATES = "gates.yaml"
+CROISSANT = "croissant.json"
+MEASURES = "log/gates.json"
+STATEMENT = "lineage/statement.dsse.json"
+PUBLIC_KEY = "lineage/public_key.pem"
+BUNDLE = "lineage/bundle.sigstore.json"
+LEDGER = "lineage/ledger.json"
+TILES = "lineage/tiles"
+VERIFIER = "verify_pack.py"
+SEEDS = ("seeds/seeds.parquet", "seeds/taxonomy.yaml", "seeds/sections.json")
+ROWS_SUBJECT = "rows"
+"""The one subject of the statement that is no file: the Merkle root over the records of all rows."""
+UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, MANIFEST})
+"""What carries the signature, and the list that is written last."""
+REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
+
+MAX_FILES = 20_000
+"""More files than a pack of 500 million rows has; a longer list is refused instead of being read."""
+MAX_NAME_CHARS = 200
+MAX_DEPTH = 3
+"""Folders in each other: lineage/tiles/0.bin has two."""
+MAX_SEAL_BYTES = 16 * 1024**2
+"""The statement, its envelope and the manifest take at most 350 bytes a file."""
+MAX_MEASURES_BYTES = 16 * 1024**2
+"""A gate has at most some hundred kinds of canaries and controls, of some hundred bytes each."""
+MAX_VALUES = 2_000_000
+"""Values in one JSON text: what a list or an object costs in memory is up to a hundred times what it costs
+in the file, so the brackets and commas are counted before it is parsed."""
+MAX_RECORD_BYTES = 4 * 1024**2
+"""The longest record: a thousand times a common one."""
+MAX_COUNT = 2**53 - 1
+SPARSE_BYTES = 64 * 1024**2
+MAX_SPARSE = 50
+"""A file of at least SPARSE_BYTES that takes less than this share of its size on the disk is a hole."""
+
+KINDS = ("instruction", "code", "dialogue", "preference", "tool", "adversarial", "image", "foreign")
+OUTCOMES = ("accept", "reject", "hold", "abstain")
+DECISIONS = ("accepted", "rejected", "held")
+SCOPES = ("row", "lot", "slice", "batch")
+CITED = ("replaced_by", "eval_set", "item", "twin")
+ADVERSARIAL = "adversarial"
+FOREIGN = "foreign"
+PRECEDENCE = ("override reject", "reject", "failure", "override accept", "hold")
+
+HASH_BYTES = 32
+TILE_HEIGHT = 8
+
+_KNOWN = re.compile(
+    r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
+    r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
+    r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
+    r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
+    r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
+    r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)",
+    re.ASCII,
+)
+_RECORDS = re.compile(r"lineage/records-(\d{5})\.jsonl\.gz", re.ASCII)
+_LEFT_BY_HUB = (".gitattributes", ".cache")
+"""What the Hub's own download puts beside the files; no part of a pack, and nothing reads it."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_ROW_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_ROW_PREFIX = re.compile(r"[0-9a-f]{8,32}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?", re.ASCII)
+_REASON_CLASS = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
+
+Json = dict[str, Any]
+
+
+class Refusal(Exception):
+    """What is wrong with a pack, in one sentence that names the part."""
+
+    def __init__(self, what: str, seen: object = None, allowed: str | None = None) -> None:
+        self.what = what
+        self.seen = seen
+        self.allowed = allowed
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        seen = "" if self.seen is None else f"; seen: {_shorten(self.seen)}"
+        return (
+            f"{_print_safely(self.what)}{seen}{'' if self.allowed is None else f'; allowed: {self.allowed}'}"
+        )
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Listing:
+    """The regular files of a pack by name with their bytes, what is wrong with it as a list of files, and
+    what the Hub's download left beside them.
+    """
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    faults: list[Refusal] = field(default_factory=list)
+    left_by_hub: list[str] = field(default_factory=list)
+
+
+def find_name_fault(name: str) -> str | None:
+    """What is wrong with a file's path inside a pack, or None; it says nothing of the file itself."""
+    parts = name.split("/")
+    survives = name.isprintable() and unicodedata.normalize("NFC", name) == name
+    faults = (
+        (len(name) > MAX_NAME_CHARS, f"its name is longer than {MAX_NAME_CHARS} characters"),
+        (any(part in {"", ".", ".."} for part in parts), "its path leads out of the pack or through nothing"),
+        (any(part.startswith(".") for part in parts), "it is hidden"),
+        (
+            any(part != part.strip(" ") or part.endswith(".") for part in parts),
+            "a name in it begins or ends with a space, or ends with a dot",
+        ),
+        (not survives or "\\" in name or ":" in name, "its name has a character that not every disk takes"),
+        (name not in REQUIRED and not _KNOWN.fullmatch(name), "no part of a pack has that name"),
+    )
+    return next((fault for is_so, fault in faults if is_so), None)
+
+
+def list_pack(pack: Path | str) -> Listing:
+    """The files of the folder `pack`; none is opened. Links, devices, hidden files, holes and names that no
+    part of a pack has are faults, and are not listed. Raises Refusal for more than MAX_FILES, and OSError.
+    """
+    found = Listing()
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(os.path.join(pack, prefix) if prefix else pack) as entries:
+            for entry in entries:
+                _list_entry(f"{prefix}{entry.name}", entry, found, pending)
+                if len(found.sizes) + len(found.faults) + len(pending) > MAX_FILES:
+                    raise Refusal(f"the pack holds more than {MAX_FILES} files")
+    found.sizes = dict(sorted(found.sizes.items()))
+    found.faults.sort(key=str)
+    found.faults += [Refusal(f"{name} is missing") for name in REQUIRED if name not in found.sizes]
+    return found
+
+
+def _list_entry(name: str, entry: os.DirEntry[str], found: Listing, pending: list[str]) -> None:
+    status = entry.stat(follow_symlinks=False)
+    shown = _print_safely(name)
+    if name in _LEFT_BY_HUB and not stat.S_ISLNK(status.st_mode):
+        found.left_by_hub.append(name)
+    elif stat.S_ISDIR(status.st_mode):
+        if name.count("/") >= MAX_DEPTH:
+            found.faults.append(Refusal(f"{shown} does not belong into a pack: its folders are too deep"))
+        else:
+            pending.append(f"{name}/")
+    elif not stat.S_ISREG(status.st_mode) or _is_junction(status):
+        found.faults.append(Refusal(f"{shown} is a link or a device", allowed="regular files"))
+    elif (fault := find_name_fault(name)) is not None:
+        found.faults.append(Refusal(f"{shown} does not belong into a pack: {fault}"))
+    elif _is_hole(status):
+        found.faults.append(
+            Refusal(f"{shown} is almost nothing but a hole in the disk", f"{status.st_size} bytes")
+        )
+    else:
+        found.sizes[name] = status.st_size
+
+
+def _is_junction(status: os.stat_result) -> bool:
+    """Whether a file is a reparse point of Windows that no POSIX mode tells."""
+    return bool(getattr(status, "st_reparse_tag", 0))
+
+
+def _is_hole(status: os.stat_result) -> bool:
+    blocks = getattr(status, "st_blocks", None)
+    if blocks is None or status.st_size < SPARSE_BYTES:
+        return False
+    return bool(blocks * 512 < status.st_size / MAX_SPARSE)
+
+
+def open_regular(pack: Path | str, name: str) -> IO[bytes]:
+    """The file `name` of a pack, open to be read: a regular file, reached through no link. Raises Refusal."""
+    path = os.path.join(pack, *name.split("/"))
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    try:
+        folder = os.fspath(pack)
+        for part in name.split("/")[:-1]:
+            folder = os.path.join(folder, part)
+            if stat.S_ISLNK(os.lstat(folder).st_mode):
+                raise Refusal(f"{name} is reached through a link")
+        handle = os.open(path, flags)
+    except FileNotFoundError:
+        raise Refusal(f"{name} is missing") from None
+    except OSError as exc:
+        raise Refusal(f"{name} cannot be read: {exc.strerror or exc}") from exc
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Refusal(f"{name} is a link or a device", allowed="regular files")
+    return os.fdopen(handle, "rb")
+
+
+def read_bounded(pack: Path | str, name: str, max_bytes: int) -> bytes:
+    """The bytes of one file of a pack. Raises Refusal for a longer one, or none."""
+    with open_regular(pack, name) as file:
+        try:
+            data = file.read(max_bytes + 1)
+        except OSError as exc:
+            raise Refusal(f"{name} cannot be read: {exc.strerror or exc}") from exc
+    if len(data) > max_bytes:
+        raise Refusal(f"{name} is too large", allowed=f"at most {max_bytes} bytes")
+    return data
+
+
+def digest_bounded(pack: Path | str, name: str, size: int) -> str:
+    """SHA-256 of one file that has `size` bytes. Raises Refusal when it has others by now."""
+    digest, left = hashlib.sha256(), size
+    with open_regular(pack, name) as file:
+        try:
+            while left and (block := file.read(min(left, 1024**2))):
+                digest.update(block)
+                left -= len(block)
+            if left or file.read(1):
+                raise Refusal(f"{name} was changed while it was read")
+        except OSError as exc:
+            raise Refusal(f"{name} cannot be read: {exc.strerror or exc}") from exc
+    return digest.hexdigest()
+
+
+# --- JSON --------------------------------------------------------------------------------------------------
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 bytes of a value of ASCII keys, texts, whole numbers, truth values, lists and null.
+
+    Raises ValueError for any other.
+    """
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    ).encode()
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """What a JSON text holds. Raises Refusal, starting with `where`, for none and for one of too many
+    values.
+    """
+    if sum(map(data.count, (b"[", b"{", b","))) > MAX_VALUES:
+        raise Refusal(f"{where} holds more values than it may", allowed=f"at most {MAX_VALUES}")
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise Refusal(f"{where} is not JSON: {_shorten(exc)}") from exc
+
+
+def parse_canonical(data: bytes, where: str, *, end: bytes = b"") -> Any:
+    """What a canonical JSON text holds, `end` after it. Raises Refusal for a byte that is not the canonical
+    one.
+    """
+    value = parse_json(data, where)
+    try:
+        written = canonical(value) + end
+    except (ValueError, RecursionError) as exc:
+        raise Refusal(f"{where} is not JSON that can be canonical: {_shorten(exc)}") from exc
+    if written != data:
+        raise Refusal(f"{where} is not canonical JSON (RFC 8785)")
+    return value
+
+
+def _has(value: Any, **kinds: type) -> bool:
+    """Whether a value is an object of just these keys, each of that very type."""
+    return (
+        type(value) is dict
+        and value.keys() == kinds.keys()
+        and all(type(value[name]) is kind for name, kind in kinds.items())
+    )
+
+
+# --- the seal ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """What a signature covers: files by SHA-256, the predicate, and the id of the key."""
+
+    statement: bytes
+    subjects: Mapping[str, str]
+    predicate: Json
+    key_id: str
+
+
+def open_statement(pack: Path | str, key_id: str | None = None) -> SignedStatement:
+    """The signed statement of a pack, its signature checked with the key that comes with it, or that of
+    `key_id`.
+
+    Raises Refusal.
+    """
+    envelope = read_bounded(pack, STATEMENT, MAX_SEAL_BYTES)
+    key, found = read_key(read_bounded(pack, PUBLIC_KEY, 4096))
+    payload, named, signature = open_envelope(envelope, STATEMENT)
+    if named != found:
+        raise Refusal(f"{STATEMENT} was signed with another key", named, found)
+    check_signature(key, signature, payload, STATEMENT)
+    if key_id is not None and found != key_id:
+        raise Refusal(f"{PUBLIC_KEY} is not the expected key", found, key_id)
+    subjects, predicate = read_statement(payload)
+    return SignedStatement(payload, subjects, predicate, found)
+
+
+def read_key(pem: bytes) -> tuple[Any, str]:
+    """An Ed25519 public key and its id. Raises Refusal for PEM that is written otherwise than packs have
+    it.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise Refusal(f"{PUBLIC_KEY} is no public key in PEM: {_shorten(exc)}") from exc
+    if not isinstance(key, Ed25519PublicKey):
+        raise Refusal(f"{PUBLIC_KEY}: the public key is of another kind", type(key).__name__, "Ed25519")
+    if key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) != pem:
+        raise Refusal(f"{PUBLIC_KEY} is not written as packs have it")
+    return key, hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def open_envelope(envelope: bytes, where: str) -> tuple[bytes, str, bytes]:
+    """Payload, key id and signature of a DSSE envelope (v1) in its one canonical form. Raises Refusal."""
+    value = parse_canonical(envelope, where)
+    if not _has(value, payload=str, payloadType=str, signatures=list):
+        raise Refusal(f"{where} is not a DSSE envelope")
+    if len(value["signatures"]) != 1 or not _has(value["signatures"][0], keyid=str, sig=str):
+        raise Refusal(f"{where} is not a DSSE envelope with exactly one signature")
+    if value["payloadType"] != PAYLOAD_TYPE:
+        raise Refusal(f"{where} holds another payload type", value["payloadType"], PAYLOAD_TYPE)
+    one = value["signatures"][0]
+    return _decode(value["payload"], where), one["keyid"], _decode(one["sig"], where)
+
+
+def _decode(text: str, where: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise Refusal(f"{where} is not a DSSE envelope: {_shorten(exc)}") from exc
+    if base64.b64encode(data).decode() != text:
+        raise Refusal(f"{where} is not a DSSE envelope: its base64 has spare bits")
+    return data
+
+
+def check_signature(key: Any, signature: bytes, payload: bytes, where: str) -> None:
+    """Raises Refusal unless `signature` is Ed25519 over DSSE's pre-authentication encoding of `payload`."""
+    from cryptography.exceptions import InvalidSignature
+
+    kind = PAYLOAD_TYPE.encode()
+    try:
+        key.verify(signature, b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload))
+    except InvalidSignature as exc:
+        raise Refusal(f"the signature in {where} does not fit its statement") from exc
+
+
+def read_statement(payload: bytes) -> tuple[dict[str, str], Json]:
+    """Subjects (name to SHA-256) and predicate of an in-toto statement of a pack. Raises Refusal."""
+    where = f"the statement in {STATEMENT}"
+    value = parse_canonical(payload, where)
+    if not _has(value, _type=str, subject=list, predicateType=str, predicate=dict):
+        raise Refusal(f"{where} is not an in-toto statement")
+    if value["_type"] != STATEMENT_TYPE or value["predicateType"] != PREDICATE_TYPE:
+        raise Refusal(f"{where} is of another type", value["predicateType"], PREDICATE_TYPE)
+    subjects: dict[str, str] = {}
+    for number, subject in enumerate(value["subject"]):
+        if not _has(subject, name=str, digest=dict) or not _has(subject["digest"], sha256=str):
+            raise Refusal(f"{where}: subject {number} is not a name with one SHA-256")
+        name, digest = subject["name"], subject["digest"]["sha256"]
+        if name in subjects or not _SHA256.fullmatch(digest):
+            raise Refusal(f"{where}: subject {number} stands twice, or has no SHA-256", name)
+        subjects[name] = digest
+    if list(subjects) != sorted(subjects):
+        raise Refusal(f"{where}: its subjects are not in order")
+    return subjects, value["predicate"]
+
+
+# --- the predicate -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDial:
+    """A threshold of a gate: on which side of it a verdict of these classes stands."""
+
+    rejects: str
+    threshold: float
+    action: str
+    classes: frozenset[str]
+
+    def is_crossed(self, score: float) -> bool:
+        """Whether a score is on the side that turns a row away."""
+        if self.rejects == "<":
+            return score < self.threshold
+        return score > self.threshold or (self.rejects == ">=" and score == self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedGate:
+    """A gate as the signature has it: its place in the order of work, whether it saw rejected rows too, the
+    dials that it decides by on the column `score`, where these stand, and the canaries of each kind that it
+    was asked for.
+    """
+
+    place: int
+    sees_all: bool
+    dials: tuple[SignedDial, ...]
+    thresholds: frozenset[float]
+    planted: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRule:
+    """How verdicts became decisions: the gates in the order of work, and whose verdicts override others."""
+
+    order: tuple[str, ...]
+    overriding: tuple[str, ...]
+    gates: Mapping[str, SignedGate]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Whose verdict comes before whose, where both would decide."""
+        return {name: place for place, name in enumerate((*self.overriding, *self.order))}
+
+
+_PREDICATE = (
+    "scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts ledger bytes".split()
+)
+
+
+def check_predicate(signed: SignedStatement) -> None:
+    """Raises Refusal for a predicate that does not say what a pack's says, in the shape that it has there."""
+    said, where = signed.predicate, STATEMENT
+    if said.get("scheme") != PACK_SCHEME:
+        raise Refusal(f"{where} is of another scheme", said.get("scheme"), PACK_SCHEME)
+    if sorted(said) != sorted(_PREDICATE):
+        odd = sorted({*said} ^ {*_PREDICATE})
+        raise Refusal(f"{where} does not say what a pack's statement says", odd[0])
+    tree = said["tree"]
+    if not _has(tree, size=int, root=str) or not _SHA256.fullmatch(tree["root"]) or tree["size"] < 0:
+        raise Refusal(f"{where} does not say what a pack's statement says: tree", tree)
+    for name in ("run", "recipe_sha256", "gates_sha256"):
+        if type(said[name]) is not str or not _SHA256.fullmatch(said[name]):
+            raise Refusal(f"{where} does not say what a pack's statement says: {name}", said[name])
+    if type(said["synth_stack"]) is not str or said["signature"] not in {"local", "sigstore"}:
+        raise Refusal(f"{where} does not say what a pack's statement says: signature", said["signature"])
+    if type(said["counts"]) is not dict or type(said["bytes"]) is not dict:
+        raise Refusal(f"{where} does not say what a pack's statement says: counts, bytes")
+    if signed.subjects.get(ROWS_SUBJECT) != tree["root"]:
+        raise Refusal(f"{where} names two different roots, or no rows")
+    for name, digest in (("recipe_sha256", RECIPE), ("gates_sha256", GATES)):
+        if signed.subjects.get(digest) != said[name]:
+            raise Refusal(f"{where}: its {name} is not that of {digest}")
+
+
+def read_rule(predicate: Mapping[str, Any], where: str = STATEMENT) -> SignedRule:
+    """The rule and the gates of a signed predicate. Raises Refusal, starting with `where`, for one that is
+    not of its gates.
+    """
+    rule, gates = predicate["rule"], predicate["gates"]
+    if not _has(rule, scheme=str, order=list, overriding=list, precedence=list) or type(gates) is not list:
+        raise Refusal(f"{where}: its rule is none")
+    known: dict[str, SignedGate] = {}
+    for place, gate in enumerate(gates):
+        if not _has(gate, gate=str, all=bool, canaries=int, dials=list):
+            raise Refusal(f"{where}: gate {place} is not described as one")
+        every = [_read_dial(dial, f"{where}: a dial of {gate['gate']}") for dial in gate["dials"]]
+        # a gate that spares rows beyond a threshold for another reason says so, and is not held to it
+        dials = tuple(dial for dial, strict in every if strict)
+        thresholds = frozenset(dial.threshold for dial in dials)
+        known[gate["gate"]] = SignedGate(place, gate["all"], dials, thresholds, gate["canaries"])
+    if rule["scheme"] != RULE_SCHEME or rule["precedence"] != list(PRECEDENCE):
+        raise Refusal(f"{where}: its rule is another", rule["scheme"], RULE_SCHEME)
+    names = rule["order"] + rule["overriding"]
+    if (
+        any(type(name) is not str for name in names)
+        or len(set(names)) != len(names)
+        or rule["order"] != [*known]
+    ):
+        raise Refusal(
+            f"{where}: its rule is not that of its gates, in the order of work",
+            rule["order"],
+            ", ".join(known),
+        )
+    return SignedRule(tuple(rule["order"]), tuple(rule["overriding"]), known)
+
+
+def _read_dial(dial: Any, what: str) -> tuple[SignedDial, bool]:
+    shape = {"rejects": str, "threshold": str, "action": str, "classes": list, "strict": bool}
+    if (
+        not _has(dial, **shape)
+        or dial["rejects"] not in {">", ">=", "<"}
+        or not _is_decimal(dial["threshold"])
+    ):
+        raise Refusal(f"{what} is not described as one")
+    if any(type(name) is not str for name in dial["classes"]):
+        raise Refusal(f"{what} is not described as one")
+    classes = frozenset(dial["classes"])
+    read = SignedDial(dial["rejects"], float(dial["threshold"]), dial["action"], classes)
+    return read, dial["strict"]
+
+
+def _is_decimal(text: Any) -> bool:
+    """Whether a text is the shortest decimal of a finite float, as `repr` writes it."""
+    return (
+        type(text) is str
+        and len(text) <= 32
+        and _DECIMAL.fullmatch(text) is not None
+        and repr(float(text)) == text
+    )
+
+
+# --- records -----------------------------------------------------------------------------------------------
+
+_RECORD = frozenset(
+    "scheme row_id row_sha256 kind slice locale failure origin verdicts decision context".split()
+)
+_ORIGIN = {
+    **dict.fromkeys(
+        "source_id seed_id parent_id teacher teacher_digest template_id params".split(), (str, None)
+    ),
+    **dict.fromkeys("generator generator_version".split(), (str,)),
+    "models": (list, None),
+    "draw": (int,),
+    "rng_seed": (int, None),
+    "replayable": (bool,),
+}
+_VERDICT = frozenset("gate outcome score threshold reason reason_class cites evidence_sha256 scope".split())
+_DECISION = frozenset("decision gate reason reason_class replaced_by".split())
+
+
+def parse_record(data: bytes, where: str) -> Json:
+    """The record that a line holds, after every check that its bytes alone allow. Raises Refusal."""
+    record = parse_canonical(data, where)
+    fault = _find_record_fault(record)
+    if fault is not None:
+        raise Refusal(f"{where}: {fault}")
+    return dict(record)
+
+
+def _find_record_fault(record: Any) -> str | None:
+    if type(record) is not dict or record.keys() != _RECORD:
+        return "it does not have the keys of a record"
+    texts = all(_is_text(record[name]) for name in ("slice", "locale", "failure"))
+    if record["scheme"] != RECORD_SCHEME or not texts:
+        return "it is no record of this scheme"
+    if record["kind"] not in KINDS:
+        return f"its kind is none that there is: {_shorten(record['kind'])}"
+    if not _matches(_SHA256, record["row_sha256"]) or record["row_id"] != record["row_sha256"][:32]:
+        return "row_id does not begin row_sha256"
+    origin, context = record["origin"], record["context"]
+    if type(origin) is not dict or origin.keys() != _ORIGIN.keys():
+        return "its origin does not have the keys of one"
+    for name, kinds in _ORIGIN.items():
+        if (
+            origin[name] is None
+            if None not in kinds
+            else origin[name] is not None and type(origin[name]) not in kinds
+        ):
+            return f"its {name} is of another type"
+        if type(origin[name]) not in kinds and origin[name] is not None:
+            return f"its {name} is of another type"
+    if any(not _has_texts(model, "part name digest".split()) for model in origin["models"] or ()):
+        return "its models are none"
+    if not _has_texts(context, ["gates_sha256", "recipe_sha256"]):
+        return "its context does not have the keys of one"
+    if type(record["verdicts"]) is not list:
+        return "its verdicts are no list"
+    faults = (_find_verdict_fault(verdict) for verdict in record["verdicts"])
+    return next((fault for fault in faults if fault), None) or _find_decision_fault(record["decision"])
+
+
+def _find_verdict_fault(verdict: Any) -> str | None:
+    if type(verdict) is not dict or verdict.keys() != _VERDICT:
+        return "a verdict does not have the keys of one"
+    if type(verdict["gate"]) is not str or not _is_text(verdict["reason"]):
+        return "a verdict names no gate, or its reason is no text"
+    if verdict["outcome"] not in OUTCOMES or verdict["scope"] not in SCOPES:
+        return f"a verdict has an unknown word: {_shorten([verdict['outcome'], verdict['scope']])}"
+    for name in ("score", "threshold"):
+        if verdict[name] is not None and not _is_decimal(verdict[name]):
+            return f"a {name} is not a shortest decimal"
+    if verdict["reason_class"] is not None and not _matches(_REASON_CLASS, verdict["reason_class"]):
+        return "a reason_class is none"
+    if verdict["evidence_sha256"] is not None and not _matches(_SHA256, verdict["evidence_sha256"]):
+        return "the digest of an evidence is none"
+    cites = verdict["cites"]
+    if cites is not None and not (
+        type(cites) is dict and cites and {*cites} <= {*CITED} and _are_texts(cites)
+    ):
+        return "a verdict cites nothing, or what no verdict cites"
+    if cites is not None and verdict["evidence_sha256"] is None:
+        return "a verdict cites something without evidence"
+    return None
+
+
+def _find_decision_fault(decision: Any) -> str | None:
+    if type(decision) is not dict or decision.keys() != _DECISION or decision["decision"] not in DECISIONS:
+        return "its decision is none"
+    if not all(_is_text(decision[name]) for name in ("gate", "reason")):
+        return "its decision is none"
+    if decision["reason_class"] is not None and not _matches(_REASON_CLASS, decision["reason_class"]):
+        return "the reason_class of its decision is none"
+    if decision["replaced_by"] is not None and not _matches(_ROW_ID, decision["replaced_by"]):
+        return "its replaced_by is no row id"
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or type(value) is str
+
+
+def _are_texts(value: Mapping[str, Any]) -> bool:
+    return all(type(each) is str for each in value.values())
+
+
+def _has_texts(value: Any, names: Sequence[str]) -> bool:
+    return type(value) is dict and sorted(value) == sorted(names) and all(map(_is_text, value.values()))
+
+
+def _matches(form: re.Pattern[str], value: Any) -> bool:
+    return type(value) is str and form.fullmatch(value) is not None
+
+
+# --- verdicts and decisions --------------------------------------------------------------------------------
+
+
+def decide_record(record: Mapping[str, Any], rule: SignedRule, places: Mapping[str, int]) -> Json:
+    """The decision that the verdicts of a record give (decisions/decide.py says the same of whole tables).
+
+    A row is rejected by an overriding reject; else by the first gate that rejects it; else for its `failure`;
+    else accepted by an overriding accept; else held by the first gate that holds it; else accepted.
+    """
+    best: tuple[int, int] | None = None
+    told: Json = {}
+    for verdict in record["verdicts"]:
+        outcome, gate = verdict["outcome"], verdict["gate"]
+        place = places.get(gate)
+        overrides = gate in rule.overriding
+        if place is None or outcome == "abstain" or (outcome == "accept" and not overrides):
+            continue
+        weight = {"reject": 0 if overrides else 1, "accept": 3, "hold": 4}[outcome]
+        if best is None or (weight, place) < best:
+            best, told = (weight, place), verdict
+    if record["failure"] is not None and (best is None or best[0] > 2):
+        maker = "reader" if record["kind"] == FOREIGN else "generator"
+        return _decision("rejected", maker, record["failure"], f"{maker}.failure", None)
+    if best is None or best[0] == 3:
+        return _decision("accepted", None, None, None, None)
+    if best[0] == 4:
+        return _decision("held", told["gate"], told["reason"], told["reason_class"], None)
+    replaced_by = (told["cites"] or {}).get("replaced_by")
+    return _decision("rejected", told["gate"], told["reason"], told["reason_class"], replaced_by)
+
+
+def _decision(decision: str, gate: Any, reason: Any, reason_class: Any, replaced_by: Any) -> Json:
+    return {
+        "decision": decision,
+        "gate": gate,
+        "reason": reason,
+        "reason_class": reason_class,
+        "replaced_by": replaced_by,
+    }
+
+
+def find_decision_fault(
+    record: Mapping[str, Any], rule: SignedRule, places: Mapping[str, int]
+) -> Refusal | None:
+    """What a record's verdicts and decision say against the gates and against each other; None where nothing.
+
+    Each gate that a row reached said one thing of it, in the order of work, and may have held it later; a
+    verdict stands on the side of its dial that its score is on; and the decision is the one that the verdicts
+    give.
+    """
+    fault = _find_order_fault(record, rule)
+    if fault is not None:
+        return fault
+    for verdict in record["verdicts"]:
+        gate = rule.gates.get(verdict["gate"])
+        fault = None if gate is None else _find_dial_fault(verdict, gate, record["row_id"])
+        if fault is not None:
+            return fault
+    given = decide_record(record, rule, places)
+    if given != record["decision"]:
+        name = next(key for key in _DECISION_ORDER if given[key] != record["decision"][key])
+        return Refusal(
+            f"the {name} of row {record['row_id']} is not what its verdicts give",
+            repr(record["decision"][name]),
+            repr(given[name]),
+        )
+    return None
+
+
+_DECISION_ORDER = ("decision", "gate", "reason", "reason_class", "replaced_by")
+
+
+def _find_order_fault(record: Mapping[str, Any], rule: SignedRule) -> Refusal | None:
+    """A gate that is missing, unknown, out of order, or there twice."""
+    row_id, said = record["row_id"], record["verdicts"]
+    position, gone = 0, False
+    for name in rule.order:
+        gate = rule.gates[name]
+        first = said[position] if position < len(said) and said[position]["gate"] == name else None
+        if first is None and (gate.sees_all or not gone):
+            return _explain_missing(name, position, record, rule)
+        if first is None:
+            continue
+        if gone and not gate.sees_all:
+            return Refusal(f"row {row_id} has a verdict of {name}, which it did not reach")
+        position += 1
+        if position < len(said) and said[position]["gate"] == name:
+            late = said[position]
+            if late["outcome"] != "hold" or late["scope"] == "row":
+                return Refusal(
+                    f"row {row_id} has two verdicts of {name}, the second of which is no late hold"
+                )
+            position += 1
+        gone = gone or first["outcome"] == "reject"
+    people: list[str] = [verdict["gate"] for verdict in said[position:]]
+    for name in people:
+        if name not in rule.overriding:
+            what = (
+                "is not in order, or stands there twice"
+                if name in rule.gates
+                else f"is of no gate in {GATES}"
+            )
+            return Refusal(f"row {row_id}: a verdict of {_shorten(name)} {what}")
+    if people != sorted(people):
+        return Refusal(f"row {row_id}: the verdicts are not in order")
+    return None
+
+
+def _explain_missing(name: str, position: int, record: Mapping[str, Any], rule: SignedRule) -> Refusal:
+    row_id, said = record["row_id"], record["verdicts"]
+    if any(verdict["gate"] == name for verdict in said):
+        return Refusal(f"the verdicts on row {row_id} are not in order")
+    stray = said[position]["gate"] if position < len(said) else None
+    if stray is not None and stray not in rule.gates and stray not in rule.overriding:
+        return Refusal(f"row {row_id}: a verdict of {_shorten(stray)} is of no gate in {GATES}")
+    return Refusal(f"row {row_id} has no verdict of {name}, which it reached")
+
+
+def _find_dial_fault(verdict: Mapping[str, Any], gate: SignedGate, row_id: str) -> Refusal | None:
+    """A verdict without a class of its gate, or on the wrong side of a dial on its score."""
+    name, outcome, said = verdict["gate"], verdict["outcome"], verdict["reason_class"]
+    if outcome in {"reject", "hold"} and (said is None or not said.startswith(f"{name}.")):
+        return Refusal(f"row {row_id}: {name} turned it away for a class that is none of its own", said)
+    if outcome == "accept" and (said is not None or verdict["reason"] is not None):
+        return Refusal(
+            f"row {row_id}: {name} accepts it, and gives a reason against it", said or verdict["reason"]
+        )
+    if verdict["score"] is None or outcome == "abstain" or not gate.dials:
+        return None
+    score, crossed = float(verdict["score"]), False
+    for dial in gate.dials:
+        if dial.is_crossed(score):
+            crossed = crossed or said in dial.classes
+            if outcome == "accept" and dial.action in {"reject", "hold"}:
+                return Refusal(
+                    f"row {row_id}: {name} accepts it, and its score is beyond the threshold",
+                    verdict["score"],
+                    f"not {dial.rejects} {dial.threshold!r}",
+                )
+    mine = [] if crossed or said is None else [dial for dial in gate.dials if said in dial.classes]
+    if mine:
+        return Refusal(
+            f"row {row_id}: {name} turned it away as {said}, and its score is within the threshold",
+            verdict["score"],
+            " or ".join(f"{dial.rejects} {dial.threshold!r}" for dial in mine),
+        )
+    if verdict["threshold"] is not None and float(verdict["threshold"]) not in gate.thresholds:
+        return Refusal(
+            f"row {row_id}: the threshold of {name} is none of those in {GATES}",
+            verdict["threshold"],
+            ", ".join(map(repr, sorted(gate.thresholds))),
+        )
+    return None
+
+
+# --- counts ------------------------------------------------------------------------------------------------
+
+_AWAY = {"rejected": "reject", "held": "hold"}
+
+
+@dataclass(slots=True)
+class RecordCounts:
+    """What the statement says of the rows, counted from their records; and the rows that decisions name."""
+
+    rule: SignedRule
+    decisions: Counter[str] = field(default_factory=Counter)
+    looked_at: Counter[str] = field(default_factory=Counter)
+    abstained: Counter[str] = field(default_factory=Counter)
+    decided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    late: set[str] = field(default_factory=set)
+    splits: Counter[str] = field(default_factory=Counter)
+    waiting: dict[str, str] = field(default_factory=dict)
+    replacements: int = 0
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count one record; they come in the order of the tree."""
+        decided = record["decision"]
+        decision, gate = decided["decision"], decided["gate"] or ""
+        self.decisions[decision] += 1
+        verdicts = record["verdicts"]
+        self.looked_at.update({verdict["gate"] for verdict in verdicts})
+        self.abstained.update({verdict["gate"] for verdict in verdicts if verdict["outcome"] == "abstain"})
+        if self.waiting and self.waiting.get(record["row_id"], "") == record["origin"]["parent_id"]:
+            del self.waiting[record["row_id"]]
+            self.replacements += 1
+        if decision == "accepted":
+            self.splits[ADVERSARIAL if record["kind"] == ADVERSARIAL else "train"] += 1
+            return
+        self.decided[gate, decision] += 1
+        if decided["replaced_by"] is not None:
+            self.waiting[decided["replaced_by"]] = record["row_id"]
+        if verdicts:
+            self.late.add(gate)
+
+    def require_replacements(self) -> None:
+        """Raises Refusal for a decision that names a row which does not stand after it."""
+        for replacement, original in self.waiting.items():
+            raise Refusal(
+                f"row {original} is replaced by {replacement}, and no such row stands after it and names it"
+            )
+
+    def count_judged(self) -> dict[str, int]:
+        """By gate the rows that it could say something of, in a batch with an accepted row; none in any
+        other.
+        """
+        if not self.decisions["accepted"]:
+            return {}
+        return {gate: rows - self.abstained[gate] for gate, rows in self.looked_at.items()}
+
+    def to_json(self, self_tests: list[Json]) -> Json:
+        """The counts as the statement has them."""
+        decided = {name: self.decisions[name] for name in DECISIONS}
+        stages = [
+            {
+                "gate": name,
+                "looked_at": self.looked_at[name],
+                "abstained": self.abstained[name],
+                "rejected": self.decided[name, "rejected"],
+                "held": self.decided[name, "held"],
+            }
+            for name in self._order()
+        ]
+        splits = {name: self.splits[name] for name in ("train", ADVERSARIAL) if self.splits[name]}
+        return {
+            "generated": self.decisions.total() - self.replacements,
+            "replacements": self.replacements,
+            **decided,
+            "gates": stages,
+            "self_tests": self_tests,
+            **({"splits": splits} if self.splits[ADVERSARIAL] else {}),
+        }
+
+    def _order(self) -> list[str]:
+        """The stages: what decided before any gate, the gates, and whoever decided after them."""
+        gates = self.rule.order
+        others = sorted(({gate for gate, _ in self.decided} | set(self.looked_at)) - set(gates))
+        early = [name for name in others if name not in self.late and name not in self.looked_at]
+        return [*early, *gates, *(name for name in others if name not in early)]
+
+
+def read_self_tests(pack: Path | str, rule: SignedRule, judged: Mapping[str, int]) -> list[Json]:
+    """The self-tests of log/gates.json as the statement has them. Raises Refusal for what no gate could have
+    done, and for a gate that `judged` rows and planted none although it was asked to.
+    """
+    value = parse_canonical(read_bounded(pack, MEASURES, MAX_MEASURES_BYTES), MEASURES, end=b"\n")
+    if not _has(value, scheme=str, gates=list) or value["scheme"] != MEASURES_SCHEME:
+        raise Refusal(f"{MEASURES} is of another scheme, or of none")
+    entries: dict[str, Any] = {}
+    for entry in value["gates"]:
+        if type(entry) is not dict or entry.keys() != {"gate", "self_test", "counts"}:
+            raise Refusal(f"{MEASURES} does not say of each gate what it should")
+        if type(entry["gate"]) is not str or entry["gate"] not in rule.gates or entry["gate"] in entries:
+            raise Refusal(f"{MEASURES} speaks of a gate twice, or of one that did not judge", entry["gate"])
+        entries[entry["gate"]] = entry["self_test"]
+    found = []
+    for name, gate in rule.gates.items():
+        if gate.planted:
+            found.append(_sum_self_test(name, gate.planted, entries.get(name), judged.get(name, 0)))
+        elif entries.get(name) is not None:
+            raise Refusal(f"{MEASURES} has a self-test of {name}, which was asked for none")
+    return found
+
+
+def _sum_self_test(name: str, asked: int, said: Any, judged: int) -> Json:
+    if not _has(said, canaries=list, controls=list):
+        raise Refusal(f"{MEASURES} does not say how {name} did in its self-test")
+    sums = []
+    for kinds in (said["canaries"], said["controls"]):
+        names = set()
+        for kind in kinds:
+            if not _has(kind, kind=str, planted=int, turned_away=int) or kind["kind"] in names:
+                raise Refusal(f"{MEASURES}: a kind of {name} is none, or stands there twice")
+            names.add(kind["kind"])
+            if not 0 <= kind["turned_away"] <= kind["planted"]:
+                raise Refusal(
+                    f"{MEASURES}: {name} turned away more rows than were planted", kind["turned_away"]
+                )
+            if not 1 <= kind["planted"] <= asked:
+                raise Refusal(
+                    f"{MEASURES}: {name} has more rows of a kind than it was asked for", kind["planted"]
+                )
+        sums.append((sum(k["planted"] for k in kinds), sum(k["turned_away"] for k in kinds)))
+    (planted, caught), (innocent, away) = sums
+    if not planted + innocent and judged:
+        raise Refusal(
+            f"{MEASURES}: {name} judged {judged} rows and planted none", 0, f"up to {asked} of each kind"
+        )
+    return {"gate": name, "planted": planted, "caught": caught, "innocent": innocent, "turned_away": away}
+
+
+# --- the tree ----------------------------------------------------------------------------------------------
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """SHA-256(0x00 || data), RFC 6962 section 2.1."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+class GrowingTree:
+    """The Merkle tree of RFC 6962, section 2.1, leaf by leaf, in memory of its height.
+
+    `on_tile` is called with each hash of every eighth level, in order: (level, hash).
+    """
+
+    def __init__(self, on_tile: Callable[[int, bytes], None] | None = None) -> None:
+        self._nodes: list[bytes | None] = []
+        self._on_tile = on_tile
+        self.size = 0
+
+    def add(self, leaf: bytes) -> None:
+        """Append the hash of a leaf."""
+        node, level = leaf, 0
+        tell = self._on_tile
+        if tell is not None:
+            tell(0, node)
+        while level < len(self._nodes) and (left := self._nodes[level]) is not None:
+            node = hashlib.sha256(b"\x01" + left + node).digest()
+            self._nodes[level] = None
+            level += 1
+            if tell is not None and level % TILE_HEIGHT == 0:
+                tell(level // TILE_HEIGHT, node)
+        if level == len(self._nodes):
+            self._nodes.append(None)
+        self._nodes[level] = node
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root over the leaves so far."""
+        found: bytes | None = None
+        for node in self._nodes:
+            if node is not None:
+                found = node if found is None else hashlib.sha256(b"\x01" + node + found).digest()
+        return hashlib.sha256(b"").digest() if found is None else found
+
+
+class StoredTiles:
+    """The tile files of a pack, read along with the tree that grows. Raises Refusal at the first other
+    hash.
+    """
+
+    def __init__(self, pack: Path | str, size: int, sizes: Mapping[str, int]) -> None:
+        self._files: list[IO[bytes]] = []
+        self._at: Counter[int] = Counter()
+        levels = 1
+        while size >> (TILE_HEIGHT * levels):
+            levels += 1
+        for level in range(levels):
+            name, wanted = f"{TILES}/{level}.bin", (size >> (TILE_HEIGHT * level)) * HASH_BYTES
+            if sizes.get(name) != wanted:
+                self.close()
+                raise Refusal(
+                    f"{name} is not of the length that its leaves give", sizes.get(name, 0), f"{wanted} bytes"
+                )
+            self._files.append(open_regular(pack, name))
+        extra = sorted(n for n in sizes if n.startswith(f"{TILES}/") and n not in _tile_names(levels))
+        if extra:
+            self.close()
+            raise Refusal(f"{extra[0]} belongs to no level of the tree")
+
+    def compare(self, level: int, node: bytes) -> None:
+        """Raises Refusal where the next hash of that level is another."""
+        number = self._at[level]
+        self._at[level] += 1
+        if level >= len(self._files) or self._files[level].read(HASH_BYTES) != node:
+            raise Refusal(f"{TILES}/{level}.bin: hash {number} is not what its leaves give")
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+
+def _tile_names(levels: int) -> set[str]:
+    return {f"{TILES}/{level}.bin" for level in range(levels)}
+
+
+# --- the records of a pack ---------------------------------------------------------------------------------
+
+
+def list_records(names: Iterable[str]) -> list[str]:
+    """The files of canonical records, in order. Raises Refusal where they are not numbered from 0 on."""
+    found = sorted(name for name in names if _RECORDS.fullmatch(name))
+    wanted = [f"lineage/records-{number:05d}.jsonl.gz" for number in range(max(len(found), 1))]
+    for name, expected in zip(found or [""], wanted):  # noqa: B905  (of one length)
+        if name != expected:
+            raise Refusal(f"{expected} is missing")
+    return found
+
+
+def read_lines(pack: Path | str, name: str) -> Iterator[bytes]:
+    """The records of one file as bytes, each of at most MAX_RECORD_BYTES. Raises Refusal."""
+    with open_regular(pack, name) as raw:
+        try:
+            with gzip.GzipFile(fileobj=raw, mode="rb") as packed, _buffered(packed) as file:
+                while line := file.readline(MAX_RECORD_BYTES + 1):
+                    if not line.endswith(b"\n"):
+                        fault = (
+                            "a line is too long"
+                            if len(line) > MAX_RECORD_BYTES
+                            else "its last line does not end"
+                        )
+                        raise Refusal(f"{name}: {fault}")
+                    yield line[:-1]
+        except (OSError, EOFError, zlib.error) as exc:
+            raise Refusal(f"{name} is not a readable gzip file: {_shorten(exc)}") from exc
+
+
+def _buffered(packed: gzip.GzipFile) -> IO[bytes]:
+    import io
+
+    return io.BufferedReader(packed, 256 * 1024)
+
+
+# --- the whole ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the checks gave: nothing is wrong where `problems` is empty."""
+
+    problems: list[Refusal] = field(default_factory=list)
+    passed: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    root: str | None = None
+    key_id: str | None = None
+    counts: Json = field(default_factory=dict)
+
+
+def compare_sizes(
+    sizes: Mapping[str, int], listed: Mapping[str, Any] | None, signed: Mapping[str, Any] | None
+) -> dict[str, Refusal]:
+    """What is wrong with names and bytes on the disk, by name, before a byte is hashed: against the manifest,
+    and against the bytes that were signed; either may be None.
+    """
+    known = sorted({*sizes, *(listed or {}), *(signed or {})} - {MANIFEST})
+    faults = {name: _find_size_fault(name, sizes.get(name), listed, signed) for name in known}
+    return {name: fault for name, fault in faults.items() if fault is not None}
+
+
+def _find_size_fault(
+    name: str, size: int | None, listed: Mapping[str, Any] | None, signed: Mapping[str, Any] | None
+) -> Refusal | None:
+    entry = None if listed is None else listed.get(name)
+    vouched = None if signed is None else signed.get(name)
+    if size is None:
+        if signed is None or vouched is not None or name in UNSIGNED:
+            return Refusal(f"{name} is missing")
+        return Refusal(f"{MANIFEST} lists a file that was never part of the pack", name)
+    if listed is not None and (entry is None or entry["bytes"] != size):
+        if vouched == size:
+            return Refusal(f"{MANIFEST} does not list {name} as it was signed")
+        if entry is None:
+            return Refusal(f"{name} was added: {MANIFEST} does not list it")
+        seen, allowed = f"{size} bytes", f"{entry['bytes']} bytes"
+        return Refusal(f"{name} was changed: it is not the file that {MANIFEST} lists", seen, allowed)
+    if signed is None or vouched == size or name in UNSIGNED:
+        return None
+    if vouched is None:
+        return Refusal(f"{name} was added: {STATEMENT} does not list it")
+    return Refusal(
+        f"{name} was changed: it is not the file that {STATEMENT} lists", f"{size} bytes", f"{vouched} bytes"
+    )
+
+
+def read_manifest(pack: Path | str) -> Json:
+    """MANIFEST.json: scheme, facts, files. Raises Refusal."""
+    value = parse_canonical(read_bounded(pack, MANIFEST, MAX_SEAL_BYTES), MANIFEST, end=b"\n")
+    if not _has(value, scheme=str, facts=dict, files=dict):
+        raise Refusal(f"{MANIFEST} is not a list of files with facts")
+    if value["scheme"] != MANIFEST_SCHEME:
+        raise Refusal(f"{MANIFEST} has another scheme", value["scheme"], MANIFEST_SCHEME)
+    for name, entry in value["files"].items():
+        if (
+            not _has(entry, sha256=str, bytes=int)
+            or not _SHA256.fullmatch(entry["sha256"])
+            or entry["bytes"] < 0
+        ):
+            raise Refusal(f"{MANIFEST}: {_shorten(name)} is not listed with a SHA-256 and its bytes")
+    return dict(value)
+
+
+def build_facts(predicate: Mapping[str, Any]) -> Json:
+    """The facts of the manifest: what the statement says, for a reader who only lists packs."""
+    return {
+        "scheme": predicate["scheme"],
+        "run": predicate["run"],
+        "root": predicate["tree"]["root"],
+        "generated": predicate["counts"].get("generated"),
+        "accepted": predicate["counts"].get("accepted"),
+    }
+
+
+def inspect(pack: Path | str, key_id: str | None = None) -> Findings:
+    """Every check that needs no Parquet reader, of the pack at that folder. Raises nothing that a pack can
+    cause.
+    """
+    found = Findings()
+    try:
+        _inspect(pack, key_id, found)
+    except Refusal as exc:
+        found.problems.append(exc)
+    except OSError as exc:
+        found.problems.append(Refusal(f"{exc.filename or pack} cannot be read: {exc.strerror or exc}"))
+    except MemoryError:
+        found.problems.append(Refusal(f"{pack} takes more memory than there is"))
+    return found
+
+
+def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
+    listing = list_pack(pack)
+    found.problems += listing.faults
+    found.notes += [f"{name} was left by the Hub and is no part of the pack" for name in listing.left_by_hub]
+    if listing.faults:
+        return
+    signed = open_statement(pack, key_id)
+    check_predicate(signed)
+    found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
+    if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
+        raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
+    manifest = read_manifest(pack)
+    found.problems += compare_sizes(listing.sizes, manifest["files"], signed.predicate["bytes"]).values()
+    if found.problems:
+        return
+    _compare_digests(pack, listing.sizes, manifest, signed, found)
+    if found.problems:
+        return
+    found.passed.append((len(listing.sizes), "files"))
+    rule = read_rule(signed.predicate)
+    counts = _read_records(pack, listing.sizes, signed, rule)
+    found.counts = counts.to_json(read_self_tests(pack, rule, counts.count_judged()))
+    for name in sorted({*found.counts, *signed.predicate["counts"]}):
+        if found.counts.get(name) != signed.predicate["counts"].get(name):
+            raise Refusal(
+                f"{STATEMENT}: its counts.{name} is not what the records give",
+                repr(signed.predicate["counts"].get(name)),
+                _shorten(repr(found.counts.get(name))),
+            )
+    check_ledger(pack, listing.sizes, signed.predicate["ledger"])
+    rows = counts.decisions.total()
+    found.passed += [(rows, "lineage records"), (rows, "decisions")]
+    found.notes.append(
+        "the Parquet files were compared with their digests, not with the records: see synth-stack verify"
+    )
+    if key_id is None:
+        found.notes.append(
+            "signed with a local key: proves integrity, not who signed; check the key with --key-id"
+        )
+    if BUNDLE in listing.sizes:
+        found.notes.append(f"the identity in {BUNDLE} was not checked: see synth-stack verify --identity")
+
+
+def _compare_digests(
+    pack: Path | str, sizes: Mapping[str, int], manifest: Json, signed: SignedStatement, found: Findings
+) -> None:
+    for name in {*signed.subjects} - {*sizes, ROWS_SUBJECT}:
+        found.problems.append(Refusal(f"{name} is missing"))
+    for name, size in sizes.items():
+        if name == MANIFEST:
+            continue
+        digest = digest_bounded(pack, name, size)
+        if name not in UNSIGNED and signed.subjects.get(name) != digest:
+            found.problems.append(
+                Refusal(f"{name} was changed: it is not the file that {STATEMENT} lists", f"SHA-256 {digest}")
+            )
+        elif manifest["files"][name]["sha256"] != digest:
+            found.problems.append(Refusal(f"{MANIFEST} does not list {name} as it was signed"))
+    if not found.problems and manifest["facts"] != build_facts(signed.predicate):
+        found.problems.append(Refusal(f"{MANIFEST}: its facts are not those that were signed"))
+
+
+def _read_records(
+    pack: Path | str, sizes: Mapping[str, int], signed: SignedStatement, rule: SignedRule
+) -> RecordCounts:
+    said = signed.predicate
+    size, places = said["tree"]["size"], rule.places
+    context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
+    counts, seen = RecordCounts(rule), set[bytes]()
+    tiles = StoredTiles(pack, size, sizes)
+    tree = GrowingTree(tiles.compare)
+    try:
+        for name in list_records(sizes):
+            for line in read_lines(pack, name):
+                where = f"{name}: record {tree.size}"
+                if tree.size >= size:
+                    raise Refusal(f"{where} stands after the end of the signed tree")
+                record = parse_record(line, where)
+                tree.add(leaf_hash(line))
+                row_id = bytes.fromhex(record["row_id"])
+                if row_id in seen:
+                    raise Refusal(f"{name}: row {record['row_id']} stands in the lineage twice")
+                seen.add(row_id)
+                if record["context"] != context:
+                    raise Refusal(f"{where} was recorded for another recipe or gate file")
+                fault = find_decision_fault(record, rule, places)
+                if fault is not None:
+                    raise Refusal(f"{name}: {fault.what}", fault.seen, fault.allowed)
+                counts.add(record)
+    finally:
+        tiles.close()
+    if tree.size != size or tree.root().hex() != said["tree"]["root"]:
+        raise Refusal("the lineage records are not those that were signed", tree.size, f"{size} records")
+    counts.require_replacements()
+    return counts
+
+
+# --- the ledger --------------------------------------------------------------------------------------------
+
+LEDGER_SCHEME = "synth_stack/ledger/v1"
+MAX_BATCHES = 1_000_000
+
+
+def check_ledger(pack: Path | str, sizes: Mapping[str, int], place: Any) -> list[bytes] | None:
+    """The leaf hashes of the batches before this one, if they give the head in its signed `place`; None
+    without.
+
+    Raises Refusal.
+    """
+    if place is None:
+        if LEDGER in sizes:
+            raise Refusal(f"{LEDGER} does not belong to a pack that has no place in a ledger")
+        return None
+    if not _has(place, sequence=int, previous=dict) or not _has(place["previous"], size=int, root=str):
+        raise Refusal(f"{STATEMENT}: its place in a ledger is none")
+    value = parse_canonical(read_bounded(pack, LEDGER, MAX_SEAL_BYTES * 8), LEDGER, end=b"\n")
+    if not _has(value, scheme=str, entries=list) or value["scheme"] != LEDGER_SCHEME:
+        raise Refusal(f"{LEDGER} is of another scheme, or of none")
+    entries = value["entries"]
+    if any(not _matches(_SHA256, entry) for entry in entries):
+        raise Refusal(f"{LEDGER}: an entry is no SHA-256")
+    leaves = [bytes.fromhex(entry) for entry in entries]
+    tree = GrowingTree()
+    for leaf in leaves:
+        tree.add(leaf)
+    previous = place["previous"]
+    if not len(leaves) == previous["size"] == place["sequence"] or tree.root().hex() != previous["root"]:
+        raise Refusal(f"{LEDGER} does not give the head that was signed", tree.root().hex(), previous["root"])
+    return leaves
+
+
+# --- the command -------------------------------------------------------------------------------------------
+
+
+def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[str]:
+    """Lines that say what is proved of one row, from its record, the leaves and the signature. Raises
+    Refusal.
+    """
+    if not _ROW_PREFIX.fullmatch(wanted):
+        raise Refusal(
+            "that is not a row id", wanted, "its 32 hexadecimal characters, or the first 8 or more of them"
+        )
+    listing = list_pack(pack)
+    if listing.faults:
+        raise listing.faults[0]
+    signed = open_statement(pack, key_id)
+    check_predicate(signed)
+    size = signed.predicate["tree"]["size"]
+    rule = read_rule(signed.predicate)
+    found: list[tuple[int, bytes]] = []
+    needle, number = f'"row_id":"{wanted}'.encode(), 0
+    for name in list_records(listing.sizes):
+        for line in read_lines(pack, name):
+            if needle in line and json.loads(line).get("row_id", "").startswith(wanted):
+                found.append((number, line))
+            number += 1
+            if number > size:
+                raise Refusal(f"{name} holds more records than were signed", allowed=f"{size}")
+    if len(found) != 1:
+        raise Refusal(
+            "the pack has no row of that id" if not found else "several rows begin with that id", wanted
+        )
+    index, line = found[0]
+    record = parse_record(line, f"the record of row {wanted}")
+    leaves = read_bounded(pack, f"{TILES}/0.bin", size * HASH_BYTES)
+    tree = GrowingTree()
+    for start in range(0, len(leaves), HASH_BYTES):
+        tree.add(leaves[start : start + HASH_BYTES])
+    is_signed = tree.size == size and tree.root().hex() == signed.predicate["tree"]["root"]
+    if not is_signed or leaves[index * HASH_BYTES : (index + 1) * HASH_BYTES] != leaf_hash(line):
+        raise Refusal(f"the record of row {record['row_id']} is not leaf {index} of the signed tree")
+    fault = find_decision_fault(record, rule, rule.places)
+    if fault is not None:
+        raise fault
+    decision = record["decision"]
+    by = f" by {decision['gate']}: {decision['reason']}" if decision["gate"] else ""
+    return [
+        f"row      {record['row_id']}",
+        f"decision {decision['decision']}{by}",
+        f"proved   record: leaf {index} of {size}",
+        f"root     {signed.predicate['tree']['root']}",
+        f"key id   {signed.key_id}",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: 0 when the pack holds, 1 when something is wrong with it, 2 for wrong arguments."""
+    parser = argparse.ArgumentParser(
+        prog="verify_pack.py", description="Check a pack of synth_stack offline."
+    )
+    parser.add_argument("pack", help="the folder of the pack")
+    parser.add_argument("--key-id", help="the key that must have signed")
+    parser.add_argument("--row", help="prove the record of this row alone")
+    options = parser.parse_args(arguments)
+    if not os.path.isdir(options.pack):
+        sys.stderr.write(f"error: {_print_safely(options.pack)} is not a folder\n")
+        return 2
+    if options.key_id is not None and not _SHA256.fullmatch(options.key_id):
+        sys.stderr.write("error: --key-id is 64 lower-case hexadecimal digits\n")
+        return 2
+    if options.row is not None:
+        try:
+            lines = prove_row(options.pack, options.row, options.key_id)
+        except (Refusal, OSError, ValueError, MemoryError) as exc:
+            lines = [f"wrong    {exc}"]
+        _write(lines)
+        return int(lines[0].startswith("wrong"))
+    found = inspect(options.pack, options.key_id)
+    passed = [] if found.problems else [f"ok       {count} {what}" for count, what in found.passed]
+    _write(
+        [
+            *(f"wrong    {problem}" for problem in found.problems),
+            *passed,
+            *(f"note     {note}" for note in found.notes),
+            *([f"root     {found.root}", f"key id   {found.key_id}"] if found.root else []),
+        ]
+    )
+    return 1 if found.problems else 0
+
+
+def _write(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(_print_safely(line) + "\n")
+
+
+def _print_safely(text: object) -> str:
+    """A text on one line, with a mark for every character that does not print."""
+    line = " ".join(part.strip() for part in str(text).splitlines() if part.strip())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def _shorten(value: object, max_chars: int = 120) -> str:
+    text = _print_safely(value)
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
