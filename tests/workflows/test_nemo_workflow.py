@@ -56,7 +56,13 @@ def test_stages_keep_the_same_documents_on_either(tmp_path: Path, ray: dict[str,
     exam.write_bytes(orjson.dumps({"question": LEAKED, "answer": "Nine of them are left."}))
     named = f"against=[{{name: exam, path: {exam}}}]"
     run_nemo(
-        ray, tmp_path, "documents", "input_path=docs.jsonl", "output_path=kept", "rejects_path=away", named
+        ray,
+        tmp_path,
+        "documents",
+        f"input_path={docs}",
+        f"output_path={tmp_path / 'kept'}",
+        f"rejects_path={tmp_path / 'away'}",
+        named,
     )
     kept = [json.loads(line) for part in (tmp_path / "kept").iterdir() for line in part.open()]
 
