@@ -97,7 +97,7 @@ def _set_up(
 @app.command()
 def init(
     shape: Annotated[
-        str | None, typer.Argument(help="What rows it makes; asked for where it is left out.")
+        str | None, typer.Argument(help="The shape of its rows; without one it is asked for.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
     name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
@@ -107,10 +107,11 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
-    from synth_stack.workflows.init import SHAPES, init_recipe
+    from synth_stack.workflows.init import init_recipe, list_shapes
 
     if shape is None:
-        shape = typer.prompt(f"Shape ({', '.join(SHAPES)})", default=SHAPES[0], err=True)
+        shapes = list(list_shapes())
+        shape = typer.prompt(f"Shape ({', '.join(shapes)})", default=shapes[0], err=True)
     recipe = init_recipe(shape, out, name=name, about=about)
     if as_json:
         print_json({"recipe": str(recipe)})

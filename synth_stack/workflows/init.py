@@ -6,27 +6,18 @@ synth-stack preview mine/recipe.yaml
 
 import json
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import orjson
 
+import synth_stack.generators
 from synth_stack.errors import InputError
 from synth_stack.files import write_bytes
+from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.registry import suggest
 from synth_stack.workflows.editor_schemas import write_schema
 
-Shape = Literal["instruction", "magpie", "evolved", "dialogue", "preference"]
-SHAPES: tuple[Shape, ...] = get_args(Shape)
-
-_METHODS: dict[Shape, str] = {
-    "instruction": "{use: self_instruct, examples: 3, answers: full}",
-    "magpie": "{use: magpie, turns: 1, answers: full}",
-    "evolved": "{use: evol_instruct, rounds: 2, answers: full}",
-    "dialogue": "{use: dialogue_tree, depth: 2, fan_out: 2, paths: 2, personas: {path: personas.yaml}}",
-    "preference": "{use: best_of_n, n: 4}",
-}
-_GATES: dict[Shape, tuple[str, ...]] = {"dialogue": ("turns",)}
-"""The gates without which the rows of a shape are worth nothing, beside those that every shape has."""
+SHAPES_FILE = Path(synth_stack.generators.__file__).parent / "starters" / "shapes.yaml"
 
 _SEEDS = (
     ("orders/late", "Where is my parcel? It should have come on Friday."),
@@ -36,26 +27,6 @@ _SEEDS = (
     ("lamps/broken", "My lamp will not switch on any more."),
     ("lamps/broken", "The light flickers whenever the kettle is on."),
 )
-
-_PERSONAS = """\
-- {name: Ruth, product: Lamp, date: 2 May, tone: brief}
-- {name: Omar, product: Sensor, date: 9 June, tone: polite and long}
-"""
-
-_JUDGE = """\
-models:
-  # a judge that follows a script; name a larger model here, as `teacher` is named
-  judge:
-    use: scripted
-    model: judge
-    rules:
-      - match: Rate the answer from 1
-        replies:
-          - "instruction_following: 5, truthfulness: 4, honesty: 4, helpfulness: 5"
-          - "instruction_following: 2, truthfulness: 3, honesty: 4, helpfulness: 2"
-          - "instruction_following: 3, truthfulness: 4, honesty: 3, helpfulness: 3"
-          - "instruction_following: 1, truthfulness: 2, honesty: 3, helpfulness: 1"
-"""
 
 _RECIPE = """\
 # yaml-language-server: $schema=recipe.schema.json
@@ -88,11 +59,13 @@ _GATE_FILE = """\
 # Every gate is explained in docs/gates.md; `why` stands on the card.
 version: 1
 gates:
-  - use: structure
-    why: A row that is cut off, empty or in the wrong shape teaches nothing.
-  - use: dedup
-    why: The same row twice is learnt by heart.
 """
+
+
+def list_shapes() -> dict[str, dict[str, str]]:
+    """What there is to begin with, by shape: the line of its method, its gates, models and other files."""
+    shapes: dict[str, dict[str, str]] = read_mapping(SHAPES_FILE)
+    return shapes
 
 
 def init_recipe(
@@ -102,14 +75,15 @@ def init_recipe(
 
     Raises InputError for a shape that there is not, and for a folder that has any of the files already.
     """
-    if shape not in SHAPES:
+    shapes = list_shapes()
+    if shape not in shapes:
         raise InputError(
             "there is no shape of that name",
             seen=shape,
-            allowed=", ".join(SHAPES),
-            mend=suggest(shape, dict.fromkeys(SHAPES)),
+            allowed=", ".join(shapes),
+            mend=suggest(shape, shapes),
         )
-    files = _write_files(shape, name, about)
+    files = _write_files(shapes[shape], name, about)
     folder = Path(out)
     taken = sorted(file for file in files if (folder / file).exists())
     if taken:
@@ -123,13 +97,13 @@ def init_recipe(
     return folder / "recipe.yaml"
 
 
-def _write_files(shape: Shape, name: str, about: str) -> dict[str, bytes]:
-    gates = _GATE_FILE + "".join(f"  - use: {gate}\n" for gate in _GATES.get(shape, ()))
+def _write_files(starter: dict[str, str], name: str, about: str) -> dict[str, bytes]:
+    gates = _GATE_FILE + starter["gates"]
     recipe = _RECIPE.format(
         name=name,
         about=json.dumps(about, ensure_ascii=False),
-        models=_JUDGE if shape == "preference" else "",
-        method=_METHODS[shape],
+        models=starter.get("models", ""),
+        method=starter["method"],
         title=json.dumps(name.replace("_", " ").capitalize(), ensure_ascii=False),
     )
     seeds = b"".join(
@@ -141,8 +115,7 @@ def _write_files(shape: Shape, name: str, about: str) -> dict[str, bytes]:
         "gates.yaml": gates.encode(),
         "seeds.jsonl": seeds,
     }
-    if shape == "dialogue":
-        files["personas.yaml"] = _PERSONAS.encode()
+    files.update({file: text.encode() for file, text in starter.items() if file.endswith(".yaml")})
     for kind, file in (("recipe", "recipe.schema.json"), ("gates", "gates.schema.json")):
         schema = write_schema("recipe" if kind == "recipe" else "gates")
         files[file] = orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

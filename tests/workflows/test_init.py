@@ -10,10 +10,10 @@ import yaml
 from synth_stack.errors import InputError
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.workflows.generate import preview
-from synth_stack.workflows.init import SHAPES, init_recipe
+from synth_stack.workflows.init import init_recipe, list_shapes
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", list(list_shapes()))
 def test_a_recipe_of_each_shape_previews_at_once_and_fits_its_schema(shape: str, tmp_path: Path) -> None:
     path = init_recipe(shape, tmp_path / "new", about='a shop: "lamps"')
     rows = preview(load_recipe(path), 4)

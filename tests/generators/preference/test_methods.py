@@ -93,6 +93,18 @@ def test_the_best_and_the_worst_of_n_go_from_a_recipe_to_pairs_for_a_trainer(tmp
     assert all(pair["chosen"] != pair["rejected"] and pair["prompt"] for pair in pairs)
 
 
+def test_the_recipe_that_ships_runs_to_a_verified_pack_with_scripted_models(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "pipelines" / "preference_pairs" / "recipe.yaml"
+    changes = {
+        "teacher": teach("good", "fair", "poor"),
+        "models": {"judge": JUDGE},
+        "generate.candidates": 12,
+    }
+    result = synth_stack.run(load_recipe(shipped, changes), tmp_path / "run")
+    verify_pack(result.pack.path)
+    assert result.figures.accepted
+
+
 def test_what_each_model_was_asked_is_paid_at_its_own_price(tmp_path: Path) -> None:
     path = write(tmp_path, {"use": "best_of_n", "n": 2}, teach("good", "poor"))
     result = synth_stack.run(path, tmp_path / "run")
