@@ -1,5 +1,9 @@
 # make demo    set everything up in .venv and run the main job: a signed pack made by a real language model
 # make test    set everything up and pass the tests
+# make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
+# make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
+# make test-kills   twenty kills of each engine at random moments: an hour
+# make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -8,7 +12,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test check lock clean
+.PHONY: demo test test-review test-engines test-kills test-distilabel check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -17,6 +21,19 @@ demo: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+test-review: $(VENV)/test.stamp
+	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'
+	$(BIN)/python -m pytest -m review $(PYTEST_ARGS)
+
+test-engines: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+
+test-kills: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
+
+test-distilabel: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -48,6 +65,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --all-extras \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -94,7 +94,7 @@ def check_references(items: Sequence[dict[str, Any]], problems: Sequence[Problem
         f"reference solutions that pass their item: {len(own.solved)} of {len(items)}, {tests} asserts held"
     )
     print(f"that pass the next item: {len(other.solved)} ({other.unmatched} cannot be called by its tests)")
-    print(f"{cpu / own.runs:.4f} s of CPU a pass, which is two runs")
+    print(f"{cpu / own.runs:.4f} s of CPU a pass, which is five runs")
 
 
 def time_trials(

@@ -15,6 +15,7 @@
         │   └── UntrustedGate       a gate failed its self-test: the batch fails, every row is held
         │       ├── BlindGate           it missed canaries of a kind
         │       └── UnfairGate          it turned innocent rows of a kind away
+        ├── ServerError         a review server is down, or refuses what it is asked
         ├── SigningError        no key, no identity, the transparency log refused
         └── VerificationError   a pack is not what its lineage says
 
@@ -114,6 +115,10 @@ class BlindGate(UntrustedGate):
 
 class UnfairGate(UntrustedGate):
     """A gate that turned too many innocent rows of a kind away."""
+
+
+class ServerError(WorkError):
+    """A review server that cannot be reached, or that refuses what it is asked."""
 
 
 class SigningError(WorkError):

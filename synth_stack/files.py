@@ -60,6 +60,16 @@ def open_whole(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def rename_whole(path: Path, target: Path) -> None:
+    """A file or folder under another name in the same file system, on the disk when this returns.
+
+    A file that is there is replaced. Raises StoreError.
+    """
+    with store_errors(target):
+        path.replace(target)
+        _sync_folder(target.parent)
+
+
 def write_table(path: Path, table: pa.Table) -> None:
     """`table` as one Parquet file, whole or not at all; equal tables give equal bytes."""
     sink = io.BytesIO()

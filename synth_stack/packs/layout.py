@@ -15,6 +15,9 @@ PACK_SCHEME = "synth_stack/pack/v3"
 """Stands in the signed statement. It fixes the layout, and also how the card's figures are rendered:
 `verify` renders them again, so another rendering needs another scheme."""
 
+REVIEWED_SCHEME = "synth_stack/pack/v4"
+"""Of a pack whose rows people have judged: it has `review/`, and a section on it on its card."""
+
 CARD = "README.md"
 RECIPE = "recipe.yaml"
 GATES = "gates.yaml"
@@ -25,6 +28,9 @@ PUBLIC_KEY = "lineage/public_key.pem"
 BUNDLE = "lineage/bundle.sigstore.json"
 TILES = "lineage/tiles"
 SEEDS = "seeds"
+
+REVIEW = "review"
+REVIEW_ANSWERS = f"{REVIEW}/answers.jsonl"
 
 ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
@@ -41,6 +47,8 @@ _KNOWN = re.compile(
     rf"data/(?:{'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet"
     r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.parquet"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|seeds/.+"
+    r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
+    r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)"
 )
 _LEFT_BY_HUB = (".gitattributes", ".cache")
 """What the Hub's own download puts beside the files; no part of a pack, and nothing reads it."""

@@ -57,7 +57,7 @@ def build_predicate(
 ) -> Json:
     """What is signed beside the digests: of which run, by what, how many rows and what became of them."""
     return {
-        "scheme": layout.PACK_SCHEME,
+        "scheme": layout.PACK_SCHEME if counts.review is None else layout.REVIEWED_SCHEME,
         "run": identity,
         "synth_stack": version,
         "signature": signature,
@@ -183,12 +183,14 @@ def _name_key(pem: bytes) -> str:
 
 def _read_head(predicate: Mapping[str, Any]) -> TreeHead:
     match predicate:
-        case {"scheme": str(scheme)} if scheme != layout.PACK_SCHEME:
+        case {"scheme": str(scheme)} if scheme not in {layout.PACK_SCHEME, layout.REVIEWED_SCHEME}:
             raise VerificationError(
-                f"{layout.STATEMENT} is of another scheme", seen=scheme, allowed=layout.PACK_SCHEME
+                f"{layout.STATEMENT} is of another scheme",
+                seen=scheme,
+                allowed=f"{layout.PACK_SCHEME} or {layout.REVIEWED_SCHEME}",
             )
         case {
-            "scheme": layout.PACK_SCHEME,
+            "scheme": str(),
             "run": str(),
             "synth_stack": str(),
             "signature": "local" | "sigstore",

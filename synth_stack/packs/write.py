@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -28,6 +28,7 @@ from synth_stack.packs.card.card import render_card
 from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures
+from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_shards
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import build_facts, build_predicate, read_manifest
@@ -160,7 +161,8 @@ def _fill(
     write_bytes(staging / layout.RECIPE, run.recipe_lock)
     write_bytes(staging / layout.GATES, run.gates_lock)
     _copy_seeds(run.folder / "seeds", staging / layout.SEEDS)
-    counts, head = _write_tables(staging, run, progress, shard_rows)
+    review = copy_review(run, staging)
+    counts, head = _write_tables(staging, run, progress, shard_rows, review)
     write_bytes(staging / layout.MEASURES, render_measures(counts.measures, run.gates))
     card = render_card(
         run.recipe,
@@ -202,7 +204,9 @@ def _sign(staging: Path, run: Judged, counts: Counts, head: TreeHead, signer: Si
     write_manifest(staging, build_facts(predicate))
 
 
-def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: int) -> tuple[Counts, TreeHead]:
+def _write_tables(
+    staging: Path, run: Judged, progress: Progress, shard_rows: int, review: dict[str, Any] | None
+) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
     rule = read_rule(run.lock)
     sizes = _count_splits(run)
@@ -240,7 +244,8 @@ def _write_tables(staging: Path, run: Judged, progress: Progress, shard_rows: in
 
         head = write_tiles(staging / layout.TILES, grow())
     by_gate = {gate: counted[gate] for gate in run.gate_names if gate in counted}
-    return tally.finish(run.gate_names, Measures(run.self_tests, by_gate)), head
+    counts = tally.finish(run.gate_names, Measures(run.self_tests, by_gate), review)
+    return counts, head
 
 
 def _count_splits(run: Judged) -> Counter[str]:

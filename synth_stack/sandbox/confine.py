@@ -33,6 +33,8 @@ _KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 """Flags of statvfs(3) as flags of mount(2): a remount in a user namespace may drop none of them."""
 _DETACH = 2
 _SCRATCH_FILES = 1024
+_OWN_FILES = 3
+"""Open files of a run's own: its line, its source and its answer."""
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIGKILL = 9
 _LAST_CAPABILITY = 63
@@ -110,7 +112,7 @@ def limit_resources(limits: Mapping[str, float], *, threads: bool) -> None:
         resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
         resource.RLIMIT_AS: _both(int(limits["memory_mb"]) * mb),
         resource.RLIMIT_FSIZE: _both(int(limits["file_mb"]) * mb),
-        resource.RLIMIT_NOFILE: _both(int(limits["files"])),
+        resource.RLIMIT_NOFILE: _both(int(limits["files"]) + _OWN_FILES),
         resource.RLIMIT_CORE: _both(0),
         resource.RLIMIT_MEMLOCK: _both(0),
         resource.RLIMIT_MSGQUEUE: _both(0),

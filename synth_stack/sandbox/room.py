@@ -2,7 +2,7 @@
 
     run_checks(solution, tests)              one pair
     run_many(pairs, workers=2)               a list of pairs on all cores, in order
-    with Room() as room: room.run(...)       as many as you like, at 10 ms each (benchmarks/behaviour.py)
+    with Room() as room: room.run(...)       as many as you like; docs/sandbox.md says what one costs
 
 Linux only. `find_level` says which kind of room this machine can build, after trying to break out of it;
 docs/sandbox.md says what each holds and what none does.
@@ -11,6 +11,7 @@ docs/sandbox.md says what each holds and what none does.
 import functools
 import json
 import os
+import secrets
 import select
 import struct
 import subprocess
@@ -26,13 +27,13 @@ from typing import Any, Self
 
 from synth_stack.errors import ConfigError, SandboxError
 from synth_stack.sandbox.levels import ENVIRONMENT, LEVELS, build_command
+from synth_stack.sandbox.modes import FAILING, NEGATED, REAL
 
 _BUILD_S = 30.0
 _GRACE_S = 5.0
 _PROBE_WALL_S = 20.0
 _LEAST = {"memory_mb": 64, "files": 8}
 """The interpreter's own need: it cannot say what went wrong with less. Everything else is at least 1."""
-_CONTROL = "\nraise AssertionError('end of the tests')\n"
 _MEND = "Run it on Linux 5.13 or later, where user namespaces or Landlock are allowed, or install bubblewrap."
 
 
@@ -68,6 +69,8 @@ class Limits:
 class Outcome:
     """What came of one run; `checks` counts the asserts that held if it passed, `seconds` are wall time.
 
+    `refuted`: it failed because an assert of the tests themselves did not hold.
+
     passed     the tests ran to their end, and at least one assert held
     failed     an exception, a wrong answer, an exit, no Python, or tests that check nothing
     timeout    CPU or wall time
@@ -81,6 +84,7 @@ class Outcome:
     status: str
     reason: str
     checks: int = 0
+    refuted: bool = False
     stdout: str = ""
     stderr: str = ""
     seconds: float = 0.0
@@ -138,23 +142,38 @@ class Room:
         if process.stdout is not None:
             process.stdout.close()
 
-    def run(self, solution: str, tests: str, limits: Limits = DEFAULT) -> Outcome:
+    def run(self, solution: str, tests: str, limits: Limits = DEFAULT, *, confirmed: bool = True) -> Outcome:
         """Run `tests` against `solution`.
 
         The solution is a module; the tests start with its names (and may import it as `solution`), and run
         at module level and then in every function without parameters that is called test...; asserts check.
-        A pass is believed only when the same tests with a failure after their end do not pass.
+        A pass is believed when the same tests pass twice more, and in between, in an order drawn for each
+        run, fail with a failure after their end and with their asserts turned round. Without `confirmed` it
+        is not tried, for a caller to whom a pass is the worse news.
         """
         if max(len(solution), len(tests)) > limits.source_chars:
             return Outcome("failed", f"a source of more than {limits.source_chars} characters")
-        outcome = self._ask(solution, tests, limits)
-        if outcome.status == "passed" and self._ask(solution, tests + _CONTROL, limits).status == "passed":
-            return Outcome("failed", "passes whatever the tests say", seconds=outcome.seconds)
+        outcome = self._ask(solution, tests, REAL, limits)
+        if outcome.status != "passed" or not confirmed:
+            return outcome
+        return self._confirm(outcome, solution, tests, limits)
+
+    def _confirm(self, outcome: Outcome, solution: str, tests: str, limits: Limits) -> Outcome:
+        """The outcome of a run that passed, after two more of the kind and two controls, in random order."""
+        runs = [REAL, REAL, FAILING, NEGATED]
+        secrets.SystemRandom().shuffle(runs)
+        for mode in runs:
+            again = self._ask(solution, tests, mode, limits)
+            if mode == REAL and again.status != "passed":
+                return again
+            if mode != REAL and again.status == "passed":
+                return Outcome("failed", "passes whatever the tests say", seconds=outcome.seconds)
         return outcome
 
-    def _ask(self, solution: str, tests: str, limits: Limits) -> Outcome:
-        body = json.dumps({"solution": solution, "tests": tests, "limits": asdict(limits)}).encode()
-        self._send(struct.pack(">I", len(body)) + body)
+    def _ask(self, solution: str, tests: str, mode: bytes, limits: Limits) -> Outcome:
+        sources = [solution.encode("utf-8", "surrogatepass"), mode + tests.encode("utf-8", "surrogatepass")]
+        for body in (json.dumps(asdict(limits)).encode(), *sources):
+            self._send(struct.pack(">I", len(body)) + body)
         answer = self._receive(limits.wall_s + _GRACE_S)
         if "error" in answer:
             raise SandboxError("the sandbox failed", seen=answer["error"], mend=_MEND)
@@ -201,11 +220,16 @@ def run_checks(solution: str, tests: str, *, limits: Limits = DEFAULT) -> Outcom
 
 
 def run_many(
-    pairs: Sequence[tuple[str, str]], *, limits: Limits = DEFAULT, workers: int | None = None
+    pairs: Sequence[tuple[str, str]],
+    *,
+    limits: Limits = DEFAULT,
+    workers: int | None = None,
+    confirmed: bool = True,
 ) -> list[Outcome]:
     """The outcomes of (solution, tests) pairs, in their order, on `workers` rooms at once.
 
-    Without `workers` one for each core that this process may use. Raises SandboxError.
+    Without `workers` one for each core that this process may use. Without `confirmed` a pass is believed
+    after one run. Raises SandboxError.
     """
     if not pairs:
         return []
@@ -219,7 +243,7 @@ def run_many(
         def run(pair: tuple[str, str]) -> Outcome:
             room = free.get()
             try:
-                return room.run(*pair, limits)
+                return room.run(*pair, limits, confirmed=confirmed)
             finally:
                 free.put(room)
 

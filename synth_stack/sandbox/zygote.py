@@ -2,18 +2,20 @@
 
     python -sSPB -c START FOLDER LEVEL       requests on stdin, answers on stdout
 
-A message is four bytes of length (big endian) and JSON. The first answer says what holds, or why the room
-could not be built. A request is {"solution", "tests", "limits"}; its answer is the fields of an Outcome.
-The end of stdin ends everything. Standard library only: this process runs without site-packages.
+A message starts with four bytes of length (big endian). The first answer says what holds, or why the room
+could not be built. A request is three messages: limits (JSON), the solution, and the tests (their first byte
+says how to run them); its answer is JSON, the fields of an Outcome. The end of stdin ends everything.
+Standard library only: this process runs without site-packages.
 """
 
+import fcntl
 import gc
 import importlib
 import json
 import os
-import secrets
 import select
 import signal
+import socket
 import struct
 import sys
 import time
@@ -24,6 +26,7 @@ from typing import Any
 
 from synth_stack.sandbox import confine, filters, program
 from synth_stack.sandbox.levels import NAMESPACES
+from synth_stack.sandbox.line import LostError
 
 _LOADED = """abc array ast asyncio base64 binascii bisect bz2 calendar cmath collections.abc colorsys
 concurrent.futures contextlib copy csv dataclasses datetime decimal difflib enum fractions functools
@@ -37,20 +40,33 @@ _READ_BYTES = 1 << 16
 _ANSWER_BYTES = 4096
 _CONFINED = b"!"
 """A child's first word. Nothing untrusted has run before it, so a child that never says it is our failure."""
+_ENDED, _UNDONE = 9, 70
+"""Exit codes: there is no further request; a child did not do its task."""
+_HIGH = 40
+_LAST_S = 0.5
+"""How long a solution that has left the line may take to end by itself, so that the reason can be named."""
+
+
+@dataclass(slots=True)
+class _Child:
+    """One child and how it ended: its exit code as `subprocess` has it, None where it was ended here."""
+
+    pid: int
+    pidfd: int
+    code: int | None = None
+    cpu_s: float = 0.0
 
 
 @dataclass(slots=True)
 class _Run:
-    """One child: its files on this side, and what has been read from them."""
+    """The two children of a run, the files that they read, those that they write, and what came of these."""
 
-    pid: int
-    pidfd: int
+    solution: _Child
+    tests: _Child
     deadline: float
-    output_bytes: int
-    token: bytes
+    limits: Mapping[str, float]
+    unsent: dict[int, memoryview]
     pipes: dict[int, bytearray]
-    unsent: bytes
-    tests: int
     stopped: str | None = field(default=None)
 
 
@@ -77,77 +93,113 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # a collection in a child then copies none of these pages
     _send({"level": level, "landlock": filters.find_landlock(), "scratch": full, "threads": full})
-    while (request := _receive()) is not None:
-        _send(_serve(request, libraries, full=full))
+    while _attend(libraries, full=full):
+        pass
 
 
-def _serve(request: dict[str, Any], libraries: list[str], *, full: bool) -> dict[str, Any]:
-    limits = request["limits"]
+def _attend(libraries: list[str], *, full: bool) -> bool:
+    """Let a process of its own read one request and answer it; False when there will be no more.
+
+    So this process, of which every run is a copy, has never held a solution or a test.
+    """
+    pid = os.fork()
+    if pid == 0:
+        code = _ENDED
+        try:
+            confine.die_with_parent()
+            if (head := _receive()) is not None:
+                _send(_serve(json.loads(head), libraries, full=full))
+                code = 0
+        except BaseException as exc:  # noqa: BLE001  (nothing may return from here)
+            with suppress(OSError):
+                _send({"error": f"{type(exc).__name__}: {exc}"})
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def _serve(limits: dict[str, Any], libraries: list[str], *, full: bool) -> dict[str, Any]:
     started = time.monotonic()
     if full:
         confine.mount_scratch(int(limits["file_mb"]))
     try:
-        run = _start(request, libraries, started + limits["wall_s"], full=full)
+        run = _start(limits, libraries, started + limits["wall_s"], full=full)
         _watch(run)
-        _, status, used = os.wait4(run.pid, 0)
         _drain(run)
     finally:
         if full:
             confine.unmount_scratch()
-    answer, out, err = (bytes(content) for content in run.pipes.values())
-    if run.stopped is None and not answer:
+    words, answer, out, err = (bytes(content) for content in run.pipes.values())
+    if run.stopped is None and len(words) < len(_CONFINED) * 2:
         return {"error": f"a child could not be confined: {err.decode('utf-8', 'replace')[-_ANSWER_BYTES:]}"}
-    verdict = _judge(run, answer[len(_CONFINED) :], status, used.ru_utime + used.ru_stime, limits)
     seconds = time.monotonic() - started
     shown = {"stdout": out.decode("utf-8", "replace"), "stderr": err.decode("utf-8", "replace")}
-    return {**verdict, **shown, "seconds": round(seconds, 6)}
+    return {**_judge(run, answer), **shown, "seconds": round(seconds, 6)}
 
 
-def _start(request: dict[str, Any], libraries: list[str], deadline: float, *, full: bool) -> _Run:
-    tests, fetch = os.pipe()[::-1]
-    ends = [os.pipe() for _ in range(3)]  # answer, stdout, stderr
-    pid = os.fork()
-    if pid == 0:
-        try:  # nothing may return from here
-            _become_child(request["limits"], fetch, [end for _, end in ends], libraries, full=full)
-            solution = request.pop("solution")
-            request.clear()  # the tests are in it, and the frames of this process can be read by the solution
-            os.write(4, _CONFINED)
-            program.perform(solution, 3, 4)
-        except OSError as exc:
-            os.write(ends[2][1], str(exc).encode())
-        finally:
-            os._exit(70)
-    token = secrets.token_bytes(program.TOKEN_BYTES)  # made here, so that the child does not have it
-    for file in (fetch, *(end for _, end in ends)):
+def _start(limits: dict[str, Any], libraries: list[str], deadline: float, *, full: bool) -> _Run:
+    """Both children, started before more of the request is read than its limits, and then their sources."""
+    here, there = socket.socketpair()
+    sources = [os.pipe() for _ in range(2)]
+    ends = [os.pipe() for _ in range(4)]  # words, answer, stdout, stderr
+    words, answer, out, err = (end for _, end in ends)
+    files = {
+        "hold_solution": [there.fileno(), sources[0][0], words, out, err],
+        "run_tests": [here.fileno(), sources[1][0], words, out, err, answer],
+    }
+    children = [_fork(name, taken, limits, libraries, full=full) for name, taken in files.items()]
+    here.close()
+    there.close()
+    for file in (*(start for start, _ in sources), *(end for _, end in ends)):
         os.close(file)
-    for file in (tests, *(start for start, _ in ends)):
+    for file in (*(end for _, end in sources), *(start for start, _ in ends)):
         os.set_blocking(file, False)
     return _Run(
-        pid=pid,
-        pidfd=os.pidfd_open(pid),
+        solution=children[0],
+        tests=children[1],
         deadline=deadline,
-        output_bytes=int(request["limits"]["output_bytes"]),
-        token=token,
+        limits=limits,
+        unsent={end: memoryview(_receive() or b"") for _, end in sources},
         pipes={start: bytearray() for start, _ in ends},
-        unsent=token + request["tests"].encode("utf-8", "surrogatepass"),
-        tests=tests,
     )
 
 
+def _fork(
+    task: str, files: list[int], limits: Mapping[str, float], libraries: list[str], *, full: bool
+) -> _Child:
+    """A confined child with `files` (line, source, words, stdout, stderr, and more) that does `task`."""
+    pid = os.fork()
+    if pid:
+        return _Child(pid, os.pidfd_open(pid))
+    try:  # nothing may return from here
+        line, source, *more = _become_child(limits, files, libraries, full=full)
+        if task == "run_tests":
+            program.run_tests(line, source, *more)
+        else:
+            program.hold_solution(line, source)
+    except LostError:
+        pass
+    except OSError as exc:
+        os.write(2, str(exc).encode())
+    finally:
+        os._exit(_UNDONE)
+
+
 def _become_child(
-    limits: Mapping[str, float], fetch: int, ends: list[int], libraries: list[str], *, full: bool
-) -> None:
-    """Put the files in place, and give up everything else."""
+    limits: Mapping[str, float], files: list[int], libraries: list[str], *, full: bool
+) -> list[int]:
+    """Put the files in place, give up everything else, say so, and return the others: line, source, more."""
     confine.die_with_parent()
-    answer, out, err = ends
+    line, source, words, out, err, *more = files
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for file, place in ((nothing, 0), (out, 1), (err, 2)):
+    high = [
+        fcntl.fcntl(file, fcntl.F_DUPFD, _HIGH) for file in (nothing, out, err, line, source, *more, words)
+    ]
+    for place, file in enumerate(high):
         os.dup2(file, place)
-    high = [os.dup(file) for file in (fetch, answer)]  # all are above 4: the pipes are eight files
-    os.dup2(high[0], 3)
-    os.dup2(high[1], 4)
-    os.closerange(5, 1024)
+    last = len(high) - 1
+    os.closerange(last + 1, 1024)
     os.chdir(confine.SCRATCH if full else "/")
     os.umask(0o077)
     keep = confine.SCRATCH if full else None
@@ -159,13 +211,17 @@ def _become_child(
     filters.install_filter(code)
     for name in [name for name in sys.modules if name.startswith("synth_stack")]:
         del sys.modules[name]
+    os.write(last, _CONFINED)
+    os.close(last)
+    return list(range(3, last))
 
 
 def _watch(run: _Run) -> None:
-    """Pass the tests in and the output out until the child ends, or stop it: time, output, no parent."""
+    """Pass the sources in and what is written out until the tests end, or stop: time, output, no owner."""
     poll = select.poll()
-    poll.register(run.tests, select.POLLOUT)
-    poll.register(run.pidfd, select.POLLIN)
+    for file in run.unsent:
+        poll.register(file, select.POLLOUT)
+    poll.register(run.tests.pidfd, select.POLLIN)
     poll.register(0, 0)  # POLLHUP alone
     for file in run.pipes:
         poll.register(file, select.POLLIN)
@@ -175,90 +231,126 @@ def _watch(run: _Run) -> None:
             run.stopped = "timeout"
         if 0 in ready:
             run.stopped = "orphan"
-        if run.tests in ready and not _pass_tests(run, poll):
-            run.tests = -1
+        for file in run.unsent.keys() & ready.keys():
+            _pass_source(run, file, poll)
         for file in run.pipes.keys() & ready.keys():
             if not _take(run, file):
                 poll.unregister(file)
-        if run.stopped or run.pidfd in ready:
+        if run.stopped or run.tests.pidfd in ready:
             break
-    with suppress(ProcessLookupError):
-        os.kill(run.pid, signal.SIGKILL)
+    _end(run.tests, wait_s=0.0)
+    answer = bytes(list(run.pipes.values())[1]) or _peek(run, 1)
+    _end(run.solution, wait_s=_LAST_S if run.stopped is None and _says_lost(answer) else 0.0)
 
 
-def _pass_tests(run: _Run, poll: "select.poll") -> bool:
-    """Write some of the tests; False, and the pipe closed, when there is nothing left or no reader."""
+def _end(child: _Child, *, wait_s: float) -> None:
+    """Wait for a child that may be ending by itself, or end it."""
+    poll = select.poll()
+    poll.register(child.pidfd, select.POLLIN)
+    ended = bool(poll.poll(wait_s * 1000))
+    if not ended:
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+    _, status, used = os.wait4(child.pid, 0)
+    os.close(child.pidfd)
+    child.cpu_s = used.ru_utime + used.ru_stime
+    child.code = os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _peek(run: _Run, place: int) -> bytes:
+    file = list(run.pipes)[place]
+    _take(run, file)
+    return bytes(run.pipes[file])
+
+
+def _says_lost(answer: bytes) -> bool:
+    return _read_answer(answer)[0] == program.LOST
+
+
+def _pass_source(run: _Run, file: int, poll: "select.poll") -> None:
+    """Write some of a source; the pipe is closed when there is nothing left or no reader."""
+    left = run.unsent[file]
     try:
-        run.unsent = run.unsent[os.write(run.tests, run.unsent) :]
+        left = left[os.write(file, left) :] if left else left
     except BlockingIOError:
-        return True
+        return
     except BrokenPipeError:
-        run.unsent = b""
-    if not run.unsent:
-        poll.unregister(run.tests)
-        os.close(run.tests)
-    return bool(run.unsent)
+        left = left[len(left) :]
+    run.unsent[file] = left
+    if not left:
+        poll.unregister(file)
+        os.close(file)
+        del run.unsent[file]
 
 
 def _take(run: _Run, file: int) -> bool:
-    """Read from one of the child's files; False at its end."""
+    """Read from one of the children's files; False at its end."""
     try:
         part = os.read(file, _READ_BYTES)
     except BlockingIOError:
         return True
     run.pipes[file] += part
-    answer, *outputs = run.pipes
-    room = _ANSWER_BYTES - len(run.pipes[answer])
-    if room < 0 or sum(len(run.pipes[output]) for output in outputs) > run.output_bytes:
+    words, answer, *outputs = run.pipes
+    said = max(len(run.pipes[words]), len(run.pipes[answer])) > _ANSWER_BYTES
+    if said or sum(len(run.pipes[output]) for output in outputs) > run.limits["output_bytes"]:
         run.stopped = run.stopped or "output"
     return bool(part)
 
 
 def _drain(run: _Run) -> None:
-    """Read what the child left in its pipes, and close everything."""
+    """Read what the children left in their pipes, and close everything."""
     for file in run.pipes:
         while run.stopped is None and _take(run, file):
             pass
         os.close(file)
-    os.close(run.pidfd)
-    if run.tests >= 0:
-        os.close(run.tests)
+    for file in run.unsent:
+        os.close(file)
 
 
-def _judge(
-    run: _Run, answer: bytes, status: int, cpu_s: float, limits: Mapping[str, float]
-) -> dict[str, Any]:
-    code = os.waitstatus_to_exitcode(status)
-    checks = 0
+def _judge(run: _Run, answer: bytes) -> dict[str, Any]:
+    status, reason, checks, refuted = _read_answer(answer)
     if run.stopped == "output":
-        said = ("output", f"more than {run.output_bytes} bytes of output")
+        status, reason = "output", f"more than {run.limits['output_bytes']:g} bytes of output"
     elif run.stopped == "timeout":
-        said = ("timeout", f"still running after {limits['wall_s']:g} s")
-    elif code == -signal.SIGXCPU or (code == -signal.SIGKILL and cpu_s >= limits["cpu_s"]):
-        said = ("timeout", f"more than {limits['cpu_s']:g} s of CPU time")
-    elif code < 0:
-        said = ("crashed", f"killed by signal {signal.Signals(-code).name}")
-    elif answer.startswith(run.token) and answer[len(run.token) :].isdigit():
-        checks = int(answer[len(run.token) :])
-        said = (program.PASSED, "") if checks else (program.FAILED, "the tests check nothing")
-    else:
-        said = _read_failure(answer, code)
-    return {"status": said[0], "reason": said[1], "checks": checks}
+        status, reason = "timeout", f"still running after {run.limits['wall_s']:g} s"
+    elif status == "":
+        status, reason = _explain_end(run.tests, run.limits)
+    elif status == program.LOST:
+        status, reason = _explain_end(run.solution, run.limits, lost=reason)
+    elif status == program.PASSED and not checks:
+        status, reason = program.FAILED, "the tests check nothing"
+    passed = status == program.PASSED
+    return {"status": status, "reason": reason, "checks": checks if passed else 0, "refuted": refuted}
 
 
-def _read_failure(answer: bytes, code: int) -> tuple[str, str]:
-    status, _, reason = answer.decode("utf-8", "replace").partition("\n")
-    if not answer:
-        return program.FAILED, f"the process ended before its tests did (exit code {code})"
-    if status not in {program.FAILED, program.MEMORY, program.BLOCKED, program.SPACE}:
-        return program.FAILED, "something else than the end of the tests wrote the answer"
-    return status, reason
+def _explain_end(child: _Child, limits: Mapping[str, float], lost: str = "") -> tuple[str, str]:
+    """A status and a reason for a child that ended without an answer; `lost` is how the other noticed."""
+    code = child.code
+    if code is None or code == _UNDONE:
+        return program.FAILED, f"the solution's process was lost before the tests were at their end: {lost}"
+    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and child.cpu_s >= limits["cpu_s"]):
+        return "timeout", f"more than {limits['cpu_s']:g} s of CPU time"
+    if code < 0:
+        return "crashed", f"killed by signal {signal.Signals(-code).name}"
+    return program.FAILED, f"the process ended before its tests did (exit code {code})"
 
 
-def _receive() -> Any:
+def _read_answer(answer: bytes) -> tuple[str, str, int, bool]:
+    """What the tests' process wrote; an empty status where it wrote nothing that can be read."""
+    try:
+        status, reason, checks, refuted = json.loads(answer)
+    except (ValueError, TypeError, RecursionError):
+        return "", "", 0, False
+    known = {program.PASSED, program.FAILED, program.MEMORY, program.BLOCKED, program.SPACE, program.LOST}
+    if status not in known or type(checks) is not int:
+        return "", "", 0, False
+    return status, str(reason), checks, refuted is True
+
+
+def _receive() -> bytes | None:
+    """The next message of the owner, None at the end of them."""
     head = _read_exactly(4)
-    body = _read_exactly(struct.unpack(">I", head)[0]) if head else b""
-    return json.loads(body) if body else None
+    return _read_exactly(struct.unpack(">I", head)[0]) if head else None
 
 
 def _read_exactly(size: int) -> bytes:

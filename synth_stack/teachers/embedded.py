@@ -52,7 +52,7 @@ def embedded(
     from synth_stack.models.files import check_model
     from synth_stack.models.hub import HUB_MODELS, fetch_model
     from synth_stack.teachers.llamacpp import EmbeddedLLM
-    from synth_stack.teachers.openai_llm import PRE_QUERY
+    from synth_stack.teachers.openai_requests import PRE_QUERY
 
     if model is not None and (weights is not None or sha256 is not None):
         raise ConfigError(

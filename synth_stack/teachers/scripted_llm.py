@@ -10,8 +10,11 @@ from pydantic import Field, PrivateAttr
 
 from synth_stack.teachers.grammar import Grammar, draw_text
 from synth_stack.teachers.health import Health
-from synth_stack.teachers.openai_llm import SharedLLM, collect_answers, render_turns
+from synth_stack.teachers.openai_llm import SharedLLM, collect_answers
+from synth_stack.teachers.openai_replies import EMPTY, SPENT
+from synth_stack.teachers.openai_requests import render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
+from synth_stack.teachers.reasoning import split_reasoning
 
 
 class ScriptedLLM(SharedLLM):
@@ -22,6 +25,8 @@ class ScriptedLLM(SharedLLM):
     repeat_share: float = 0.0
     delay_s: float = 0.0
     dies_after: int | None = None
+    name: str = "scripted"
+    gives_reasoning: bool = True
     replayable: bool = True
     takes_grammar: bool = True
     chat_format: str | None = "qwen2"
@@ -33,7 +38,11 @@ class ScriptedLLM(SharedLLM):
 
     @property
     def model_name(self) -> str:
-        return "scripted"
+        return self.name
+
+    def load(self) -> None:
+        self._health = Health()
+        super().load()
 
     @property
     def health(self) -> Health:
@@ -60,9 +69,13 @@ class ScriptedLLM(SharedLLM):
             return Answer(None, "teacher down: died, as its script says")
         reply = write_reply(text, seed, self.rules, self.empty_share, self.repeat_share, grammar=grammar)
         tokens = len(text.split()), len(reply.split())
-        if not reply.strip():
-            return Answer(None, "empty answer: the teacher wrote nothing", False, *tokens)
-        return Answer(reply, None, False, *tokens)
+        said = split_reasoning(reply)
+        if not said.content.strip():
+            failure = SPENT if said.open or said.reasoning else EMPTY
+            self._health.note_empty(failure, self._health.failures)
+            return Answer(None, failure, False, *tokens, reasoning=said.reasoning, finish="stop")
+        self._health.note_answer(self._health.failures)
+        return Answer(said.content, None, False, *tokens, reasoning=said.reasoning, finish="stop")
 
 
 def write_reply(

@@ -5,9 +5,10 @@ judge        verdicts/<gate>/ and decisions.parquet for the candidates of a fold
 reopen       a judged folder made ready for more rows
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
+from synth_stack.engines.catalog import OpenEngine, choose_engine
 from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
-from synth_stack.engines.local import open_local
 from synth_stack.errors import ConfigError
 from synth_stack.files import read_table, render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
@@ -45,7 +46,7 @@ from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
-from synth_stack.workflows.resources import RunResources
+from synth_stack.workflows.resources import RunResources, bound_resources
 
 GATES_SCHEME = "synth_stack/gates-lock/v2"
 
@@ -69,13 +70,19 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A judged batch: its folder, its figures from the funnel to the slices, and the gates that failed
-    their self-test.
+    """A judged batch: its folder, its figures from the funnel to the slices, the gates that failed their
+    self-test, the engine that they ran on, and the address that the folder was sent to.
     """
 
     folder: Path
     figures: Figures
     failed: tuple[SelfTest, ...] = ()
+    engine: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest of the folder says of it."""
+        return {**self.figures.counts(), "engine": dict(self.engine)}
 
     def price_gates(self, cost: float | None = None) -> tuple[GatePrice, ...]:
         """The price of each gate; `cost` is what making all rows of the batch has cost."""
@@ -97,9 +104,12 @@ def bind_gates(
     eval_sets: Sequence[NamedEvalSet] = (),
     resources: RunResources | None = None,
     *,
+    source: object = None,
     loaded: Sequence[Extension] = (),
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+
+    Without `resources` they reach what may be reached for the rows of `source`.
 
     The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
     InputError, ModelError or MissingExtra.
@@ -107,7 +117,7 @@ def bind_gates(
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_eval_sets(file, eval_sets)
-    resources = replace(resources or RunResources(), folder=file.folder)
+    resources = replace(resources or bound_resources(source, file), folder=file.folder)
     runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))
@@ -169,8 +179,10 @@ def _record(run: GateRun, use: GateUse) -> dict[str, Any]:
     }
 
 
-def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch:
-    """Verdicts, decisions and report.html for the candidates of `folder`.
+def judge(
+    folder: Path, gates: Gates, progress: Progress | None = None, on: OpenEngine | None = None
+) -> Batch:
+    """Verdicts, decisions and report.html for the candidates of `folder`, by an engine (default: local).
 
     Verdicts that are there from the same gates are kept, and rows that wait to replace others
     (runs/replaced.py) are taken in. A batch with a gate that fails its self-test is held as a whole, and says
@@ -181,8 +193,8 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
         reopen(folder, gates)
         end_replacing(folder)
     _amend_candidates(folder, gates)
-    with open_local() as engine:
-        run_gates(folder, gates.runs, engine, progress or Silent())
+    with contextlib.nullcontext(on) if on else choose_engine().open() as opened:
+        run_gates(folder, gates.runs, opened.engine, progress or Silent())
     bars = {run.name: run.bars for run in gates.runs if run.canaries}
     failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)
     held_by = hold_failed(failed)
@@ -194,7 +206,7 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
         ]
     )
     write_table(folder / "decisions.parquet", decisions)
-    return Batch(folder, write_report(folder), failed)
+    return Batch(folder, write_report(folder), failed, opened.facts)
 
 
 def reopen(folder: Path, gates: Gates) -> None:

@@ -1,5 +1,6 @@
 """Programs that want out. Each is contained, and the outcome says by what."""
 
+import platform
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,7 +95,10 @@ ESCAPES = {
         "os._exit = os.write = lambda *a: None\nsys.excepthook = lambda *a: None",
         "assert 1 > 2",
     ),
-    "another ast": ("import ast\nast.parse = lambda *a: (_ for _ in ()).throw(SystemExit(0))", PLAIN),
+    "another ast": (
+        "import ast\nast.parse = lambda *a: (_ for _ in ()).throw(SystemExit(0))",
+        "assert 1 > 2",
+    ),
     "a runner found by name": (
         "import sys\nfor m in list(sys.modules.values()):\n"
         "    for name in list(vars(m)):\n        if name in ('perform', '_run_tests'): setattr(m, name, print)",
@@ -106,10 +110,6 @@ ESCAPES = {
         PLAIN,
     ),
     "closed files": ("import os\nos.closerange(3, 64)", PLAIN),
-    "the token, read and said": (
-        "import os\ntoken = os.read(3, 16)\nos.write(4, token + b'7')\nos._exit(0)",
-        PLAIN,
-    ),
 }
 
 
@@ -162,7 +162,7 @@ def test_what_reaches_out_is_refused(any_room: Room, attack: str, tmp_path: Path
         "import os\nos.symlink({secret!r}, 'link')\nprint(open('link').read())",
         "import os\nprint(open('../' * 20 + {secret!r}).read())",
         "import os\nprint(os.open({folder!r}, os.O_PATH), open('/proc/self/fd/0/..' + {secret!r}).read())",
-        "import os\nfor fd in range(3, 64):\n    try: print(os.read(fd, 4096))\n    except OSError: pass\nraise OSError",
+        "import os\nfor fd in range(3, 64):\n    try: os.set_blocking(fd, False); print(os.read(fd, 4096))\n    except OSError: pass\nraise OSError",
         "print(open('/proc/self/environ').read())",
         "print(open('/proc/1/environ').read())",
         "import os\nassert 'PLANTED' not in os.environ\nraise OSError",
@@ -239,3 +239,130 @@ def test_a_room_without_a_scratch_folder_lets_nothing_be_written_or_started(any_
         attempts, [any_room.facts["scratch"], any_room.facts["threads"]], strict=True
     ):
         assert (attempt() == "passed") == allowed
+
+
+def test_nothing_of_an_earlier_run_is_in_the_memory_of_a_later_one(any_room: Room) -> None:
+    scan = """
+import ctypes, hashlib, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sbrk.restype = ctypes.c_void_p
+reading, writing = os.pipe()
+os.set_blocking(reading, False)
+
+def holds(data, digest):
+    at = data.find(b"zq-")
+    while at >= 0:
+        if hashlib.sha256(data[at : at + 12]).hexdigest() == digest:
+            return True
+        at = data.find(b"zq-", at + 1)
+    return False
+
+def is_found(digest):
+    page, top, near = 4096, libc.sbrk(0), id(object()) & ~0xFFF
+    for start in (top - (48 << 20), near - (24 << 20)):
+        for k in range(12288):
+            if libc.write(writing, ctypes.c_void_p(start + k * page), page) == page:
+                if holds(os.read(reading, page), digest):
+                    return True
+    return False
+
+own = "zq-mine-5521" * 100
+print(is_found("bbf71fc7289fbd75b7bd9fe681370cd8220573b8858cfde09e48e2cb5de20020"), is_found("093e6b61f1c99d25e128e76fe8dea12efcd18521043ba00517f9f89a7423bceb"))
+"""
+    secret = "zq-left-7731"  # the scan knows its digest alone, and so does not find itself
+    room_for_it = Limits(cpu_s=10, wall_s=30, memory_mb=512)
+    any_room.run(f"kept = {secret!r} * 1000", f"assert {secret!r} in kept", room_for_it)
+    outcome = any_room.run(scan, PLAIN, room_for_it)
+
+    assert (outcome.status, outcome.stdout) == ("passed", "True False\n")
+
+
+SYSTEM_CALLS = {
+    "x86_64": {
+        "vfork": (58,),
+        "clone": (56, 17, 0),
+        "clone a user namespace": (56, 0x10010000, 0),
+        "execveat": (322, -100, b"/bin/sh", 0, 0, 0),
+        "ptrace": (101, 16, 1, 0, 0),
+        "process_vm_readv": (310, 1, 0, 0, 0, 0, 0),
+        "pidfd_getfd": (438, 0, 0, 0),
+        "tkill": (200, 1, 9),
+        "rt_sigqueueinfo": (129, 1, 9, 0),
+        "pidfd_send_signal": (424, 0, 9, 0, 0),
+        "mount": (165, 0, 0, 0, 0, 0),
+        "chroot": (161, b"/"),
+        "pivot_root": (155, b".", b"."),
+        "setns": (308, 0, 0),
+        "keyctl": (250, 0),
+        "bpf": (321, 0, 0, 0),
+        "userfaultfd": (323, 0),
+        "io_uring_setup": (425, 1, 0),
+        "perf_event_open": (298, 0, 0, 0, 0, 0),
+        "memfd_create": (319, b"x", 0),
+        "socket": (41, 2, 1, 0),
+        "vsock": (41, 40, 1, 0),
+        "netlink": (41, 16, 3, 0),
+        "connect": (42, 3, 0, 0),
+        "mknod": (133, b"node", 0o20666, 259),
+        "inotify_init": (253,),
+        "fanotify_init": (300, 0, 0),
+        "setuid": (105, 0),
+        "setpriority": (141, 0, 0, -20),
+        "sched_setaffinity": (203, 0, 8, 0),
+        "ioprio_set": (251, 1, 0, 0),
+        "acct": (163, 0),
+        "swapon": (167, 0, 0),
+        "reboot": (169, 0, 0, 0),
+        "syslog": (103, 3, 0, 0),
+        "quotactl": (179, 0, 0, 0, 0),
+        "personality": (135, 0),
+        "open_by_handle_at": (304, -100, 0, 0),
+        "init_module": (175, 0, 0, 0),
+    },
+}
+
+
+@pytest.mark.skipif(platform.machine() not in SYSTEM_CALLS, reason="the numbers are those of another machine")
+def test_system_calls_that_no_program_needs_are_refused(any_room: Room, subtests: pytest.Subtests) -> None:
+    calls = SYSTEM_CALLS[platform.machine()]
+    solution = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nallowed = []\n"
+        f"for name, call in {calls!r}.items():\n"
+        "    ctypes.set_errno(0)\n"
+        "    if libc.syscall(*call) != -1 or ctypes.get_errno() not in (1, 38): allowed.append((name, ctypes.get_errno()))\n"
+        "print(allowed)"
+    )
+    outcome = any_room.run(solution, PLAIN)
+
+    assert (outcome.status, outcome.stdout) == ("passed", "[]\n")
+
+
+@pytest.mark.parametrize(
+    ("hoard", "status"),
+    [
+        (
+            "import mmap\nx = []\nwhile True: x.append(mmap.mmap(-1, 1 << 24))",
+            {"memory", "failed", "blocked"},
+        ),
+        ("import os\nx = []\nwhile True: x.append(os.pipe())", {"space"}),
+        ("import socket\nx = []\nwhile True: x.append(socket.socketpair())", {"space"}),
+        (
+            "import os\nos.close(1)\nos.close(2)\nos.closerange(3, 64)\nimport time\ntime.sleep(60)",
+            {"failed", "timeout"},
+        ),
+        ("import os\nos.write(1, b'x' * 65536)\nimport time\ntime.sleep(60)", {"timeout", "output"}),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", {"timeout", "blocked"}),
+        (
+            "import sys\nsys.setrecursionlimit(10**9)\ndef f(): return f()\nf()",
+            {"crashed", "memory", "failed", "timeout"},
+        ),
+        ("import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))", {"failed", "blocked"}),
+        ("raise ValueError('\\ud800\\x1b[31mred')", {"failed"}),
+        ("raise ValueError('x' * 10**7)", {"failed"}),
+    ],
+)
+def test_what_hoards_or_hides_ends_too(any_room: Room, hoard: str, status: set[str]) -> None:
+    outcome = any_room.run(hoard, PLAIN, Limits(cpu_s=1, wall_s=2))
+
+    assert outcome.status in status, outcome
+    assert len(outcome.reason) < 1000

@@ -142,7 +142,7 @@ def test_a_run_knows_nothing_of_the_one_before_and_repeats_exactly(room: Room) -
         "open('left', 'w').write('x')\n"
         "print(random.random(), hash('a'), sorted(os.environ))"
     )
-    first, second = (room.run(solution, "assert left == 1") for _ in range(2))
+    first, second = (room.run(solution, "assert 1 < 2") for _ in range(2))
 
     assert (first.status, second.status) == ("passed", "passed")
     assert first.stdout == second.stdout
@@ -188,10 +188,10 @@ def test_the_smallest_limits_are_enough_to_run_and_to_say_what_was_missing(room:
 
 
 def test_tests_larger_than_a_pipe_arrive_whole(room: Room) -> None:
-    tests = "\n".join(f"assert add({k}, 1) == {k + 1}" for k in range(10_000))
+    tests = "\n".join(f"assert add({k}, 1) == {k + 1}  # {'x' * 300}" for k in range(1_000))
 
     assert len(tests) > 4 * 65_536
-    assert room.run(ADD, tests).checks == 10_000
+    assert room.run(ADD, tests).checks == 1_000
     assert room.run("raise ValueError('early')", tests).reason == "ValueError: early"
 
 

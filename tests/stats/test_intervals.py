@@ -3,8 +3,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
-from synth_stack.stats.intervals import clopper_pearson, wilson
+from synth_stack.stats.intervals import clopper_pearson, lower_bound, upper_bound, wilson
 
 Interval = Callable[[int, int], tuple[float, float]]
 
@@ -57,3 +58,15 @@ def test_the_share_lies_in_its_interval(trials: int, share: float) -> None:
     successes = round(trials * share)
     low, high = wilson(successes, trials)
     assert 0 <= low <= successes / trials <= high <= 1
+
+
+def test_one_sided_bounds_are_those_that_leave_a_twentieth_out() -> None:
+    assert upper_bound(7, 59) == pytest.approx(0.21, abs=0.005)
+    assert binom.cdf(7, 59, upper_bound(7, 59)) == pytest.approx(0.05)
+    assert binom.sf(6, 59, lower_bound(7, 59)) == pytest.approx(0.05)
+    assert upper_bound(0, 59) == pytest.approx(1 - 0.05 ** (1 / 59))
+    assert (lower_bound(0, 5), upper_bound(5, 5)) == (0.0, 1.0)
+    assert clopper_pearson(0, 0) == (0.0, 1.0)
+    for bound in (lower_bound, upper_bound):
+        with pytest.raises(ValueError, match="is no share"):
+            bound(4, 3)

@@ -32,10 +32,9 @@ from synth_stack.rows.schemas import build_verdicts
 from synth_stack.sandbox.room import Limits, Outcome, find_level, run_many
 
 _MAX_SURVIVORS = 5
-_LIMITS = frozenset({"timeout", "memory", "output", "space"})
 
 
-@gate("execution", version="2", reads=("content", "alternatives", "extra"))
+@gate("execution", version="3", reads=("content", "alternatives", "extra"))
 def execution(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 1.0,
@@ -52,8 +51,9 @@ def execution(
     1 one mutant has to die, which is the least that a test can be worth. A row with 8 mutants takes about a
     seventh of a second of one core (benchmarks/code_pairs.py).
 
-    A mutant dies when an assert fails or a limit ends it. One that ends in any other exception only shows
-    that the tests reach it, not that they look at a result; it counts as alive.
+    Mutants are made only in what the tests name, and one dies only when an assert of the tests fails. One
+    that ends in another exception or at a limit shows that the tests reach it, not that they look at a
+    result; it counts as alive.
 
     Raises SandboxError where this machine has no sandbox.
     """
@@ -94,7 +94,7 @@ class _PairResult:
     """What came of one row.
 
     `fault`: why it is rejected, with any score. `checks`: asserts that held. `killed`, `failed`: how many of
-    its `total` mutants an assert or a limit ended, and how many another exception; `alive`: the others.
+    its `total` mutants an assert ended, and how many ended otherwise; `alive`: the others.
     """
 
     fault: PairFault | None = None
@@ -155,10 +155,15 @@ def _run_mutants(
     pairs: Sequence[CodePair], results: Sequence[_PairResult], limits: Limits, *, most: int
 ) -> list[_PairResult]:
     """The results of solutions that pass, with what came of up to `most` mutants of each."""
-    made = [(k, mutant) for k, pair in enumerate(pairs) for mutant in make_mutants(pair.solution, most)]
+    made = [
+        (k, mutant)
+        for k, pair in enumerate(pairs)
+        for mutant in make_mutants(pair.solution, pair.tests, most)
+    ]
     runs = [(f"{pairs[k].prelude}\n{mutant.source}", pairs[k].tests) for k, mutant in made]
     ends: list[list[tuple[Mutant, str]]] = [[] for _ in pairs]
-    for (k, mutant), outcome in zip(made, run_many(runs, limits=limits), strict=True):
+    outcomes = run_many(runs, limits=limits, confirmed=False)  # a mutant that passes speaks against its tests
+    for (k, mutant), outcome in zip(made, outcomes, strict=True):
         ends[k].append((mutant, _name_end(outcome)))
     return [_count(result.checks, ended) for result, ended in zip(results, ends, strict=True)]
 
@@ -175,5 +180,4 @@ def _count(checks: int, ends: Sequence[tuple[Mutant, str]]) -> _PairResult:
 def _name_end(outcome: Outcome) -> str:
     if outcome.status == "passed":
         return "lived"
-    by_assert = outcome.status == "failed" and outcome.reason.startswith("AssertionError")
-    return "killed" if by_assert or outcome.status in _LIMITS else "failed"
+    return "killed" if outcome.refuted else "failed"

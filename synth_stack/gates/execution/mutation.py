@@ -38,6 +38,10 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 
 
+_COMPARING = frozenset("__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __bool__".split())
+"""Methods by which an object says itself that it is the right one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """A changed source, the line of the original that is changed, and the change in words."""
@@ -76,18 +80,21 @@ class _Edit:
             getattr(self.holder, self.field)[self.index] = old
 
 
-def make_mutants(source: str, most: int) -> list[Mutant]:
-    """Up to `most` mutants of a source, spread evenly over it; no two alike, none like the source itself.
+def make_mutants(source: str, tests: str, most: int) -> list[Mutant]:
+    """Up to `most` mutants of a source, spread evenly over what its tests name; no two alike.
 
-    The same for the same source. Docstrings, annotations, decorators, imports and format strings are not
-    changed. A source that cannot be parsed, or where there is nothing to change, has none.
+    The same for the same source. Only functions and classes that the tests name are changed, and of a class
+    not how its objects compare: a mutant that dies elsewhere shows nothing of what is tested. Docstrings,
+    annotations, decorators, imports and format strings are not changed. A source or tests that cannot be
+    parsed, or where there is nothing to change, have none.
     """
     try:
         tree = parse_source(source)
         seen = {ast.unparse(tree)}
+        tested = _find_tested(tree, parse_source(tests))
     except _UNPARSABLE:
         return []
-    edits = sorted(_find_edits(tree), key=lambda edit: (edit.line, edit.change))
+    edits = sorted(_find_edits(tested), key=lambda edit: (edit.line, edit.change))
     mutants: list[Mutant] = []
     for edit in _spread(edits, most):
         old = edit.apply()
@@ -105,8 +112,26 @@ def _spread(edits: list[_Edit], most: int) -> list[_Edit]:
     return [edits[k * len(edits) // most] for k in range(most)]
 
 
-def _find_edits(tree: ast.Module) -> Iterator[_Edit]:
-    waiting: list[ast.AST] = [tree]
+def _find_tested(tree: ast.Module, tests: ast.Module) -> list[ast.AST]:
+    """The top-level functions, classes and assigned functions of a source that its tests name."""
+    named = {node.id for node in ast.walk(tests) if isinstance(node, ast.Name)}
+    named |= {node.attr for node in ast.walk(tests) if isinstance(node, ast.Attribute)}
+    named |= {
+        name.name for node in ast.walk(tests) if isinstance(node, ast.ImportFrom) for name in node.names
+    }
+    return [node for node in tree.body if named & set(_list_names(node))]
+
+
+def _list_names(node: ast.stmt) -> list[str]:
+    """What a statement binds: the name of a function or class, or those that an assignment gives."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _find_edits(tested: list[ast.AST]) -> Iterator[_Edit]:
+    waiting = list(tested)
     while waiting:
         holder = waiting.pop()
         for field, value in ast.iter_fields(holder):
@@ -123,7 +148,9 @@ def _find_edits(tree: ast.Module) -> Iterator[_Edit]:
 
 
 def _is_kept(node: ast.AST) -> bool:
-    """Whether a node stays as it is: a docstring, an import, a format string."""
+    """Whether a node stays as it is: a docstring, an import, a format string, how objects compare."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name in _COMPARING
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     return isinstance(node, ast.Import | ast.ImportFrom | ast.JoinedStr)

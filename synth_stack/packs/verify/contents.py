@@ -17,6 +17,7 @@ from synth_stack.packs.counts import Tally
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
+from synth_stack.packs.verify.review import ReviewedRows
 from synth_stack.packs.verify.rule import check_decisions
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 
@@ -38,12 +39,16 @@ class Contents:
     problems: list[VerificationError]
 
 
-def check_contents(pack: Path, names: list[str], seal: Seal, rule: Rule) -> Contents:
+def check_contents(
+    pack: Path, names: list[str], seal: Seal, rule: Rule, people: ReviewedRows | None = None
+) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 
     Records are checked against root and tiles, and their decisions against their verdicts by the `rule`; the
     log has to repeat the decisions, and the data files of each split have to hold exactly its accepted rows,
-    each with the digest that was recorded. Each of these stops at its first difference, and the others go on.
+    each with the digest that was recorded. `people` is told what
+    the records say for a review. Each of these
+    stops at its first difference, and the others go on.
     """
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
@@ -61,6 +66,8 @@ def check_contents(pack: Path, names: list[str], seal: Seal, rule: Rule) -> Cont
                 checked = [orjson.loads(record) for record in table["record"].to_pylist()]
                 tally.add_records(checked)
                 check_decisions(name, checked, rule)
+                if people is not None:
+                    people.add_records(checked)
                 for record in checked:
                     _require_context(name, record, context)
                     log.follow(record)

@@ -1,6 +1,7 @@
 """What a pack states of itself - counts, card, Croissant - made again from its rows and compared."""
 
 from pathlib import Path
+from typing import Any
 
 from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
@@ -29,7 +30,13 @@ def read_locks(pack: Path) -> tuple[RecipeLock, GatesLock]:
 
 
 def check_statements(
-    pack: Path, digests: Digests, seal: Seal, locks: tuple[RecipeLock, GatesLock], tally: Tally
+    pack: Path,
+    digests: Digests,
+    seal: Seal,
+    locks: tuple[RecipeLock, GatesLock],
+    tally: Tally,
+    *,
+    review: dict[str, Any] | None = None,
 ) -> tuple[Counts, list[VerificationError]]:
     """The counts of the rows, and every statement of the pack that they do not bear out.
 
@@ -37,7 +44,7 @@ def check_statements(
     """
     recipe, lock = locks
     measures = parse_measures(read_file(pack, layout.MEASURES, max_bytes=MAX_MEASURES_BYTES), lock.gates)
-    counts = tally.finish([gate.use for gate in lock.gates], measures)
+    counts = tally.finish([gate.use for gate in lock.gates], measures, review)
     expected = build_predicate(
         identity=recipe.identity,
         version=seal.predicate["synth_stack"],

@@ -26,7 +26,8 @@ HOSTILE = {
     CLAMP + "print(open('/etc/passwd').read())\n": "solution fails its tests",
     CLAMP + "import socket\nsocket.socket()\n": "refused by the sandbox",
     CLAMP + "import sys\nsys.exit(0)\n": "solution fails its tests",
-    CLAMP + "import builtins\nbuiltins.exec = lambda *a: None\n": "tests check nothing",
+    CLAMP.replace("<", ">")
+    + "import builtins\nbuiltins.exec = lambda *a: None\n": "solution fails its tests",
 }
 
 
@@ -100,10 +101,10 @@ def test_a_solution_that_passes_whatever_its_tests_say_shows_nothing() -> None:
     assert verdict["outcome"] == "reject"
 
 
-def test_a_result_that_equals_everything_is_not_seen_through() -> None:
+def test_a_result_that_equals_everything_is_rejected() -> None:
     equal = "class Any:\n    def __eq__(self, other):\n        return True\ndef clamp(x, low, high):\n    return Any()\n"
     [verdict] = judge(code_row(equal))
-    assert verdict["outcome"] == "accept"  # a blind spot, and docs/gates.md says so
+    assert verdict["reason"].startswith("solution fails its tests: AssertionError")
 
 
 def test_a_refactoring_has_to_pass_where_the_code_before_it_passes() -> None:

@@ -1,6 +1,7 @@
 """Mutants: one small fault each, no two alike, never of what is not code."""
 
 import ast
+import textwrap
 from contextlib import suppress
 
 import pytest
@@ -23,8 +24,15 @@ def clamp(value: int, low: int = 0, *, high: int = 10) -> int:
 '''
 
 
-def list_changes(source: str) -> set[str]:
-    return {mutant.change for mutant in make_mutants(source, 100)}
+TESTS = "assert clamp(3) == 3"
+
+
+def put_in_a_function(body: str) -> str:
+    return "def f():\n" + textwrap.indent(body, "    ")
+
+
+def list_changes(body: str) -> set[str]:
+    return {mutant.change for mutant in make_mutants(put_in_a_function(body), "f()", 100)}
 
 
 @pytest.mark.parametrize(
@@ -41,19 +49,19 @@ def list_changes(source: str) -> set[str]:
         ("a = 7", "number plus one", "a = 8"),
         ("a = True", "True to False", "a = False"),
         ("a = 'yes'", "text longer", "a = 'yesx'"),
-        ("def f(x):\n    return x", "returns None", "def f(x):\n    return None"),
+        ("return x", "returns None", "return None"),
         ("if x:\n    y = z", "condition negated", "if not x:\n    y = z"),
         ("a.append(x)", "statement dropped", "pass"),
         ("raise x", "statement dropped", "pass"),
     ],
 )
 def test_each_operator_makes_the_fault_that_it_is_named_for(source: str, change: str, result: str) -> None:
-    made = {mutant.change: mutant.source for mutant in make_mutants(source, 100)}
-    assert made[change] == result
+    made = {mutant.change: mutant.source for mutant in make_mutants(put_in_a_function(source), "f()", 100)}
+    assert made[change] == put_in_a_function(result)
 
 
 def test_docstrings_annotations_imports_and_format_strings_stay_as_they_are() -> None:
-    for mutant in make_mutants(CLAMP, 100):
+    for mutant in make_mutants(CLAMP, TESTS, 100):
         tree = ast.parse(mutant.source)
         function = tree.body[0]
         assert isinstance(function, ast.FunctionDef)
@@ -64,31 +72,31 @@ def test_docstrings_annotations_imports_and_format_strings_stay_as_they_are() ->
 
 
 def test_a_mutant_names_the_line_that_it_changes() -> None:
-    lines = {(mutant.line, mutant.change) for mutant in make_mutants(CLAMP, 100)}
+    lines = {(mutant.line, mutant.change) for mutant in make_mutants(CLAMP, TESTS, 100)}
     assert {(5, "Lt to LtE"), (7, "Or to And"), (8, "statement dropped")} <= lines
 
 
 def test_so_many_are_made_as_were_asked_for_and_they_are_spread_over_the_source() -> None:
     source = "def f(a):\n" + "".join(f"    a = a + {k}\n" for k in range(100)) + "    return a\n"
-    few = make_mutants(source, 8)
+    few = make_mutants(source, "f(1)", 8)
     assert len(few) == 8
     assert few[0].line < 15
     assert few[-1].line > 80
 
 
 def test_no_two_are_alike_and_none_is_the_source() -> None:
-    sources = [mutant.source for mutant in make_mutants(CLAMP, 100)]
+    sources = [mutant.source for mutant in make_mutants(CLAMP, TESTS, 100)]
     assert len(sources) == len(set(sources))
     assert ast.unparse(ast.parse(CLAMP)) not in sources
 
 
 def test_the_same_source_gives_the_same_mutants() -> None:
-    assert make_mutants(CLAMP, 5) == make_mutants(CLAMP, 5)
+    assert make_mutants(CLAMP, TESTS, 5) == make_mutants(CLAMP, TESTS, 5)
 
 
 @pytest.mark.parametrize("source", ["", "def f(:", "def f():\n    return None", "\0", "-" * 19_000 + "1"])
 def test_a_source_that_does_not_parse_or_has_nothing_to_change_has_no_mutants(source: str) -> None:
-    assert make_mutants(source, 8) == []
+    assert make_mutants(source, "f()", 8) == []
 
 
 def test_an_assignment_to_a_name_is_never_dropped_and_one_to_an_item_is() -> None:
@@ -104,7 +112,7 @@ def test_an_assignment_to_a_name_is_never_dropped_and_one_to_an_item_is() -> Non
 def test_a_source_that_is_nested_too_deep_ends_in_no_mutants_and_no_other_error(source: str) -> None:
     with suppress(SyntaxError):
         parse_source(source)
-    assert make_mutants(source, 8) == []
+    assert make_mutants(source, "f()", 8) == []
 
 
 def test_a_source_of_more_characters_than_are_read_does_not_parse() -> None:
@@ -115,5 +123,26 @@ def test_a_source_of_more_characters_than_are_read_does_not_parse() -> None:
 
 @given(st.text(max_size=200))
 def test_whatever_the_text_each_mutant_parses(text: str) -> None:
-    for mutant in make_mutants(text, 8):
+    for mutant in make_mutants(put_in_a_function(text), "f()", 8):
         ast.parse(mutant.source)
+
+
+def test_only_what_the_tests_name_is_changed() -> None:
+    source = "def helper(x):\n    return x + 1\n\ndef tested(x):\n    return helper(x) * 2\n\nclass Box:\n    size = 3\n"
+    assert {mutant.line for mutant in make_mutants(source, "assert tested(1) == 4", 100)} == {5}
+    assert {mutant.line for mutant in make_mutants(source, "import solution\nsolution.Box().size", 100)} == {
+        8
+    }
+    assert {mutant.line for mutant in make_mutants(source, "from solution import helper", 100)} == {2}
+    assert make_mutants(source, "assert 1 < 2", 100) == []
+
+
+def test_how_objects_compare_is_never_changed() -> None:
+    source = "class Box:\n    def __eq__(self, other):\n        return True\n    def size(self):\n        return 3\n"
+    assert {mutant.line for mutant in make_mutants(source, "Box()", 100)} == {5}
+
+
+def test_an_assigned_function_is_changed_too() -> None:
+    assert "Add to Sub" in {
+        mutant.change for mutant in make_mutants("add = lambda a, b: a + b", "add(1, 2)", 100)
+    }
