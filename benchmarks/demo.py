@@ -3,9 +3,9 @@
     python benchmarks/demo.py sheet runs/support_intents --out sheet.jsonl
     python benchmarks/demo.py count benchmarks/labels/demo.jsonl
 
-The sheet has 60 accepted rows, the lowest by a digest of a seed and the row's own, so nobody chose them and
-the same run always gives the same ones. A reader who knows the policies, and nothing of how rows were made,
-fills in `verdict` (usable or unusable), of an unusable one `fault`, and `why`. A row is usable when a support
+The sheet has 60 accepted rows, the lowest by a digest of a seed and of what the row says, so nobody chose
+them and the same run always gives the same ones. A reader who knows the policies, and nothing of how rows were
+made, fills in `verdict` (usable or unusable), of an unusable one `fault`, and `why`. A row is usable when a support
 lead would train on it as it is: its question states the intent of its slice and reads like a customer's, and
 its answer is true to the policy and answers everything that is asked.
 """
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from synth_stack.rows.canonical import digest_json
 from synth_stack.runs.judged import open_judged, read_judged
 from synth_stack.stats.intervals import clopper_pearson
 
@@ -34,9 +35,15 @@ class SheetError(ValueError):
     """A sheet or a file of labels that cannot be used."""
 
 
-def rank(row_id: str, seed: int) -> str:
+def digest_row(row: Row) -> str:
+    """The digest of what a reader sees of a row: its slice and messages, whatever is recorded beside them."""
+    said = [[message["role"], message["content"]] for message in row["messages"]]
+    return digest_json([row["slice"], said])[:32]
+
+
+def rank(digest: str, seed: int) -> str:
     """Where a row stands among those that may be drawn: the lowest are."""
-    return hashlib.sha256(f"{seed}:{row_id}".encode()).hexdigest()
+    return hashlib.sha256(f"{seed}:{digest}".encode()).hexdigest()
 
 
 def list_accepted(folder: Path) -> list[Row]:
@@ -50,12 +57,12 @@ def list_accepted(folder: Path) -> list[Row]:
 
 def write_sheet(rows: Iterable[Row], *, size: int = SAMPLE, seed: int = SEED) -> list[Row]:
     """What a reader is shown of `size` rows, in the order they are drawn. Raises SheetError for too few."""
-    drawn = sorted(rows, key=lambda row: rank(row["row_id"], seed))[:size]
+    drawn = sorted(rows, key=lambda row: rank(digest_row(row), seed))[:size]
     if len(drawn) < size:
         raise SheetError(f"{len(drawn)} rows were accepted, and {size} are read")
     return [
         {
-            "digest": row["row_id"],
+            "digest": digest_row(row),
             "slice": row["slice"],
             "messages": [{k: message[k] for k in ("role", "content")} for message in row["messages"]],
             "policy": [{"section": each["id"], "text": each["text"]} for each in row["documents"] or []],

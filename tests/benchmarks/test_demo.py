@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from demo import FAULTS, SheetError, check_drawn, count, main, read_labels, write_sheet
+from demo import FAULTS, SheetError, check_drawn, count, digest_row, main, read_labels, write_sheet
 
 Row = dict[str, Any]
 
@@ -43,6 +43,12 @@ def test_the_same_rows_are_drawn_in_any_order_and_by_another_seed_others() -> No
     assert {row["digest"] for row in write_sheet(ROWS, seed=2)} != {row["digest"] for row in drawn}
 
 
+def test_what_is_recorded_beside_a_row_does_not_change_its_digest() -> None:
+    row = make_row(1)
+    assert digest_row({**row, "row_id": "0" * 32, "extra": None, "documents": []}) == digest_row(row)
+    assert digest_row({**row, "slice": "orders/lost"}) != digest_row(row)
+
+
 def test_a_reader_sees_the_row_and_its_policy_and_nothing_of_how_it_was_made() -> None:
     row = write_sheet(ROWS)[0]
     assert set(row) == {"digest", "slice", "messages", "policy", "verdict", "fault", "why"}
@@ -65,7 +71,9 @@ def test_usable_rows_are_counted_with_their_interval_and_faults() -> None:
 def test_labels_of_other_rows_than_those_drawn_are_refused() -> None:
     labels = label(ROWS, 0)
     check_drawn(labels, ROWS)
-    labels[0]["digest"] = next(r["row_id"] for r in ROWS if r["row_id"] not in {x["digest"] for x in labels})
+    labels[0]["digest"] = next(
+        d for d in map(digest_row, ROWS) if d not in {each["digest"] for each in labels}
+    )
     with pytest.raises(SheetError, match="1 labelled rows are not those that are drawn"):
         check_drawn(labels, ROWS)
 
