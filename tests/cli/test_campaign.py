@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from synth_stack.workflows.review import plan
-from tests.cli.test_main import call
+from tests.recipes import call
 from tests.review.toy_run import make_toy_run
 
 ROOT = Path(__file__).parents[2]

@@ -97,7 +97,7 @@ def test_a_reviewer_answers_a_record_in_the_page(tmp_path: Path, argilla: LocalS
             assert plain.count(EVIL) >= 4
             assert "toy_marks hold: it says HOLD" in shown
             click(session, "Reject: it has a defect")
-            click(session, "The passages do not bear it out")
+            click(session, "The documents beside it do not say it")
             click(session, "Major")
             click(session, "Submit")
             wait_for(lambda: reviews.collect().submitted == 1)
