@@ -42,7 +42,6 @@ from synth_stack.runs.folder import MANIFEST, hold_alone, list_files, write_mani
 from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
 from synth_stack.runs.self_tests import refuse_failed
 
-
 CHECKED_ROWS = 1_000
 """Records that are Python objects at a time: some 20 MB."""
 
