@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,24 +63,32 @@ def write_page_bomb(path: Path) -> None:
     path.write_bytes(sink.getvalue())
 
 
-BOMBS: dict[str, Callable[[Forger], object]] = {
-    "a manifest of lists": lambda f: f.path("MANIFEST.json").write_bytes(COMMAS),
-    "a statement of lists": lambda f: f.path(layout.STATEMENT).write_bytes(COMMAS[: 15 * 1024**2]),
-    "measures of lists": lambda f: (f.path(layout.MEASURES).write_bytes(COMMAS[: 15 * 1024**2]), f.sign()),
-    "sections of lists": lambda f: (f.path("seeds/sections.json").write_bytes(COMMAS), f.sign()),
-    "a taxonomy of lists": lambda f: (
-        f.path("seeds/taxonomy.yaml").write_bytes(COMMAS[: 4 * 1024**2]),
-        f.sign(),
-    ),
-    "a gate file of lists": lambda f: (f.path(layout.GATES).write_bytes(COMMAS[: 4 * 1024**2]), f.sign()),
-    "a recipe in sixties": lambda f: (
-        f.path(layout.RECIPE).write_bytes(b"seed: " + b"59:" * 1_300_000 + b"1\n"),
-        f.sign(),
-    ),
-    "a line of zeros": lambda f: (write_zeros(f.path(LINES), 512 * 1024**2), f.sign()),
-    "a Parquet page of zeros": lambda f: (write_page_bomb(f.path(DATA)), f.sign()),
-    "a Parquet file of many columns": lambda f: (write_wide(f.path(RECORDS)), f.sign()),
-    "tiles of 3 TB": lambda f: os.truncate(f.path(f"{layout.TILES}/0.bin"), 3 * 10**12),
+def put(name: str, data: bytes, *, signed: bool = True) -> Callable[[Forger], None]:
+    """A file of these bytes, signed where somebody with the key would."""
+    return write(name, lambda path: path.write_bytes(data), signed=signed)
+
+
+def write(name: str, change: Callable[[Path], object], *, signed: bool = True) -> Callable[[Forger], None]:
+    def lie(forger: Forger) -> None:
+        change(forger.path(name))
+        if signed:
+            forger.sign()
+
+    return lie
+
+
+BOMBS: dict[str, Callable[[Forger], None]] = {
+    "a manifest of lists": put("MANIFEST.json", COMMAS, signed=False),
+    "a statement of lists": put(layout.STATEMENT, COMMAS[: 15 * 1024**2], signed=False),
+    "measures of lists": put(layout.MEASURES, COMMAS[: 15 * 1024**2]),
+    "sections of lists": put("seeds/sections.json", COMMAS),
+    "a taxonomy of lists": put("seeds/taxonomy.yaml", COMMAS[: 4 * 1024**2]),
+    "a gate file of lists": put(layout.GATES, COMMAS[: 4 * 1024**2]),
+    "a recipe in sixties": put(layout.RECIPE, b"seed: " + b"59:" * 1_300_000 + b"1\n"),
+    "a line of zeros": write(LINES, partial(write_zeros, size=512 * 1024**2)),
+    "a Parquet page of zeros": write(DATA, write_page_bomb),
+    "a Parquet file of many columns": write(RECORDS, write_wide),
+    "tiles of 3 TB": write(f"{layout.TILES}/0.bin", partial(os.truncate, length=3 * 10**12), signed=False),
     "a tree of 10 billion leaves": lambda f: f.sign({"tree": {"size": 10**10, "root": "0" * 64}}),
 }
 
