@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -77,18 +76,38 @@ def write(name: str, change: Callable[[Path], object], *, signed: bool = True) -
     return lie
 
 
-BOMBS: dict[str, Callable[[Forger], None]] = {
-    "a manifest of lists": put("MANIFEST.json", COMMAS, signed=False),
-    "a statement of lists": put(layout.STATEMENT, COMMAS[: 15 * 1024**2], signed=False),
-    "measures of lists": put(layout.MEASURES, COMMAS[: 15 * 1024**2]),
-    "sections of lists": put("seeds/sections.json", COMMAS),
-    "a taxonomy of lists": put("seeds/taxonomy.yaml", COMMAS[: 4 * 1024**2]),
-    "a gate file of lists": put(layout.GATES, COMMAS[: 4 * 1024**2]),
-    "a recipe in sixties": put(layout.RECIPE, b"seed: " + b"59:" * 1_300_000 + b"1\n"),
-    "a line of zeros": write(LINES, partial(write_zeros, size=512 * 1024**2)),
-    "a Parquet page of zeros": write(DATA, write_page_bomb),
-    "a Parquet file of many columns": write(RECORDS, write_wide),
-    "tiles of 3 TB": write(f"{layout.TILES}/0.bin", partial(os.truncate, length=3 * 10**12), signed=False),
+def _spoil(name: str, content: bytes) -> Callable[[Forger], None]:
+    """Puts `content` into a file of the pack, and signs it again."""
+
+    def spoil(forger: Forger) -> None:
+        forger.path(name).write_bytes(content)
+        forger.sign()
+
+    return spoil
+
+
+def _overwrite(name: str, write: Callable[[Path], None]) -> Callable[[Forger], None]:
+    """Writes a file of the pack anew, and signs it again."""
+
+    def spoil(forger: Forger) -> None:
+        write(forger.path(name))
+        forger.sign()
+
+    return spoil
+
+
+BOMBS: dict[str, Callable[[Forger], object]] = {
+    "a manifest of lists": lambda f: f.path("MANIFEST.json").write_bytes(COMMAS),
+    "a statement of lists": lambda f: f.path(layout.STATEMENT).write_bytes(COMMAS[: 15 * 1024**2]),
+    "measures of lists": _spoil(layout.MEASURES, COMMAS[: 15 * 1024**2]),
+    "sections of lists": _spoil("seeds/sections.json", COMMAS),
+    "a taxonomy of lists": _spoil("seeds/taxonomy.yaml", COMMAS[: 4 * 1024**2]),
+    "a gate file of lists": _spoil(layout.GATES, COMMAS[: 4 * 1024**2]),
+    "a recipe in sixties": _spoil(layout.RECIPE, b"seed: " + b"59:" * 1_300_000 + b"1\n"),
+    "a line of zeros": _overwrite(LINES, lambda path: write_zeros(path, 512 * 1024**2)),
+    "a Parquet page of zeros": _overwrite(DATA, write_page_bomb),
+    "a Parquet file of many columns": _overwrite(RECORDS, write_wide),
+    "tiles of 3 TB": lambda f: os.truncate(f.path(f"{layout.TILES}/0.bin"), 3 * 10**12),
     "a tree of 10 billion leaves": lambda f: f.sign({"tree": {"size": 10**10, "root": "0" * 64}}),
 }
 
