@@ -317,6 +317,7 @@ def test_the_bar_for_likeness_is_a_dial_that_a_language_model_fixes(named: Named
         "classes": ["contamination.rephrased"],
         "lowest": None,
         "fixed_by": "llm_judge",
+        "strict": True,
     }
     assert (alone.parameter, alone.score, alone.outcome) == ("embedding.threshold", "score", "hold")
     assert alone.classes == ("contamination.alike",)
