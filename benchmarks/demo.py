@@ -5,8 +5,8 @@
 
 The sheet has 60 accepted rows, the lowest by a digest of a seed and of what the row says, so nobody chose
 them and the same run always gives the same ones. A reader who knows the policies, and nothing of how rows
-were made, fills in `verdict` (usable or unusable), of an unusable one `fault`, and `why`. A row is usable when
-a support lead would train on it as it is: its question states the intent of its slice and reads like a
+were made, fills in `verdict` (usable or unusable), of an unusable one `fault`, and `why`. A row is usable
+when a support lead would train on it as it is: its question states the intent of its slice and reads like a
 customer's, and its answer is true to the policy and answers everything that is asked.
 """
 
