@@ -45,7 +45,7 @@ DEFECTS = {
     "bad_format": "It is broken as text, code, JSON or a call",
     "other": "Something else: say so in the note",
 }
-"""Kinds of defects that a reviewer may name, in the order of their digits; docs/review_guide.md explains them."""
+"""Kinds of defects that a reviewer may name, in the order of their digits (docs/review_guide.md)."""
 
 ANSWER_SCHEMA = pa.schema(
     [

@@ -135,7 +135,10 @@ def index_item_words(vocabulary: Vocabulary, texts: Sequence[str]) -> ItemWords:
 
 
 def propose_items(items: ItemWords, said: SaidWords, n: int) -> tuple[Counts, Counts]:
-    """Pairs (passage, item) of the `n` items with which each passage shares most by its rarest words."""
+    """Pairs (passage, item) of the `n` items with which each passage shares most by its rarest words.
+
+    Words that tell nothing do not count.
+    """
     passage, word = _find_known(items, said)
     held = np.diff(items.held)[word]
     few = np.flatnonzero(held <= _OWNERS)
