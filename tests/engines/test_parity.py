@@ -84,15 +84,12 @@ def test_every_engine_leaves_the_bytes_of_the_local_one(
 
 
 @pytest.mark.parametrize("share", [1, 7])
-def test_other_shards_change_no_verdict_no_canary_and_no_decision(
+def test_other_shards_change_no_verdict_and_no_decision(
     share: int, batch: Path, here: Path, tmp_path: Path
 ) -> None:
     there = run_batch(batch, tmp_path / "there", {"use": "dask", "workers": 2}, ROWS // share)
     assert (there / "decisions.parquet").read_bytes() == (here / "decisions.parquet").read_bytes()
-    for gate in (each["use"] for each in GATES):
-        canaries = Path("canaries") / f"{gate}.parquet"
-        if (here / canaries).exists():
-            assert (there / canaries).read_bytes() == (here / canaries).read_bytes(), gate
+    for gate in (each["use"] for each in GATES):  # canaries are made of the first shard, so these are others
         said = [_read_verdicts(folder, gate) for folder in (here, there)]
         assert said[0].equals(said[1]), gate
 
