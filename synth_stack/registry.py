@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from synth_stack.errors import ConfigError
 
-Role = Literal["gate", "generator", "teacher"]
+Role = Literal["gate", "generator", "teacher", "engine"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 Part = Literal["content", "reasoning", "tool_calls", "tools", "alternatives", "documents", "extra"]
@@ -59,6 +59,9 @@ class NamedText(Protocol):
 Templates = Callable[[Mapping[str, Any]], Sequence[str | NamedText]]
 """From the parameters of a generator to the templates that it asks with: names of packaged ones, its own."""
 
+ReadStages = Callable[[Sequence[Mapping[str, Any]]], tuple[int, dict[str, Any]]]
+"""From stages of a NeMo configuration to how many of the first ones a gate stands for, and its parameters."""
+
 Record = Callable[[Mapping[str, Any]], dict[str, Any]]
 """From the parameters of a generator to what the lock says of them."""
 
@@ -69,9 +72,11 @@ class Entry:
 
     Of a gate: `reads`, the texts of a row that it looks at; `late`, from its parameters what it says of a
     whole batch (gates/gate.py), or None, and `late_parameters`, those that it depends on; `index`, what
-    writes the file that stands for earlier packs. Of a generator: `checked_by`, the gate that looks for the
-    known failure of its rows; `templates`, the prompt templates that it asks with, given its parameters;
-    `record`, its parameters as the lock has them. `module` is where the function was defined.
+    writes the file that stands for earlier packs; `clusters`, the table of its state that says in which
+    cluster a row is (`id`, its hash_ids, and `cluster`); `read_stages`, for a gate that does what stages of
+    NeMo Curator do. Of a generator: `checked_by`, the gate that looks for the known failure of its rows;
+    `templates`, the prompt templates that it asks with, given its parameters; `record`, its parameters as the
+    lock has them. `module` is where the function was defined.
     """
 
     role: Role
@@ -83,6 +88,8 @@ class Entry:
     late: Callable[[Mapping[str, Any]], Any] | None = None
     late_parameters: tuple[str, ...] = ()
     index: Callable[..., int] | None = None
+    clusters: str | None = None
+    read_stages: ReadStages | None = None
     checked_by: str | None = None
     templates: Templates | None = None
     record: Record | None = None
@@ -127,6 +134,8 @@ def gate(
     late: Callable[[Mapping[str, Any]], Any] | None = None,
     late_parameters: Sequence[str] = (),
     index: Callable[..., int] | None = None,
+    clusters: str | None = None,
+    read_stages: ReadStages | None = None,
 ) -> Callable[[Factory], Factory]:
     """Register a function that returns a Judge (gates/gate.py)."""
     return _register(
@@ -137,6 +146,8 @@ def gate(
         late=late,
         late_parameters=tuple(late_parameters),
         index=index,
+        clusters=clusters,
+        read_stages=read_stages,
     )
 
 
@@ -161,6 +172,14 @@ def generator(
 def teacher(name: str, *, version: str) -> Callable[[Factory], Factory]:
     """Register a function that returns a distilabel LLM."""
     return _register("teacher", name, version)
+
+
+def engine(name: str, *, version: str) -> Callable[[Factory], Factory]:
+    """Register a function that returns a context manager of an Engine (engines/engine.py).
+
+    `version` is that of the library that runs it: what the manifest of a run records.
+    """
+    return _register("engine", name, version)
 
 
 def registered(role: Role) -> dict[str, Entry]:
@@ -259,10 +278,28 @@ def suggest(seen: str, names: Mapping[str, Any]) -> str | None:
 
 
 def config_error(exc: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
-    """The first complaint of a pydantic validation as one sentence of ours."""
-    complaints = exc.errors(include_url=False)
+    """The first complaint of a pydantic validation as one sentence of ours, with all others behind it."""
     # a misspelt key that is required is also missing: the misspelling says more
-    first = min(complaints, key=lambda complaint: complaint["type"] != "extra_forbidden")
+    complaints = sorted(
+        exc.errors(include_url=False), key=lambda complaint: complaint["type"] != "extra_forbidden"
+    )
+    misspelt = {str(each["loc"][-1]): None for each in complaints if each["type"] == "extra_forbidden"}
+    told: list[tuple[Any, ...]] = []
+    errors: list[ConfigError] = []
+    for complaint in complaints:
+        loc = complaint["loc"]
+        if complaint["type"] == "missing" and misspelt and suggest(str(loc[-1]), misspelt):
+            continue
+        if any(loc[: len(other)] == other or other[: len(loc)] == loc for other in told):
+            continue  # each branch of a choice complains on its own
+        told.append(loc)
+        errors.append(_say_complaint(complaint, where, model))
+    first, *others = errors
+    first.others = tuple(map(str, others))
+    return first
+
+
+def _say_complaint(first: Any, where: str, model: type[BaseModel]) -> ConfigError:
     path = _dotted(first["loc"])
     place = f"{where}: {path}" if path else where
     if first["type"] == "extra_forbidden":

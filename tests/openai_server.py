@@ -113,9 +113,15 @@ def send(
 
 
 def fail(status: int, **headers: str) -> Behaviour:
-    """An error status with OpenAI's error body; `retry_after="1"` becomes a Retry-After header."""
+    """An error status without a word; `retry_after="1"` becomes a Retry-After header."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _body, _raw: Reply(status, b'{"error": {"message": "no"}}', fields)
+    return lambda _body, _raw: Reply(status, b'{"error": {}}', fields)
+
+
+def refuse(status: int, sentence: str) -> Behaviour:
+    """An error status with OpenAI's error body."""
+    body = json.dumps({"error": {"message": sentence, "type": "invalid_request_error"}}).encode()
+    return lambda _body, _raw: Reply(status, body)
 
 
 @contextmanager

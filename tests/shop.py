@@ -111,7 +111,15 @@ def ready(folder: Path, teacher: Row | None = None, **fields: Any) -> Job:
 
 def on_server(base_url: str, **params: Any) -> Row:
     """The http teacher that asks a test server, one request at a time."""
-    return {"use": "http", "base_url": base_url, "model": MODEL, "retries": 0, "concurrency": 1, **params}
+    return {
+        "use": "http",
+        "base_url": base_url,
+        "model": MODEL,
+        "retries": 0,
+        "reasoning_tokens": 0,
+        "concurrency": 1,
+        **params,
+    }
 
 
 def read(folder: Path) -> list[Row]:

@@ -30,6 +30,19 @@ MEANT_OTHERWISE = {
         "refusal",
         "turns",
     },  # a part of a message, and a column, of other people's data
+    "workflows/init.py": {
+        "best_of_n",
+        "dialogue_tree",
+        "evol_instruct",
+        "magpie",
+        "self_instruct",
+        "structure",
+        "dedup",
+        "turns",
+        "personal_data",
+        "toxicity",
+        "contamination",
+    },  # the recipes that it writes
 }
 """Texts that are a name by chance, by module."""
 
@@ -37,17 +50,24 @@ THROUGH = {
     "gates/*": "test_gate.py",
     "generators/*": "test_methods.py",
     "decisions/replay": "test_replay.py",
+    "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
     "packs/verify": "test_verify.py",
+    "review/server/inside": "test_launch.py",
     "sandbox": "test_room.py",
 }
 """Folders whose modules are the parts of one thing, and are tested through it by the test of that name."""
 
 ELSEWHERE = {
     "cli/output.py": "cli/test_main.py",  # what the commands print
+    "cli/review_rows.py": "cli/test_review.py",
+    "cli/review_tables.py": "cli/test_review.py",
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
+    "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
+    "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
+    "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
     "extend.py": "test_extend.py",
     "files.py": "runs/test_folder.py",  # killed writers, torn files
     "gates/canaries.py": "engines/test_canaries.py",
@@ -64,12 +84,29 @@ ELSEWHERE = {
     "packs/refusals.py": "packs/test_verify_pack.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
+    "review/content.py": "workflows/test_review.py",
+    "review/cost.py": "cli/test_review.py",
+    "review/judgements.py": "workflows/test_review.py",
+    "review/lot_decisions.py": "workflows/test_review.py",
+    "review/lots.py": "workflows/test_review.py",
+    "review/outcome.py": "workflows/test_review.py",
+    "review/outgoing.py": "workflows/test_review.py",
+    "review/plan_file.py": "workflows/test_review.py",
+    "review/planning.py": "workflows/test_review.py",
+    "review/queue.py": "cli/test_review.py",
+    "review/redraw.py": "packs/test_review.py",
+    "review/reliability.py": "workflows/test_review.py",
+    "review/sampling.py": "workflows/test_review.py",
+    "review/source.py": "workflows/test_review.py",
+    "review/verdicts.py": "workflows/test_review.py",
     "rows/answers.py": "gates/refusal/test_gate.py",
     "rows/canonical.py": "rows/test_schemas.py",
     "rows/json_values.py": "rows/test_json_schema.py",
     "rows/schema_keywords.py": "rows/test_json_schema.py",
     "rows/texts.py": "rows/test_schemas.py",
+    "review/argilla/sending.py": "review/test_campaign.py",  # to a real server
     "runs/judged.py": "decisions/replay/test_replay.py",
     "runs/locks.py": "packs/test_write.py",
     "teachers/llamacpp.py": "teachers/test_embedded.py",
@@ -79,7 +116,11 @@ ELSEWHERE = {
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",
+    "runs/publish.py": "workflows/test_stores.py",  # which sends what it has judged
+    "inputs/object_stores.py": "workflows/test_stores.py",
+    "workflows/campaign.py": "review/test_campaign.py",  # on a real server
     "workflows/judge.py": "workflows/test_curate.py",
+    "workflows/review_planted.py": "workflows/test_review.py",
 }
 """Modules without a test file at their own path, and the one that tests them."""
 

@@ -25,9 +25,9 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 HOMES: dict[Role, tuple[str, ...]] = {
-    "gate": ("gates.md", "grounding.md", "on_topic.md", "drift.md", "diversity.md"),
+    "gate": ("gates.md", "grounding.md", "on_topic.md", "drift.md", "diversity.md", "engines_nemo.md"),
     "teacher": ("teachers.md",),
-    "generator": ("instruction_pairs.md", "code_pairs.md", "dialogues.md", "adversarial.md"),
+    "generator": ("instruction_pairs.md", "code_pairs.md", "dialogues.md", "adversarial.md", "preference.md"),
 }
 FOLDERS = re.compile(r"(?<![\w.~}-])/(?:home|root|tmp|mnt|opt|var|Users)/")
 EXAMPLE_TIMEOUT_S = 300
@@ -114,13 +114,20 @@ def read_examples() -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
+def find_command(group: Any, words: list[str]) -> tuple[Any, list[str]]:
+    """The command that the first words name, in a group of its own where there is one, and the other words."""
+    while hasattr(group, "commands") and words and not words[0].startswith("-"):
+        assert words[0] in group.commands, words
+        group, words = group.commands[words[0]], words[1:]
+    return group, words
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_every_command_in_a_code_block_parses(page: Path) -> None:
     group: Any = typer.main.get_command(app)
     for words in read_fenced_commands(page.read_text(encoding="utf-8")):
-        name, *arguments = words
-        assert name in group.commands, words
-        group.commands[name].make_context(name, arguments)  # raises for a line that the real one would refuse
+        command, arguments = find_command(group, words)
+        command.make_context(words[0], arguments)  # raises for a line that the real one would refuse
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
@@ -130,11 +137,9 @@ def test_every_command_in_running_text_has_its_options(page: Path) -> None:
         if name.startswith("-"):
             assert name == "--help"
             continue
-        assert name in group.commands, name
-        known = {option for parameter in group.commands[name].params for option in parameter.opts} | {
-            "--help"
-        }
-        assert not [word for word in arguments if word.startswith("-") and word not in known], arguments
+        command, options = find_command(group, [name, *arguments])
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert not [word for word in options if word.startswith("-") and word not in known], options
 
 
 def test_the_commands_are_really_found() -> None:

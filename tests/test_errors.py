@@ -15,6 +15,7 @@ from synth_stack.errors import (
     ModelError,
     RunMismatch,
     SandboxError,
+    ServerError,
     SigningError,
     StoreError,
     SynthStackError,
@@ -34,6 +35,7 @@ WORK = [
     UntrustedGate,
     BlindGate,
     UnfairGate,
+    ServerError,
     SigningError,
     VerificationError,
 ]

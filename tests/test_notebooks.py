@@ -40,8 +40,8 @@ def execute(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str
     return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
-def test_there_is_a_notebook() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["first_run.ipynb"]
+def test_there_are_notebooks() -> None:
+    assert [path.name for path in NOTEBOOKS] == ["first_run.ipynb", "review_campaign.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -67,3 +67,18 @@ def test_the_first_run_shows_what_it_promises(tmp_path: Path, monkeypatch: pytes
     assert "60 lineage records" in shown
     assert "proved   record" in shown
     assert "data/train-00000-of-00001.parquet was changed" in shown
+
+
+@pytest.mark.slow
+def test_the_review_shows_its_curves_and_ends_in_a_pack_that_is_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    shown = execute(read_notebook(ROOT / "notebooks" / "review_campaign.ipynb"), tmp_path, monkeypatch)
+
+    assert "low: n=41, c=2" in shown
+    assert "'repeated': 283" in shown
+    assert "refunds    lot rejected: 7 of 29 sampled failed, upper bound 41%" in shown
+    assert "'accepted': 900, 'rejected': 300" in shown
+    assert "rows of the review drawn again" in shown
+    assert "Lots: 3 passed" in shown

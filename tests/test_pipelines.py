@@ -1,13 +1,19 @@
 """Every recipe that ships runs from its seeds to a verified pack, and with any server by changing one line."""
 
+import gzip
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import synth_stack
+from synth_stack.gates.datatrove_filter.canaries import PROSE
 from synth_stack.inputs.recipe import load_recipe
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import read_parts
@@ -74,3 +80,56 @@ def test_a_recipe_asks_any_server_when_one_line_is_changed(
     assert {row["teacher"] for row in rows} == {MODEL}
     assert len(server.asked) >= ROWS
     assert {asked.body["model"] for asked in server.asked} == {MODEL}
+
+
+def test_the_datatrove_script_writes_rejects_beside_what_it_keeps(tmp_path: Path) -> None:
+    pytest.importorskip("datatrove")
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    prose = "\n\n".join(PROSE)
+    texts = [prose, f"{prose}\n\nPlease write to jane.miller@harbourmail.com about it.", "again\n" * 50]
+    for number, text in enumerate(texts):
+        (rows / f"{number}.jsonl").write_text(json.dumps({"text": text, "id": str(number)}))
+    script = ROOT / "pipelines" / "datatrove_gates.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(rows), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert {name: read_ids(tmp_path / "out" / name) for name in ("kept", "personal_data", "repeated")} == {
+        "kept": ["0"],
+        "personal_data": ["1"],
+        "repeated": ["2"],
+    }
+
+
+def read_ids(folder: Path) -> list[str]:
+    lines = [
+        line
+        for file in sorted(folder.glob("*.gz"))
+        for line in gzip.decompress(file.read_bytes()).splitlines()
+    ]
+    return [json.loads(line)["id"] for line in lines]
+
+
+@pytest.mark.engines
+def test_the_dask_script_curates_rows(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        "\n".join(json.dumps({"instruction": f"Say {n}.", "output": f"It is {n}."}) for n in range(5))
+    )
+    (tmp_path / "gates.yaml").write_text("version: 1\ngates:\n  - {use: turns}\n")
+    script = ROOT / "pipelines" / "dask_curate.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(rows), str(tmp_path / "gates.yaml"), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'generated': 5" in done.stdout

@@ -25,7 +25,8 @@ from synth_stack.cli.output import (
     to_one_line,
     warn_of_input,
 )
-from synth_stack.errors import SynthStackError
+from synth_stack.cli.review import review_app
+from synth_stack.errors import ConfigError, SynthStackError
 
 if TYPE_CHECKING:
     from synth_stack.inputs.gate_file import NamedEvalSet
@@ -42,10 +43,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(review_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-Out = Annotated[Path | None, typer.Option("--out", help="The folder to write.", show_default=False)]
+Out = Annotated[
+    str | None, typer.Option("--out", help="The folder to write, or an address.", show_default=False)
+]
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe: see docs/recipe.md.")]
 Seeds = Annotated[Path | None, typer.Option(help="Other seeds: .csv, .jsonl, .json or .parquet.")]
 TextColumn = Annotated[str, typer.Option(help="The column of --seeds with the text.")]
@@ -63,6 +67,70 @@ Load = Annotated[
     typer.Option("--load", help="A module or .py file with gates, generators or teachers; may be repeated."),
 ]
 
+Engine = Annotated[
+    str, typer.Option("--engine", help="Where gates run: local, dask, datatrove or nemo (docs/engines.md).")
+]
+EngineOption = Annotated[
+    list[str] | None,
+    typer.Option("--engine-option", help="KEY=VALUE for the engine: workers=8, say; may be repeated."),
+]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from synth_stack import __version__
+
+        say(f"synth-stack {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _set_up(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    shape: Annotated[
+        str | None, typer.Argument(help="What rows it makes; asked for where it is left out.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
+    name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
+    about: Annotated[
+        str, typer.Option(help="What the prompts say the messages are written to.")
+    ] = "the support desk of a lamp shop",
+    as_json: Json = False,
+) -> None:
+    """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
+    from synth_stack.workflows.init import SHAPES, init_recipe
+
+    if shape is None:
+        shape = typer.prompt(f"Shape ({', '.join(SHAPES)})", default=SHAPES[0], err=True)
+    recipe = init_recipe(shape, out, name=name, about=about)
+    if as_json:
+        print_json({"recipe": str(recipe)})
+        return
+    say(f"recipe  {recipe}")
+    say(f"try     synth-stack preview {recipe}")
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(help="recipe or gates.")],
+    as_json: Json = False,
+) -> None:
+    """Print the JSON Schema of a recipe or of a gate file, for editors."""
+    from synth_stack.workflows.editor_schemas import write_schema
+
+    if kind not in {"recipe", "gates"}:
+        raise ConfigError("there is no schema of that name", seen=kind, allowed="recipe, gates")
+    print_json(write_schema("recipe" if kind == "recipe" else "gates"))
+
 
 @app.command()
 def run(
@@ -76,18 +144,21 @@ def run(
     candidates: Candidates = None,
     gates: GateFile = None,
     load: Load = None,
+    engine: Engine = "local",
+    engine_option: EngineOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a recipe: seeds -> generate -> gates -> sign -> pack. The same command again goes on."""
     from synth_stack import run as run_line
 
+    chosen = _parse_engine(engine, engine_option, load)
     overrides = _other_seeds(seeds, text_column, slice_column, id_column)
     overrides |= {"about": about, "generate.candidates": candidates, "gates": gates and str(gates)}
     loaded = _load(recipe, overrides)
     budget = show_budget(loaded, as_json)
     with explain_failure(as_json), show_progress(quiet or as_json) as bars:
-        result = run_line(loaded, out, load=load or (), progress=bars)
+        result = run_line(loaded, out, load=load or (), engine=chosen, progress=bars)
     counts = result.figures.counts()
     if as_json:
         spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
@@ -163,11 +234,11 @@ def curate(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, or a Hub name.",
+            help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, s3://.., Hub name.",
         ),
     ],
     gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    out: Annotated[str, typer.Option("--out", help="The folder to write, or an address: s3://bucket/key.")],
     against: Against = None,
     mapped: Annotated[
         list[str] | None,
@@ -177,6 +248,8 @@ def curate(
         bool, typer.Option("--skip-broken", help="Go on after a shard that cannot be read; it is named.")
     ] = False,
     load: Load = None,
+    engine: Engine = "local",
+    engine_option: EngineOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -185,6 +258,7 @@ def curate(
     from synth_stack.inputs.columns import parse_map
     from synth_stack.workflows.curate import read_input
 
+    chosen = _parse_engine(engine, engine_option, load)
     eval_sets, columns = _parse_against(against or []), parse_map(mapped or [])
     with explain_failure(as_json), show_progress(quiet or as_json) as bars:
         batch = judge_rows(
@@ -195,6 +269,7 @@ def curate(
             skip_broken=skip_broken,
             load=load or (),
             map=columns,
+            engine=chosen,
             progress=bars,
         )
     read = read_input(batch.folder)
@@ -206,6 +281,8 @@ def curate(
     print_figures(batch.figures)
     print_prices(batch.price_gates())
     warn_of_input(read)
+    if batch.address is not None:
+        say(f"sent    {batch.address}")
     say(f"report  {batch.folder / 'report.html'}")
 
 
@@ -423,7 +500,8 @@ def main() -> None:
     try:
         app()
     except SynthStackError as exc:
-        sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
+        for fault in (str(exc), *exc.others):
+            sys.stderr.write(f"error: {to_one_line(fault)}\n")
         sys.exit(exc.exit_code)
     except MemoryError:
         sys.stderr.write("error: that takes more memory than this process may have\n")
@@ -459,6 +537,14 @@ def _parse_against(given: list[str]) -> "list[NamedEvalSet]":
     from synth_stack.inputs.gate_file import parse_eval_set
 
     return [parse_eval_set(text) for text in given]
+
+
+def _parse_engine(name: str, options: list[str] | None, load: list[str] | None) -> dict[str, Any]:
+    from synth_stack.engines.catalog import parse_engine
+    from synth_stack.inputs.extensions import load_extensions
+
+    load_extensions(load or [])  # an engine may be of another author
+    return parse_engine(name, options or [])
 
 
 if __name__ == "__main__":

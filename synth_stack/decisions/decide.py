@@ -26,8 +26,9 @@ class Rule:
     """How verdicts become decisions: the gates in the order of work, and whose verdicts override others.
 
     A row is rejected by an overriding reject; else by the first gate that rejects it; else for its
-    `failure`; else accepted by an overriding accept (a release); else held by the first gate that holds it;
-    else accepted. An abstention decides nothing.
+    `failure`; else accepted by an overriding accept of that very row (a release); else held by the first gate
+    that holds it; else accepted. An abstention decides nothing, and neither does an accept of a whole lot or
+    slice: nobody has read its rows, so it releases none.
     """
 
     order: tuple[str, ...]
@@ -120,7 +121,7 @@ _SAID = {
 
 def _weigh(verdicts: Sequence[pa.Table], rule: Rule) -> pl.DataFrame:
     """The verdicts that can decide, with their `weight`, the least first, and the `order` of their gates."""
-    columns = ["row_id", "gate", "outcome", "reason", "reason_class", "evidence"]
+    columns = ["row_id", "gate", "outcome", "reason", "reason_class", "evidence", "scope"]
     tables = [pl.DataFrame(table.select(columns)) for table in verdicts if len(table)]
     if not tables:
         return pl.DataFrame(schema=_SAID)
@@ -131,7 +132,7 @@ def _weigh(verdicts: Sequence[pa.Table], rule: Rule) -> pl.DataFrame:
         .then(0)
         .when(pl.col("outcome") == "reject")
         .then(1)
-        .when(overrides & (pl.col("outcome") == "accept"))
+        .when(overrides & (pl.col("outcome") == "accept") & (pl.col("scope") == "row"))
         .then(3)
         .when(pl.col("outcome") == "hold")
         .then(4)

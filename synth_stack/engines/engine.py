@@ -3,7 +3,9 @@
     engine.map_shards(work, step, shards, advance)
 
 A step reads and writes files of the run folder alone, and skips what is there: an engine may do it anywhere
-that sees the folder, in any order, and again after a failure. `perform` is all that a worker has to call.
+that sees the folder, in any order, and again after a failure. A worker is sent a step on a shard as plain
+JSON (tasks.py). Gates that cannot be built in another process never reach an engine: gate_loop.py does their
+steps itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +19,26 @@ import pyarrow.compute as pc
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.engines.contract import check_late, check_verdicts
 from synth_stack.errors import GateError
-from synth_stack.files import read_arrow, read_table, write_arrow, write_table
+from synth_stack.files import read_table, write_arrow, write_table
 from synth_stack.gates.gate import NO_STATE, Judge, Late, State
 from synth_stack.gates.resources import NoResources
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.registry import bind, find_entry
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.folder import Shard, late_part, read_state, sketch_file
+from synth_stack.runs.folder import Shard, amended_part, late_part, read_state, sketch_file
+from synth_stack.runs.replaced import read_replaced_ids
 
 Advance = Callable[[int], None]
 
-Do = Literal["sketch", "judge", "count", "hold"]
+Do = Literal["amend", "sketch", "judge", "count", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step on a shard: a sketch of a round, the verdicts, or the count and the holds of the late step."""
+    """One step on a shard: the rows that replace some of it, a sketch of a round, the verdicts, or the count
+    and the holds of the late step.
+    """
 
     do: Do
     round: int = 0
@@ -73,14 +78,16 @@ class Work:
 
 
 class Engine(Protocol):
-    """Where the steps of gates run."""
+    """Where the steps of gates run.
 
-    name: str
+    It is opened by a context manager (catalog.py), which ends its processes and removes its temporary files.
+    """
 
     def map_shards(self, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
         """Do one step on every shard; `advance` is told of the rows of each that is done.
 
-        Raises what the gate raised, GateError for a worker that died. What was written stays.
+        `work.alone` is None. Raises what the gate raised, GateError for workers that died. What was written
+        stays.
         """
 
 
@@ -123,10 +130,15 @@ def perform(work: Work, step: Step, shard: Shard, state: State | None = None) ->
         state = read_state(folder, name)
     verdicts = folder / "verdicts" / name / shard.name
     match step.do:
+        case "amend":
+            table = shard.read(CANDIDATE_SCHEMA)
+            rows = amend_rows(folder, work.judge, table)
+            if len(rows):
+                write_table(amended_part(folder, shard), rows)
         case "sketch":
             target = sketch_file(folder, name, f"round-{step.round}", shard)
             if target.exists():
-                return int(read_arrow(target).num_rows)
+                return count_shown(work.spec, shard)
             table = read_shown(work.spec, shard)
             write_arrow(target, work.judge.rounds[step.round].sketch(table, state))
         case "judge":
@@ -134,18 +146,39 @@ def perform(work: Work, step: Step, shard: Shard, state: State | None = None) ->
             if not verdicts.exists():
                 write_table(verdicts, judge_rows(name, work.judge, table, state))
         case "count" | "hold":
-            table = read_shown(work.spec, shard)
-            said = read_table(verdicts, VERDICT_SCHEMA)
-            late = work.late
-            if late is None:
-                raise GateError(f"gate {name} has no late step")
-            if step.do == "count":
-                write_arrow(sketch_file(folder, name, "late", shard), late.count(table, said))
-            else:
-                held = late.hold(table, said, state)
-                check_late(name, held)
-                write_table(late_part(folder, name, shard), held)
+            table = _perform_late(work, step, shard, state)
     return int(table.num_rows)
+
+
+def _perform_late(work: Work, step: Step, shard: Shard, state: State) -> pa.Table:
+    """The late step on one shard; the rows that the gate was shown."""
+    folder, name, late = Path(work.spec.folder), work.spec.gate, work.late
+    if late is None:
+        raise GateError(f"gate {name} has no late step")
+    table = read_shown(work.spec, shard)
+    said = read_table(folder / "verdicts" / name / shard.name, VERDICT_SCHEMA)
+    if step.do == "count":
+        write_arrow(sketch_file(folder, name, "late", shard), late.count(table, said))
+    else:
+        held = late.hold(table, said, state)
+        check_late(name, held)
+        write_table(late_part(folder, name, shard), held)
+    return table
+
+
+def perform_here(work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
+    """Do one step on every shard in this process, one shard in memory at a time."""
+    state = read_state(work.spec.folder, work.spec.gate)
+    for shard in shards:
+        advance(perform(work, step, shard, state))
+
+
+def amend_rows(folder: Path, judge: Judge, table: pa.Table) -> pa.Table:
+    """The rows with which a gate replaces some of the table's: what a person replaced, no gate replaces."""
+    gone = read_replaced_ids(folder)
+    if len(gone):
+        table = table.filter(pc.invert(pc.is_in(table["row_id"], value_set=gone)))
+    return CANDIDATE_SCHEMA.empty_table() if judge.amend is None else judge.amend(table)
 
 
 def judge_rows(name: str, judge: Judge, table: pa.Table, state: State = NO_STATE) -> pa.Table:
@@ -160,6 +193,19 @@ def read_shown(spec: Spec, shard: Shard) -> pa.Table:
     table = shard.read(CANDIDATE_SCHEMA)
     keep = find_shown(spec, shard, table["row_id"])
     return table if keep is None else table.filter(keep).combine_chunks()
+
+
+def count_shown(spec: Spec, shard: Shard) -> int:
+    """How many rows of a shard the gate is to see."""
+    if spec.seen_by is None and not spec.rejected_by:
+        return shard.rows
+    keep = find_shown(spec, shard, read_ids(shard))
+    return shard.rows if keep is None else int(pc.sum(keep).as_py() or 0)
+
+
+def read_ids(shard: Shard) -> pa.ChunkedArray:
+    """The ids of the rows of a shard, in order."""
+    return pa.concat_tables([read_table(part, columns=["row_id"]) for part in shard.parts])["row_id"]
 
 
 def find_shown(spec: Spec, shard: Shard, ids: pa.ChunkedArray) -> pa.ChunkedArray | None:

@@ -13,27 +13,44 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from synth_stack.engines.engine import Engine, Spec, Step, Work, find_shown, judge_rows, read_shown
+from synth_stack.engines.engine import (
+    Advance,
+    Engine,
+    Spec,
+    Step,
+    Work,
+    amend_rows,
+    count_shown,
+    find_shown,
+    judge_rows,
+    perform_here,
+    read_ids,
+    read_shown,
+)
 from synth_stack.engines.self_tests import plant, write_planted
-from synth_stack.files import count_rows, read_arrow, read_table, write_arrow, write_bytes
-from synth_stack.gates.gate import Judge, Late, State
+from synth_stack.files import count_rows, read_arrow, read_table, write_table
+from synth_stack.gates.gate import Judge, Late
 from synth_stack.inputs.extensions import Extension, find_extension
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, registered
 from synth_stack.rows.canonical import digest_json
-from synth_stack.runs.committed import DONE, commit_verdicts, heal
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.committed import AMENDED, DONE, commit_amended, commit_verdicts, heal
 from synth_stack.runs.folder import (
     LATE_PREFIX,
+    REPLACED_AMENDED_PREFIX,
     Shard,
     late_part,
     list_parts,
+    list_replaced,
     list_shards,
     read_state,
     remove_folder,
+    settle_state,
     sketch_file,
     state_folder,
+    write_state,
 )
 from synth_stack.runs.gate_work import add_gate_work
 from synth_stack.runs.self_tests import SelfTestBars
@@ -100,6 +117,22 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
             commit_verdicts(folder, gate.name)
 
 
+def amend_candidates(folder: Path, gate: GateRun, engine: Engine, progress: Progress) -> None:
+    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
+    candidates = folder / "candidates"
+    if gate.judge.amend is None or (candidates / AMENDED).exists():
+        return
+    work = Work(_specify(folder, gate, []), gate.judge, gate.late, gate.alone)
+    shards = list_shards(candidates, amended=False)
+    advance = progress.begin(f"{gate.name} replaces", sum(shard.rows for shard in shards))
+    _map_shards(engine, work, Step("amend"), shards, advance)
+    for number, part in enumerate(list_replaced(candidates)):
+        rows = amend_rows(folder, gate.judge, read_table(part, CANDIDATE_SCHEMA))
+        if len(rows):
+            write_table(candidates / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
+    commit_amended(folder)
+
+
 @contextmanager
 def _noting(folder: Path, gate: GateRun) -> Iterator[None]:
     """Keeps the time that its block takes, and how often the gate calls a model in it."""
@@ -147,23 +180,24 @@ def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
 
 def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine, progress: Progress) -> None:
     folder, name, judge = Path(work.spec.folder), gate.name, gate.judge
+    settle_state(folder, name)
     planted = plant(name, judge, gate.canaries, (read_shown(work.spec, shard) for shard in shards))
-    total = sum(_count_shown(work.spec, shard) for shard in shards)
+    total = sum(count_shown(work.spec, shard) for shard in shards)
     for number, round_ in enumerate(judge.rounds):
         mark = state_folder(folder, name) / f".merged-{number}"
         if mark.exists():
+            remove_folder(state_folder(folder, name) / f".round-{number}")
             continue
         state = read_state(folder, name)
         advance = progress.begin(f"{name} pass {number + 1}", total)
-        engine.map_shards(work, Step("sketch", number), shards, advance)
+        _map_shards(engine, work, Step("sketch", number), shards, advance)
         sketches = _read_sketches(folder, name, f"round-{number}", shards)
         merged = round_.merge(chain(sketches, [round_.sketch(planted, state)]), state)
-        _write_state(folder, name, merged)
-        write_bytes(mark, b"")
+        write_state(folder, name, merged, mark=mark.name)
         remove_folder(state_folder(folder, name) / f".round-{number}")
     waiting = [shard for shard in shards if not (folder / "verdicts" / name / shard.name).exists()]
     done = sum(count_rows(folder / "verdicts" / name / s.name) for s in shards if s not in waiting)
-    engine.map_shards(work, Step("judge"), waiting, progress.begin(name, total, done))
+    _map_shards(engine, work, Step("judge"), waiting, progress.begin(name, total, done))
     if len(planted):
         state = read_state(folder, name)
         write_planted(folder, name, planted, judge_rows(name, judge, planted, state))
@@ -171,12 +205,20 @@ def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine
         _say_late(gate.late, work, shards, engine)
 
 
+def _map_shards(engine: Engine, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
+    """One step on every shard: on the engine, or here where no other process can build the gate."""
+    if work.alone is not None:
+        perform_here(work, step, shards, advance)
+    elif shards:
+        engine.map_shards(work, step, shards, advance)
+
+
 def _say_late(late: Late, work: Work, shards: Sequence[Shard], engine: Engine) -> None:
     folder, name = Path(work.spec.folder), work.spec.gate
-    engine.map_shards(work, Step("count"), shards, _ignore)
-    _write_state(folder, name, late.merge(_read_sketches(folder, name, "late", shards), {}))
+    _map_shards(engine, work, Step("count"), shards, _ignore)
+    write_state(folder, name, late.merge(_read_sketches(folder, name, "late", shards), {}), mark=None)
     remove_folder(state_folder(folder, name) / ".late")
-    engine.map_shards(work, Step("hold"), shards, _ignore)
+    _map_shards(engine, work, Step("hold"), shards, _ignore)
 
 
 def _ignore(rows: int) -> None:
@@ -187,22 +229,6 @@ def _read_sketches(folder: Path, name: str, what: str, shards: Sequence[Shard]) 
     return (read_arrow(sketch_file(folder, name, what, shard)) for shard in shards)
 
 
-def _write_state(folder: Path, name: str, state: State) -> None:
-    for key, table in state.items():
-        write_arrow(state_folder(folder, name) / f"{key}.arrow", table)
-
-
-def _count_shown(spec: Spec, shard: Shard) -> int:
-    if spec.seen_by is None and not spec.rejected_by:
-        return shard.rows
-    keep = find_shown(spec, shard, _read_ids(shard))
-    return shard.rows if keep is None else int(pc.sum(keep).as_py() or 0)
-
-
-def _read_ids(shard: Shard) -> pa.ChunkedArray:
-    return pa.concat_tables([read_table(part, columns=["row_id"]) for part in shard.parts])["row_id"]
-
-
 def _drop_stale(spec: Spec, shards: Sequence[Shard], target: Path) -> None:
     """Removes verdicts on other rows than those that the gate is to see: of shards that changed."""
     by_name = {shard.name: shard for shard in shards}
@@ -210,7 +236,7 @@ def _drop_stale(spec: Spec, shards: Sequence[Shard], target: Path) -> None:
     for part in list_parts(target):
         shard = by_name.get(part.name)
         if shard is not None:
-            ids = _read_ids(shard)
+            ids = read_ids(shard)
             keep = find_shown(spec, shard, ids)
             shown = ids if keep is None else ids.filter(keep)
             if read_table(part, columns=["row_id"])["row_id"].equals(shown):

@@ -6,9 +6,11 @@ Small batches are judged here. From `APART_ROWS` on workers are started, and sta
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from synth_stack.engines.engine import Advance, Step, Work, perform
+from synth_stack import __version__
+from synth_stack.engines.engine import Advance, Step, Work, perform_here
 from synth_stack.engines.worker import Crew, count_cores
-from synth_stack.runs.folder import Shard, read_state
+from synth_stack.registry import engine
+from synth_stack.runs.folder import Shard
 
 APART_ROWS = 30_000
 """From so many rows on a step works in several processes: each takes one to four seconds to start."""
@@ -17,18 +19,13 @@ APART_ROWS = 30_000
 class LocalEngine:
     """Runs steps on this machine; `close` ends its workers."""
 
-    name = "local"
-
     def __init__(self) -> None:
         self._crew: Crew | None = None
 
     def map_shards(self, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
         """Do one step on every shard. Raises what the gate raised, GateError for a worker that died."""
-        small = step.do in {"count", "hold"} or sum(shard.rows for shard in shards) < APART_ROWS
-        if work.alone is not None or small:
-            state = read_state(work.spec.folder, work.spec.gate)
-            for shard in shards:
-                advance(perform(work, step, shard, state))
+        if step.do in {"count", "hold"} or sum(shard.rows for shard in shards) < APART_ROWS:
+            perform_here(work, step, shards, advance)
             return
         if self._crew is None:
             self._crew = Crew(count_cores())
@@ -41,11 +38,12 @@ class LocalEngine:
             self._crew = None
 
 
+@engine("local", version=__version__)
 @contextlib.contextmanager
 def open_local() -> Iterator[LocalEngine]:
     """A local engine whose workers end with the block."""
-    engine = LocalEngine()
+    local = LocalEngine()
     try:
-        yield engine
+        yield local
     finally:
-        engine.close()
+        local.close()

@@ -55,6 +55,24 @@ class Late:
     hold: Callable[[pa.Table, pa.Table, State], pa.Table]
 
 
+DISTRIBUTIONS = "distributions"
+DISTRIBUTION_SCHEMA = pa.schema(
+    [
+        pa.field("what", pa.string(), nullable=False),
+        pa.field("form", pa.string(), nullable=False),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("batch", pa.list_(pa.float64()), nullable=False),
+        pa.field("other", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+"""What a gate's state may hold under the name DISTRIBUTIONS: how something is spread in the batch, and in the
+rows that the gate compared it with. The report draws it.
+
+`form` "quantiles": `batch` and `other` are the same n quantiles of each, from the smallest value to the
+largest. "shares": they are shares of all rows, one for each of the `labels`.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Dial:
     """A threshold that a gate decides by, so that generic code can decide again under another one.

@@ -1,20 +1,29 @@
-"""A pipeline author's own distilabel Pipeline, driven as durably as ours."""
+"""A pipeline author's own distilabel Pipeline, of any shape, driven as durably as ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synth_stack.errors import ConfigError, RunMismatch, TeacherError
 from synth_stack.files import count_rows, write_table
-from synth_stack.generation.driver import digest_pipeline, drive, find_llms
-from synth_stack.generation.parts import batch_file, to_json
-from synth_stack.inputs.columns import ANSWER_COLUMNS, CONVERSATION_COLUMNS
-from synth_stack.inputs.foreign_rows import read_messages
+from synth_stack.generation.authored_rows import RowMapping, check_columns, has_spoken
+from synth_stack.generation.driver import (
+    digest_pipeline,
+    find_teacher,
+    is_mute,
+    load_step,
+    refuse_mute,
+    stop_when_down,
+)
+from synth_stack.generation.flow import Flow, lay_out
+from synth_stack.generation.flow_run import STAGES, FlowRun, LeafRows
+from synth_stack.generation.parts import batch_file
 from synth_stack.progress import Progress
-from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.committed import commit_candidates
-from synth_stack.runs.folder import list_made
+from synth_stack.runs.folder import list_made, remove_folder
 from synth_stack.teachers.teacher import Teacher
 
 Row = dict[str, Any]
@@ -23,158 +32,198 @@ MAX_SILENT_ROWS = 8
 """Rows without a text, in batches that have nothing else, after which the teacher counts as dead: as many as
 the failures in a row of teachers/health.py."""
 
-
-def generate_authored(pipeline: Any, folder: Path, progress: Progress) -> None:
-    """Every row of the pipeline as committed parts in `folder`/candidates; goes on where it stopped.
-
-    Its columns are understood as a foreign dataset's are, but what a TextGeneration wrote (`generation`) goes
-    before an answer that the data came with. Raises ConfigError for a pipeline that cannot be driven batch by
-    batch or whose last step gives no answer, RunMismatch when it starts from other rows than those in the
-    folder, and TeacherError for batches in which no row has a text: their teacher is dead, which distilabel
-    would take for a finished run. Those batches are not committed.
-    """
-    _check_teachers(pipeline)
-    target = folder / "candidates"
-    describe = _describer(pipeline)
-    advance = progress.begin("generate", 0)
-    position = 0
-    made: set[str] = set()
-    silent: list[tuple[Path, list[Row]]] = []
-
-    def is_done(number: int, items: list[Row]) -> bool:
-        nonlocal position
-        part = batch_file(target, 0, number, items)
-        made.add(part.name)
-        if not part.exists():
-            _refuse_others(pipeline, list(target.glob(f"{part.name[:_PLACE_CHARS]}*")))
-            return False
-        position += count_rows(part)
-        return True
-
-    def commit(number: int, items: list[Row], rows: list[Row]) -> None:
-        nonlocal position
-        candidates = [{**describe(row), "draw": position + i} for i, row in enumerate(rows)]
-        position += len(rows)
-        silent.append((batch_file(target, 0, number, items), candidates))
-        if not candidates or not all(row["failure"] for row in candidates):
-            write_held()
-        elif sum(len(held) for _, held in silent) >= MAX_SILENT_ROWS:
-            raise _dead_teacher(pipeline, silent)
-
-    def write_held() -> None:
-        while silent:
-            part, candidates = silent.pop(0)
-            write_table(part, build_candidates(candidates))
-            advance(len(candidates))
-
-    drive(pipeline, is_done=is_done, commit=commit)
-    if silent and not list_made(target):
-        raise _dead_teacher(pipeline, silent)
-    write_held()
-    _refuse_others(pipeline, [part for part in list_made(target) if part.name not in made])
-    commit_candidates(folder)
-
-
-def _check_teachers(pipeline: Any) -> None:
-    for llm in find_llms(pipeline):
-        if isinstance(llm, Teacher):
-            llm.check()
-
-
 _PLACE_CHARS = len("part-00-0000000-")
 
 
-def _refuse_others(pipeline: Any, others: list[Path]) -> None:
-    """Raises RunMismatch for parts that were made from other items: the data are not in a pipeline's dump."""
-    if others:
-        raise RunMismatch(
-            f"{others[0].parent.parent} was made from other rows than {pipeline.name} now starts from",
-            seen=others[0].name,
-            mend="Choose another folder with out=, or remove this one.",
+def generate_authored(
+    pipeline: Any, folder: Path, progress: Progress, columns: Mapping[str, str] | None = None
+) -> None:
+    """Every row of the pipeline as committed parts in `folder`/candidates; goes on where it stopped.
+
+    Its columns are understood as a foreign dataset's are, or as `columns` says (field to column). Raises
+    ConfigError for a pipeline that cannot be driven or whose columns leave open what the answer is,
+    RunMismatch when it starts from other rows than those in the folder, WorkError for a step without which
+    there is nothing, and TeacherError for batches in which no model wrote a text: their teacher is dead,
+    which distilabel would take for a finished run. Those batches are not committed.
+    """
+    flow = lay_out(pipeline)
+    named = dict(columns or {})
+    for leaf in flow.leaves:
+        check_columns(pipeline.name, list_columns(flow, leaf), named)
+    for llm in list_llms(flow):
+        if isinstance(llm, Teacher):
+            llm.check()
+    origin = {
+        "generator": pipeline.name,
+        "generator_version": digest_pipeline(pipeline)[:12],
+        "teacher": " ".join(llm.model_name for llm in list_llms(flow)) or None,
+        "replayable": False,
+    }
+    journal = _Journal(flow, folder / "candidates", RowMapping(pipeline.name, named, origin), progress)
+    with ExitStack() as loaded:
+        for step in flow.order:
+            if step not in flow.sinks:
+                loaded.callback(step.unload)  # first: a step that is refused has loaded its LLM by then
+                load_step(pipeline, step)
+        run = FlowRun(
+            flow,
+            folder,
+            journal.is_done,
+            journal.commit,
+            stop_when_down,
+            journal.hold,
+            journal.settle,
         )
+        run.run()
+    journal.refuse_others()
+    commit_candidates(folder)
+    remove_folder(folder / STAGES)
 
 
-def _dead_teacher(pipeline: Any, silent: list[tuple[Path, list[Row]]]) -> TeacherError:
-    rows = [row for _, held in silent for row in held]
-    return TeacherError(
-        f"pipeline {pipeline.name}: {len(rows)} rows in a row have no text; is its teacher dead?",
-        seen=rows[0]["failure"],
-        mend="Every finished batch is kept; mend the teacher and run the same script again.",
-    )
+def take_arguments(pipeline: Any, parameters: Mapping[str, Mapping[str, Any]] | None, dataset: Any) -> None:
+    """Give a pipeline what its own `run` would be given.
 
-
-def _describer(pipeline: Any) -> Callable[[Row], Row]:
-    """A function from an output row of the pipeline to a candidate, without its draw."""
-    version = digest_pipeline(pipeline)[:12]
-    teachers = " ".join(llm.model_name for llm in find_llms(pipeline)) or None
-
-    def describe(row: Row) -> Row:
-        _require_answer(pipeline, row)
-        messages, failure = _read_row(row)
-        held = {message["content"] for message in messages}
-        text = "\n\n".join(message["content"] for message in messages) or _as_text(row.get("text"))
-        rest = {k: to_json(v) for k, v in row.items() if k not in _HELD and not _is_in(v, {*held, text})}
-        return {
-            "kind": "dialogue" if _count_spoken(messages) > 2 else "instruction",
-            "slice": _as_text(row.get("slice")),
-            "locale": _as_text(row.get("locale")),
-            "messages": messages,
-            "text": text,
-            "attachments": [],
-            "failure": failure,
-            "extra": canonical_text(rest) if rest else None,
-            "generator": pipeline.name,
-            "generator_version": version,
-            "teacher": _as_text(row.get("model_name")) or teachers,
-            "replayable": False,
-        }
-
-    return describe
-
-
-_HELD = frozenset({*CONVERSATION_COLUMNS, "slice", "locale", "model_name", "distilabel_metadata"})
-
-
-def _require_answer(pipeline: Any, row: Row) -> None:
-    known = (*CONVERSATION_COLUMNS, *ANSWER_COLUMNS, "text")
-    if not any(column in row for column in known):
+    Raises ConfigError for a step that there is not, and for a dataset beside a step that makes rows.
+    """
+    unknown = [name for name in parameters or () if name not in pipeline.dag.G]
+    if unknown:
         raise ConfigError(
-            f"pipeline {pipeline.name}: no column of its last step says what the answer is",
-            seen=", ".join(row),
-            allowed=", ".join(known),
-            mend="Rename one with that step's output_mappings.",
+            f"pipeline {pipeline.name}: parameters names a step that there is not",
+            seen=", ".join(unknown),
+            allowed=", ".join(pipeline.dag.G),
         )
+    if parameters:
+        pipeline._set_runtime_parameters({name: dict(values) for name, values in parameters.items()})
+    if dataset is None:
+        return
+    roots = [pipeline.dag.get_step(name)["step"] for name in pipeline.dag.root_steps]
+    if any(root.is_generator for root in roots):
+        raise ConfigError(
+            f"pipeline {pipeline.name} has a step that makes rows, and a dataset besides",
+            seen=", ".join(root.name for root in roots if root.is_generator),
+            mend="Leave one of them out.",
+        )
+    pipeline._add_dataset_generator_step(dataset)
 
 
-def _read_row(row: Row) -> tuple[list[dict[str, Any]], str | None]:
-    """The conversation of a row, and why it is not a whole one."""
-    known = {k: v for k, v in row.items() if v is not None}
-    if "generation" in row:
-        known = {k: v for k, v in known.items() if k == "generation" or k not in ANSWER_COLUMNS}
-    try:
-        messages = read_messages(known)
-        if messages and messages[-1]["role"] == "user" and "generation" in known:
-            # ChatGeneration: the conversation so far stands in one column, its next turn in another
-            messages += read_messages({"prompt": "", "generation": known["generation"]})[1:]
-    except ValueError as exc:
-        return [], f"broken row: {exc}"
-    if "generation" in row and not known.get("generation"):
-        return messages, "empty answer: the teacher gave no text"
-    if _count_spoken(messages) == 1 or not (messages or known.get("text")):
-        return messages, "empty answer: the teacher gave no text"
-    return messages, None
+def list_llms(flow: Flow) -> list[Any]:
+    """The distinct LLMs of the steps, in order."""
+    found = [llm for step in flow.order if (llm := getattr(step, "llm", None)) is not None]
+    return list({id(llm): llm for llm in found}.values())
 
 
-def _count_spoken(messages: list[dict[str, Any]]) -> int:
-    return sum(message["role"] != "system" for message in messages)
+def list_columns(flow: Flow, leaf: Any) -> list[str]:
+    """The columns of the rows of a leaf, as far as the steps before it say; in the order of their making."""
+    from distilabel.steps import GroupColumns, KeepColumns
+
+    known: dict[str, list[str]] = {}
+    for step in flow.order:
+        before = [name for giver in flow.predecessors[step.name] for name in known[giver]]
+        made = [step.output_mappings.get(name, name) for name in step.get_outputs()]
+        if isinstance(step, KeepColumns):
+            before = []
+        if isinstance(step, GroupColumns):
+            before = [name for name in before if name not in step.columns]
+        known[step.name] = list(dict.fromkeys([*before, *made]))
+        if step is leaf:
+            break
+    return known[leaf.name]
 
 
-def _as_text(value: Any) -> str | None:
-    """A column that should be text: grouped columns are lists."""
-    if isinstance(value, list | tuple):
-        return " ".join(str(to_json(str(item))) for item in value)
-    return None if value is None else str(to_json(str(value)))
+@dataclass(slots=True)
+class _Journal:
+    """What was committed of a run, and what waits to be."""
 
+    flow: Flow
+    target: Path
+    mapping: RowMapping
+    progress: Progress
+    position: int = 0
+    made: set[str] = field(default_factory=set)
+    held: list[tuple[tuple[int, ...], Callable[[], None]]] = field(default_factory=list)
+    silent: list[tuple[Path, list[Row]]] = field(default_factory=list)
+    advance: Callable[[int], None] = field(init=False)
 
-def _is_in(value: Any, texts: set[str | None]) -> bool:
-    return isinstance(value, str) and value in texts
+    def __post_init__(self) -> None:
+        self.advance = self.progress.begin("generate", 0)
+
+    def is_done(self, level: int, number: int, items: list[Any]) -> bool:
+        part = batch_file(self.target, level, number, items)
+        self.made.add(part.name)
+        if not part.exists():
+            self._refuse(list(self.target.glob(f"{part.name[:_PLACE_CHARS]}*")))
+            return False
+        self.settle()  # what is before it is no outage: the numbers of its rows follow on
+        self.position += count_rows(part)
+        self.advance(count_rows(part))
+        return True
+
+    def hold(self, keep: Callable[[], None]) -> None:
+        """Keep a batch once its failures are known to be those of its rows, and not of an outage."""
+        self.held.append((tuple(health.failures for health in self._healths()), keep))
+        while self.held and all(
+            health.forgiven >= seen for health, seen in zip(self._healths(), self.held[0][0], strict=True)
+        ):
+            self.held.pop(0)[1]()
+
+    def settle(self) -> None:
+        """Keep all that waits. Raises TeacherError where no model has written a text at all."""
+        while self.held:
+            self.held.pop(0)[1]()
+        if self.silent:
+            if not list_made(self.target):
+                raise self._dead_teacher()
+            self._write_silent()
+
+    def commit(self, level: int, number: int, items: list[Any], leaves: LeafRows) -> None:
+        several = len(self.flow.leaves) > 1
+        candidates: list[Row] = []
+        spoken = False
+        for leaf, rows in leaves:
+            for row in rows:
+                made = list(self.mapping.read(row, leaf if several else None))
+                candidates += made
+                spoken = spoken or has_spoken(row) or any(not each["failure"] for each in made)
+        numbered = [{**each, "draw": self.position + i} for i, each in enumerate(candidates)]
+        self.position += len(numbered)
+        self.silent.append((batch_file(self.target, level, number, items), numbered))
+        if not numbered or spoken:
+            self._write_silent()
+        elif sum(len(waiting) for _, waiting in self.silent) >= MAX_SILENT_ROWS:
+            raise self._dead_teacher()
+
+    def refuse_others(self) -> None:
+        """Raises RunMismatch for parts that this run has not made: the data are not in a pipeline's dump."""
+        self._refuse([part for part in list_made(self.target) if part.name not in self.made])
+
+    def _write_silent(self) -> None:
+        while self.silent:
+            part, rows = self.silent.pop(0)
+            write_table(part, build_candidates(rows))
+            self.advance(len(rows))
+
+    def _healths(self) -> list[Any]:
+        teachers = [teacher for step in self.flow.order if (teacher := find_teacher(step)) is not None]
+        return [teacher.health for teacher in teachers if teacher.health is not None]
+
+    def _refuse(self, others: list[Path]) -> None:
+        if others:
+            raise RunMismatch(
+                f"{self.target.parent} was made from other rows than {self.flow.name} now starts from",
+                seen=others[0].name,
+                mend="Choose another folder with out=, or remove this one.",
+            )
+
+    def _dead_teacher(self) -> TeacherError | ConfigError:
+        for step in self.flow.order:
+            teacher = find_teacher(step)
+            if teacher is not None and is_mute(teacher):
+                refused = refuse_mute(teacher)
+                assert isinstance(refused, TeacherError | ConfigError)
+                return refused
+        rows = [row for _, waiting in self.silent for row in waiting]
+        return TeacherError(
+            f"pipeline {self.flow.name}: {len(rows)} rows in a row have no text; is its teacher dead?",
+            seen=rows[0]["failure"],
+            mend="Every finished batch is kept; mend the teacher and run the same script again.",
+        )

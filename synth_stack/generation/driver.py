@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.errors import ConfigError, TeacherError
+from synth_stack.errors import ConfigError, SynthStackError, TeacherError
 from synth_stack.generation.parts import copy_json, to_json
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.teachers.health import Health
+from synth_stack.teachers.server_words import suggest_setting
 from synth_stack.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def drive_lines(
     several threads and keep nothing from one batch for the next; a pipeline of other LLMs goes one by one.
 
     Raises ConfigError for a pipeline that cannot be driven batch by batch, TeacherError as soon as a teacher
-    is down (ConfigError when it never took us). A batch under way is then not committed, nor is a finished
+    is down, or at the end when it gave no text to anything (ConfigError when it never took us). A batch
+    under way is then not committed, nor is a finished
     one that the failures at the end reach back to: what an outage cost is asked again by the next run.
     """
     routes = [_Route(line, *plan_steps(line.pipeline)) for line in lines]
@@ -78,7 +80,9 @@ def drive_lines(
     signal.siginterrupt(signal.SIGINT, True)
     at_once = min((_count_at_once(route) for route in routes), default=1) if overlap else 1
     with ThreadPoolExecutor(at_once, "batch") as pool, _loaded(routes):
-        _Batches(_plan_batches(routes), at_once, pool if at_once > 1 else None, stop).run()
+        committed: set[int] = set()
+        planned = _plan_batches(routes, committed)
+        _Batches(planned, at_once, pool if at_once > 1 else None, stop, committed).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,11 @@ class _Batch:
         healths = self.route.healths()
         return all(h.forgiven >= seen for h, seen in zip(healths, self.failures, strict=True))
 
+    def find_mute(self) -> Teacher | None:
+        """A teacher of its steps that was asked and has given no text to anything yet."""
+        teachers = map(find_teacher, self.route.order)
+        return next((teacher for teacher in teachers if teacher is not None and is_mute(teacher)), None)
+
     def commit(self) -> None:
         self.route.line.commit(self.number, self.items, self.rows)
 
@@ -126,8 +135,10 @@ class _Batches:
         at_once: int,
         pool: ThreadPoolExecutor | None,
         stop: Callable[[], bool] | None,
+        committed: set[int],
     ) -> None:
         self._planned = planned
+        self._committed = committed
         self._at_once = at_once
         self._pool = pool
         self._stop = stop or (lambda: False)
@@ -157,20 +168,29 @@ class _Batches:
     def _keep(self, *, at_the_end: bool) -> None:
         held, self._held = self._held, []
         for batch in held:
-            if at_the_end or batch.may_be_kept():
+            # what was committed before shows that its teachers do give texts
+            mute = None if self._committed else batch.find_mute()
+            if mute is not None and at_the_end:
+                raise refuse_mute(mute)
+            if mute is None and (at_the_end or batch.may_be_kept()):
                 batch.commit()
             else:
                 self._held.append(batch)
 
 
-def _plan_batches(routes: Sequence[_Route]) -> Iterator[_Batch]:
-    """What is to be done, of each line in order, and at any time so much of each as its share is."""
+def _plan_batches(routes: Sequence[_Route], committed: set[int]) -> Iterator[_Batch]:
+    """What is to be done, of each line in order, and at any time so much of each as its share is.
+
+    The numbers of batches that are done already are put into `committed`.
+    """
 
     def plan_line(route: _Route) -> Iterator[_Batch]:
         # distilabel's LoadDataFromDicts eats its rows: a copy, so that the same object can be driven again
         batches = copy(route.order[0]).process_applying_mappings()
         for number, (items, _) in enumerate(batches):
-            if not route.line.is_done(number, items):
+            if route.line.is_done(number, items):
+                committed.add(number)
+            else:
                 yield _Batch(route, number, items, [])
 
     return heapq.merge(*map(plan_line, routes), key=lambda batch: (batch.number + 1) / batch.route.line.share)
@@ -212,7 +232,7 @@ def _run_batch(batch: _Batch) -> _Batch:
             for name in before[step.name]
         ]
         outputs[step.name] = [row for rows in step.process_applying_mappings(*inputs) for row in rows]
-        _stop_when_down(step)
+        stop_when_down(step)
     failures = tuple(health.failures for health in batch.route.healths())
     return replace(batch, rows=outputs[batch.route.order[-1].name], failures=failures)
 
@@ -296,33 +316,66 @@ def _without_addresses(value: Any) -> Any:
 
 @contextmanager
 def _loaded(routes: Sequence[_Route]) -> Iterator[None]:
-    from distilabel.errors import DistilabelUserError
-
     loaded: list[Any] = []
     try:
         for route in routes:
             for step in route.order:
                 loaded.append(step)  # first: a step that is refused has loaded its LLM by then
-                try:
-                    step.load()
-                except DistilabelUserError as exc:
-                    raise _refused(route.line.pipeline, exc) from exc
+                load_step(route.line.pipeline, step)
         yield
     finally:
         for step in reversed(loaded):
             step.unload()
 
 
-def _stop_when_down(step: Any) -> None:
+def load_step(pipeline: "Pipeline", step: Any) -> None:
+    """Make a step ready. Raises ConfigError for one that distilabel refuses only now."""
+    from distilabel.errors import DistilabelUserError
+
+    try:
+        step.load()
+    except DistilabelUserError as exc:
+        raise _refused(pipeline, exc) from exc
+
+
+def is_mute(teacher: Teacher) -> bool:
+    """Whether a teacher was asked and has given no text to anything."""
+    health = teacher.health
+    return health is not None and not health.answers and health.textless > 0
+
+
+def refuse_mute(teacher: Teacher) -> SynthStackError:
+    """What to raise of a teacher that has answered nothing: nothing is committed."""
+    health = teacher.health
+    said = (health.trouble if health is not None else None) or "gave no reason"
+    mend = suggest_setting(said)
+    if health is not None and not health.empties and health.refusals:
+        return ConfigError(
+            f"the teacher {teacher.model_name} cannot be used: it {said}",
+            mend=f"It answered nothing yet. {mend or 'Mend the teacher in the recipe.'}",
+        )
+    return TeacherError(
+        f"the teacher {teacher.model_name} gave no text to any prompt",
+        seen=said,
+        mend=f"No row was kept. {mend or 'Mend the teacher in the recipe.'}",
+    )
+
+
+def stop_when_down(step: Any) -> None:
+    """Raises TeacherError when the teacher of a step is down, ConfigError when it never took us."""
     teacher = find_teacher(step)
     if teacher is None or teacher.health is None or teacher.health.down is None:
         return
+    down = teacher.health.down
+    mend = suggest_setting(down)
     if teacher.health.mistake:
         raise ConfigError(
-            f"the teacher {teacher.model_name} cannot be used: it {teacher.health.down}",
-            mend="It answered nothing yet. Mend the teacher in the recipe.",
+            f"the teacher {teacher.model_name} cannot be used: it {down}",
+            mend=f"It answered nothing yet. {mend or 'Mend the teacher in the recipe.'}",
         )
     raise TeacherError(
-        f"the teacher {teacher.model_name} is down: it {teacher.health.down}",
-        mend="Every finished batch is kept; mend the teacher and run the same command again.",
+        f"the teacher {teacher.model_name} is down: it {down}",
+        mend=f"{mend} Every finished batch is kept; then run the same command again."
+        if mend
+        else "Every finished batch is kept; mend the teacher and run the same command again.",
     )

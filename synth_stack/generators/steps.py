@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 
 from synth_stack.generation.draws import Plan
 from synth_stack.generators.clean import clean_line, trim_to_sentence
-from synth_stack.generators.template import Template, load_template
+from synth_stack.generators.template import Template, TemplateChanges
 from synth_stack.rows.canonical import canonical_text, derive_seed
 from synth_stack.teachers.prompt import Prompt
 from synth_stack.teachers.teacher import Teacher
@@ -46,7 +46,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     `template` is the name of a packaged one, or what `read_template` returned; where the row decides which,
     `template_of` is overridden. It is filled in with the columns of the row and with `values`, which are the
     same for every row. With `whole` an answer that was cut off fails.
-    `part` says as what the model works on the row: writer, judge or rewriter.
+    `part` says as what the model works on the row: a recipe may name another one for each but the writer.
     """
 
     template: str | Template = ""
@@ -54,7 +54,9 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     values: dict[str, Any] = Field(default_factory=dict)
     single_line: bool = True
     whole: bool = False
-    part: Literal["writer", "judge", "rewriter"] = "writer"
+    part: Literal["writer", "judge", "rewriter", "reward", "weak"] = "writer"
+
+    _templates: TemplateChanges = PrivateAttr(default_factory=TemplateChanges)
 
     @property
     def inputs(self) -> list[str]:
@@ -74,7 +76,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
 
     def template_of(self, row: Mapping[str, Any]) -> Template:
         """The template of this step for a row."""
-        return self.template if isinstance(self.template, Template) else load_template(self.template)
+        return self._templates.find(self.template)
 
     def process(self, inputs: StepInput) -> Any:
         # not Task.process: that renders each prompt once more, for a column that nothing here reads
@@ -96,9 +98,14 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
             "model_name": self.llm.model_name,
         }
         said["parts"] = sorted({*row.get("parts", []), self.part})
-        template_id = self.template_of(row).template_id
         return settle(
-            said, self.name, self.column, template_id, single_line=self.single_line, whole=self.whole
+            said,
+            self.name,
+            self.column,
+            self.template_of(row).template_id,
+            single_line=self.single_line,
+            whole=self.whole,
+            part=self.part,
         )
 
 
@@ -112,6 +119,9 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
     teacher_digest: str | None
     replayable: bool
 
+    _models: dict[str, dict[str, str | None]] = PrivateAttr(default_factory=dict)
+    _keeps_reasoning: bool = PrivateAttr(default=True)
+
     @property
     def inputs(self) -> list[str]:
         return ["draw", "slice", "seed_id", "rng_seed", "instruction", "answer"]
@@ -121,20 +131,37 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
         return ["kind", "messages", "text", "failure", "draw"]
 
     def process(self, inputs: StepInput) -> Any:
-        yield [self._note_models(self._candidate(row), row) for row in inputs]
+        yield [self._note_answers(self._note_models(self._candidate(row), row), row) for row in inputs]
 
     def _note_models(self, made: Row, row: Row) -> Row:
-        """The candidate with every model that worked on it, and how each of its answers ended."""
-        known = {"name": self.teacher, "digest": self.teacher_digest}
-        models = [{"part": part, **known} for part in row.get("parts") or ["writer"]]
+        """The candidate with every model that worked on it, and as what."""
+        writer = {"name": self.teacher, "digest": self.teacher_digest}
+        parts = row.get("parts") or ["writer"]
+        return {**made, "models": [{"part": part, **(self._models.get(part) or writer)} for part in parts]}
+
+    def _note_answers(self, made: Row, row: Row) -> Row:
+        """The candidate with how each of its answers ended, and what was thought before it."""
         ends = row.get("finishes", {})
-        messages = [
-            {**said, "finish": ends[said["content"]]}
-            if said["role"] == "assistant" and said["content"] in ends
-            else said
-            for said in made["messages"]
-        ]
-        return {**made, "messages": messages, "models": models}
+        thoughts = row.get("thoughts", {}) if self._keeps_reasoning else {}
+
+        def note(said: Row) -> Row:
+            text = said.get("content")
+            if said["role"] != "assistant" or text is None:
+                return said
+            noted = {"finish": ends.get(text), "reasoning": thoughts.get(text)}
+            return {**said, **{name: value for name, value in noted.items() if value is not None}}
+
+        noted = {**made, "messages": [note(said) for said in made["messages"]]}
+        if made.get("alternatives"):
+            noted["alternatives"] = [
+                {**side, "messages": [note(said) for said in side["messages"]]}
+                for side in made["alternatives"]
+            ]
+        told = {name: row[name] for name in ("cut", "failed_ends") if row.get(name)}
+        if self._models:
+            told["spent"] = row.get("spent", {})
+        extra = {**json.loads(made.get("extra") or "{}"), **{_TOLD.get(k, k): v for k, v in told.items()}}
+        return {**noted, "extra": canonical_text(extra)} if told else noted
 
     def _candidate(self, row: Row) -> Row:
         turns = [("user", row.get("instruction")), ("assistant", row.get("answer"))]
@@ -187,34 +214,70 @@ def note_prompt(row: Row, column: str, prompt: Prompt) -> Row:
 
 
 def settle(
-    row: Row, step: str, column: str, template_id: str, *, single_line: bool, whole: bool = False
+    row: Row,
+    step: str,
+    column: str,
+    template_id: str,
+    *,
+    single_line: bool,
+    whole: bool = False,
+    part: str = "writer",
 ) -> Row:
     """The row with the teacher's answer cleaned, its tokens counted, and `failure` set where it failed.
 
-    `finishes` says of every text how it ended, as servers call it: stop, or length at the token limit.
+    `finishes` says of every text how it ended, as servers call it (stop, length, ...), `thoughts` what the
+    model thought before it, `spent` the tokens of each part of the work.
 
-    An answer that was cut off keeps its whole sentences, unless it is of use only `whole`, as code is.
+    An answer that was cut off at its limit is a failure, unless its prompt said that it may be trimmed: then
+    it keeps its whole sentences and `cut` says so of its column; one of use only `whole` still fails.
     """
     call = json.loads(row.pop(f"llm_{step}_call", None) or "{}")
     text = row.get(column)
-    failure = call.get("failure") or (None if text else "empty answer: the teacher wrote nothing")
-    if text and call.get("cut") and whole:
+    finish = call.get("finish") or ("length" if call.get("cut") else "stop")
+    failure = call.get("failure") or (None if text else _say_nothing(call))
+    trimmed: Row = {}
+    if text and call.get("cut") and (whole or call.get("on_cut") != "trim"):
         failure = failure or "cut off: it ends at the token limit"
     elif text and call.get("cut"):
+        trimmed = {column: {"kept_chars": len(trim_to_sentence(text)), "of_chars": len(text)}}
         text = trim_to_sentence(text)
         failure = failure or (None if text else "cut off: no sentence ended within the token limit")
     if text:
         text = clean_line(text) if single_line else text.strip()
         failure = failure or (None if text else "empty answer: nothing but numbering or quotes")
-    ends = {**row.get("finishes", {}), **({text: "length" if call.get("cut") else "stop"} if text else {})}
-    tokens = {**row.get("tokens", {}), column: [call.get("input_tokens", 0), call.get("output_tokens", 0)]}
-    template_ids = [*row.get("template_ids", []), template_id]
-    failure = f"{column}: {failure}" if failure else None
+    counts = [call.get("input_tokens", 0), call.get("output_tokens", 0)]
+    if call.get("cached_tokens"):
+        counts.append(call["cached_tokens"])
+    noted = {
+        "finishes": {text: finish} if text else {},
+        "thoughts": {text: call["reasoning"]} if text and call.get("reasoning") else {},
+        "tokens": {column: counts},
+        "cut": trimmed,
+        "failed_ends": {column: finish} if failure and call.get("finish") else {},
+    }
+    spent = _add_tokens(row.get("spent", {}), part, counts)
+    kept = {name: {**row.get(name, {}), **more} for name, more in noted.items() if more or row.get(name)}
     return {
         **row,
         column: text,
-        "failure": failure,
-        "tokens": tokens,
-        "template_ids": template_ids,
-        "finishes": ends,
+        "failure": f"{column}: {failure}" if failure else None,
+        "template_ids": [*row.get("template_ids", []), template_id],
+        "finishes": row.get("finishes", {}),
+        "spent": spent,
+        **kept,
     }
+
+
+_TOLD = {"failed_ends": "finishes"}
+"""What a row says of its columns in `extra`: how the answers that failed have ended."""
+
+
+def _say_nothing(call: Mapping[str, Any]) -> str:
+    called = ", ".join(tool["name"] for tool in call.get("tool_calls") or ())
+    return f"no text: the teacher called {called}" if called else "empty answer: the teacher wrote nothing"
+
+
+def _add_tokens(spent: Mapping[str, list[int]], part: str, counts: list[int]) -> dict[str, list[int]]:
+    """The tokens in, out and cached of each part of the work, those of a call added."""
+    before = spent.get(part, [0, 0, 0])
+    return {**spent, part: [a + b for a, b in zip(before, [*counts, 0][:3], strict=True)]}

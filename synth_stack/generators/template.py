@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.inputs.strict_yaml import parse_yaml, read_text
+from synth_stack.inputs.template_use import OnCut, TemplateUse
 from synth_stack.inputs.yaml_models import validate
-from synth_stack.registry import Bound, find_entry
+from synth_stack.registry import Bound, find_entry, suggest
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.teachers.prompt import Prompt
 
@@ -26,6 +27,9 @@ MAX_TEMPLATE_BYTES = 256 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 """A row names its templates with blanks between them, and their ids end in `@` and a digest."""
+
+ON_CUT: OnCut = "retry"
+"""A whole answer at the price of a second call, for the few that are cut."""
 
 _ROLES = ("system", "user", "assistant")
 
@@ -39,6 +43,7 @@ class _Turn(BaseModel):
 class _Form(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     max_tokens: int = Field(ge=1)
+    on_cut: OnCut | None = None
     stop: list[str] = []
     sampling: dict[str, float] = {}
     raw: str | None = None
@@ -67,8 +72,39 @@ class Template:
         chat = [_Turn(role="user", content=form.raw or "")] if raw else form.chat
         messages = [{"role": turn.role, "content": self._fill(turn.content, values)} for turn in chat]
         return Prompt(
-            messages, seed=seed, max_tokens=form.max_tokens, stop=form.stop, sampling=form.sampling, raw=raw
+            messages,
+            seed=seed,
+            max_tokens=form.max_tokens,
+            stop=form.stop,
+            sampling=form.sampling,
+            raw=raw,
+            on_cut=form.on_cut or ON_CUT,
         )
+
+    @property
+    def name(self) -> str:
+        """The name by which a recipe changes it."""
+        return self.template_id.partition("@")[0]
+
+    def changed(self, use: TemplateUse, on_cut: OnCut | None = None) -> "Template":
+        """The template as a recipe has it: another file, and what is said beside it. Raises ConfigError."""
+        taken = read_template(use.file) if use.file else self
+        said = use.model_dump(exclude={"file"}, exclude_none=True)
+        form = taken.form.model_copy(update=said)
+        if form.on_cut is None and on_cut is not None:
+            form = form.model_copy(update={"on_cut": on_cut})
+        return replace(taken, form=form)
+
+    def record(self) -> dict[str, Any]:
+        """What it asks with beside its text, as the lock has it: no float is in a signed record."""
+        form = self.form
+        return {
+            "template_id": self.template_id,
+            "max_tokens": form.max_tokens,
+            "stop": list(form.stop),
+            "sampling": {name: repr(value) for name, value in sorted(form.sampling.items())},
+            "on_cut": form.on_cut or ON_CUT,
+        }
 
     def _fill(self, text: str, values: Mapping[str, Any]) -> str:
         try:
@@ -88,6 +124,44 @@ class Template:
                 allowed=", ".join(sorted(name for name in values if name.isidentifier())),
                 mend="Name a value that the row has at this step.",
             ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChanges:
+    """The templates of a method that its recipe has changed, by name, and what becomes of a cut answer."""
+
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    on_cut: OnCut | None = None
+
+    def find(self, named: str | Template) -> Template:
+        """The template that is meant, as the recipe has it. Raises ConfigError for a name that is none."""
+        template = load_template(named) if isinstance(named, str) else named
+        changed = self.templates.get(template.name)
+        if changed is not None:
+            return changed
+        return template.changed(_NO_CHANGE, self.on_cut) if self.on_cut is not None else template
+
+
+_NO_CHANGE = TemplateUse()
+
+
+def change_templates(
+    bound: Bound, uses: Mapping[str, TemplateUse], on_cut: OnCut | None, *, where: str
+) -> TemplateChanges:
+    """The templates of a bound method as a recipe changes them.
+
+    Raises ConfigError for a name that the method has no template of, and for a file that is none.
+    """
+    own = {template.name: template for template in find_templates(bound)}
+    for name in uses:
+        if name not in own:
+            raise ConfigError(
+                f"{where}: {bound.name} asks with no template of that name",
+                seen=name,
+                allowed=", ".join(sorted(own)) or "none: it declares no template",
+                mend=suggest(name, own),
+            )
+    return TemplateChanges({name: own[name].changed(use, on_cut) for name, use in uses.items()}, on_cut)
 
 
 @cache

@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from synth_stack.errors import ConfigError
 from synth_stack.inputs.columns import check_map
+from synth_stack.inputs.nemo_config import find_gate_file, is_nemo, read_nemo
 from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.inputs.yaml_models import StrictModel, Text, UseModel, validate
 from synth_stack.registry import FilePath, config_error, make_absolute, registered
@@ -63,13 +64,16 @@ class GateFile(StrictModel):
     """The gates in the order of work, and the modules of other authors that are loaded before (`load`).
 
     `map` names the columns of a foreign dataset by the fields that they are (docs/curate.md); what an option
-    or a call maps goes before it. It is part of what was read, not of the gates.
+    or a call maps goes before it. It is part of what was read, not of the gates. `perimeter` and
+    `allow_hosts` bind the models that gates ask, as those of a recipe bind its own.
     """
 
     version: Literal[1]
     load: list[Text] = Field(default_factory=list)
     gates: Annotated[list[GateUse], Field(min_length=1)]
     map: dict[Text, Text] | None = None
+    perimeter: Literal["open", "local"] = "open"
+    allow_hosts: list[str] = Field(default_factory=list)
     _path: Path = PrivateAttr(default_factory=Path)
 
     @property
@@ -100,10 +104,20 @@ class GateFile(StrictModel):
 
 
 def load_gates(path: str | Path) -> GateFile:
-    """The gate file at `path`. Raises ConfigError."""
-    file = validate(GateFile, read_mapping(Path(path)), Path(path))
-    file._path = Path(path)
-    return file
+    """The gate file at `path`, or the gates of a NeMo Curator configuration (nemo_config.py).
+
+    Gates have to be registered by now. Raises ConfigError.
+    """
+    file = Path(path)
+    value = read_mapping(file)
+    if is_nemo(value):
+        named = find_gate_file(value, file)
+        if named is not None:
+            return load_gates(named)
+        value = read_nemo(value, file)
+    found = validate(GateFile, value, file)
+    found._path = file
+    return found
 
 
 def add_eval_sets(file: GateFile, eval_sets: Sequence[NamedEvalSet]) -> list[GateUse]:
@@ -134,8 +148,7 @@ def _add(use: GateUse, parameter: str | None, added: list[dict[str, Any]]) -> Ga
 
 def load_map(path: str | Path) -> dict[str, str]:
     """What the gate file at `path` maps: columns of a foreign dataset by field. Raises ConfigError."""
-    file = Path(path)
-    return dict(validate(GateFile, read_mapping(file), file).map or {})
+    return dict(load_gates(path).map or {})
 
 
 def parse_eval_set(text: str) -> NamedEvalSet:

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.inputs.strict_yaml import read_mapping
+from synth_stack.inputs.template_use import OnCut, Reasoning, TemplateUse
 from synth_stack.inputs.yaml_models import Name, StrictModel, Text, UseModel, replace_dotted, validate
 from synth_stack.registry import PATH, FilePath, list_paths, make_absolute, map_paths
 
@@ -21,9 +22,13 @@ class TeacherUse(UseModel):
 
 
 class MethodUse(UseModel):
-    """A generation method and its share of the candidates."""
+    """A generation method, its share of the candidates, and what it asks with other than its templates say.
+
+    `templates` has the names of its templates.
+    """
 
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    templates: dict[Text, TemplateUse] = Field(default_factory=dict)
 
 
 OptionalPath = Annotated[str, PATH] | None
@@ -99,18 +104,25 @@ class Target(StrictModel):
         return self
 
 
+ModelPart = Literal["judge", "rewriter", "reward", "weak"]
+"""As what a model works on a row, beside the teacher, which writes; `weak` writes what is to be rejected."""
+
+
 class GenerateConfig(StrictModel):
     """How many rows, made by which methods: so many `candidates`, or until a `target` is met.
 
     `report` spreads them over the slices by how badly each did in an evaluation. `grounding_words` cuts the
     document section in a prompt to whole sentences within so many words, for small models; null gives it
-    whole.
+    whole. `on_cut` says what becomes of an answer that its token limit cut off, `reasoning` of what a model
+    thought before it answered.
     """
 
     candidates: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     target: Target | None = None
     batch_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
     grounding_words: Annotated[int, Field(ge=1)] | None = None
+    on_cut: OnCut = "retry"
+    reasoning: Reasoning = "keep"
     report: ReportUse | None = None
     methods: Annotated[list[MethodUse], Field(min_length=1)]
 
@@ -153,8 +165,9 @@ class SignConfig(StrictModel):
 class Recipe(StrictModel):
     """A whole run: seeds, teacher, methods, gates, pack.
 
-    With `perimeter: local` prompts leave this machine for the hosts in `allow_hosts` alone. `load` names
-    modules of other authors whose generators, teachers and gates the recipe uses.
+    `models` are asked in the place of the teacher where a method judges, rewrites or scores. With
+    `perimeter: local` prompts leave this machine for the hosts in `allow_hosts` alone. `load` names modules
+    of other authors whose generators, teachers and gates the recipe uses.
     """
 
     version: Literal[1]
@@ -166,6 +179,7 @@ class Recipe(StrictModel):
     taxonomy: OptionalPath = None
     documents: OptionalPath = None
     teacher: TeacherUse
+    models: dict[ModelPart, TeacherUse] = Field(default_factory=dict)
     perimeter: Literal["open", "local"] = "open"
     allow_hosts: list[str] = Field(default_factory=list)
     generate: GenerateConfig

@@ -19,6 +19,7 @@ from synth_stack.models.files import (
     read_model,
 )
 from synth_stack.models.token_table import TokenTable
+from synth_stack.text.ragged import Counts
 
 Vectors = NDArray[np.float32]
 
@@ -27,7 +28,10 @@ _EMBEDDED_CHARS = 4000
 tokens, about 1,200 characters of English."""
 
 _MINILM_TOKENS = 256
-_BATCH = 32
+_BATCH_TOKENS = 256
+"""Read at once by MiniLM: one long text, or 16 of 16 tokens. Of 32 texts at once, as is usual, what lies
+between the layers does not stay in the cache, and each takes twice the time."""
+
 _TOKENISED = 4_096  # texts at once
 
 
@@ -76,7 +80,7 @@ def _load_wordllama() -> Embedder:
     def embed(texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), table.shape[1]), dtype=np.float32)
         for first in range(0, len(texts), _TOKENISED):
-            tokens = known.read([t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]])
+            tokens = known.read([t[:_EMBEDDED_CHARS] for t in texts[first : first + _TOKENISED]]).tokens
             ids = np.minimum(tokens.values.view(np.int64), len(table) - 1)
             shape = (len(tokens.lengths), len(table))
             ones = np.ones(len(ids), dtype=np.float32)
@@ -104,8 +108,7 @@ def _load_minilm(threads: int) -> Embedder:
     def embed(texts: Sequence[str]) -> Vectors:
         tokens = [e.ids for e in tokenizer.encode_batch([t[:_EMBEDDED_CHARS] for t in texts])]
         vectors = np.zeros((len(tokens), 384), dtype=np.float32)
-        order = np.argsort([len(t) for t in tokens], kind="stable")
-        batches = [order[first : first + _BATCH] for first in range(0, len(tokens), _BATCH)]
+        batches = _cut_batches(np.array([len(t) for t in tokens], dtype=np.int64))
         with ThreadPoolExecutor(max_workers=threads) as pool:
             pooled = pool.map(lambda rows: _pool(session, [tokens[k] for k in rows]), batches)
             for rows, found in zip(batches, pooled, strict=True):
@@ -113,6 +116,18 @@ def _load_minilm(threads: int) -> Embedder:
         return _to_unit(vectors)
 
     return Embedder("minilm", embed, {source: PINS[source] for source in files})
+
+
+def _cut_batches(lengths: Counts) -> list[Counts]:
+    """The numbers of n texts, those of like lengths in tokens together: in batches of _BATCH_TOKENS at most,
+    padding too, or of one text.
+    """
+    batches: list[list[int]] = []
+    for number in np.argsort(lengths, kind="stable").tolist():
+        if not batches or (len(batches[-1]) + 1) * lengths[number] > _BATCH_TOKENS:
+            batches.append([])
+        batches[-1].append(number)
+    return [np.array(batch, dtype=np.int64) for batch in batches]
 
 
 def _pool(session: Any, tokens: list[list[int]]) -> Vectors:

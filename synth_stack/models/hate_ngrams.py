@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from synth_stack.errors import ModelError
+from synth_stack.text.hash_index import HashIndex
 from synth_stack.text.ragged import Ragged, offsets_of
 from synth_stack.text.words import hash_texts, is_ascii, mix
 
@@ -76,9 +77,9 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class HateNgrams:
-    """For each of PARTS the sorted `hashes` and their `weights`, (m, labels); and a `bias` a label."""
+    """For each of PARTS the `hashes` and their `weights`, (m, labels); and a `bias` a label."""
 
-    hashes: Mapping[str, Hashes32]
+    hashes: Mapping[str, HashIndex[np.uint32]]
     weights: Mapping[str, NDArray[np.float32]]
     bias: Floats
     excess: float
@@ -106,7 +107,7 @@ class HateNgrams:
 
     def _weigh(self, part: str, hashes: Hashes32) -> tuple[Floats, NDArray[np.bool_]]:
         """The weights of features, (m, labels), zero for one that has none, and which have some."""
-        place, found = find_hashes(self.hashes[part], hashes)
+        place, found = self.hashes[part].find(hashes)
         weights = self.weights[part][place].astype(np.float64)
         weights[~found] = 0
         return weights, found
@@ -127,9 +128,9 @@ def read_weights(data: bytes, source: str) -> HateNgrams:
     columns = np.stack([table[label].to_numpy() for label in LABELS], axis=1)
     hashes, weights = {}, {}
     for number, name in enumerate(PARTS):
-        hashes[name] = table["hash"].to_numpy()[part == number]
+        hashes[name] = HashIndex.of(table["hash"].to_numpy()[part == number])
         weights[name] = (columns[part == number] * steps[number]).astype(np.float32)
-        if not len(hashes[name]):
+        if not len(weights[name]):
             raise ModelError(f"{source} has no weights of the part {name}")
     return HateNgrams(hashes, weights, told[b"bias"], float(told[b"excess"][0]))
 
@@ -197,14 +198,6 @@ def hash_pairs(tokens: Tokens) -> tuple[Hashes32, Counts]:
 def cut_hashes(hashes: NDArray[np.uint64]) -> Hashes32:
     """The upper half of each hash: one that has no weight then meets one by chance once in 30,000."""
     return (hashes >> np.uint64(32)).astype(np.uint32)
-
-
-def find_hashes(known: Hashes32, hashes: Hashes32) -> tuple[Counts, NDArray[np.bool_]]:
-    """The place of each hash among the sorted `known` ones, and whether it is there (else the place is 0)."""
-    place = np.searchsorted(known, hashes)
-    place[place == len(known)] = 0
-    found = known[place] == hashes
-    return np.where(found, place, 0), found
 
 
 def _sort_distinct(keys: NDArray[AnyInteger]) -> NDArray[AnyInteger]:

@@ -82,7 +82,8 @@ class Counts:
     gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
     canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
     largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
-    `labels` those of its adversarial rows by size.
+    `labels` those of its adversarial rows by size. `review` is what people made of the batch
+    (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
     """
 
     generated: int
@@ -102,6 +103,7 @@ class Counts:
     lengths: Lengths | None
     splits: tuple[SplitCount, ...]
     labels: tuple[LabelCount, ...]
+    review: Json | None = None
 
     @property
     def rows(self) -> int:
@@ -205,8 +207,12 @@ class Tally:
         self.lengths.append(lengths.to_numpy())
         self.splits.add_rows(table)
 
-    def finish(self, gates: Sequence[str], measures: Measures | None = None) -> Counts:
-        """The counts, with `gates` as the order of work and what was measured of them."""
+    def finish(
+        self, gates: Sequence[str], measures: Measures | None = None, review: Json | None = None
+    ) -> Counts:
+        """The counts, with `gates` as the order of work, what was measured of them, and the outcome of a
+        review.
+        """
         seeds = [group for group in self._list_groups("seeds") if group.name is not None]
         return Counts(
             generated=self.generated,
@@ -229,6 +235,7 @@ class Tally:
             lengths=_rank_lengths(self.lengths),
             splits=self.splits.count_splits(),
             labels=self.splits.count_labels(),
+            review=review,
         )
 
     def _add_decision(self, record: Record) -> None:

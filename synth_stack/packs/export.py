@@ -14,10 +14,11 @@ from synth_stack.files import open_whole
 from synth_stack.packs import layout
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
-from synth_stack.packs.trainer_formats import FORMS, Form, Record, Sides, Unsayable
+from synth_stack.packs.trainer_formats import FORMS, Record, Sides, Unsayable, say_thoughts
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.registry import suggest
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.locks import parse_recipe
 from synth_stack.text.fields import read_sides
 
 
@@ -69,12 +70,13 @@ def export_pack(
         raise InputError(f"{target} is a folder", mend="Name a file with --out.")
     verify_pack(folder, expected_key=expected_key)
     names = _list_files(folder, split)
+    reasoning = _read_reasoning(folder)
     skipped: Counter[str] = Counter()
     rows = 0
     with open_whole(target) as file:
         for name in names:
             for table in read_shard(folder, name, CANDIDATE_SCHEMA):
-                for record in _convert(table, form, skipped):
+                for record in _convert(table, format, reasoning, skipped):
                     file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
                     rows += 1
     return Export(target, format, split, rows, dict(skipped.most_common()))
@@ -92,11 +94,17 @@ def _list_files(pack: Path, split: str) -> list[str]:
     return data[split]
 
 
-def _convert(table: pa.Table, form: Form, skipped: Counter[str]) -> Iterator[Record]:
-    sides = _pick_sides(table)
+def _read_reasoning(pack: Path) -> str | None:
+    """What the recipe of a pack wants done with reasoning; None for rows without a recipe."""
+    path = pack / layout.RECIPE
+    return parse_recipe(path.read_bytes(), where=str(path)).reasoning if path.is_file() else None
+
+
+def _convert(table: pa.Table, name: str, reasoning: str | None, skipped: Counter[str]) -> Iterator[Record]:
+    form, sides = FORMS[name], _pick_sides(table)
     for place, row in enumerate(table.to_pylist()):
         try:
-            yield form(row, sides.get(place))
+            yield form(say_thoughts(row, reasoning, name), sides.get(place))
         except Unsayable as exc:
             skipped[str(exc)] += 1
 

@@ -40,6 +40,8 @@ __all__ = [
     "PACK_SCHEME",
     "PUBLIC_KEY",
     "RECIPE",
+    "REVIEW",
+    "REVIEW_ANSWERS",
     "ROWS_SUBJECT",
     "SEEDS",
     "STATEMENT",
@@ -57,6 +59,8 @@ __all__ = [
 ]
 
 SEEDS = "seeds"
+REVIEW = "review"
+REVIEW_ANSWERS = f"{REVIEW}/answers.jsonl"
 
 
 def data_name(number: int, shards: int, split: str = TRAIN) -> str:

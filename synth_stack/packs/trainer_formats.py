@@ -113,6 +113,36 @@ FORMS: Mapping[str, Form] = {
 }
 
 
+def say_thoughts(row: Row, reasoning: str | None, form: str) -> Row:
+    """The row with what models thought as its recipe wants it trained on.
+
+    `train` puts it into the content, between <think> tags; `keep` leaves it in a field of its own, and out of
+    the forms that have no such field. None is a row of somebody else's: it stays as it is.
+    """
+    if reasoning == "train":
+        change = _think_aloud
+    elif reasoning == "keep" and form in _WITHOUT_REASONING:
+        change = _forget_thought
+    else:
+        return row
+    sides = [{**side, "messages": list(map(change, side["messages"]))} for side in row["alternatives"] or ()]
+    return {**row, "messages": list(map(change, row["messages"])), "alternatives": sides or None}
+
+
+_WITHOUT_REASONING = frozenset({"alpaca", "sharegpt"})
+
+
+def _think_aloud(message: Row) -> Row:
+    if not message["reasoning"] or message["role"] != "assistant":
+        return message
+    thought = f"<think>\n{message['reasoning']}\n</think>\n\n{message['content'] or ''}"
+    return {**message, "content": thought, "reasoning": None}
+
+
+def _forget_thought(message: Row) -> Row:
+    return {**message, "reasoning": None}
+
+
 def _refuse_alternatives(row: Row) -> None:
     if row["alternatives"]:
         raise Unsayable("alternatives")

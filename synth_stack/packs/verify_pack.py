@@ -101,7 +101,9 @@ _KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
     r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
-    r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)",
+    r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
+    r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
+    r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)",
     re.ASCII,
 )
 _RECORDS = re.compile(r"lineage/records-(\d{5})\.jsonl\.gz", re.ASCII)

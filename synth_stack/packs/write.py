@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -29,6 +29,7 @@ from synth_stack.packs.card.card import render_card
 from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
+from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import Json, build_facts, build_predicate, read_manifest, read_rule
@@ -183,7 +184,8 @@ def _fill(
     _copy_seeds(run, staging)
     seeds = {f"{layout.SEEDS}/{name}": 0 for name in list_files(staging / layout.SEEDS)}
     origins = Origins(run.recipe, read_seed_ids(staging, seeds, run.recipe))
-    counts, head = _write_tables(staging, run, progress, shard_rows, origins)
+    review = copy_review(run, staging)
+    counts, head = _write_tables(staging, run, progress, shard_rows, origins=origins, review=review)
     write_bytes(staging / layout.MEASURES, render_measures(counts.measures, run.gates))
     entries = [] if ledger is None else read_ledger(ledger)
     place = None if ledger is None else find_place(entries, run.recipe.identity, head.root.hex())
@@ -257,7 +259,13 @@ def _sign(
 
 
 def _write_tables(
-    staging: Path, run: Judged, progress: Progress, shard_rows: int, origins: Origins
+    staging: Path,
+    run: Judged,
+    progress: Progress,
+    shard_rows: int,
+    *,
+    origins: Origins,
+    review: dict[str, Any] | None,
 ) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
     rule = read_rule(run.lock)
@@ -304,7 +312,8 @@ def _write_tables(
     origins.finish(tally.generated)
     require_planted(run.self_tests, run.gates, tally.count_judged(), where=str(run.folder))
     by_gate = {gate: counted[gate] for gate in run.gate_names if gate in counted}
-    return tally.finish(run.gate_names, Measures(run.self_tests, by_gate)), head
+    counts = tally.finish(run.gate_names, Measures(run.self_tests, by_gate), review)
+    return counts, head
 
 
 def _count_splits(run: Judged) -> Counter[str]:

@@ -13,19 +13,31 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
+from synth_stack.report.review import render_review
 
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "report")
+    for name in ("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "pictures", "report")
 )
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
+_NO_PICTURES: Mapping[str, Any] = {"distributions": [], "map": None}
 _NESTED = ("messages", "alternatives", "documents")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: Mapping[str, Any]) -> str:
+def render_report(
+    figures: Figures,
+    audit_rows: pa.Table,
+    *,
+    title: str,
+    facts: Mapping[str, Any],
+    pictures: Mapping[str, Any] = _NO_PICTURES,
+    review: Mapping[str, Any] | None = None,
+) -> str:
     """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
+    `pictures`: "distributions", how the batch is spread beside other rows, and "map", what `draw_map` gave;
+    `review` is the outcome of a review, where there was one.
 
     Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
@@ -33,7 +45,8 @@ def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: 
     """
     script = "\n".join(_read(name) for name in SCRIPTS)
     style = _read("report.css")
-    data = {"figures": figures.to_json(), "rows": [_trim(row) for row in audit_rows.to_pylist()]}
+    rows = [_trim(row) for row in audit_rows.to_pylist()]
+    data = {"figures": figures.to_json(), "rows": rows, "pictures": pictures}
     return Template(_read("report.html")).substitute(
         script_digest=_digest(script),
         style_digest=_digest(style),
@@ -41,6 +54,7 @@ def render_report(figures: Figures, audit_rows: pa.Table, *, title: str, facts: 
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
         alarm=_render_alarm(figures),
         totals=_render_totals(figures),
+        review=render_review(review, figures.accepted),
         sample=_escape(_describe_sample(figures, audit_rows)),
         style=style,
         script=script,

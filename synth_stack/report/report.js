@@ -1,4 +1,4 @@
-const { figures, rows } = JSON.parse(document.getElementById("data").textContent);
+const { figures, rows, pictures } = JSON.parse(document.getElementById("data").textContent);
 const pick = drawRows(rows);
 drawFunnel(figures);
 if (figures.generated) {
@@ -6,10 +6,12 @@ if (figures.generated) {
   drawReasons(figures, pick);
   drawSelfTests(figures);
   drawScores(figures);
+  drawDistributions(pictures.distributions);
+  drawMap(pictures.map, pick);
   drawGroups("slices", "slice", figures.slices, pick);
   drawGroups("generators", "generator", figures.generators, pick);
   drawGroups("locales", "locale", figures.locales, pick);
 } else {
-  for (const id of ["reasons", "self-tests", "scores", "slices", "generators", "locales"]) section(id).remove();
+  for (const id of ["reasons", "self-tests", "scores", "distributions", "map", "slices", "generators", "locales"]) section(id).remove();
 }
 document.documentElement.dataset.drawn = "yes";

@@ -8,6 +8,7 @@
     state/<gate>/      *.arrow, what the batch told the gate; hidden while a round is under way
     verdicts/<gate>/   part-*.parquet, one per shard; part-late-*.parquet, what it said when all was judged
     canaries/          <gate>.parquet, what each gate said of the rows that it planted
+    review/            what people are to read, and what they said (review/plan_file.py)
     decisions.parquet, report.html
     pack/              the handover pack, where `run` puts it
     MANIFEST.json      every file with its digest; written last, so its presence means "finished"
@@ -20,11 +21,12 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
 import pyarrow as pa
 
 from synth_stack.errors import RunMismatch, StoreError
@@ -34,7 +36,9 @@ from synth_stack.files import (
     digest_file,
     read_arrow,
     read_table,
+    rename_whole,
     store_errors,
+    write_arrow,
     write_bytes,
 )
 from synth_stack.rows.canonical import canonical_json
@@ -49,6 +53,8 @@ REPLACED_AMENDED_PREFIX = f"{AMENDED_PREFIX}copies-"
 """Of the rows that a gate makes of those that a person put in the place of others: by name they stand after
 these, since every row stands after the one that it replaces."""
 LATE_PREFIX = "part-late-"
+_INCOMPLETE, _COMPLETE = ".merge.incomplete", ".merge"
+"""What a merge writes: first in the one folder, then under the name of the other."""
 
 
 def identity_line(lock: bytes) -> str:
@@ -126,6 +132,34 @@ def read_state(folder: str | Path, gate: str) -> dict[str, pa.Table]:
     return {path.stem: read_arrow(path) for path in sorted(state_folder(folder, gate).glob("*.arrow"))}
 
 
+def write_state(folder: str | Path, gate: str, tables: Mapping[str, pa.Table], *, mark: str | None) -> None:
+    """Adds tables to the state of a gate, and a hidden file `mark` that says so: all of them or none.
+
+    What is written waits in a folder of its own until it is complete; from then on `settle_state` moves it to
+    its place, whoever was killed in between.
+    """
+    state = state_folder(folder, gate)
+    remove_folder(state / _INCOMPLETE)
+    for name, table in tables.items():
+        write_arrow(state / _INCOMPLETE / f"{name}.arrow", table)
+    if mark is not None:
+        write_bytes(state / _INCOMPLETE / mark, b"")
+    if (state / _INCOMPLETE).exists():
+        rename_whole(state / _INCOMPLETE, state / _COMPLETE)
+    settle_state(folder, gate)
+
+
+def settle_state(folder: str | Path, gate: str) -> None:
+    """The state of a gate as its last merge left it; to be called before it is read by a new process."""
+    state = state_folder(folder, gate)
+    remove_folder(state / _INCOMPLETE)
+    if (state / _COMPLETE).exists():
+        # the mark, which is hidden, comes last
+        for path in sorted((state / _COMPLETE).iterdir(), key=lambda path: (path.name[0] == ".", path.name)):
+            rename_whole(path, state / path.name)
+        (state / _COMPLETE).rmdir()
+
+
 def sketch_file(folder: str | Path, gate: str, what: str, shard: Shard) -> Path:
     """Where a sketch of a shard lies until it is merged; hidden, since no manifest may name it."""
     return state_folder(folder, gate) / f".{what}" / f"{Path(shard.name).stem}.arrow"
@@ -134,6 +168,11 @@ def sketch_file(folder: str | Path, gate: str, what: str, shard: Shard) -> Path:
 def late_part(folder: str | Path, gate: str, shard: Shard) -> Path:
     """Where the verdicts lie that a gate gave on rows of a shard when all were judged."""
     return Path(folder) / "verdicts" / gate / f"{LATE_PREFIX}{shard.name.removeprefix('part-')}"
+
+
+def amended_part(folder: str | Path, shard: Shard) -> Path:
+    """Where the rows lie with which the first gate replaces rows of a shard."""
+    return Path(folder) / "candidates" / f"{AMENDED_PREFIX}{shard.name.removeprefix('part-')}"
 
 
 def remove_folder(path: Path) -> None:
@@ -160,8 +199,9 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
     """The run folder, held by this process alone until the block ends.
 
     `lock` is the lock to write; its identity line must be the same on every later start: it names what the
-    rows depend on, and not, say, the title on the card. Raises RunMismatch when the folder holds
-    another run, or something that is no run; StoreError when another process is at work in it.
+    rows depend on, and not, say, the title on the card. A run that stopped before its first row was kept
+    gives way to another. Raises RunMismatch when the folder holds another run, or something
+    that is no run; StoreError when another process is at work in it.
     """
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +215,10 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
         )
     with hold_alone(folder / ".lock", str(folder)):
         _remove_leftovers(folder)
-        if path.exists() and identity_line(path.read_bytes()) != identity_line(lock):
+        other = path.exists() and identity_line(path.read_bytes()) != identity_line(lock)
+        if other and not any(folder.glob("candidates/*")) and not any(folder.glob("verdicts/*")):
+            _start_again(folder)
+        elif other:
             raise RunMismatch(
                 f"{folder} holds a different run: its {LOCK} was made from another input, teacher, method "
                 "or parameter",
@@ -199,6 +242,29 @@ def render_manifest(folder: Path, facts: Mapping[str, Any]) -> bytes:
         if name != MANIFEST
     }
     return canonical_json({"scheme": MANIFEST_SCHEME, "facts": dict(facts), "files": files}) + b"\n"
+
+
+def update_manifest(folder: Path, names: Iterable[str]) -> None:
+    """The manifest of `folder` with those files as they are now, the gone ones left out; the rest stays.
+
+    For what is added to a finished run without reading all of it again; a run without a manifest is not
+    finished, and gets none. Raises StoreError for a manifest that cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return
+    try:
+        with store_errors(path):
+            manifest = orjson.loads(path.read_bytes())
+        files = manifest["files"]
+        for name in names:
+            files.pop(name, None)
+            if (folder / name).is_file():
+                size = (folder / name).stat().st_size
+                files[name] = {"sha256": digest_file(folder / name), "bytes": size}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
+        raise StoreError(f"{path} is no manifest of a run") from exc
+    write_bytes(path, canonical_json(manifest) + b"\n")
 
 
 def list_files(folder: Path) -> list[str]:
@@ -256,6 +322,13 @@ def _is_there(path: Path, file: IO[bytes]) -> bool:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
+
+
+def _start_again(folder: Path) -> None:
+    """Removes what a run leaves before its first row: no more stands in its place than was read."""
+    for name in ("seeds", "rounds", "candidates", "verdicts"):
+        remove_folder(folder / name)
+    (folder / LOCK).unlink()
 
 
 def _remove_leftovers(folder: Path) -> None:

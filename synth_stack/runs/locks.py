@@ -113,6 +113,8 @@ class RecipeLock(_Lock):
     seed: int | None = None
     corpus: CorpusLock | None = None
     teacher: TeacherLock | None = None
+    models: dict[str, TeacherLock] = {}
+    reasoning: str | None = None
     perimeter: PerimeterLock | None = None
     methods: list[MethodLock] = []
     templates: dict[str, str] = {}

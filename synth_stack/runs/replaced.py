@@ -62,6 +62,12 @@ def is_replacing(folder: Path, rows: pa.Table | None = None) -> bool:
     return path.exists() and (rows is None or _are_same(path, rows))
 
 
+def read_replacing(folder: Path) -> pa.Table | None:
+    """The rows that are written down and not yet judged; None where there are none. Raises StoreError."""
+    path = folder / "candidates" / _JOURNAL
+    return read_table(path, CANDIDATE_SCHEMA).replace_schema_metadata(None) if path.exists() else None
+
+
 def find_replaced(folder: Path, rows: pa.Table) -> int | None:
     """The number of the part that holds these rows, in this order; None where none does."""
     parts = list_replaced(folder / "candidates")

@@ -1,10 +1,11 @@
 """What a run has spent: tokens, time and money, against its limits and per accepted row."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import orjson
@@ -32,7 +33,17 @@ class Priced(Protocol):
 
     @property
     def currency(self) -> str: ...
-    def cost_of(self, input_tokens: int, output_tokens: int) -> float: ...
+    def cost_of(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float: ...
+
+
+Prices = Mapping[str, Priced]
+"""What tokens cost, by the part of the work (writer, judge, ...); empty where that is not known."""
+
+PartTokens = dict[str, tuple[int, int, int]]
+"""Tokens in, out, and of those in the cached ones, by the part of the work."""
+
+WRITER = "writer"
+"""The part of rows that do not say who spent what: one model made them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +98,15 @@ class Meter:
     """
 
     def __init__(
-        self, folder: Path, limits: SpendingLimits = SpendingLimits(), price: Priced | None = None
+        self, folder: Path, limits: SpendingLimits = SpendingLimits(), prices: Prices = MappingProxyType({})
     ) -> None:
         self._clock = folder / CLOCK
         self._limits = limits
-        self._price = price
+        self._prices = prices
         self._before_s = read_seconds(folder) or 0.0
         self._started: float | None = None
         self._noted = 0.0
-        self._tokens = count_tokens(folder) if self._counts_tokens else (0, 0)
+        self._spent = count_by_part(folder) if self._counts_tokens else {}
 
     @contextmanager
     def timing(self) -> Iterator[None]:
@@ -110,8 +121,7 @@ class Meter:
     def note(self, table: pa.Table) -> None:
         """Count a committed candidate table."""
         if self._counts_tokens:
-            n_in, n_out = sum_tokens(table["extra"])
-            self._tokens = self._tokens[0] + n_in, self._tokens[1] + n_out
+            self._spent = _add_parts([self._spent, sum_by_part(table["extra"])])
         if self._started is not None and time.monotonic() - self._noted >= _NOTED_EVERY_S:
             self._note_time()
 
@@ -120,13 +130,15 @@ class Meter:
         limits = self._limits
         if limits.minutes is not None and self._elapsed_s() >= 60 * limits.minutes:
             return "max_minutes"
-        if limits.cost is not None and self._price and self._price.cost_of(*self._tokens) >= limits.cost:
-            return "max_cost"
+        if limits.cost is not None and self._prices:
+            cost = cost_of_parts(self._spent, self._prices)
+            if cost is not None and cost >= limits.cost:
+                return "max_cost"
         return None
 
     @property
     def _counts_tokens(self) -> bool:
-        return self._limits.cost is not None and self._price is not None
+        return self._limits.cost is not None and bool(self._prices)
 
     def _elapsed_s(self) -> float:
         return self._before_s + (0.0 if self._started is None else time.monotonic() - self._started)
@@ -159,17 +171,67 @@ def sum_tokens(extra: pa.ChunkedArray) -> Tokens:
     """The tokens in a column of `extra`: `tokens` is {column: [in, out]}; rows without it count nothing."""
     calls = (
         pl.DataFrame({"extra": pl.Series(extra, dtype=pl.String)})
-        .select(pl.col("extra").str.json_path_match("$.tokens").str.extract_all(r"\[\d{1,12},\d{1,12}\]"))
+        .select(pl.col("extra").str.json_path_match("$.tokens").str.extract_all(_CALL))
         .explode("extra")
         .drop_nulls()
         .select(
             pl.col("extra").str.extract(r"\[(\d+),", 1).cast(pl.Int64).alias("in"),
-            pl.col("extra").str.extract(r",(\d+)\]", 1).cast(pl.Int64).alias("out"),
+            pl.col("extra").str.extract(r"^\[\d+,(\d+)", 1).cast(pl.Int64).alias("out"),
         )
         .sum()
     )
     n_in, n_out = calls.row(0)
     return n_in, n_out
+
+
+def count_by_part(folder: Path) -> PartTokens:
+    """The tokens of every call for the rows of a run folder by the part of the work, as `count_tokens`."""
+    return _add_parts(sum_by_part(extra) for extra in _read_extras(list_made(folder / "candidates")))
+
+
+def sum_by_part(extra: pa.ChunkedArray) -> PartTokens:
+    """The tokens in a column of `extra`, by the part of the work: `spent` is {part: [in, out, cached]}.
+
+    A row that does not say so has spent all of its `tokens` on its writer.
+    """
+    frame = pl.DataFrame({"extra": pl.Series(extra, dtype=pl.String)})
+    spent = frame.select(
+        pl.col("extra").str.json_path_match("$.spent").alias("spent"),
+        pl.col("extra").str.json_path_match("$.tokens").str.extract_all(_CALL).alias("calls"),
+    )
+    found = [_parse_parts(text) for text in spent["spent"].drop_nulls()]
+    calls = spent.filter(pl.col("spent").is_null())["calls"].drop_nulls().explode().drop_nulls()
+    for call in calls.to_list():
+        n_in, n_out, *cached = orjson.loads(call)
+        found.append({WRITER: (n_in, n_out, cached[0] if cached else 0)})
+    return _add_parts(found)
+
+
+def cost_of_parts(spent: PartTokens, prices: Prices) -> float | None:
+    """What the tokens cost; None where a part that spent some has no price."""
+    if any(part not in prices for part, tokens in spent.items() if any(tokens)):
+        return None
+    return sum(prices[part].cost_of(*tokens) for part, tokens in spent.items() if part in prices)
+
+
+def _parse_parts(text: str) -> PartTokens:
+    try:
+        said = orjson.loads(text)
+        return {str(part): (int(n[0]), int(n[1]), int(n[2])) for part, n in said.items()}
+    except (ValueError, TypeError, AttributeError, LookupError):
+        return {}
+
+
+def _add_parts(found: Iterable[PartTokens]) -> PartTokens:
+    total: PartTokens = {}
+    for each in found:
+        for part, (n_in, n_out, cached) in each.items():
+            a, b, c = total.get(part, (0, 0, 0))
+            total[part] = (a + n_in, b + n_out, c + cached)
+    return total
+
+
+_CALL = r"\[\d{1,12},\d{1,12}(?:,\d{1,12})?\]"
 
 
 def _read_extras(parts: Iterable[Path]) -> Iterator[pa.ChunkedArray]:

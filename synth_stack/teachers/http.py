@@ -1,25 +1,33 @@
-"""A teacher on any OpenAI-compatible server: llama.cpp, vLLM, Ollama or a hosted one."""
+"""A teacher on any OpenAI-compatible server: llama.cpp, vLLM, Ollama, litellm, Azure or a hosted one."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from synth_stack.registry import teacher
-from synth_stack.teachers.teacher import BaseUrl, Price
+from synth_stack.teachers.openai_requests import LeftOut, LimitField
+from synth_stack.teachers.teacher import REASONING_TOKENS, BaseUrls, Price, check_extra_body, join_urls
 
 if TYPE_CHECKING:
     from synth_stack.teachers.openai_llm import TeacherLLM
 
 
-@teacher("http", version="1")
+@teacher("http", version="2")
 def http(
     *,
-    base_url: BaseUrl,
+    base_url: BaseUrls,
     model: Annotated[str, Field(min_length=1)],
     prompts: Literal["chat", "raw"] = "chat",
     api_key_env: str | None = None,
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.8,
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95,
+    api_key_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,62}$")] = "Authorization",
+    query: dict[str, str] = {},  # noqa: B006  (a signature read as a schema; never mutated)
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.8,
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95,
+    limit_field: LimitField = "max_tokens",
+    max_tokens: Annotated[int, Field(ge=1)] | None = None,
+    reasoning_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = REASONING_TOKENS,
+    leave_out: list[LeftOut] = [],  # noqa: B006  (likewise)
+    extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0,
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16,
     retries: Annotated[int, Field(ge=0, le=10)] = 3,
@@ -28,20 +36,32 @@ def http(
     price: Price | None = None,
     chat_format: Literal["qwen2", "llama3"] | None = None,
 ) -> "TeacherLLM":
-    """A distilabel LLM for the server at `base_url` (which ends in /v1).
+    """A distilabel LLM for the server at `base_url` (which ends in /v1), or for several with the same model.
 
     `api_key_env` names the environment variable that holds the key; the key itself is never stored.
     `prompts: raw` suits base and very small models. `chat_format` is the model's own, which Magpie needs;
-    without it the server cannot be used by Magpie. Not replayable: a server elsewhere may batch and change.
+    without it the server cannot be used by Magpie. `limit_field`, `leave_out` and `extra_body` are for
+    servers that want to be asked otherwise; a temperature or top_p of null is not sent. `reasoning_tokens`
+    is the room to think in, beside what an answer may have; 0 for a model that does not. Not replayable: a
+    server elsewhere may batch and change.
     """
-    from synth_stack.teachers.openai_llm import PRE_QUERY, TeacherLLM
+    from synth_stack.teachers.openai_llm import TeacherLLM
+    from synth_stack.teachers.openai_requests import PRE_QUERY
 
+    check_extra_body(extra_body)
+    sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     return TeacherLLM(
-        base_url=base_url,
+        base_url=join_urls(base_url),
         model=model,
         prefers_raw=prompts == "raw",
         api_key_env=api_key_env,
-        sampling={"temperature": temperature, "top_p": top_p},
+        api_key_header=api_key_header,
+        query=query,
+        sampling={**{name: value for name, value in sampling.items() if value is not None}, **extra_body},
+        limit_field=limit_field,
+        max_tokens=max_tokens,
+        reasoning_tokens=reasoning_tokens,
+        leave_out=leave_out,
         timeout_s=timeout_s,
         concurrency=concurrency,
         retries=retries,

@@ -1,13 +1,11 @@
 """llama.cpp's own server, started inside this process on loopback ports, as a distilabel LLM."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from pydantic import PrivateAttr
 
 from synth_stack.errors import MissingExtra, ModelError
-from synth_stack.teachers.openai_client import Endpoint
+from synth_stack.teachers.endpoints import Endpoint
 from synth_stack.teachers.openai_llm import TeacherLLM
 
 
@@ -25,13 +23,11 @@ class EmbeddedLLM(TeacherLLM):
     context_tokens: int
 
     _running: list[Any] = PrivateAttr(default_factory=list)
-    _in_flight: list[int] = PrivateAttr(default_factory=list)
 
     def load(self) -> None:
         while len(self._running) < self.servers:
             server = start_server(self.weights, self.slots, self.threads, self.context_tokens)
             self._running.append(server)
-        self._in_flight = [0] * self.servers
         super().load()
 
     def unload(self) -> None:
@@ -54,19 +50,12 @@ class EmbeddedLLM(TeacherLLM):
         """Where its servers listen; none before `load` and after `unload`."""
         return [server.listening_address for server in self._running]
 
-    @contextmanager
-    def _reserve(self) -> Iterator[Endpoint]:
-        chosen = self._in_flight.index(min(self._in_flight))
-        self._in_flight[chosen] += 1
-        try:
-            url = f"{self.addresses[chosen]}/v1"
-            # a proxy from the environment must never see a loopback request
-            yield Endpoint(url, self.model, self.timeout_s, self.retries, trust_env=False)
-        finally:
-            self._in_flight[chosen] -= 1
-
-    def _endpoint(self) -> Endpoint:
-        return Endpoint(self.base_url, self.model, self.timeout_s, self.retries, trust_env=False)
+    def _endpoints(self) -> list[Endpoint]:
+        # a proxy from the environment must never see a loopback request
+        return [
+            Endpoint(f"{address}/v1", self.model, self.timeout_s, self.retries, trust_env=False)
+            for address in self.addresses
+        ]
 
 
 def start_server(weights: str, slots: int, threads: int, context_tokens: int) -> Any:

@@ -1,11 +1,10 @@
 """The distilabel LLMs that teachers are made of: any, and one that is reached over HTTP."""
 
+import asyncio
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -13,12 +12,16 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from synth_stack.errors import ConfigError
 from synth_stack.rows.canonical import canonical_text
+from synth_stack.teachers.endpoints import Endpoint, Fleet, Server
 from synth_stack.teachers.event_loop import LoopThread
 from synth_stack.teachers.health import Health
-from synth_stack.teachers.openai_client import Connections, Endpoint, ask, check_server
+from synth_stack.teachers.openai_client import ask
+from synth_stack.teachers.openai_replies import EMPTY
+from synth_stack.teachers.openai_requests import LeftOut, LimitField, RequestForm, cut_at_stop
 from synth_stack.teachers.perimeter import Address, find_address
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.rate_limit import Pace
+from synth_stack.teachers.server_check import check_server
 from synth_stack.teachers.teacher import Price
 
 _hook = sys.excepthook
@@ -49,6 +52,7 @@ class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # dis
     replayable: bool = False
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefers_raw: bool = False
+    takes_grammar: bool = False
     price: Price | None = None
     concurrency: int = 1
     chat_format: str | None = None
@@ -109,11 +113,18 @@ class TeacherLLM(SharedLLM):
     answer of a row that fails is None, with the reason in the extra output `call` (JSON: failure, cut,
     tokens, seed); `health.down` tells that no further row can be answered. With `allow_hosts` prompts go to
     this machine and those hosts alone (see perimeter.py).
+
+    `base_url` may be several, separated by blanks: the least busy one is asked. `reasoning_tokens` is the
+    room that a model gets to think in, beside what its answer may have: before the first chat a question of
+    ours shows whether it does, and where it does no stop string is sent, which its thoughts could meet; they
+    are looked for here.
     """
 
     base_url: str
     model: str
     api_key_env: str | None = None
+    api_key_header: str = "Authorization"
+    query: dict[str, str] = Field(default_factory=dict)
     timeout_s: float = 120.0
     concurrency: int = 8
     retries: int = 3
@@ -121,11 +132,18 @@ class TeacherLLM(SharedLLM):
     tokens_per_minute: int | None = None
     allow_hosts: list[str] | None = None
     chat_format: Literal["qwen2", "llama3"] | None = None
+    gives_reasoning: bool = True
+    limit_field: LimitField = "max_tokens"
+    max_tokens: int | None = None
+    leave_out: list[LeftOut] = Field(default_factory=list)
+    reasoning_tokens: int = 0
 
     _health: Health = PrivateAttr(default_factory=Health)
-    _connections: Connections | None = PrivateAttr(default=None)
-    _pace: Pace = PrivateAttr()
-    _at: Endpoint = PrivateAttr()
+    _fleet: Fleet | None = PrivateAttr(default=None)
+    _at: list[Endpoint] = PrivateAttr(default_factory=list)
+    _form: RequestForm = PrivateAttr()
+    _thinks: bool | None = PrivateAttr(default=None)
+    _learning: asyncio.Lock = PrivateAttr()
 
     @property
     def model_name(self) -> str:
@@ -137,7 +155,7 @@ class TeacherLLM(SharedLLM):
 
     @property
     def address(self) -> str | None:
-        return self.base_url
+        return self.base_url.split()[0]
 
     def load(self) -> None:
         if self.generation_kwargs:
@@ -145,48 +163,128 @@ class TeacherLLM(SharedLLM):
                 "a teacher takes its sampling parameters as sampling={...}",
                 seen=f"generation_kwargs={self.generation_kwargs}",
             )
-        self._at = self._endpoint()
+        self._at = self._endpoints()
+        self._form = RequestForm(
+            self.model,
+            self.sampling,
+            self.limit_field,
+            self.max_tokens,
+            self.leave_out,
+            self.chat_format if self.use_magpie_template else None,
+            self.takes_grammar,
+        )
         # what an earlier run in this process saw of the server says nothing of it now
         self._health = Health()
+        if not self.reasoning_tokens:
+            self._thinks = False
         super().load()
 
     def check(self) -> None:
         """Raises TeacherError or ConfigError when no row could be answered. Sends no prompt."""
-        check_server(self._endpoint())
+        for endpoint in self._endpoints():
+            check_server(endpoint)
 
     def keep_local(self, allow_hosts: list[str]) -> None:
         """Send prompts to this machine and `allow_hosts` alone. Raises ConfigError when it is elsewhere."""
         self.allow_hosts = allow_hosts
-        self._endpoint()
+        self._endpoints()
 
     async def agenerate(self, input: list[dict[str, str]], num_generations: int = 1) -> dict[str, Any]:  # noqa: A002
-        if self._connections is None:
-            self._connections = Connections(self._at, self.concurrency)
-            self._pace = Pace(self.requests_per_minute, self.tokens_per_minute)
+        if self._fleet is None:
+            self._fleet = Fleet([self._start(endpoint) for endpoint in self._at])
+            self._learning = asyncio.Lock()
         prompt = input if isinstance(input, Prompt) else Prompt(input)
-        answers: list[Answer] = []
-        for number in range(num_generations):
-            body, raw = self._request(prompt, number)
-            async with self._connections.take() as client:
-                with self._reserve() as endpoint:
-                    answers.append(await ask(client, endpoint, self._health, self._pace, body, raw=raw))
+        answers = list(
+            await asyncio.gather(*(self._answer(prompt, number) for number in range(num_generations)))
+        )
         return collect_answers(answers, prompt)
 
+    async def _answer(self, prompt: Prompt, number: int) -> Answer:
+        """The answer to a prompt, whole if it can be had (prompt.OnCut)."""
+        answer = await self._ask_thinking(prompt, number)
+        if not answer.cut or answer.text is None:
+            return answer
+        if prompt.on_cut == "retry":
+            limit = self._form.find_limit(prompt) or 0
+            more = await self._ask(prompt, number, room=self._room + (RETRY_FACTOR - 1) * limit)
+            return more.plus(answer) if more.text is not None else answer.plus(more)
+        if prompt.on_cut == "continue":
+            return await self._go_on(prompt, number, answer)
+        return answer
+
+    async def _ask_thinking(self, prompt: Prompt, number: int) -> Answer:
+        """One answer, with room to think for a model that does."""
+        if self._thinks is None and not prompt.raw:
+            async with self._learning:
+                if self._thinks is None:
+                    self._thinks = await self._learn()
+        if self._thinks and not prompt.raw:
+            return await self._ask(prompt, number, room=self.reasoning_tokens, stops=False)
+        answer = await self._ask(prompt, number)
+        starved = answer.spent or (answer.reasoning is not None and answer.cut)
+        if starved and self.reasoning_tokens and not prompt.raw:
+            self._thinks = True
+            again = await self._ask(prompt, number, room=self.reasoning_tokens, stops=False)
+            return again.plus(answer)
+        return answer
+
+    async def _learn(self) -> bool:
+        """Whether the model thinks before it answers, from a question of our own; no trouble is noted."""
+        assert self._fleet is not None  # made by agenerate
+        body, raw = self._form.write(_PROBE, 0, room=self.reasoning_tokens, stops=False)
+        answer = await ask(self._fleet, Health(), body, raw=raw)
+        return answer.reasoning is not None or answer.spent
+
+    async def _go_on(self, prompt: Prompt, number: int, answer: Answer) -> Answer:
+        """A cut answer with what follows it, until it is whole or was gone on with MAX_CONTINUED times."""
+        for _ in range(MAX_CONTINUED):
+            said = answer.text or ""
+            more = await self._ask(prompt, number, after=said)
+            if more.text is None:
+                return answer.plus(more)
+            if len(said) > _RESTART_CHARS and more.text.lstrip().startswith(said[:_RESTART_CHARS]):
+                failure = "cut off: asked to go on, the teacher began anew"
+                return answer.plus(more)._replace(text=None, failure=failure, cut=False)
+            answer = more.plus(answer)._replace(text=said + more.text, reasoning=answer.reasoning)
+            if not answer.cut:
+                return answer
+        return answer
+
+    async def _ask(
+        self, prompt: Prompt, number: int, *, room: int = 0, stops: bool = True, after: str = ""
+    ) -> Answer:
+        assert self._fleet is not None  # made by agenerate
+        body, raw = self._form.write(prompt, number, room=room, stops=stops, after=after)
+        answer = await ask(self._fleet, self._health, body, raw=raw)
+        if answer.text is None or ("stop" in body and not answer.reasoning):
+            return answer
+        text, stopped = cut_at_stop(answer.text, prompt.stop)
+        if not stopped:
+            return answer
+        failure = None if text.strip() else EMPTY
+        return answer._replace(text=text if text.strip() else None, failure=failure, cut=False, finish="stop")
+
+    @property
+    def _room(self) -> int:
+        return self.reasoning_tokens if self._thinks else 0
+
     async def _say_goodbye(self) -> None:
-        connections, self._connections = self._connections, None
-        if connections is not None:
-            await connections.aclose()
+        fleet, self._fleet = self._fleet, None
+        if fleet is not None:
+            await fleet.aclose()
 
-    @contextmanager
-    def _reserve(self) -> Iterator[Endpoint]:
-        """The server that takes the next request, for as long as it takes."""
-        yield self._at
+    def _start(self, endpoint: Endpoint) -> Server:
+        pace = Pace(self.requests_per_minute, self.tokens_per_minute)
+        return Server(endpoint, max(self.concurrency // max(len(self._at), 1), 1), pace)
 
-    def _endpoint(self) -> Endpoint:
+    def _endpoints(self) -> list[Endpoint]:
         key = read_key(self.api_key_env) if self.api_key_env else None
-        at = Address(self.base_url)
+        return [self._endpoint(base_url, key) for base_url in self.base_url.split()]
+
+    def _endpoint(self, base_url: str, key: str | None) -> Endpoint:
+        at = Address(base_url)
         if self.allow_hosts is not None:
-            at = find_address(self.base_url, self.allow_hosts)
+            at = find_address(base_url, self.allow_hosts)
         return Endpoint(
             at.base_url.rstrip("/"),
             self.model,
@@ -195,23 +293,22 @@ class TeacherLLM(SharedLLM):
             key,
             trust_env=self.allow_hosts is None,
             host=at.host,
+            key_header=self.api_key_header,
+            query=self.query,
         )
 
-    def _request(self, prompt: Prompt, number: int) -> tuple[dict[str, Any], bool]:
-        body: dict[str, Any] = {"model": self.model, **self.sampling, **prompt.sampling}
-        if prompt.seed is not None:
-            body["seed"] = (prompt.seed + number) % 2**31
-        if prompt.max_tokens is not None:
-            body["max_tokens"] = prompt.max_tokens
-        if prompt.stop:
-            body["stop"] = list(prompt.stop)
-        if prompt.raw:
-            return {**body, "prompt": prompt[0]["content"]}, True
-        # Magpie: a chat that does not end with the user is continued as if it were the user's turn
-        if self.use_magpie_template and self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
-            text = self.apply_magpie_pre_query_template(render_turns(prompt, self.chat_format), list(prompt))
-            return {**body, "prompt": text}, True
-        return {**body, "messages": list(prompt)}, False
+
+_PROBE = Prompt(
+    [{"role": "user", "content": "Which is more, two or three? Answer with one word."}], seed=0, max_tokens=16
+)
+"""What shows whether a model thinks: of a row's own prompt the answer would depend on being the first."""
+
+RETRY_FACTOR = 4
+"""What the limit of a cut answer is multiplied with for its second try."""
+MAX_CONTINUED = 4
+"""How often a cut answer is gone on with, so that one that never ends costs no more than a second try."""
+_RESTART_CHARS = 24
+"""An answer that goes on with so many characters of its own beginning has begun anew."""
 
 
 def read_key(variable: str) -> str:
@@ -229,25 +326,6 @@ def read_key(variable: str) -> str:
     return key
 
 
-TURNS = {
-    "qwen2": "<|im_start|>{role}\n{content}<|im_end|>\n",
-    "llama3": "<|start_header_id|>{role}<|end_header_id|>\n\n{content}<|eot_id|>",
-}
-"""One finished turn in each chat format."""
-
-PRE_QUERY = {
-    "qwen2": "<|im_start|>user\n",
-    "llama3": "<|start_header_id|>user<|end_header_id|>\n\n",
-}
-"""What opens the user's turn. distilabel's own for llama3 starts with <|begin_of_text|>, which would stand in
-the middle, after the system prompt; a server puts it in front of every raw prompt itself."""
-
-
-def render_turns(messages: list[dict[str, str]], chat_format: str) -> str:
-    """Finished turns as the text that the model was tuned on; nothing is opened after the last one."""
-    return "".join(TURNS[chat_format].format(**message) for message in messages)
-
-
 def collect_answers(answers: list[Answer], prompt: Prompt) -> dict[str, Any]:
     """Answers as a distilabel GenerateOutput with our `call` record beside each."""
     return {
@@ -256,16 +334,23 @@ def collect_answers(answers: list[Answer], prompt: Prompt) -> dict[str, Any]:
             "input_tokens": [answer.input_tokens for answer in answers],
             "output_tokens": [answer.output_tokens for answer in answers],
         },
-        "call": [
-            canonical_text(
-                {
-                    "failure": answer.failure,
-                    "cut": answer.cut,
-                    "input_tokens": answer.input_tokens,
-                    "output_tokens": answer.output_tokens,
-                    "seed": prompt.seed,
-                }
-            )
-            for answer in answers
-        ],
+        "call": [canonical_text(_record(answer, prompt)) for answer in answers],
+    }
+
+
+def _record(answer: Answer, prompt: Prompt) -> dict[str, Any]:
+    more = {
+        "reasoning": answer.reasoning,
+        "finish": answer.finish,
+        "tool_calls": list(answer.tool_calls) or None,
+        "cached_tokens": answer.cached_tokens or None,
+        "on_cut": prompt.on_cut if answer.cut else None,
+    }
+    return {
+        "failure": answer.failure,
+        "cut": answer.cut,
+        "input_tokens": answer.input_tokens,
+        "output_tokens": answer.output_tokens,
+        "seed": prompt.seed,
+        **{name: value for name, value in more.items() if value is not None},
     }

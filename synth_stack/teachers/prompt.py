@@ -1,7 +1,10 @@
 """What a generator asks of a teacher, and what comes back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from synth_stack.inputs.template_use import OnCut
+from synth_stack.teachers.grammar import Grammar
 
 Message = dict[str, str]
 
@@ -11,7 +14,8 @@ class Prompt(list[Message]):
 
     `seed` goes to the sampler; `max_tokens` and `stop` bound the answer; `sampling` overrides the
     teacher's own; `raw` says that the single message is a text to be continued, not a chat turn to be
-    answered. A plain list works too and has none of them.
+    answered; `tools` are schemas that the answer may call; `grammar` is what the answer may be, for a teacher
+    that keeps to one (`takes_grammar`). A plain list works too and has none of them.
     """
 
     def __init__(
@@ -23,6 +27,9 @@ class Prompt(list[Message]):
         stop: Sequence[str] = (),
         sampling: Mapping[str, float] | None = None,
         raw: bool = False,
+        on_cut: OnCut = "fail",
+        tools: Sequence[Mapping[str, Any]] = (),
+        grammar: Grammar | None = None,
     ) -> None:
         super().__init__(messages)
         self.seed = seed
@@ -30,12 +37,32 @@ class Prompt(list[Message]):
         self.stop = tuple(stop)
         self.sampling = dict(sampling or {})
         self.raw = raw
+        self.on_cut = on_cut
+        self.tools = tuple(tools)
+        self.grammar = grammar
+
+    def with_messages(self, messages: Iterable[Message]) -> "Prompt":
+        """The prompt with other messages."""
+        return Prompt(
+            messages,
+            seed=self.seed,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            sampling=self.sampling,
+            raw=self.raw,
+            on_cut=self.on_cut,
+            tools=self.tools,
+            grammar=self.grammar,
+        )
 
 
 class Answer(NamedTuple):
     """One answer of a teacher: the text, or None and the reason why there is none.
 
-    `cut` says that the text stops where `max_tokens` ran out.
+    `cut` says that the text stops where its limit ran out; `finish` how it ended, as servers call it (stop,
+    length, content_filter, tool_calls). `reasoning` is what the model thought before, never a part of the
+    text. `cached_tokens` are those of `input_tokens` that the server had at hand. `spent` marks an answer
+    of which nothing but thought came.
     """
 
     text: str | None
@@ -43,3 +70,16 @@ class Answer(NamedTuple):
     cut: bool = False
     input_tokens: int = 0
     output_tokens: int = 0
+    reasoning: str | None = None
+    finish: str | None = None
+    tool_calls: tuple[Mapping[str, str], ...] = ()
+    cached_tokens: int = 0
+    spent: bool = False
+
+    def plus(self, other: "Answer") -> "Answer":
+        """The answer with the tokens of another call for the same prompt added."""
+        return self._replace(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+        )

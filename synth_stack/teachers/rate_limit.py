@@ -29,8 +29,13 @@ class Pace:
     ) -> None:
         self._request_s = 60 / requests_per_minute if requests_per_minute else 0.0
         self._token_s = 60 / tokens_per_minute if tokens_per_minute else 0.0
-        self._request_at = self._token_at = 0.0
+        self._request_at = self._token_at = self._held_until = 0.0
         self._jitter = random.Random(seed)  # noqa: S311  (spreads retries, no secret)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the server has asked for a pause that is not over."""
+        return self._held_until > monotonic()
 
     async def admit(self, tokens: int) -> None:
         """Returns when a request of about `tokens` tokens may be sent."""
@@ -48,7 +53,9 @@ class Pace:
 
     def hold(self, seconds: float) -> None:
         """Keeps every later request back for so long: the server asked one of them to wait."""
-        self._request_at = max(self._request_at, monotonic() + seconds)
+        if seconds > 0:
+            self._held_until = max(self._held_until, monotonic() + seconds)
+            self._request_at = max(self._request_at, self._held_until)
 
     def backoff(self, attempt: int) -> float:
         """Seconds before try `attempt` (1 is the first retry): half of them certain, half drawn.
@@ -65,7 +72,8 @@ def estimate_tokens(body: Mapping[str, Any]) -> int:
         body.get("prompt") or "",
         *[message.get("content") or "" for message in body.get("messages", ())],
     ]
-    return sum(map(len, texts)) // CHARS_PER_TOKEN + int(body.get("max_tokens") or 0)
+    limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
+    return sum(map(len, texts)) // CHARS_PER_TOKEN + int(limit)
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float:

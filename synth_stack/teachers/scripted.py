@@ -42,13 +42,15 @@ def scripted(
     delay_s: Annotated[float, Field(ge=0, le=60)] = 0.0,
     dies_after: Annotated[int, Field(ge=0)] | None = None,
     price: Price | None = None,
+    model: Annotated[str, Field(min_length=1)] = "scripted",
 ) -> "ScriptedLLM":
     """A deterministic distilabel LLM.
 
     The first rule that matches a prompt gives the reply, chosen by prompt and seed; else a sentence is made
     up. `empty_share` of the answers are empty and `repeat_share` are one stock reply, so that gates have
     something to do; each answer takes `delay_s`; after `dies_after` answers the teacher is down. Its tokens
-    are words; a `price` on them tries out what a run would report.
+    are words; a `price` on them tries out what a run would report. `model` is the name that rows carry, so
+    that a writer and a judge can be told apart.
     """
     from synth_stack.teachers.scripted_llm import ScriptedLLM
 
@@ -61,4 +63,5 @@ def scripted(
         delay_s=delay_s,
         dies_after=dies_after,
         price=price,
+        name=model,
     )

@@ -8,9 +8,13 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
+from synth_stack.teachers.grammar import Grammar, draw_text
 from synth_stack.teachers.health import Health
-from synth_stack.teachers.openai_llm import SharedLLM, collect_answers, render_turns
+from synth_stack.teachers.openai_llm import SharedLLM, collect_answers
+from synth_stack.teachers.openai_replies import EMPTY, SPENT
+from synth_stack.teachers.openai_requests import render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
+from synth_stack.teachers.reasoning import split_reasoning
 
 
 class ScriptedLLM(SharedLLM):
@@ -21,7 +25,10 @@ class ScriptedLLM(SharedLLM):
     repeat_share: float = 0.0
     delay_s: float = 0.0
     dies_after: int | None = None
+    name: str = "scripted"
+    gives_reasoning: bool = True
     replayable: bool = True
+    takes_grammar: bool = True
     chat_format: str | None = "qwen2"
     use_magpie_template: bool = True
     magpie_pre_query_template: str = "qwen2"
@@ -31,7 +38,11 @@ class ScriptedLLM(SharedLLM):
 
     @property
     def model_name(self) -> str:
-        return "scripted"
+        return self.name
+
+    def load(self) -> None:
+        self._health = Health()
+        super().load()
 
     @property
     def health(self) -> Health:
@@ -45,25 +56,41 @@ class ScriptedLLM(SharedLLM):
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         text = prompt[0]["content"] if prompt.raw else render_turns(prompt, "qwen2")
-        answers = [self._answer(text, (prompt.seed or 0) + number) for number in range(num_generations)]
+        answers = [
+            self._answer(text, (prompt.seed or 0) + number, prompt.grammar)
+            for number in range(num_generations)
+        ]
         return collect_answers(answers, prompt)
 
-    def _answer(self, text: str, seed: int) -> Answer:
+    def _answer(self, text: str, seed: int, grammar: Grammar | None) -> Answer:
         self._answered += 1
         if self.dies_after is not None and self._answered > self.dies_after:
             self._health.note_failure("died, as its script says", fatal=True)
             return Answer(None, "teacher down: died, as its script says")
-        reply = write_reply(text, seed, self.rules, self.empty_share, self.repeat_share)
+        reply = write_reply(text, seed, self.rules, self.empty_share, self.repeat_share, grammar=grammar)
         tokens = len(text.split()), len(reply.split())
-        if not reply.strip():
-            return Answer(None, "empty answer: the teacher wrote nothing", False, *tokens)
-        return Answer(reply, None, False, *tokens)
+        said = split_reasoning(reply)
+        if not said.content.strip():
+            failure = SPENT if said.open or said.reasoning else EMPTY
+            self._health.note_empty(failure, self._health.failures)
+            return Answer(None, failure, False, *tokens, reasoning=said.reasoning, finish="stop")
+        self._health.note_answer(self._health.failures)
+        return Answer(said.content, None, False, *tokens, reasoning=said.reasoning, finish="stop")
 
 
 def write_reply(
-    prompt: str, seed: int, rules: list[tuple[str, list[str]]], empty_share: float, repeat_share: float
+    prompt: str,
+    seed: int,
+    rules: list[tuple[str, list[str]]],
+    empty_share: float,
+    repeat_share: float,
+    *,
+    grammar: Grammar | None = None,
 ) -> str:
-    """The reply to `prompt` for `seed`: a pure function of its arguments."""
+    """The reply to `prompt` for `seed`: a pure function of its arguments.
+
+    What no rule has a reply for is drawn from the grammar, where there is one, and else made up.
+    """
     name = hashlib.sha256(f"{seed}\0{prompt}".encode("utf-8", "replace")).digest()
     rng = random.Random(name)  # noqa: S311  (a script, not a secret)
     for match, replies in rules:
@@ -74,7 +101,7 @@ def write_reply(
         return ""
     if lot < empty_share + repeat_share:
         return STOCK_REPLY
-    return _make_up(rng)
+    return _make_up(rng) if grammar is None else draw_text(grammar, rng)
 
 
 STOCK_REPLY = (

@@ -8,19 +8,29 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.teachers.health import Health
+from synth_stack.teachers.openai_requests import OWN_KEYS
 
 
 class Price(BaseModel):
-    """The price of a million tokens, in and out; nothing is converted between currencies."""
+    """The price of a million tokens, in and out; nothing is converted between currencies.
+
+    `cached_input_per_million` is that of tokens that the server had in its prompt cache; without it they
+    cost what others do.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     input_per_million: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     output_per_million: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    cached_input_per_million: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
 
-    def cost_of(self, input_tokens: int, output_tokens: int) -> float:
-        """What so many tokens cost, in `currency`."""
-        return (input_tokens * self.input_per_million + output_tokens * self.output_per_million) / 1e6
+    def cost_of(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
+        """What so many tokens cost, in `currency`; `cached_tokens` are some of those that went in."""
+        cached = min(cached_tokens, input_tokens)
+        rate = self.cached_input_per_million
+        cached_rate = self.input_per_million if rate is None else rate
+        read = (input_tokens - cached) * self.input_per_million + cached * cached_rate
+        return (read + output_tokens * self.output_per_million) / 1e6
 
 
 @runtime_checkable
@@ -49,6 +59,10 @@ class Teacher(Protocol):
     @property
     def prefers_raw(self) -> bool:
         """Whether it continues a text with examples better than it follows a chat (base and small models)."""
+
+    @property
+    def takes_grammar(self) -> bool:
+        """Whether an answer keeps to the grammar of its prompt; where not, the grammar is not sent."""
 
     @property
     def price(self) -> Price | None:
@@ -90,6 +104,10 @@ class Teacher(Protocol):
         """Let go of what `load` took."""
 
 
+REASONING_TOKENS = 4096
+"""Room to think in that a model gets beside its answer: most thoughts of 8B to 32B models on everyday tasks
+end within it, and a model that does not think never uses it."""
+
 _PARTS: Sequence[str] = sorted(name for name in vars(Teacher) if not name.startswith("_"))
 
 
@@ -111,5 +129,39 @@ def _check_url(text: str) -> str:
     return text
 
 
-BaseUrl = Annotated[str, AfterValidator(_check_url)]
-"""`http://` or `https://`, ends in /v1; a key comes from the environment, never from an address."""
+def _check_urls(value: str | list[str]) -> str | list[str]:
+    listed = [value] if isinstance(value, str) else value
+    if not listed or len(set(listed)) != len(listed):
+        raise ValueError("one address, or a list of different ones")
+    for each in listed:
+        _check_url(each)
+    return value
+
+
+BaseUrls = Annotated[str | list[str], AfterValidator(_check_urls)]
+"""One address, or several of servers that serve the same model: `http://` or `https://`, ends in /v1. A key
+comes from the environment, never from an address."""
+
+
+def join_urls(base_url: str | list[str]) -> str:
+    """The addresses with blanks between them, as an LLM takes them."""
+    return base_url if isinstance(base_url, str) else " ".join(base_url)
+
+
+def check_extra_body(extra_body: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what each row says for itself, and for what looks like a key."""
+    if taken := OWN_KEYS & extra_body.keys():
+        raise ConfigError(
+            "teacher.extra_body names what each row says for itself",
+            seen=", ".join(sorted(taken)),
+            mend="Leave it out; generate.methods[].templates of the recipe sets it.",
+        )
+    if secret := [name for name in extra_body if _SECRET.search(name)]:
+        raise ConfigError(
+            "teacher.extra_body stands in the lock of the run and may hold no key",
+            seen=", ".join(sorted(secret)),
+            mend="Name the environment variable that holds it: teacher.api_key_env.",
+        )
+
+
+_SECRET = re.compile(r"(?i)api[_-]?key|authorization|password|secret|credential")

@@ -7,29 +7,31 @@ from pydantic import Field, JsonValue
 
 from synth_stack.errors import ConfigError, MissingExtra
 from synth_stack.registry import teacher
-from synth_stack.teachers.teacher import BaseUrl, Price
+from synth_stack.teachers.openai_requests import LeftOut, LimitField
+from synth_stack.teachers.teacher import REASONING_TOKENS, BaseUrls, Price, check_extra_body, join_urls
 
 if TYPE_CHECKING:
     from synth_stack.teachers.openai_llm import TeacherLLM
     from synth_stack.teachers.vllm_engine import EngineLLM
 
-OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n"})
-"""Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
 
-
-@teacher("vllm", version="1")
+@teacher("vllm", version="2")
 def vllm(
     *,
     model: Annotated[str, Field(min_length=1)],
-    base_url: BaseUrl | None = None,
+    base_url: BaseUrls | None = None,
     prompts: Literal["chat", "raw"] = "chat",
     api_key_env: str | None = None,
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.8,
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95,
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.8,
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = 0.95,
     top_k: Annotated[int, Field(ge=1)] | None = None,
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None,
     repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None,
     chat_template_kwargs: dict[str, JsonValue] = {},  # noqa: B006  (a signature read as a schema)
+    limit_field: LimitField = "max_tokens",
+    max_tokens: Annotated[int, Field(ge=1)] | None = None,
+    reasoning_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = REASONING_TOKENS,
+    leave_out: list[LeftOut] = [],  # noqa: B006  (likewise)
     extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
     engine: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 300.0,
@@ -47,34 +49,38 @@ def vllm(
     `structured_outputs`. `engine` goes to `vllm.LLM`, in process only. 64 requests in flight let the server
     batch; it queues what it cannot take. Not replayable: a batch changes the arithmetic of its rows.
     """
-    sampling: dict[str, Any] = {
-        "temperature": temperature,
-        "top_p": top_p,
-        **_given(top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty),
-    }
+    sampling = _given(
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+    )
     if base_url is None:
-        _refuse("base_url", chat_template_kwargs=chat_template_kwargs, extra_body=extra_body)
+        _refuse("base_url", extra_body=extra_body)
         return _make_engine(
             model=model,
             sampling=sampling,
             extra_kwargs=engine,
+            chat_template_kwargs=chat_template_kwargs,
+            reasoning_tokens=reasoning_tokens,
+            max_tokens=max_tokens,
             prefers_raw=prompts == "raw",
             price=price,
             **_know_format(chat_format),
         )
     _refuse("no base_url", engine=engine)
-    if taken := OWN_KEYS & extra_body.keys():
-        raise ConfigError(
-            "teacher.extra_body names what each row says for itself",
-            seen=", ".join(sorted(taken)),
-            mend="Leave it out; the template of a method sets it.",
-        )
+    check_extra_body(extra_body)
 
     from synth_stack.teachers.openai_llm import TeacherLLM
 
     return TeacherLLM(
-        base_url=base_url,
+        base_url=join_urls(base_url),
         model=model,
+        limit_field=limit_field,
+        max_tokens=max_tokens,
+        reasoning_tokens=reasoning_tokens,
+        leave_out=leave_out,
         prefers_raw=prompts == "raw",
         api_key_env=api_key_env,
         sampling={**sampling, **_given(chat_template_kwargs=chat_template_kwargs or None), **extra_body},
@@ -100,7 +106,7 @@ def _refuse(wanted: str, **values: Any) -> None:
 
 def _know_format(chat_format: str | None) -> dict[str, Any]:
     """The fields of an LLM that let Magpie open the user's turn."""
-    from synth_stack.teachers.openai_llm import PRE_QUERY
+    from synth_stack.teachers.openai_requests import PRE_QUERY
 
     return {
         "chat_format": chat_format,

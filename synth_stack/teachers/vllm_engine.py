@@ -8,8 +8,11 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError, ModelError
 from synth_stack.teachers.health import Health
-from synth_stack.teachers.openai_llm import PRE_QUERY, collect_answers, render_turns, vLLM
+from synth_stack.teachers.openai_llm import collect_answers, vLLM
+from synth_stack.teachers.openai_replies import EMPTY, SPENT
+from synth_stack.teachers.openai_requests import PRE_QUERY, cut_at_stop, render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
+from synth_stack.teachers.reasoning import split_reasoning
 from synth_stack.teachers.teacher import Price
 
 
@@ -27,7 +30,10 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
     digest: str | None = None
     replayable: bool = False
     concurrency: int = 1
-    gives_reasoning: bool = False
+    gives_reasoning: bool = True
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    reasoning_tokens: int = 0
+    max_tokens: int | None = None
 
     @property
     def health(self) -> Health | None:
@@ -64,8 +70,8 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
             sampling_params(
                 n=num_generations,
                 seed=prompt.seed,
-                max_tokens=prompt.max_tokens,
-                stop=list(prompt.stop),
+                max_tokens=self._find_limit(prompt),
+                stop=list(prompt.stop) if self._stops(prompt) else [],
                 **{**self.sampling, **prompt.sampling},
             )
             for prompt in prompts
@@ -73,9 +79,18 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
         texts = [self._render(prompt) for prompt in prompts]
         said = self._model.generate(texts, asked, use_tqdm=False)
         return [
-            collect_answers([_read(out, len(one.prompt_token_ids)) for out in one.outputs], prompt)
+            collect_answers([_read(out, len(one.prompt_token_ids), prompt) for out in one.outputs], prompt)
             for one, prompt in zip(said, prompts, strict=True)
         ]
+
+    def _stops(self, prompt: Prompt) -> bool:
+        """Whether the engine may stop: not where a thought could meet a stop string."""
+        return prompt.raw or not self.reasoning_tokens
+
+    def _find_limit(self, prompt: Prompt) -> int | None:
+        limits = [limit for limit in (prompt.max_tokens, self.max_tokens) if limit is not None]
+        room = 0 if self._stops(prompt) else self.reasoning_tokens
+        return min(limits) + room if limits else None
 
     def _render(self, prompt: Prompt) -> str:
         if prompt.raw:
@@ -83,13 +98,25 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
         if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
             return render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
         text: str = self._tokenizer.apply_chat_template(
-            list(prompt), tokenize=False, add_generation_prompt=True
+            list(prompt), tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
         )
         return text
 
 
-def _read(output: Any, input_tokens: int) -> Answer:
-    text = output.text
-    failure = None if text.strip() else "empty answer: the teacher wrote nothing"
-    cut = output.finish_reason == "length"
-    return Answer(None if failure else text, failure, cut, input_tokens, len(output.token_ids))
+def _read(output: Any, input_tokens: int, prompt: Prompt) -> Answer:
+    said = split_reasoning(output.text)
+    text, stopped = cut_at_stop(said.content, prompt.stop)
+    finish = "stop" if stopped else output.finish_reason
+    answer = Answer(
+        text,
+        None,
+        finish == "length",
+        input_tokens,
+        len(output.token_ids),
+        reasoning=said.reasoning,
+        finish=finish,
+    )
+    if text.strip():
+        return answer
+    failure = SPENT if said.open or said.reasoning else EMPTY
+    return answer._replace(text=None, failure=failure, cut=False, spent=failure == SPENT)

@@ -8,6 +8,7 @@ curate       the same for somebody else's dataset, or for a run under other gate
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pyarrow as pa
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack import __version__
+from synth_stack.engines.catalog import LOCAL, ChosenEngine, EngineUse, choose_engine
 from synth_stack.errors import ConfigError, InputError, StoreError
-from synth_stack.files import digest_file, read_yaml, render_yaml, store_errors, write_bytes, write_table
+from synth_stack.files import digest_file, render_yaml, store_errors, write_bytes, write_table
 from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.dataset_check import check_dataset
 from synth_stack.inputs.extensions import load_extensions
@@ -30,7 +32,7 @@ from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.locks import RUN_SOURCE
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
-from synth_stack.workflows.resources import RunResources
+from synth_stack.workflows.stores import Destination, bring_source, find_work_folder
 
 CURATE_SCHEME = "synth_stack/curate-lock/v2"
 INPUT = "input.json"
@@ -46,63 +48,59 @@ def curate(
     skip_broken: bool = False,
     load: Sequence[str] = (),
     map: Mapping[str, str] | None = None,  # noqa: A002  (the name of the option and of the key)
+    engine: EngineUse = LOCAL,
     progress: Progress | None = None,
 ) -> Batch:
     """Judge rows that already exist, and leave the accepted and the rejected ones side by side in `out`.
 
-    `source` is a path (file, folder of shards, run folder), a Hub name, a datasets.Dataset, a distilabel
-    Distiset, or a list of mappings. Columns are understood as in docs/curate.md; `map` names those of other
-    names by field (prompt, answer, ...), before the map of the gate file. What is in no field of a row is
-    counted in INPUT. A shard that cannot be read stops the work; `skip_broken` turns it into one rejected row
-    that names it, and goes on. `load` names modules or files with gates of other authors. The same call goes
-    on where a stopped one left off. Raises UsageError before any row is read, WorkError when the work fails,
-    UntrustedGate when a gate failed its self-test.
+    `source` is a path (file, folder of shards, run folder), an address of an object store, a Hub name, a
+    datasets.Dataset, a distilabel Distiset, or a list of mappings. Where `out` is an address, the work is
+    done in a folder of runs/, and sent there when it is finished. Columns are understood as in
+    docs/curate.md; `map` names those of other names by field (prompt, answer, ...), before the map of the
+    gate file. What is in no field of a row is counted in INPUT. A shard that cannot be read stops the work;
+    `skip_broken` turns it into one rejected row that names it, and goes on. `load` names modules or files
+    with gates of other authors. `engine` says where the gates run (docs/engines.md): a name, or a mapping of
+    `use` and its options; no decision depends on it. The same call goes on where a stopped one left off.
+    Raises UsageError before any row is read, WorkError when the work fails, UntrustedGate when a gate failed
+    its self-test.
     """
-    run = _run_folder(source)
-    bound = bind_gates(gates, eval_sets, _find_resources(run), loaded=load_extensions(load))
+    chosen = choose_engine(engine)
+    bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))
     progress = progress or Silent()
+    work = find_work_folder(out)
+    source = bring_source(source, work)
+    run = _run_folder(source)
     if run and map:
         raise ConfigError(
             f"{run} is a run, whose columns are known", seen=str(dict(map)), mend="Leave the map out."
         )
-    if run and run.resolve() == Path(out).resolve():
-        return _curate_in_place(run, bound, progress)
+    if run and run.resolve() == work.resolve():
+        return _curate_in_place(run, bound, chosen, progress)
     named = {**load_map(gates), **check_map(map)}
     dataset = None if run else check_dataset(_open(source, skip_broken, named))
-    lock = _curate_lock(dataset, run)
-    with open_run(Path(out), render_yaml(lock)) as folder:
+    lock = render_yaml(_curate_lock(dataset, run))
+    target = Destination(out, lock)
+    with open_run(work, lock) as folder, chosen.open() as opened:
         if run:
             _copy_candidates(run, folder)
         elif dataset:
             _write_candidates(dataset, folder, progress)
-        batch = judge(folder, bound, progress)
+        batch = judge(folder, bound, progress, opened)
         write_piles(folder, bound.names)
-        write_manifest(folder, batch.figures.counts())
+        write_manifest(folder, batch.facts())
+        target.send(folder)
     batch.require_trust()
-    return batch
+    return replace(batch, address=target.address)
 
 
-def _curate_in_place(run: Path, gates: Gates, progress: Progress) -> Batch:
+def _curate_in_place(run: Path, gates: Gates, chosen: ChosenEngine, progress: Progress) -> Batch:
     lock = (run / LOCK).read_bytes()
-    with open_run(run, lock) as folder:
-        batch = judge(folder, gates, progress)
+    with open_run(run, lock) as folder, chosen.open() as opened:
+        batch = judge(folder, gates, progress, opened)
         write_piles(folder, gates.names)
-        write_manifest(folder, batch.figures.counts())
+        write_manifest(folder, batch.facts())
     batch.require_trust()
     return batch
-
-
-def _find_resources(run: Path | None) -> RunResources | None:
-    """What gates may reach of the rows of a run that kept within a perimeter: this machine alone.
-
-    Which hosts the recipe allowed besides stands in no lock, so none is allowed here.
-    """
-    if run is None:
-        return None
-    lock = read_yaml(run / LOCK)
-    perimeter = lock.get("perimeter") if isinstance(lock, dict) else None
-    reach = perimeter.get("reach") if isinstance(perimeter, dict) else None
-    return RunResources(perimeter="local") if reach == "local" else None
 
 
 def _run_folder(source: Any) -> Path | None:

@@ -47,7 +47,8 @@ def make_rows(
     """
     from synth_stack.generation.driver import Line, drive_lines
 
-    job.teacher.check()
+    for teacher in job.teachers:
+        teacher.check()
     stage = "generate" if round_ is None else f"generate {round_ + 1}"
     advance = progress.begin(stage, sum(method.count for method in job.methods))
 
@@ -93,7 +94,8 @@ def preview(
         counts = split_draws(n, [method.share for method in job.methods])
         planned = zip(job.methods, counts, strict=True)
         job = replace(job, methods=tuple(replace(method, count=count) for method, count in planned))
-    job.teacher.check()
+    for teacher in job.teachers:
+        teacher.check()
     made: list[dict[int, list[Row]]] = []
 
     def show_line(method: Method) -> Line:

@@ -5,23 +5,23 @@ judge        verdicts/<gate>/ and decisions.parquet for the candidates of a fold
 reopen       a judged folder made ready for more rows
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
-from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
-from synth_stack.engines.local import open_local
+from synth_stack.engines.catalog import OpenEngine, choose_engine
+from synth_stack.engines.gate_loop import GateRun, amend_candidates, forget_batch, run_gates
 from synth_stack.errors import ConfigError
-from synth_stack.files import read_table, render_yaml, write_bytes, write_table
+from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.gate_file import GateFile, GateUse, NamedEvalSet, add_eval_sets, load_gates
@@ -29,24 +29,21 @@ from synth_stack.progress import Progress, Silent
 from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
 from synth_stack.rows.canonical import digest_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
-from synth_stack.runs.committed import AMENDED, commit_amended, heal
+from synth_stack.rows.schemas import DECISION_SCHEMA
+from synth_stack.runs.committed import AMENDED, heal
 from synth_stack.runs.folder import (
-    AMENDED_PREFIX,
     GATES_LOCK,
     MANIFEST,
-    REPLACED_AMENDED_PREFIX,
     identity_line,
     list_amended,
     list_replaced,
-    list_shards,
     remove_folder,
 )
 from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
-from synth_stack.runs.replaced import end_replacing, put_replaced, read_replaced_ids
+from synth_stack.runs.replaced import end_replacing, put_replaced
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
-from synth_stack.workflows.resources import RunResources
+from synth_stack.workflows.resources import RunResources, bound_resources
 
 GATES_SCHEME = "synth_stack/gates-lock/v2"
 
@@ -66,13 +63,19 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A judged batch: its folder, its figures from the funnel to the slices, and the gates that failed
-    their self-test.
+    """A judged batch: its folder, its figures from the funnel to the slices, the gates that failed their
+    self-test, the engine that they ran on, and the address that the folder was sent to.
     """
 
     folder: Path
     figures: Figures
     failed: tuple[SelfTest, ...] = ()
+    engine: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest of the folder says of it."""
+        return {**self.figures.counts(), "engine": dict(self.engine)}
 
     def price_gates(self, cost: float | None = None) -> tuple[GatePrice, ...]:
         """The price of each gate; `cost` is what making all rows of the batch has cost."""
@@ -94,9 +97,12 @@ def bind_gates(
     eval_sets: Sequence[NamedEvalSet] = (),
     resources: RunResources | None = None,
     *,
+    source: object = None,
     loaded: Sequence[Extension] = (),
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+
+    Without `resources` they reach what may be reached for the rows of `source`.
 
     The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
     InputError, ModelError or MissingExtra.
@@ -104,7 +110,7 @@ def bind_gates(
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_eval_sets(file, eval_sets)
-    resources = replace(resources or RunResources(), folder=file.folder)
+    resources = replace(resources or bound_resources(source, file), folder=file.folder)
     runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))
@@ -166,8 +172,10 @@ def _record(run: GateRun, use: GateUse) -> dict[str, Any]:
     }
 
 
-def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch:
-    """Verdicts, decisions and report.html for the candidates of `folder`.
+def judge(
+    folder: Path, gates: Gates, progress: Progress | None = None, on: OpenEngine | None = None
+) -> Batch:
+    """Verdicts, decisions and report.html for the candidates of `folder`, by an engine (default: local).
 
     Verdicts that are there from the same gates are kept, and rows that wait to replace others
     (runs/replaced.py) are taken in. A batch with a gate that fails its self-test is held as a whole, and says
@@ -177,9 +185,11 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
     if put_replaced(folder):
         reopen(folder, gates)
         end_replacing(folder)
-    _amend_candidates(folder, gates)
-    with open_local() as engine:
-        run_gates(folder, gates.runs, engine, progress or Silent())
+    with contextlib.nullcontext(on) if on else choose_engine().open() as opened:
+        if heal(folder / "candidates" / AMENDED):
+            reopen(folder, gates)
+        amend_candidates(folder, gates.runs[0], opened.engine, progress or Silent())
+        run_gates(folder, gates.runs, opened.engine, progress or Silent())
     bars = {run.name: run.bars for run in gates.runs if run.canaries}
     failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)
     held_by = hold_failed(failed)
@@ -191,7 +201,7 @@ def judge(folder: Path, gates: Gates, progress: Progress | None = None) -> Batch
         ]
     )
     write_table(folder / "decisions.parquet", decisions)
-    return Batch(folder, write_report(folder), failed)
+    return Batch(folder, write_report(folder), failed, opened.facts)
 
 
 def reopen(folder: Path, gates: Gates) -> None:
@@ -232,27 +242,3 @@ def _forget_results(folder: Path) -> None:
         if part not in kept:
             part.unlink()
     (folder / "candidates" / AMENDED).unlink(missing_ok=True)
-
-
-def _amend_candidates(folder: Path, gates: Gates) -> None:
-    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
-    amend = gates.runs[0].judge.amend
-    if heal(folder / "candidates" / AMENDED):
-        reopen(folder, gates)
-    if amend is None or (folder / "candidates" / AMENDED).exists():
-        return
-    gone = read_replaced_ids(folder)
-    for number, shard in enumerate(list_shards(folder / "candidates", amended=False)):
-        rows = amend(_drop_rows(shard.read(CANDIDATE_SCHEMA), gone))
-        if len(rows):
-            write_table(folder / "candidates" / f"{AMENDED_PREFIX}{number:05d}.parquet", rows)
-    for number, part in enumerate(list_replaced(folder / "candidates")):
-        rows = amend(_drop_rows(read_table(part, CANDIDATE_SCHEMA), gone))
-        if len(rows):
-            write_table(folder / "candidates" / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
-    commit_amended(folder)
-
-
-def _drop_rows(table: pa.Table, gone: pa.Array) -> pa.Table:
-    """The table without the rows of those ids: what a person replaced, no gate replaces."""
-    return table.filter(pc.invert(pc.is_in(table["row_id"], value_set=gone))) if len(gone) else table

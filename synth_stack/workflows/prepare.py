@@ -4,7 +4,7 @@ Nothing is spent here and nothing is sent; every mistake in a recipe is found be
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,16 @@ from synth_stack.generation.allocation import Counts, Wanted, aim_draws, order_s
 from synth_stack.generation.draws import Aim, Plan
 from synth_stack.generation.provenance import record_params, record_sampling
 from synth_stack.generation.slice_budget import SliceBudget, plan_budget, read_report, record_budget
-from synth_stack.generators.template import find_templates
+from synth_stack.generators.template import TemplateChanges, change_templates, find_templates
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.inputs.seeds import Corpus, load_corpus
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.inputs.yaml_models import UseModel
-from synth_stack.registry import Bound, Role, bind
+from synth_stack.registry import Bound, Role, bind, make_absolute
 from synth_stack.rows.canonical import canonical_json, digest_json
 from synth_stack.stats.apportion import split_draws
-from synth_stack.teachers.teacher import Teacher, require_teacher
+from synth_stack.teachers.teacher import Price, Teacher, require_teacher
 
 if TYPE_CHECKING:
     from distilabel.pipeline import Pipeline
@@ -44,6 +44,7 @@ class Method:
     share: float
     first_draw: int
     count: int
+    templates: TemplateChanges = field(default_factory=TemplateChanges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Job:
 
     `wanted` says how the rows are to lie over the slices. `aim` is None for a run that draws evenly; one with
     a target is made in rounds, each `aimed`, and stands here as its first. `budget` is what a report gave,
-    and `extensions` what was loaded for it.
+    and `extensions` what was loaded for it. `models` are those that are asked in the place of the teacher,
+    by the part of the work that they do.
     """
 
     recipe: Recipe
@@ -64,6 +66,19 @@ class Job:
     budget: tuple[SliceBudget, ...] = ()
     aim: Aim | None = None
     extensions: tuple[Extension, ...] = ()
+    models: Mapping[str, Teacher] = field(default_factory=dict)
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Every model that the run may ask."""
+        return (self.teacher, *self.models.values())
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """What tokens cost, by the part of the work; nothing where one of them has no price."""
+        models = {"writer": self.teacher, **self.models}
+        priced = {part: model.price for part, model in models.items() if model.price is not None}
+        return priced if len(priced) == len(models) else {}
 
     @property
     def identity(self) -> str:
@@ -97,18 +112,29 @@ def prepare(recipe: Recipe, loaded: Sequence[Extension] = ()) -> Job:
     corpus = load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None)
     budget = _plan_budget(recipe, corpus)
     wanted = _read_wanted(recipe, corpus, budget)
-    bound = _bind(recipe, "teacher", recipe.teacher, "teacher")
-    teacher = require_teacher(bound.name, bound.make())
-    confine(teacher, recipe.perimeter, recipe.allow_hosts)
-    _require_price(recipe, teacher)
-    methods = [
-        Method(_bind(recipe, "generator", use, f"generate.methods[{number}]"), use.share, 0, 0)
-        for number, use in enumerate(recipe.generate.methods)
-    ]
+    bound, teacher = _make_teacher(recipe, recipe.teacher, "teacher")
+    others: dict[str, tuple[Bound, Teacher]] = {
+        part: _make_teacher(recipe, use, f"models.{part}") for part, use in recipe.models.items()
+    }
+    for asked in (teacher, *(made for _, made in others.values())):
+        confine(asked, recipe.perimeter, recipe.allow_hosts)
+    methods = [_bind_method(recipe, number) for number in range(len(recipe.generate.methods))]
     counted = _count_methods(methods, wanted.total, 0)
-    lock = _lock(recipe, corpus, bound, teacher, counted, wanted=wanted, budget=budget, extensions=extensions)
+    lock = _lock(
+        recipe,
+        corpus,
+        bound,
+        teacher,
+        counted,
+        others=others,
+        wanted=wanted,
+        budget=budget,
+        extensions=extensions,
+    )
     _require_readable(recipe, lock)
-    job = Job(recipe, corpus, teacher, counted, lock, wanted, budget, extensions=extensions)
+    models = {part: made for part, (_, made) in others.items()}
+    job = Job(recipe, corpus, teacher, counted, lock, wanted, budget, extensions=extensions, models=models)
+    _require_prices(job)
     if recipe.generate.target is not None or budget:
         job = job.aimed(share_out(wanted.total, wanted.weights, wanted.minima))
     for planned in job.methods:
@@ -140,7 +166,38 @@ def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> "
         aim=job.aim,
     )
     pipeline: Pipeline = method.bound.make(job.teacher, plan, batch_rows or job.recipe.generate.batch_rows)
+    _tell_steps(pipeline, job, method)
     return pipeline
+
+
+def _tell_steps(pipeline: "Pipeline", job: Job, method: Method) -> None:
+    """Tell each step of a pipeline what the recipe says of it: its templates, its model, the reasoning."""
+    named = {part: {"name": model.model_name, "digest": model.digest} for part, model in job.models.items()}
+    for step in (pipeline.dag.get_step(name)["step"] for name in pipeline.dag):
+        if hasattr(step, "_templates"):
+            step._templates = method.templates
+        if (model := job.models.get(getattr(step, "part", ""))) is not None:
+            step.llm = model
+        if hasattr(step, "_models"):
+            step._models = named
+            step._keeps_reasoning = job.recipe.generate.reasoning != "drop"
+
+
+def _make_teacher(recipe: Recipe, use: UseModel, key: str) -> tuple[Bound, Teacher]:
+    bound = _bind(recipe, "teacher", use, key)
+    return bound, require_teacher(bound.name, bound.make())
+
+
+def _bind_method(recipe: Recipe, number: int) -> Method:
+    use, key = recipe.generate.methods[number], f"generate.methods[{number}]"
+    bound = _bind(recipe, "generator", use, key)
+    where = f"recipe {recipe.name}: {key}.templates"
+    uses = {
+        name: each.model_copy(update={"file": make_absolute(recipe.folder, each.file)}) if each.file else each
+        for name, each in use.templates.items()
+    }
+    changes = change_templates(bound, uses, recipe.generate.on_cut, where=where)
+    return Method(bound, use.share, 0, 0, changes)
 
 
 def write_seeds(job: Job, folder: Path) -> None:
@@ -192,13 +249,23 @@ def _list_slices(corpus: Corpus) -> list[str]:
     return sorted(pc.unique(corpus.seeds["slice"]).to_pylist())
 
 
-def _require_price(recipe: Recipe, teacher: Teacher) -> None:
-    target = recipe.generate.target
-    if target is not None and target.max_cost is not None and teacher.price is None:
+def _require_prices(job: Job) -> None:
+    """Raises ConfigError for a limit of cost without prices, and for prices in several currencies."""
+    recipe, target = job.recipe, job.recipe.generate.target
+    if target is not None and target.max_cost is not None and not job.prices:
         raise ConfigError(
             f"recipe {recipe.name}: generate.target.max_cost needs a teacher whose tokens have a price",
-            seen=f"max_cost {target.max_cost:g}, teacher {recipe.teacher.use} without price",
+            seen=f"max_cost {target.max_cost:g}, teacher {recipe.teacher.use} without price"
+            if job.teacher.price is None
+            else f"max_cost {target.max_cost:g}, and a model of `models` without price",
             mend="Set teacher.price, or leave max_cost out.",
+        )
+    currencies = sorted({price.currency for price in job.prices.values()})
+    if len(currencies) > 1:
+        raise ConfigError(
+            f"recipe {recipe.name}: the prices of its models are in several currencies",
+            seen=", ".join(currencies),
+            mend="Write them all in one.",
         )
 
 
@@ -218,6 +285,7 @@ def _lock(
     teacher: Teacher,
     methods: Sequence[Method],
     *,
+    others: Mapping[str, tuple[Bound, Teacher]],
     wanted: Wanted,
     budget: Sequence[SliceBudget],
     extensions: Sequence[Extension],
@@ -228,7 +296,7 @@ def _lock(
         goals["target"] = {"accepted": wanted.total, "per_slice": dict(sorted(wanted.minima.items()))}
     if generate.report is not None:
         goals["report"] = record_budget(generate.report, budget)
-    asked_with = [find_templates(method.bound) for method in methods]
+    asked_with = [tuple(map(method.templates.find, find_templates(method.bound))) for method in methods]
     texts = {template.template_id: template.text for found in asked_with for template in found}
     made_from = {
         "about": recipe.about,
@@ -241,11 +309,13 @@ def _lock(
         },
         "load": record_extensions(extensions),
         "teacher": _record_teacher(bound, teacher),
+        "models": {part: _record_teacher(*made) for part, made in sorted(others.items())},
         # how far prompts went is said of the whole run; where to is said nowhere, and is in no digest
         "perimeter": {"reach": recipe.perimeter, "allowed_hosts": len(recipe.allow_hosts)},
         # a batch is committed under a name made from its items: other batches would stand beside them
         "batch_rows": generate.batch_rows,
         "grounding_words": generate.grounding_words,
+        "reasoning": generate.reasoning,
         **goals,
         "methods": [
             {
@@ -255,6 +325,7 @@ def _lock(
                 "share": repr(method.share),
                 "draws": method.count if generate.target is None else None,
                 "template_ids": [template.template_id for template in found],
+                "asked_with": [template.record() for template in found],
             }
             for method, found in zip(methods, asked_with, strict=True)
         ],
@@ -278,4 +349,7 @@ def _record_teacher(bound: Bound, teacher: Teacher) -> dict[str, Any]:
         "replayable": teacher.replayable,
         "sampling": record_sampling(teacher),
         "prefers_raw": teacher.prefers_raw,
+        "limits": {
+            name: bound.params[name] for name in ("max_tokens", "reasoning_tokens") if bound.params.get(name)
+        },
     }

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.decisions.decide import PERSON
+from synth_stack.engines.catalog import LOCAL, EngineUse, OpenEngine, choose_engine
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import read_table, store_errors
 from synth_stack.progress import Progress, Silent
@@ -39,15 +40,18 @@ def replace_rows(
     *,
     by: str = PERSON,
     reason: str = "replaced by another row",
+    rejected: bool = False,
+    engine: EngineUse = LOCAL,
     progress: Progress | None = None,
 ) -> Batch:
     """Judge a batch again with `rows` in it, each in the place of the row that its `parent_id` names.
 
     `gates` are those that judged the folder. Each row goes through all of them like any other, and its
     original is rejected by `by` with that `reason`, the class `<by>.replaced` and the row that stands for it.
-    An original may be accepted, held or rejected by a gate, but by no person, and must not be replaced
-    already. A row has the kind of its original, which decides its split. `rows` are mappings of candidate
-    fields (`row_id` is computed) or a candidate table.
+    An original may be accepted, held or rejected by a gate, but by no person (unless `rejected` is true: who
+    rejected it gave what replaces it), and must not be replaced already. A row has the kind of its original,
+    which decides its split. `rows` are mappings of candidate fields (`row_id` is computed) or a candidate
+    table.
 
     A gate that the batch tells something judges all of it again; the others judge the new rows alone. The
     same call after a kill finishes what was begun. Raises InputError for rows that cannot replace what they
@@ -55,7 +59,8 @@ def replace_rows(
     `judge` raises; UntrustedGate when a gate failed its self-test.
     """
     run = Path(folder)
-    bound = gates if isinstance(gates, Gates) else bind_gates(gates)
+    chosen = choose_engine(engine)
+    bound = gates if isinstance(gates, Gates) else bind_gates(gates, source=folder)
     if by not in bound.rule.overriding:
         raise ConfigError(
             "rows are replaced on the word of somebody whose verdicts override those of gates",
@@ -67,23 +72,25 @@ def replace_rows(
         raise InputError(f"{run} holds no judged rows", mend=_JUDGE_FIRST)
     with store_errors(run / LOCK):
         lock = (run / LOCK).read_bytes()
-    with open_run(run, lock):
+    with open_run(run, lock), chosen.open() as opened:
         _require_ready(run, bound)
-        _begin(run, bound, table, by=by, reason=reason)
-        batch = judge(run, bound, progress or Silent())
+        _begin(run, bound, table, opened, by=by, reason=reason, rejected=rejected)
+        batch = judge(run, bound, progress or Silent(), opened)
         write_piles(run, bound.names)
-        write_manifest(run, batch.figures.counts())
+        write_manifest(run, batch.facts())
     batch.require_trust()
     return batch
 
 
-def _begin(run: Path, gates: Gates, table: pa.Table, *, by: str, reason: str) -> None:
+def _begin(
+    run: Path, gates: Gates, table: pa.Table, on: OpenEngine, *, by: str, reason: str, rejected: bool
+) -> None:
     """Write down what is to be replaced, unless a call that was killed has done so."""
     if is_replacing(run, table) or find_replaced(run, table) is not None:
         return
     if is_replacing(run) or not (run / DECISIONS).is_file():
-        judge(run, gates)  # what another call began
-    _require_originals(run, gates, table)
+        judge(run, gates, on=on)  # what another call began
+    _require_originals(run, gates, table, rejected=rejected)
     begin_replacing(run, table, by=by, reason=reason)
 
 
@@ -127,7 +134,7 @@ def _require_ready(run: Path, gates: Gates) -> None:
             )
 
 
-def _require_originals(run: Path, gates: Gates, table: pa.Table) -> None:
+def _require_originals(run: Path, gates: Gates, table: pa.Table, *, rejected: bool) -> None:
     """Refuse rows whose originals are not there, or must not be replaced."""
     known = pa.concat_tables(read_candidates(run, ["row_id", "kind"]))
     originals = _select(known, table["parent_id"])
@@ -150,17 +157,17 @@ def _require_originals(run: Path, gates: Gates, table: pa.Table) -> None:
         elif row["kind"] != kinds[parent]:
             fault = f"its kind is not that of {parent}"
         else:
-            fault = _find_bar(decisions[parent], gates)
+            fault = _find_bar(decisions[parent], gates, rejected=rejected)
         if fault is not None:
             raise InputError(f"row {number} cannot replace another: {fault}", seen=row["row_id"])
         named.add(parent)
 
 
-def _find_bar(decision: Mapping[str, Any], gates: Gates) -> str | None:
+def _find_bar(decision: Mapping[str, Any], gates: Gates, *, rejected: bool) -> str | None:
     """Why a row must not be replaced."""
     if decision["replaced_by"] is not None:
         return f"{decision['row_id']} is replaced already, by {decision['replaced_by']}"
-    if decision["decision"] == "rejected" and decision["gate"] in gates.rule.overriding:
+    if not rejected and decision["decision"] == "rejected" and decision["gate"] in gates.rule.overriding:
         return f"a person rejected {decision['row_id']}"
     return None
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import synth_stack.teachers  # noqa: F401  (registers the teachers)
-from synth_stack.errors import TeacherError
+from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.gates.resources import Ask
 from synth_stack.inputs.foreign import Dataset, open_hub
+from synth_stack.inputs.gate_file import GateFile
 from synth_stack.inputs.recipe import Recipe
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, read_mapping
 from synth_stack.registry import bind
+from synth_stack.runs.folder import LOCK
 from synth_stack.teachers.prompt import Prompt
 from synth_stack.teachers.teacher import Teacher, require_teacher
 
@@ -65,6 +68,38 @@ class RunResources:
     def open_hub(self, name: str, *, config: str | None, split: str, revision: str | None) -> Dataset:
         """The records of a dataset of the Hub. Raises InputError, MissingExtra."""
         return open_hub(name, config=config, split=split, revision=revision)
+
+
+def bound_resources(source: object, file: GateFile) -> RunResources:
+    """What gates may reach that judge rows outside of their recipe: a run folder, a pack, a dataset.
+
+    Rows of a run that was kept local stay so; beyond this machine only the hosts that the gate file allows
+    are asked, since no lock names hosts.
+    """
+    reach = _read_reach(source)
+    return RunResources(
+        perimeter="local" if "local" in {reach, file.perimeter} else "open",
+        allow_hosts=tuple(file.allow_hosts),
+    )
+
+
+def _read_reach(source: object) -> str:
+    """The perimeter that the lock of a run or pack states; `open` for what has none."""
+    if not isinstance(source, str | Path):
+        return "open"
+    for path in (Path(source) / LOCK, Path(source) / PACKED_LOCK):
+        if path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
+            try:
+                lock = read_mapping(path)
+            except ConfigError:  # whoever reads the rows says what is wrong with it
+                return "open"
+            perimeter = lock.get("perimeter")
+            return str(perimeter.get("reach")) if isinstance(perimeter, dict) else "open"
+    return "open"
+
+
+PACKED_LOCK = "recipe.yaml"
+"""The lock of a run in its pack."""
 
 
 def find_resources(recipe: Recipe) -> RunResources:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from synth_stack.engines.catalog import OpenEngine
 from synth_stack.errors import StoreError
 from synth_stack.files import count_rows, write_bytes
 from synth_stack.generation.allocation import count_draws, cut_draws, expect_acceptance, set_goals
@@ -29,7 +30,16 @@ from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.committed import DONE, commit_candidates, heal, is_whole
 from synth_stack.runs.folder import MANIFEST, list_made
 from synth_stack.runs.judged import open_judged, read_candidates
-from synth_stack.runs.spending import LimitName, Meter, SpendingLimits, Spent, count_tokens, read_seconds
+from synth_stack.runs.spending import (
+    LimitName,
+    Meter,
+    SpendingLimits,
+    Spent,
+    cost_of_parts,
+    count_by_part,
+    count_tokens,
+    read_seconds,
+)
 from synth_stack.workflows.generate import generate_candidates, make_rows
 from synth_stack.workflows.judge import Batch, Gates, judge, reopen
 from synth_stack.workflows.prepare import Job
@@ -93,16 +103,18 @@ class Made:
     spent: Spent
 
 
-def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made:
-    """Every row of a job in `folder`, judged: in one round, or in as many as its target takes.
+def make_batch(
+    job: Job, gates: Gates, folder: Path, progress: Progress, on: OpenEngine | None = None
+) -> Made:
+    """Every row of a job in `folder`, judged by an engine: in one round, or in as many as its target takes.
 
     Raises UntrustedGate once a gate fails its self-test, and what `generate_candidates` and `judge` raise.
     """
     target = job.recipe.generate.target
     limits = SpendingLimits() if target is None else SpendingLimits(target.max_minutes, target.max_cost)
-    meter = Meter(folder, limits, job.teacher.price)
+    meter = Meter(folder, limits, job.prices)
     if target is not None:
-        rounds = _Rounds(job, target, gates, folder, progress, meter=meter)
+        rounds = _Rounds(job, target, gates, folder, progress, meter=meter, on=on)
         batch, limit = rounds.run()
         spent = _count_spent(job, batch)
         return Made(batch, replace(spent, rounds=rounds.last.number + 1, reached=limit is None, limit=limit))
@@ -110,7 +122,7 @@ def make_batch(job: Job, gates: Gates, folder: Path, progress: Progress) -> Made
         if not is_whole(folder / "candidates" / DONE):
             reopen(folder, gates)
         generate_candidates(job, folder, progress, meter)
-        batch = judge(folder, gates, progress)
+        batch = judge(folder, gates, progress, on)
     batch.require_trust()
     return Made(batch, _count_spent(job, batch))
 
@@ -167,7 +179,15 @@ class _Rounds:
     """A run with a target, at work: the round that it is in stands in `last`."""
 
     def __init__(
-        self, job: Job, target: Target, gates: Gates, folder: Path, progress: Progress, *, meter: Meter
+        self,
+        job: Job,
+        target: Target,
+        gates: Gates,
+        folder: Path,
+        progress: Progress,
+        *,
+        meter: Meter,
+        on: OpenEngine | None,
     ) -> None:
         self._job = job
         self._target = target
@@ -175,6 +195,7 @@ class _Rounds:
         self._folder = folder
         self._progress = progress
         self._meter = meter
+        self._on = on
         self.last = self._read_last() or self._first()
 
     def run(self) -> tuple[Batch, LimitName | None]:
@@ -238,7 +259,7 @@ class _Rounds:
 
     def _judge(self) -> Batch:
         with _timing(self._folder, self._meter):
-            batch = judge(self._folder, self._gates, self._progress)
+            batch = judge(self._folder, self._gates, self._progress, self._on)
         batch.require_trust()
         return batch
 
@@ -298,7 +319,7 @@ def _read_round(path: Path) -> RoundPlan:
 
 
 def _count_spent(job: Job, batch: Batch) -> Spent:
-    target, price = job.recipe.generate.target, job.teacher.price
+    target, prices = job.recipe.generate.target, job.prices
     n_in, n_out = count_tokens(batch.folder)
     return Spent(
         made=batch.figures.generated,
@@ -306,8 +327,8 @@ def _count_spent(job: Job, batch: Batch) -> Spent:
         input_tokens=n_in,
         output_tokens=n_out,
         seconds=read_seconds(batch.folder),
-        cost=None if price is None else price.cost_of(n_in, n_out),
-        currency=None if price is None else price.currency,
+        cost=cost_of_parts(count_by_part(batch.folder), prices) if prices else None,
+        currency=next((price.currency for price in prices.values()), None),
         wanted=None if target is None else target.accepted,
     )
 

@@ -4,6 +4,7 @@ Each stage reads the run folder and leaves its table there, so each can be calle
 goes on at the first stage that is not done.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 from synth_stack import __version__
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice
-from synth_stack.errors import ConfigError, InputError
+from synth_stack.engines.catalog import LOCAL, EngineUse, choose_engine
+from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe, load_recipe
@@ -20,13 +22,15 @@ from synth_stack.packs.write import PackSummary, Signer, local_signer, sigstore_
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import find_entry
 from synth_stack.rows.canonical import digest_json
-from synth_stack.runs.folder import LOCK, hold_alone, open_run, write_manifest
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import LOCK, hold_alone, open_run, read_parts, write_manifest
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
 from synth_stack.workflows.judge import Gates, bind_gates
 from synth_stack.workflows.prepare import prepare, write_seeds
 from synth_stack.workflows.resources import find_resources
 from synth_stack.workflows.rounds import make_batch
+from synth_stack.workflows.stores import Destination, find_work_folder
 
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
 
@@ -47,27 +51,37 @@ def run(
     out: str | Path | None = None,
     *,
     load: Sequence[str] = (),
+    engine: EngineUse = LOCAL,
     progress: Progress | None = None,
 ) -> RunResult:
     """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
 
-    Everything that can be wrong is found before the first row is made. A recipe with a target makes rows in
-    rounds until enough are accepted or a limit is reached. `load` names modules or files of other authors,
-    beside those that recipe and gate file load. The same call after a stop goes on where it stopped. Raises
-    UsageError (nothing was spent) or WorkError (what was committed is kept).
+    Where `out` is an address of an object store, the work is done in a folder of runs/, and sent there when
+    it is finished. Everything that can be wrong is found before the first row is made. A recipe with a
+    target makes rows in rounds until enough are accepted or a limit is reached. `load` names modules or
+    files of other authors, beside those that recipe and gate file load. `engine` says where the gates run
+    (docs/engines.md): a name, or a mapping of `use` and its options; no decision depends on it. The same
+    call after a stop goes on where it stopped. Raises UsageError (nothing was spent) or WorkError (what was
+    committed is kept).
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     progress = progress or Silent()
-    job = prepare(recipe, load_extensions(load))
+    loaded = load_extensions(load)
+    chosen = choose_engine(engine)
+    job = prepare(recipe, loaded)
     gates = bind_gates(recipe.gates, recipe.eval_sets, find_resources(recipe), loaded=job.extensions)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
-    with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+    lock = render_yaml(job.lock)
+    target = Destination(out or "", lock)
+    with open_run(find_work_folder(_folder(recipe, out)), lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
-        made = make_batch(job, gates, folder, progress)
+        made = make_batch(job, gates, folder, progress, opened)
+        _require_rows(folder)
         packed = write_pack(folder, folder / "pack", signer=signer)
-        write_manifest(folder, made.batch.figures.counts())
+        write_manifest(folder, made.batch.facts())
+        target.send(folder)
     prices = made.batch.price_gates(made.spent.cost)
     return RunResult(folder, made.batch.figures, packed, made.spent, prices)
 
@@ -78,14 +92,23 @@ def generate(
     *,
     load: Sequence[str] = (),
     progress: Progress | None = None,
+    columns: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    dataset: Any = None,
 ) -> Path:
     """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
 
-    Rows are committed batch by batch; the same call after a stop goes on where it stopped. Raises what `run`
-    raises, and ConfigError for a recipe with a target.
+    Rows are committed batch by batch; the same call after a stop goes on where it stopped. `columns`,
+    `parameters` and `dataset` are for a pipeline: which column of its last step is the prompt, the answer,
+    ... (a field to a column, docs/distilabel.md), and what `pipeline.run` takes. Raises what `run` raises,
+    and ConfigError for a recipe with a target.
     """
     progress = progress or Silent()
     if isinstance(source, Recipe | str | Path):
+        if columns or parameters or dataset is not None:
+            raise ConfigError(
+                "columns, parameters and dataset belong to a distilabel Pipeline, not to a recipe"
+            )
         recipe = source if isinstance(source, Recipe) else load_recipe(source)
         if recipe.generate.target is not None:
             raise ConfigError(
@@ -93,15 +116,16 @@ def generate(
                 mend="Use `synth-stack run`, or say generate.candidates.",
             )
         job = prepare(recipe, load_extensions(load))
-        with open_run(_folder(recipe, out), render_yaml(job.lock)) as folder:
+        with open_run(Path(_folder(recipe, out)), render_yaml(job.lock)) as folder:
             write_seeds(job, folder)
             generate_candidates(job, folder, progress)
         return folder
 
-    from synth_stack.generation.authored import generate_authored
+    from synth_stack.generation.authored import generate_authored, take_arguments
 
+    take_arguments(source, parameters, dataset)
     with open_run(Path(out or Path("runs") / source.name), render_yaml(_lock_pipeline(source))) as folder:
-        generate_authored(source, folder, progress)
+        generate_authored(source, folder, progress, columns)
     return folder
 
 
@@ -136,6 +160,22 @@ def make_signer(recipe: Recipe) -> Signer:
     return local_signer(None)
 
 
+def _require_rows(folder: Path) -> None:
+    """Raises WorkError for a run in which not one row could be made: there is nothing to vouch for."""
+    failures: Counter[str] = Counter()
+    for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA):
+        failures.update(table["failure"].drop_null().to_pylist())
+        if table["failure"].null_count:
+            return
+    if failures:
+        (first, times), *_ = failures.most_common(1)
+        raise WorkError(
+            f"all {failures.total():,} rows of {folder} failed, so nothing was packed or signed",
+            seen=f"{first} ({times:,} times)",
+            mend="Mend the teacher or the method, and run again with another --out.",
+        )
+
+
 def _require_checks(recipe: Recipe, gates: Gates) -> None:
     """Raises ConfigError for a method whose rows are worth something only where one gate has judged them.
 
@@ -153,8 +193,8 @@ def _require_checks(recipe: Recipe, gates: Gates) -> None:
             )
 
 
-def _folder(recipe: Recipe, out: str | Path | None) -> Path:
-    return Path(out) if out is not None else Path("runs") / recipe.name
+def _folder(recipe: Recipe, out: str | Path | None) -> str | Path:
+    return out if out is not None else Path("runs") / recipe.name
 
 
 def _lock_pipeline(pipeline: Any) -> Mapping[str, Any]:

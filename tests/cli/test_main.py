@@ -240,6 +240,12 @@ BAD_INPUT = {
     "a recipe that is no YAML": (["run", "broken.yaml"], 2, "is not YAML"),
     "a key that is not known": (["run", "unknown.yaml"], 2, "Did you mean 'generate'"),
     "a dataset that does not exist": (["curate", "gone.jsonl", "--gates", "gates.yaml", "--out", "o"], 2, "gone"),
+    "an engine that does not exist": (
+        ["curate", "seeds.jsonl", "--gates", "gates.yaml", "--out", "o", "--engine", "dusk"], 2, "Did you mean 'dask'?",
+    ),
+    "an option that the engine does not take": (
+        ["run", "recipe.yaml", "--engine-option", "workers=2"], 2, "engine local: workers is no option of it",
+    ),
     "a gate file that does not exist": (["curate", "seeds.jsonl", "--gates", "no.yaml", "--out", "o"], 2, "no.yaml"),
     "an eval set without a name": (
         ["curate", "seeds.jsonl", "--gates", "gates.yaml", "--out", "o", "--against", "eval.jsonl"], 2, "NAME=PATH",

@@ -16,6 +16,7 @@ from synth_stack.gates.gate import Judge, Late, Round, State
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import Bound
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_verdicts
+from synth_stack.runs import folder
 from synth_stack.runs.committed import DONE
 from synth_stack.runs.folder import list_shards, read_state, state_folder
 from synth_stack.runs.judged import read_shards
@@ -213,6 +214,55 @@ def test_the_state_is_what_the_judge_is_handed_and_no_round_is_repeated(tmp_path
 
     assert [state["rows0"]["rows"].to_pylist() for state in states] == [[2], [2]]
     assert read == [["a", "b"], []]
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_a_merge_is_seen_as_a_whole_wherever_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    write_candidates(tmp_path, ["a", "b"])
+    seen: list[list[str]] = []
+    known: list[int] = []
+
+    def sketch(table: pa.Table, state: State) -> pa.Table:
+        seen.append(sorted(state))
+        return pa.table({"rows": [len(table)]})
+
+    def merge(sketches: Iterable[pa.Table], state: State) -> State:
+        known.append(len(state))
+        told = pa.table({"rows": [sum(s["rows"][0].as_py() for s in sketches)]})
+        return {f"{name}{len(state)}": told for name in ("few", "many")}
+
+    def judge(table: pa.Table, state: State) -> pa.Table:
+        seen.append(sorted(state))
+        return build_verdicts(table["row_id"], "gate", ["accept"] * len(table))
+
+    made = Judge(judge, rounds=(Round(sketch, merge), Round(sketch, merge)), alone="a test made it")
+    gate = GateRun(Bound("gate", "gate", "1", {}, Judge), made, scores_all=False)
+
+    def die(done: list[None], step: Callable[..., None]) -> Callable[..., None]:
+        def perform(*args: Any, **named: Any) -> None:
+            if len(done) == steps:
+                raise KeyboardInterrupt
+            done.append(None)
+            step(*args, **named)
+
+        return perform
+
+    done: list[None] = []
+    with monkeypatch.context() as patched:
+        for name in ("write_arrow", "write_bytes", "rename_whole"):
+            patched.setattr(folder, name, die(done, getattr(folder, name)))
+        with pytest.raises(KeyboardInterrupt):
+            run_gates(tmp_path, [gate], Silent())
+    run_gates(tmp_path, [gate], Silent())
+
+    assert all(names in ([], ["few0", "many0"], ["few0", "few2", "many0", "many2"]) for names in seen)
+    assert seen[-1] == ["few0", "few2", "many0", "many2"]
+    assert known[0] == 0
+    assert known[-1] == 2
+    names = {path.name for path in state_folder(tmp_path, "gate").iterdir()}
+    assert names == {".merged-0", ".merged-1", "few0.arrow", "few2.arrow", "many0.arrow", "many2.arrow"}
 
 
 def test_a_gate_that_is_done_is_not_run_again(tmp_path: Path) -> None:

@@ -238,10 +238,6 @@ def test_an_outage_costs_no_row_wherever_it_begins(batch_rows: int, answers: int
         (fail(400), "instruction: teacher error: refuses the prompt (HTTP 400)"),
         (complete(""), "instruction: empty answer: the teacher wrote nothing"),
         (complete('""'), "instruction: empty answer: nothing but numbering or quotes"),
-        (
-            complete("no end", finish_reason="length"),
-            "instruction: cut off: no sentence ended within the token limit",
-        ),
     ],
 )
 def test_a_single_bad_answer_is_a_row_with_its_reason_that_no_later_step_asks_for(
@@ -255,6 +251,19 @@ def test_a_single_bad_answer_is_a_row_with_its_reason_that_no_later_step_asks_fo
     assert failed["messages"] == []
     assert [row["draw"] for row in batches[0]] == [0, 1, 2, 3]
     assert others == undisturbed(4)[0][1:]
+
+
+def test_a_cut_answer_is_asked_for_once_more_with_room_and_fails_where_that_is_not_enough() -> None:
+    cut = complete("It is no", finish_reason="length")
+    with serve(cut, complete("It is now whole.")) as server:
+        whole, *_ = run(ask_server(server.base_url, 4))[0]
+    assert (whole["failure"], whole["messages"][0]["content"]) == (None, "It is now whole.")
+    first, again = server.bodies()[:2]
+    assert again == {**first, "max_tokens": 4 * first["max_tokens"]}
+    with serve(cut, cut) as server:
+        failed, *others = run(ask_server(server.base_url, 4))[0]
+    assert failed["failure"] == "instruction: cut off: it ends at the token limit"
+    assert not any(row["failure"] for row in others)
 
 
 def test_failures_at_the_very_end_are_rows_when_they_are_too_few_for_an_outage() -> None:
@@ -271,7 +280,7 @@ def test_the_teacher_is_unloaded_however_the_run_ends() -> None:
         (llm,) = find_llms(pipeline)
         with pytest.raises(ConfigError, match="cannot be used: it refuses the API key"):
             run(pipeline)
-        assert llm._connections is None
+        assert llm._fleet is None
         assert len(run(pipeline)[0]) == 4
 
 
@@ -336,7 +345,7 @@ def test_pipelines_of_one_teacher_are_driven_side_by_side() -> None:
         drive_lines([Line(self_instruct(llm, plan, 3), lambda *_: False, commit) for plan in plans])
         assert server.most_at_once == 4
     assert sorted(draws) == [0, 1, 2, 3, 4, 5]
-    assert llm._connections is None
+    assert llm._fleet is None
 
 
 def test_a_pipeline_whose_teacher_is_not_ours_goes_one_by_one_in_this_thread() -> None:

@@ -67,6 +67,7 @@ def test_the_budget_is_shown_before_a_teacher_is_asked(
     (tmp_path / "gates.yaml").write_text(yaml.safe_dump(gates), encoding="utf-8")
     teacher = {
         "use": "http",
+        "reasoning_tokens": 0,
         "base_url": find_closed_url(),
         "model": MODEL,
         "retries": 0,

@@ -53,11 +53,12 @@ def test_a_whole_answer_is_cleaned_counted_and_named() -> None:
         "tokens": {"instruction": [3, 2]},
         "template_ids": ["t@1"],
         "finishes": {"my parcel": "stop"},
+        "spent": {"writer": [3, 2, 0]},
     }
 
 
 def test_how_an_answer_ended_is_noted_beside_what_is_kept_of_it() -> None:
-    cut = settled("It is here. It may", cut=True)
+    cut = settled("It is here. It may", cut=True, on_cut="trim")
 
     assert (cut["instruction"], cut["finishes"]) == ("It is here.", {"It is here.": "length"})
 
@@ -73,7 +74,9 @@ def test_an_answer_of_several_lines_keeps_them_where_it_may() -> None:
         (None, {}, "empty answer: the teacher wrote nothing"),
         ("", {}, "empty answer: the teacher wrote nothing"),
         ("1.", {}, "empty answer: nothing but numbering or quotes"),
-        ("no end here", {"cut": True}, "cut off: no sentence ended within the token limit"),
+        ("no end", {"cut": True, "on_cut": "trim"}, "cut off: no sentence ended within the token limit"),
+        ("It ends. But", {"cut": True, "on_cut": "retry"}, "cut off: it ends at the token limit"),
+        ("It ends. But", {"cut": True}, "cut off: it ends at the token limit"),
     ],
 )
 def test_an_answer_that_is_none_is_a_failure_that_names_its_column(
@@ -82,9 +85,15 @@ def test_an_answer_that_is_none_is_a_failure_that_names_its_column(
     assert settled(text, **call)["failure"] == f"instruction: {failure}"
 
 
-def test_a_cut_answer_keeps_its_whole_sentences() -> None:
-    row = settled("It is late. I want my mo", cut=True)
+def test_a_cut_answer_keeps_its_whole_sentences_where_it_may_be_trimmed_and_the_row_says_so() -> None:
+    row = settled("It is late. I want my mo", cut=True, on_cut="trim")
     assert (row["instruction"], row["failure"]) == ("It is late.", None)
+    assert row["cut"] == {"instruction": {"kept_chars": 11, "of_chars": 24}}
+
+
+def test_what_was_thought_stands_beside_the_text_that_followed_it() -> None:
+    row = settled("Where is it?", reasoning="They miss a parcel.")
+    assert row["thoughts"] == {"Where is it?": "They miss a parcel."}
 
 
 def test_an_answer_of_a_foreign_teacher_needs_no_record_of_its_call() -> None:

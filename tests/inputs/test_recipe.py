@@ -120,7 +120,7 @@ def test_the_paths_of_a_teacher_are_taken_from_the_folder_of_the_recipe_and_a_pa
         (
             {"sed": 7},
             "sed is not a known key; seen: sed; allowed: about, allow_hosts, baseline, documents, eval_sets, gates, "
-            "generate, load, name, pack, perimeter, seed, seeds, sign, taxonomy, teacher, version. Did you mean 'seed'?",
+            "generate, load, models, name, pack, perimeter, seed, seeds, sign, taxonomy, teacher, version. Did you mean 'seed'?",
         ),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_file_that_is_not_there_is_a_folder_or_is_too_large_is_refused(tmp_pat
         ("version: 1\n", "gates is missing"),
         (
             "version: 1\ngats: []\n",
-            "gats is not a known key; seen: gats; allowed: gates, load, map, version. Did you mean 'gates'?",
+            "gats is not a known key; seen: gats; allowed: allow_hosts, gates, load, map, perimeter, version. Did you mean 'gates'?",
         ),
         (
             "version: 1\ngates: []\n",

@@ -16,12 +16,12 @@ from synth_stack.models.hate_ngrams import (
     SCHEMA,
     HateNgrams,
     cut_hashes,
-    find_hashes,
     hash_letters,
     hash_pairs,
     list_tokens,
     read_weights,
 )
+from synth_stack.text.hash_index import HashIndex
 from synth_stack.text.words import hash_texts
 
 PACKAGED = read_weights(find_model(HATE_NGRAMS).read_bytes(), "x")
@@ -73,21 +73,15 @@ def test_the_order_of_a_pair_counts_and_a_repeated_pair_does_not() -> None:
     assert hashes[3] in set(hashes[:2]) - {hashes[2]}
 
 
-def test_a_hash_is_found_only_where_it_stands() -> None:
-    known = np.array([3, 7, 9], dtype=np.uint32)
-    place, found = find_hashes(known, np.array([9, 8, 3, 10, 0], dtype=np.uint32))
-    assert (place.tolist(), found.tolist()) == ([2, 0, 0, 0, 0], [True, False, True, False, False])
-
-
 def test_a_score_is_the_sum_of_what_is_known_over_the_length() -> None:
     words = np.sort(cut_hashes(hash_texts(pl.Series(["bad", "day"]))))
     bad = np.searchsorted(words, cut_hashes(hash_texts(pl.Series(["bad"])))[0])
     weights = np.zeros((2, len(LABELS)), dtype=np.float32)
     weights[bad] = [4, 0]
-    none = np.zeros(1, dtype=np.uint32)
+    none = HashIndex.of(np.zeros(1, dtype=np.uint32))
     zero = np.zeros((1, len(LABELS)), dtype=np.float32)
     model = HateNgrams(
-        {"word": words, "pair": none, "letters": none},
+        {"word": HashIndex.of(words), "pair": none, "letters": none},
         {"word": weights, "pair": zero, "letters": zero},
         np.array([-1.0, -2.0]),
         0.0,
@@ -132,5 +126,5 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
 
 def test_the_packaged_weights_are_small_and_sorted() -> None:
     assert find_model(HATE_NGRAMS).stat().st_size < 2_000_000
-    for hashes in PACKAGED.hashes.values():
-        assert (np.diff(hashes.astype(np.int64)) > 0).all()
+    for index in PACKAGED.hashes.values():
+        assert (np.diff(index.hashes.astype(np.int64)) > 0).all()

@@ -19,7 +19,7 @@ def encode(words: Sequence[str]) -> list[list[int]]:
 def test_the_tokens_of_a_text_are_those_of_its_words(first: list[str], second: list[str]) -> None:
     table = TokenTable(encode)
     for said in (first, second, first):
-        tokens = table.read(said)
+        tokens = table.read(said).tokens
         rows = [
             tokens.values[a:b].tolist() for a, b in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)
         ]
@@ -38,5 +38,5 @@ def test_a_word_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
         table.read(["a b", "b c"])
     assert sorted(asked) == ["a", "b", "c"]
     monkeypatch.setattr(token_table, "_KEPT_WORDS", 2)
-    assert len(table.read(["a d"]).values) == 4
+    assert len(table.read(["a d"]).codes) == 4
     assert sorted(asked) == ["a", "a", "b", "c", "d"]

@@ -62,7 +62,36 @@ def show(session: Any, tmp_path: Path) -> Show:
 def render(run: Run, *, limit: int = 5_000, title: str = "A run") -> str:
     found = compute_figures(run.candidates, run.verdicts, run.decisions, run.self_tests)
     rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=limit)
-    return render_report(found, rows, title=title, facts={"recipe": title})
+    return render_report(found, rows, title=title, facts={"recipe": title}, pictures=picture(run))
+
+
+def picture(run: Run) -> dict[str, Any]:
+    """Distributions and a map with the words of the run's rows in every place that has words."""
+    rows = [row for table in run.candidates for row in table.to_pylist()]
+    decided = {row["row_id"]: row["decision"] for row in run.decisions.to_pylist()}
+    rows = rows[:12]
+    names = [row["text"] or "" for row in rows] or ["none"]
+    shares = [1 / len(names)] * len(names)
+    dots = [
+        {"row_id": row["row_id"], "x": 0.5, "y": 0.5, "slice": row["slice"], "text": row["text"] or ""}
+        | {"decision": decided.get(row["row_id"], "held")}
+        for row in rows
+    ]
+    return {
+        "distributions": [
+            {"gate": names[0], "what": names[-1], "form": "quantiles", "labels": None}
+            | {"batch": [1.0, 2.0, 4.0], "other": [0.0, 1.0, 2.0]},
+            {
+                "gate": names[0],
+                "what": "names",
+                "form": "shares",
+                "labels": names,
+                "batch": shares,
+                "other": shares,
+            },
+        ],
+        "map": {"explained": 0.25, "rows": dots} if dots else None,
+    }
 
 
 def resize(session: Any, width: int, scheme: str = "light") -> None:
@@ -504,6 +533,29 @@ def test_claims_and_shifts_of_any_shape_are_shown(show: Show, evidence: dict[str
     assert find(session, ".verdict")
 
 
+def test_a_batch_is_drawn_beside_other_rows_and_on_a_plane(show: Show) -> None:
+    session = show(rejected_with("{}", "one", "two"))
+    assert texts(session, "#distributions figcaption b") == ["two", "names"]
+    label = find(session, "#distributions .quantiles svg")[0].get_attribute("aria-label")
+    assert label == "two: median 2 in the batch, 1 in the other rows"
+    assert texts(session, "#distributions .shares .what") == ["one", "two"]
+    assert [dot.get_attribute("class") for dot in find(session, "#map circle")] == ["rejected", "accepted"]
+    session.execute_script(
+        "arguments[0].dispatchEvent(new MouseEvent('click'))", find(session, "#map circle")[0]
+    )
+    assert len(find(session, "table.rows .toggle")) == 1
+
+
+def test_without_pictures_their_sections_are_gone(session: Any, tmp_path: Path) -> None:
+    run = rejected_with("{}", "one")
+    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.self_tests)
+    rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions, limit=10)
+    page = tmp_path / "report.html"
+    page.write_text(render_report(found, rows, title="x", facts={}), encoding="utf-8")
+    assert open_page(session, page) == []
+    assert find(session, "#distributions, #map") == []
+
+
 def test_words_of_scripts_without_spaces_are_compared_by_character(show: Show) -> None:
     twin = rejected_with("{}", "今日は天気です", "昨日は天気だ").candidates[0]["row_id"][1].as_py()
     session = show(rejected_with(f'{{"twin":"{twin}"}}', "今日は天気です", "昨日は天気だ"))
@@ -516,12 +568,12 @@ def test_five_thousand_rows_cost_no_more_elements_than_one_page_of_them(show: Sh
     assert texts(session, "[role=status]") == ["1–25 of 5,000 rows"]
     count = "return document.querySelectorAll('*').length"
     small = session.execute_script(count)
-    assert small < 1_500
+    assert small < 1_700
     find(session, "input[type=search]")[0].send_keys("invoice")
     # the search waits for a pause in typing and then draws the pager anew
     wait_for_other_status(session, "1–25 of 5,000 rows")
     session.execute_script("document.querySelectorAll('.pager button')[1].click()")
-    assert session.execute_script(count) < 1_500
+    assert session.execute_script(count) < 1_700
 
 
 def test_the_funnel_is_drawn_in_proportion(show: Show) -> None:

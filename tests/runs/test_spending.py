@@ -110,7 +110,7 @@ def test_a_limit_of_time_is_reached_within_a_start_and_stays_reached(tmp_path: P
 
 def test_a_limit_of_cost_counts_the_rows_that_were_there_and_those_that_come(tmp_path: Path) -> None:
     write_rows(tmp_path / "candidates" / "part-00-0000000-aaaaaaaa.parquet", (500_000, 0))
-    meter = Meter(tmp_path, SpendingLimits(cost=1.5), PRICE)
+    meter = Meter(tmp_path, SpendingLimits(cost=1.5), {"writer": PRICE})
     assert meter.find_limit() is None
 
     more = write_rows(tmp_path / "more.parquet", (0, 99_999))

@@ -11,7 +11,7 @@ import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, ModelError
 from synth_stack.models.files import PINS, TEACHER
 from synth_stack.registry import bind
-from synth_stack.teachers.openai_llm import PRE_QUERY
+from synth_stack.teachers.openai_requests import PRE_QUERY
 from synth_stack.teachers.prompt import Prompt
 
 WRONG = "0" * 64

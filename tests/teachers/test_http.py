@@ -8,7 +8,7 @@ import pytest
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.registry import bind
-from synth_stack.teachers.openai_llm import PRE_QUERY
+from synth_stack.teachers.openai_requests import PRE_QUERY
 from tests.openai_server import MODEL, find_closed_url, serve
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -25,7 +25,7 @@ def make(**params: Any) -> Any:
 
 def test_sampling_and_model_of_the_recipe_arrive_at_the_server() -> None:
     with serve() as server:
-        llm = make(base_url=f"{server.base_url}/", temperature=0.25, top_p=0.5)
+        llm = make(base_url=f"{server.base_url}/", temperature=0.25, top_p=0.5, reasoning_tokens=0)
         llm.load()
         llm.generate([HELLO])
         llm.unload()

@@ -8,10 +8,12 @@ import pytest
 
 from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.teachers import rate_limit as pace_module
+from synth_stack.teachers.endpoints import Endpoint, Fleet, Server
 from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW, Health
-from synth_stack.teachers.openai_client import Connections, Endpoint, ask, check_server
+from synth_stack.teachers.openai_client import ask
 from synth_stack.teachers.prompt import Answer
 from synth_stack.teachers.rate_limit import Pace
+from synth_stack.teachers.server_check import check_server
 from tests.openai_server import MODEL, Behaviour, complete, fail, find_closed_url, send, serve
 
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "seed": 7}
@@ -35,15 +37,13 @@ def ask_all(
     """The answers to `bodies`, one after the other, and what the client thinks of the server then."""
     endpoint = Endpoint(base_url, MODEL, timeout_s, retries, key, trust_env=False)
     health = Health()
-    pace = Pace()
 
     async def work() -> list[Answer]:
-        connections = Connections(endpoint, 4)
+        fleet = Fleet([Server(endpoint, 4, Pace())])
         try:
-            async with connections.take() as client:
-                return [await ask(client, endpoint, health, pace, body, raw=raw) for body in bodies]
+            return [await ask(fleet, health, body, raw=raw) for body in bodies]
         finally:
-            await connections.aclose()
+            await fleet.aclose()
 
     return asyncio.run(work()), health
 
@@ -56,7 +56,7 @@ def ask_one(*behaviours: Behaviour, retries: int = 0, timeout_s: float = 10.0) -
 
 def test_an_answer_has_its_text_and_tokens() -> None:
     answer, health = ask_one(complete("All is well.", usage={"prompt_tokens": 3, "completion_tokens": 4}))
-    assert answer == Answer("All is well.", None, False, 3, 4)
+    assert answer == Answer("All is well.", None, False, 3, 4, finish="stop")
     assert health.down is None
 
 
@@ -185,7 +185,9 @@ def test_refusals_never_stop_a_server_that_has_answered_but_nothing_else_than_re
         assert health.down is None
     with serve(always=fail(422)) as server:
         _, health = ask_all(server.base_url, [BODY] * many)
-        assert health.down == f"refuses the prompt (HTTP 422) of the first {MAX_FAILURES_IN_A_ROW}"
+        assert (
+            health.down == f"refuses the prompt (HTTP 422) (and so each of the first {MAX_FAILURES_IN_A_ROW})"
+        )
         assert len(server.asked) == MAX_FAILURES_IN_A_ROW
 
 
@@ -202,6 +204,7 @@ def test_refusals_never_stop_a_server_that_has_answered_but_nothing_else_than_re
         b'{"choices": [{"text": "not a chat"}]}',
         b'{"choices": [{"message": {}}]}',
         b'{"choices": {"0": 1}}',
+        b'{"choices": [{"message": {"content": ["a", "b"]}}]}',
         b'{"choices": [{"message": {"content": "x"}}], "usage": [1]}',
         b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1e999}}',
         b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "many"}}',
@@ -215,7 +218,7 @@ def test_a_body_that_is_no_completion_is_retried_and_then_a_failure(body: bytes)
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", None, 7, ["a", "b"]])
+@pytest.mark.parametrize("text", ["", " \n\t", None, 7, [], [{"type": "text", "text": " "}]])
 def test_an_answer_without_text_is_an_empty_answer_of_a_server_that_is_well(text: Any) -> None:
     answer, health = ask_one(complete(text))
     assert answer.text is None
@@ -275,19 +278,6 @@ def test_a_redirect_is_not_followed() -> None:
     assert health.down == "sends us elsewhere, where we do not go (HTTP 307)"
     assert health.mistake
     assert other.asked == []
-
-
-def test_a_client_is_used_by_one_at_a_time_and_then_by_the_next() -> None:
-    async def work() -> tuple[bool, bool]:
-        connections = Connections(Endpoint("http://127.0.0.1/v1", MODEL, 1.0, 0), 2)
-        async with connections.take() as one, connections.take() as other:
-            apart = one is not other
-        async with connections.take() as again:
-            same = again is one
-        await connections.aclose()
-        return apart, same
-
-    assert asyncio.run(work()) == (True, True)
 
 
 def check(base_url: str, *, model: str = MODEL, key: str | None = None) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from synth_stack.errors import ConfigError
-from synth_stack.teachers.openai_llm import PRE_QUERY, TeacherLLM, collect_answers, render_turns
+from synth_stack.teachers.openai_llm import TeacherLLM, collect_answers
+from synth_stack.teachers.openai_requests import PRE_QUERY, render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
 from tests.openai_server import MODEL, OpenAIServer, complete, fail, serve
 
@@ -127,6 +128,8 @@ def test_the_record_of_a_call_has_reason_tokens_seed_and_cut() -> None:
         "input_tokens": 11,
         "output_tokens": 7,
         "seed": 9,
+        "finish": "length",
+        "on_cut": "fail",
     }
     assert failed["generations"] == [None]
     assert json.loads(failed["call"][0])["failure"] == "teacher error: answers HTTP 500"

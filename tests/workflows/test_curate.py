@@ -12,6 +12,8 @@ import yaml
 from pydantic import Field
 
 import synth_stack
+import tests.engines.backwards  # noqa: F401  (registers an engine)
+from synth_stack import __version__
 from synth_stack.errors import ConfigError, InputError, RunMismatch, UsageError
 from synth_stack.files import SHARD_ROWS, digest_file, read_table
 from synth_stack.gates.gate import Judge, State
@@ -154,7 +156,14 @@ def test_the_folder_holds_what_was_promised_and_a_manifest_of_all_of_it(tmp_path
         ]
     )
     manifest = json.loads((batch.folder / MANIFEST).read_bytes())
-    assert manifest["facts"] == {"generated": 4, "replacements": 0, "accepted": 2, "rejected": 1, "held": 1}
+    assert manifest["facts"] == {
+        "generated": 4,
+        "replacements": 0,
+        "accepted": 2,
+        "rejected": 1,
+        "held": 1,
+        "engine": {"name": "local", "version": __version__},
+    }
     assert set(manifest["files"]) == set(files) - {MANIFEST}
     assert all(digest_file(batch.folder / name) == f["sha256"] for name, f in manifest["files"].items())
 
@@ -409,3 +418,20 @@ def test_code_alpaca_is_curated_and_every_row_is_decided(tmp_path: Path) -> None
     assert min(counts[name] for name in ("accepted", "rejected", "held")) > 0
     assert len(read_pile(batch, "accepted")) == batch.figures.accepted
     assert len(read_pile(batch, "rejected")) == batch.figures.rejected
+
+
+def test_the_engine_is_in_the_manifest_and_changes_nothing_else(tmp_path: Path) -> None:
+    gates = write_gates(tmp_path, {"use": "dedup"}, {"use": "curate-test"})
+    here = curate(ROWS, gates, tmp_path / "here").folder
+    there = curate(ROWS, gates, tmp_path / "there", engine={"use": "backwards"}).folder
+
+    facts = [json.loads((folder / MANIFEST).read_bytes())["facts"]["engine"] for folder in (here, there)]
+    assert facts == [{"name": "local", "version": __version__}, {"name": "backwards", "version": "7"}]
+    files = [{n: d for n, d in read_tree(folder).items() if n != MANIFEST} for folder in (here, there)]
+    assert files[0] == files[1]
+
+
+def test_an_engine_is_chosen_before_any_row_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no engine of that name"):
+        curate(ROWS, write_gates(tmp_path, {"use": "dedup"}), tmp_path / "out", engine="dusk")
+    assert not (tmp_path / "out").exists()

@@ -373,7 +373,7 @@ def test_a_server_is_asked_nothing_for_a_target_that_cannot_be(
     target: Row, said: str, tmp_path: Path
 ) -> None:
     with serve() as server:
-        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
+        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0}
         recipe = write_recipe(tmp_path, teacher=teacher, generate={"target": target, "methods": [SELF]})
         with pytest.raises(ConfigError, match=said):
             synth_stack.run(recipe, tmp_path / "run")

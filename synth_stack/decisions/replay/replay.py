@@ -98,7 +98,8 @@ def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
         )
     failing = [one.test for one in gates if one.fails]
     after = _decide(run, rows, [*(one.away for one in gates), overriding], failing)
-    people = {outcome: overriding.filter(outcome=outcome)["row_id"].implode() for outcome in OUTCOMES}
+    weighty = overriding.filter((pl.col("outcome") != "accept") | (pl.col("scope") == "row"))
+    people = {outcome: weighty.filter(outcome=outcome)["row_id"].implode() for outcome in OUTCOMES}
     return DecidedRun(
         before=before,
         after=_mark_undecided(after, gates),

@@ -197,6 +197,8 @@ def _cut_unspaced(eval_set: EvalItems, item: int, rng: np.random.Generator) -> P
     import polars as pl
 
     prompt = eval_set.prompts[item]
+    if prompt.isascii():
+        return None
     text = pl.Series([prompt])
     weights = weigh_words(normalise(text, punctuation=False))
     if weights is None or (weights < WORD).mean() < 0.5 or weights.sum() <= _UNSPACED_WORDS * WORD:

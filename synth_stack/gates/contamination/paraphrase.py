@@ -40,6 +40,7 @@ from synth_stack.gates.contamination.neighbours import (
 )
 from synth_stack.gates.contamination.passages import READ_CHARS, Side, bare_texts, find_code, split_rows
 from synth_stack.gates.contamination.shared_words import (
+    SaidWords,
     Vocabulary,
     compare_words,
     propose_items,
@@ -49,7 +50,7 @@ from synth_stack.gates.word_lists import read_neutral
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import Embedder, Vectors, load_embedder
 from synth_stack.text.fields import read_texts
-from synth_stack.text.ragged import Ragged
+from synth_stack.text.ragged import Counts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -137,37 +138,35 @@ def index_meanings(
 @dataclass(frozen=True, slots=True)
 class RowPassages:
     """What a table says: its passages (`row`, `passage`: its number in the row, `message`, `side`, `which`:
-    the number of its text), the n different texts, their vectors (n, d), their words and how near the
-    nearest neutral text is (n,). And the rows: their texts, and whether there is code in them.
+    the number of its text), the n different texts, their words, and the texts of the rows.
     """
 
     passages: "pl.DataFrame"
-    texts: list[str]
-    vectors: Vectors
-    words: Ragged
-    row_density: Figures
+    texts: "pl.Series"
+    words: SaidWords
     contents: "pl.Series"
-    coded: "pl.Series"
+
+    def embed(self, index: ItemMeanings, which: Counts) -> Vectors:
+        """The vectors of the texts `which`, (n, d); each text is embedded once."""
+        used, place = np.unique(which, return_inverse=True)
+        return index.first.embed(self.texts.gather(used).to_list())[place]
 
 
 def read_passages(index: ItemMeanings, table: pa.Table, skip: Collection[int]) -> RowPassages:
-    """What the rows of a table say, but for the rows `skip`."""
+    """What the rows of a table say, but for the rows `skip`.
+
+    Nothing is embedded: hardly a row shares enough words with an item for its meaning to count.
+    """
     import polars as pl
 
     passages = _number_passages(table).filter(~pl.col("row").is_in(list(skip)))
     texts = passages["text"].unique(maintain_order=True)
     numbers = pl.DataFrame({"text": texts, "which": np.arange(len(texts))})
-    vectors = index.first.embed(texts.to_list())
-    nearest = find_neutral(vectors, index.neutral)[:, 0]
-    contents = read_texts(table.column("text"))
     return RowPassages(
         passages.join(numbers, on="text", how="left", maintain_order="left").drop("text"),
-        texts.to_list(),
-        vectors,
+        texts,
         index.vocabulary.read(texts.to_list()),
-        measure_cosines(vectors, index.neutral[nearest]),
-        contents,
-        find_code(contents),
+        read_texts(table.column("text")),
     )
 
 
@@ -229,7 +228,7 @@ def list_near(index: ItemMeanings, said: RowPassages, skip: Collection[int]) -> 
     number, item, nearness = rank_programs(
         index.programs,
         index.first.embed(bodies.to_list()),
-        said.vectors[tasks["which"].to_numpy()],
+        said.embed(index, tasks["which"].to_numpy()),
         tasks["number"].to_numpy(),
         penalty=RULES["wordllama", "code"].item_density,
         n=_TRIED,
@@ -252,30 +251,39 @@ def _rate_first(index: ItemMeanings, said: RowPassages, number: int) -> "pl.Data
     block = index.blocks[number]
     mine = said.passages.filter(pl.col("side").is_in(_COMPARED[block.part]))
     texts = mine["which"].unique().sort().to_numpy()
-    near, at = propose_items(index.vocabulary, block.words, said.words.take(texts), _NEAREST)
+    near, at = propose_items(block.words, said.words.take(texts), _NEAREST)
     which = texts[near]
-    words = compare_words(index.vocabulary, said.words, which, block.words.words, at)
+    words = compare_words(said.words, which, block.words, at)
     nothing = np.zeros(len(at))
     figures = {"cosine": nothing + 1, "item_density": nothing, "row_density": nothing, "literals": nothing}
     alike = find_alike("wordllama", block.kind, Measured(**figures, **words, uncoded=nothing))
     which, at = which[alike], at[alike]
+    vectors = said.embed(index, which)
+    nearest = find_neutral(vectors, index.neutral)[:, 0]
     pairs = pl.DataFrame(
         {
             "which": which,
             "at": at,
             "block": np.full(len(at), number),
-            "cosine": measure_cosines(said.vectors[which], block.vectors[at]),
+            "cosine": measure_cosines(vectors, block.vectors[at]),
             "item_density": block.measure_density(at, index.neutral),
-            "row_density": said.row_density[which],
+            "row_density": measure_cosines(vectors, index.neutral[nearest]),
             **{name: figures[alike] for name, figures in words.items()},
         }
     )
     pairs = pairs.join(mine, on="which", how="inner", maintain_order="left_right")
     pairs = pairs.with_columns(
         literals=_share_literals(index, said, pairs, block),
-        uncoded=(~said.coded.gather(pairs["row"])).cast(pl.Float64),
+        uncoded=_mark_uncoded(said, pairs["row"]),
     )
     return rate_pairs(pairs, "wordllama", block.kind).filter(pl.col("likeness") >= _DOUBTFUL[block.kind])
+
+
+def _mark_uncoded(said: RowPassages, rows: "pl.Series") -> Figures:
+    """1 for each of p rows that has no code at all, (p,), else 0."""
+    used, place = np.unique(rows.to_numpy(), return_inverse=True)
+    uncoded: Figures = (~find_code(said.contents.gather(used))).to_numpy().astype(np.float64)[place]
+    return uncoded
 
 
 def _share_literals(index: ItemMeanings, said: RowPassages, pairs: "pl.DataFrame", block: Block) -> Figures:

@@ -90,6 +90,9 @@ _CODE = (
     r"|^[ \t]*(?:return\b|print[ \t]*\()"
     r'|"""|^[ \t]*/\*|^[ \t]*//[ \t]'
 )
+_MAYBE_CODE = r'[;{}/#]|```|=>|"""|(?:^|\n)[ \t]*(?:async|def|class|export|function|import|from|return|print)'
+"""Stands in every text in which _CODE does, and is looked for ten times as fast."""
+
 _FENCED = r"(?s)```.*?(?:```|$)"
 _CODE_LINE = (
     r"(?m)^[ \t]*(?:"
@@ -202,7 +205,7 @@ def split_items(eval_set: EvalItems) -> "pl.DataFrame":
 
 def find_code(texts: "pl.Series") -> "pl.Series":
     """Which texts have a line of code or a fence among their first 20,000 characters; null has none."""
-    return texts.str.slice(0, READ_CHARS).str.contains(_CODE).fill_null(value=False)
+    return _mark_code(texts.str.slice(0, READ_CHARS).fill_null(""))
 
 
 def bare_texts(texts: Sequence[str]) -> list[str]:
@@ -234,7 +237,7 @@ def _part_answers(said: "pl.DataFrame") -> "pl.DataFrame":
 def _split(said: "pl.DataFrame", *, names: bool = True) -> "pl.DataFrame":
     import polars as pl
 
-    coded = pl.col("text").str.contains(_CODE)
+    coded = _mark_code(said["text"])
     plain, code = said.filter(~coded), said.filter(coded)
     prose = pl.concat([plain, code.with_columns(text=_drop_code(pl.col("text")))]).with_columns(
         text=pl.col("text").str.replace_all(_CHOICE, "")
@@ -244,6 +247,13 @@ def _split(said: "pl.DataFrame", *, names: bool = True) -> "pl.DataFrame":
     columns = ["row", "message", "side", "text"]
     parts = _tidy(pl.concat([piece.select(columns) for piece in pieces]))
     return pl.concat([parts, _split_notes(code, names=names)])
+
+
+def _mark_code(texts: "pl.Series") -> "pl.Series":
+    """Which texts have a line of code or a fence; none is null."""
+    marked = texts.str.contains(_MAYBE_CODE)
+    maybe = marked.arg_true()
+    return marked.scatter(maybe, texts.gather(maybe).str.contains(_CODE))
 
 
 def _drop_code(content: "pl.Expr") -> "pl.Expr":
@@ -292,7 +302,8 @@ def _tidy(passages: "pl.DataFrame", *, shortest: int = _MIN_PASSAGE_CHARS) -> "p
     """`row`, `message`, `side`, `text` on one line, bare of label and opening; without what is too short."""
     import polars as pl
 
-    bare = pl.col("text").str.replace_all(r"\s+", " ").str.strip_chars().str.replace(_LABEL, "")
+    # single spaces are not matched: seven times as fast as \s+
+    bare = pl.col("text").str.replace_all(r"\s{2,}|[^\S ]", " ").str.strip_chars().str.replace(_LABEL, "")
     opened = bare.str.replace(_OPENING, "").str.replace_all(_IN_LANGUAGE, "$1").str.strip_chars()
     # an opening that is all there is says what is asked
     kept = pl.when(opened.str.len_chars() >= _MIN_PASSAGE_CHARS).then(opened).otherwise(bare)

@@ -64,10 +64,19 @@ def select_rewordings(
 def _select(
     stages: ContaminationStages, meanings: ItemMeanings, wordings: list[list[Rewording]], most: int
 ) -> list[Rewording]:
-    """Of each item the wording that is likest to it without being plain."""
+    """Of each item the wording that is likest to it without being plain; no more are rated than it takes."""
+    chosen: list[Rewording] = []
+    while wordings and len(chosen) < most:
+        lacking = most - len(chosen)
+        chosen += _choose(stages, meanings, wordings[:lacking])
+        wordings = wordings[lacking:]
+    return chosen
+
+
+def _choose(
+    stages: ContaminationStages, meanings: ItemMeanings, wordings: list[list[Rewording]]
+) -> list[Rewording]:
     every = [one for of_item in wordings for one in of_item]
-    if not every:
-        return []
     owner = [k for k, of_item in enumerate(wordings) for _ in of_item]
     likeness = _rate(stages, meanings, build_candidates(_build_row(k, one) for k, one in enumerate(every)))
     copied, _ = find_overlaps(stages.words, _read_prompts(every))
@@ -75,7 +84,7 @@ def _select(
     for k in np.argsort(-likeness, kind="stable").tolist():
         if SLIGHT <= likeness[k] <= PLAIN and k not in copied:
             chosen.setdefault(owner[k], k)
-    return [every[chosen[item]] for item in sorted(chosen)[:most]]
+    return [every[chosen[item]] for item in sorted(chosen)]
 
 
 def _reword(

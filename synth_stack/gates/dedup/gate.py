@@ -29,6 +29,8 @@ from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.gates.dedup.sketches import sketch_shingles, sketch_signatures
 from synth_stack.gates.dedup.verdicts import LARGE_CLUSTER, NEAR_DUPLICATE, write_verdicts
 from synth_stack.gates.gate import Dial, Judge, Round, State
+from synth_stack.models.devices import Device, choose_device
+from synth_stack.models.files import need_module
 from synth_stack.registry import gate
 from synth_stack.text.words import TEXT_SCHEME
 
@@ -77,6 +79,7 @@ def dedup(
     max_cluster_share: Annotated[float, Field(gt=0, le=1)] = 0.3,
     max_cluster_min_rows: Annotated[int, Field(ge=1)] = 50,
     shared_rows: Annotated[int, Field(ge=3)] | None = 3,
+    device: Device = "cpu",
     against: list[NamedPack] = [],  # noqa: B006  (never changed; pydantic copies it)
 ) -> Judge:
     """A judge that rejects a row whose similarity to a kept row is above `threshold`.
@@ -94,7 +97,9 @@ def dedup(
     higher number in `score_column` of its `extra`, and among equals and rows without one an arbitrary one,
     the same in whatever order they come. The rows that are like one twin are held instead, if they are more
     than `max_cluster_share` of their slice (0.3: more than a generator repeats itself by accident) and at
-    least `max_cluster_min_rows`. `against` names earlier packs, whose rows are all kept.
+    least `max_cluster_min_rows`. `against` names earlier packs, whose rows are all kept. `device` is where
+    signatures are computed, by torch on a GPU, to the same bits: three of the ten microseconds that a row
+    takes on a core (benchmarks/gpu.py).
 
     Raises ConfigError for a `score_column` without `keep: best` or the other way round, and for an index
     made otherwise; InputError for a pack that cannot be read.
@@ -103,7 +108,8 @@ def dedup(
         raise ConfigError("dedup: keep: best and score_column belong together", seen=f"keep: {keep}")
     reading = make_reading({"threshold": threshold, "field": field, "ngram": ngram, "seed": seed})
     packs = [open_earlier(pack, reading) for pack in against]
-    reading = replace(reading, score_column=score_column)
+    place = "cpu" if device == "cpu" else choose_device(need_module("torch"), device)
+    reading = replace(reading, score_column=score_column, device=place)
     floor = threshold - _SCORED_BELOW
     rule = DedupRule(threshold, floor, max_cluster_share, max_cluster_min_rows, shared_rows, seed)
     lowest = round(rule.floor, 6)  # 0.85 - 0.05 is a hair below 0.8

@@ -241,7 +241,7 @@ def _check_names(table: pa.Table, path: Path) -> None:
 
 
 def _schema(reading: Reading) -> pa.Schema:
-    made = {key: value for key, value in asdict(reading).items() if key != "score_column"}
+    made = {key: value for key, value in asdict(reading).items() if key not in {"score_column", "device"}}
     made |= {"scheme": SCHEME, "text": TEXT_SCHEME, "parts": PARTS_SCHEME, "keys": lsh.SCHEME}
     return pa.schema(
         [

@@ -25,7 +25,9 @@ _MIN_RECALL = 0.995
 _MAX_HASHES = 160
 _BLOCK_VALUES = 1 << 16
 """Values permuted at a time: they and their images stay in a core's second-level cache."""
-_FOLD = np.uint32(0x9E3779B1)
+FOLD = np.uint32(0x9E3779B1)
+"""What the key of a band is multiplied by before its next hash is added: 2^32 by the golden ratio, and odd
+(Knuth, The Art of Computer Programming, 6.4)."""
 _ROW = np.uint64(0xFFFFFFFF)
 
 
@@ -53,7 +55,7 @@ def sign_bands(sets: Ragged, bands: int, rows: int, seed: int) -> Keys:
     The values are hashes already, so that is as good as a random permutation: a test holds the share of
     equal keys against similarity^rows. (rensa signs as fast, but gives signatures out as Python lists.)
     """
-    factors = _draw_factors(bands * rows, seed).reshape(bands, rows)
+    factors = draw_factors(bands * rows, seed).reshape(bands, rows)
     keys = np.empty((len(sets.lengths), bands), dtype=np.uint32)
     first = 0
     while first < len(keys):
@@ -134,7 +136,8 @@ def pair_up(buckets: Buckets, heads: Mask, queries: Mask) -> tuple[Counts, Count
     return np.repeat(buckets.rows, counts).astype(np.int64), earlier.astype(np.int64)
 
 
-def _draw_factors(count: int, seed: int) -> Keys:
+def draw_factors(count: int, seed: int) -> Keys:
+    """The odd numbers that values are multiplied by, one a hash, (count,)."""
     numbers = mix(np.arange(count, dtype=np.uint64) ^ mix(np.array([seed], dtype=np.uint64)))
     return (numbers >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
 
@@ -145,7 +148,7 @@ def _sign_block(values: Keys, starts: Counts, factors: Keys, keys: Keys) -> None
         key = np.zeros(len(starts), dtype=np.uint32)
         for factor in row_factors:
             np.multiply(values, factor, out=images)
-            key *= _FOLD
+            key *= FOLD
             key += np.minimum.reduceat(images, starts)
         keys[:, band] = key
 

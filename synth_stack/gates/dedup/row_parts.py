@@ -30,6 +30,8 @@ PARTS_SCHEME = "synth_stack/row-parts/v1"
 
 _SHORT_BYTES = 1_000
 """An answer with more bytes is none of a few words; as long as one word may be, hardly any is."""
+_FIRST_CHARS = 64
+"""Ten words of English: hardly a longer answer begins with no more different ones than a short one has."""
 _SHOWN_CHARS = 200
 _ENDING = r"([\p{L}\p{N}])\p{P}+(\s|$)"
 _OPENING = r"(^|\s)[\p{Ps}\p{Pi}\"'¿¡*_]+([\p{L}\p{N}])"
@@ -84,19 +86,28 @@ def read_parts(table: pa.Table, field: Field) -> RowParts:
         answers=pl.col("role") == "assistant",
         asks=(pl.col("role") == "user") | ~(pl.col("role") == "user").any().over("row"),
     )
-    every = pl.DataFrame({"row": np.arange(n)})
-
-    def join(which: "pl.Expr") -> "pl.Series":
-        joined = roles.filter(which).group_by("row", maintain_order=True).agg(pl.col("said").str.join("\n"))
-        return every.join(joined, on="row", how="left", maintain_order="left")["said"]
-
-    whole = np.ones(n, dtype=bool)
-    whole[spoken["row"].unique().to_numpy()] = False
-    asked = join(pl.col("asks") & ~pl.col("answers"))
+    whole = _find_whole(spoken, n)
+    asked = _join_said(roles.filter(pl.col("asks") & ~pl.col("answers")), n)
     if whole.any():
         places = pl.Series(np.flatnonzero(whole))
         asked = asked.scatter(places, read_field(table, "text").gather(places))
-    return RowParts(asked, join(pl.col("answers")), whole)
+    return RowParts(asked, _join_said(roles.filter("answers"), n), whole)
+
+
+def _find_whole(spoken: "pl.DataFrame", n: int) -> Mask:
+    """Which of n rows say nothing in messages or alternatives, (n,)."""
+    whole = np.ones(n, dtype=bool)
+    whole[spoken["row"].unique().to_numpy()] = False
+    return whole
+
+
+def _join_said(spoken: "pl.DataFrame", n: int) -> "pl.Series":
+    """What is said in each of n rows, line after line; null where nothing is."""
+    import polars as pl
+
+    joined = spoken.group_by("row", maintain_order=True).agg(pl.col("said").str.join("\n"))
+    every = pl.DataFrame({"row": np.arange(n)})
+    return every.join(joined, on="row", how="left", maintain_order="left")["said"]
 
 
 def hash_part(texts: "pl.Series") -> Ragged:
@@ -156,15 +167,23 @@ def mark_short_answers(table: pa.Table, field: Field, most_words: int) -> Hashes
     marks = np.zeros(len(table), dtype=np.uint64)
     if not find_parted(table, field).any():
         return marks
-    parts = read_parts(table, field)
-    answers = parts.answered.fill_null("")
-    short = ~parts.whole & (answers.str.len_bytes() <= _SHORT_BYTES).to_numpy()
+    spoken = _read_spoken(table)
+    answers = _join_said(spoken.filter(pl.col("role") == "assistant"), len(table)).fill_null("")
+    short = ~_find_whole(spoken, len(table)) & (answers.str.len_bytes() <= _SHORT_BYTES).to_numpy()
     rows = np.flatnonzero(short)
-    words = list_distinct(hash_part(answers.gather(pl.Series(rows))))
+    rows = rows[_may_have_few(answers.gather(rows), most_words)]
+    words = list_distinct(hash_part(answers.gather(rows)))
     few = words.lengths <= most_words
     sums = np.append(np.uint64(0), np.cumsum(mix(words.values), dtype=np.uint64))
     marks[rows[few]] = mix(sums[words.offsets[1:]] - sums[words.offsets[:-1]])[few] | np.uint64(1)
     return marks
+
+
+def _may_have_few(texts: "pl.Series", most_words: int) -> Mask:
+    """False where a text has more than `most_words` different words for sure, (n,): it begins with more."""
+    begun = texts.str.slice(0, _FIRST_CHARS).str.replace(r"\S*$", "")
+    few: Mask = list_distinct(hash_part(begun)).lengths <= most_words
+    return few
 
 
 def _read_spoken(table: pa.Table) -> "pl.DataFrame":

@@ -6,7 +6,7 @@ Rows are read in blocks that fit in a core's cache, on several threads where the
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from synth_stack.gates.dedup.lsh import Keys, sign_bands
 from synth_stack.gates.dedup.row_parts import Field, mark_short_answers
 from synth_stack.gates.dedup.thread_pool import Item, Result
+from synth_stack.gates.dedup.torch_bands import sign_bands_torch
 from synth_stack.text.fields import find_canaries, hash_ids, read_field, read_texts
 from synth_stack.text.ragged import Hashes, Mask, Ragged, join_rows
 from synth_stack.text.words import hash_texts, list_shingles, mix, normalise, shingle
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 _BLOCK_ROWS = 1024
 """Rows read at a time: their arrays fit in a core's second-level cache."""
+_GPU_BLOCK_ROWS = 1 << 14
+"""Rows at a time where a GPU signs them: so many that starting its work costs little beside the work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How rows are read: the field, words a shingle, the signature, the words of an answer up to which it has
-    to be the same, and what ranks rows (None: nothing).
+    to be the same, and what ranks rows (None: nothing). `device` is where they are signed, to the same bits.
     """
 
     field: Field
@@ -39,6 +42,7 @@ class Reading:
     seed: int
     short_words: int
     score_column: str | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ def sign_rows(table: pa.Table, reading: Reading, threads: int = 1) -> Signatures
     texts = read_field(table, reading.field)
     n = len(table)
     with _Blocks(threads) as blocks:
-        signed = blocks.map(lambda block: _sign_texts(block, reading), _cut(texts))
+        rows = _BLOCK_ROWS if reading.device == "cpu" else _GPU_BLOCK_ROWS
+        signed = blocks.map(lambda block: _sign_texts(block, reading), _cut(texts, rows))
         ranked = reading.score_column is not None
         ids, canary = hash_ids(table), find_canaries(table)
         slices = _hash_slices(table) if "slice" in table.schema.names else np.zeros(n, dtype=np.uint64)
@@ -93,7 +98,9 @@ def shingle_rows(table: pa.Table, reading: Reading, threads: int = 1) -> Ragged:
     """The distinct shingles of the rows of one table, sorted within each row."""
     texts = read_field(table, reading.field)
     with _Blocks(threads) as blocks:
-        return join_rows(blocks.map(lambda block: shingle(normalise(block), reading.ngram), _cut(texts)))
+        return join_rows(
+            blocks.map(lambda block: shingle(normalise(block), reading.ngram), _cut(texts, _BLOCK_ROWS))
+        )
 
 
 class _Blocks:
@@ -114,8 +121,8 @@ class _Blocks:
         return map(work, blocks) if self._pool is None else self._pool.map(work, blocks)
 
 
-def _cut(texts: "pl.Series") -> "list[pl.Series]":
-    return [texts[first : first + _BLOCK_ROWS] for first in range(0, len(texts), _BLOCK_ROWS)]
+def _cut(texts: "pl.Series", rows: int) -> "list[pl.Series]":
+    return [texts[first : first + rows] for first in range(0, len(texts), rows)]
 
 
 def _sign_texts(texts: "pl.Series", reading: Reading) -> tuple[Keys, Hashes, Mask]:
@@ -126,10 +133,16 @@ def _sign_texts(texts: "pl.Series", reading: Reading) -> tuple[Keys, Hashes, Mas
     # without the empty rows the offsets of the others still are the offsets of all values
     sets = Ragged(every.values, np.append(every.offsets[:-1][readable], every.offsets[-1]))
     if len(every.values):
-        keys[readable] = sign_bands(sets, reading.bands, reading.rows, reading.seed)
+        keys[readable] = _sign(sets, reading)
         # the shingles are hashes; hashed again, a sum of them identifies the set
         content[readable] = np.add.reduceat(mix(sets.values), sets.offsets[:-1])
     return keys, content, readable
+
+
+def _sign(sets: Ragged, reading: Reading) -> Keys:
+    if reading.device == "cpu":
+        return sign_bands(sets, reading.bands, reading.rows, reading.seed)
+    return sign_bands_torch(sets, reading.bands, reading.rows, reading.seed, reading.device)
 
 
 def _hash_slices(table: pa.Table) -> Hashes:

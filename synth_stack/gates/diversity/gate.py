@@ -47,7 +47,7 @@ MIN_VENDI = 25.0
 22."""
 
 
-@gate("diversity", version="1")
+@gate("diversity", version="1", clusters="members")
 def diversity(
     *,
     field: Field = "prompt",

@@ -10,10 +10,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from synth_stack.gates.drift.distributions import describe_spread
 from synth_stack.gates.drift.features import FeatureReader, RowFeatures, load_features
 from synth_stack.gates.drift.probes import LEAST_EXPECTED, ProbeEffect, measure_effects, pair_rows
 from synth_stack.gates.drift.sampling import DriftSample, Field, join_sketches, sample_baseline
-from synth_stack.gates.gate import State
+from synth_stack.gates.gate import DISTRIBUTIONS, State
 from synth_stack.inputs.real_rows import RealRows
 from synth_stack.models.embedders import Embedder
 from synth_stack.rows.canonical import canonical_text
@@ -72,40 +73,50 @@ def measure_batch(
     baseline: RealRows | None,
     embedder: Embedder,
 ) -> State:
-    """The state `effects`: every statistic of the batch, its slices, and the planted groups."""
+    """The state `effects`: every statistic of the batch, its slices, and the planted groups; and how the
+    batch is spread beside the baseline.
+    """
     sample = join_sketches(sketches)
     if baseline is None:
         told = [_lack("batch", "", sample.total, 0, "no baseline is named")]
         return {"effects": pa.Table.from_pylist(told, schema=EFFECTS)}
-    comparison = _Comparison(
-        sample, sample_baseline(baseline, settings.field), settings, load_features(embedder)
+    real, read = sample_baseline(baseline, settings.field), load_features(embedder)
+    mine, theirs = (
+        _read(read, rows) if len(rows := side.rows.filter("whole")) >= settings.min_rows else None
+        for side in (sample, real)
     )
-    return {"effects": pa.Table.from_pylist(list(comparison.measure()), schema=EFFECTS)}
+    comparison = _Comparison(sample, real, settings, read, mine, theirs)
+    effects = pa.Table.from_pylist(list(comparison.measure()), schema=EFFECTS)
+    if mine is None or theirs is None:
+        return {"effects": effects}
+    return {"effects": effects, DISTRIBUTIONS: describe_spread(mine, theirs)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
+    """Both sides, and what was read of the rows that stand for the whole of each; None for too few."""
+
     batch: DriftSample
     real: DriftSample
     settings: DriftSettings
     read: FeatureReader
+    mine: RowFeatures | None
+    theirs: RowFeatures | None
 
     def measure(self) -> Iterator[dict[str, Any]]:
-        batch, real = self.batch.rows.filter("whole"), self.real.rows.filter("whole")
-        least = self.settings.min_rows
-        if len(real) < least:
+        least, theirs = self.settings.min_rows, self.theirs
+        if theirs is None:
             yield _lack(
                 "batch", "", self.batch.total, self.real.total, f"the baseline has fewer than {least} rows"
             )
             return
-        theirs = self._read(real)
         bars = self._learn(theirs) if self.settings.learn else dict(self.settings.bars)
-        if len(batch) < least:
+        if self.mine is None:
             why = f"the batch has fewer than {least} rows"
             yield _lack("batch", "", self.batch.total, self.real.total, why)
         else:
             rows = (self.batch.total, self.real.total)
-            for told in self._tell("batch", "", rows, (self._read(batch), theirs), bars):
+            for told in self._tell("batch", "", rows, (self.mine, theirs), bars):
                 yield self._add_slices(told) if told["statistic"] == "topic_lost" else told
             yield from self._measure_slices(bars)
         yield from self._measure_planted(theirs, bars)
@@ -159,7 +170,7 @@ class _Comparison:
             else:
                 measured += 1
                 x, y = (
-                    self._read(side.rows.filter((pl.col("slice") == name) & pl.col("of_slice")))
+                    _read(self.read, side.rows.filter((pl.col("slice") == name) & pl.col("of_slice")))
                     for side in (self.batch, self.real)
                 )
                 yield from self._tell("slice", name, (rows, real_rows), (x, y), bars)
@@ -178,7 +189,9 @@ class _Comparison:
                 others = np.flatnonzero(
                     ~real.is_in(mine["text"].implode()).to_numpy()
                 )  # a control is no own twin
-                yield from self._tell("planted", name, rows, (self._read(mine), theirs.take(others)), wanted)
+                yield from self._tell(
+                    "planted", name, rows, (_read(self.read, mine), theirs.take(others)), wanted
+                )
 
     def _tell(
         self,
@@ -212,8 +225,9 @@ class _Comparison:
                     bars[name] = max(bars[name], LEARN_MARGIN * found.effect.size)
         return bars
 
-    def _read(self, rows: "pl.DataFrame") -> RowFeatures:
-        return self.read(rows["text"], rows["row_id"].to_list())
+
+def _read(read: FeatureReader, rows: "pl.DataFrame") -> RowFeatures:
+    return read(rows["text"], rows["row_id"].to_list())
 
 
 def _write_effect(found: ProbeEffect, sampled: tuple[int, int]) -> dict[str, Any]:

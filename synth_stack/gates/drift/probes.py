@@ -107,11 +107,15 @@ def _measure_density(pair: Pair) -> dict[str, ProbeEffect]:
     return {"density_ks": _compare_numbers(other, x, y, measure_ks)}
 
 
+def place_topics(x: RowFeatures, y: RowFeatures) -> tuple[Codes, Codes, int]:
+    """The cluster of each row of x and of y, (n,) each, and how many there are; they are fitted on y."""
+    count = min(MAX_CLUSTERS, max(2, min(len(x), len(y)) // CLUSTER_ROWS))
+    centres = fit_centres(y.vectors, count, CENTRE_SEED)
+    return find_nearest(x.vectors, centres)[0], find_nearest(y.vectors, centres)[0], count
+
+
 def _measure_topic(pair: Pair) -> dict[str, ProbeEffect]:
-    fewest = min(len(pair.x), len(pair.y))
-    count = min(MAX_CLUSTERS, max(2, fewest // CLUSTER_ROWS))
-    centres = fit_centres(pair.y.vectors, count, CENTRE_SEED)
-    (x, _), (y, _) = (find_nearest(rows.vectors, centres) for rows in (pair.x, pair.y))
+    x, y, count = place_topics(pair.x, pair.y)
     shares = [np.bincount(codes, minlength=count) / len(codes) for codes in (x, y)]
     gain = shares[0] - shares[1]
     order = np.argsort(-gain[x], kind="stable")

@@ -42,7 +42,7 @@ _SHAPES: Mapping[str, str] = {
 }
 """By region (ISO 3166). Each part ends where the next begins, so that no text is tried in many ways."""
 
-POSTCODES = r"\d{2}-\d{3} |\d{5}|\d{4} ?[A-Z]{2}\b|[A-Z]\d[A-Z\d]? ?\d[A-Z]{2}\b"
+POSTCODES = r"\d{2}-\d{3} |\d{5}|\d{4} ?[A-Z]{2}|[A-Z]\d[A-Z\d]? ?\d[A-Z]{2}"
 STREETS = (
     rf" {_STREETS}|(?i:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer) \d"
     r"|(?:straat|laan|weg|plein|gracht|kade|dijk|singel|hof|steeg|pad|dreef) \d"

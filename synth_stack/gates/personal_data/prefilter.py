@@ -16,7 +16,8 @@ from synth_stack.gates.personal_data.phone_evidence import PHONE_STEMS
 class Hint:
     """Regexes (Rust's syntax) without which a folded text holds nothing of a kind in one of its forms.
 
-    A text needs `shape`, and where there are any, `alone` or, in it or in the message before, `words`.
+    A text needs `shape`, for which every text is searched, and where there are any, `alone` or, in it or in
+    the message before, `words`.
     """
 
     kind: Kind
@@ -38,11 +39,18 @@ _UNIT_STEMS = (
     r"|p\.? ?o\.? ?box"
     r"|post(?:fach|bus|boks|box)).{0,7}\p{N}|[afd]po,? a[aep],? \p{N})"
 )
-_HOME_STEMS = (
-    r"(?i:\b(?:live|living|resid|stay|address|adresse|anschrift|direcci|indirizzo|adres|endere|deliver|ship"
-    r"|send|post|mail|forward|mov|relocat"
-    r"|wohn|habite|vivo en|abito in|woon|mieszkam))"
+_HOME_CUES = (
+    r"(?i:(?:live[sd]?|living|reside[sd]?|residing|stay(?:s|ing)?) (?:at|on)"
+    r"|address(?: of [^\n.]{1,40}?)?(?: is| was| to|:|,)"
+    r"|(?:deliver|ship|send|post|mail|forward)(?:ed)?"
+    r"(?: (?:it|them|this|that|(?:the|a|my) \S+|a new one))? to"
+    r"|(?:moved|moving|move|relocat\S+) (?:in)?to"
+    r"|(?:adresse|anschrift|dirección|indirizzo|adres|endereço)(?: ist| est| es| è| is| to)?:?"
+    r"|wohn\S* (?:in der|in|am)|habite (?:au|à)?|vivo en|abito in|woon (?:op|aan)|mieszkam (?:przy|na))"
+    r"[\s\x1c-\x1f]{0,4}(?:\S+ ){0,4}\p{N}"
 )
+"""Words that announce a home and, after at most four more, a number. Not `\\b` before them: the engine then
+looks for the words themselves, ten times as fast."""
 
 HINTS: tuple[Hint, ...] = (
     Hint("secret", r"A[KS]IA|gh[pousr]_|github_pat_|xox[abprs]-|[sr]k_live_|AIza|PRIVATE KEY-|glpat-|hf_"),
@@ -62,8 +70,8 @@ HINTS: tuple[Hint, ...] = (
     Hint("email", r"[\w+-]@\w|(?i:[\[({<] ?(?:at|@) ?[\])}>])|(?i: at .{1,60} dot )"),
     Hint("ip", r"\p{N}{1,3}\.\p{N}{1,3}\.\p{N}{1,3}\.\p{N}|\p{N}[\p{N}a-fA-F]{3}:[\p{N}a-fA-F:]"),
     Hint("address", POSTCODES, alone=STREETS),
-    Hint("address", r"\p{N}", alone=_UNIT_STEMS),
-    Hint("address", r"\p{N}", alone=_HOME_STEMS),
+    Hint("address", _UNIT_STEMS),
+    Hint("address", _HOME_CUES),
     Hint(
         "phone",
         _DIGITS,

@@ -23,7 +23,6 @@ from synth_stack.text.parts import list_parts
 
 if TYPE_CHECKING:
     import polars as pl
-    from polars.expr.string import ExprStringNameSpace
 
 EXTRA, TEXT = "extra", "text"
 """Paths beside those of messages, alternatives, tools and documents."""
@@ -130,20 +129,17 @@ def _sift(units: "pl.DataFrame", wanted: frozenset[Kind]) -> Iterator[tuple[int,
     """Row, path, content, end of what was said before, and hinted kinds, of each unit with a hint."""
     import polars as pl
 
-    plain = pl.col("plain").str
-    numbered = {f"hint{number}": hint for number, hint in enumerate(HINTS) if hint.kind in wanted}
+    hints = {f"hint{number}": hint for number, hint in enumerate(HINTS) if hint.kind in wanted}
     shaped = units.with_columns(plain=_flatten(units["content"])).with_columns(
-        plain.contains(hint.shape).alias(name) for name, hint in numbered.items()
+        pl.col("plain").str.contains(hint.shape).alias(name) for name, hint in hints.items()
     )
-    rows = shaped.filter(pl.any_horizontal(*numbered))["row"].unique()
+    rows = shaped.filter(pl.any_horizontal(*hints))["row"].unique()
     near = shaped.filter(pl.col("row").is_in(rows.implode())).sort("row", maintain_order=True)
     near = near.with_columns(before=_find_before(near))
-    near = near.with_columns(
-        (pl.col(name) & _tell(plain, hint)).alias(name) for name, hint in numbered.items() if hint.alone
-    )
+    near = near.with_columns(_tell(near, near[name], hint).alias(name) for name, hint in hints.items())
     said = pl.col("content").str.tail(BEFORE_CHARS).gather("before").fill_null("")
     kinds = pl.concat_list(
-        [pl.when(name).then(pl.lit(hint.kind)) for name, hint in numbered.items()]
+        [pl.when(name).then(pl.lit(hint.kind)) for name, hint in hints.items()]
     ).list.drop_nulls()
     near = near.select("row", "path", "content", said=said, kinds=kinds)
     yield from near.filter(pl.col("kinds").list.len() > 0).iter_rows()
@@ -169,15 +165,20 @@ def _find_before(units: "pl.DataFrame") -> "pl.Series":
     return every.join(found, on="unit", how="left", maintain_order="left")["before"]
 
 
-def _tell(plain: "ExprStringNameSpace", hint: Hint) -> "pl.Expr":
-    """Whether a unit is told to be of a kind by its form, or by words in it or in the one before."""
+def _tell(units: "pl.DataFrame", shaped: "pl.Series", hint: Hint) -> "pl.Series":
+    """Which of the `shaped` units are told to be of a kind by their form, or by words in them or in the one
+    before. Only these units are searched.
+    """
     import polars as pl
 
-    told = plain.contains(hint.alone or "")
-    if hint.words is None:
-        return told
-    words = plain.contains(hint.words)
-    return told | words | words.gather(pl.col("before")).fill_null(value=False)
+    if hint.alone is None:
+        return shaped
+    some = units.select("plain", "before").filter(shaped)
+    told = some["plain"].str.contains(hint.alone)
+    if hint.words is not None:
+        before = units["plain"].gather(some["before"]).fill_null("")
+        told = told | some["plain"].str.contains(hint.words) | before.str.contains(hint.words)
+    return pl.repeat(value=False, n=len(units), eager=True).scatter(shaped.arg_true(), told)
 
 
 def _flatten(contents: "pl.Series") -> "pl.Series":

@@ -25,7 +25,7 @@ OPENING = "opening"
 FOLLOW_UPS = ("detail", "doubt", "constraint", "consequence")
 """What a customer may do next; the texts stand in the template. As many as a node has children at most."""
 
-_OWN_COLUMNS = ("draw", "branch", "moves", "tokens")
+_OWN_COLUMNS = ("draw", "branch", "moves", "tokens", "spent")
 """What paths through one node do not share; the persona is the same from the first node on."""
 
 
@@ -74,6 +74,7 @@ class DrawPaths(DrawItems):
                 "turns": [],
                 "nodes": [name_node(seed, (), [])],
                 "tokens": {},
+                "spent": {},
             }
             for number, branch in enumerate(branches[:paths])
         ]

@@ -12,7 +12,7 @@ from distilabel.steps import Step, StepInput
 
 from synth_stack.generators.instruction import evol_rules as evolution
 from synth_stack.generators.steps import Ask, ToCandidates
-from synth_stack.generators.template import Template, load_template
+from synth_stack.generators.template import Template
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.teachers.prompt import Prompt
 
@@ -35,7 +35,7 @@ class Evolve(Ask):
         return [*super().outputs, "trial"]
 
     def template_of(self, row: Mapping[str, Any]) -> Template:
-        return load_template(evolution.draw_operator(row["rng_seed"], self.round))
+        return self._templates.find(evolution.draw_operator(row["rng_seed"], self.round))
 
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
         return super().format_input({**input, "seed": read_current(input)})

@@ -10,9 +10,10 @@ from typing import Any
 
 from distilabel.steps import StepInput
 from distilabel.steps.tasks import Magpie
+from pydantic import PrivateAttr
 
 from synth_stack.generators.steps import Ask, ToCandidates, name_column, note_prompt, settle
-from synth_stack.generators.template import load_template
+from synth_stack.generators.template import TemplateChanges
 from synth_stack.rows.canonical import canonical_text, derive_seed
 from synth_stack.teachers.prompt import Prompt
 
@@ -27,6 +28,8 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
 
     template: str = "magpie"
     turn: int = 1
+
+    _templates: TemplateChanges = PrivateAttr(default_factory=TemplateChanges)
 
     @property
     def inputs(self) -> list[str]:
@@ -44,11 +47,11 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
         yield [next(asked) if goes_on(row) else row for row in inputs]
 
     def _prepare_inputs_for_instruction_generation(self, inputs: list[Row]) -> tuple[list[Prompt], list[str]]:
-        template = load_template(self.template)
+        template = self._templates.find(self.template)
         prompts = []
         for row in inputs:
             opening = template.render(row, seed=derive_seed(row["rng_seed"], self.name), prefers_raw=False)
-            prompts.append(with_messages(opening, [*opening, *list_turns(row, self.turn - 1)]))
+            prompts.append(opening.with_messages([*opening, *list_turns(row, self.turn - 1)]))
         return prompts, []
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
@@ -59,7 +62,7 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
             f"llm_{self.name}_call": output["call"][0],
             "model_name": self.llm.model_name,
         }
-        template_id = load_template(self.template).template_id
+        template_id = self._templates.find(self.template).template_id
         return end_before(settle(said, self.name, column, template_id, single_line=True), self.turn)
 
 
@@ -74,7 +77,7 @@ class AnswerTurn(Ask):
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
         asked = input[name_column("instruction", self.turn)]
         *opening, question = prompt = super().format_input({**input, "instruction": asked})
-        return with_messages(prompt, [*opening, *list_turns(input, self.turn - 1), question])
+        return prompt.with_messages([*opening, *list_turns(input, self.turn - 1), question])
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
         return end_before(super()._settle(row, prompt, output), self.turn)
@@ -120,15 +123,3 @@ def list_turns(row: Mapping[str, Any], count: int) -> list[dict[str, str]]:
         for turn in range(1, count + 1)
         for role, what in (("user", "instruction"), ("assistant", "answer"))
     ]
-
-
-def with_messages(prompt: Prompt, messages: list[dict[str, str]]) -> Prompt:
-    """The prompt with other messages."""
-    return Prompt(
-        messages,
-        seed=prompt.seed,
-        max_tokens=prompt.max_tokens,
-        stop=prompt.stop,
-        sampling=prompt.sampling,
-        raw=prompt.raw,
-    )

@@ -200,6 +200,10 @@ def _render_making(recipe: RecipeLock) -> list[str]:
         lines.append(f"A distilabel pipeline: {code(pipeline.name)}, SHA-256 {code(pipeline.sha256)}")
     if recipe.teacher is not None:
         lines += _describe_teacher(recipe.teacher)
+    for part, model in sorted(recipe.models.items()):
+        lines += _describe_teacher(model, part.capitalize())
+    if recipe.reasoning is not None:
+        lines.append(_REASONING.get(recipe.reasoning, f"Reasoning: {code(recipe.reasoning)}"))
     if recipe.perimeter is not None:
         lines.append(_describe_perimeter(recipe.perimeter))
     return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
@@ -212,7 +216,14 @@ def _describe_source(source: SourceLock) -> str:
     )
 
 
-def _describe_teacher(teacher: TeacherLock) -> list[str]:
+_REASONING = {
+    "keep": "What a model thought before an answer stands beside it, in `reasoning`, and is not for training",
+    "drop": "What a model thought before an answer was dropped",
+    "train": "What a model thought before an answer stands in `reasoning`, and is for training",
+}
+
+
+def _describe_teacher(teacher: TeacherLock, part: str = "Teacher") -> list[str]:
     model = code(teacher.model) if teacher.model else "a model that the recipe does not name"
     digest = f"digest {code(teacher.digest)}" if teacher.digest else "no digest: it cannot be told apart"
     said = {**teacher.params, **teacher.sampling}
@@ -223,7 +234,7 @@ def _describe_teacher(teacher: TeacherLock) -> list[str]:
         else "Not replayable: the teacher does not give the same answer twice"
     )
     return [
-        f"Teacher: {model}, reached by {code(teacher.use)} version {code(teacher.version)}, {digest}",
+        f"{part}: {model}, reached by {code(teacher.use)} version {code(teacher.version)}, {digest}",
         f"Parameters and sampling: {sampling or 'none given'}",
         replay,
     ]

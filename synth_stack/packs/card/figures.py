@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from synth_stack.packs import layout
 from synth_stack.packs.card.markdown import code, prose, table
+from synth_stack.packs.card.review import render_review
 from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
 from synth_stack.runs.locks import GateLock
 from synth_stack.runs.self_tests import SelfTest
@@ -33,6 +34,7 @@ def render_figures(counts: Counts, gates: Sequence[GateLock]) -> str:
         *_render_eval_sets(counts, gates),
         *_render_gate_counts(counts, gates),
         *_render_splits(counts),
+        *render_review(counts.review),
         "### Composition",
         _render_groups(counts),
         _describe_lengths(counts),

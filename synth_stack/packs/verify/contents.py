@@ -17,6 +17,7 @@ from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
 from synth_stack.packs.verify.provenance import Origins
+from synth_stack.packs.verify.review import ReviewedRows
 from synth_stack.packs.verify_pack import SignedRule, find_decision_fault, read_lines
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 
@@ -38,14 +39,22 @@ class Contents:
     problems: list[VerificationError]
 
 
-def check_contents(pack: Path, names: list[str], seal: Seal, rule: SignedRule, origins: Origins) -> Contents:
+def check_contents(
+    pack: Path,
+    names: list[str],
+    seal: Seal,
+    *,
+    rule: SignedRule,
+    origins: Origins,
+    people: ReviewedRows | None = None,
+) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 
     Records are checked against root and tiles, their canonical lines have to be the same, their decisions are
     made again from their verdicts by the `rule`, and where they come from has to be what the recipe says
     (`origins`). The log has to repeat the decisions, and the data files of each split have to hold exactly
-    its accepted rows, each with the digest that was recorded. Each of these stops at its first difference,
-    and the others go on.
+    its accepted rows, each with the digest that was recorded. `people` is told what the records say for a
+    review. Each of these stops at its first difference, and the others go on.
     """
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
@@ -66,6 +75,8 @@ def check_contents(pack: Path, names: list[str], seal: Seal, rule: SignedRule, o
 
     def see(name: str, records: Sequence[Row]) -> None:
         check_decisions(name, records, rule)
+        if people is not None:
+            people.add_records(records)
         for record in records:
             if record["context"] != context:
                 raise VerificationError(
@@ -73,17 +84,15 @@ def check_contents(pack: Path, names: list[str], seal: Seal, rule: SignedRule, o
                 )
             replaces = tally.add_record(record)
             origins.check(name, record, replaces=replaces)
-            log.follow(record)
-            if record["decision"]["decision"] == "accepted":
-                splits[choose_split(record["kind"])].follow(record)
+            _follow_row(record, log, splits)
 
     problems: list[VerificationError] = []
-    followers = [log, *splits.values()]
+    followers: list[_Follower | _Lines] = [log, *splits.values(), lines]
     tiles = pack / layout.TILES
     head = seal.head
     try:
         verify_records(read(), expected_root=head.root, expected_size=head.size, tiles=tiles, see=see)
-        for follower in followers:
+        for follower in (log, *splits.values()):
             follower.follow(None)
         tally.require_replacements()
         origins.finish(tally.generated)
@@ -92,9 +101,14 @@ def check_contents(pack: Path, names: list[str], seal: Seal, rule: SignedRule, o
     finally:
         lines.close()
     problems += [follower.problem for follower in followers if follower.problem is not None]
-    problems += [lines.problem] if lines.problem is not None else []
     rows = {split: follower.followed for split, follower in splits.items()}
     return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows))
+
+
+def _follow_row(record: Row, log: "_Follower", splits: Mapping[str, "_Follower"]) -> None:
+    log.follow(record)
+    if record["decision"]["decision"] == "accepted":
+        splits[choose_split(record["kind"])].follow(record)
 
 
 def check_decisions(name: str, records: Sequence[Mapping[str, Any]], rule: SignedRule) -> None:

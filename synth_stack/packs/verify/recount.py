@@ -4,6 +4,7 @@ compared.
 
 import importlib.resources
 from pathlib import Path
+from typing import Any
 
 from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
@@ -35,7 +36,12 @@ def read_locks(pack: Path) -> tuple[RecipeLock, GatesLock]:
 
 
 def check_statements(
-    pack: Path, seal: Seal, locks: tuple[RecipeLock, GatesLock], tally: Tally
+    pack: Path,
+    seal: Seal,
+    locks: tuple[RecipeLock, GatesLock],
+    tally: Tally,
+    *,
+    review: dict[str, Any] | None = None,
 ) -> tuple[Counts, list[VerificationError]]:
     """The counts of the rows, and every statement of the pack that they do not bear out.
 
@@ -45,7 +51,7 @@ def check_statements(
     measures = parse_measures(
         read_file(pack, layout.MEASURES, max_bytes=MAX_MEASURES_BYTES), lock.gates, tally.count_judged()
     )
-    counts = tally.finish([gate.use for gate in lock.gates], measures)
+    counts = tally.finish([gate.use for gate in lock.gates], measures, review)
     problems = compare_predicate(seal, locks, counts)
     card = render_card(
         recipe,

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 import orjson
 
 from synth_stack.errors import ConfigError, VerificationError
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, prove_from_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA
@@ -19,15 +20,18 @@ from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.review import has_review
 from synth_stack.packs.shards import find_by_id, find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
-from synth_stack.packs.statement import CheckBundle, Seal, check_place, open_seal, read_rule
+from synth_stack.packs.statement import CheckBundle, Seal, check_place, open_seal, read_file, read_rule
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
+from synth_stack.packs.verify.review import ReviewedRows, check_review
 from synth_stack.rows.row_ids import find_row_id
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.runs.folder import identity_line
 from synth_stack.text.printable import describe_verdict, show
 
 Json = dict[str, Any]
@@ -190,10 +194,16 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
             check_locks(*locks)
             place = _find_place(pack, sizes, seal)
             origins = Origins(locks[0], read_seed_ids(pack, sizes, locks[0]))
-            contents = check_contents(pack, names, seal, rule, origins)
-            problems = contents.problems
+            people = ReviewedRows(rule.order) if has_review(names) else None
+            contents = check_contents(pack, names, seal, rule=rule, origins=origins, people=people)
+            problems, review, redrawn = contents.problems, None, 0
+            if not problems and people is not None:
+                gates = identity_line(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES))
+                review, redrawn, problems = check_review(
+                    pack, names, people.finish(), locks[0], gates.removeprefix("identity: ")
+                )
             if not problems:
-                counts, problems = check_statements(pack, seal, locks, contents.tally)
+                counts, problems = check_statements(pack, seal, locks, contents.tally, review=review)
         except VerificationError as exc:
             problems = [exc]
         else:
@@ -202,6 +212,8 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
                 Check("decisions", contents.decisions),
                 Check("accepted rows", sum(contents.rows.values())),
             ]
+            if redrawn:
+                checks.append(Check("rows of the review drawn again", redrawn))
             if contents.rows[ADVERSARIAL]:
                 checks.append(Check("adversarial rows", contents.rows[ADVERSARIAL]))
     return Verification(

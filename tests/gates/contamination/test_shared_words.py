@@ -19,7 +19,7 @@ VOCABULARY = read_vocabulary(Lexicon(NEUTRAL))
 def compare(mine: str, item: str) -> dict[str, float]:
     items = index_item_words(VOCABULARY, ["nothing of it", item])
     at = np.array([0]), np.array([1])
-    figures = compare_words(VOCABULARY, VOCABULARY.read([mine]), at[0], items.words, at[1])
+    figures = compare_words(VOCABULARY.read([mine]), at[0], items, at[1])
     return {name: float(values[0]) for name, values in figures.items()}
 
 
@@ -66,7 +66,7 @@ def test_figures_are_those_of_the_words_themselves(mine: list[list[str]], items:
     indexed = index_item_words(VOCABULARY, [" ".join(each) for each in items])
     pairs = [(i, j) for i in range(len(mine)) for j in range(len(items))]
     i, j = (np.array(side) for side in zip(*pairs, strict=True))
-    figures = compare_words(VOCABULARY, said, i, indexed.words, j)
+    figures = compare_words(said, i, indexed, j)
     for k, (a, b) in enumerate(pairs):
         ours, theirs = read_words(" ".join(mine[a])), read_words(" ".join(items[b]))
         told = lexicon.weigh(ours & theirs)
@@ -81,12 +81,32 @@ def test_the_items_that_share_the_rarest_words_are_proposed_whatever_stands_besi
     items = [f"the animal {spell(k)} eats leaf {spell(1000 + k % 7)} and sleeps" for k in range(300)]
     indexed = index_item_words(VOCABULARY, items)
     texts = [f"what does the animal {spell(k)} do" for k in (5, 17, 250)] + ["", "nothing of the kind"]
-    passage, item = propose_items(VOCABULARY, indexed, VOCABULARY.read(texts), 2)
+    passage, item = propose_items(indexed, VOCABULARY.read(texts), 2)
     # "animal" is in more items than a word is traced to, so only one is left
     assert list(zip(passage.tolist(), item.tolist(), strict=True)) == [(0, 5), (1, 17), (2, 250)]
-    leaf = propose_items(VOCABULARY, indexed, VOCABULARY.read([f"{spell(1003)} of {spell(10)}"]), 3)[1]
+    leaf = propose_items(indexed, VOCABULARY.read([f"{spell(1003)} of {spell(10)}"]), 3)[1]
     assert (10 in leaf, len(leaf)) == (True, 3)
+    said = VOCABULARY.read(texts)
+    figures = compare_words(said, passage, indexed, item)
     monkeypatch.setattr(shared_words, "_EXPANDED", 1)
-    again = propose_items(VOCABULARY, indexed, VOCABULARY.read(texts), 2)
+    monkeypatch.setattr(shared_words, "_CELLS", 1)
+    monkeypatch.setattr(shared_words, "_COMPARED", 1)
+    again = propose_items(indexed, VOCABULARY.read(texts), 2)
     assert np.array_equal(again[0], passage)
     assert np.array_equal(again[1], item)
+    for name, values in compare_words(said, passage, indexed, item).items():
+        assert np.array_equal(values, figures[name])
+
+
+@settings(max_examples=60)
+@given(st.lists(words, min_size=1, max_size=9), st.lists(words, min_size=1, max_size=9), st.integers(1, 4))
+def test_proposed_are_the_items_that_share_the_heaviest_words(
+    mine: list[list[str]], items: list[list[str]], n: int
+) -> None:
+    lexicon = Lexicon(NEUTRAL)
+    indexed = index_item_words(VOCABULARY, [" ".join(each) for each in items])
+    passage, item = propose_items(indexed, VOCABULARY.read([" ".join(each) for each in mine]), n)
+    for k, ours in enumerate(mine):
+        shared = [read_words(" ".join(ours)) & read_words(" ".join(theirs)) for theirs in items]
+        scored = sorted((-round(lexicon.weigh(both), 4), j) for j, both in enumerate(shared) if both)
+        assert sorted(j for _, j in scored[:n]) == item[passage == k].tolist()

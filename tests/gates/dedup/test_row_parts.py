@@ -2,6 +2,8 @@ from typing import Literal
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synth_stack.gates.dedup.row_parts import (
     hash_part,
@@ -87,3 +89,33 @@ def test_the_words_that_are_shown_are_those_that_are_compared() -> None:
     texts = pl.Series(["One two, THREE four.", "我想取消 the order", "x " * 300])
     shown = show_words(texts, np.array([1, 2, 0]), np.array([3, 5, 300]))
     assert shown.to_list() == ["two three", "取消the", ("x " * 300)[:200]]
+
+
+PIECES = [
+    "Yes",
+    "yes.",
+    '"no"',
+    " ",
+    "  ",
+    "\n",
+    "A",
+    "ΑΣ",
+    "b,",
+    "(c)",
+    "中文",
+    "e\u0301",
+    "\u0301x",
+    "\xa8",
+    "x" * 70,
+    "ﬁ",
+]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=60), min_size=1, max_size=20))
+def test_every_answer_of_few_words_is_marked_however_long_it_is(drawn: list[list[str]]) -> None:
+    answers = ["".join(pieces) for pieces in drawn]
+    rows = [make_row(("user", "Well?"), ("assistant", answer), draw=k) for k, answer in enumerate(answers)]
+    marks = mark_short_answers(build_candidates(rows), "text", 4)
+    few = [len(answer.encode()) <= 1_000 and len(set(words_of(answer))) <= 4 for answer in answers]
+    assert [mark > 0 for mark in marks.tolist()] == few

@@ -373,7 +373,7 @@ def test_a_pool_that_is_not_there_is_found_before_anything_is_asked(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serve() as server:
-        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
+        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0}
         path = write_run(tmp_path, teacher, {"path": "missing.jsonl"})
         with pytest.raises(InputError, match=r"missing\.jsonl cannot be read"):
             synth_stack.run(path, tmp_path / "run")

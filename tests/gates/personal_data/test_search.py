@@ -1,9 +1,16 @@
 import json
 from typing import Any
 
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from synth_stack.gates.personal_data.search import Found, Search, read_units
+from synth_stack.gates.personal_data.address_blocks import find_blocks
+from synth_stack.gates.personal_data.addresses import find_addresses
+from synth_stack.gates.personal_data.kinds import fold
+from synth_stack.gates.personal_data.prefilter import HINTS
+from synth_stack.gates.personal_data.search import Found, Search, _flatten, read_units
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 from tests.some_rows import make_row
@@ -93,3 +100,45 @@ def test_a_value_begins_where_the_escape_of_its_first_letter_begins() -> None:
     (found,) = look(row_of([{"role": "assistant", "content": None, "tool_calls": [call]}]))
     written = arguments[found.value.start : found.value.end]
     assert json.loads(f'"{written}"') == "ößßler@kellerpost.de"
+
+
+HOME_WORDS = (
+    "live at", "Lives on", "stayed at", "stay on", "my address is", "billing address:", "address of Jo is",
+    "ship it to", "send the box to", "mail to", "posted to", "deliver this to", "moved to", "relocating into to",
+    "Anschrift:", "dirección es", "wohne in der", "habite au", "vivo en", "woon op", "mieszkam przy", "adres",
+)  # fmt: skip
+STREETS = (
+    " 12 High Street", "  Rue 5 Lyon", " calle de la Rosa 15", "\n14b Oak Ave, Apt 3, Springfield 12345", " Großer Weg 7",
+    " Kings Road Nine", " ４２ Mill Lane", " 7", " Ulica Długa 5/7, Kraków",
+)  # fmt: skip
+UNITS = (
+    "Apt. 5",
+    "PO Box 77",
+    "PSC 12, Box 9, APO AE 09012",
+    "Flat 3",
+    "suite",
+    "Whg 12",
+    "ste. 4, Elm Road 5",
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(HOME_WORDS), st.sampled_from(STREETS), st.sampled_from(UNITS), st.text(max_size=6)
+        ),
+        max_size=6,
+    )
+)
+def test_every_text_with_an_address_is_looked_at(parts: list[str]) -> None:
+    text = "".join(parts)
+    hints = [hint for hint in HINTS if hint.kind == "address"]
+    plain = _flatten(pl.Series([text], dtype=pl.String))
+    hinted = any(
+        plain.str.contains(h.shape).all() and (h.alone is None or plain.str.contains(h.alone).all())
+        for h in hints
+    )
+    folded, _ = fold(text)
+    found = [*find_blocks(folded), *find_addresses(folded, ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL"))]
+    assert hinted or not found

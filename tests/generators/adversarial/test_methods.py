@@ -10,7 +10,7 @@ from distilabel.pipeline import Pipeline
 
 import synth_stack.gates
 import synth_stack.generators  # noqa: F401  (both register by being imported)
-from synth_stack.errors import ConfigError
+from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.gates.refusal.gate import refusal
 from synth_stack.gates.resources import NoResources
 from synth_stack.gates.toxicity.gate import toxicity
@@ -258,8 +258,6 @@ def test_a_hard_negative_and_a_jailbreak_of_one_seed_share_their_pair() -> None:
             "frame: the teacher declined",
             ["frame"],
         ),
-        ("jailbreak", {"frame": " "}, "frame: empty answer", ["frame"]),
-        ("prompt_injection", {"body": " "}, "body: empty answer", ["body"]),
         (
             "hard_negative",
             {"look_alike": "Late parcels and lost parcels and refunds, case 0 1 2 3?"},
@@ -295,6 +293,13 @@ def test_what_the_teacher_would_not_or_could_not_write_fails_its_row_before_more
     assert list(prompts_of(row)) == asked
     assert read(row)["pair"] == row["seed_id"]
     assert build_candidates([row]).num_rows == 1
+
+
+@pytest.mark.parametrize(("name", "what"), [("jailbreak", "frame"), ("prompt_injection", "body")])
+def test_a_teacher_that_writes_nothing_at_all_stops_it(name: str, what: str) -> None:
+    params: dict[str, Any] = {"strategies": ["authority"]} if name == "jailbreak" else {}
+    with pytest.raises(TeacherError, match="gave no text to any prompt; seen: empty answer"):
+        run(name, teach(**{what: " "}), **params)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +345,7 @@ def test_another_table_of_strategies_is_another_run(monkeypatch: pytest.MonkeyPa
 def test_a_wrong_parameter_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serve() as server:
-        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
+        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0}
         methods = [{"use": "jailbreak", "strategies": ["grandmother"]}]
         with pytest.raises(ConfigError, match="there is no 'grandmother'"):
             prepare(load_recipe(RECIPE, {"teacher": teacher, "generate.methods": methods}))

@@ -118,7 +118,12 @@ def test_the_rows_of_a_tree_have_one_seed_and_the_trees_different_ones() -> None
 
 def test_every_node_is_asked_once_and_its_tokens_count_once() -> None:
     with serve() as server:
-        bound = bind("teacher", "http", {"base_url": server.base_url, "model": MODEL}, where="teacher")
+        bound = bind(
+            "teacher",
+            "http",
+            {"base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0},
+            where="teacher",
+        )
         rows = run(10, llm=bound.make(), paths=4)
         nodes = {node for row in rows for node in dialogue_of(row)["nodes"][1:]}
         assert len(server.asked) == 2 * len(nodes) < 2 * 3 * len(rows)
@@ -169,7 +174,12 @@ def test_the_first_message_varies_the_seed_and_each_further_one_goes_on_from_all
 
 def test_the_agent_is_asked_with_the_turns_as_turns_and_the_policy_of_the_topic() -> None:
     with serve() as server:
-        bound = bind("teacher", "http", {"base_url": server.base_url, "model": MODEL}, where="teacher")
+        bound = bind(
+            "teacher",
+            "http",
+            {"base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0},
+            where="teacher",
+        )
         [row] = run(1, llm=bound.make(), paths=1, first=0)
     body = server.bodies()[-1]
     assert body["messages"][0]["role"] == "system"
@@ -313,7 +323,11 @@ def test_what_cannot_be_grown_is_refused_before_the_first_prompt(
     change: Callable[[list[dict[str, Any]]], object], message: str, tmp_path: Path
 ) -> None:
     with serve() as server:
-        path = small_recipe(tmp_path, [RUTH], {"use": "http", "base_url": server.base_url, "model": MODEL})
+        path = small_recipe(
+            tmp_path,
+            [RUTH],
+            {"use": "http", "base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0},
+        )
         recipe = yaml.safe_load(path.read_text())
         change(recipe["generate"]["methods"])
         path.write_text(yaml.safe_dump(recipe))
@@ -328,7 +342,7 @@ def test_what_cannot_be_grown_is_refused_before_the_first_prompt(
 def test_a_persona_that_lacks_a_field_is_named_before_the_first_prompt(field: str, tmp_path: Path) -> None:
     with serve() as server:
         lacking = {name: value for name, value in RUTH.items() if name != field}
-        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
+        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0}
         path = small_recipe(tmp_path, [RUTH | {"name": "Omar"}, lacking], teacher)
         with pytest.raises(ConfigError) as caught:
             preview(load_recipe(path), 2)
@@ -339,7 +353,7 @@ def test_a_persona_that_lacks_a_field_is_named_before_the_first_prompt(field: st
 
 def test_the_recipe_of_the_package_previews_with_any_server_by_one_line_and_its_gates_are_known() -> None:
     with serve() as server:
-        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL}
+        teacher = {"use": "http", "base_url": server.base_url, "model": MODEL, "reasoning_tokens": 0}
         rows = preview(load_recipe(RECIPE, {"teacher": teacher}), 5)
     assert [(row["kind"], row["failure"]) for row in rows] == [("dialogue", None)] * 5
     assert all(len(row["prompts"]) == 6 for row in rows)

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from distilabel.pipeline import Pipeline
 
+from synth_stack.errors import TeacherError
 from synth_stack.generation.driver import drive
 from synth_stack.generators.instruction.magpie import AskMagpie
 from synth_stack.generators.instruction.methods import magpie
 from synth_stack.generators.template import load_template
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import build_candidates
-from synth_stack.teachers.openai_llm import PRE_QUERY, TURNS, TeacherLLM
+from synth_stack.teachers.openai_llm import TeacherLLM
+from synth_stack.teachers.openai_requests import PRE_QUERY, TURNS
 from tests.openai_server import MODEL, complete, fail, serve
 from tests.shop import make_plan
 
@@ -139,12 +141,16 @@ def test_two_whole_turns_of_three_are_a_dialogue() -> None:
     assert row["extra"]["turns"]["made"] == 2
 
 
-@pytest.mark.parametrize("first", [[fail(500)], [complete("Where is it?"), fail(500)]])
-def test_without_a_first_turn_the_row_fails(first: list[Any]) -> None:
-    (row,), asked = converse(*first, turns=3)
+def test_without_a_first_turn_the_row_fails() -> None:
+    (row,), asked = converse(complete("Where is it?"), fail(500), turns=3)
     assert row["failure"].endswith("teacher error: answers HTTP 500")
-    assert len(asked) == len(first)
+    assert len(asked) == 2
     assert "turns" not in row["extra"]
+
+
+def test_a_server_that_answers_nothing_leaves_no_row() -> None:
+    with pytest.raises(TeacherError, match="gave no text to any prompt; seen: answers HTTP 500"):
+        converse(fail(500), turns=3)
 
 
 def test_one_conversation_ends_and_its_neighbours_go_on() -> None:

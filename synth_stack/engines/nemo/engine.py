@@ -1,0 +1,98 @@
+"""The engine `nemo`: every step is a pipeline of NeMo Curator over the shards, on Ray.
+
+Ray is of our own on this machine (ray_head.py) and stays from the first step to the last, or a cluster that
+the user names. Nothing of NeMo or Ray is imported before Ray's own variables are set.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+from pydantic import Field
+
+from synth_stack.engines.engine import Advance, Step, Work, perform_here
+from synth_stack.engines.nemo.ray_head import listens, open_head
+from synth_stack.engines.tasks import describe_task, read_answer
+from synth_stack.engines.worker import ONE_THREAD, count_cores, find_import_path
+from synth_stack.errors import ConfigError, GateError
+from synth_stack.registry import engine
+from synth_stack.runs.folder import Shard
+
+
+class NemoEngine:
+    """Runs steps as NeMo pipelines; Ray starts with the first of them."""
+
+    def __init__(self, workers: int, address: str | None, gpus: float) -> None:
+        self._workers, self._address, self._gpus = workers, address, gpus
+        self._open = contextlib.ExitStack()
+        self._connected = False
+
+    def map_shards(self, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
+        """Do one step on every shard. Raises what the gate raised, GateError for workers that died."""
+        if step.do in {"count", "hold"}:  # no text and no model: sending them costs more than doing them
+            perform_here(work, step, shards, advance)
+            return
+        if not self._connected:
+            self._open.enter_context(_connect(self._address) if self._address else self._start())
+            self._connected = True
+        from synth_stack.engines.nemo.ray_pipeline import run_tasks
+
+        tasks = [describe_task(work.spec, step, shard) for shard in shards]
+        run_tasks(tasks, lambda answer: advance(read_answer(answer)), self._gpus)
+
+    def _start(self) -> contextlib.AbstractContextManager[str]:
+        return open_head(self._workers, {**ONE_THREAD, "PYTHONPATH": find_import_path()})
+
+    def close(self) -> None:
+        """Disconnect, and end the Ray that was started."""
+        self._open.close()
+        self._connected = False
+
+
+@contextlib.contextmanager
+def _connect(address: str) -> Iterator[str]:
+    """A connection to a cluster of the user's, with the token that Ray finds for it as usual."""
+    import ray
+
+    found = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    try:
+        if found and not listens(found):
+            raise ConnectionError("nothing answers there")
+        ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as exc:
+        raise GateError(
+            "engine nemo: there is no Ray that can be reached at this address",
+            seen=f"{found or address}: {str(exc).strip().splitlines()[-1]}",
+            mend="Check address, RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH, or leave address out.",
+        ) from exc
+    try:
+        yield address
+    finally:
+        ray.shutdown()
+
+
+@engine("nemo", version=f"nemo-curator {version('nemo-curator')}")
+@contextlib.contextmanager
+def open_nemo(
+    *,
+    workers: Annotated[int, Field(ge=1)] | None = None,
+    address: str | None = None,
+    gpus: Annotated[float, Field(ge=0)] = 0.0,
+) -> Iterator[NemoEngine]:
+    """NeMo Curator on a Ray of its own with `workers` processes (by default one a core), or on the cluster at
+    `address` ("host:port", or "auto" for the one that RAY_ADDRESS names).
+
+    `gpus` is the share of a GPU that each worker is given; Ray hides the others from it, and with 0 all of
+    them. Raises ConfigError for `workers` beside an `address`, whose cluster has its own.
+    """
+    if workers is not None and address is not None:
+        raise ConfigError(
+            "engine nemo: a cluster has its own workers", seen=f"workers={workers}, address={address}"
+        )
+    nemo = NemoEngine(workers or count_cores(), address, gpus)
+    try:
+        yield nemo
+    finally:
+        nemo.close()

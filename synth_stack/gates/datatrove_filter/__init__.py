@@ -1,0 +1,1 @@
+"""datatrove's own filters of web text as a gate."""

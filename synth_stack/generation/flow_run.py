@@ -1,0 +1,278 @@
+"""Runs a flow: batches through the segments, all rows at once through each barrier, sinks at the end.
+
+A step that raises gives its outputs as None for its batch, as in distilabel; here the rows also say why. A
+barrier that raises ends the run. What is drawn at random within a step depends on its batch alone, so that a
+run that was stopped makes the rows that it would have made.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from synth_stack.errors import ConfigError, StoreError, SynthStackError, WorkError
+from synth_stack.files import write_bytes
+from synth_stack.generation.flow import Flow, Segment
+from synth_stack.generation.parts import copy_json, to_json
+from synth_stack.rows.canonical import digest_json
+
+Row = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+STAGES = ".stages"
+"""In a run folder: what waits for a barrier or a sink. Hidden, and removed when the run is whole."""
+
+STEP_FAILURE = "synth_stack_failure"
+"""The column of a row that says which step raised, and what."""
+
+AFTER_ROWS = 50
+"""Rows of a batch after a barrier: what a distilabel step takes at a time unless it is told otherwise."""
+
+LeafRows = list[tuple[str, list[Row]]]
+"""The rows of each leaf that a batch gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """A flow at work in a folder.
+
+    `is_done(level, number, items)` skips a batch whose rows are kept, `commit(level, number, items, rows)`
+    keeps what its leaves gave; `after_step` is told of each step that was called. What keeps a batch goes
+    through `hold`, which may wait with it until it is known to be no outage; `settle` ends the waiting.
+    """
+
+    flow: Flow
+    folder: Path
+    is_done: Callable[[int, int, list[Any]], bool]
+    commit: Callable[[int, int, list[Any], LeafRows], None]
+    after_step: Callable[[Any], None]
+    hold: Callable[[Callable[[], None]], None]
+    settle: Callable[[], None]
+    kept: dict[str, list[Path]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Every batch that is not done. Raises WorkError for a barrier that raises, and what commits do."""
+        for segment in self.flow.segments:
+            if segment.after is not None:
+                continue
+            for number, batch in enumerate(self._draw(segment)):
+                self._pass(segment, number, batch)
+        for level, barrier in enumerate(self.flow.barriers):
+            self.settle()
+            rows = self._cross(barrier)
+            if barrier in self.flow.leaves:
+                self._keep_barrier_rows(level, barrier, rows)
+            for segment in self.flow.segments:
+                if segment.after is barrier:
+                    for number, start in enumerate(range(0, len(rows), AFTER_ROWS)):
+                        self._pass(segment, number, {barrier.name: rows[start : start + AFTER_ROWS]})
+        self.settle()
+        for sink in self.flow.sinks:
+            self._send(sink)
+
+    def _draw(self, segment: Segment) -> Iterator[dict[str, list[Row]]]:
+        """The batches of the roots, side by side: the first of each, then the second, while there are any."""
+        sources = {root.name: self._read_root(root) for root in segment.roots}
+        while sources:
+            batch: dict[str, list[Row]] = {}
+            for name in list(sources):
+                rows = next(sources[name], None)
+                if rows is None:
+                    del sources[name]
+                else:
+                    batch[name] = rows
+            if batch:
+                yield batch
+
+    def _read_root(self, root: Any) -> Iterator[list[Row]]:
+        """The batches of a root. Those of one that asks a model are kept: they are not paid for twice."""
+        asks = getattr(root, "llm", None) is not None
+        number = done = 0
+        while asks and (path := self._stage(root.name, number)).exists():
+            rows = _load(path)
+            yield rows
+            number, done = number + 1, done + len(rows)
+            if _last(path).exists():
+                return
+        # distilabel's LoadDataFromDicts eats its rows: a copy, so that the same object can be driven again
+        batches = copy(root).process_applying_mappings(offset=done)
+        while True:
+            with _seeded(root.name, number):
+                try:
+                    rows, is_last = next(batches)
+                except StopIteration:
+                    return
+                except SynthStackError:
+                    raise
+                except Exception as exc:  # whatever an author's step raises: distilabel stops there too
+                    raise _stopped(self.flow, root, exc) from exc
+            if asks:
+                self.after_step(root)
+                if is_last:
+                    write_bytes(_last(self._stage(root.name, number)), b"")
+                _store(self._stage(root.name, number), rows)
+            yield rows
+            number += 1
+            if is_last:
+                return
+
+    def _pass(self, segment: Segment, number: int, batch: dict[str, list[Row]]) -> None:
+        """One batch through a segment, unless all that it gives is there."""
+        items: list[Any] = next(iter(batch.values())) if len(batch) == 1 else [to_json(batch)]
+        waiting = [name for name in segment.names if self.flow.is_kept(name)]
+        paths = {name: self._stage(name, number) for name in waiting}
+        for name, path in paths.items():
+            self.kept.setdefault(name, []).append(path)
+        done = self.is_done(segment.level, number, items)
+        if done and all(path.exists() for path in paths.values()):
+            return
+        outputs = self._call_all(segment, batch, digest_json(to_json(items)))
+        leaves = [(leaf.name, outputs[leaf.name]) for leaf in self.flow.leaves if leaf.name in outputs]
+
+        def keep() -> None:
+            for name, path in paths.items():
+                _store(path, outputs.get(name, []))
+            if not done:
+                self.commit(segment.level, number, items, leaves)
+
+        self.hold(keep)
+
+    def _call_all(self, segment: Segment, batch: dict[str, list[Row]], digest: str) -> dict[str, list[Row]]:
+        outputs = dict(batch)
+        sent: dict[str, list[str]] = {}
+        for name in batch:
+            sent[name] = self._route(name, digest)
+        for step in segment.steps:
+            givers = [
+                name
+                for name in self.flow.predecessors[step.name]
+                if name in outputs and step.name in sent[name]
+            ]
+            if not givers:
+                continue  # it was routed elsewhere, or a root has no more rows
+            # a step may write into the rows that it is given: no other branch may see that
+            inputs = [copy_json(outputs[name]) for name in givers]
+            outputs[step.name] = self._call(step, inputs, digest)
+            sent[step.name] = self._route(step.name, digest)
+        return outputs
+
+    def _route(self, name: str, digest: str) -> list[str]:
+        """The steps that get this batch of a step."""
+        after = self.flow.successors(name)
+        router = self.flow.routers.get(name)
+        if router is None or not after:
+            return after
+        with _seeded(name, digest):
+            chosen = router.routing_function(after)
+        return [step for step in after if step in set(chosen)]
+
+    def _call(self, step: Any, inputs: list[list[Row]], digest: str) -> list[Row]:
+        with _seeded(step.name, digest):
+            try:
+                rows = [row for made in step.process_applying_mappings(*inputs) for row in made]
+            except SynthStackError:
+                raise
+            except Exception as exc:  # noqa: BLE001  (as distilabel treats it: without these outputs)
+                log.warning("step %r raised %s: %s", step.name, type(exc).__name__, exc)
+                said = f"step {step.name} raised {type(exc).__name__}: {to_json(str(exc))[:200]}"
+                return [{STEP_FAILURE: said, **row} for row in step.impute_step_outputs(inputs[0])]
+        self.after_step(step)
+        return rows
+
+    def _cross(self, barrier: Any) -> list[Row]:
+        """The rows of a global step, which are made once and kept."""
+        path = self._stage(barrier.name, 0)
+        self.kept.setdefault(barrier.name, []).append(path)
+        if path.exists():
+            return _load(path)
+        inputs = [self._collect(name) for name in self.flow.predecessors[barrier.name]]
+        with _seeded(barrier.name, 0):
+            try:
+                rows = [row for made in barrier.process_applying_mappings(*inputs) for row in made]
+            except SynthStackError:
+                raise
+            except Exception as exc:  # distilabel stops there too
+                raise _stopped(self.flow, barrier, exc) from exc
+        self.after_step(barrier)
+        _store(path, rows)
+        return rows
+
+    def _keep_barrier_rows(self, level: int, barrier: Any, rows: list[Row]) -> None:
+        for number, start in enumerate(range(0, len(rows), AFTER_ROWS)):
+            items: list[Any] = rows[start : start + AFTER_ROWS]
+            if not self.is_done(BARRIER_LEVEL + level, number, items):
+                self.commit(BARRIER_LEVEL + level, number, items, [(barrier.name, items)])
+
+    def _send(self, sink: Any) -> None:
+        """Send the rows where the pipeline wants them; that it cannot be done is no failure of the run."""
+        inputs = [self._collect(name) for name in self.flow.predecessors[sink.name]]
+        try:
+            sink.load()
+            for _ in sink.process_applying_mappings(*inputs):
+                pass
+        except Exception as exc:  # noqa: BLE001  (an Argilla or a Hub that is not there)
+            log.warning("step %r was left out: %s: %s", sink.name, type(exc).__name__, exc)
+
+    def _collect(self, name: str) -> list[Row]:
+        return [row for path in self.kept.get(name, []) for row in _load(path)]
+
+    def _stage(self, name: str, number: int) -> Path:
+        return self.folder / STAGES / f"{digest_json(name)[:12]}-{number:07d}.json"
+
+
+BARRIER_LEVEL = 50
+"""What is added to the number of a barrier that is a leaf, for the names of its parts."""
+
+
+def _stopped(flow: Flow, step: Any, exc: Exception) -> WorkError:
+    return WorkError(
+        f"pipeline {flow.name}: step {step.name!r} raised {type(exc).__name__}, and all rows go through it",
+        seen=str(exc),
+        mend="Every finished batch is kept; mend the step and run the same script again.",
+    )
+
+
+@contextmanager
+def _seeded(*named: Any) -> Iterator[None]:
+    """Both global random generators seeded by a name, and as they were before after the block."""
+    seed = int(digest_json([str(part) for part in named])[:8], 16)
+    states = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _last(path: Path) -> Path:
+    """Stands there when a batch of a root is its last one."""
+    return path.with_suffix(".last")
+
+
+def _store(path: Path, rows: Sequence[Row]) -> None:
+    try:
+        data = orjson.dumps(list(rows), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    except (orjson.JSONEncodeError, TypeError) as exc:
+        raise ConfigError(
+            f"a row that waits for a step that needs all of them holds what cannot be kept: {exc}",
+            mend="Leave the column out with KeepColumns before that step.",
+        ) from exc
+    write_bytes(path, data)
+
+
+def _load(path: Path) -> list[Row]:
+    try:
+        rows: list[Row] = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as exc:
+        raise StoreError(f"{path} cannot be read", mend="Remove the folder and run again.") from exc
+    return rows

@@ -1,0 +1,1 @@
+"""What runs inside the environment of the Argilla server; imports nothing of this package."""

@@ -1,0 +1,153 @@
+"""The servers of a teacher: where they are, the connections to them, and which one takes the next request."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from synth_stack.teachers.congestion import Congestion
+from synth_stack.teachers.rate_limit import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server is and how it is asked. `base_url` ends in /v1; `api_key` is never written anywhere.
+
+    `host` is what a `base_url` with an address that was looked up before was called: the server is told it,
+    and its certificate must bear it. `key_header` is the header that takes the key, `query` what goes behind
+    every path.
+    """
+
+    base_url: str
+    model: str
+    timeout_s: float
+    retries: int
+    api_key: str | None = None
+    trust_env: bool = True
+    host: str | None = None
+    key_header: str = "Authorization"
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def headers(self) -> dict[str, str]:
+        """What every request says."""
+        said = f"Bearer {self.api_key}" if self.key_header.lower() == "authorization" else self.api_key
+        key = {self.key_header: str(said)} if self.api_key else {}
+        return {**key, "Host": self.host} if self.host else key
+
+    def extensions(self) -> dict[str, str]:
+        """The name that a certificate is asked for, where the address does not say it."""
+        return {"sni_hostname": self.host.partition(":")[0]} if self.host else {}
+
+    def url(self, path: str) -> str:
+        """The address of a path below `base_url`."""
+        url = f"{self.base_url}/{path}"
+        return str(httpx.URL(url, params=dict(self.query))) if self.query else url
+
+
+class Server:
+    """One endpoint at work: its connections, its pace, how much it bears, and whether it is down.
+
+    Each request in flight has a client of its own: httpx looks through every connection of a pool for each
+    request, and with 64 in one pool that takes longer than all the rest (benchmarks/generation.py prints
+    both). They are made as they are needed; redirects are not followed.
+    """
+
+    def __init__(self, endpoint: Endpoint, most: int, pace: Pace) -> None:
+        self.endpoint = endpoint
+        self.congestion = Congestion(most, endpoint.timeout_s)
+        self.pace = pace
+        self.down: str | None = None
+        self.failures_in_a_row = 0
+        self._certificates = httpx.create_ssl_context(trust_env=endpoint.trust_env)
+        self._made: list[httpx.AsyncClient] = []
+        self._free: list[httpx.AsyncClient] = []
+
+    def take_client(self) -> httpx.AsyncClient:
+        """The client that was used last, or a new one."""
+        return self._free.pop() if self._free else self._make()
+
+    def give_client(self, client: httpx.AsyncClient) -> None:
+        """Put a client back for the next request."""
+        self._free.append(client)
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        for client in self._made:
+            await client.aclose()
+
+    def _make(self) -> httpx.AsyncClient:
+        endpoint = self.endpoint
+        client = httpx.AsyncClient(
+            headers=endpoint.headers(),
+            timeout=endpoint.timeout_s,
+            verify=self._certificates,
+            trust_env=endpoint.trust_env,
+        )
+        self._made.append(client)
+        return client
+
+
+class Fleet:
+    """The servers that answer for one teacher; a request goes to the least busy one that is not down.
+
+    To be used in one event loop.
+    """
+
+    def __init__(self, servers: Sequence[Server]) -> None:
+        self.servers = tuple(servers)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[Server | None]:
+        """A server that has room for a request, until the block ends; None when all of them are down."""
+        server = await self._reserve()
+        if server is None:
+            yield None
+            return
+        try:
+            yield server
+        finally:
+            server.congestion.in_flight -= 1
+            self._wake()
+
+    def drain(self, server: Server, what: str) -> bool:
+        """Send nothing more to a server, where another one is left; whether one is."""
+        others = [each for each in self.servers if each is not server and each.down is None]
+        if others and server.down is None:
+            server.down = what
+            self._wake()
+        return bool(others)
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        for server in self.servers:
+            await server.aclose()
+
+    async def _reserve(self) -> Server | None:
+        while True:
+            live = [server for server in self.servers if server.down is None]
+            if not live:
+                return None
+            free = [server for server in live if server.congestion.has_room]
+            if free:
+                chosen = min(free, key=lambda server: (server.pace.is_held, server.congestion.load))
+                chosen.congestion.in_flight += 1
+                return chosen
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+
+    def _wake(self) -> None:
+        room = sum(
+            max(int(server.congestion.limit) - server.congestion.in_flight, 0)
+            for server in self.servers
+            if server.down is None
+        )
+        while room > 0 and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                room -= 1

@@ -1,0 +1,101 @@
+"""From a prompt to the JSON that a server is sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from synth_stack.teachers.grammar import write_gbnf
+from synth_stack.teachers.prompt import Prompt
+
+LimitField = Literal["max_tokens", "max_completion_tokens"]
+LeftOut = Literal["sampling", "seed", "stop"]
+
+OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n", "tools"})
+"""Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
+
+TURNS = {
+    "qwen2": "<|im_start|>{role}\n{content}<|im_end|>\n",
+    "llama3": "<|start_header_id|>{role}<|end_header_id|>\n\n{content}<|eot_id|>",
+}
+"""One finished turn in each chat format."""
+
+PRE_QUERY = {
+    "qwen2": "<|im_start|>user\n",
+    "llama3": "<|start_header_id|>user<|end_header_id|>\n\n",
+}
+"""What opens the user's turn. distilabel's own for llama3 starts with <|begin_of_text|>, which would stand in
+the middle, after the system prompt; a server puts it in front of every raw prompt itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestForm:
+    """How a server wants to be asked, the same for every prompt.
+
+    `limit_field` is the key of the token limit, and `max_tokens` the most that any answer may have;
+    `left_out` names what the server does not take. `chat_format` is that of Magpie's prompts.
+    `takes_grammar`: it keeps to a grammar in llama.cpp's notation.
+    """
+
+    model: str
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    limit_field: LimitField = "max_tokens"
+    max_tokens: int | None = None
+    left_out: Sequence[LeftOut] = ()
+    chat_format: str | None = None
+    takes_grammar: bool = False
+
+    def write(
+        self, prompt: Prompt, number: int, *, room: int = 0, stops: bool = True, after: str = ""
+    ) -> tuple[dict[str, Any], bool]:
+        """The body of a request for answer `number` of a prompt, and whether it is a raw completion.
+
+        `room` is added to the limit of the prompt; without `stops` its stop strings are not sent; `after` is
+        what has been said, for an answer that is gone on with.
+        """
+        body: dict[str, Any] = {"model": self.model, **self.sampling, **prompt.sampling}
+        if "sampling" in self.left_out:
+            body = {key: value for key, value in body.items() if key not in _SAMPLING}
+        if prompt.seed is not None and "seed" not in self.left_out:
+            body["seed"] = (prompt.seed + number) % 2**31
+        limit = self.find_limit(prompt, room)
+        if limit is not None:
+            body[self.limit_field] = limit
+        if prompt.stop and stops and "stop" not in self.left_out:
+            body["stop"] = list(prompt.stop)
+        if prompt.tools:
+            body["tools"] = list(prompt.tools)
+        if prompt.grammar is not None and self.takes_grammar:
+            body["grammar"] = write_gbnf(prompt.grammar)
+        if prompt.raw:
+            return {**body, "prompt": prompt[0]["content"] + after}, True
+        # Magpie: a chat that does not end with the user is continued as if it were the user's turn
+        if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
+            text = render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
+            return {**body, "prompt": text + after}, True
+        if not after:
+            return {**body, "messages": list(prompt)}, False
+        going_on = {"add_generation_prompt": False, "continue_final_message": True}
+        messages = [*prompt, {"role": "assistant", "content": after}]
+        return {**body, "messages": messages, **going_on}, False
+
+    def find_limit(self, prompt: Prompt, room: int = 0) -> int | None:
+        """The most tokens that an answer to a prompt may have."""
+        limits = [limit for limit in (prompt.max_tokens, self.max_tokens) if limit is not None]
+        return min(limits) + room if limits else None
+
+
+def render_turns(messages: Sequence[Mapping[str, str]], chat_format: str) -> str:
+    """Finished turns as the text that the model was tuned on; nothing is opened after the last one."""
+    return "".join(TURNS[chat_format].format(**message) for message in messages)
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    """The text before the first of the stop strings in it, and whether there was one."""
+    places = [place for stop in stops if (place := text.find(stop)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+_SAMPLING = frozenset(
+    """temperature top_p top_k min_p typical_p frequency_penalty presence_penalty repetition_penalty
+    repeat_penalty""".split()
+)

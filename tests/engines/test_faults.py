@@ -1,0 +1,165 @@
+"""What goes wrong on every engine: killed workers, killed runs, a full disk, a folder in use.
+
+Whatever happens, nothing of an engine is left, and the same command leaves the bytes of an undisturbed run.
+"""
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engines.engine_runs import (
+    finish,
+    list_marked,
+    make_rows,
+    read_bytes,
+    started,
+    wait_until,
+    write_gates,
+)
+
+pytest.importorskip("datatrove")
+pytest.importorskip("distributed")
+
+ENGINES = [{"use": "dask", "workers": 2}, {"use": "datatrove", "workers": 2}]
+WORKERS = {"dask": "dask spec", "datatrove": "rank_worker"}
+"""In the command lines of the processes that may be killed."""
+
+each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: str(engine["use"]))
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows, a gate file, and the folder that an undisturbed local run leaves."""
+    folder = tmp_path_factory.mktemp("batch")
+    (folder / "rows.json").write_text(json.dumps(make_rows(1_200)))
+    write_gates(folder)
+    with started(folder / "rows.json", folder / "gates.yaml", folder / "here", {"use": "local"}) as process:
+        assert finish(process) == (0, "")
+    return folder
+
+
+def start(batch: Path, out: Path, engine: Mapping[str, Any]) -> Any:
+    return started(batch / "rows.json", batch / "gates.yaml", out, engine, str(out))
+
+
+def list_temporary() -> set[Path]:
+    return set(Path("/tmp").glob("synth-stack-*"))
+
+
+def wait_for_work(out: Path, gate: str = "dedup") -> None:
+    """Returns when the workers are at a gate."""
+    wait_until(lambda: any((out / "verdicts" / gate).glob("*.parquet")))
+
+
+def kill_worker(out: Path, use: str, rng: random.Random) -> None:
+    """End a process of the engine, where there is one by now."""
+    found = [process for process, words in list_marked(str(out)).items() if WORKERS[use] in words]
+    if found:
+        os.kill(rng.choice(found), signal.SIGKILL)
+
+
+def require_nothing_left(out: Path, before: set[Path]) -> None:
+    wait_until(lambda: not list_marked(str(out)), 30)
+    wait_until(lambda: not list_temporary() - before, 30)
+
+
+@pytest.mark.engines
+@each_engine
+def test_a_killed_worker_changes_nothing(engine: dict[str, Any], batch: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with start(batch, out, engine) as process:
+        wait_for_work(out, "structure")
+        kill_worker(out, engine["use"], random.Random(0))
+        assert finish(process) == (0, "")
+    assert read_bytes(out) == read_bytes(batch / "here")
+
+
+@pytest.mark.engines
+@each_engine
+def test_a_killed_run_leaves_nothing_and_goes_on(engine: dict[str, Any], batch: Path, tmp_path: Path) -> None:
+    out, before = tmp_path / "out", list_temporary()
+    with start(batch, out, engine) as process:
+        wait_for_work(out)
+        assert list_marked(str(out))
+        process.kill()
+        process.wait()
+        require_nothing_left(out, before)
+    with start(batch, out, engine) as process:
+        assert finish(process) == (0, "")
+    assert read_bytes(out) == read_bytes(batch / "here")
+
+
+@pytest.mark.engines
+@each_engine
+def test_ctrl_c_leaves_nothing(engine: dict[str, Any], batch: Path, tmp_path: Path) -> None:
+    out, before = tmp_path / "out", list_temporary()
+    with start(batch, out, engine) as process:
+        wait_for_work(out, "structure")
+        process.send_signal(signal.SIGINT)
+        assert finish(process)[0] != 0
+    require_nothing_left(out, before)
+
+
+@pytest.mark.engines
+@each_engine
+def test_a_folder_in_use_is_refused_and_the_first_run_ends_well(
+    engine: dict[str, Any], batch: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with start(batch, out, engine) as process:
+        wait_for_work(out, "structure")
+        with start(batch, out, engine) as second:
+            code, said = finish(second)
+        assert (code, "is in use by another process" in said) == (1, True)
+        assert finish(process) == (0, "")
+    assert read_bytes(out) == read_bytes(batch / "here")
+
+
+@pytest.mark.engines
+@each_engine
+def test_a_full_disk_on_a_worker_is_told_and_nothing_is_half_written(
+    engine: dict[str, Any], batch: Path, tmp_path: Path
+) -> None:
+    out, before = tmp_path / "out", list_temporary()
+    gates = tmp_path / "gates.yaml"
+    small = Path(__file__).with_name("small_disk.py")
+    gates.write_text(yaml.safe_dump({"version": 1, "load": [str(small)], "gates": [{"use": "small_disk"}]}))
+    with started(batch / "rows.json", gates, out, engine, str(out)) as process:
+        code, said = finish(process)
+    assert code == 1
+    assert "StoreError: " in said
+    assert "File too large" in said
+    assert not list((out / "verdicts").rglob("*.parquet"))
+    assert not list((out / "verdicts").rglob(".*.tmp"))
+    require_nothing_left(out, before)
+    with started(batch / "rows.json", gates, out, {"use": "local"}, str(out)) as process:
+        assert finish(process) == (0, "")
+
+
+@pytest.mark.kills
+@each_engine
+@pytest.mark.parametrize("number", range(20))
+def test_a_kill_at_a_random_moment(number: int, engine: dict[str, Any], batch: Path, tmp_path: Path) -> None:
+    out, before, rng = tmp_path / "out", list_temporary(), random.Random(number)
+    with start(batch, out, engine) as process:
+        wait_until(lambda: (out / "gates.lock.yaml").exists() or process.poll() is not None)
+        time.sleep(rng.uniform(0, 15))
+        if number % 2:
+            kill_worker(out, engine["use"], rng)
+            assert finish(process) == (0, "")
+        else:
+            process.kill()
+            process.wait()
+    require_nothing_left(out, before)
+    if not number % 2:
+        with start(batch, out, engine) as process:
+            assert finish(process) == (0, "")
+    assert read_bytes(out) == read_bytes(batch / "here")

@@ -1,0 +1,81 @@
+"""NeMo Curator's own runner and our curate over the same configuration keep the same documents."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+import yaml
+
+from synth_stack import curate
+from synth_stack.inputs.gate_file import NamedEvalSet
+from tests.engines.engine_runs import make_rows, read_bytes
+from tests.nemo_installed import need_nemo
+
+pytestmark = [*need_nemo(), pytest.mark.xdist_group("ray")]
+
+CONFIGS = Path(__file__).parents[2] / "curator_configs" / "nemo"
+LEAKED = "A farmer has seventeen sheep and sells all but nine of them at the market on a Tuesday morning."
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[dict[str, str]]:
+    """The environment of a process that finds a Ray with two workers."""
+    from synth_stack.engines.nemo.ray_head import open_head
+
+    with open_head(2, {"PYTHONPATH": str(Path(__file__).parents[2])}):
+        yield {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def run_nemo(env: dict[str, str], folder: Path, name: str, *overrides: str) -> None:
+    """NeMo's own runner, as its user calls it."""
+    command = [sys.executable, "-m", "nemo_curator.config.run", "--config-path", str(CONFIGS)]
+    done = subprocess.run(
+        [*command, "--config-name", name, *overrides], env=env, cwd=folder, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_stages_keep_the_same_documents_on_either(tmp_path: Path, ray: dict[str, str]) -> None:
+    texts = [row["output"] for row in make_rows(60)]
+    texts += [
+        "Hi.",
+        "\n",
+        LEAKED,
+        "You people are all disgusting and should be driven out of this country.",
+        "•\n•",
+        "a b c d e f",
+    ]
+    docs, exam = tmp_path / "docs.jsonl", tmp_path / "exam.jsonl"
+    docs.write_bytes(b"\n".join(orjson.dumps({"id": str(k), "text": text}) for k, text in enumerate(texts)))
+    exam.write_bytes(orjson.dumps({"question": LEAKED, "answer": "Nine of them are left."}))
+    named = f"against=[{{name: exam, path: {exam}}}]"
+    run_nemo(
+        ray, tmp_path, "documents", "input_path=docs.jsonl", "output_path=kept", "rejects_path=away", named
+    )
+    kept = [json.loads(line) for part in (tmp_path / "kept").iterdir() for line in part.open()]
+
+    out = curate(docs, CONFIGS / "documents.yaml", tmp_path / "out", eval_sets=[NamedEvalSet(name="exam", path=str(exam))]).folder  # fmt: skip
+    accepted = pl.concat([pl.read_parquet(part) for part in (out / "accepted").iterdir()])
+    assert {row["id"] for row in kept} == set(accepted["source_id"])
+    assert 20 < len(kept) < len(texts)
+    away = {part.name.partition("-")[0] for part in (tmp_path / "away").iterdir()}
+    assert away == {"gate_toxicity", "gate_contamination"}
+
+
+def test_a_workflow_leaves_the_bytes_of_curate(tmp_path: Path, ray: dict[str, str]) -> None:
+    source, gates = tmp_path / "rows.jsonl", tmp_path / "gates.yaml"
+    source.write_bytes(b"\n".join(orjson.dumps(row) for row in make_rows(120)))
+    gates.write_text(yaml.safe_dump({"version": 1, "gates": [{"use": "structure"}, {"use": "dedup"}]}))
+    overrides = [f"gate_file={gates}", f"input_path={source}", f"output_path={tmp_path / 'theirs'}"]
+    run_nemo(ray, tmp_path, "standard", *overrides)
+    curate(source, gates, tmp_path / "ours")
+    assert read_bytes(tmp_path / "theirs") == read_bytes(tmp_path / "ours")
+    assert (
+        json.loads((tmp_path / "theirs" / "MANIFEST.json").read_bytes())["facts"]["engine"]["name"] == "nemo"
+    )
