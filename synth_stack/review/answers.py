@@ -6,7 +6,6 @@ a killed process left half is cut off by the next one that writes.
 """
 
 import contextlib
-import fcntl
 import os
 import re
 from collections import Counter
@@ -335,6 +334,8 @@ def _find_end(file: IO[bytes], end: int) -> int:
 @contextlib.contextmanager
 def _locked(run: Path) -> Iterator[None]:
     """The journal for this process alone; another one that writes is waited for: it needs milliseconds."""
+    import fcntl  # POSIX alone: whoever only verifies a pack holds no journal
+
     path = run / FOLDER / ".answers.lock"
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,8 +50,6 @@ pack:
   license: other
   known_biases:
     - Six seeds stand behind every row.
-  not_checked:
-    - Whether an answer is true.
 """
 
 _GATE_FILE = """\
