@@ -80,7 +80,12 @@ def write_table(path: Path, table: pa.Table, *, plain: bool = False) -> None:
     sink = io.BytesIO()
     # pages end where chunks end, so the chunks of a table would show in its bytes
     whole = table.combine_chunks()
-    pq.write_table(whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain)
+    if plain and not len(whole):  # a pack's file without rows has no row group either
+        pq.ParquetWriter(sink, whole.schema, compression="zstd", use_dictionary=False).close()
+    else:
+        pq.write_table(
+            whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain
+        )
     write_bytes(path, sink.getvalue())
 
 

@@ -94,7 +94,7 @@ def swap_a_row(pack: Path) -> None:
     fresh = frame.filter(~pl.col("row_id").is_in(rows["row_id"].implode()))["row_id"][0]
     old = rows.filter(purpose="estimate")["row_id"][0]
     changed = rows.with_columns(row_id=pl.col("row_id").replace(old, fresh))
-    write_table(pack / SAMPLE, changed.to_arrow().cast(SAMPLE_SCHEMA))
+    write_table(pack / SAMPLE, changed.to_arrow().cast(SAMPLE_SCHEMA), plain=True)
     lines = (pack / layout.REVIEW_ANSWERS).read_text().replace(old, fresh)
     (pack / layout.REVIEW_ANSWERS).write_text(lines)
     set_plan(pack, "tables", {"sample.parquet": digest_file(pack / SAMPLE)})
