@@ -50,6 +50,7 @@ __all__ = [
     "VERIFIER",
     "data_name",
     "find_name_fault",
+    "has_review",
     "lines_name",
     "list_data",
     "list_pack_files",
@@ -105,3 +106,8 @@ def list_pack_files(pack: Path) -> tuple[dict[str, int], list[VerificationError]
     with store_errors(pack), raise_refusals():
         found = verify_pack.list_pack(pack)
     return found.sizes, [to_error(fault) for fault in found.faults], found.left_by_hub
+
+
+def has_review(names: Iterable[str]) -> bool:
+    """Whether a pack with these files has a review."""
+    return any(name.startswith(f"{REVIEW}/") for name in names)

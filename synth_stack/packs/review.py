@@ -75,11 +75,6 @@ def copy_review(run: Judged, staging: Path) -> dict[str, Any] | None:
     return read_outcome(staging)
 
 
-def has_review(names: Sequence[str]) -> bool:
-    """Whether a pack with these files has a review."""
-    return any(name.startswith(f"{layout.REVIEW}/") for name in names)
-
-
 def read_packed_plan(pack: Path, names: Sequence[str]) -> ReviewPlan:
     """The plan in a pack. Raises VerificationError for tables that are not those that were planned."""
     data = read_file(pack, PLAN, max_bytes=MAX_PLAN_BYTES)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -17,9 +17,11 @@ from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
 from synth_stack.packs.verify.provenance import Origins
-from synth_stack.packs.verify.review import ReviewedRows
 from synth_stack.packs.verify_pack import SignedRule, find_decision_fault, read_lines
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+
+if TYPE_CHECKING:
+    from synth_stack.packs.verify.review import ReviewedRows
 
 Row = dict[str, Any]
 Place = tuple[str, Row]
@@ -46,7 +48,7 @@ def check_contents(
     *,
     rule: SignedRule,
     origins: Origins,
-    people: ReviewedRows | None = None,
+    people: "ReviewedRows | None" = None,
 ) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 

@@ -20,7 +20,6 @@ from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
-from synth_stack.packs.review import has_review
 from synth_stack.packs.shards import find_by_id, find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import CheckBundle, Seal, check_place, open_seal, read_file, read_rule
@@ -28,7 +27,6 @@ from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
-from synth_stack.packs.verify.review import ReviewedRows, check_review
 from synth_stack.rows.row_ids import find_row_id
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import identity_line
@@ -194,11 +192,17 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
             check_locks(*locks)
             place = _find_place(pack, sizes, seal)
             origins = Origins(locks[0], read_seed_ids(pack, sizes, locks[0]))
-            people = ReviewedRows(rule.order) if has_review(names) else None
+            people = None
+            if layout.has_review(names):
+                from synth_stack.packs.verify.review import ReviewedRows
+
+                people = ReviewedRows(rule.order)
             contents = check_contents(pack, names, seal, rule=rule, origins=origins, people=people)
             problems, review, redrawn = contents.problems, None, 0
             if not problems and people is not None:
                 gates = identity_line(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES))
+                from synth_stack.packs.verify.review import check_review
+
                 review, redrawn, problems = check_review(
                     pack, names, people.finish(), locks[0], gates.removeprefix("identity: ")
                 )
