@@ -27,7 +27,14 @@ FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTAL
 HOMES: dict[Role, tuple[str, ...]] = {
     "gate": ("gates.md", "grounding.md", "on_topic.md", "drift.md", "diversity.md", "engines_nemo.md"),
     "teacher": ("teachers.md",),
-    "generator": ("instruction_pairs.md", "code_pairs.md", "dialogues.md", "adversarial.md", "preference.md"),
+    "generator": (
+        "instruction_pairs.md",
+        "code_pairs.md",
+        "dialogues.md",
+        "adversarial.md",
+        "preference.md",
+        "grounded_pairs.md",
+    ),
 }
 FOLDERS = re.compile(r"(?<![\w.~}-])/(?:home|root|tmp|mnt|opt|var|Users)/")
 EXAMPLE_TIMEOUT_S = 300
