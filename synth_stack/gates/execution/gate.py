@@ -48,8 +48,8 @@ def execution(
     solution is in the last answer, in that of the chosen alternative where a row has one. It has to pass the
     tests, and so has the reference where there is one; then up to `mutants` mutants of the solution run
     against them. The score is the share of mutants that live, and from `threshold` on the row is rejected: at
-    1 one mutant has to die, which is the least that a test can be worth. A row with 8 mutants takes about a
-    seventh of a second of one core (benchmarks/code_pairs.py).
+    1 one mutant has to die, which is the least that a test can be worth. A row with 8 mutants takes up to
+    half a second of one core (benchmarks/code_pairs.py).
 
     Mutants are made only in what the tests name, and one dies only when an assert of the tests fails. One
     that ends in another exception or at a limit shows that the tests reach it, not that they look at a
