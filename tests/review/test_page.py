@@ -1,4 +1,4 @@
-"""A reviewer at work in the web page: logs in, filters, answers one record, and the answer arrives."""
+"""A reviewer at work in the web page: logs in, sees the filters, answers a record, and the answer arrives."""
 
 from pathlib import Path
 from typing import Any
@@ -23,32 +23,31 @@ PASSAGE = {"id": EVIL, "title": EVIL, "text": f"Ten days. {EVIL}", "source": Non
 
 
 def make_run(folder: Path) -> Path:
-    """Rows of two slices; the one in the second slice says what would run a script in a page that lets it."""
+    """Rows of two slices; the held one says what would run a script in a page that lets it."""
     rows = [
         make_row(("user", f"Q{n}?"), ("assistant", f"A{n}."), slice="orders/late", draw=n) for n in range(3)
     ]
     evil = (("user", f"Late? {EVIL}"), ("assistant", f"Ten days. {EVIL} HOLD"))
     rows.append(make_row(*evil, slice="billing/refund", draw=9, documents=[PASSAGE]))
     run = judge_rows(folder, rows, GATES)
-    plan(run, percent=100.0, overlap=0.0, estimate=0, held="also")
+    plan(run, overlap=0.0, held="only")
     return run
 
 
+CLICK = """
+const shown = [...document.querySelectorAll("button, label, a, span, div, li")];
+const found = shown.filter((e) => e.innerText && e.innerText.trim() === arguments[0] && e.getClientRects().length);
+if (found.length) found[found.length - 1].click();
+return found.length > 0;
+"""
+
+
 def click(session: Any, text: str) -> None:
-    """Click what the page shows under that text, once it is there."""
-    from selenium.common.exceptions import WebDriverException
-    from selenium.webdriver.common.by import By
-
-    def find_and_click() -> bool:
-        for element in session.find_elements(By.XPATH, f"//*[normalize-space(text())='{text}']"):
-            try:
-                element.click()
-            except WebDriverException:  # hidden, or drawn anew meanwhile
-                continue
-            return True
-        return False
-
-    wait_for(find_and_click, 30)
+    """Click the innermost part of the page that shows just that text, once it is there."""
+    try:
+        wait_for(lambda: session.execute_script(CLICK, text), 60)
+    except AssertionError as exc:
+        raise AssertionError(f"{text!r} is not in: {read_page(session)!r}") from exc
 
 
 def read_page(session: Any) -> str:
@@ -87,10 +86,10 @@ def test_a_reviewer_answers_a_record_in_the_page(tmp_path: Path, argilla: LocalS
             session.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
             wait_for(lambda: name in session.page_source)
             session.get(f"{argilla.url}/dataset/{ann.find_dataset(name)}/annotation-mode")
-            wait_for_text(session, "1 of 4")
-            for text in ("Filters", "Metadata", "Slice", "billing/refund"):
-                click(session, text)
             wait_for_text(session, "1 of 1")
+            for text in ("Filters", "Metadata", "Slice"):
+                click(session, text)
+            wait_for_text(session, "billing/refund")  # what there is to filter by
             wait_for_text(session, "Passage: ")
             shown = read_page(session)
             plain = shown.replace("\N{WORD JOINER}", "")
