@@ -19,7 +19,7 @@ from synth_stack.review.plan_file import PLAN, SAMPLE, SAMPLE_SCHEMA
 from synth_stack.review.reviewers import load_or_make_key, reviewer_id
 from synth_stack.rows.canonical import canonical_json, canonical_text
 from synth_stack.workflows.review import decide_lots, plan
-from tests.packs.judged_run import reseal
+from tests.packs.judged_run import reseal, write_packed
 from tests.review.toy_run import find_ids, make_toy_run
 from tests.workflows.test_review import answer_all
 
@@ -94,7 +94,7 @@ def swap_a_row(pack: Path) -> None:
     fresh = frame.filter(~pl.col("row_id").is_in(rows["row_id"].implode()))["row_id"][0]
     old = rows.filter(purpose="estimate")["row_id"][0]
     changed = rows.with_columns(row_id=pl.col("row_id").replace(old, fresh))
-    write_table(pack / SAMPLE, changed.to_arrow().cast(SAMPLE_SCHEMA))
+    write_packed(pack / SAMPLE, changed.to_arrow().cast(SAMPLE_SCHEMA))
     lines = (pack / layout.REVIEW_ANSWERS).read_text().replace(old, fresh)
     (pack / layout.REVIEW_ANSWERS).write_text(lines)
     set_plan(pack, "tables", {"sample.parquet": digest_file(pack / SAMPLE)})
