@@ -46,6 +46,8 @@ def measure_columns(source: IO[bytes], metadata: Any, group: int) -> Iterator[Co
 
 def _measure_column(source: IO[bytes], name: str, start: int, packed: int) -> ColumnPages:
     at, end = start, start + packed
+    if packed == 0:  # a row group without rows
+        return ColumnPages(name, 0, 0, 0, 0)
     if start < 4 or packed < 0:
         raise ValueError(f"column {name} lies outside of the file")
     unpacked = dictionary = largest = values = pages = 0

@@ -60,6 +60,13 @@ def test_what_pages_unpack_to_is_what_an_honest_footer_says(
             assert (pages.dictionary > 0) == column.has_dictionary_page
 
 
+def test_a_row_group_without_rows_unpacks_to_nothing() -> None:
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, pa.schema([("a", pa.string())]), use_dictionary=False) as writer:
+        writer.write_table(pa.table({"a": pa.array([], pa.string())}))
+    assert [row[1:] for row in measure(sink.getvalue())] in ([], [(0, 0, 0)])
+
+
 def make_bomb(rows: int, value_bytes: int) -> bytes:
     """One value in every row, by a dictionary: a kilobyte or so, whatever it unpacks to."""
     value = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * value_bytes]))
