@@ -28,7 +28,7 @@ AMENDED = ".amended"
 COMMITTED_SCHEME = "synth_stack/committed/v1"
 MAX_MARK_BYTES = 256 * 1024**2
 
-_NAME = re.compile(rf"(?:{CANARIES}/)?[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet")
+_NAME = re.compile(rf"(?:{CANARIES}/)?[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,200}}\.parquet")
 _log = logging.getLogger(__name__)
 
 

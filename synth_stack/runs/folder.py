@@ -89,6 +89,9 @@ def read_parts(folder: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         yield read_table(path, schema)
 
 
+_IDENTITY = re.compile("identity: [0-9a-f]{64}")
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """Consecutive parts that are read as one table; `name` is the file name of what is made from them."""
@@ -215,8 +218,10 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
         )
     with hold_alone(folder / ".lock", str(folder)):
         _remove_leftovers(folder)
-        other = path.exists() and identity_line(path.read_bytes()) != identity_line(lock)
-        if other and not any(folder.glob("candidates/*")) and not any(folder.glob("verdicts/*")):
+        found = identity_line(path.read_bytes()) if path.exists() else identity_line(lock)
+        other = found != identity_line(lock)
+        rows = any(folder.glob("candidates/*")) or any(folder.glob("verdicts/*"))
+        if other and _IDENTITY.fullmatch(found) and not rows:  # a run of ours, before its first row
             _start_again(folder)
         elif other:
             raise RunMismatch(
@@ -293,7 +298,7 @@ def hold_alone(path: Path, what: str, *, remove: bool = False) -> Iterator[None]
     import fcntl  # POSIX alone: whoever only reads packs needs no lock
 
     while True:
-        with store_errors(path):
+        with store_errors(path.parent):
             file: IO[bytes] = path.open("ab")
         with file:
             try:

@@ -243,7 +243,7 @@ def test_a_file_that_is_not_there_is_a_folder_or_is_too_large_is_refused(tmp_pat
         f"{missing} cannot be read: No such file or directory. Check the path."
     )
     assert (
-        refuse(lambda: load_gates(tmp_path)) == f"{tmp_path} cannot be read: Is a directory. Check the path."
+        refuse(lambda: load_gates(tmp_path)) == f"{tmp_path} cannot be read: it is a folder. Check the path."
     )
     large = tmp_path / "large.yaml"
     with large.open("wb") as file:
@@ -306,7 +306,7 @@ def test_a_gate_stands_once(tmp_path: Path) -> None:
         ),
         (
             "treshold: 0.9",
-            "treshold is not a known key; seen: treshold; allowed: against, field, keep, "
+            "treshold is not a known key; seen: treshold; allowed: against, device, field, keep, "
             "max_cluster_min_rows, max_cluster_share, ngram, score_column, seed, shared_rows, threshold."
             " Did you mean 'threshold'?",
         ),

@@ -349,7 +349,7 @@ def test_a_file_that_is_not_there_is_a_folder_or_of_an_unknown_kind_is_refused(t
     (tmp_path / "folder.csv").mkdir()
     for name, problem in {
         "nowhere.jsonl": "cannot be read: No such file or directory. Check the path.",
-        "folder.csv": "cannot be read: Is a directory. Check the path.",
+        "folder.csv": "cannot be read: it is a folder. Check the path.",
         "a.txt": f"is of a kind that is not read; seen: .txt; allowed: {KINDS}",
         "a": f"is of a kind that is not read; seen: no suffix; allowed: {KINDS}",
         "a.txt.gz": f"is of a kind that is not read; seen: .gz; allowed: {KINDS}",

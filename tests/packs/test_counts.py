@@ -48,11 +48,6 @@ def test_a_row_with_two_verdicts_of_a_gate_is_looked_at_once() -> None:
     assert counts.gates[0].looked_at == 1
 
 
-def test_abstentions_are_counted_by_row() -> None:
-    counts = count(record(verdicts=[verdict("dedup", "abstain")] * 2), record())
-    assert counts.gates[0].abstained == 1
-
-
 def test_thresholds_stand_in_the_order_of_their_size() -> None:
     counts = count(*(record(verdicts=[verdict("dedup", "accept", t)]) for t in ("10.0", "9.5", "1e-05")))
     assert counts.gates[0].thresholds == ("1e-05", "9.5", "10.0")

@@ -247,7 +247,7 @@ def test_a_run_that_was_judged_anew_is_refused(tmp_path: Path, argilla: LocalSer
     run = make_run(tmp_path)
     lock = (run / GATES_LOCK).read_text()
     identity = next(line for line in lock.splitlines() if line.startswith("identity: "))
-    (run / GATES_LOCK).write_text(lock.replace(identity, "identity: " + "0" * 64))
+    (run / GATES_LOCK).write_text(lock.replace(identity, "identity: " + "f" * 64))
     with open_campaign(run, argilla) as reviews:
         for verb in (reviews.send, reviews.collect):
             with pytest.raises(RunMismatch, match="Plan again"):

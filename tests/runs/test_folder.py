@@ -307,8 +307,9 @@ def test_a_run_is_opened_again_with_the_same_identity_and_its_lock_is_kept_up_to
 
 
 def test_a_folder_of_another_run_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
-    with open_run(tmp_path, LOCK_A):
-        pass
+    with open_run(tmp_path, LOCK_A) as folder:
+        (folder / "candidates").mkdir()
+        write_part(folder / "candidates", 0, 1)
     with pytest.raises(RunMismatch) as caught, open_run(tmp_path, LOCK_B):
         raise AssertionError("another run was opened")
 

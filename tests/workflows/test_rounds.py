@@ -24,7 +24,7 @@ from synth_stack.workflows.rounds import RowsSoFar, count_rows_so_far
 from synth_stack.workflows.run import RunResult
 from tests.openai_server import MODEL, serve
 from tests.packs.judged_run import REJECTED, build_run, replace_rows
-from tests.recipes import call, read_tree, write_jsonl, write_recipe, write_yaml
+from tests.recipes import LEAKED, call, read_tree, write_jsonl, write_recipe, write_yaml
 
 Row = dict[str, Any]
 
@@ -218,7 +218,8 @@ def test_a_preview_shows_rows_as_the_first_round_would_draw_them(shared: tuple[P
 def test_a_target_that_cannot_be_reached_ends_at_the_limit_with_every_reject(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = aim_at(tmp_path, 10, max_candidates=35)
+    leaks = {"match": "DULL", "replies": [LEAKED]}
+    recipe = aim_at(tmp_path, 10, teacher={"rules": [leaks]}, max_candidates=35)
     write_seeds(tmp_path, a=(0, 3), b=(0, 3))
     code, out, _ = call(monkeypatch, capsys, "run", recipe, "--out", tmp_path / "run", "-q")
 
