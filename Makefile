@@ -36,6 +36,7 @@ test-engines: $(VENV)/test.stamp
 
 test-nemo: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
+	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_OWN_RAY) $(PYTEST_ARGS)
 
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
@@ -78,7 +79,9 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 	@touch $@
 
 # NeMo Curator and Ray in an environment of their own. torch is not in it: NeMo's text stages and Ray need none.
-NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/workflows/test_nemo_workflow.py
+NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter
+# a Ray that NeMo starts by itself: in a process of its own, since Ray keeps to the first token that it was given
+NEMO_OWN_RAY := tests/workflows/test_nemo_workflow.py
 
 $(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
 	test -x $(VENV)-nemo/bin/python || $(PYTHON) -m venv $(VENV)-nemo

@@ -67,15 +67,16 @@ def kill_a_worker(folder: Path, engine: Any, run: str) -> list[int]:
     return rows
 
 
-def test_a_run_that_is_killed_leaves_nothing_and_goes_on_to_the_same_decisions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_is_killed_leaves_nothing(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv(RUN, str(tmp_path))
-    source = tmp_path / "rows.jsonl"
-    source.write_bytes(b"\n".join(orjson.dumps(row) for row in make_rows(200)))
+    source = tmp_path / "rows.json"
+    source.write_bytes(orjson.dumps(list(make_rows(200))))
     gates = write_gates(tmp_path / "gates")
     before = set(Path("/tmp").glob("synth-stack-nemo-*"))
-    with started(source, gates, tmp_path / "out", {"use": "nemo", "workers": 1}) as process:
+    with started(
+        source, gates, tmp_path / "out", {"use": "nemo", "workers": 1}, run=str(tmp_path)
+    ) as process:
         verdicts = tmp_path / "out" / "verdicts" / "structure"
         wait_until(lambda: verdicts.exists() or process.poll() is not None)
         assert process.poll() is None
@@ -119,22 +120,14 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], said: str)
     assert said in str(caught.value)
 
 
-def test_a_cluster_that_is_not_there_and_a_head_that_cannot_start_are_said(
+def test_a_cluster_that_is_not_there_and_a_folder_that_cannot_be_used_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synth_stack.engines.nemo import ray_head
-
     shards = write_shards(tmp_path, ["a"])
     work = open_work(make_spec(tmp_path))
     with (
         choose_engine({"use": "nemo", "address": "127.0.0.1:9"}).open() as opened,
         pytest.raises(GateError, match="there is no Ray that can be reached at this address"),
-    ):
-        opened.engine.map_shards(work, Step("sketch"), shards, print)
-    monkeypatch.setattr(ray_head, "_STORE_BYTES", 1)
-    with (
-        choose_engine({"use": "nemo", "workers": 1}).open() as opened,
-        pytest.raises(GateError, match=r"Ray cannot start on this machine; seen: .*memory"),
     ):
         opened.engine.map_shards(work, Step("sketch"), shards, print)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
