@@ -22,6 +22,7 @@ from synth_stack.files import write_bytes
 from synth_stack.generation.flow import Flow, Segment
 from synth_stack.generation.parts import copy_json, to_json
 from synth_stack.rows.canonical import digest_json
+from synth_stack.teachers.server_words import clean_sentence
 
 Row = dict[str, Any]
 
@@ -35,6 +36,9 @@ STEP_FAILURE = "synth_stack_failure"
 
 AFTER_ROWS = 50
 """Rows of a batch after a barrier: what a distilabel step takes at a time unless it is told otherwise."""
+
+_TOLD_CHARS = 200
+"""Of what a step raised: enough for a sentence."""
 
 LeafRows = list[tuple[str, list[Row]]]
 """The rows of each leaf that a batch gave."""
@@ -181,8 +185,9 @@ class FlowRun:
             except SynthStackError:
                 raise
             except Exception as exc:  # noqa: BLE001  (as distilabel treats it: without these outputs)
-                log.warning("step %r raised %s: %s", step.name, type(exc).__name__, exc)
-                said = f"step {step.name} raised {type(exc).__name__}: {to_json(str(exc))[:200]}"
+                words = _tell(exc)
+                log.warning("step %r raised %s", step.name, words)
+                said = f"step {step.name} raised {words}"
                 return [{STEP_FAILURE: said, **row} for row in step.impute_step_outputs(inputs[0])]
         self.after_step(step)
         return rows
@@ -219,7 +224,7 @@ class FlowRun:
             for _ in sink.process_applying_mappings(*inputs):
                 pass
         except Exception as exc:  # noqa: BLE001  (an Argilla or a Hub that is not there)
-            log.warning("step %r was left out: %s: %s", sink.name, type(exc).__name__, exc)
+            log.warning("step %r was left out: %s", sink.name, _tell(exc))
 
     def _collect(self, name: str) -> list[Row]:
         return [row for path in self.kept.get(name, []) for row in _load(path)]
@@ -234,10 +239,16 @@ BARRIER_LEVEL = 50
 
 def _stopped(flow: Flow, step: Any, exc: Exception) -> WorkError:
     return WorkError(
-        f"pipeline {flow.name}: step {step.name!r} raised {type(exc).__name__}, and all rows go through it",
-        seen=str(exc),
+        f"pipeline {flow.name}: step {step.name!r} raised, and all rows go through it",
+        seen=_tell(exc),
         mend="Every finished batch is kept; mend the step and run the same script again.",
     )
+
+
+def _tell(exc: Exception) -> str:
+    """What a step raised, without addresses and keys: it stands in rows, which are packed, and in the log."""
+    said = (clean_sentence(str(exc)) or "")[:_TOLD_CHARS]
+    return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def test_a_barrier_that_raises_ends_the_run_and_keeps_what_was_before_it(tmp_pat
             >> TextGeneration(llm=DocLLM())
             >> fall(name="fall")
         )
-    with pytest.raises(WorkError, match=r"'fall' raised ValueError.*too many"):
+    with pytest.raises(WorkError, match=r"'fall' raised.*ValueError: too many"):
         synth_stack.generate(pipeline, tmp_path)
     assert len(list((tmp_path / flow_run.STAGES).glob("*.json"))) == 1
 
@@ -160,3 +160,24 @@ def test_parameters_and_a_dataset_are_those_of_the_pipeline_s_own_run(tmp_path: 
         )
     )
     assert len(rows) == 6
+
+
+def test_what_a_step_raised_is_told_without_addresses_and_keys(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @step(inputs=["instruction"], outputs=["generation"])  # type: ignore[untyped-decorator]
+    def leak(inputs: StepInput) -> Any:
+        if inputs[0]["instruction"] == QUESTIONS[0]["instruction"]:
+            raise ValueError("http://10.0.0.7:8000/v1?key=sk-abcdefghij123 refused Bearer hf_secretsecret1")
+        yield [{**row, "generation": "An answer of some words."} for row in inputs]
+
+    with Pipeline(name="leaks") as pipeline:
+        LoadDataFromDicts(name="load", data=list(QUESTIONS), batch_size=1) >> leak(
+            name="leak", input_batch_size=1
+        )
+    with caplog.at_level(logging.WARNING):
+        rows = read(synth_stack.generate(pipeline, tmp_path))
+    told = " ".join(row["failure"] for row in rows if row["failure"]) + caplog.text
+    assert "step leak raised ValueError: [address] refused [key]" in told
+    for secret in ("10.0.0.7", "sk-abcdefghij123", "hf_secretsecret1"):
+        assert secret not in told
