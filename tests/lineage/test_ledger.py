@@ -18,23 +18,10 @@ from synth_stack.lineage.ledger import (
     read_pin,
 )
 from synth_stack.lineage.merkle import leaf_hash, prove_consistency, verify_consistency
+from tests.lineage.test_merkle import CT_LEAVES
 
 KEY = "a" * 64
 LEAVES = [leaf_hash(b"statement %d" % n) for n in range(40)]
-RFC_INPUTS = [
-    bytes.fromhex(data)
-    for data in (
-        "",
-        "00",
-        "10",
-        "2021",
-        "3031",
-        "40414243",
-        "5051525354555657",
-        "606162636465666768696a6b6c6d6e6f",
-    )
-]
-"""The leaves of Certificate Transparency's own test vectors (merkle_tree_test.cc, google/certificate-transparency)."""
 RFC_PROOFS = {
     (1, 1): [],
     (1, 8): [
@@ -61,7 +48,7 @@ def stack(leaves: list[bytes]) -> np.ndarray:
 @pytest.mark.parametrize("sizes", RFC_PROOFS)
 def test_consistency_proofs_are_those_of_the_published_vectors(sizes: tuple[int, int]) -> None:
     first, second = sizes
-    leaves = [leaf_hash(data) for data in RFC_INPUTS]
+    leaves = [leaf_hash(data) for data in CT_LEAVES]
     proof = prove_consistency(stack(leaves[:second]), first)
     assert [node.hex() for node in proof] == RFC_PROOFS[sizes]
     roots = grow_head(leaves[:first]).root, grow_head(leaves[:second]).root

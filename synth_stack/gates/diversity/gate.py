@@ -14,7 +14,7 @@ from pydantic import Field as Bound
 from synth_stack.gates.diversity.canaries import plant_far_apart, plant_groups
 from synth_stack.gates.diversity.members import choose_kept, sketch_members
 from synth_stack.gates.diversity.outcome import DiversityBars, measure_batch
-from synth_stack.gates.diversity.sampling import Field, sketch_sample
+from synth_stack.gates.diversity.sampling import Field, sketch_texts
 from synth_stack.gates.diversity.verdicts import (
     NARROW,
     REWORDED,
@@ -84,7 +84,7 @@ def diversity(
     corpus = None if seeds is None else open_real_rows(seeds, dict(columns or {}))
     bars = DiversityBars(max_known_wording, max_narrowing, max_uneven_seeds, min_vendi, seed)
     first = Round(
-        partial(sketch_sample, field=field),
+        partial(sketch_texts, field=field),
         partial(measure_batch, bars=bars, field=field, embedder=embedder, seeds=corpus),
     )
     second = Round(partial(sketch_members, field=field, embedder=embedder), partial(choose_kept, keep=keep))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from synth_stack.gates.batch_samples import BatchSample
 from synth_stack.gates.diversity.clusters import CollapsedCluster, cluster_rows, find_collapsed
 from synth_stack.gates.diversity.groups import (
     GroupMeasures,
@@ -19,7 +20,7 @@ from synth_stack.gates.diversity.groups import (
     measure_spread,
     measure_wording,
 )
-from synth_stack.gates.diversity.sampling import BatchSample, Field, join_samples
+from synth_stack.gates.diversity.sampling import Field, join_texts
 from synth_stack.gates.diversity.seed_texts import SeedTexts, read_seed_texts
 from synth_stack.gates.diversity.wording import WORDING_ROWS, hash_grams, normalise_texts, strip_shared
 from synth_stack.gates.gate import State
@@ -89,7 +90,7 @@ def measure_batch(
     seeds: RealRows | None,
 ) -> State:
     """The state: `clusters`, their `grams` and `centres`, and `groups`."""
-    sample = join_samples(sketches)
+    sample = join_texts(sketches)
     theirs = None if seeds is None else read_seed_texts(seeds, field)
     whole = sample.rows.filter("whole")
     plain = normalise_texts(whole["text"])

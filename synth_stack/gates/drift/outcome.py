@@ -10,10 +10,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from synth_stack.gates.batch_samples import BatchSample
 from synth_stack.gates.drift.distributions import describe_spread
 from synth_stack.gates.drift.features import FeatureReader, RowFeatures, load_features
 from synth_stack.gates.drift.probes import LEAST_EXPECTED, ProbeEffect, measure_effects, pair_rows
-from synth_stack.gates.drift.sampling import DriftSample, Field, join_sketches, sample_baseline
+from synth_stack.gates.drift.sampling import Field, join_sketches, sample_baseline
 from synth_stack.gates.gate import DISTRIBUTIONS, State
 from synth_stack.inputs.real_rows import RealRows
 from synth_stack.models.embedders import Embedder
@@ -96,8 +97,8 @@ def measure_batch(
 class _Comparison:
     """Both sides, and what was read of the rows that stand for the whole of each; None for too few."""
 
-    batch: DriftSample
-    real: DriftSample
+    batch: BatchSample
+    real: BatchSample
     settings: DriftSettings
     read: FeatureReader
     mine: RowFeatures | None

@@ -1,15 +1,14 @@
 """What drift reads of a batch and of the baseline: samples of their texts that do not depend on any cut."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from synth_stack.gates.batch_samples import BatchSample, join_samples, sketch_sample
 from synth_stack.gates.gate import State
 from synth_stack.inputs.real_rows import RealRows
-from synth_stack.stats.bottom_k import join_lowest, keep_lowest
 from synth_stack.text.fields import find_canaries, hash_ids, read_asked, read_field, read_texts
 
 if TYPE_CHECKING:
@@ -25,22 +24,7 @@ TEXT_CHARS = 2_000
 long."""
 
 GROUPS = (("slice", SLICE_ROWS),)
-
-
-@dataclass(frozen=True, slots=True)
-class DriftSample:
-    """Sampled rows: `id`, `row_id`, `slice`, `text`, and the flags of keep_lowest; `rows` of each slice
-    that there are, under None those without one; and the `planted` rows.
-    """
-
-    rows: "pl.DataFrame"
-    counts: "pl.DataFrame"
-    planted: "pl.DataFrame"
-
-    @property
-    def total(self) -> int:
-        """The rows that can be read."""
-        return int(self.counts["rows"].sum())
+COUNTED = ("slice",)
 
 
 def read_rows(table: pa.Table, field: Field) -> "pl.DataFrame":
@@ -65,36 +49,16 @@ def sketch_rows(table: pa.Table, _: State, *, field: Field) -> pa.Table:
     import polars as pl
 
     rows = read_rows(table, field).filter(pl.col("text").is_not_null())
-    counts = rows.group_by("planted", "slice").agg(rows=pl.len().cast(pl.Int64)).sort("planted", "slice")
-    planted = rows.filter("planted")
-    sampled = keep_lowest(rows.filter(~pl.col("planted")), WHOLE_ROWS, GROUPS).select(planted.columns)
-    return pl.concat([sampled, planted, counts], how="diagonal").to_arrow()
+    return sketch_sample(rows, WHOLE_ROWS, GROUPS, COUNTED)
 
 
-def join_sketches(sketches: Iterable[pa.Table]) -> DriftSample:
-    """The sample of a batch from those of its tables."""
-    import polars as pl
-
-    counts: list[pl.DataFrame] = []
-    planted: list[pl.DataFrame] = []
-
-    def part() -> Iterator[pl.DataFrame]:
-        for sketch in sketches:
-            frame = pl.DataFrame(sketch)
-            counts.append(frame.filter(pl.col("rows").is_not_null() & ~pl.col("planted")))
-            rows = frame.filter(pl.col("rows").is_null()).drop("rows")
-            planted.append(rows.filter("planted"))
-            yield rows.filter(~pl.col("planted"))
-
-    joined = join_lowest(part(), WHOLE_ROWS, GROUPS)
-    if joined is None:
-        raise ValueError("a batch has at least the sketch of its canaries")
-    summed = pl.concat(counts).group_by("slice").agg(pl.col("rows").sum()).sort("slice")
-    return DriftSample(joined, summed, pl.concat(planted).sort("id"))
+def join_sketches(sketches: Iterable[pa.Table]) -> BatchSample:
+    """The sample of a batch from those of its tables; rows without a slice are counted under None."""
+    return join_samples(sketches, WHOLE_ROWS, GROUPS, COUNTED)
 
 
 @lru_cache(maxsize=2)
-def sample_baseline(baseline: RealRows, field: Field) -> DriftSample:
+def sample_baseline(baseline: RealRows, field: Field) -> BatchSample:
     """The sample of the real rows. Read once in a process: merging, canaries and controls all need it."""
     return join_sketches(sketch_rows(table, {}, field=field) for table in _read_some(baseline))
 

@@ -91,9 +91,31 @@ def _mark(rows: "pl.DataFrame", bars: TopicBars) -> "pl.DataFrame":
 def _write(rows: "pl.DataFrame", bars: TopicBars) -> pa.Table:
     import polars as pl
 
+    verdicts: pa.Table = (
+        rows.select(
+            "row_id",
+            gate=pl.lit(GATE),
+            outcome=_choose_outcome(bars),
+            score=pl.when("judged").then("chance_of_own"),
+            threshold=pl.lit(bars.max_false, pl.Float64),
+            reason=_say_reason(bars),
+            reason_class=pl.when(~pl.col("judged")).then(_name_lack()).otherwise("named"),
+            evidence=pl.when("judged").then(_write_evidence(bars)),
+            scope=pl.lit("row"),
+        )
+        .rechunk()
+        .to_arrow()
+        .cast(VERDICT_SCHEMA)
+    )
+    return verdicts
+
+
+def _choose_outcome(bars: TopicBars) -> "pl.Expr":
+    import polars as pl
+
     named = pl.col("named")
     action = pl.lit("reject" if bars.action == "reject" else "hold")
-    outcome = (
+    return (
         pl.when(~pl.col("judged"))
         .then(pl.lit("abstain"))
         .when(named == STRAY_ANSWER)
@@ -102,6 +124,12 @@ def _write(rows: "pl.DataFrame", bars: TopicBars) -> pa.Table:
         .then(action)
         .otherwise(pl.lit("accept"))
     )
+
+
+def _say_reason(bars: TopicBars) -> "pl.Expr":
+    import polars as pl
+
+    named = pl.col("named")
     away = pl.concat_str(
         pl.lit("left its slice: of seeds of "),
         "slice",
@@ -116,7 +144,23 @@ def _write(rows: "pl.DataFrame", bars: TopicBars) -> pa.Table:
         (pl.col("strays") * 100).round(0).cast(pl.Int64).cast(pl.String),
         pl.lit(" in 100 other questions of the batch"),
     )
-    unread = (
+    return (
+        pl.when(~pl.col("judged"))
+        .then(_say_lack())
+        .when(named == NOWHERE)
+        .then(far)
+        .when(named == OTHER_SLICE)
+        .then(away)
+        .when(named == STRAY_ANSWER)
+        .then(strays)
+    )
+
+
+def _say_lack() -> "pl.Expr":
+    """Why nothing is said of a row."""
+    import polars as pl
+
+    return (
         pl.when(~pl.col("readable"))
         .then(pl.lit("there is no question to read"))
         .when(pl.col("slice").is_null())
@@ -125,30 +169,32 @@ def _write(rows: "pl.DataFrame", bars: TopicBars) -> pa.Table:
             pl.lit("its slice has fewer than five seeds, and there is no answer that could be compared")
         )
     )
-    lacking = (
+
+
+def _name_lack() -> "pl.Expr":
+    """The reason class of a row of which nothing is said."""
+    import polars as pl
+
+    return (
         pl.when(~pl.col("readable"))
         .then(pl.lit(f"{GATE}.nothing_to_read"))
         .when(pl.col("slice").is_null())
         .then(pl.lit(f"{GATE}.no_slice"))
         .otherwise(pl.lit(f"{GATE}.no_seeds"))
     )
-    reason = (
-        pl.when(~pl.col("judged"))
-        .then(unread)
-        .when(named == NOWHERE)
-        .then(far)
-        .when(named == OTHER_SLICE)
-        .then(away)
-        .when(named == STRAY_ANSWER)
-        .then(strays)
-    )
+
+
+def _write_evidence(bars: TopicBars) -> "pl.Expr":
+    import polars as pl
+
+    named = pl.col("named")
     target = (
         pl.when(named == OTHER_SLICE)
         .then("belongs_to")
         .when(named == NOWHERE)
         .then(pl.lit(bars.other, pl.String))
     )
-    evidence = pl.struct(
+    return pl.struct(
         belongs_to=target,
         chance="chance_of_own",
         near="near",
@@ -157,23 +203,6 @@ def _write(rows: "pl.DataFrame", bars: TopicBars) -> pa.Table:
         best_score=_number("best_score").round(3),
         confirmed=pl.col("close_chance").is_not_null() | pl.col("close_stray").is_not_null(),
     ).struct.json_encode()
-    verdicts: pa.Table = (
-        rows.select(
-            "row_id",
-            gate=pl.lit(GATE),
-            outcome=outcome,
-            score=pl.when("judged").then("chance_of_own"),
-            threshold=pl.lit(bars.max_false, pl.Float64),
-            reason=reason,
-            reason_class=pl.when(~pl.col("judged")).then(lacking).otherwise(named),
-            evidence=pl.when("judged").then(evidence),
-            scope=pl.lit("row"),
-        )
-        .rechunk()
-        .to_arrow()
-        .cast(VERDICT_SCHEMA)
-    )
-    return verdicts
 
 
 def _other(bars: TopicBars) -> str:
