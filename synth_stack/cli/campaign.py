@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth_stack.cli.options import Json, Quiet
 from synth_stack.cli.output import print_json, say, show, show_progress, to_one_line
 
 if TYPE_CHECKING:
     from synth_stack.workflows.campaign import OpenCampaign
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder with a review plan.")]
 Url = Annotated[str | None, typer.Option("--url", help="The address of an Argilla server.")]
 KeyFile = Annotated[Path | None, typer.Option(help="A file with the key of an owner or admin there.")]

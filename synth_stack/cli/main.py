@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth_stack.cli.author import add_author_commands
+from synth_stack.cli.options import Json, Quiet
 from synth_stack.cli.output import (
     explain_failure,
     list_prices,
@@ -19,14 +21,14 @@ from synth_stack.cli.output import (
     print_prices,
     print_spent,
     say,
-    show,
     show_budget,
     show_progress,
     to_one_line,
     warn_of_input,
 )
+from synth_stack.cli.packs import add_pack_commands
 from synth_stack.cli.review import review_app
-from synth_stack.errors import ConfigError, SynthStackError
+from synth_stack.errors import SynthStackError
 
 if TYPE_CHECKING:
     from synth_stack.inputs.gate_file import NamedEvalSet
@@ -45,8 +47,6 @@ app = typer.Typer(
 )
 app.add_typer(review_app)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Out = Annotated[
     str | None, typer.Option("--out", help="The folder to write, or an address.", show_default=False)
 ]
@@ -94,43 +94,7 @@ def _set_up(
     pass
 
 
-@app.command()
-def init(
-    shape: Annotated[
-        str | None, typer.Argument(help="The shape of its rows; without one it is asked for.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
-    name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
-    about: Annotated[
-        str, typer.Option(help="What the prompts say the messages are written to.")
-    ] = "the support desk of a lamp shop",
-    as_json: Json = False,
-) -> None:
-    """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
-    from synth_stack.workflows.init import init_recipe, list_shapes
-
-    if shape is None:
-        shapes = list(list_shapes())
-        shape = typer.prompt(f"Shape ({', '.join(shapes)})", default=shapes[0], err=True)
-    recipe = init_recipe(shape, out, name=name, about=about)
-    if as_json:
-        print_json({"recipe": str(recipe)})
-        return
-    say(f"recipe  {recipe}")
-    say(f"try     synth-stack preview {recipe}")
-
-
-@app.command()
-def schema(
-    kind: Annotated[str, typer.Argument(help="recipe or gates.")],
-    as_json: Json = False,
-) -> None:
-    """Print the JSON Schema of a recipe or of a gate file, for editors."""
-    from synth_stack.workflows.editor_schemas import write_schema
-
-    if kind not in {"recipe", "gates"}:
-        raise ConfigError("there is no schema of that name", seen=kind, allowed="recipe, gates")
-    print_json(write_schema("recipe" if kind == "recipe" else "gates"))
+add_author_commands(app)
 
 
 @app.command()
@@ -331,138 +295,7 @@ def index(
         say(f"{rows:,} rows in {out}")
 
 
-@app.command()
-def pack(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
-    out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
-    key: Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")] = None,
-    sigstore: Annotated[
-        bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
-    ] = False,
-    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Write the signed handover pack of a judged folder."""
-    from synth_stack import pack as write_pack
-    from synth_stack.packs.write import local_signer, sigstore_signer
-
-    signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
-    summary = write_pack(folder, out, signer=signer, ledger=ledger)
-    if as_json:
-        print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
-    else:
-        say(f"{summary.counts['accepted']:,} accepted rows in {summary.path}, signed by {summary.key_id}")
-
-
-@app.command()
-def push(
-    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to send; it is verified first.")],
-    repo: Annotated[str, typer.Argument(help="The dataset repository: OWNER/NAME.")],
-    public: Annotated[bool, typer.Option("--public", help="Let anybody read it; default: private.")] = False,
-    token_env: Annotated[
-        str, typer.Option(help="The environment variable that holds the token.")
-    ] = "HF_TOKEN",  # noqa: S107  (the name of a variable)
-    as_json: Json = False,
-) -> None:
-    """Send a verified pack to a dataset repository on the Hub (or on the server that HF_ENDPOINT names)."""
-    from synth_stack.packs.hub import push_pack
-
-    address = push_pack(folder, repo, private=not public, token_env=token_env)
-    if as_json:
-        print_json({"commit": address})
-    else:
-        say(address)
-
-
-@app.command()
-def export(
-    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack; it is verified first.")],
-    form: Annotated[
-        str,
-        typer.Option("--format", help="messages, alpaca, sharegpt, trl-dpo or jsonl: see docs/export.md."),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="The file to write, JSON Lines.")],
-    split: Annotated[str, typer.Option(help="The split to write: train or adversarial.")] = "train",
-    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Write the accepted rows of a pack as JSON Lines, in the form that a trainer reads."""
-    from synth_stack import export as export_rows
-
-    written = export_rows(folder, out, format=form, split=split, expected_key=key_id)
-    for reason, rows in written.skipped.items():
-        count = "1 row" if rows == 1 else f"{rows:,} rows"
-        sys.stderr.write(to_one_line(f"skipped {count} that {form} cannot say: {reason}") + "\n")
-    if as_json:
-        print_json(written.to_json())
-    else:
-        say(f"{written.rows:,} rows in {written.path}")
-
-
-@app.command()
-def verify(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")
-    ] = None,
-    row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
-    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
-    identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
-    issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
-    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
-    pin: Annotated[
-        Path | None,
-        typer.Option(
-            help="The last batch seen of a ledger; the pack must be that one or the next. Kept there."
-        ),
-    ] = None,
-    root: Annotated[
-        str | None, typer.Option(help="The head that the ledger must have with this batch.")
-    ] = None,
-    emit: Annotated[
-        bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Check a pack offline; exit 1 names everything that is wrong."""
-    from synth_stack.packs.verify.ledger import follow_ledger
-    from synth_stack.packs.verify.recount import read_verifier
-    from synth_stack.packs.verify.verify import inspect_pack, verify_row
-
-    if emit:
-        sys.stdout.buffer.write(read_verifier())
-        return
-    if folder is None:
-        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK")
-    expected: dict[str, Any] = {
-        "expected_key": key_id,
-        "identity": identity,
-        "issuer": issuer,
-        "trust_config": trust_config,
-    }
-    if row is not None:
-        show(verify_row(folder, row, **expected), as_json)
-        return
-    found = inspect_pack(folder, **expected)
-    found = follow_ledger(found, pin=pin, root=root)
-    show(found, as_json)
-    if found.problems:
-        raise found.problems[0]
-
-
-@app.command()
-def trace(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
-    row_id: Annotated[str, typer.Argument(help="A row id, or at least 8 characters of its start.")],
-    as_json: Json = False,
-) -> None:
-    """Where a row comes from and why it is where it is: seed, template, teacher, gates, siblings."""
-    from synth_stack.packs.trace import trace as trace_row
-
-    show(trace_row(folder, row_id), as_json)
+add_pack_commands(app)
 
 
 @app.command()

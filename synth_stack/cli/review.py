@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from synth_stack.cli.campaign import add_commands
+from synth_stack.cli.options import Json
 from synth_stack.cli.output import print_json, say, to_one_line
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ review_app = typer.Typer(
 )
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Key = Annotated[
     Path | None, typer.Option("--key", help="The project's key for reviewer ids; made when it is not there.")
 ]

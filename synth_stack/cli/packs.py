@@ -1,0 +1,145 @@
+"""Commands over packs: write one, send it, export its rows, verify it, trace a row."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synth_stack.cli.options import Json
+from synth_stack.cli.output import print_json, say, show, to_one_line
+
+
+def add_pack_commands(app: typer.Typer) -> None:
+    """Put the commands into an application."""
+    for command in (pack, push, export, verify, trace):
+        app.command()(command)
+
+
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
+    key: Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")] = None,
+    sigstore: Annotated[
+        bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
+    ] = False,
+    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the signed handover pack of a judged folder."""
+    from synth_stack import pack as write_pack
+    from synth_stack.packs.write import local_signer, sigstore_signer
+
+    signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
+    summary = write_pack(folder, out, signer=signer, ledger=ledger)
+    if as_json:
+        print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
+    else:
+        say(f"{summary.counts['accepted']:,} accepted rows in {summary.path}, signed by {summary.key_id}")
+
+
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to send; it is verified first.")],
+    repo: Annotated[str, typer.Argument(help="The dataset repository: OWNER/NAME.")],
+    public: Annotated[bool, typer.Option("--public", help="Let anybody read it; default: private.")] = False,
+    token_env: Annotated[
+        str, typer.Option(help="The environment variable that holds the token.")
+    ] = "HF_TOKEN",  # noqa: S107  (the name of a variable)
+    as_json: Json = False,
+) -> None:
+    """Send a verified pack to a dataset repository on the Hub (or on the server that HF_ENDPOINT names)."""
+    from synth_stack.packs.hub import push_pack
+
+    address = push_pack(folder, repo, private=not public, token_env=token_env)
+    if as_json:
+        print_json({"commit": address})
+    else:
+        say(address)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack; it is verified first.")],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="messages, alpaca, sharegpt, trl-dpo or jsonl: see docs/export.md."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write, JSON Lines.")],
+    split: Annotated[str, typer.Option(help="The split to write: train or adversarial.")] = "train",
+    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the accepted rows of a pack as JSON Lines, in the form that a trainer reads."""
+    from synth_stack import export as export_rows
+
+    written = export_rows(folder, out, format=form, split=split, expected_key=key_id)
+    for reason, rows in written.skipped.items():
+        count = "1 row" if rows == 1 else f"{rows:,} rows"
+        sys.stderr.write(to_one_line(f"skipped {count} that {form} cannot say: {reason}") + "\n")
+    if as_json:
+        print_json(written.to_json())
+    else:
+        say(f"{written.rows:,} rows in {written.path}")
+
+
+def verify(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")
+    ] = None,
+    row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
+    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
+    issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
+    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    pin: Annotated[
+        Path | None,
+        typer.Option(
+            help="The last batch seen of a ledger; the pack must be that one or the next. Kept there."
+        ),
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="The head that the ledger must have with this batch.")
+    ] = None,
+    emit: Annotated[
+        bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a pack offline; exit 1 names everything that is wrong."""
+    from synth_stack.packs.verify.ledger import follow_ledger
+    from synth_stack.packs.verify.recount import read_verifier
+    from synth_stack.packs.verify.verify import inspect_pack, verify_row
+
+    if emit:
+        sys.stdout.buffer.write(read_verifier())
+        return
+    if folder is None:
+        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK")
+    expected: dict[str, Any] = {
+        "expected_key": key_id,
+        "identity": identity,
+        "issuer": issuer,
+        "trust_config": trust_config,
+    }
+    if row is not None:
+        show(verify_row(folder, row, **expected), as_json)
+        return
+    found = inspect_pack(folder, **expected)
+    found = follow_ledger(found, pin=pin, root=root)
+    show(found, as_json)
+    if found.problems:
+        raise found.problems[0]
+
+
+def trace(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
+    row_id: Annotated[str, typer.Argument(help="A row id, or at least 8 characters of its start.")],
+    as_json: Json = False,
+) -> None:
+    """Where a row comes from and why it is where it is: seed, template, teacher, gates, siblings."""
+    from synth_stack.packs.trace import trace as trace_row
+
+    show(trace_row(folder, row_id), as_json)
