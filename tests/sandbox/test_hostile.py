@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -140,7 +141,8 @@ def listen(family: int, kind: int, address: tuple[str, int] | str) -> Iterator[s
 @pytest.mark.parametrize("attack", REFUSED, ids=str)
 def test_what_reaches_out_is_refused(any_room: Room, attack: str, tmp_path: Path) -> None:
     local = ("127.0.0.1", 0)
-    name, file = f"synth-stack-{tmp_path.name}", str(tmp_path / "socket")
+    # names of abstract sockets are the machine's, and folders of two test processes may be called alike
+    name, file = f"synth-stack-{uuid4().hex}", str(tmp_path / "socket")
     with (
         listen(socket.AF_INET, socket.SOCK_STREAM, local) as tcp,
         listen(socket.AF_INET, socket.SOCK_DGRAM, local) as udp,
