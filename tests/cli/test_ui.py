@@ -33,7 +33,7 @@ def test_a_folder_without_rows_is_one_sentence(tmp_path: Path) -> None:
         "-m",
         "synth_stack.cli.main",
         "ui",
-        str(tmp_path),
+        str(empty),
         "--key",
         str(tmp_path / "key"),
     ]
