@@ -3,6 +3,7 @@
     run(recipe)                          the whole line: seeds -> generate -> gates -> sign -> pack
     generate(recipe or Pipeline)         candidates alone, durably
     curate(rows, gates, out)             gates over rows that already exist
+    audit(rows, gates, out)              the same, told as rates with intervals, and signed
     replay(run, gates)                   the same rows decided again from stored scores
     pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
     push(pack, repo_id)                  the pack as a dataset repository
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from synth_stack.packs.export import export_pack as export
     from synth_stack.packs.hub import push_pack as push
     from synth_stack.packs.verify.verify import verify_pack as verify
+    from synth_stack.workflows.audit import audit
     from synth_stack.workflows.curate import curate
     from synth_stack.workflows.run import generate, pack, run
 
-__all__ = ["curate", "export", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
+__all__ = ["audit", "curate", "export", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
 
 _HOMES = {
+    "audit": ("synth_stack.workflows.audit", "audit"),
     "load_recipe": ("synth_stack.inputs.recipe", "load_recipe"),
     "curate": ("synth_stack.workflows.curate", "curate"),
     "export": ("synth_stack.packs.export", "export_pack"),

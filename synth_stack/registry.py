@@ -35,7 +35,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 class _Mark:
     """Stands in an annotation: what a parameter is, beside its type."""
 
-    what: Literal["path", "eval sets"]
+    what: Literal["path", "eval sets", "baseline"]
 
 
 PATH = _Mark("path")
@@ -45,6 +45,14 @@ the record has the last part of it alone. `package:` and `hub:` names stay as th
 
 EVAL_SETS = _Mark("eval sets")
 """Marks the parameter (a list) to which a recipe and `--against` add the eval sets that no row may leak."""
+
+
+BASELINE = _Mark("baseline")
+"""Marks the parameter that takes the path of rows which a batch is compared with (`--baseline`)."""
+
+Harm = Literal["people", "exams", "truth", "form", "spread"]
+"""What a defect that a gate finds does, the gravest first: it reaches people, makes scores of exams
+worthless, teaches what is false, breaks the form of a row, or narrows what the rows are about."""
 
 
 class NamedText(Protocol):
@@ -74,9 +82,10 @@ class Entry:
     whole batch (gates/gate.py), or None, and `late_parameters`, those that it depends on; `index`, what
     writes the file that stands for earlier packs; `clusters`, the table of its state that says in which
     cluster a row is (`id`, its hash_ids, and `cluster`); `read_stages`, for a gate that does what stages of
-    NeMo Curator do. Of a generator: `checked_by`, the gate that looks for the known failure of its rows;
-    `templates`, the prompt templates that it asks with, given its parameters; `record`, its parameters as the
-    lock has them. `module` is where the function was defined.
+    NeMo Curator do; `harm`, what the defects that it finds do (audits put the gravest first). Of a generator:
+    `checked_by`, the gate that looks for the known failure of its rows; `templates`, the prompt templates
+    that it asks with, given its parameters; `record`, its parameters as the lock has them. `module` is where
+    the function was defined.
     """
 
     role: Role
@@ -93,17 +102,26 @@ class Entry:
     checked_by: str | None = None
     templates: Templates | None = None
     record: Record | None = None
+    harm: Harm = "form"
 
     @property
     def eval_sets(self) -> str | None:
         """The parameter that takes eval sets, if there is one."""
-        fields = self.params.model_fields.items()
-        return next((name for name, field in fields if EVAL_SETS in field.metadata), None)
+        return self._find_marked(EVAL_SETS)
+
+    @property
+    def baseline(self) -> str | None:
+        """The parameter that takes rows to compare a batch with, if there is one."""
+        return self._find_marked(BASELINE)
 
     @property
     def module(self) -> str:
         """The module of the function."""
         return str(self.factory.__module__)
+
+    def _find_marked(self, mark: _Mark) -> str | None:
+        fields = self.params.model_fields.items()
+        return next((name for name, field in fields if mark in field.metadata), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +154,7 @@ def gate(
     index: Callable[..., int] | None = None,
     clusters: str | None = None,
     read_stages: ReadStages | None = None,
+    harm: Harm = "form",
 ) -> Callable[[Factory], Factory]:
     """Register a function that returns a Judge (gates/gate.py)."""
     return _register(
@@ -148,6 +167,7 @@ def gate(
         index=index,
         clusters=clusters,
         read_stages=read_stages,
+        harm=harm,
     )
 
 

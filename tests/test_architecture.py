@@ -18,7 +18,9 @@ PACKAGE = ROOT / "synth_stack"
 TESTS = ROOT / "tests"
 
 SPECIFIC = ("models", "sandbox", "teachers")
-"""Folders of things that gates, methods and teachers use by name. So are the folders in gates/ and generators/."""
+"""Folders of things that gates, methods and teachers use by name. So are the folders in gates/ and
+generators/.
+"""
 
 ORDINARY = frozenset(
     "diversity drift execution factuality image novelty refactor refusal structure turns".split()
@@ -59,6 +61,16 @@ THROUGH = {
 """Folders whose modules are the parts of one thing, and are tested through it by the test of that name."""
 
 ELSEWHERE = {
+    "audits/check.py": "workflows/test_audit.py",  # a signed audit, and every lie about one
+    "audits/copies.py": "workflows/test_audit.py",
+    "audits/document.py": "workflows/test_audit.py",
+    "audits/evidence.py": "workflows/test_audit.py",
+    "audits/figures.py": "workflows/test_audit.py",
+    "audits/gaps.py": "workflows/test_audit.py",
+    "audits/remedies.py": "workflows/test_audit.py",
+    "audits/seal.py": "workflows/test_audit.py",
+    "audits/surroundings.py": "workflows/test_audit.py",
+    "cli/audit_tables.py": "cli/test_audit.py",
     "cli/author.py": "cli/test_main.py",  # commands of one application
     "cli/options.py": "cli/test_main.py",
     "cli/packs.py": "cli/test_main.py",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth_stack.cli.audit import add_audit_command
 from synth_stack.cli.author import add_author_commands
 from synth_stack.cli.options import Json, Quiet
 from synth_stack.cli.output import (
@@ -296,6 +297,7 @@ def index(
         say(f"{rows:,} rows in {out}")
 
 
+add_audit_command(app)
 add_pack_commands(app)
 add_ui_command(app)
 

@@ -87,7 +87,7 @@ def export(
 
 def verify(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")
+        Path | None, typer.Argument(metavar="PACK", help="The pack or audit to check; nothing is fetched.")
     ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
@@ -108,7 +108,7 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a pack offline; exit 1 names everything that is wrong."""
+    """Check a pack or an audit offline; exit 1 names everything that is wrong."""
     from synth_stack.packs.verify.ledger import follow_ledger
     from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
@@ -124,6 +124,15 @@ def verify(
         "issuer": issuer,
         "trust_config": trust_config,
     }
+    from synth_stack.audits.check import is_audit
+    from synth_stack.workflows.audit import verify_audit
+
+    if is_audit(folder) and row is None:
+        checked = verify_audit(folder, expected_key=key_id)
+        show(checked, as_json)
+        if checked.problems:
+            raise checked.problems[0]
+        return
     if row is not None:
         show(verify_row(folder, row, **expected), as_json)
         return

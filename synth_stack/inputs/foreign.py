@@ -5,6 +5,8 @@ that it is counted and rejected with a reason instead of being dropped.
 """
 
 import hashlib
+import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ from synth_stack.inputs.folders import list_shards
 from synth_stack.inputs.foreign_rows import RowReader
 from synth_stack.inputs.notices import Notice, NoticeTally
 from synth_stack.inputs.records import Broken, Record, kind_of, read_records
-from synth_stack.rows.canonical import Digest
+from synth_stack.rows.canonical import Digest, derive_seed
 from synth_stack.rows.schemas import build_candidates
 
 SHARD_ROWS = 10_000
@@ -43,7 +45,8 @@ class Part:
 class Dataset:
     """Records from somewhere: a name for the card, the digest of the bytes, and the parts that are read.
 
-    `named` says which column is which field where the usual names do not; `skipped` counts what was passed
+    `named` says which column is which field where the usual names do not; `sample` is how many records, drawn
+    without replacement, are read of all; `skipped` counts what was passed
     over when the data set was opened, `tally` what `read_candidates` kept aside when it last ran.
     """
 
@@ -54,11 +57,27 @@ class Dataset:
     skip_broken: bool = False
     skipped: NoticeTally = field(default_factory=NoticeTally)
     tally: NoticeTally = field(default_factory=NoticeTally)
+    sample: int | None = None
+    counted: Counter[str] = field(default_factory=Counter)
 
     def read(self) -> Iterator[Placed]:
-        """Every record in order, with its place."""
+        """Every record in order, with its place, or those of the sample; `counted` has how many of a part."""
+        self.counted.clear()
+        chosen = None if self.sample is None else self._draw()
+        position = 0
         for part in self.parts:
-            yield from part.read()
+            for placed in part.read():
+                if chosen is None or position in chosen:
+                    self.counted[part.name] += 1
+                    yield placed
+                position += 1
+
+    def _draw(self) -> set[int]:
+        """The positions of the sample, which follow from the digest of the data set."""
+        total = sum(1 for part in self.parts for _ in part.read())
+        wanted = min(self.sample or 0, total)
+        draw = random.Random(derive_seed(0, "sample", self.sha256, str(total)))  # noqa: S311  (no secret)
+        return set(draw.sample(range(total), wanted))
 
     def list_notices(self) -> tuple[Notice, ...]:
         """What was skipped, kept in `extra` or read under another name, so far."""
@@ -136,6 +155,31 @@ def open_records(records: Any, name: str, *, named: Mapping[str, str] | None = N
                 yield place, Broken(place, f"not an object but {type(record).__name__}")
 
     return Dataset(name, Digest(digest.hexdigest()), (Part(name, read),), columns)
+
+
+def open_collection(
+    collection: Mapping[Any, Any], name: str, *, named: Mapping[str, str] | None = None
+) -> Dataset:
+    """Several data sets in memory as one, a part for each: a DatasetDict by split, a Distiset by
+    configuration.
+
+    The digest is over the names and the digests of the parts. Raises what `open_records` raises.
+    """
+    parts: list[Part] = []
+    digest = hashlib.sha256()
+    columns = check_map(named)
+    for key, records in collection.items():
+        inner = (
+            open_collection(records, str(key), named=named)
+            if isinstance(records, Mapping)
+            else open_records(records, str(key), named=named)
+        )
+        digest.update(f"{len(str(key))}:{key}:{inner.sha256}\n".encode("utf-8", "backslashreplace"))
+        nested = isinstance(records, Mapping)
+        parts += [Part(f"{key}/{part.name}" if nested else str(key), part.read) for part in inner.parts]
+    if not parts:
+        raise InputError(f"{name} holds no data set")
+    return Dataset(name, Digest(digest.hexdigest()), tuple(parts), columns)
 
 
 def read_candidates(dataset: Dataset) -> Iterator[pa.Table]:

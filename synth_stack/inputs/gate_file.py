@@ -146,6 +146,27 @@ def _add(use: GateUse, parameter: str | None, added: list[dict[str, Any]]) -> Ga
     return GateUse.model_validate({**use.model_dump(), parameter: [*named, *added]})
 
 
+def add_baseline(uses: list[GateUse], path: str | Path | None) -> list[GateUse]:
+    """The gates with the rows at `path` as what the batch is compared with: by those that take some, or by
+    one added after all others where none of them does. Raises ConfigError where no gate that there is takes
+    any.
+    """
+    if path is None:
+        return uses
+    takers = {name: entry.baseline for name, entry in registered("gate").items() if entry.baseline}
+    found = make_absolute(Path(), str(path))
+    if not any(use.use in takers for use in uses):
+        if not takers:
+            raise ConfigError("no gate compares a batch with other rows", seen=str(path))
+        uses = [*uses, GateUse(use=min(takers))]
+    return [
+        GateUse.model_validate({**use.model_dump(), str(takers[use.use]): found})
+        if use.use in takers
+        else use
+        for use in uses
+    ]
+
+
 def load_map(path: str | Path) -> dict[str, str]:
     """What the gate file at `path` maps: columns of a foreign dataset by field. Raises ConfigError."""
     return dict(load_gates(path).map or {})

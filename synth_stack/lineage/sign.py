@@ -42,7 +42,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
 
 
-def build_statement(subjects: Mapping[str, str], predicate: Mapping[str, Any]) -> bytes:
+def build_statement(
+    subjects: Mapping[str, str], predicate: Mapping[str, Any], predicate_type: str = PREDICATE_TYPE
+) -> bytes:
     """The canonical bytes of an in-toto statement: `subjects` maps file names to SHA-256 digests.
 
     Subjects stand in the order of their names. Raises SigningError for no subject, a digest that is not
@@ -51,23 +53,27 @@ def build_statement(subjects: Mapping[str, str], predicate: Mapping[str, Any]) -
     statement = {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": name, "digest": {"sha256": subjects[name]}} for name in sorted(subjects)],
-        "predicateType": PREDICATE_TYPE,
+        "predicateType": predicate_type,
         "predicate": dict(predicate),
     }
     try:
         data = canonical_json(statement)
     except ValueError as exc:
         raise SigningError(f"the statement cannot be signed: {exc}") from exc
-    if (fault := _find_fault(statement)) is not None:
+    if (fault := _find_fault(statement, predicate_type)) is not None:
         raise SigningError(f"the statement cannot be signed: {fault}")
     return data
 
 
-def parse_statement(data: bytes, *, where: str = "the statement") -> dict[str, Any]:
-    """The statement that `data` holds. Raises VerificationError, starting with `where`, for any other."""
+def parse_statement(
+    data: bytes, *, where: str = "the statement", predicate_type: str = PREDICATE_TYPE
+) -> dict[str, Any]:
+    """The statement that `data` holds, of that type. Raises VerificationError, starting with `where`, for any
+    other.
+    """
     try:
         statement = orjson.loads(data)
-        if (fault := _find_fault(statement)) is not None:
+        if (fault := _find_fault(statement, predicate_type)) is not None:
             raise VerificationError(f"{where} is not a statement of this package: {fault}")
         if canonical_json(statement) != data:
             raise VerificationError(f"{where} is not canonical JSON (RFC 8785)")
@@ -109,7 +115,13 @@ def sign_local(statement: bytes, key: Ed25519PrivateKey) -> bytes:
     return _encode_envelope(statement, key_id(key.public_key()), signature)
 
 
-def verify_envelope(envelope: bytes, public_pem: bytes, *, where: str = "statement.dsse.json") -> bytes:
+def verify_envelope(
+    envelope: bytes,
+    public_pem: bytes,
+    *,
+    where: str = "statement.dsse.json",
+    predicate_type: str = PREDICATE_TYPE,
+) -> bytes:
     """The statement's bytes, if the envelope is what `sign_local` makes of them with that key.
 
     Raises VerificationError, starting with `where`, for any byte that was changed, another key, or a
@@ -125,7 +137,7 @@ def verify_envelope(envelope: bytes, public_pem: bytes, *, where: str = "stateme
         key.verify(signature, encode_pae(PAYLOAD_TYPE, statement))
     except InvalidSignature as exc:
         raise VerificationError(f"the signature in {where} does not fit its statement") from exc
-    parse_statement(statement, where=f"the statement in {where}")
+    parse_statement(statement, where=f"the statement in {where}", predicate_type=predicate_type)
     return statement
 
 
@@ -135,7 +147,7 @@ def encode_pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def _find_fault(statement: Any) -> str | None:
+def _find_fault(statement: Any, wanted: str) -> str | None:
     match statement:
         case {
             "_type": kind,
@@ -146,8 +158,8 @@ def _find_fault(statement: Any) -> str | None:
         } if not others:
             if kind != STATEMENT_TYPE:
                 return f"its _type is {kind!r}, not {STATEMENT_TYPE}"
-            if predicate_type != PREDICATE_TYPE:
-                return f"its predicateType is {predicate_type!r}, not {PREDICATE_TYPE}"
+            if predicate_type != wanted:
+                return f"its predicateType is {predicate_type!r}, not {wanted}"
             names = [_subject_name(subject) for subject in subjects]
             if None in names:
                 return f"subject {names.index(None)} is not a name with one SHA-256"

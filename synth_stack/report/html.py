@@ -43,19 +43,19 @@ def render_report(
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
     script and style but the two whose digests it names.
     """
-    script = "\n".join(_read(name) for name in SCRIPTS)
-    style = _read("report.css")
+    script = "\n".join(read_asset(name) for name in SCRIPTS)
+    style = read_asset("report.css")
     rows = [_trim(row) for row in audit_rows.to_pylist()]
     data = {"figures": figures.to_json(), "rows": rows, "pictures": pictures}
-    return Template(_read("report.html")).substitute(
-        script_digest=_digest(script),
-        style_digest=_digest(style),
-        title=_escape(title),
+    return Template(read_asset("report.html")).substitute(
+        script_digest=digest_source(script),
+        style_digest=digest_source(style),
+        title=escape_text(title),
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
         alarm=_render_alarm(figures),
         totals=_render_totals(figures),
         review=render_review(review, figures.accepted),
-        sample=_escape(_describe_sample(figures, audit_rows)),
+        sample=escape_text(_describe_sample(figures, audit_rows)),
         style=style,
         script=script,
         data=embed_json(data),
@@ -81,21 +81,23 @@ def _drop_nulls(value: Any) -> Any:
     return [_drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _read(name: str) -> str:
+def read_asset(name: str) -> str:
+    """A style, script or page of this package, without the white space around it."""
     return files("synth_stack.report").joinpath(name).read_text(encoding="utf-8").strip()
 
 
-def _digest(source: str) -> str:
+def digest_source(source: str) -> str:
+    """How a content security policy names a script or style (CSP level 3, hash-source)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
-def _escape(text: str) -> str:
+def escape_text(text: str) -> str:
     """HTML text in which characters without a glyph of their own are spelt out."""
     return html.escape("".join(c if c.isprintable() else f"⟨U+{ord(c):04X}⟩" for c in text))
 
 
 def _render_fact(name: str, value: Any) -> str:
-    return f"<div><dt>{_escape(name)}</dt><dd>{_escape(_describe(value))}</dd></div>"
+    return f"<div><dt>{escape_text(name)}</dt><dd>{escape_text(_describe(value))}</dd></div>"
 
 
 def _describe(value: Any) -> str:
@@ -116,7 +118,7 @@ def _describe(value: Any) -> str:
 
 def _render_alarm(figures: Figures) -> str:
     """What no reader may overlook, drawn here too: the gates that failed their self-test."""
-    lines = [f"<li>{_escape(test.describe())}.</li>" for test in figures.self_tests if test.failed]
+    lines = [f"<li>{escape_text(test.describe())}.</li>" for test in figures.self_tests if test.failed]
     if not lines:
         return ""
     what = "A gate failed its self-test" if len(lines) == 1 else f"{len(lines)} gates failed their self-tests"

@@ -53,6 +53,22 @@ def lower_bound(successes: int, trials: int, level: float = 0.95) -> float:
     return 0.0 if successes == 0 else float(beta.ppf(1 - level, successes, trials - successes + 1))
 
 
+def newcombe(first: int, of_first: int, second: int, of_second: int) -> tuple[float, float]:
+    """The 95% interval of first / of_first - second / of_second, two independent shares (Newcombe 1998,
+    Statistics in Medicine 17: 873-890, method 10: the Wilson intervals of both, squared and added).
+
+    Without trials of one of them nothing is known: (-1, 1). Raises ValueError for counts that are none.
+    """
+    low, high = wilson(first, of_first)
+    other_low, other_high = wilson(second, of_second)
+    if not of_first or not of_second:
+        return -1.0, 1.0
+    share, other = first / of_first, second / of_second
+    below = sqrt((share - low) ** 2 + (other_high - other) ** 2)
+    above = sqrt((high - share) ** 2 + (other - other_low) ** 2)
+    return share - other - below, share - other + above
+
+
 def _require_counts(successes: int, trials: int) -> None:
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} of {trials} is no share")

@@ -66,18 +66,50 @@ def curate(
     """
     chosen = choose_engine(engine)
     bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))
+    named = {**load_map(gates), **check_map(map)}
+    batch = judge_source(
+        source,
+        bound,
+        out,
+        chosen=chosen,
+        named=named,
+        refuse_map=bool(map),
+        skip_broken=skip_broken,
+        progress=progress,
+    )
+    batch.require_trust()
+    return batch
+
+
+def judge_source(
+    source: Any,
+    bound: Gates,
+    out: str | Path,
+    *,
+    chosen: ChosenEngine,
+    named: Mapping[str, str],
+    refuse_map: bool = False,
+    sample: int | None = None,
+    skip_broken: bool = False,
+    progress: Progress | None = None,
+) -> Batch:
+    """What `curate` does, by gates that are bound already; a batch with a gate that failed its self-test is
+    given back, and says so (`Batch.failed`). With `sample` so many records, drawn at random, stand for all;
+    `refuse_map` says that `named` is the caller's, so that it has no place beside a run.
+    """
     progress = progress or Silent()
     work = find_work_folder(out)
     source = bring_source(source, work)
     run = _run_folder(source)
-    if run and map:
+    if run and refuse_map:
         raise ConfigError(
-            f"{run} is a run, whose columns are known", seen=str(dict(map)), mend="Leave the map out."
+            f"{run} is a run, whose columns are known", seen=str(dict(named)), mend="Leave the map out."
         )
+    if run and sample is not None:
+        raise ConfigError(f"{run} is a run, of which no sample is judged", mend="Leave the sample out.")
     if run and run.resolve() == work.resolve():
         return _curate_in_place(run, bound, chosen, progress)
-    named = {**load_map(gates), **check_map(map)}
-    dataset = None if run else check_dataset(_open(source, skip_broken, named))
+    dataset = None if run else check_dataset(replace(_open(source, skip_broken, named), sample=sample))
     lock = render_yaml(_curate_lock(dataset, run))
     target = Destination(out, lock)
     with open_run(work, lock) as folder, chosen.open() as opened:
@@ -89,7 +121,6 @@ def curate(
         write_piles(folder, bound.names)
         write_manifest(folder, batch.facts())
         target.send(folder)
-    batch.require_trust()
     return replace(batch, address=target.address)
 
 
@@ -99,7 +130,6 @@ def _curate_in_place(run: Path, gates: Gates, chosen: ChosenEngine, progress: Pr
         batch = judge(folder, gates, progress, opened)
         write_piles(folder, gates.names)
         write_manifest(folder, batch.facts())
-    batch.require_trust()
     return batch
 
 
@@ -126,6 +156,8 @@ def read_input(folder: Path) -> dict[str, Any] | None:
 
 
 def _open(source: Any, skip_broken: bool, named: Mapping[str, str]) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
     if isinstance(source, str | Path):
         return open_dataset(source, skip_broken=skip_broken, named=named)
     if isinstance(source, dict):  # a Distiset or DatasetDict: configurations or splits by name
@@ -145,6 +177,8 @@ def _curate_lock(dataset: Dataset | None, run: Path | None) -> dict[str, Any]:
         source = {"name": dataset.name, "sha256": dataset.sha256}
         if dataset.named:
             source["map"] = dict(dataset.named)
+        if dataset.sample is not None:
+            source["sample"] = dataset.sample
     else:
         parts = [digest_file(part) for part in list_made((run or Path()) / "candidates")]
         source = {"name": RUN_SOURCE, "sha256": Digest(digest_json(parts))}
@@ -174,6 +208,8 @@ def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> Non
         advance(table.num_rows)
     notices = [notice.to_json() for notice in dataset.list_notices()]
     told = {"name": dataset.name, "sha256": dataset.sha256, "notices": notices}
+    if len(dataset.parts) > 1:
+        told["parts"] = [{"name": part.name, "rows": dataset.counted[part.name]} for part in dataset.parts]
     write_bytes(folder / INPUT, json.dumps(told, indent=1).encode("utf-8") + b"\n")
     commit_candidates(folder)
 

@@ -24,7 +24,14 @@ from synth_stack.errors import ConfigError
 from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
-from synth_stack.inputs.gate_file import GateFile, GateUse, NamedEvalSet, add_eval_sets, load_gates
+from synth_stack.inputs.gate_file import (
+    GateFile,
+    GateUse,
+    NamedEvalSet,
+    add_baseline,
+    add_eval_sets,
+    load_gates,
+)
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import bind, find_entry
 from synth_stack.report.write import write_report
@@ -99,8 +106,10 @@ def bind_gates(
     *,
     source: object = None,
     loaded: Sequence[Extension] = (),
+    baseline: str | Path | None = None,
 ) -> Gates:
-    """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some.
+    """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some, and
+    `baseline` as the rows that a batch is compared with.
 
     Without `resources` they reach what may be reached for the rows of `source`.
 
@@ -109,7 +118,7 @@ def bind_gates(
     """
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
-    uses = add_eval_sets(file, eval_sets)
+    uses = add_baseline(add_eval_sets(file, eval_sets), baseline)
     resources = replace(resources or bound_resources(source, file), folder=file.folder)
     runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]

@@ -69,7 +69,7 @@ _EMBEDDING = Embedding()
 _BEHAVIOUR = Behaviour()
 
 
-@gate("contamination", version="4", reads=READS)
+@gate("contamination", version="4", reads=READS, harm="exams")
 def contamination(
     resources: Resources,
     *,

@@ -67,7 +67,9 @@ def _count_short(floor: float) -> int:
     return int(1 / (1 - floor) + 1e-9) - 1
 
 
-@gate("dedup", version="4", reads=("content", "tool_calls", "alternatives"), index=index_earlier)
+@gate(
+    "dedup", version="4", reads=("content", "tool_calls", "alternatives"), index=index_earlier, harm="spread"
+)
 def dedup(
     *,
     threshold: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.85,

@@ -47,7 +47,7 @@ MIN_VENDI = 25.0
 22."""
 
 
-@gate("diversity", version="1", clusters="members")
+@gate("diversity", version="1", clusters="members", harm="spread")
 def diversity(
     *,
     field: Field = "prompt",

@@ -20,7 +20,7 @@ from synth_stack.gates.gate import Dial, Judge, Round
 from synth_stack.inputs.real_rows import open_real_rows
 from synth_stack.models.embedders import load_embedder
 from synth_stack.models.files import PINS, VADER, need_module
-from synth_stack.registry import FilePath, gate
+from synth_stack.registry import BASELINE, FilePath, gate
 from synth_stack.text.words import TEXT_SCHEME
 
 MIN_ROWS = 100
@@ -29,10 +29,10 @@ MIN_ROWS = 100
 _ENVELOPE = Envelope()
 
 
-@gate("drift", version="1")
+@gate("drift", version="1", harm="spread")
 def drift(
     *,
-    baseline: FilePath | None = None,
+    baseline: Annotated[FilePath | None, BASELINE] = None,
     columns: Mapping[str, str] | None = None,
     field: Field = "prompt",
     envelope: Envelope | Literal["learn"] = _ENVELOPE,

@@ -34,7 +34,7 @@ from synth_stack.sandbox.room import Limits, Outcome, find_level, run_many
 _MAX_SURVIVORS = 5
 
 
-@gate("execution", version="3", reads=("content", "alternatives", "extra"))
+@gate("execution", version="3", reads=("content", "alternatives", "extra"), harm="truth")
 def execution(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 1.0,

@@ -23,7 +23,7 @@ from synth_stack.rows.canonical import digest_json
 from synth_stack.text.words import TEXT_SCHEME
 
 
-@gate("novelty", version="2", reads=("content",))
+@gate("novelty", version="2", reads=("content",), harm="spread")
 def novelty(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.7,

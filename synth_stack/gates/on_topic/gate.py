@@ -43,7 +43,7 @@ MAX_STRAY = 0.2
 300 of code_alpaca; of answers to other questions in three quarters."""
 
 
-@gate("on_topic", version="1", reads=("content",))
+@gate("on_topic", version="1", reads=("content",), harm="truth")
 def on_topic(
     *,
     seeds: FilePath | None = None,

@@ -30,7 +30,7 @@ Action = Literal["hold", "reject"]
 _NOTHING = "nothing expected: not an adversarial row that says what its answer has to do, or no answer"
 
 
-@gate("refusal", version="2", reads=("content", "alternatives", "extra"))
+@gate("refusal", version="2", reads=("content", "alternatives", "extra"), harm="people")
 def refusal(*, unclear: Action = "hold", min_shared: Annotated[float, Field(gt=0, le=1)] = 0.3) -> Judge:
     """A judge that rejects adversarial rows whose answer is contrary to their `expected_behaviour`.
 

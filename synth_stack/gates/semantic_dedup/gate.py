@@ -23,7 +23,7 @@ from synth_stack.registry import gate
 from synth_stack.text.words import TEXT_SCHEME
 
 
-@gate("semantic_dedup", version="2", reads=("content",))
+@gate("semantic_dedup", version="2", reads=("content",), harm="spread")
 def semantic_dedup(
     *,
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.9,

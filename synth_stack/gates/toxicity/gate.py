@@ -60,7 +60,7 @@ class Offline(BaseModel):
 _OFFLINE = Offline()
 
 
-@gate("toxicity", version="4", reads=READS, late=slice_late, late_parameters=LATE_PARAMETERS)
+@gate("toxicity", version="4", reads=READS, late=slice_late, late_parameters=LATE_PARAMETERS, harm="people")
 def toxicity(
     resources: Resources,
     *,
