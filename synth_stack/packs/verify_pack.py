@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v4"
+PACK_SCHEME = "synth_stack/pack/v5"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -101,6 +101,7 @@ _KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
     r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
+    r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"
     r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
     r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
     r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)",
@@ -349,7 +350,7 @@ def open_statement(pack: Path | str, key_id: str | None = None) -> SignedStateme
     return SignedStatement(payload, subjects, predicate, found)
 
 
-def read_key(pem: bytes) -> tuple[Any, str]:
+def read_key(pem: bytes, where: str = PUBLIC_KEY) -> tuple[Any, str]:
     """An Ed25519 public key and its id. Raises Refusal for PEM that is written otherwise than packs have
     it.
     """
@@ -360,23 +361,23 @@ def read_key(pem: bytes) -> tuple[Any, str]:
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise Refusal(f"{PUBLIC_KEY} is no public key in PEM: {_shorten(exc)}") from exc
+        raise Refusal(f"{where} is no public key in PEM: {_shorten(exc)}") from exc
     if not isinstance(key, Ed25519PublicKey):
-        raise Refusal(f"{PUBLIC_KEY}: the public key is of another kind", type(key).__name__, "Ed25519")
+        raise Refusal(f"{where}: the public key is of another kind", type(key).__name__, "Ed25519")
     if key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) != pem:
-        raise Refusal(f"{PUBLIC_KEY} is not written as packs have it")
+        raise Refusal(f"{where} is not written as packs have it")
     return key, hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def open_envelope(envelope: bytes, where: str) -> tuple[bytes, str, bytes]:
+def open_envelope(envelope: bytes, where: str, kind: str = PAYLOAD_TYPE) -> tuple[bytes, str, bytes]:
     """Payload, key id and signature of a DSSE envelope (v1) in its one canonical form. Raises Refusal."""
     value = parse_canonical(envelope, where)
     if not _has(value, payload=str, payloadType=str, signatures=list):
         raise Refusal(f"{where} is not a DSSE envelope")
     if len(value["signatures"]) != 1 or not _has(value["signatures"][0], keyid=str, sig=str):
         raise Refusal(f"{where} is not a DSSE envelope with exactly one signature")
-    if value["payloadType"] != PAYLOAD_TYPE:
-        raise Refusal(f"{where} holds another payload type", value["payloadType"], PAYLOAD_TYPE)
+    if value["payloadType"] != kind:
+        raise Refusal(f"{where} holds another payload type", value["payloadType"], kind)
     one = value["signatures"][0]
     return _decode(value["payload"], where), one["keyid"], _decode(one["sig"], where)
 
@@ -391,13 +392,13 @@ def _decode(text: str, where: str) -> bytes:
     return data
 
 
-def check_signature(key: Any, signature: bytes, payload: bytes, where: str) -> None:
+def check_signature(key: Any, signature: bytes, payload: bytes, where: str, kind: str = PAYLOAD_TYPE) -> None:
     """Raises Refusal unless `signature` is Ed25519 over DSSE's pre-authentication encoding of `payload`."""
     from cryptography.exceptions import InvalidSignature
 
-    kind = PAYLOAD_TYPE.encode()
+    name = kind.encode()
     try:
-        key.verify(signature, b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload))
+        key.verify(signature, b"DSSEv1 %d %b %d %b" % (len(name), name, len(payload), payload))
     except InvalidSignature as exc:
         raise Refusal(f"the signature in {where} does not fit its statement") from exc
 
@@ -471,7 +472,8 @@ class SignedRule:
 
 
 _PREDICATE = (
-    "scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts ledger bytes".split()
+    *"scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts".split(),
+    *("ledger", "withdrawn", "bytes"),
 )
 
 
@@ -842,6 +844,7 @@ class RecordCounts:
     splits: Counter[str] = field(default_factory=Counter)
     waiting: dict[str, str] = field(default_factory=dict)
     replacements: int = 0
+    withdrawn: frozenset[str] = frozenset()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one record; they come in the order of the tree."""
@@ -855,6 +858,8 @@ class RecordCounts:
             del self.waiting[record["row_id"]]
             self.replacements += 1
         if decision == "accepted":
+            if record["row_id"] in self.withdrawn:
+                return
             self.splits[ADVERSARIAL if record["kind"] == ADVERSARIAL else "train"] += 1
             return
         self.decided[gate, decision] += 1
@@ -1158,6 +1163,7 @@ def build_facts(predicate: Mapping[str, Any]) -> Json:
         "root": predicate["tree"]["root"],
         "generated": predicate["counts"].get("generated"),
         "accepted": predicate["counts"].get("accepted"),
+        "withdrawn": predicate["withdrawn"],
     }
 
 
@@ -1197,7 +1203,8 @@ def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
         return
     found.passed.append((len(listing.sizes), "files"))
     rule = read_rule(signed.predicate)
-    counts = _read_records(pack, listing.sizes, signed, rule)
+    withdrawn = check_withdrawn(pack, listing.sizes, signed.predicate["withdrawn"], signed.key_id)
+    counts = _read_records(pack, listing.sizes, signed, rule, withdrawn)
     found.counts = counts.to_json(read_self_tests(pack, rule, counts.count_judged()))
     for name in sorted({*found.counts, *signed.predicate["counts"]}):
         if found.counts.get(name) != signed.predicate["counts"].get(name):
@@ -1240,12 +1247,17 @@ def _compare_digests(
 
 
 def _read_records(
-    pack: Path | str, sizes: Mapping[str, int], signed: SignedStatement, rule: SignedRule
+    pack: Path | str,
+    sizes: Mapping[str, int],
+    signed: SignedStatement,
+    rule: SignedRule,
+    withdrawn: Withdrawn | None,
 ) -> RecordCounts:
     said = signed.predicate
     size, places = said["tree"]["size"], rule.places
     context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
     counts, seen = RecordCounts(rule), set[bytes]()
+    counts.withdrawn = frozenset() if withdrawn is None else withdrawn.rows
     tiles = StoredTiles(pack, size, sizes)
     tree = GrowingTree(tiles.compare)
     try:
@@ -1308,6 +1320,268 @@ def check_ledger(pack: Path | str, sizes: Mapping[str, int], place: Any) -> list
     return leaves
 
 
+# --- withdrawal --------------------------------------------------------------------------------------------
+
+REVOKED = "lineage/revoked.jsonl"
+"""The list of tombstones that a reissued pack honours, as its publisher signed it."""
+WITHDRAWN = "lineage/withdrawn.json"
+"""The accepted rows that it withdraws, which the pack's data no longer holds."""
+REVOCATION_SCHEME = "synth_stack/revocation/v1"
+WITHDRAWN_SCHEME = "synth_stack/withdrawn/v1"
+REVOCATION_TYPE = "application/vnd.synth-stack.revocation+json"
+SELECTORS = ("row", "seed", "document", "template", "teacher", "eval_item")
+MAX_REVOKED_BYTES = 64 * 1024**2
+"""A tombstone takes some 800 bytes, and 40 for each further row that it names."""
+CORPUS_SELECTORS = frozenset({"seed", "document"})
+"""Whoever withdraws a text of the seed corpus wants it gone from seeds/ too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """One entry of a list: who withdrew what, when and why. `select` maps selectors to values."""
+
+    sequence: int
+    who: str
+    when: str
+    why: str
+    select: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """A signed list of tombstones: the entries in order, the id of the key that signed, and the bytes."""
+
+    tombstones: tuple[Tombstone, ...]
+    key_id: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the list as it is now; a longer one has another."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The documents whose rows are withdrawn."""
+        return frozenset(each for t in self.tombstones for each in t.select.get("document", ()))
+
+    @property
+    def leaves_out_corpus(self) -> bool:
+        """Whether a reissued pack goes without seeds/, since a text in it was withdrawn."""
+        return any(CORPUS_SELECTORS & {*tombstone.select} for tombstone in self.tombstones)
+
+
+def read_revocations(data: bytes, where: str, key_id: str | None = None) -> Revocations:
+    """The list that `data` holds, every entry signed by the key in its first line and naming the one before.
+
+    With `key_id`, that key has to be the one of that id. Raises Refusal.
+    """
+    lines = data.split(b"\n")
+    if len(data) > MAX_REVOKED_BYTES or lines.pop() != b"":
+        raise Refusal(f"{where} is torn or too large for a list of tombstones")
+    header: Any = parse_canonical(lines[0], f"{where}: line 1") if lines else None
+    if not _has(header, public_key=str, scheme=str) or header["scheme"] != REVOCATION_SCHEME:
+        raise Refusal(f"{where} is no list of tombstones")
+    key, named = read_key(header["public_key"].encode(), f"the key in {where}")
+    if key_id is not None and named != key_id:
+        raise Refusal(f"{where} is the list of another key", named, key_id)
+    found = []
+    for number, line in enumerate(lines[1:]):
+        told = f"{where}: tombstone {number}"
+        payload, signer, signature = open_envelope(line, told, REVOCATION_TYPE)
+        if signer != named:
+            raise Refusal(f"{told} was signed with another key", signer, named)
+        check_signature(key, signature, payload, told, REVOCATION_TYPE)
+        previous = hashlib.sha256(lines[number]).hexdigest()
+        found.append(_read_tombstone(payload, told, number, previous))
+    return Revocations(tuple(found), named, data)
+
+
+def _read_tombstone(payload: bytes, where: str, number: int, previous: str) -> Tombstone:
+    value = parse_canonical(payload, where)
+    shape = {**dict.fromkeys("scheme previous who when why".split(), str), "sequence": int, "select": dict}
+    if not _has(value, **shape) or value["scheme"] != REVOCATION_SCHEME:
+        raise Refusal(f"{where} is none")
+    if value["sequence"] != number or value["previous"] != previous:
+        raise Refusal(
+            f"{where} does not go on from the one before it", value["sequence"], f"sequence {number}"
+        )
+    select = value["select"]
+    if not select or not {*select} <= {*SELECTORS}:
+        raise Refusal(f"{where} selects by nothing, or by what no list selects by", sorted(select))
+    for values in select.values():
+        if (
+            type(values) is not list
+            or not values
+            or any(type(each) is not str or not each for each in values)
+        ):
+            raise Refusal(f"{where} selects by nothing")
+    if any(not _matches(_ROW_ID, row_id) for row_id in select.get("row", ())):
+        raise Refusal(f"{where} names a row that cannot be")
+    chosen = {by: tuple(values) for by, values in select.items()}
+    return Tombstone(number, value["who"], value["when"], value["why"], chosen)
+
+
+def is_row_id(text: str) -> bool:
+    """Whether a text is the id of a row: 32 lower-case hexadecimal digits."""
+    return _ROW_ID.fullmatch(text) is not None
+
+
+class Withdrawal:
+    """The rows that tombstones withdraw: those that they select, and whatever came from such a row.
+
+    Add the records of all packs, in any order, then ask. A row came from another where its parent, its seed
+    or its source is that row. `documents` are for whoever reads the rows: no record names a document.
+    """
+
+    def __init__(self, tombstones: Iterable[Tombstone]) -> None:
+        self._values: dict[str, set[str]] = {by: set() for by in SELECTORS}
+        for tombstone in tombstones:
+            for by, values in tombstone.select.items():
+                self._values[by].update(values)
+        self._causes: dict[str, str] = {}
+        self._children: dict[str, list[str]] = {}
+        self._decisions: dict[str, str] = {}
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The documents whose rows are withdrawn."""
+        return frozenset(self._values["document"])
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """See one record."""
+        row_id, origin = record["row_id"], record["origin"]
+        cause = self._select(record)
+        links = [
+            origin[name]
+            for name in ("parent_id", "source_id", "seed_id")
+            if origin[name] is not None and _ROW_ID.fullmatch(origin[name])
+        ]
+        for link in links:
+            self._children.setdefault(link, []).append(row_id)
+        if cause is not None:
+            self._causes.setdefault(row_id, cause)
+        if cause is not None or links:
+            self._decisions[row_id] = record["decision"]["decision"]
+
+    def add_row(self, row_id: str, cause: str, decision: str = "accepted") -> None:
+        """A row that is withdrawn for what its record does not say."""
+        self._causes.setdefault(row_id, cause)
+        self._decisions[row_id] = decision
+
+    def find_causes(self) -> dict[str, str]:
+        """By id of every withdrawn row in the records, rejected ones too, the selector that met it, or
+        "descendant" where it came from a withdrawn row.
+        """
+        found = dict(self._causes)
+        # a row that no pack here holds can be a parent all the same
+        pending = [*found, *(self._values["row"] - found.keys())]
+        while pending:
+            for child in self._children.get(pending.pop(), ()):
+                if child not in found:
+                    found[child] = "descendant"
+                    pending.append(child)
+        return found
+
+    def find_accepted(self) -> dict[str, str]:
+        """The same of the accepted rows alone: what has to be gone from the data."""
+        return {
+            row_id: cause
+            for row_id, cause in self.find_causes().items()
+            if self._decisions[row_id] == "accepted"
+        }
+
+    def _select(self, record: Mapping[str, Any]) -> str | None:
+        origin, values = record["origin"], self._values
+        if record["row_id"] in values["row"]:
+            return "row"
+        if origin["seed_id"] in values["seed"]:
+            return "seed"
+        if values["template"]:
+            named = (origin["template_id"] or "").split()
+            if any(
+                name in values["template"] or name.partition("@")[0] in values["template"] for name in named
+            ):
+                return "template"
+        if values["teacher"]:
+            models = [origin["teacher"], origin["teacher_digest"]]
+            for model in origin["models"] or ():
+                models += [model["name"], model["digest"]]
+            if any(model in values["teacher"] for model in models):
+                return "teacher"
+        if values["eval_item"]:
+            for verdict in record["verdicts"]:
+                cites = verdict["cites"] or {}
+                if f"{cites.get('eval_set')}:{cites.get('item')}" in values["eval_item"]:
+                    return "eval_item"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What a reissued pack says of its withdrawn rows: their ids, and by which list."""
+
+    rows: frozenset[str]
+    revocations: Revocations
+
+
+def check_withdrawn(pack: Path | str, sizes: Mapping[str, int], said: Any, key_id: str) -> Withdrawn | None:
+    """The withdrawn rows of a reissued pack, if they are those that its list withdraws; None for any other.
+
+    `said` is what the statement says of them, `key_id` the key that signed it and must have signed the list.
+    Rows of a withdrawn document are taken as they are listed: no record names one. Raises Refusal.
+    """
+    if said is None:
+        for name in (REVOKED, WITHDRAWN):
+            if name in sizes:
+                raise Refusal(f"{name} does not belong to a pack from which nothing was withdrawn")
+        return None
+    shape = {"entries": int, "list": str, "rows": int, "statement": str}
+    if not _has(said, **shape) or not _matches(_SHA256, said["statement"]):
+        raise Refusal(f"{STATEMENT}: what it says of withdrawn rows is none")
+    revocations = read_revocations(read_bounded(pack, REVOKED, MAX_REVOKED_BYTES), REVOKED, key_id)
+    if (said["entries"], said["list"]) != (len(revocations.tombstones), revocations.sha256):
+        raise Refusal(f"{STATEMENT}: its rows were withdrawn by another list than {REVOKED}", said["list"])
+    if revocations.leaves_out_corpus and SEEDS[0] in sizes:
+        raise Refusal(f"{SEEDS[0]} is there, and {REVOKED} withdraws a text of the seed corpus")
+    rows = _read_withdrawn_rows(pack, said["rows"])
+    listed = set(rows)
+    ordered, found = [], Withdrawal(revocations.tombstones)
+    for record in _each_record(pack, sizes):
+        found.add(record)
+        if record["row_id"] in listed:
+            ordered.append((record["row_id"], record["decision"]["decision"]))
+            if found.documents:
+                found.add_row(record["row_id"], "document")
+    if ordered != [(row, "accepted") for row in rows]:
+        raise Refusal(f"{WITHDRAWN}: its rows are not accepted rows of this pack, in their order")
+    wanted = found.find_accepted()
+    missing, extra = sorted(wanted.keys() - listed), sorted(listed - wanted.keys())
+    if missing:
+        raise Refusal(f"{WITHDRAWN}: row {missing[0]} is withdrawn by {REVOKED}, and is not in it")
+    if extra:
+        raise Refusal(f"{WITHDRAWN}: row {extra[0]} is withdrawn by no tombstone in {REVOKED}")
+    return Withdrawn(frozenset(rows), revocations)
+
+
+def _read_withdrawn_rows(pack: Path | str, signed: int) -> list[str]:
+    value = parse_canonical(read_bounded(pack, WITHDRAWN, MAX_REVOKED_BYTES), WITHDRAWN, end=b"\n")
+    if not _has(value, scheme=str, rows=list) or value["scheme"] != WITHDRAWN_SCHEME:
+        raise Refusal(f"{WITHDRAWN} is of another scheme, or of none")
+    rows: list[str] = value["rows"]
+    if any(not _matches(_ROW_ID, row) for row in rows) or len({*rows}) != len(rows):
+        raise Refusal(f"{WITHDRAWN}: a row is none, or stands there twice")
+    if len(rows) != signed:
+        raise Refusal(f"{WITHDRAWN} does not hold as many rows as were signed", len(rows), str(signed))
+    return rows
+
+
+def _each_record(pack: Path | str, sizes: Mapping[str, int]) -> Iterator[Json]:
+    for name in list_records(sizes):
+        for number, line in enumerate(read_lines(pack, name)):
+            yield parse_record(line, f"{name}: record {number}")
+
+
 # --- the command -------------------------------------------------------------------------------------------
 
 
@@ -1351,12 +1625,15 @@ def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[
     fault = find_decision_fault(record, rule, rule.places)
     if fault is not None:
         raise fault
+    withdrawn = check_withdrawn(pack, listing.sizes, signed.predicate["withdrawn"], signed.key_id)
+    is_gone = withdrawn is not None and record["row_id"] in withdrawn.rows
     decision = record["decision"]
     by = f" by {decision['gate']}: {decision['reason']}" if decision["gate"] else ""
     return [
         f"row      {record['row_id']}",
         f"decision {decision['decision']}{by}",
         f"proved   record: leaf {index} of {size}",
+        *(["note     accepted then, and withdrawn since"] if is_gone else []),
         f"root     {signed.predicate['tree']['root']}",
         f"key id   {signed.key_id}",
     ]
