@@ -26,7 +26,7 @@ EvalItems = Annotated[
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, push, export, verify, trace, revoke):
+    for command in (pack, push, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
@@ -112,7 +112,8 @@ def export(
 
 def verify(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="PACK", help="The pack to check; nothing is fetched.")
+        Path | None,
+        typer.Argument(metavar="PACK_OR_PROOF", help="The pack or proof file to check; nothing is fetched."),
     ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
@@ -139,6 +140,7 @@ def verify(
 ) -> None:
     """Check a pack offline; exit 1 names everything that is wrong."""
     from synth_stack.packs.load import compare_revoked
+    from synth_stack.packs.prove import verify_proof
     from synth_stack.packs.verify.ledger import follow_ledger
     from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
@@ -147,13 +149,18 @@ def verify(
         sys.stdout.buffer.write(read_verifier())
         return
     if folder is None:
-        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK")
+        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK_OR_PROOF")
     expected: dict[str, Any] = {
         "expected_key": key_id,
         "identity": identity,
         "issuer": issuer,
         "trust_config": trust_config,
     }
+    if folder.is_file():
+        if any(given is not None for given in (row, pin, root, revoked)):
+            raise typer.BadParameter("of a proof nothing further is asked", param_hint="PACK_OR_PROOF")
+        show(verify_proof(folder, **expected), as_json)
+        return
     if row is not None:
         show(verify_row(folder, row, **expected), as_json)
         return
@@ -163,6 +170,26 @@ def verify(
     show(found, as_json)
     if found.problems:
         raise found.problems[0]
+
+
+def prove(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack that has the rows.")],
+    rows: Annotated[list[str], typer.Argument(metavar="ROW_ID...", help="Rows, accepted or not.")],
+    out: Annotated[Path, typer.Option("--out", help="The proof file to write.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run of the pack: shows the content of rows that were turned away."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a file that proves some rows alone: their records, paths and the signed head."""
+    from synth_stack.packs.prove import prove_rows
+
+    written = prove_rows(folder, rows, out, run=run)
+    if as_json:
+        print_json({"proof": str(written), "rows": len({*rows})})
+    else:
+        say(f"{len({*rows}):,} rows proved in {written}")
 
 
 def trace(

@@ -339,7 +339,14 @@ def open_statement(pack: Path | str, key_id: str | None = None) -> SignedStateme
     Raises Refusal.
     """
     envelope = read_bounded(pack, STATEMENT, MAX_SEAL_BYTES)
-    key, found = read_key(read_bounded(pack, PUBLIC_KEY, 4096))
+    return check_envelope(envelope, read_bounded(pack, PUBLIC_KEY, 4096), key_id)
+
+
+def check_envelope(envelope: bytes, pem: bytes, key_id: str | None = None) -> SignedStatement:
+    """The statement in an envelope, its signature checked with the key in `pem`, or that of `key_id`. Raises
+    Refusal.
+    """
+    key, found = read_key(pem)
     payload, named, signature = open_envelope(envelope, STATEMENT)
     if named != found:
         raise Refusal(f"{STATEMENT} was signed with another key", named, found)
@@ -1582,6 +1589,125 @@ def _each_record(pack: Path | str, sizes: Mapping[str, int]) -> Iterator[Json]:
             yield parse_record(line, f"{name}: record {number}")
 
 
+# --- proofs ------------------------------------------------------------------------------------------------
+
+PROOF_SCHEME = "synth_stack/proof/v1"
+MAX_PROOF_BYTES = 64 * 1024**2
+"""A record and its path take some 4 kB, a text what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedRow:
+    """A row of a proof: its record, its place in the signed tree, and its content where that is shown."""
+
+    record: Json
+    index: int
+    hashes: int
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a proof file shows: rows of a signed batch, and the sigstore bundle where there is one."""
+
+    signed: SignedStatement
+    rows: tuple[ProvedRow, ...]
+    bundle: str | None
+
+
+def read_proof(data: bytes, where: str, key_id: str | None = None) -> Proof:
+    """What a proof file proves, each row against the signed root. Raises Refusal naming what is wrong."""
+    if len(data) > MAX_PROOF_BYTES:
+        raise Refusal(f"{where} is too large for a proof", allowed=f"at most {MAX_PROOF_BYTES} bytes")
+    value = parse_canonical(data, where, end=b"\n")
+    shape = {"scheme": str, "public_key": str, "statement": dict, "rows": list}
+    bundle = value.pop("bundle", 0) if type(value) is dict else 0
+    if not _has(value, **shape) or not _is_text(bundle) or value["scheme"] != PROOF_SCHEME:
+        raise Refusal(f"{where} is no proof of rows")
+    pem = value["public_key"].encode("utf-8", "replace")
+    signed = check_envelope(canonical(value["statement"]), pem, key_id)
+    check_predicate(signed)
+    if (bundle is not None) != (signed.predicate["signature"] == "sigstore"):
+        raise Refusal(f"{where}: its sigstore bundle is missing, or does not belong to it")
+    if not value["rows"]:
+        raise Refusal(f"{where} proves no row")
+    rule = read_rule(signed.predicate)
+    rows = tuple(_read_proved_row(row, number, signed, rule) for number, row in enumerate(value["rows"]))
+    indexes = [row.index for row in rows]
+    if indexes != sorted({*indexes}):
+        raise Refusal(f"{where}: its rows are not in the order of the tree, or stand there twice")
+    return Proof(signed, rows, bundle)
+
+
+def _read_proved_row(row: Any, number: int, signed: SignedStatement, rule: SignedRule) -> ProvedRow:
+    where = f"row {number} of the proof"
+    content = row.pop("content", 0) if type(row) is dict else 0
+    if not _has(row, index=int, path=list, record=str) or not _is_text(content):
+        raise Refusal(f"{where} is none")
+    if any(not _matches(_SHA256, each) for each in row["path"]):
+        raise Refusal(f"{where}: its path holds what is no hash")
+    data = row["record"].encode("utf-8", "replace")
+    record = parse_record(data, f"the record in {where}")
+    told = f"row {record['row_id']}"
+    tree, said = signed.predicate["tree"], signed.predicate
+    path = [bytes.fromhex(each) for each in row["path"]]
+    if not is_included(leaf_hash(data), row["index"], tree["size"], path, bytes.fromhex(tree["root"])):
+        raise Refusal(f"{told}: its record and path do not lead to the signed root from leaf {row['index']}")
+    if record["context"] != {name: said[name] for name in ("gates_sha256", "recipe_sha256")}:
+        raise Refusal(f"{told} was recorded for another recipe or gate file")
+    fault = find_decision_fault(record, rule, rule.places)
+    if fault is not None:
+        raise fault
+    if content is not None:
+        digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()
+        if digest != record["row_sha256"]:
+            raise Refusal(f"{told}: its content is not what was recorded", digest, record["row_sha256"])
+    return ProvedRow(record, row["index"], len(path), content)
+
+
+def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether an audit path leads from the leaf hash at `index` to the root of `size` leaves (RFC 9162,
+    2.1.3.2).
+    """
+    if not 0 <= index < size:
+        return False
+    position, last, node = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            node = hashlib.sha256(b"\x01" + sibling + node).digest()
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            node = hashlib.sha256(b"\x01" + node + sibling).digest()
+        position, last = position >> 1, last >> 1
+    return last == 0 and node == root
+
+
+def describe_proof(proof: Proof) -> list[str]:
+    """Lines that say what a proof shows of each row."""
+    lines = []
+    for row in proof.rows:
+        decision = row.record["decision"]
+        by = f" by {decision['gate']}: {decision['reason']}" if decision["gate"] else ""
+        what = "record" if row.content is None else "record and content"
+        lines += [
+            f"row      {row.record['row_id']}",
+            f"decision {decision['decision']}{by}",
+            f"proved   {what}: leaf {row.index} of {proof.signed.predicate['tree']['size']}, "
+            f"{row.hashes} hashes to the root",
+            *([] if row.content is None else [f"content  {row.content}"]),
+        ]
+    if proof.signed.predicate["withdrawn"] is not None:
+        lines.append("note     rows were withdrawn from this batch; a proof does not show which")
+    return [
+        *lines,
+        f"root     {proof.signed.predicate['tree']['root']}",
+        f"key id   {proof.signed.key_id}",
+    ]
+
+
 # --- the command -------------------------------------------------------------------------------------------
 
 
@@ -1644,19 +1770,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="verify_pack.py", description="Check a pack of synth_stack offline."
     )
-    parser.add_argument("pack", help="the folder of the pack")
+    parser.add_argument("pack", help="the folder of the pack, or a proof file")
     parser.add_argument("--key-id", help="the key that must have signed")
     parser.add_argument("--row", help="prove the record of this row alone")
     options = parser.parse_args(arguments)
-    if not os.path.isdir(options.pack):
-        sys.stderr.write(f"error: {_print_safely(options.pack)} is not a folder\n")
+    if not os.path.isdir(options.pack) and not (os.path.isfile(options.pack) and options.row is None):
+        sys.stderr.write(f"error: {_print_safely(options.pack)} is not a folder or a proof\n")
         return 2
     if options.key_id is not None and not _SHA256.fullmatch(options.key_id):
         sys.stderr.write("error: --key-id is 64 lower-case hexadecimal digits\n")
         return 2
-    if options.row is not None:
+    if options.row is not None or os.path.isfile(options.pack):
         try:
-            lines = prove_row(options.pack, options.row, options.key_id)
+            lines = _prove(options.pack, options.row, options.key_id)
         except (Refusal, OSError, ValueError, MemoryError) as exc:
             lines = [f"wrong    {exc}"]
         _write(lines)
@@ -1672,6 +1798,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
     )
     return 1 if found.problems else 0
+
+
+def _prove(path: str, row: str | None, key_id: str | None) -> list[str]:
+    if row is not None:
+        return prove_row(path, row, key_id)
+    folder, name = os.path.split(os.path.abspath(path))
+    proof = read_proof(read_bounded(folder, name, MAX_PROOF_BYTES), name, key_id)
+    return describe_proof(proof) + describe_trust(key_id is not None, proof.bundle is not None)
+
+
+def describe_trust(key_checked: bool, has_bundle: bool) -> list[str]:
+    """Lines that say what of a signature was not checked."""
+    note = "signed with a local key: proves integrity, not who signed; check the key with --key-id"
+    bundle = f"the identity in {BUNDLE} was not checked: see synth-stack verify --identity"
+    return [f"note     {text}" for text in ([] if key_checked else [note]) + ([bundle] if has_bundle else [])]
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -313,6 +313,21 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     )
 
 
+def check_identity(statement: bytes, bundle: str | None, signer: ExpectedSigner) -> bool:
+    """Whether the identity that `signer` names was checked: it signed the statement in `bundle`.
+
+    Raises VerificationError where it did not, ConfigError for arguments that cannot be used.
+    """
+    check = _choose_identity(signer)
+    if check is None:
+        return False
+    if bundle is None:
+        raise VerificationError("it was signed with a local key, and no identity vouches for it")
+    if check(bundle.encode()) != statement:
+        raise VerificationError("the sigstore bundle signs another statement")
+    return True
+
+
 def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], list[str]]:
     if not pack.is_dir():
         raise VerificationError(f"{pack} is not a folder", mend="Name the folder of a pack.")
