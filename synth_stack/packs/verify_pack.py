@@ -1621,7 +1621,7 @@ def read_proof(data: bytes, where: str, key_id: str | None = None) -> Proof:
         raise Refusal(f"{where} is too large for a proof", allowed=f"at most {MAX_PROOF_BYTES} bytes")
     value = parse_canonical(data, where, end=b"\n")
     shape = {"scheme": str, "public_key": str, "statement": dict, "rows": list}
-    bundle = value.pop("bundle", 0) if type(value) is dict else 0
+    bundle: Any = value.pop("bundle", 0) if type(value) is dict else 0
     if not _has(value, **shape) or not _is_text(bundle) or value["scheme"] != PROOF_SCHEME:
         raise Refusal(f"{where} is no proof of rows")
     pem = value["public_key"].encode("utf-8", "replace")
@@ -1641,7 +1641,7 @@ def read_proof(data: bytes, where: str, key_id: str | None = None) -> Proof:
 
 def _read_proved_row(row: Any, number: int, signed: SignedStatement, rule: SignedRule) -> ProvedRow:
     where = f"row {number} of the proof"
-    content = row.pop("content", 0) if type(row) is dict else 0
+    content: Any = row.pop("content", 0) if type(row) is dict else 0
     if not _has(row, index=int, path=list, record=str) or not _is_text(content):
         raise Refusal(f"{where} is none")
     if any(not _matches(_SHA256, each) for each in row["path"]):
