@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import InputError, VerificationError
+from synth_stack.inputs.foreign import build_dataset
 from synth_stack.packs import layout
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
@@ -48,11 +49,7 @@ def load_pack(
         for table in read_shard(pack, name, CANDIDATE_SCHEMA)
     ]
     rows = pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
-    if form == "arrow":
-        return rows
-    from datasets import Dataset
-
-    return Dataset(rows)
+    return rows if form == "arrow" else build_dataset(rows)
 
 
 def find_revoked(pack: Path, revoked: Path) -> dict[str, str]:
