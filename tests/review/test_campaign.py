@@ -139,16 +139,15 @@ def test_what_a_reviewer_writes_on_the_server_becomes_a_row_that_the_gates_judge
         assert reviews.collect().recorded.new == 2
     decide_lots(run)
     assert correct_rows(run, tmp_path / "gates.yaml").replaced == 2
+    decide_lots(run)  # as `review collect` does
     decided = read_decisions(run)
     rows = {row["row_id"]: row for part in read_candidates(run) for row in part.to_pylist()}
     made = {row_id: row for row_id, row in rows.items() if row["parent_id"] in rows}
     said = {row["messages"][-1]["content"]: decided[row_id]["decision"] for row_id, row in made.items()}
     assert said == {"The parcel comes on Monday.": "accepted", "Please REJECT me.": "rejected"}
-    for row_id, row in made.items():
-        assert (decided[row["parent_id"]]["decision"], decided[row["parent_id"]]["replaced_by"]) == (
-            "rejected",
-            row_id,
-        )
+    assert {decided[row["parent_id"]]["decision"] for row in made.values()} == {"rejected"}
+    shipped = next(row_id for row_id in made if decided[row_id]["decision"] == "accepted")
+    assert decided[made[shipped]["parent_id"]]["replaced_by"] == shipped
 
 
 @pytest.mark.parametrize(
