@@ -95,9 +95,10 @@ class AnswerWithQuote(Ask):
             return {**said, "failure": f"{self.column}: no line with ANSWER: and one with QUOTE:"}
         span = find_span(said["passage"], parts["quote"])
         answer = clean_line(parts["answer"].strip("*_ "))
-        told = {name: {answer if key == reply else key: value for key, value in said.get(name, {}).items()}
-                for name in ("finishes", "thoughts") if name in said}  # fmt: skip
-        said = {**said, **told, self.column: answer}
+        said[self.column] = answer
+        for name in ("finishes", "thoughts"):  # they stand under the text that they are of
+            if reply in said.get(name, {}):
+                said[name] = {answer if key == reply else key: told for key, told in said[name].items()}
         if span is None:
             return {**said, "failure": f"{self.column}: its quotation does not stand in the passage"}
         quote = said["passage"][span.start : span.end]
