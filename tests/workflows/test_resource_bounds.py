@@ -32,7 +32,7 @@ def test_a_recipe_without_documents_gives_none(tmp_path: Path) -> None:
 
 
 def test_a_teacher_that_a_gate_asks_keeps_to_the_perimeter_of_the_run(tmp_path: Path) -> None:
-    inside = find_resources(load_recipe(write_recipe(tmp_path, perimeter="local")))
+    inside = find_resources(load_recipe(write_recipe(tmp_path, perimeter="local")), {})
     with pytest.raises(ConfigError, match=r"perimeter: local refuses.*seen: api\.example\.com"):
         inside.make_asker(ELSEWHERE, "gates.yaml")
     allowed = load_recipe(write_recipe(tmp_path, perimeter="local", allow_hosts=["api.example.com"]))
