@@ -1,4 +1,4 @@
-"""How often length_bias holds batches of a known bias, and what it leaves: `python benchmarks/length_bias.py`.
+"""How often length_bias holds batches of a known bias, and what it leaves: python benchmarks/length_bias.py.
 
 Lengths are drawn at random, the longer side is chosen with a given probability: the truth is known.
 """
