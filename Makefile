@@ -42,8 +42,13 @@ test-nemo: $(VENV)-nemo/stamp
 test-extras: $(VENV)-uv/stamp
 	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
 
+# what `make test` kills at a few moments only
+KILLED := tests/workflows/test_replace.py tests/workflows/test_durable_rounds.py \
+  tests/workflows/test_durable_line.py
+
 test-kills: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
+	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)

@@ -28,6 +28,7 @@ from synth_stack.cli.output import (
 )
 from synth_stack.cli.packs import add_pack_commands
 from synth_stack.cli.review import review_app
+from synth_stack.cli.ui import add_ui_command
 from synth_stack.errors import SynthStackError
 
 if TYPE_CHECKING:
@@ -296,6 +297,7 @@ def index(
 
 
 add_pack_commands(app)
+add_ui_command(app)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import pyarrow as pa
 from synth_stack.errors import InputError
 from synth_stack.images.attached import AttachedFile
 from synth_stack.images.folders import MIMES, list_image_files, walk_images
-from synth_stack.inputs.byte_streams import split_suffix
+from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
 from synth_stack.inputs.folders import SIDECARS
 from synth_stack.inputs.foreign import SHARD_ROWS
 from synth_stack.rows.canonical import Digest, digest_json
@@ -31,7 +31,7 @@ class ImageFolder:
 
 
 def is_image_folder(path: Path) -> bool:
-    """Whether a path is a folder with images and without files of rows, other than such as describe images."""
+    """Whether a path is a folder with images and without files of rows; one that describes images is none."""
     if not path.is_dir() or next(walk_images(path), None) is None:
         return False
     return not any(_holds_rows(each) for each in path.rglob("*"))
@@ -71,4 +71,5 @@ def _make_row(images: ImageFolder, position: int, file: AttachedFile) -> dict[st
 
 def _holds_rows(path: Path) -> bool:
     known = path.name.lower() in SIDECARS or path.name.startswith(".") or path.stem.lower() == _BESIDE
-    return not known and path.is_file() and bool(split_suffix(path)[0])
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in CODECS]
+    return not known and bool(suffixes) and suffixes[-1] in SUFFIXES and path.is_file()

@@ -36,7 +36,11 @@ OptionalPath = Annotated[str, PATH] | None
 
 
 class SeedColumns(StrictModel):
-    """A seed file and the columns to read from it; a column that is named must be there."""
+    """A seed file and the columns to read from it; a column that is named must be there.
+
+    Where `path` is a folder, or a Markdown, HTML, PDF or text file, the seeds are the passages of these
+    documents, each in the slice of its document; there are no columns then.
+    """
 
     path: FilePath
     text_column: str = "text"

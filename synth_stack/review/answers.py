@@ -29,7 +29,7 @@ ANSWERS = f"{FOLDER}/answers.jsonl"
 
 JUDGEMENTS = ("release", "reject", "unsure")
 SEVERITIES = ("minor", "major", "critical")
-SOURCES = ("terminal", "argilla", "import")
+SOURCES = ("terminal", "page", "argilla", "import")
 ROLES = ("reviewer", "adjudicator")
 STATES = ("submitted", "deleted")
 

@@ -60,8 +60,8 @@ def curate(
     """Judge rows that already exist, and leave the accepted and the rejected ones side by side in `out`.
 
     `source` is a path (file, folder of shards, run folder), an address of an object store, a Hub name, a
-    datasets.Dataset, a distilabel Distiset, a list of mappings, or a folder of images. Where `out` is an address, the work is
-    done in a folder of runs/, and sent there when it is finished. Columns are understood as in
+    datasets.Dataset, a distilabel Distiset, a list of mappings, or a folder of images. Where `out` is an
+    address, the work is done in a folder of runs/, and sent there when it is finished. Columns are understood as in
     docs/curate.md; `map` names those of other names by field (prompt, answer, ...), before the map of the
     gate file. What is in no field of a row is counted in INPUT. A shard that cannot be read stops the work;
     `skip_broken` turns it into one rejected row that names it, and goes on. `load` names modules or files

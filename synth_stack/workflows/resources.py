@@ -32,7 +32,8 @@ ANSWER_TOKENS = 16
 class RunResources:
     """The resources of a run: its documents and baseline, and how to ask a teacher or open the Hub.
 
-    `attachments` is the folder of files beside the rows. A teacher keeps to the `perimeter`; relative paths in its parameters are taken from `folder`, that of the
+    `attachments` is the folder of files beside the rows. A teacher keeps to the
+    `perimeter`; relative paths in its parameters are taken from `folder`, that of the
     gate file. `calls` counts under `gate` what was asked of teachers.
     """
 
@@ -86,7 +87,7 @@ def bound_resources(source: object, file: GateFile) -> RunResources:
 
 
 def _find_attachments(source: object) -> Path | None:
-    """The folder of the files beside the rows of a source: the source itself, or the folder that it lies in."""
+    """The folder of the files beside the rows of a source: itself, or the folder that it lies in."""
     if not isinstance(source, str | Path) or not Path(source).exists():
         return None
     return Path(source) if Path(source).is_dir() else Path(source).parent

@@ -99,6 +99,7 @@ def test_a_hub_that_does_not_answer_is_one_sentence_with_what_to_do(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # its waits between tries
     with pytest.raises(ModelError) as caught:
         make(model="qwen2.5-1.5b-instruct")
     assert caught.value.exit_code == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import synth_stack
+from tests.kill_moments import pick_moments
 from tests.recipes import read_tree, write_recipe
 
 LIMIT_S = 120.0
@@ -25,7 +26,9 @@ def test_a_line_killed_in_any_stage_ends_with_the_files_of_an_undisturbed_one(tm
     whole = synth_stack.run(recipe, tmp_path / "whole").folder
     out = tmp_path / "out"
 
-    for sign in ("candidates", "verdicts/structure", "decisions.parquet", "report.html", "pack"):
+    for sign in pick_moments(
+        ("candidates", "verdicts/structure", "decisions.parquet", "report.html", "pack"), 3
+    ):
         with start(recipe, out) as process:
             end = time.monotonic() + LIMIT_S
             while not (out / sign).exists() and process.poll() is None:

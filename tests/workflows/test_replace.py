@@ -21,6 +21,7 @@ from synth_stack.runs.folder import LOCK, open_run
 from synth_stack.workflows.curate import curate
 from synth_stack.workflows.judge import bind_gates
 from synth_stack.workflows.replace import replace_rows
+from tests.kill_moments import pick_moments
 from tests.packs.shaped_pack import judge_rows
 from tests.recipes import read_tree
 from tests.some_rows import make_preference_row, make_row, make_tool_row
@@ -292,56 +293,61 @@ class Killed(BaseException):
     """What ends a process in the middle of its work."""
 
 
-@pytest.fixture
-def kill_at(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the process die at the n-th change of a file system: a file put in its place, renamed or removed."""
-    left = [0]
+class Kills:
+    """Called with n, it makes the process die at the n-th change of a file system from then on; with 0, never.
 
-    def count(change: Any) -> Any:
+    A change is a file that is put in its place, renamed or removed; `made` counts those since the call.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def __call__(self, n: int) -> None:
+        self.asked = self.left = n
+
+    @property
+    def made(self) -> int:
+        return self.asked - self.left
+
+    def count(self, change: Any) -> Any:
         def changed(*given: Any, **options: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
+            self.left -= 1
+            if self.left == 0:
                 raise Killed
             return change(*given, **options)
 
         return changed
 
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> Kills:
+    kills = Kills()
     for name in ("replace", "rename", "unlink"):
-        monkeypatch.setattr(Path, name, count(getattr(Path, name)))
-
-    def set_count(n: int) -> None:
-        left[0] = n
-
-    return set_count
+        monkeypatch.setattr(Path, name, kills.count(getattr(Path, name)))
+    return kills
 
 
 @pytest.mark.slow
-def test_a_call_that_is_killed_anywhere_is_finished_by_the_same_call(folder: Path, kill_at: Any) -> None:
+def test_a_call_that_is_killed_anywhere_is_finished_by_the_same_call(folder: Path, kill_at: Kills) -> None:
     rows = [correct(row, f"the right answer {k}") for k, row in enumerate(read_rows(folder)[:2])]
     saved = folder.with_name("saved")
     shutil.copytree(folder, saved)
+    kill_at(0)
     replace(folder, *rows)
     whole = read_tree(folder)
-    kills = 0
-    for moment in range(1, 1_000):
+    assert kill_at.made > 20
+    for moment in pick_moments(range(1, kill_at.made + 1), 8):
         shutil.rmtree(folder)
         shutil.copytree(saved, folder)
         kill_at(moment)
-        try:
+        with pytest.raises(Killed):
             replace(folder, *rows)
-        except Killed:
-            kills += 1
-        else:
-            break
-        finally:
-            kill_at(0)
+        kill_at(0)
         replace(folder, *rows)
         assert read_tree(folder) == whole
-    assert kills > 20
-    assert read_tree(folder) == whole
 
 
-def test_rows_that_wait_are_taken_in_by_whoever_judges_next(folder: Path, kill_at: Any) -> None:
+def test_rows_that_wait_are_taken_in_by_whoever_judges_next(folder: Path, kill_at: Kills) -> None:
     rows = read_rows(folder)
     made = correct(rows[0], "the right answer")
     saved = folder.with_name("saved")

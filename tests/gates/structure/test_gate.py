@@ -339,7 +339,7 @@ SHAPED = draw_rows(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(SHAPED, min_size=1, max_size=4))
 def test_whatever_shape_a_row_has_it_is_judged_alike_alone_and_among_others(
     rows: list[dict[str, Any]],
