@@ -33,7 +33,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ImageBatch:
     """n rows: `thumbnails` (n, SIDE, SIDE), digests of pixels, areas (0 where there is no image), whether
     there is enough in it to be `told` from others, hashes of row_ids, which are planted, and the row_ids.
     """
@@ -72,7 +72,7 @@ class Twins:
     within: Mask
 
 
-def find_twins(batch: Batch, known: KnownImages, threshold: float) -> Twins:
+def find_twins(batch: ImageBatch, known: KnownImages, threshold: float) -> Twins:
     """The twins of a batch: a row with a likeness above `threshold` to an image that stays does not stay."""
     n = len(batch.area)
     twins = Twins(
@@ -97,7 +97,7 @@ def find_twins(batch: Batch, known: KnownImages, threshold: float) -> Twins:
     return twins
 
 
-def _settle_copies(batch: Batch, known: KnownImages, order: Numbers64, twins: Twins) -> Numbers64:
+def _settle_copies(batch: ImageBatch, known: KnownImages, order: Numbers64, twins: Twins) -> Numbers64:
     """The rows of other pixels than the known images and the rows before them; the others get their twin.
 
     A planted row takes no part in what is said of others, not even of planted ones.

@@ -12,7 +12,7 @@ import pyarrow as pa
 from synth_stack.errors import GateError
 from synth_stack.gates.gate import State
 from synth_stack.gates.image_duplicates.alignment import has_detail
-from synth_stack.gates.image_duplicates.greedy_star import Batch, KnownImages, find_twins
+from synth_stack.gates.image_duplicates.greedy_star import ImageBatch, KnownImages, find_twins
 from synth_stack.gates.image_duplicates.image_sets import NamedImages
 from synth_stack.gates.image_duplicates.perceptual_hash import SIDE, Thumbnails
 from synth_stack.images.attached import ReadImage, list_attached, map_images
@@ -112,11 +112,11 @@ def find_rows(state: State, table: pa.Table) -> pa.Table:
     return state["rows"].take(pa.array(place))
 
 
-def _read_sketches(sketches: Iterable[pa.Table]) -> Batch:
+def _read_sketches(sketches: Iterable[pa.Table]) -> ImageBatch:
     joined = pa.concat_tables(list(sketches)).combine_chunks()
     lists = joined["thumbnail"].combine_chunks()
     thumbnails: Thumbnails = lists.flatten().to_numpy().reshape(-1, SIDE, SIDE)
-    return Batch(
+    return ImageBatch(
         thumbnails,
         joined["digest"].to_numpy(),
         joined["area"].to_numpy(),
