@@ -169,9 +169,7 @@ def measure_plain_hash(folder: Path, count: int) -> None:
         hashes[number] = int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
     pairs = sum(int((np.bitwise_count(each ^ hashes) <= 10).sum()) for each in hashes)
     spent = time.process_time() - started
-    print(
-        f"one plain pHash an image, all pairs: {count:,} images: {spent:.1f} CPU s ({pairs - count} ordered pairs)"
-    )
+    print(f"plain pHash, all pairs: {count:,} images: {spent:.1f} CPU s ({pairs - count} ordered)")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -21,11 +21,15 @@ SPECIFIC = ("models", "sandbox", "teachers")
 """Folders of things that gates, methods and teachers use by name. So are the folders in gates/ and generators/."""
 
 ORDINARY = frozenset(
-    "diversity drift execution factuality image novelty refactor refusal structure turns".split()
+    "diversity drift execution factuality image novelty refactor refusal structure terms turns".split()
 )
 """Names that are words of the language too: they count where a text is just that name."""
 
 MEANT_OTHERWISE = {
+    "review/argilla/form.py": {"terms"},  # a query of the server
+    "runs/locks.py": {"terms"},  # what a recipe declares of a model
+    "workflows/prepare.py": {"terms"},
+    "workflows/resources.py": {"terms"},
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",

@@ -25,6 +25,10 @@ class Resources(Protocol):
     def attachments(self) -> Path | None:
         """The folder that the paths of attachments are taken from, or None."""
 
+    @property
+    def terms(self) -> Mapping[str, Mapping[str, str]]:
+        """What the recipe declares of its models: by name and by digest, `output`, `license` and `url`."""
+
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """A function that asks a teacher (`use` and its parameters), greedily, inside the run's perimeter.
 
@@ -55,6 +59,11 @@ class NoResources:
     def attachments(self) -> Path | None:
         """Raises GateError."""
         _refuse("files beside the rows")
+
+    @property
+    def terms(self) -> Mapping[str, Mapping[str, str]]:
+        """Raises GateError."""
+        _refuse("the terms that the recipe declares")
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """Raises GateError."""

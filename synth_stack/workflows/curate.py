@@ -61,14 +61,14 @@ def curate(
 
     `source` is a path (file, folder of shards, run folder), an address of an object store, a Hub name, a
     datasets.Dataset, a distilabel Distiset, a list of mappings, or a folder of images. Where `out` is an
-    address, the work is done in a folder of runs/, and sent there when it is finished. Columns are understood
-    as in docs/curate.md; `map` names those of other names by field (prompt, answer, ...), before the map of
-    the gate file. What is in no field of a row is counted in INPUT. A shard that cannot be read stops the work;
-    `skip_broken` turns it into one rejected row that names it, and goes on. `load` names modules or files
-    with gates of other authors. `engine` says where the gates run (docs/engines.md): a name, or a mapping of
-    `use` and its options; no decision depends on it. The same call goes on where a stopped one left off.
-    Raises UsageError before any row is read, WorkError when the work fails, UntrustedGate when a gate failed
-    its self-test.
+    address, the work is done in a folder of runs/, and sent there when it is finished. Columns are
+    understood as in docs/curate.md; `map` names those of other names by field (prompt, answer, ...),
+    before the map of the gate file. What is in no field of a row is counted in INPUT. A shard that cannot
+    be read stops the work; `skip_broken` turns it into one rejected row that names it, and goes on.
+    `load` names modules or files with gates of other authors. `engine` says where the gates run
+    (docs/engines.md): a name, or a mapping of `use` and its options; no decision depends on it. The same
+    call goes on where a stopped one left off. Raises UsageError before any row is read, WorkError when
+    the work fails, UntrustedGate when a gate failed its self-test.
     """
     chosen = choose_engine(engine)
     bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))

@@ -70,7 +70,9 @@ def run(
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
     job = prepare(recipe, loaded)
-    gates = bind_gates(recipe.gates, recipe.eval_sets, find_resources(recipe), loaded=job.extensions)
+    gates = bind_gates(
+        recipe.gates, recipe.eval_sets, find_resources(recipe, job.lock), loaded=job.extensions
+    )
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
