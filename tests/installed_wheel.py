@@ -60,9 +60,9 @@ def find_python(version: str) -> str | None:
         return sys.executable
     pyenv = Path.home() / ".pyenv" / "versions"
     named = sorted(pyenv.glob(f"{version}.*/bin/python")) if pyenv.is_dir() else []
-    for python in [*map(str, named), shutil.which(f"python{version}")]:
+    for python in filter(None, [*map(str, named), shutil.which(f"python{version}")]):
         ready = [python, "-c", "import ensurepip, ssl, venv"]
-        if python and subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+        if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
             return python
     return None
 

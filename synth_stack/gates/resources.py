@@ -21,6 +21,10 @@ class Resources(Protocol):
     def baseline(self) -> Path | None:
         """The recipe's file of real rows that synthetic ones are compared with, or None."""
 
+    @property
+    def terms(self) -> Mapping[str, Mapping[str, str]]:
+        """What the recipe declares of its models: by name and by digest, `output`, `license` and `url`."""
+
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """A function that asks a teacher (`use` and its parameters), greedily, inside the run's perimeter.
 
@@ -46,6 +50,11 @@ class NoResources:
     def baseline(self) -> Path | None:
         """Raises GateError."""
         _refuse("the recipe's baseline")
+
+    @property
+    def terms(self) -> Mapping[str, Mapping[str, str]]:
+        """Raises GateError."""
+        _refuse("the terms that the recipe declares")
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """Raises GateError."""

@@ -105,8 +105,13 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def sign_local(statement: bytes, key: Ed25519PrivateKey) -> bytes:
     """The DSSE envelope over `statement` as canonical JSON. Equal input gives equal bytes."""
-    signature = key.sign(encode_pae(PAYLOAD_TYPE, statement))
-    return _encode_envelope(statement, key_id(key.public_key()), signature)
+    return sign_payload(statement, key, PAYLOAD_TYPE)
+
+
+def sign_payload(payload: bytes, key: Ed25519PrivateKey, payload_type: str) -> bytes:
+    """The DSSE envelope over a payload of any type as canonical JSON. Equal input gives equal bytes."""
+    signature = key.sign(encode_pae(payload_type, payload))
+    return _encode_envelope(payload, key_id(key.public_key()), signature, payload_type)
 
 
 def verify_envelope(envelope: bytes, public_pem: bytes, *, where: str = "statement.dsse.json") -> bytes:
@@ -230,11 +235,13 @@ def _load_public_key(pem: bytes) -> Ed25519PublicKey:
     return key
 
 
-def _encode_envelope(statement: bytes, keyid: str, signature: bytes) -> bytes:
+def _encode_envelope(
+    statement: bytes, keyid: str, signature: bytes, payload_type: str = PAYLOAD_TYPE
+) -> bytes:
     return canonical_json(
         {
             "payload": base64.b64encode(statement).decode(),
-            "payloadType": PAYLOAD_TYPE,
+            "payloadType": payload_type,
             "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}],
         }
     )

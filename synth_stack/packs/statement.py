@@ -49,9 +49,11 @@ def build_predicate(
     counts: Counts,
     sizes: Mapping[str, int],
     place: Json | None,
+    withdrawn: Json | None = None,
 ) -> Json:
     """What is signed beside the digests: of which run, by what, how many rows, what became of them and by
-    which rule, the bytes of each file, and the `place` of the batch in a ledger (None without one).
+    which rule, the bytes of each file, the `place` of the batch in a ledger (None without one), and what was
+    `withdrawn` from it since an earlier issue.
     """
     return {
         "scheme": layout.PACK_SCHEME,
@@ -63,6 +65,7 @@ def build_predicate(
         **describe_rule(lock),
         "counts": counts.to_predicate(),
         "ledger": place,
+        "withdrawn": withdrawn,
         "bytes": dict(sizes),
     }
 
@@ -155,6 +158,14 @@ def check_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> list[bytes]
     """
     with raise_refusals():
         return verify_pack.check_ledger(pack, sizes, seal.predicate["ledger"])
+
+
+def read_withdrawn(pack: Path, sizes: Mapping[str, int], seal: Seal) -> verify_pack.Withdrawn | None:
+    """The rows that were withdrawn from a reissued pack, if its list withdraws these; None for any other.
+    Raises VerificationError.
+    """
+    with raise_refusals():
+        return verify_pack.check_withdrawn(pack, sizes, seal.predicate["withdrawn"], seal.key_id)
 
 
 def _check_bundle(pack: Path, statement: bytes, has_bundle: bool, check: CheckBundle | None) -> bool:
