@@ -91,7 +91,6 @@ ELSEWHERE = {
     "inputs/yaml_models.py": "inputs/test_recipe.py",
     "packs/finish.py": "packs/test_write.py",
     "packs/refusals.py": "packs/test_verify_pack.py",
-    "packs/signers.py": "packs/test_write.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
     "report/review.py": "workflows/test_review.py",
