@@ -26,7 +26,15 @@ GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS, *GUIDES]
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 HOMES: dict[Role, tuple[str, ...]] = {
-    "gate": ("gates.md", "grounding.md", "on_topic.md", "drift.md", "diversity.md", "engines_nemo.md"),
+    "gate": (
+        "gates.md",
+        "grounding.md",
+        "on_topic.md",
+        "drift.md",
+        "diversity.md",
+        "engines_nemo.md",
+        "imagery.md",
+    ),
     "teacher": ("teachers.md",),
     "generator": (
         "instruction_pairs.md",
