@@ -106,6 +106,8 @@ def _add_coco(path: Path, shown: str, names: "_Names", labels: dict[str, ImageLa
     for image in read_coco(path, shown):
         label = labels[names.find_of_coco(shown, image.file_name)]
         label.slice = label.slice or image.largest
+        if not (image.objects or image.captions):
+            continue
         held = label.columns.setdefault(COCO_KEY, {})
         if not isinstance(held, dict):
             raise InputError(f"a column of metadata has the name that {shown} needs", seen=COCO_KEY)

@@ -19,7 +19,7 @@ def fill(folder: Path, *names: str) -> Path:
 def write_coco(path: Path, name: str) -> None:
     path.parent.mkdir(exist_ok=True)
     whole = {
-        "images": [{"id": 1, "file_name": name}],
+        "images": [{"id": 1, "file_name": name}, {"id": 2, "file_name": name.replace("1", "2")}],
         "categories": [{"id": 1, "name": "bus"}],
         "annotations": [{"image_id": 1, "category_id": 1, "area": 4}, {"image_id": 1, "caption": "a bus"}],
     }
@@ -45,11 +45,12 @@ def test_columns_of_metadata_are_on_the_row_and_one_is_its_slice(tmp_path: Path)
 
 
 def test_coco_finds_its_images_in_the_folder_that_its_name_says(tmp_path: Path) -> None:
-    fill(tmp_path, "train2017/1.png", "val2017/1.png")
+    fill(tmp_path, "train2017/1.png", "val2017/1.png", "val2017/2.png")
     write_coco(tmp_path / "annotations/instances_val2017.json", "1.png")
     assert is_image_folder(tmp_path)
     (table,) = read_image_rows(open_image_folder(tmp_path))
-    assert table["slice"].to_pylist() == ["train2017", "bus"]
+    assert table["slice"].to_pylist() == ["train2017", "bus", "val2017"]
+    assert table["extra"].to_pylist()[2] is None
     said = json.loads(table["extra"].to_pylist()[1])
     assert said == {"coco": {"captions": ["a bus"], "objects": {"bus": 1}}}
 
@@ -57,9 +58,9 @@ def test_coco_finds_its_images_in_the_folder_that_its_name_says(tmp_path: Path) 
 def test_an_image_that_may_be_several_or_is_not_there_is_refused(tmp_path: Path) -> None:
     write_coco(tmp_path / "annotations.json", "1.png")
     with pytest.raises(InputError, match="may mean several images"):
-        read_labels(tmp_path, ["a/1.png", "b/1.png"])
+        read_labels(tmp_path, ["a/1.png", "b/1.png", "2.png"])
     with pytest.raises(InputError, match="not there"):
-        read_labels(tmp_path, ["2.png"])
+        read_labels(tmp_path, ["2.png", "3.png"])
 
 
 @pytest.mark.parametrize("name", ["gone.png", "../a.png", "/etc/passwd"])
