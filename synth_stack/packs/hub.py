@@ -15,7 +15,8 @@ def push_pack(pack: Path, repo_id: str, *, private: bool = True, token_env: str 
     The repository is made where there is none; what it held before is replaced, so that a copy of it
     verifies. The commit is tagged `root-` and the root of the pack's tree in hex, so that a batch can be
     downloaded by its root after later ones; a tag that stands already stays at the commit it names. The
-    server is the one that HF_ENDPOINT names; the token stands in the environment variable `token_env`, else it is the one that `hf auth login` saved.
+    server is the one that HF_ENDPOINT names; the token stands in the environment variable `token_env`,
+    else it is the one that `hf auth login` saved.
 
     Raises VerificationError for a pack that is not what was signed (nothing is sent), InputError for a
     name that no repository can have, WorkError when the server refuses or cannot be reached.
