@@ -27,12 +27,11 @@ import pyarrow as pa
 
 from synth_stack.gates.factuality.gate import factuality
 from synth_stack.gates.factuality.library import open_library
-from synth_stack.gates.factuality.passages import SourcePassage
-from synth_stack.gates.factuality.source_files import find_files
-from synth_stack.gates.factuality.source_texts import read_prose
 from synth_stack.gates.factuality.statements import read_statements
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.resources import NoResources
+from synth_stack.inputs.source_files import find_files
+from synth_stack.inputs.source_texts import SourcePassage, read_prose
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.stats.intervals import wilson
 

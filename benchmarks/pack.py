@@ -79,7 +79,8 @@ def measure(command: list[str]) -> tuple[float, float, int]:
 
 def run_step(step: str, folder: Path) -> None:
     if step == "pack":
-        from synth_stack.packs.write import local_signer, write_pack
+        from synth_stack.packs.signers import local_signer
+        from synth_stack.packs.write import write_pack
 
         write_pack(folder / "run", folder / "pack", signer=local_signer(folder / "key.pem"))
     elif step == "verify":

@@ -6,6 +6,7 @@
     audit(rows, gates, out)              the same, told as rates with intervals, and signed
     replay(run, gates)                   the same rows decided again from stored scores
     pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
+    load_pack(pack, revoked=...)         its rows, verified, without those that were withdrawn
     push(pack, repo_id)                  the pack as a dataset repository
     export(pack, out, format=...)        its rows for a trainer, as JSON Lines
     load_recipe(path)                    a recipe, checked
@@ -23,16 +24,30 @@ if TYPE_CHECKING:
     from synth_stack.inputs.recipe import load_recipe
     from synth_stack.packs.export import export_pack as export
     from synth_stack.packs.hub import push_pack as push
+    from synth_stack.packs.load import load_pack
     from synth_stack.packs.verify.verify import verify_pack as verify
     from synth_stack.workflows.audit import audit
     from synth_stack.workflows.curate import curate
     from synth_stack.workflows.run import generate, pack, run
 
-__all__ = ["audit", "curate", "export", "generate", "load_recipe", "pack", "push", "replay", "run", "verify"]
+__all__ = [
+    "audit",
+    "curate",
+    "export",
+    "generate",
+    "load_pack",
+    "load_recipe",
+    "pack",
+    "push",
+    "replay",
+    "run",
+    "verify",
+]
 
 _HOMES = {
     "audit": ("synth_stack.workflows.audit", "audit"),
     "load_recipe": ("synth_stack.inputs.recipe", "load_recipe"),
+    "load_pack": ("synth_stack.packs.load", "load_pack"),
     "curate": ("synth_stack.workflows.curate", "curate"),
     "export": ("synth_stack.packs.export", "export_pack"),
     "generate": ("synth_stack.workflows.run", "generate"),

@@ -22,10 +22,19 @@ from synth_stack.registry import Role, registered
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
+GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS, *GUIDES]
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 HOMES: dict[Role, tuple[str, ...]] = {
-    "gate": ("gates.md", "grounding.md", "on_topic.md", "drift.md", "diversity.md", "engines_nemo.md"),
+    "gate": (
+        "gates.md",
+        "grounding.md",
+        "on_topic.md",
+        "drift.md",
+        "diversity.md",
+        "engines_nemo.md",
+        "imagery.md",
+    ),
     "teacher": ("teachers.md",),
     "generator": (
         "instruction_pairs.md",
@@ -195,7 +204,8 @@ def test_every_parameter_is_documented_with_its_default(role: Role, name: str) -
         if row and isinstance(default, str | int | float) and (own is None or own.default is default):
             shown = f"{default:g}" if isinstance(default, float) else str(default)
             shown = shown.lower() if isinstance(default, bool) else shown
-            assert shown in re.findall(r"[^\s`\[\]]+", row[1]), f"{parameter} = {shown}"
+            told = [row[1].strip(" `"), *re.findall(r"[^\s`\[\]]+", row[1])]
+            assert shown in told, f"{parameter} = {shown}"
 
 
 def test_every_key_of_a_recipe_is_documented() -> None:

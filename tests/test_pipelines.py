@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 RECIPES = sorted(
     path.parent.name
     for path in (ROOT / "pipelines").glob("*/recipe.yaml")
-    if path.parent.name != "preference_pairs"  # it needs a judge: tests/generators/preference runs it
+    if path.parent.name
+    not in {"preference_pairs", "document_qa"}  # tests/generators runs these: they need a judge
 )
 ROWS = 12
 """A few rows of each method; fewer would leave a slice of the long tail without its floor."""

@@ -8,18 +8,39 @@ import typer
 
 from synth_stack.cli.options import Json
 from synth_stack.cli.output import print_json, say, show, to_one_line
+from synth_stack.errors import ConfigError
+
+Key = Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")]
+Rows = Annotated[list[str] | None, typer.Option("--row", help="A row, by its whole id; may be repeated.")]
+SeedIds = Annotated[list[str] | None, typer.Option("--seed", help="A seed's id; may be repeated.")]
+Documents = Annotated[list[str] | None, typer.Option("--document", help="A document's id; may be repeated.")]
+Templates = Annotated[
+    list[str] | None, typer.Option("--template", help="A template, NAME@DIGEST or NAME; may be repeated.")
+]
+Teachers = Annotated[
+    list[str] | None, typer.Option("--teacher", help="A teacher's name or digest; may be repeated.")
+]
+EvalItems = Annotated[
+    list[str] | None, typer.Option("--eval-item", help="An eval item, SET:ITEM; may be repeated.")
+]
 
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, push, export, verify, trace):
+    for command in (pack, push, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
 def pack(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
     out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
-    key: Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")] = None,
+    key: Key = None,
+    sign: Annotated[
+        list[Path] | None, typer.Option(help="A further key that signs too; may be repeated.")
+    ] = None,
+    post_quantum: Annotated[
+        list[Path] | None, typer.Option(help="A further key of ML-DSA-65 that signs too; may be repeated.")
+    ] = None,
     sigstore: Annotated[
         bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
     ] = False,
@@ -28,18 +49,30 @@ def pack(
         Path | None,
         typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
     ] = None,
+    reissue: Annotated[
+        Path | None,
+        typer.Option(help="A list of tombstones: issue the PACK given as RUN again without its rows."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the signed handover pack of a judged folder."""
     from synth_stack import pack as write_pack
-    from synth_stack.packs.write import local_signer, sigstore_signer
+    from synth_stack.packs.reissue import reissue_pack
+    from synth_stack.packs.signers import add_cosigners, local_signer, sigstore_signer
 
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
-    summary = write_pack(folder, out, signer=signer, ledger=ledger)
-    if as_json:
-        print_json({"pack": str(summary.path), "root": summary.root, **summary.counts})
+    signer = add_cosigners(signer, sign or [], post_quantum or [])
+    if reissue is not None:
+        summary = reissue_pack(folder, out, reissue, signer=signer, ledger=ledger)
     else:
-        say(f"{summary.counts['accepted']:,} accepted rows in {summary.path}, signed by {summary.key_id}")
+        summary = write_pack(folder, out, signer=signer, ledger=ledger)
+    if as_json:
+        gone = {"withdrawn": summary.withdrawn} if reissue is not None else {}
+        print_json({"pack": str(summary.path), "root": summary.root, **summary.counts, **gone})
+        return
+    gone_rows = f", {summary.withdrawn:,} withdrawn" if reissue is not None else ""
+    left = summary.counts["accepted"] - summary.withdrawn
+    say(f"{left:,} accepted rows in {summary.path}{gone_rows}, signed by {summary.key_id}")
 
 
 def push(
@@ -87,10 +120,20 @@ def export(
 
 def verify(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="PACK", help="The pack or audit to check; nothing is fetched.")
+        Path | None,
+        typer.Argument(
+            metavar="PACK_AUDIT_OR_PROOF",
+            help="The pack, audit or proof file to check; nothing is fetched.",
+        ),
     ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    signers: Annotated[
+        str | None, typer.Option(help="How many of --keys must have signed: 2of3, say.")
+    ] = None,
+    keys: Annotated[
+        list[str] | None, typer.Option(help="The id of a key that may have signed; may be repeated.")
+    ] = None,
     identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
     trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
@@ -103,12 +146,19 @@ def verify(
     root: Annotated[
         str | None, typer.Option(help="The head that the ledger must have with this batch.")
     ] = None,
+    revoked: Annotated[
+        Path | None,
+        typer.Option(help="A list of tombstones by the same key; no row of the pack may be in it."),
+    ] = None,
     emit: Annotated[
         bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a pack or an audit offline; exit 1 names everything that is wrong."""
+    """Check a pack, an audit or a proof offline; exit 1 names everything that is wrong."""
+    from synth_stack.audits.check import is_audit
+    from synth_stack.packs.load import compare_revoked
+    from synth_stack.packs.prove import verify_proof
     from synth_stack.packs.verify.ledger import follow_ledger
     from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
@@ -117,17 +167,25 @@ def verify(
         sys.stdout.buffer.write(read_verifier())
         return
     if folder is None:
-        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK")
+        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK_AUDIT_OR_PROOF")
     expected: dict[str, Any] = {
         "expected_key": key_id,
         "identity": identity,
         "issuer": issuer,
         "trust_config": trust_config,
+        "signers": _parse_signers(signers, keys or []),
     }
-    from synth_stack.audits.check import is_audit
-    from synth_stack.workflows.audit import verify_audit
+    further = any(given is not None for given in (row, pin, root, revoked, signers))
+    if folder.is_file():
+        if further:
+            raise typer.BadParameter("of a proof nothing further is asked", param_hint="PACK_AUDIT_OR_PROOF")
+        show(verify_proof(folder, **expected), as_json)
+        return
+    if is_audit(folder):
+        from synth_stack.workflows.audit import verify_audit
 
-    if is_audit(folder) and row is None:
+        if further:
+            raise typer.BadParameter("of an audit nothing further is asked", param_hint="PACK_AUDIT_OR_PROOF")
         checked = verify_audit(folder, expected_key=key_id)
         show(checked, as_json)
         if checked.problems:
@@ -138,17 +196,97 @@ def verify(
         return
     found = inspect_pack(folder, **expected)
     found = follow_ledger(found, pin=pin, root=root)
+    found = found if revoked is None else compare_revoked(found, revoked)
     show(found, as_json)
     if found.problems:
         raise found.problems[0]
 
 
-def trace(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
-    row_id: Annotated[str, typer.Argument(help="A row id, or at least 8 characters of its start.")],
+def prove(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack that has the rows.")],
+    rows: Annotated[list[str], typer.Argument(metavar="ROW_ID...", help="Rows, accepted or not.")],
+    out: Annotated[Path, typer.Option("--out", help="The proof file to write.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run of the pack: shows the content of rows that were turned away."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Where a row comes from and why it is where it is: seed, template, teacher, gates, siblings."""
+    """Write a file that proves some rows alone: their records, paths and the signed head."""
+    from synth_stack.packs.prove import prove_rows
+
+    written = prove_rows(folder, rows, out, run=run)
+    if as_json:
+        print_json({"proof": str(written), "rows": len({*rows})})
+    else:
+        say(f"{len({*rows}):,} rows proved in {written}")
+
+
+def trace(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
+    row_id: Annotated[
+        str | None, typer.Argument(help="A row id, or at least 8 characters of its start.")
+    ] = None,
+    across: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--in", metavar="PACK", help="Another pack to look for descendants in; may be repeated."
+        ),
+    ] = None,
+    seed: SeedIds = None,
+    document: Documents = None,
+    template: Templates = None,
+    teacher: Teachers = None,
+    eval_item: EvalItems = None,
+    as_json: Json = False,
+) -> None:
+    """Where a row comes from and why it is where it is; or what came from it, or from a seed, in packs."""
+    from synth_stack.packs.descendants import trace_descendants
     from synth_stack.packs.trace import trace as trace_row
 
-    show(trace_row(folder, row_id), as_json)
+    chosen = _select(None, seed, document, template, teacher, eval_item)
+    if not chosen and not across:
+        if row_id is None:
+            raise typer.BadParameter("name a row, or what rows came from", param_hint="ROW_ID")
+        show(trace_row(folder, row_id), as_json)
+        return
+    show(trace_descendants([folder, *(across or [])], chosen, row_id=row_id), as_json)
+
+
+def revoke(
+    tombstones: Annotated[
+        Path, typer.Argument(metavar="LIST", help="The list to append to; made if missing.")
+    ],
+    who: Annotated[str, typer.Option(help="Who withdraws.")],
+    why: Annotated[str, typer.Option(help="Why, in one line. It is public.")],
+    row: Rows = None,
+    seed: SeedIds = None,
+    document: Documents = None,
+    template: Templates = None,
+    teacher: Teachers = None,
+    eval_item: EvalItems = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Append a signed tombstone to a list: rows, or all that came from a seed, document, template, ..."""
+    from synth_stack.packs.tombstones import revoke as append_tombstone
+
+    chosen = _select(row, seed, document, template, teacher, eval_item)
+    show(append_tombstone(tombstones, chosen, who=who, why=why, key_path=key), as_json)
+
+
+def _parse_signers(signers: str | None, keys: list[str]) -> tuple[int, list[str]] | None:
+    from synth_stack.packs.verify_pack import Refusal, parse_signers
+
+    if signers is None and not keys:
+        return None
+    try:
+        return parse_signers(signers or "", keys)[0], keys
+    except Refusal as exc:
+        raise ConfigError(exc.what, seen=exc.seen, allowed=exc.allowed) from exc
+
+
+def _select(*given: list[str] | None) -> dict[str, list[str]]:
+    """What was asked for by each selector, in the order of the options."""
+    names = ("row", "seed", "document", "template", "teacher", "eval_item")
+    return {name: values for name, values in zip(names, given, strict=True) if values}

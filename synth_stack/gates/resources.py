@@ -21,6 +21,14 @@ class Resources(Protocol):
     def baseline(self) -> Path | None:
         """The recipe's file of real rows that synthetic ones are compared with, or None."""
 
+    @property
+    def attachments(self) -> Path | None:
+        """The folder that the paths of attachments are taken from, or None."""
+
+    @property
+    def terms(self) -> Mapping[str, Mapping[str, str]]:
+        """What the recipe declares of its models: by name and by digest, `output`, `license` and `url`."""
+
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """A function that asks a teacher (`use` and its parameters), greedily, inside the run's perimeter.
 
@@ -46,6 +54,16 @@ class NoResources:
     def baseline(self) -> Path | None:
         """Raises GateError."""
         _refuse("the recipe's baseline")
+
+    @property
+    def attachments(self) -> Path | None:
+        """Raises GateError."""
+        _refuse("files beside the rows")
+
+    @property
+    def terms(self) -> Mapping[str, Mapping[str, str]]:
+        """Raises GateError."""
+        _refuse("the terms that the recipe declares")
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """Raises GateError."""

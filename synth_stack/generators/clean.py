@@ -1,6 +1,7 @@
 """From what a teacher wrote to the text of a message; nothing is repaired that a gate should see."""
 
 import re
+from collections.abc import Iterable
 
 _NUMBERING = re.compile(
     r"^(?:\(?\d{1,3}[.):](?:\s+|$)|[-*•](?:\s+|$)|(?:Customer|Message|User|Agent|Assistant)\s*\d*:\s*)"
@@ -22,3 +23,9 @@ def trim_to_sentence(text: str) -> str:
     """The text up to its last finished sentence: what a token limit cut off is dropped. May be empty."""
     ends = list(_SENTENCE_END.finditer(text))
     return text[: ends[-1].end()] if ends else ""
+
+
+def draw_fence(texts: Iterable[str]) -> str:
+    """A line of equals signs that is longer than any in the texts that it encloses."""
+    longest = max((len(run) for text in texts for run in re.findall(r"=+", text)), default=0)
+    return "=" * max(8, longest + 1)

@@ -105,6 +105,13 @@ def open_dataset(
     return open_hub(str(source), named=columns)
 
 
+def build_dataset(rows: pa.Table) -> Any:
+    """The rows as a `datasets.Dataset`, without a copy."""
+    import datasets
+
+    return datasets.Dataset(rows)
+
+
 def open_hub(
     name: str,
     *,

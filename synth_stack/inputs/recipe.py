@@ -10,15 +10,31 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from synth_stack.inputs.gate_file import NamedEvalSet
+from synth_stack.inputs.gate_file import NamedEvalSet, find_gates
 from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.inputs.template_use import OnCut, Reasoning, TemplateUse
 from synth_stack.inputs.yaml_models import Name, StrictModel, Text, UseModel, replace_dotted, validate
 from synth_stack.registry import PATH, FilePath, list_paths, make_absolute, map_paths
 
+TermsOutput = Literal["train-any", "no-competing-models", "non-commercial", "research-only"]
+"""What the terms of a model allow its output to be used for, from anything to papers alone."""
+
+
+class TeacherTerms(StrictModel):
+    """What the maker of a model allows its output to be used for, by which licence, and where that stands.
+
+    `license` is an SPDX identifier, or LicenseRef- and a name of your own.
+    """
+
+    output: TermsOutput
+    license: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
+    url: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+(/[\w./#%-]*)?$", max_length=200)] | None = None
+
 
 class TeacherUse(UseModel):
-    """Which teacher answers, with its parameters."""
+    """Which teacher answers, with its parameters, and what its terms allow."""
+
+    terms: TeacherTerms | None = None
 
 
 class MethodUse(UseModel):
@@ -36,7 +52,11 @@ OptionalPath = Annotated[str, PATH] | None
 
 
 class SeedColumns(StrictModel):
-    """A seed file and the columns to read from it; a column that is named must be there."""
+    """A seed file and the columns to read from it; a column that is named must be there.
+
+    Where `path` is a folder, or a Markdown, HTML, PDF or text file, the seeds are the passages of these
+    documents, each in the slice of its document; there are no columns then.
+    """
 
     path: FilePath
     text_column: str = "text"
@@ -204,7 +224,10 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     file = Path(path)
     folder = file.resolve().parent
-    value = map_paths(read_mapping(file), list_paths(Recipe), lambda named: make_absolute(folder, named))
+    read = read_mapping(file)
+    if isinstance(read.get("gates"), str) and read["gates"]:
+        read["gates"] = str(find_gates(read["gates"], folder))
+    value = map_paths(read, list_paths(Recipe), lambda named: make_absolute(folder, named))
     for key, replacement in (overrides or {}).items():
         replace_dotted(value, key, replacement)
     recipe = validate(Recipe, value, file)

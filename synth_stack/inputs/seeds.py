@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synth_stack.errors import InputError
 from synth_stack.files import read_regular
+from synth_stack.inputs.document_seeds import is_document, read_document_seeds
 from synth_stack.inputs.recipe import SeedColumns
 from synth_stack.inputs.records import read_strictly, require_text
 from synth_stack.inputs.strict_yaml import parse_yaml
@@ -106,12 +107,19 @@ def load_corpus(columns: SeedColumns, taxonomy: str | None, documents: str | Non
 
 
 def load_seeds(columns: SeedColumns) -> pa.Table:
-    """The seed table (SEED_SCHEMA) of a file, in its order.
+    """The seed table (SEED_SCHEMA) of a file, in its order; of documents (document_seeds.py) their passages.
 
     Raises InputError for an empty file, a missing column, an empty text, a duplicate id, bytes that are
     not UTF-8, a NUL, or a line over MAX_SEED_BYTES; the message names the line.
     """
     path = Path(columns.path)
+    if is_document(path):
+        named = sorted(columns.model_fields_set - {"path"})
+        if named:
+            raise InputError(
+                f"{path}: documents have no columns", seen=", ".join(named), mend="Leave them out."
+            )
+        return pa.Table.from_pylist(read_document_seeds(path), schema=SEED_SCHEMA)
     places: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     for place, record in read_strictly(path, max_bytes=MAX_SEED_BYTES):

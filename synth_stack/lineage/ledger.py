@@ -4,7 +4,8 @@ Each batch signs its place: how many batches were before it, and the root over t
 head that this one made, so a batch that is left out, changed or put in later breaks the chain. A reader keeps
 the last head that was seen (a pin) and takes only what goes on from there (RFC 9162, section 2.1.4).
 
-The file has one canonical JSON object a line: a header, then `{leaf, root, run, sequence}` for each batch.
+The file has one canonical JSON object a line: a header, then `{leaf, root, run, sequence}` for each batch,
+and `revoked` of one that was issued again.
 `leaf` is the RFC 6962 leaf hash of the batch's signed statement.
 """
 
@@ -34,12 +35,16 @@ _HEADER = canonical_json({"scheme": LEDGER_SCHEME})
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """A batch in a ledger: its place, its run, the root over its rows, and the leaf hash of its statement."""
+    """A batch in a ledger: its place, its run, the root over its rows, and the leaf hash of its statement.
+
+    `revoked` is the digest of the list by which rows were withdrawn from it, where it was issued again.
+    """
 
     sequence: int
     run: str
     root: str
     leaf: str
+    revoked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +110,13 @@ def read_ledger(path: Path) -> list[LedgerEntry]:
     return [_read_entry(line, number, path) for number, line in enumerate(lines[1:])]
 
 
-def find_place(entries: Sequence[LedgerEntry], run: str, root: str) -> LedgerPlace:
+def find_place(
+    entries: Sequence[LedgerEntry], run: str, root: str, revoked: str | None = None
+) -> LedgerPlace:
     """The place of a batch: the last one again where that is the very batch, else after all others."""
     leaves = [entry.leaf for entry in entries]
-    again = entries and (entries[-1].run, entries[-1].root) == (run, root)
+    last = entries[-1] if entries else None
+    again = last is not None and (last.run, last.root, last.revoked) == (run, root, revoked)
     return LedgerPlace(tuple(leaves[:-1] if again else leaves))
 
 
@@ -192,7 +200,8 @@ def advance_pin(pin: Pin | None, key_id: str, previous: Sequence[bytes], leaf: b
 
 
 def _to_json(entry: LedgerEntry) -> dict[str, Any]:
-    return {"sequence": entry.sequence, "run": entry.run, "root": entry.root, "leaf": entry.leaf}
+    told = {"sequence": entry.sequence, "run": entry.run, "root": entry.root, "leaf": entry.leaf}
+    return told if entry.revoked is None else {**told, "revoked": entry.revoked}
 
 
 def _read_entry(line: bytes, number: int, path: Path) -> LedgerEntry:
@@ -200,8 +209,13 @@ def _read_entry(line: bytes, number: int, path: Path) -> LedgerEntry:
         match orjson.loads(line):
             case {"sequence": int(sequence), "run": str(run), "root": str(root), "leaf": str(leaf), **rest}:
                 digests = all(_SHA256.fullmatch(each) for each in (run, root, leaf))
-                if not rest and digests and sequence == number:
-                    return LedgerEntry(sequence, run, root, leaf)
+                match rest:
+                    case {"revoked": str(revoked), **more} if not more and _SHA256.fullmatch(revoked):
+                        again: str | None = revoked
+                    case _:
+                        again, digests = None, digests and not rest
+                if digests and sequence == number:
+                    return LedgerEntry(sequence, run, root, leaf, again)
     except orjson.JSONDecodeError:
         pass
     raise StoreError(f"{path}: line {number + 2} is no batch, or not batch {number}")

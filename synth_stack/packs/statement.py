@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,12 @@ def build_predicate(
     counts: Counts,
     sizes: Mapping[str, int],
     place: Json | None,
+    withdrawn: Json | None = None,
+    cosigners: Sequence[str] = (),
 ) -> Json:
     """What is signed beside the digests: of which run, by what, how many rows, what became of them and by
-    which rule, the bytes of each file, and the `place` of the batch in a ledger (None without one).
+    which rule, the bytes of each file, the `place` of the batch in a ledger (None without one), and what was
+    `withdrawn` from it since an earlier issue, and the ids of keys that sign it too (`cosigners`).
     """
     return {
         "scheme": layout.PACK_SCHEME,
@@ -63,6 +66,8 @@ def build_predicate(
         **describe_rule(lock),
         "counts": counts.to_predicate(),
         "ledger": place,
+        "withdrawn": withdrawn,
+        "cosigners": list(cosigners),
         "bytes": dict(sizes),
     }
 
@@ -121,7 +126,11 @@ def read_manifest(pack: Path) -> Json:
 
 
 def open_seal(
-    pack: Path, *, expected_key: str | None = None, check_bundle: CheckBundle | None = None
+    pack: Path,
+    *,
+    expected_key: str | None = None,
+    check_bundle: CheckBundle | None = None,
+    signers: tuple[int, Sequence[str]] | None = None,
 ) -> Seal:
     """What the signature of a pack says, once it is checked; no other file is opened.
 
@@ -135,6 +144,9 @@ def open_seal(
     with raise_refusals():
         signed = verify_pack.open_statement(pack, expected_key)
         verify_pack.check_predicate(signed)
+        verify_pack.check_cosigners(pack, signed)
+        if signers is not None:
+            verify_pack.require_signers(signed, *signers)
     tree = signed.predicate["tree"]
     head = TreeHead(tree["size"], bytes.fromhex(tree["root"]))
     subjects = {name: digest for name, digest in signed.subjects.items() if name != layout.ROWS_SUBJECT}
@@ -155,6 +167,14 @@ def check_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> list[bytes]
     """
     with raise_refusals():
         return verify_pack.check_ledger(pack, sizes, seal.predicate["ledger"])
+
+
+def read_withdrawn(pack: Path, sizes: Mapping[str, int], seal: Seal) -> verify_pack.Withdrawn | None:
+    """The rows that were withdrawn from a reissued pack, if its list withdraws these; None for any other.
+    Raises VerificationError.
+    """
+    with raise_refusals():
+        return verify_pack.check_withdrawn(pack, sizes, seal.predicate["withdrawn"], seal.key_id)
 
 
 def _check_bundle(pack: Path, statement: bytes, has_bundle: bool, check: CheckBundle | None) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v4"
+PACK_SCHEME = "synth_stack/pack/v5"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -57,12 +57,13 @@ STATEMENT = "lineage/statement.dsse.json"
 PUBLIC_KEY = "lineage/public_key.pem"
 BUNDLE = "lineage/bundle.sigstore.json"
 LEDGER = "lineage/ledger.json"
+COSIGNATURES = "lineage/cosignatures.json"
 TILES = "lineage/tiles"
 VERIFIER = "verify_pack.py"
 SEEDS = ("seeds/seeds.parquet", "seeds/taxonomy.yaml", "seeds/sections.json")
 ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
-UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, MANIFEST})
+UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
 REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
@@ -101,6 +102,8 @@ _KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
     r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
+    r"|lineage/cosignatures\.json"
+    r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"
     r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
     r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
     r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)",
@@ -338,7 +341,14 @@ def open_statement(pack: Path | str, key_id: str | None = None) -> SignedStateme
     Raises Refusal.
     """
     envelope = read_bounded(pack, STATEMENT, MAX_SEAL_BYTES)
-    key, found = read_key(read_bounded(pack, PUBLIC_KEY, 4096))
+    return check_envelope(envelope, read_bounded(pack, PUBLIC_KEY, 4096), key_id)
+
+
+def check_envelope(envelope: bytes, pem: bytes, key_id: str | None = None) -> SignedStatement:
+    """The statement in an envelope, its signature checked with the key in `pem`, or that of `key_id`. Raises
+    Refusal.
+    """
+    key, found = read_key(pem)
     payload, named, signature = open_envelope(envelope, STATEMENT)
     if named != found:
         raise Refusal(f"{STATEMENT} was signed with another key", named, found)
@@ -349,9 +359,9 @@ def open_statement(pack: Path | str, key_id: str | None = None) -> SignedStateme
     return SignedStatement(payload, subjects, predicate, found)
 
 
-def read_key(pem: bytes) -> tuple[Any, str]:
-    """An Ed25519 public key and its id. Raises Refusal for PEM that is written otherwise than packs have
-    it.
+def read_key(pem: bytes, where: str = PUBLIC_KEY, *, cosigns: bool = False) -> tuple[Any, str]:
+    """An Ed25519 public key, or where it `cosigns` one of ML-DSA-65, and its id. Raises Refusal for PEM that
+    is written otherwise than packs have it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -360,23 +370,24 @@ def read_key(pem: bytes) -> tuple[Any, str]:
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise Refusal(f"{PUBLIC_KEY} is no public key in PEM: {_shorten(exc)}") from exc
-    if not isinstance(key, Ed25519PublicKey):
-        raise Refusal(f"{PUBLIC_KEY}: the public key is of another kind", type(key).__name__, "Ed25519")
+        raise Refusal(f"{where} is no public key in PEM: {_shorten(exc)}") from exc
+    is_lattice = cosigns and type(key).__name__ == "MLDSA65PublicKey"
+    if not isinstance(key, Ed25519PublicKey) and not is_lattice:
+        raise Refusal(f"{where}: the public key is of another kind", type(key).__name__, "Ed25519")
     if key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) != pem:
-        raise Refusal(f"{PUBLIC_KEY} is not written as packs have it")
+        raise Refusal(f"{where} is not written as packs have it")
     return key, hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def open_envelope(envelope: bytes, where: str) -> tuple[bytes, str, bytes]:
+def open_envelope(envelope: bytes, where: str, kind: str = PAYLOAD_TYPE) -> tuple[bytes, str, bytes]:
     """Payload, key id and signature of a DSSE envelope (v1) in its one canonical form. Raises Refusal."""
     value = parse_canonical(envelope, where)
     if not _has(value, payload=str, payloadType=str, signatures=list):
         raise Refusal(f"{where} is not a DSSE envelope")
     if len(value["signatures"]) != 1 or not _has(value["signatures"][0], keyid=str, sig=str):
         raise Refusal(f"{where} is not a DSSE envelope with exactly one signature")
-    if value["payloadType"] != PAYLOAD_TYPE:
-        raise Refusal(f"{where} holds another payload type", value["payloadType"], PAYLOAD_TYPE)
+    if value["payloadType"] != kind:
+        raise Refusal(f"{where} holds another payload type", value["payloadType"], kind)
     one = value["signatures"][0]
     return _decode(value["payload"], where), one["keyid"], _decode(one["sig"], where)
 
@@ -391,13 +402,13 @@ def _decode(text: str, where: str) -> bytes:
     return data
 
 
-def check_signature(key: Any, signature: bytes, payload: bytes, where: str) -> None:
+def check_signature(key: Any, signature: bytes, payload: bytes, where: str, kind: str = PAYLOAD_TYPE) -> None:
     """Raises Refusal unless `signature` is Ed25519 over DSSE's pre-authentication encoding of `payload`."""
     from cryptography.exceptions import InvalidSignature
 
-    kind = PAYLOAD_TYPE.encode()
+    name = kind.encode()
     try:
-        key.verify(signature, b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload))
+        key.verify(signature, b"DSSEv1 %d %b %d %b" % (len(name), name, len(payload), payload))
     except InvalidSignature as exc:
         raise Refusal(f"the signature in {where} does not fit its statement") from exc
 
@@ -471,7 +482,8 @@ class SignedRule:
 
 
 _PREDICATE = (
-    "scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts ledger bytes".split()
+    *"scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts".split(),
+    *("ledger", "withdrawn", "cosigners", "bytes"),
 )
 
 
@@ -493,11 +505,51 @@ def check_predicate(signed: SignedStatement) -> None:
         raise Refusal(f"{where} does not say what a pack's statement says: signature", said["signature"])
     if type(said["counts"]) is not dict or type(said["bytes"]) is not dict:
         raise Refusal(f"{where} does not say what a pack's statement says: counts, bytes")
+    others = said["cosigners"]
+    if type(others) is not list or any(not _matches(_SHA256, each) for each in others):
+        raise Refusal(f"{where} does not say what a pack's statement says: cosigners")
+    if others != sorted({*others} - {signed.key_id}):
+        raise Refusal(f"{where}: its cosigners are not in order, or stand there twice")
     if signed.subjects.get(ROWS_SUBJECT) != tree["root"]:
         raise Refusal(f"{where} names two different roots, or no rows")
     for name, digest in (("recipe_sha256", RECIPE), ("gates_sha256", GATES)):
         if signed.subjects.get(digest) != said[name]:
             raise Refusal(f"{where}: its {name} is not that of {digest}")
+
+
+COSIGNATURES_SCHEME = "synth_stack/cosignatures/v1"
+MAX_COSIGNATURES_BYTES = 1024**2
+"""A signature of ML-DSA-65 and its key take 7 kB in base64."""
+
+
+def check_cosigners(pack: Path | str, signed: SignedStatement) -> None:
+    """Raises Refusal unless each cosigner that the statement names signed it, and nobody else."""
+    others = signed.predicate["cosigners"]
+    if not others:
+        if os.path.lexists(os.path.join(pack, *COSIGNATURES.split("/"))):
+            raise Refusal(f"{COSIGNATURES} does not belong to a pack with one signature")
+        return
+    data = read_bounded(pack, COSIGNATURES, MAX_COSIGNATURES_BYTES)
+    value = parse_canonical(data, COSIGNATURES, end=b"\n")
+    if not _has(value, scheme=str, signatures=list) or value["scheme"] != COSIGNATURES_SCHEME:
+        raise Refusal(f"{COSIGNATURES} is of another scheme, or of none")
+    if any(not _has(each, public_key=str, sig=str) for each in value["signatures"]):
+        raise Refusal(f"{COSIGNATURES}: a signature is none")
+    found = []
+    for each in value["signatures"]:
+        key, named = read_key(each["public_key"].encode("utf-8", "replace"), COSIGNATURES, cosigns=True)
+        check_signature(key, _decode(each["sig"], COSIGNATURES), signed.statement, COSIGNATURES)
+        found.append(named)
+    if found != others:
+        raise Refusal(f"{COSIGNATURES} is not by the cosigners that {STATEMENT} names", found, str(others))
+
+
+def require_signers(signed: SignedStatement, needed: int, keys: Iterable[str]) -> None:
+    """Raises Refusal unless at least `needed` of the keys, by id, signed. The signatures are checked."""
+    expected = {*keys}
+    count = len(expected & {signed.key_id, *signed.predicate["cosigners"]})
+    if count < needed:
+        raise Refusal(f"{count} of the {len(expected)} expected keys signed", allowed=f"at least {needed}")
 
 
 def read_rule(predicate: Mapping[str, Any], where: str = STATEMENT) -> SignedRule:
@@ -842,6 +894,7 @@ class RecordCounts:
     splits: Counter[str] = field(default_factory=Counter)
     waiting: dict[str, str] = field(default_factory=dict)
     replacements: int = 0
+    withdrawn: frozenset[str] = frozenset()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one record; they come in the order of the tree."""
@@ -855,6 +908,8 @@ class RecordCounts:
             del self.waiting[record["row_id"]]
             self.replacements += 1
         if decision == "accepted":
+            if record["row_id"] in self.withdrawn:
+                return
             self.splits[ADVERSARIAL if record["kind"] == ADVERSARIAL else "train"] += 1
             return
         self.decided[gate, decision] += 1
@@ -1158,16 +1213,19 @@ def build_facts(predicate: Mapping[str, Any]) -> Json:
         "root": predicate["tree"]["root"],
         "generated": predicate["counts"].get("generated"),
         "accepted": predicate["counts"].get("accepted"),
+        "withdrawn": predicate["withdrawn"],
     }
 
 
-def inspect(pack: Path | str, key_id: str | None = None) -> Findings:
-    """Every check that needs no Parquet reader, of the pack at that folder. Raises nothing that a pack can
-    cause.
+def inspect(
+    pack: Path | str, key_id: str | None = None, signers: tuple[int, Sequence[str]] | None = None
+) -> Findings:
+    """Every check that needs no Parquet reader, of the pack at that folder. `signers` are how many of which
+    keys must have signed. Raises nothing that a pack can cause.
     """
     found = Findings()
     try:
-        _inspect(pack, key_id, found)
+        _inspect(pack, key_id, found, signers)
     except Refusal as exc:
         found.problems.append(exc)
     except OSError as exc:
@@ -1177,7 +1235,9 @@ def inspect(pack: Path | str, key_id: str | None = None) -> Findings:
     return found
 
 
-def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
+def _inspect(
+    pack: Path | str, key_id: str | None, found: Findings, signers: tuple[int, Sequence[str]] | None
+) -> None:
     listing = list_pack(pack)
     found.problems += listing.faults
     found.notes += [f"{name} was left by the Hub and is no part of the pack" for name in listing.left_by_hub]
@@ -1185,6 +1245,9 @@ def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
         return
     signed = open_statement(pack, key_id)
     check_predicate(signed)
+    check_cosigners(pack, signed)
+    if signers is not None:
+        require_signers(signed, *signers)
     found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
     if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
         raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
@@ -1197,7 +1260,8 @@ def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
         return
     found.passed.append((len(listing.sizes), "files"))
     rule = read_rule(signed.predicate)
-    counts = _read_records(pack, listing.sizes, signed, rule)
+    withdrawn = check_withdrawn(pack, listing.sizes, signed.predicate["withdrawn"], signed.key_id)
+    counts = _read_records(pack, listing.sizes, signed, rule, withdrawn)
     found.counts = counts.to_json(read_self_tests(pack, rule, counts.count_judged()))
     for name in sorted({*found.counts, *signed.predicate["counts"]}):
         if found.counts.get(name) != signed.predicate["counts"].get(name):
@@ -1212,7 +1276,7 @@ def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
     found.notes.append(
         "the Parquet files were compared with their digests, not with the records: see synth-stack verify"
     )
-    if key_id is None:
+    if key_id is None and signers is None:
         found.notes.append(
             "signed with a local key: proves integrity, not who signed; check the key with --key-id"
         )
@@ -1240,12 +1304,17 @@ def _compare_digests(
 
 
 def _read_records(
-    pack: Path | str, sizes: Mapping[str, int], signed: SignedStatement, rule: SignedRule
+    pack: Path | str,
+    sizes: Mapping[str, int],
+    signed: SignedStatement,
+    rule: SignedRule,
+    withdrawn: Withdrawn | None,
 ) -> RecordCounts:
     said = signed.predicate
     size, places = said["tree"]["size"], rule.places
     context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
     counts, seen = RecordCounts(rule), set[bytes]()
+    counts.withdrawn = frozenset() if withdrawn is None else withdrawn.rows
     tiles = StoredTiles(pack, size, sizes)
     tree = GrowingTree(tiles.compare)
     try:
@@ -1308,6 +1377,389 @@ def check_ledger(pack: Path | str, sizes: Mapping[str, int], place: Any) -> list
     return leaves
 
 
+# --- withdrawal --------------------------------------------------------------------------------------------
+
+REVOKED = "lineage/revoked.jsonl"
+"""The list of tombstones that a reissued pack honours, as its publisher signed it."""
+WITHDRAWN = "lineage/withdrawn.json"
+"""The accepted rows that it withdraws, which the pack's data no longer holds."""
+REVOCATION_SCHEME = "synth_stack/revocation/v1"
+WITHDRAWN_SCHEME = "synth_stack/withdrawn/v1"
+REVOCATION_TYPE = "application/vnd.synth-stack.revocation+json"
+SELECTORS = ("row", "seed", "document", "template", "teacher", "eval_item")
+MAX_REVOKED_BYTES = 64 * 1024**2
+"""A tombstone takes some 800 bytes, and 40 for each further row that it names."""
+CORPUS_SELECTORS = frozenset({"seed", "document"})
+"""Whoever withdraws a text of the seed corpus wants it gone from seeds/ too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """One entry of a list: who withdrew what, when and why. `select` maps selectors to values."""
+
+    sequence: int
+    who: str
+    when: str
+    why: str
+    select: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """A signed list of tombstones: the entries in order, the id of the key that signed, and the bytes."""
+
+    tombstones: tuple[Tombstone, ...]
+    key_id: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the list as it is now; a longer one has another."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The documents whose rows are withdrawn."""
+        return frozenset(each for t in self.tombstones for each in t.select.get("document", ()))
+
+    @property
+    def leaves_out_corpus(self) -> bool:
+        """Whether a reissued pack goes without seeds/, since a text in it was withdrawn."""
+        return any(CORPUS_SELECTORS & {*tombstone.select} for tombstone in self.tombstones)
+
+
+def read_revocations(data: bytes, where: str, key_id: str | None = None) -> Revocations:
+    """The list that `data` holds, every entry signed by the key in its first line and naming the one before.
+
+    With `key_id`, that key has to be the one of that id. Raises Refusal.
+    """
+    lines = data.split(b"\n")
+    if len(data) > MAX_REVOKED_BYTES or lines.pop() != b"":
+        raise Refusal(f"{where} is torn or too large for a list of tombstones")
+    header: Any = parse_canonical(lines[0], f"{where}: line 1") if lines else None
+    if not _has(header, public_key=str, scheme=str) or header["scheme"] != REVOCATION_SCHEME:
+        raise Refusal(f"{where} is no list of tombstones")
+    key, named = read_key(header["public_key"].encode(), f"the key in {where}")
+    if key_id is not None and named != key_id:
+        raise Refusal(f"{where} is the list of another key", named, key_id)
+    found = []
+    for number, line in enumerate(lines[1:]):
+        told = f"{where}: tombstone {number}"
+        payload, signer, signature = open_envelope(line, told, REVOCATION_TYPE)
+        if signer != named:
+            raise Refusal(f"{told} was signed with another key", signer, named)
+        check_signature(key, signature, payload, told, REVOCATION_TYPE)
+        previous = hashlib.sha256(lines[number]).hexdigest()
+        found.append(_read_tombstone(payload, told, number, previous))
+    return Revocations(tuple(found), named, data)
+
+
+def _read_tombstone(payload: bytes, where: str, number: int, previous: str) -> Tombstone:
+    value = parse_canonical(payload, where)
+    shape = {**dict.fromkeys("scheme previous who when why".split(), str), "sequence": int, "select": dict}
+    if not _has(value, **shape) or value["scheme"] != REVOCATION_SCHEME:
+        raise Refusal(f"{where} is none")
+    if value["sequence"] != number or value["previous"] != previous:
+        raise Refusal(
+            f"{where} does not go on from the one before it", value["sequence"], f"sequence {number}"
+        )
+    select = value["select"]
+    if not select or not {*select} <= {*SELECTORS}:
+        raise Refusal(f"{where} selects by nothing, or by what no list selects by", sorted(select))
+    for values in select.values():
+        if (
+            type(values) is not list
+            or not values
+            or any(type(each) is not str or not each for each in values)
+        ):
+            raise Refusal(f"{where} selects by nothing")
+    if any(not _matches(_ROW_ID, row_id) for row_id in select.get("row", ())):
+        raise Refusal(f"{where} names a row that cannot be")
+    chosen = {by: tuple(values) for by, values in select.items()}
+    return Tombstone(number, value["who"], value["when"], value["why"], chosen)
+
+
+def is_row_id(text: str) -> bool:
+    """Whether a text is the id of a row: 32 lower-case hexadecimal digits."""
+    return _ROW_ID.fullmatch(text) is not None
+
+
+class Withdrawal:
+    """The rows that tombstones withdraw: those that they select, and whatever came from such a row.
+
+    Add the records of all packs, in any order, then ask. A row came from another where its parent, its seed
+    or its source is that row. `documents` are for whoever reads the rows: no record names a document.
+    """
+
+    def __init__(self, tombstones: Iterable[Tombstone]) -> None:
+        self._values: dict[str, set[str]] = {by: set() for by in SELECTORS}
+        for tombstone in tombstones:
+            for by, values in tombstone.select.items():
+                self._values[by].update(values)
+        self._causes: dict[str, str] = {}
+        self._children: dict[str, list[str]] = {}
+        self._decisions: dict[str, str] = {}
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The documents whose rows are withdrawn."""
+        return frozenset(self._values["document"])
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """See one record."""
+        row_id, origin = record["row_id"], record["origin"]
+        cause = self._select(record)
+        links = [
+            origin[name]
+            for name in ("parent_id", "source_id", "seed_id")
+            if origin[name] is not None and _ROW_ID.fullmatch(origin[name])
+        ]
+        for link in links:
+            self._children.setdefault(link, []).append(row_id)
+        if cause is not None:
+            self._causes.setdefault(row_id, cause)
+        if cause is not None or links:
+            self._decisions[row_id] = record["decision"]["decision"]
+
+    def add_row(self, row_id: str, cause: str, decision: str = "accepted") -> None:
+        """A row that is withdrawn for what its record does not say."""
+        self._causes.setdefault(row_id, cause)
+        self._decisions[row_id] = decision
+
+    def find_causes(self) -> dict[str, str]:
+        """By id of every withdrawn row in the records, rejected ones too, the selector that met it, or
+        "descendant" where it came from a withdrawn row.
+        """
+        found = dict(self._causes)
+        # a row that no pack here holds can be a parent all the same
+        pending = [*found, *(self._values["row"] - found.keys())]
+        while pending:
+            for child in self._children.get(pending.pop(), ()):
+                if child not in found:
+                    found[child] = "descendant"
+                    pending.append(child)
+        return found
+
+    def find_accepted(self) -> dict[str, str]:
+        """The same of the accepted rows alone: what has to be gone from the data."""
+        return {
+            row_id: cause
+            for row_id, cause in self.find_causes().items()
+            if self._decisions[row_id] == "accepted"
+        }
+
+    def _select(self, record: Mapping[str, Any]) -> str | None:
+        origin, values = record["origin"], self._values
+        if record["row_id"] in values["row"]:
+            return "row"
+        if origin["seed_id"] in values["seed"]:
+            return "seed"
+        if values["template"]:
+            named = (origin["template_id"] or "").split()
+            if any(
+                name in values["template"] or name.partition("@")[0] in values["template"] for name in named
+            ):
+                return "template"
+        if values["teacher"]:
+            models = [origin["teacher"], origin["teacher_digest"]]
+            for model in origin["models"] or ():
+                models += [model["name"], model["digest"]]
+            if any(model in values["teacher"] for model in models):
+                return "teacher"
+        if values["eval_item"]:
+            for verdict in record["verdicts"]:
+                cites = verdict["cites"] or {}
+                if f"{cites.get('eval_set')}:{cites.get('item')}" in values["eval_item"]:
+                    return "eval_item"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What a reissued pack says of its withdrawn rows: their ids, and by which list."""
+
+    rows: frozenset[str]
+    revocations: Revocations
+
+
+def check_withdrawn(pack: Path | str, sizes: Mapping[str, int], said: Any, key_id: str) -> Withdrawn | None:
+    """The withdrawn rows of a reissued pack, if they are those that its list withdraws; None for any other.
+
+    `said` is what the statement says of them, `key_id` the key that signed it and must have signed the list.
+    Rows of a withdrawn document are taken as they are listed: no record names one. Raises Refusal.
+    """
+    if said is None:
+        for name in (REVOKED, WITHDRAWN):
+            if name in sizes:
+                raise Refusal(f"{name} does not belong to a pack from which nothing was withdrawn")
+        return None
+    shape = {"entries": int, "list": str, "rows": int, "statement": str}
+    if not _has(said, **shape) or not _matches(_SHA256, said["statement"]):
+        raise Refusal(f"{STATEMENT}: what it says of withdrawn rows is none")
+    revocations = read_revocations(read_bounded(pack, REVOKED, MAX_REVOKED_BYTES), REVOKED, key_id)
+    if (said["entries"], said["list"]) != (len(revocations.tombstones), revocations.sha256):
+        raise Refusal(f"{STATEMENT}: its rows were withdrawn by another list than {REVOKED}", said["list"])
+    if revocations.leaves_out_corpus and SEEDS[0] in sizes:
+        raise Refusal(f"{SEEDS[0]} is there, and {REVOKED} withdraws a text of the seed corpus")
+    rows = _read_withdrawn_rows(pack, said["rows"])
+    listed = set(rows)
+    ordered, found = [], Withdrawal(revocations.tombstones)
+    for record in _each_record(pack, sizes):
+        found.add(record)
+        if record["row_id"] in listed:
+            ordered.append((record["row_id"], record["decision"]["decision"]))
+            if found.documents:
+                found.add_row(record["row_id"], "document")
+    if ordered != [(row, "accepted") for row in rows]:
+        raise Refusal(f"{WITHDRAWN}: its rows are not accepted rows of this pack, in their order")
+    wanted = found.find_accepted()
+    missing, extra = sorted(wanted.keys() - listed), sorted(listed - wanted.keys())
+    if missing:
+        raise Refusal(f"{WITHDRAWN}: row {missing[0]} is withdrawn by {REVOKED}, and is not in it")
+    if extra:
+        raise Refusal(f"{WITHDRAWN}: row {extra[0]} is withdrawn by no tombstone in {REVOKED}")
+    return Withdrawn(frozenset(rows), revocations)
+
+
+def _read_withdrawn_rows(pack: Path | str, signed: int) -> list[str]:
+    value = parse_canonical(read_bounded(pack, WITHDRAWN, MAX_REVOKED_BYTES), WITHDRAWN, end=b"\n")
+    if not _has(value, scheme=str, rows=list) or value["scheme"] != WITHDRAWN_SCHEME:
+        raise Refusal(f"{WITHDRAWN} is of another scheme, or of none")
+    rows: list[str] = value["rows"]
+    if any(not _matches(_ROW_ID, row) for row in rows) or len({*rows}) != len(rows):
+        raise Refusal(f"{WITHDRAWN}: a row is none, or stands there twice")
+    if len(rows) != signed:
+        raise Refusal(f"{WITHDRAWN} does not hold as many rows as were signed", len(rows), str(signed))
+    return rows
+
+
+def _each_record(pack: Path | str, sizes: Mapping[str, int]) -> Iterator[Json]:
+    for name in list_records(sizes):
+        for number, line in enumerate(read_lines(pack, name)):
+            yield parse_record(line, f"{name}: record {number}")
+
+
+# --- proofs ------------------------------------------------------------------------------------------------
+
+PROOF_SCHEME = "synth_stack/proof/v1"
+MAX_PROOF_BYTES = 64 * 1024**2
+"""A record and its path take some 4 kB, a text what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedRow:
+    """A row of a proof: its record, its place in the signed tree, and its content where that is shown."""
+
+    record: Json
+    index: int
+    hashes: int
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a proof file shows: rows of a signed batch, and the sigstore bundle where there is one."""
+
+    signed: SignedStatement
+    rows: tuple[ProvedRow, ...]
+    bundle: str | None
+
+
+def read_proof(data: bytes, where: str, key_id: str | None = None) -> Proof:
+    """What a proof file proves, each row against the signed root. Raises Refusal naming what is wrong."""
+    if len(data) > MAX_PROOF_BYTES:
+        raise Refusal(f"{where} is too large for a proof", allowed=f"at most {MAX_PROOF_BYTES} bytes")
+    value = parse_canonical(data, where, end=b"\n")
+    shape = {"scheme": str, "public_key": str, "statement": dict, "rows": list}
+    bundle: Any = value.pop("bundle", 0) if type(value) is dict else 0
+    if not _has(value, **shape) or not _is_text(bundle) or value["scheme"] != PROOF_SCHEME:
+        raise Refusal(f"{where} is no proof of rows")
+    pem = value["public_key"].encode("utf-8", "replace")
+    signed = check_envelope(canonical(value["statement"]), pem, key_id)
+    check_predicate(signed)
+    if (bundle is not None) != (signed.predicate["signature"] == "sigstore"):
+        raise Refusal(f"{where}: its sigstore bundle is missing, or does not belong to it")
+    if not value["rows"]:
+        raise Refusal(f"{where} proves no row")
+    rule = read_rule(signed.predicate)
+    rows = tuple(_read_proved_row(row, number, signed, rule) for number, row in enumerate(value["rows"]))
+    indexes = [row.index for row in rows]
+    if indexes != sorted({*indexes}):
+        raise Refusal(f"{where}: its rows are not in the order of the tree, or stand there twice")
+    return Proof(signed, rows, bundle)
+
+
+def _read_proved_row(row: Any, number: int, signed: SignedStatement, rule: SignedRule) -> ProvedRow:
+    where = f"row {number} of the proof"
+    content: Any = row.pop("content", 0) if type(row) is dict else 0
+    if not _has(row, index=int, path=list, record=str) or not _is_text(content):
+        raise Refusal(f"{where} is none")
+    if any(not _matches(_SHA256, each) for each in row["path"]):
+        raise Refusal(f"{where}: its path holds what is no hash")
+    data = row["record"].encode("utf-8", "replace")
+    record = parse_record(data, f"the record in {where}")
+    told = f"row {record['row_id']}"
+    tree, said = signed.predicate["tree"], signed.predicate
+    path = [bytes.fromhex(each) for each in row["path"]]
+    if not is_included(leaf_hash(data), row["index"], tree["size"], path, bytes.fromhex(tree["root"])):
+        raise Refusal(f"{told}: its record and path do not lead to the signed root from leaf {row['index']}")
+    if record["context"] != {name: said[name] for name in ("gates_sha256", "recipe_sha256")}:
+        raise Refusal(f"{told} was recorded for another recipe or gate file")
+    fault = find_decision_fault(record, rule, rule.places)
+    if fault is not None:
+        raise fault
+    if content is not None:
+        digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()
+        if digest != record["row_sha256"]:
+            raise Refusal(f"{told}: its content is not what was recorded", digest, record["row_sha256"])
+    return ProvedRow(record, row["index"], len(path), content)
+
+
+def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether an audit path leads from the leaf hash at `index` to the root of `size` leaves (RFC 9162,
+    2.1.3.2).
+    """
+    if not 0 <= index < size:
+        return False
+    position, last, node = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            node = hashlib.sha256(b"\x01" + sibling + node).digest()
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            node = hashlib.sha256(b"\x01" + node + sibling).digest()
+        position, last = position >> 1, last >> 1
+    return last == 0 and node == root
+
+
+def describe_proof(proof: Proof) -> list[str]:
+    """Lines that say what a proof shows of each row."""
+    lines = []
+    for row in proof.rows:
+        decision = row.record["decision"]
+        by = f" by {decision['gate']}: {decision['reason']}" if decision["gate"] else ""
+        what = "record" if row.content is None else "record and content"
+        lines += [
+            f"row      {row.record['row_id']}",
+            f"decision {decision['decision']}{by}",
+            f"proved   {what}: leaf {row.index} of {proof.signed.predicate['tree']['size']}, "
+            f"{row.hashes} hashes to the root",
+            *([] if row.content is None else [f"content  {row.content}"]),
+        ]
+    if proof.signed.predicate["withdrawn"] is not None:
+        lines.append("note     rows were withdrawn from this batch; a proof does not show which")
+    if proof.signed.predicate["cosigners"]:
+        lines.append("note     further keys signed the batch; a proof does not hold their signatures")
+    return [
+        *lines,
+        f"root     {proof.signed.predicate['tree']['root']}",
+        f"key id   {proof.signed.key_id}",
+    ]
+
+
 # --- the command -------------------------------------------------------------------------------------------
 
 
@@ -1324,6 +1776,7 @@ def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[
         raise listing.faults[0]
     signed = open_statement(pack, key_id)
     check_predicate(signed)
+    check_cosigners(pack, signed)
     size = signed.predicate["tree"]["size"]
     rule = read_rule(signed.predicate)
     found: list[tuple[int, bytes]] = []
@@ -1351,12 +1804,15 @@ def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[
     fault = find_decision_fault(record, rule, rule.places)
     if fault is not None:
         raise fault
+    withdrawn = check_withdrawn(pack, listing.sizes, signed.predicate["withdrawn"], signed.key_id)
+    is_gone = withdrawn is not None and record["row_id"] in withdrawn.rows
     decision = record["decision"]
     by = f" by {decision['gate']}: {decision['reason']}" if decision["gate"] else ""
     return [
         f"row      {record['row_id']}",
         f"decision {decision['decision']}{by}",
         f"proved   record: leaf {index} of {size}",
+        *(["note     accepted then, and withdrawn since"] if is_gone else []),
         f"root     {signed.predicate['tree']['root']}",
         f"key id   {signed.key_id}",
     ]
@@ -1367,24 +1823,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="verify_pack.py", description="Check a pack of synth_stack offline."
     )
-    parser.add_argument("pack", help="the folder of the pack")
+    parser.add_argument("pack", help="the folder of the pack, or a proof file")
     parser.add_argument("--key-id", help="the key that must have signed")
+    parser.add_argument("--signers", help="how many of --keys must have signed: 2of3, say")
+    parser.add_argument("--keys", nargs="+", default=[], help="the ids of these keys")
     parser.add_argument("--row", help="prove the record of this row alone")
     options = parser.parse_args(arguments)
-    if not os.path.isdir(options.pack):
-        sys.stderr.write(f"error: {_print_safely(options.pack)} is not a folder\n")
+    if not os.path.isdir(options.pack) and not (os.path.isfile(options.pack) and options.row is None):
+        sys.stderr.write(f"error: {_print_safely(options.pack)} is not a folder or a proof\n")
         return 2
     if options.key_id is not None and not _SHA256.fullmatch(options.key_id):
         sys.stderr.write("error: --key-id is 64 lower-case hexadecimal digits\n")
         return 2
-    if options.row is not None:
+    try:
+        signers = None if options.signers is None else parse_signers(options.signers, options.keys)
+    except Refusal as exc:
+        sys.stderr.write(f"error: {exc}\n")
+        return 2
+    if options.row is not None or os.path.isfile(options.pack):
         try:
-            lines = prove_row(options.pack, options.row, options.key_id)
+            lines = _prove(options.pack, options.row, options.key_id)
         except (Refusal, OSError, ValueError, MemoryError) as exc:
             lines = [f"wrong    {exc}"]
         _write(lines)
         return int(lines[0].startswith("wrong"))
-    found = inspect(options.pack, options.key_id)
+    found = inspect(options.pack, options.key_id, signers)
     passed = [] if found.problems else [f"ok       {count} {what}" for count, what in found.passed]
     _write(
         [
@@ -1395,6 +1858,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
     )
     return 1 if found.problems else 0
+
+
+def parse_signers(text: str, keys: Sequence[str]) -> tuple[int, Sequence[str]]:
+    """How many of which keys must have signed, of `2of3` and their ids. Raises Refusal."""
+    found = re.fullmatch(r"([1-9][0-9]?)of([1-9][0-9]?)", text, re.ASCII)
+    if found is None or not int(found[1]) <= int(found[2]) == len({*keys}):
+        raise Refusal("--signers is how many of how many --keys", text, f"as 2of3, with {len({*keys})} keys")
+    if any(not _SHA256.fullmatch(key) for key in keys):
+        raise Refusal("--keys are ids of keys: 64 lower-case hexadecimal digits each")
+    return int(found[1]), keys
+
+
+def _prove(path: str, row: str | None, key_id: str | None) -> list[str]:
+    if row is not None:
+        return prove_row(path, row, key_id)
+    folder, name = os.path.split(os.path.abspath(path))
+    proof = read_proof(read_bounded(folder, name, MAX_PROOF_BYTES), name, key_id)
+    return describe_proof(proof) + describe_trust(key_id is not None, proof.bundle is not None)
+
+
+def describe_trust(key_checked: bool, has_bundle: bool) -> list[str]:
+    """Lines that say what of a signature was not checked."""
+    note = "signed with a local key: proves integrity, not who signed; check the key with --key-id"
+    bundle = f"the identity in {BUNDLE} was not checked: see synth-stack verify --identity"
+    return [f"note     {text}" for text in ([] if key_checked else [note]) + ([bundle] if has_bundle else [])]
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -23,6 +23,14 @@ class _Lock(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, protected_namespaces=())
 
 
+class TermsLock(_Lock):
+    """What the recipe declares of a model's terms."""
+
+    output: Literal["train-any", "no-competing-models", "non-commercial", "research-only"]
+    license: str
+    url: str | None = None
+
+
 class TeacherLock(_Lock):
     """The model that answered. `digest` is what tells one version of it from another."""
 
@@ -33,6 +41,7 @@ class TeacherLock(_Lock):
     replayable: bool
     params: dict[str, Any] = {}
     sampling: dict[str, Any] = {}
+    terms: TermsLock | None = None
 
 
 class MethodLock(_Lock):
@@ -260,10 +269,12 @@ def find_identity_fault(lock: RecipeLock | GatesLock) -> str | None:
 def compute_identity(lock: Mapping[str, Any]) -> Digest:
     """The identity that what a lock says gives it, as it was written or read.
 
-    A lock of a recipe names all that its rows depend on; one of a dataset its `source` without the name, one
-    of a pipeline its `pipeline`; one of gates everything but why each stands there. Raises ValueError.
+    A lock of a recipe names all that its rows depend on, without what is declared of the licences of models;
+    one of a dataset its `source` without the name, one of a pipeline its `pipeline`; one of gates everything
+    but why each stands there. Raises ValueError.
     """
     told = {key: part for key, part in lock.items() if key not in {"identity", "synth_stack", "recipe"}}
+    told |= {key: _drop_terms(told[key]) for key in ("teacher", "models") if key in told}
     if "gates" in told:
         del told["scheme"]
         named = [{key: part for key, part in gate.items() if key != "why"} for gate in told["gates"]]
@@ -272,6 +283,13 @@ def compute_identity(lock: Mapping[str, Any]) -> Digest:
         if name in told:
             told |= {key: part for key, part in told.pop(name).items() if key != left_out}
     return digest_json(told)
+
+
+def _drop_terms(part: Any) -> Any:
+    """A teacher, or models by part, without what is declared of their terms."""
+    if not isinstance(part, Mapping):
+        return part
+    return {key: _drop_terms(value) for key, value in part.items() if key != "terms"}
 
 
 def _parse(model: type[Model], data: bytes, where: str) -> Model:

@@ -21,12 +21,13 @@ from synth_stack.generation.provenance import record_params, record_sampling
 from synth_stack.generation.slice_budget import SliceBudget, plan_budget, read_report, record_budget
 from synth_stack.generators.template import TemplateChanges, change_templates, find_templates
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
-from synth_stack.inputs.recipe import Recipe
+from synth_stack.inputs.recipe import Recipe, TeacherUse
 from synth_stack.inputs.seeds import Corpus, load_corpus
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.inputs.yaml_models import UseModel
 from synth_stack.registry import Bound, Role, bind, make_absolute
-from synth_stack.rows.canonical import canonical_json, digest_json
+from synth_stack.rows.canonical import canonical_json
+from synth_stack.runs.locks import compute_identity
 from synth_stack.stats.apportion import split_draws
 from synth_stack.teachers.teacher import Price, Teacher, require_teacher
 
@@ -308,8 +309,8 @@ def _lock(
             "sections": len(corpus.sections),
         },
         "load": record_extensions(extensions),
-        "teacher": _record_teacher(bound, teacher),
-        "models": {part: _record_teacher(*made) for part, made in sorted(others.items())},
+        "teacher": _record_teacher(bound, teacher, recipe.teacher),
+        "models": {part: _record_teacher(*others[part], use) for part, use in sorted(recipe.models.items())},
         # how far prompts went is said of the whole run; where to is said nowhere, and is in no digest
         "perimeter": {"reach": recipe.perimeter, "allowed_hosts": len(recipe.allow_hosts)},
         # a batch is committed under a name made from its items: other batches would stand beside them
@@ -333,14 +334,15 @@ def _lock(
     }
     return {
         "scheme": LOCK_SCHEME,
-        "identity": digest_json({"scheme": LOCK_SCHEME, **made_from}),
+        "identity": compute_identity({"scheme": LOCK_SCHEME, **made_from}),
         "synth_stack": __version__,
         "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump()},
         **made_from,
     }
 
 
-def _record_teacher(bound: Bound, teacher: Teacher) -> dict[str, Any]:
+def _record_teacher(bound: Bound, teacher: Teacher, use: TeacherUse) -> dict[str, Any]:
+    terms = {} if use.terms is None else {"terms": use.terms.model_dump(exclude_none=True)}
     return {
         "use": bound.name,
         "version": bound.version,
@@ -352,4 +354,5 @@ def _record_teacher(bound: Bound, teacher: Teacher) -> dict[str, Any]:
         "limits": {
             name: bound.params[name] for name in ("max_tokens", "reasoning_tokens") if bound.params.get(name)
         },
+        **terms,
     }

@@ -33,16 +33,19 @@ class RunResources:
     """The resources of a run: its documents and baseline, and how to ask a teacher or open the Hub.
 
     A teacher keeps to the `perimeter`; relative paths in its parameters are taken from `folder`, that of the
-    gate file. `calls` counts under `gate` what was asked of teachers.
+    gate file. `calls` counts under `gate` what was asked of teachers. `terms` are those that the recipe
+    declares of its models, by name and by digest. `attachments` is the folder of files beside the rows.
     """
 
     documents: Path | None = None
     baseline: Path | None = None
+    attachments: Path | None = None
     perimeter: "Perimeter" = "open"
     allow_hosts: Sequence[str] = ()
     folder: Path | None = None
     gate: str = ""
     calls: Counter[str] = field(default_factory=Counter)
+    terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
         """A function from prompts to answers of a teacher (`use` and its parameters), in order.
@@ -76,39 +79,72 @@ def bound_resources(source: object, file: GateFile) -> RunResources:
     Rows of a run that was kept local stay so; beyond this machine only the hosts that the gate file allows
     are asked, since no lock names hosts.
     """
-    reach = _read_reach(source)
+    lock = _read_lock(source)
+    perimeter = lock.get("perimeter")
+    reach = str(perimeter.get("reach")) if isinstance(perimeter, dict) else "open"
     return RunResources(
         perimeter="local" if "local" in {reach, file.perimeter} else "open",
         allow_hosts=tuple(file.allow_hosts),
+        attachments=_find_attachments(source),
+        terms=read_terms(lock),
     )
 
 
-def _read_reach(source: object) -> str:
-    """The perimeter that the lock of a run or pack states; `open` for what has none."""
+def _find_attachments(source: object) -> Path | None:
+    """The folder of the files beside the rows of a source: itself, or the folder that it lies in."""
+    if not isinstance(source, str | Path) or not Path(source).exists():
+        return None
+    return Path(source) if Path(source).is_dir() else Path(source).parent
+
+
+def read_terms(lock: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What a recipe's lock declares of the terms of its models, by their names and by their digests.
+
+    Where two models share a name, the stricter terms count.
+    """
+    models = lock.get("models")
+    found: dict[str, dict[str, str]] = {}
+    for model in (lock.get("teacher"), *(models.values() if isinstance(models, Mapping) else ())):
+        if not isinstance(model, Mapping) or not isinstance(model.get("terms"), Mapping):
+            continue
+        told = {str(key): str(value) for key, value in model["terms"].items()}
+        for name in (model.get("model"), model.get("digest")):
+            if name is not None and _rank(told) <= _rank(found.get(str(name), told)):
+                found[str(name)] = told
+    return found
+
+
+def _rank(terms: Mapping[str, str]) -> int:
+    """How much terms allow; those that are none allow nothing."""
+    order = ("research-only", "non-commercial", "no-competing-models", "train-any")
+    return order.index(terms["output"]) if terms.get("output") in order else -1
+
+
+def _read_lock(source: object) -> Mapping[str, Any]:
+    """The lock of a run or pack; empty for what has none."""
     if not isinstance(source, str | Path):
-        return "open"
+        return {}
     for path in (Path(source) / LOCK, Path(source) / PACKED_LOCK):
         if path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
             try:
-                lock = read_mapping(path)
+                return read_mapping(path)
             except ConfigError:  # whoever reads the rows says what is wrong with it
-                return "open"
-            perimeter = lock.get("perimeter")
-            return str(perimeter.get("reach")) if isinstance(perimeter, dict) else "open"
-    return "open"
+                return {}
+    return {}
 
 
 PACKED_LOCK = "recipe.yaml"
 """The lock of a run in its pack."""
 
 
-def find_resources(recipe: Recipe) -> RunResources:
-    """What the gates of a recipe may reach."""
+def find_resources(recipe: Recipe, lock: Mapping[str, Any]) -> RunResources:
+    """What the gates of a recipe may reach; `lock` is that of its run, which names the models."""
     return RunResources(
         documents=Path(recipe.documents) if recipe.documents else None,
         baseline=Path(recipe.baseline) if recipe.baseline else None,
         perimeter=recipe.perimeter,
         allow_hosts=tuple(recipe.allow_hosts),
+        terms=read_terms(lock),
     )
 
 

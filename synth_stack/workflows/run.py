@@ -18,7 +18,8 @@ from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe, load_recipe
-from synth_stack.packs.write import PackSummary, Signer, local_signer, sigstore_signer, write_pack
+from synth_stack.packs.signers import Signer, local_signer, sigstore_signer
+from synth_stack.packs.write import PackSummary, write_pack
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import find_entry
 from synth_stack.rows.canonical import digest_json
@@ -69,7 +70,9 @@ def run(
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
     job = prepare(recipe, loaded)
-    gates = bind_gates(recipe.gates, recipe.eval_sets, find_resources(recipe), loaded=job.extensions)
+    gates = bind_gates(
+        recipe.gates, recipe.eval_sets, find_resources(recipe, job.lock), loaded=job.extensions
+    )
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 

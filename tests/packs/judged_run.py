@@ -17,8 +17,9 @@ from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, w
 from synth_stack.inputs.seeds import SEED_SCHEMA, Corpus, Topic
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.statement import build_facts, describe_rule
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.rows.canonical import canonical_json, canonical_text, derive_seed, digest_bytes, digest_json
 from synth_stack.rows.schemas import (
     CANARY_SCHEMA,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from synth_stack.files import write_table
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.signers import local_signer
+from synth_stack.packs.write import write_pack
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.folder import LOCK
 from synth_stack.workflows.curate import curate

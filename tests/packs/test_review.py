@@ -11,8 +11,9 @@ import pytest
 from synth_stack.errors import InputError
 from synth_stack.files import digest_file, read_table, write_table
 from synth_stack.packs import layout
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.verify import inspect_pack
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.outcome import OUTCOME
 from synth_stack.review.plan_file import PLAN, SAMPLE, SAMPLE_SCHEMA

@@ -5,8 +5,9 @@ import pytest
 
 from synth_stack.errors import VerificationError
 from synth_stack.packs import layout
+from synth_stack.packs.signers import sigstore_signer
 from synth_stack.packs.verify.verify import inspect_pack, verify_pack, verify_row
-from synth_stack.packs.write import sigstore_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.runs.folder import MANIFEST, write_manifest
 from tests.lineage.sigstore_loopback import ISSUER, make_token, run_sigstore
 from tests.packs.judged_run import build_run

@@ -9,8 +9,9 @@ import pytest
 from synth_stack.errors import InputError, VerificationError
 from synth_stack.files import read_table, write_table
 from synth_stack.packs import layout
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.trace import SHOWN_SIBLINGS, Relative, trace
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.packs.judged_run import (
     ADVERSARIAL,

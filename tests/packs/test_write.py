@@ -22,8 +22,9 @@ from synth_stack.errors import (
 )
 from synth_stack.files import read_table, write_bytes, write_table
 from synth_stack.packs import layout
+from synth_stack.packs.signers import Signer, local_signer
 from synth_stack.packs.verify.verify import verify_pack, verify_row
-from synth_stack.packs.write import Signer, local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs.folder import LOCK, list_files, list_parts
@@ -203,7 +204,8 @@ def test_a_killed_pack_leaves_the_older_one_and_the_next_one_cleans_up(tmp_path:
     code = f"""
 import os, signal
 from pathlib import Path
-from synth_stack.packs.write import Signer, write_pack
+from synth_stack.packs.signers import Signer
+from synth_stack.packs.write import write_pack
 def die(statement):
     os.kill(os.getpid(), signal.SIGKILL)
 write_pack(Path({str(tmp_path / "run")!r}), Path({str(pack)!r}), signer=Signer("local", "0" * 64, die))

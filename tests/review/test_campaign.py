@@ -20,8 +20,9 @@ from synth_stack.review.plan_file import read_plan
 from synth_stack.review.server.local_server import LocalServer
 from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.folder import GATES_LOCK
-from synth_stack.runs.judged import DECISIONS
+from synth_stack.runs.judged import DECISIONS, read_candidates
 from synth_stack.workflows.campaign import OpenCampaign, campaign
+from synth_stack.workflows.correct import correct_rows
 from synth_stack.workflows.review import decide_lots, plan
 from synth_stack.workflows.review_status import review_status
 from tests.argilla_server import ANNOTATORS, Person, wait_for
@@ -122,6 +123,54 @@ def test_a_held_record_says_why_it_is_held(tmp_path: Path, argilla: LocalServer)
     ann = Person(argilla, "ann")
     records = ann.list_records(ann.find_dataset(name))
     assert [record["fields"]["gates"] for record in records] == ["toy_marks hold: it says HOLD"] * 3
+
+
+def test_what_a_reviewer_writes_on_the_server_becomes_a_row_that_the_gates_judge(
+    tmp_path: Path, argilla: LocalServer
+) -> None:
+    run = make_run(tmp_path, held="only", overlap=0.0)
+    ann = Person(argilla, "ann")
+    with open_campaign(run, argilla) as reviews:
+        [name] = reviews.send().datasets
+        good, bad, _ = ann.list_records(ann.find_dataset(name))
+        fault = {"defect": "wrong", "severity": "major"}
+        ann.answer(good, "reject", corrected="The parcel comes on Monday.", **fault)
+        ann.answer(bad, "reject", corrected="Please REJECT me.", **fault)
+        assert reviews.collect().recorded.new == 2
+    decide_lots(run)
+    assert correct_rows(run, tmp_path / "gates.yaml").replaced == 2
+    decide_lots(run)  # as `review collect` does
+    decided = read_decisions(run)
+    rows = {row["row_id"]: row for part in read_candidates(run) for row in part.to_pylist()}
+    made = {row_id: row for row_id, row in rows.items() if row["parent_id"] in rows}
+    said = {row["messages"][-1]["content"]: decided[row_id]["decision"] for row_id, row in made.items()}
+    assert said == {"The parcel comes on Monday.": "accepted", "Please REJECT me.": "rejected"}
+    assert {decided[row["parent_id"]]["decision"] for row in made.values()} == {"rejected"}
+    shipped = next(row_id for row_id in made if decided[row_id]["decision"] == "accepted")
+    assert decided[made[shipped]["parent_id"]]["replaced_by"] == shipped
+
+
+@pytest.mark.parametrize(
+    "options", [{"sequential": True, "percent": None}, {"skip_lots": True, "percent": None}]
+)
+def test_plans_that_read_less_are_sent_and_decided(
+    tmp_path: Path, argilla: LocalServer, options: dict[str, Any]
+) -> None:
+    run = make_run(tmp_path, rows=240, held="no", overlap=0.0, **options)
+    people = [Person(argilla, name) for name in ANNOTATORS]
+    with open_campaign(run, argilla) as reviews:
+        for _ in range(20):
+            sent = reviews.send()
+            for name in sent.datasets:
+                for person in people:
+                    person.answer_all(person.find_dataset(name))
+            reviews.collect()
+            outcome = decide_lots(run).outcome
+            if not any(lot.status in {"waiting", "screening"} for lot in outcome.lots):
+                break
+    statuses = {lot.status for lot in outcome.lots}
+    assert statuses <= {"passed", "failed", "skipped", "screened"}, statuses
+    assert "rejected" in {each["decision"] for each in read_decisions(run).values()}
 
 
 def test_edited_withdrawn_and_repeated_answers_count_once(tmp_path: Path, argilla: LocalServer) -> None:

@@ -1,4 +1,4 @@
-"""A reviewer at work in the web page: logs in, sees the filters, answers a record, and the answer arrives."""
+"""A reviewer at work in the web page: logs in, filters, answers a record, and the answer arrives."""
 
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ PASSAGE = {"id": EVIL, "title": EVIL, "text": f"Ten days. {EVIL}", "source": Non
 
 
 def make_run(folder: Path) -> Path:
-    """Rows of two slices; the held one says what would run a script in a page that lets it."""
+    """Rows of two slices; a held one says what would run a script in a page that lets it."""
     rows = [
         make_row(("user", f"Q{n}?"), ("assistant", f"A{n}."), slice="orders/late", draw=n) for n in range(3)
     ]
+    held = (("user", "Where is it?"), ("assistant", "On its way. HOLD"))
+    rows += [make_row(*held, slice="orders/late", draw=n) for n in (7, 8)]
     evil = (("user", f"Late? {EVIL}"), ("assistant", f"Ten days. {EVIL} HOLD"))
     rows.append(make_row(*evil, slice="billing/refund", draw=9, documents=[PASSAGE]))
     run = judge_rows(folder, rows, GATES)
@@ -86,10 +88,12 @@ def test_a_reviewer_answers_a_record_in_the_page(tmp_path: Path, argilla: LocalS
             session.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
             wait_for(lambda: name in session.page_source)
             session.get(f"{argilla.url}/dataset/{ann.find_dataset(name)}/annotation-mode")
-            wait_for_text(session, "1 of 1")
+            wait_for_text(session, "1 of 3")
             for text in ("Filters", "Metadata", "Slice"):
                 click(session, text)
             wait_for_text(session, "billing/refund")  # what there is to filter by
+            click(session, "billing/refund")
+            wait_for_text(session, "1 of 1")
             wait_for_text(session, "Passage: ")
             shown = read_page(session)
             plain = shown.replace("\N{WORD JOINER}", "")
@@ -105,4 +109,4 @@ def test_a_reviewer_answers_a_record_in_the_page(tmp_path: Path, argilla: LocalS
     [answer] = read_answers(run).to_pylist()
     assert (answer["judgement"], answer["defect"], answer["severity"]) == ("reject", "unsupported", "major")
     held = [row for part in read_candidates(run) for row in part.to_pylist() if "HOLD" in row["text"]]
-    assert answer["row_id"] == held[0]["row_id"]
+    assert answer["row_id"] == next(row["row_id"] for row in held if EVIL in row["text"])

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.signers import local_signer
+from synth_stack.packs.write import write_pack
 from synth_stack.review.reviewers import reviewer_id
 from synth_stack.ui.judging import Desk
 from synth_stack.ui.server import LocalPage

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from synth_stack.errors import InputError
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.signers import local_signer
+from synth_stack.packs.write import write_pack
 from synth_stack.ui.row_index import MAX_NEEDLE_CHARS, MAX_PAGE, RowQuery, open_rows
 from tests.packs.shaped_pack import judge_rows
 from tests.review.toy_run import find_ids

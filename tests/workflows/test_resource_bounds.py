@@ -19,7 +19,7 @@ ELSEWHERE = {"use": "http", "base_url": "https://api.example.com/v1", "model": "
 def test_gates_reach_what_the_recipe_names(tmp_path: Path) -> None:
     (tmp_path / "real.jsonl").write_text('{"text": "a"}\n')
     recipe = load_recipe(write_recipe(tmp_path, baseline="real.jsonl"))
-    found = find_resources(recipe)
+    found = find_resources(recipe, {})
     assert found.documents == tmp_path / "policies"
     assert found.baseline == tmp_path / "real.jsonl"
     assert (found.perimeter, found.allow_hosts) == ("open", ())
@@ -27,16 +27,16 @@ def test_gates_reach_what_the_recipe_names(tmp_path: Path) -> None:
 
 def test_a_recipe_without_documents_gives_none(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, taxonomy=None, documents=None))
-    found = find_resources(recipe)
+    found = find_resources(recipe, {})
     assert (found.documents, found.baseline) == (None, None)
 
 
 def test_a_teacher_that_a_gate_asks_keeps_to_the_perimeter_of_the_run(tmp_path: Path) -> None:
-    inside = find_resources(load_recipe(write_recipe(tmp_path, perimeter="local")))
+    inside = find_resources(load_recipe(write_recipe(tmp_path, perimeter="local")), {})
     with pytest.raises(ConfigError, match=r"perimeter: local refuses.*seen: api\.example\.com"):
         inside.make_asker(ELSEWHERE, "gates.yaml")
     allowed = load_recipe(write_recipe(tmp_path, perimeter="local", allow_hosts=["api.example.com"]))
-    find_resources(allowed).make_asker(ELSEWHERE, "gates.yaml")
+    find_resources(allowed, {}).make_asker(ELSEWHERE, "gates.yaml")
     RunResources().make_asker(ELSEWHERE, "gates.yaml")
 
 

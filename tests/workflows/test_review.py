@@ -14,8 +14,9 @@ import pytest
 from synth_stack.decisions.replay.replay import replay
 from synth_stack.errors import ConfigError, InputError, RunMismatch, StoreError
 from synth_stack.files import read_table
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.verify import inspect_pack
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.report.review import render_review
 from synth_stack.review.answers import read_answers, record_answers
 from synth_stack.review.content import read_rows_to_review, read_said

@@ -11,8 +11,8 @@ from datasets import disable_progress_bars, load_dataset
 
 import synth_stack
 from synth_stack.files import read_table
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.trace import trace
-from synth_stack.packs.write import local_signer
 from synth_stack.rows.texts import join_text
 from synth_stack.runs.folder import list_parts
 from synth_stack.workflows.replace import replace_rows

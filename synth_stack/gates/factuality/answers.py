@@ -7,7 +7,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from synth_stack.gates.factuality.passages import Shelf, build_shelf
-from synth_stack.gates.factuality.source_texts import join_passages, read_document
+from synth_stack.inputs.source_texts import join_passages, read_document
 from synth_stack.text.fields import open_lists, read_chosen, read_messages
 
 MAX_ANSWER_CHARS = 20_000

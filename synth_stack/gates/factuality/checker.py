@@ -1,5 +1,6 @@
 """The claims of answers held against the row's own documents first, and then against the sources."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,17 @@ class _Sentence:
     context: Context
 
 
+_SOURCE = (
+    r"(?:document|documents|text|policy|policies|handbook|manual|source|sources|passage|guide|page|context)"
+)
+_SILENT = re.compile(
+    rf"(?i)(?:(?:i(?:['’]m| am) )?sorry,? (?:but )?)?(?:the|this|these|our|your|its) {_SOURCE} (?:does|do) ?"
+    r"(?:not|n['’]t) (?:say|mention|state|tell|specify|answer|cover)(?: (?:it|that|this|so))?[.!]?"
+)
+"""That a source is silent is no claim that stands in it. Only the bare sentence: one that goes on to say on
+what ("does not say that refunds take a week") is read as any other."""
+
+
 def check_answers(index: SentenceIndex | None, rows: Sequence[Answered]) -> list[list[Checked]]:
     """The claims of each answer in the order in which they are made, with their standing by rules."""
     sentences = [sentence for row, answered in enumerate(rows) for sentence in _read_sentences(row, answered)]
@@ -53,7 +65,12 @@ def check_answers(index: SentenceIndex | None, rows: Sequence[Answered]) -> list
 
 
 def _read_sentences(row: int, answered: Answered) -> Iterator[_Sentence]:
-    statements = [(said.path, one) for said in answered.said for one in read_statements(said.content)]
+    statements = [
+        (said.path, one)
+        for said in answered.said
+        for one in read_statements(said.content)
+        if not _SILENT.fullmatch(one.text.strip())
+    ]
     if not statements:
         return
     asked = read_statements(answered.prompt)

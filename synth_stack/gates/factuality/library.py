@@ -6,10 +6,11 @@ from typing import Any
 
 from synth_stack.gates.factuality.code_check import CodeFinding, check_code
 from synth_stack.gates.factuality.openapi import ApiIndex, index_specs, list_spec_passages, read_spec
-from synth_stack.gates.factuality.passages import SourcePassage, build_shelf
+from synth_stack.gates.factuality.passages import build_shelf
 from synth_stack.gates.factuality.python_index import PythonIndex, index_python
 from synth_stack.gates.factuality.retrieval import SentenceIndex, index_sentences
-from synth_stack.gates.factuality.source_files import (
+from synth_stack.gates.word_lists import digest_list
+from synth_stack.inputs.source_files import (
     CODE,
     PROSE,
     RECORDS,
@@ -18,8 +19,7 @@ from synth_stack.gates.factuality.source_files import (
     SourceFile,
     find_files,
 )
-from synth_stack.gates.factuality.source_texts import join_passages, read_prose
-from synth_stack.gates.word_lists import digest_list
+from synth_stack.inputs.source_texts import SourcePassage, join_passages, read_prose
 from synth_stack.models.embedders import Embedder
 
 _TOLD_FILES = 50

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from synth_stack.gates.factuality.code_check import CodeFinding, CodeSort
-from synth_stack.gates.factuality.passages import SourcePassage
-from synth_stack.gates.factuality.source_files import SourceFile
+from synth_stack.inputs.source_files import SourceFile
+from synth_stack.inputs.source_texts import SourcePassage
 
 MAX_VALUES = 500_000
 """Values of one file, whatever it refers to; the largest public descriptions have a third of it."""

@@ -7,19 +7,7 @@ from math import log
 from typing import NamedTuple
 
 from synth_stack.gates.factuality.statements import Contact, Statement, read_statements
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePassage:
-    """A piece of a source. `id` is the file's path within its source and the heading or place that it has
-    there; `start` is where its text stands in the file's.
-    """
-
-    id: str
-    file: str
-    title: str
-    text: str
-    start: int
+from synth_stack.inputs.source_texts import SourcePassage
 
 
 class SourceSentence(NamedTuple):

@@ -1,13 +1,13 @@
 """The distilabel steps of preference rows: answers are written and rated; the best and worst are a pair."""
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from distilabel.steps import Step, StepInput
 
+from synth_stack.generators.clean import draw_fence
 from synth_stack.generators.preference.ratings import ASPECTS, average, pick_pair, read_ratings
 from synth_stack.generators.steps import Ask, ToCandidates
 from synth_stack.rows.canonical import canonical_text
@@ -25,13 +25,6 @@ class AskSide(Ask):
         return {**said, "writers": {**row.get("writers", {}), self.column: self.llm.model_name}}
 
 
-def _fence(row: Row, side: str) -> str:
-    """A line of equals signs that is longer than any in what it encloses."""
-    texts = [str(row.get(name) or "") for name in ("instruction", "grounding", side)]
-    longest = max((len(run) for text in texts for run in re.findall(r"=+", text)), default=0)
-    return "=" * max(8, longest + 1)
-
-
 class RateSide(Ask):
     """Asks the judge for the ratings of one answer; a reply without them fails the row."""
 
@@ -44,7 +37,8 @@ class RateSide(Ask):
 
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
         aspects = [(name, ASPECTS[name]) for name in self.aspects]
-        shown = {"said": input[self.side], "aspects": aspects, "fence": _fence(input, self.side)}
+        texts = [str(input.get(name) or "") for name in ("instruction", "grounding", self.side)]
+        shown = {"said": input[self.side], "aspects": aspects, "fence": draw_fence(texts)}
         return super().format_input({**input, **shown})
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:

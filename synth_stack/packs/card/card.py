@@ -34,18 +34,22 @@ def render_card(
     key_id: str,
     signature: str,
     place: Mapping[str, Any] | None = None,
+    withdrawn: Mapping[str, Any] | None = None,
+    cosigners: Sequence[str] = (),
 ) -> str:
     """README.md of a pack, the same for the same arguments: `verify` writes it again and compares every byte.
 
     `root` is the tree's root and `key_id` the local key's id, in hexadecimal; `signature` is "local" or
-    "sigstore"; `place` is that of the batch in a ledger, as it is signed.
+    "sigstore"; `place` is that of the batch in a ledger, and `withdrawn` what became of rows since an earlier
+    issue, as they are signed.
     """
-    metadata = yaml.safe_dump(build_metadata(recipe, counts), sort_keys=False, allow_unicode=True)
+    metadata = yaml.safe_dump(build_metadata(recipe, counts, withdrawn), sort_keys=False, allow_unicode=True)
     sections = [
         f"# {prose(_title(recipe))}",
-        _render_summary(recipe, counts),
+        _render_summary(recipe, counts, withdrawn),
         "## Load",
         *_render_load(counts),
+        *_render_withdrawn(withdrawn),
         "## Verify",
         fence(_VERIFY, "sh"),
         _VERIFY_NOTE,
@@ -64,6 +68,7 @@ def render_card(
         *_render_not_checked(gates, counts),
         "## Signature",
         _render_signature(root, key_id, signature, counts),
+        *_render_cosigners(cosigners),
         *_render_place(place),
         "## Licence",
         _render_licence(recipe),
@@ -71,14 +76,16 @@ def render_card(
     return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def build_metadata(recipe: RecipeLock, counts: Counts) -> dict[str, Any]:
+def build_metadata(
+    recipe: RecipeLock, counts: Counts, withdrawn: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The card's YAML header: what the Hub lists, and what `datasets` reads when it loads the pack."""
     card = recipe.card
     return {
         "pretty_name": " ".join(_title(recipe).split()),
         "license": "other" if card is None else card.license,
         **({} if card is None else {"language": list(card.languages)}),
-        "size_categories": [name_size(counts.accepted)],
+        "size_categories": [name_size(counts.accepted - (withdrawn["rows"] if withdrawn else 0))],
         "task_categories": ["text-generation"],
         "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
         "configs": [
@@ -155,7 +162,7 @@ def _title(recipe: RecipeLock) -> str:
     return recipe.name if recipe.card is None else recipe.card.pretty_name
 
 
-def _render_summary(recipe: RecipeLock, counts: Counts) -> str:
+def _render_summary(recipe: RecipeLock, counts: Counts, withdrawn: Mapping[str, Any] | None) -> str:
     made = "rows were generated" if recipe.source is None else "rows were read"
     about = f"{prose(recipe.about)}\n\n" if recipe.about else ""
     share = format_share(counts.accepted, counts.rows)
@@ -163,10 +170,35 @@ def _render_summary(recipe: RecipeLock, counts: Counts) -> str:
     replaced = f", and {others} of some of them" if counts.replacements else ""
     return (
         f"{about}{counts.generated:,} {made}{replaced}; {counts.accepted:,} of them ({share}) were accepted "
-        f"and are in `data/`. Rejected: {counts.rejected:,}; held for a person to decide: {counts.held:,}. "
+        f"{_describe_withdrawn(counts, withdrawn)}. Rejected: {counts.rejected:,}; held for a person to "
+        f"decide: {counts.held:,}. "
         "`log/` has one decision a row, with the gate and the reason for every row that was turned away; "
         "`lineage/` has one record a row, and a signature over all of them."
     )
+
+
+def _describe_withdrawn(counts: Counts, withdrawn: Mapping[str, Any] | None) -> str:
+    if withdrawn is None:
+        return "and are in `data/`"
+    return (
+        f"then, of which {withdrawn['rows']:,} were withdrawn since and "
+        f"{counts.accepted - withdrawn['rows']:,} are in `data/`"
+    )
+
+
+def _render_withdrawn(withdrawn: Mapping[str, Any] | None) -> list[str]:
+    if withdrawn is None:
+        return []
+    return [
+        "## Withdrawn",
+        f"{format_count(withdrawn['rows'], 'accepted row')} of an earlier issue of this batch "
+        f"(statement {code(withdrawn['statement'])}) are withdrawn, by a list of "
+        f"{format_count(withdrawn['entries'], 'tombstone')} with SHA-256 {code(withdrawn['list'])}, which is "
+        f"`{layout.REVOKED}`. No data file here has them; their records and digests are in `lineage/`, "
+        "and figures of gates and composition count them, for so they were judged. Where a seed or document "
+        "was withdrawn, `seeds/` is left out. **Do not train on an earlier issue**: "
+        "`synth-stack verify PATH --revoked LIST` says of any copy which of its rows are withdrawn.",
+    ]
 
 
 def _render_load(counts: Counts) -> list[str]:
@@ -327,6 +359,16 @@ def _render_not_checked(gates: Sequence[GateLock], counts: Counts) -> list[str]:
     if off:
         lines.append(f"Checks that are switched off: {', '.join(off)}")
     return [bullets(lines)]
+
+
+def _render_cosigners(cosigners: Sequence[str]) -> list[str]:
+    if not cosigners:
+        return []
+    keys = format_count(len(cosigners), "further key signs", "further keys sign")
+    return [
+        f"{keys} the same statement (`{layout.COSIGNATURES}`): {', '.join(map(code, cosigners))}. Ask for "
+        "several of the keys that you expect with `--signers 2of3 --keys ID --keys ID --keys ID`."
+    ]
 
 
 def _render_place(place: Mapping[str, Any] | None) -> list[str]:

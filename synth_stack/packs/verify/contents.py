@@ -16,8 +16,9 @@ from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
+from synth_stack.packs.tombstones import find_rows_of_documents
 from synth_stack.packs.verify.provenance import Origins
-from synth_stack.packs.verify_pack import SignedRule, find_decision_fault, read_lines
+from synth_stack.packs.verify_pack import SignedRule, Withdrawn, find_decision_fault, read_lines
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 
 if TYPE_CHECKING:
@@ -49,20 +50,25 @@ def check_contents(
     rule: SignedRule,
     origins: Origins,
     people: "ReviewedRows | None" = None,
+    withdrawn: Withdrawn | None = None,
 ) -> Contents:
     """The tables of a pack compared with the signed tree and with each other, in one pass.
 
     Records are checked against root and tiles, their canonical lines have to be the same, their decisions are
     made again from their verdicts by the `rule`, and where they come from has to be what the recipe says
     (`origins`). The log has to repeat the decisions, and the data files of each split have to hold exactly
-    its accepted rows, each with the digest that was recorded. `people` is told what the records say for a
-    review. Each of these stops at its first difference, and the others go on.
+    its accepted rows but those that were `withdrawn`, each with the digest that was recorded. `people` is
+    told what the records say for a review. Each of these stops at its first difference, and the others go on.
     """
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
     lines = _Lines(pack)
+    gone = frozenset() if withdrawn is None else withdrawn.rows
+    banned = frozenset() if withdrawn is None else withdrawn.revocations.documents
     splits = {
-        split: _Follower(f"the {split} split", _each_accepted(pack, files, split, tally), _compare_row)
+        split: _Follower(
+            f"the {split} split", _each_accepted(pack, files, split, tally, banned), _compare_row
+        )
         for split, files in layout.list_data(names).items()
     }
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
@@ -86,7 +92,7 @@ def check_contents(
                 )
             replaces = tally.add_record(record)
             origins.check(name, record, replaces=replaces)
-            _follow_row(record, log, splits)
+            _follow_row(record, log, splits, gone)
 
     problems: list[VerificationError] = []
     followers: list[_Follower | _Lines] = [log, *splits.values(), lines]
@@ -107,9 +113,11 @@ def check_contents(
     return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows))
 
 
-def _follow_row(record: Row, log: "_Follower", splits: Mapping[str, "_Follower"]) -> None:
+def _follow_row(
+    record: Row, log: "_Follower", splits: Mapping[str, "_Follower"], withdrawn: frozenset[str]
+) -> None:
     log.follow(record)
-    if record["decision"]["decision"] == "accepted":
+    if record["decision"]["decision"] == "accepted" and record["row_id"] not in withdrawn:
         splits[choose_split(record["kind"])].follow(record)
 
 
@@ -206,10 +214,16 @@ def _each_row(pack: Path, names: list[str]) -> Iterator[Place]:
                 yield name, row
 
 
-def _each_accepted(pack: Path, names: list[str], split: str, tally: Tally) -> Iterator[Place]:
+def _each_accepted(
+    pack: Path, names: list[str], split: str, tally: Tally, banned: frozenset[str]
+) -> Iterator[Place]:
     for name in names:
         for table in read_shard(pack, name, CANDIDATE_SCHEMA):
             require_split(table, split, name=name)
+            for row_id in find_rows_of_documents(table, banned)[:1]:
+                raise VerificationError(
+                    f"{name}: row {row_id} is of a document that {layout.REVOKED} withdraws"
+                )
             tally.add_rows(table)
             for row in table.to_pylist():
                 yield name, row

@@ -52,15 +52,21 @@ def check_locks(recipe: RecipeLock, gates: GatesLock) -> None:
                 )
 
 
-def read_seed_ids(pack: Path, names: Mapping[str, int], recipe: RecipeLock) -> frozenset[str] | None:
+def read_seed_ids(
+    pack: Path, names: Mapping[str, int], recipe: RecipeLock, *, left_out: bool = False
+) -> frozenset[str] | None:
     """The ids of the seeds in the pack, once seeds/ has the digest that the recipe states; None for a run
-    that states no corpus, which then has no seeds/ either. Raises VerificationError.
+    that states no corpus, which then has no seeds/ either, and for a pack whose corpus was `left_out` since a
+    text in it was withdrawn. Raises VerificationError.
     """
     present = [name for name in names if name.startswith(f"{layout.SEEDS}/")]
     corpus = recipe.corpus
-    if corpus is None:
+    if corpus is None or left_out:
         if present:
-            raise VerificationError(f"{present[0]} is there, and {layout.RECIPE} states no seed corpus")
+            why = (
+                f"{layout.REVOKED} withdraws a text of it" if left_out else "the recipe states no seed corpus"
+            )
+            raise VerificationError(f"{present[0]} is there, and {why}")
         return None
     table, taxonomy, sections = verify_pack.SEEDS
     for name in verify_pack.SEEDS:

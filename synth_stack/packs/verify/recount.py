@@ -61,6 +61,8 @@ def check_statements(
         key_id=seal.key_id,
         signature=seal.predicate["signature"],
         place=seal.predicate["ledger"],
+        withdrawn=seal.predicate["withdrawn"],
+        cosigners=seal.predicate["cosigners"],
     ).encode("utf-8")
     problems += compare_bytes(layout.CARD, read_file(pack, layout.CARD, max_bytes=MAX_CARD_BYTES), card)
     data = {name: sha256 for name, sha256 in seal.subjects.items() if name.startswith("data/")}
@@ -90,6 +92,8 @@ def compare_predicate(
         counts=counts,
         sizes=seal.predicate["bytes"],
         place=seal.predicate["ledger"],
+        withdrawn=seal.predicate["withdrawn"],
+        cosigners=seal.predicate["cosigners"],
     )
     return [
         VerificationError(

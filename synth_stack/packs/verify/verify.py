@@ -4,8 +4,8 @@ Works offline and trusts nothing but, where one is given, the expected key or id
 the files are checked before any table is opened, so only who signed a pack chooses what is parsed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -22,14 +22,24 @@ from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.shards import find_by_id, find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
-from synth_stack.packs.statement import CheckBundle, Seal, check_place, open_seal, read_file, read_rule
+from synth_stack.packs.statement import (
+    CheckBundle,
+    Seal,
+    check_place,
+    open_seal,
+    read_file,
+    read_rule,
+    read_withdrawn,
+)
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
+from synth_stack.packs.verify_pack import Withdrawn
 from synth_stack.rows.row_ids import find_row_id
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import identity_line
+from synth_stack.runs.locks import RecipeLock
 from synth_stack.text.printable import describe_verdict, show
 
 Json = dict[str, Any]
@@ -37,13 +47,14 @@ Json = dict[str, Any]
 
 class ExpectedSigner(TypedDict, total=False):
     """Who must have signed: a key id, or an identity that `issuer` vouches for (with `trust_config`, where it
-    is not the public sigstore instance).
+    is not the public sigstore instance); or so many `signers` of those keys, by their ids.
     """
 
     expected_key: str | None
     identity: str | None
     issuer: str | None
     trust_config: Path | None
+    signers: tuple[int, Sequence[str]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class Verification:
 
     `checks` passed; `warnings` are what they cannot prove. `root` and `key_id` are None where the
     signature could not be read, `counts` where the rows could not be counted, `place` without a ledger.
+    `withdrawn` are rows that a list of tombstones meets, with the selector.
     """
 
     path: Path
@@ -85,6 +97,8 @@ class Verification:
     key_id: str | None = None
     counts: Counts | None = None
     place: BatchPlace | None = None
+    withdrawn: Mapping[str, str] = field(default_factory=dict)
+    cosigners: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """The same as plain JSON; `counts` are those that are signed."""
@@ -96,7 +110,9 @@ class Verification:
             "problems": [str(problem) for problem in self.problems],
             "root": self.root,
             "key_id": self.key_id,
+            "cosigners": list(self.cosigners),
             "counts": None if self.counts is None else self.counts.to_predicate(),
+            "withdrawn": dict(self.withdrawn),
             "ledger": None
             if self.place is None
             else {"sequence": len(self.place.previous), "head": self.place.head},
@@ -106,10 +122,12 @@ class Verification:
         """The same for a person."""
         return show(
             *(f"wrong    {problem}" for problem in self.problems),
+            *(f"gone     {row_id} by {cause}" for row_id, cause in self.withdrawn.items()),
             *(f"ok       {check.count:,} {check.name}" for check in self.checks),
             *(f"note     {warning}" for warning in self.warnings),
             *([f"root     {self.root}"] if self.root else []),
             *([f"key id   {self.key_id}"] if self.key_id else []),
+            *(f"cosigner {each}" for each in self.cosigners),
             *([f"ledger   batch {len(self.place.previous):,}, head {self.place.head}"] if self.place else []),
         )
 
@@ -178,7 +196,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     names = list(sizes)
     seal, seal_problem = None, None
     try:
-        seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
+        seal = _open_seal(pack, check_bundle, signer)
     except VerificationError as exc:
         seal_problem = exc
     problems += compare_files(pack, sizes, seal, seal_problem)
@@ -191,13 +209,16 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
             rule = read_rule(locks[1])
             check_locks(*locks)
             place = _find_place(pack, sizes, seal)
-            origins = Origins(locks[0], read_seed_ids(pack, sizes, locks[0]))
+            withdrawn = read_withdrawn(pack, sizes, seal)
+            origins = _open_origins(pack, sizes, locks[0], withdrawn)
             people = None
             if layout.has_review(names):
                 from synth_stack.packs.verify.review import ReviewedRows
 
                 people = ReviewedRows(rule.order)
-            contents = check_contents(pack, names, seal, rule=rule, origins=origins, people=people)
+            contents = check_contents(
+                pack, names, seal, rule=rule, origins=origins, people=people, withdrawn=withdrawn
+            )
             problems, review, redrawn = contents.problems, None, 0
             if not problems and people is not None:
                 gates = identity_line(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES))
@@ -218,6 +239,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
             ]
             if redrawn:
                 checks.append(Check("rows of the review drawn again", redrawn))
+            checks += [] if withdrawn is None else [Check("withdrawn rows gone", len(withdrawn.rows))]
             if contents.rows[ADVERSARIAL]:
                 checks.append(Check("adversarial rows", contents.rows[ADVERSARIAL]))
     return Verification(
@@ -229,7 +251,20 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         key_id=None if seal is None else seal.key_id,
         counts=counts,
         place=None if problems else place,
+        cosigners=() if seal is None else tuple(seal.predicate["cosigners"]),
     )
+
+
+def _open_seal(pack: Path, check_bundle: CheckBundle | None, signer: ExpectedSigner) -> Seal:
+    expected_key, signers = signer.get("expected_key"), signer.get("signers")
+    return open_seal(pack, expected_key=expected_key, check_bundle=check_bundle, signers=signers)
+
+
+def _open_origins(
+    pack: Path, sizes: Mapping[str, int], recipe: RecipeLock, withdrawn: Withdrawn | None
+) -> Origins:
+    left_out = withdrawn is not None and withdrawn.revocations.leaves_out_corpus
+    return Origins(recipe, read_seed_ids(pack, sizes, recipe, left_out=left_out))
 
 
 def _find_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> BatchPlace | None:
@@ -249,7 +284,7 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     names = list(sizes)
     if faults:
         raise faults[0]
-    seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
+    seal = _open_seal(pack, check_bundle, signer)
     records = layout.of_kind(names, "lineage", "records")
     tables = (table for name in records for table in read_shard(pack, name, RECORD_SCHEMA, ["row_id"]))
     row_id, index = find_row_id(tables, row_id, where=str(pack))
@@ -261,7 +296,9 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     proof = prove_from_tiles(pack / layout.TILES, index, size)
     data = find_row(pack, records, RECORD_SCHEMA, index)["record"]
     record = verify_record(data, row_id=row_id, index=index, size=size, proof=proof, root=root)
-    accepted = record["decision"]["decision"] == "accepted"
+    withdrawn = read_withdrawn(pack, sizes, seal)
+    is_gone = withdrawn is not None and row_id in withdrawn.rows
+    accepted = record["decision"]["decision"] == "accepted" and not is_gone
     if accepted:
         name, row = _find_accepted(pack, names, row_id)
         check_row(row, record, where=name)
@@ -275,8 +312,30 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
         proof=tuple(node.hex() for node in proof),
         root=root.hex(),
         key_id=seal.key_id,
-        warnings=tuple(_describe_trust(seal, signer)),
+        warnings=(
+            *(
+                ["accepted then and withdrawn since: the row is in no data file of this pack"]
+                if is_gone
+                else []
+            ),
+            *_describe_trust(seal, signer),
+        ),
     )
+
+
+def check_identity(statement: bytes, bundle: str | None, signer: ExpectedSigner) -> bool:
+    """Whether the identity that `signer` names was checked: it signed the statement in `bundle`.
+
+    Raises VerificationError where it did not, ConfigError for arguments that cannot be used.
+    """
+    check = _choose_identity(signer)
+    if check is None:
+        return False
+    if bundle is None:
+        raise VerificationError("it was signed with a local key, and no identity vouches for it")
+    if check(bundle.encode()) != statement:
+        raise VerificationError("the sigstore bundle signs another statement")
+    return True
 
 
 def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], list[str]]:
@@ -314,7 +373,8 @@ def _choose_identity(signer: ExpectedSigner) -> CheckBundle | None:
 
 def _describe_trust(seal: Seal, signer: ExpectedSigner) -> list[str]:
     """What the signature does not prove, in sentences."""
-    if seal.identity_checked or signer.get("expected_key") is not None:
+    known = signer.get("expected_key") is not None or signer.get("signers") is not None
+    if seal.identity_checked or (known and not seal.has_bundle):
         return []
     if seal.has_bundle:
         return show(

@@ -169,6 +169,7 @@ def test_the_customers_own_numbers_and_names_are_no_claims(house: str) -> None:
     ("answer", "reason_class"),
     [
         ("Thanks, have a lovely day!", "no_claim"),
+        ("Sorry, the document does not say.", "no_claim"),
         (
             "Puede devolver el pedido durante los primeros cuarenta y cinco días después de la entrega, sin dar ningún motivo.",
             "other_language",

@@ -20,8 +20,8 @@ from synth_stack.packs.card.card import render_card
 from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Tally
 from synth_stack.packs.gate_log import parse_measures
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.statement import build_facts, describe_rule
-from synth_stack.packs.write import local_signer
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
@@ -160,6 +160,7 @@ class Forger:
             key_id=signer.key_id,
             signature="local",
             place=None,
+            withdrawn=read_predicate(self.pack)[0]["withdrawn"],
         )
         self.path(layout.CARD).write_text(card, encoding="utf-8")
         data = {DATA: str(digest_file(self.path(DATA)))}

@@ -7,10 +7,11 @@ from typer.testing import CliRunner
 from synth_stack.cli.main import app
 from synth_stack.errors import ConfigError
 from synth_stack.packs import layout, verify_pack
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.ledger import follow_ledger
 from synth_stack.packs.verify.recount import read_verifier
 from synth_stack.packs.verify.verify import inspect_pack
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.runs.folder import list_files
 from tests.packs.judged_run import RECIPE, build_pack, build_run
 

@@ -13,8 +13,9 @@ from synth_stack.files import read_table, read_yaml, render_yaml
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import leaves_of
 from synth_stack.packs import layout
+from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.verify import inspect_pack, verify_pack, verify_row
-from synth_stack.packs.write import local_signer, write_pack
+from synth_stack.packs.write import write_pack
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, recompute_row_ids
 from synth_stack.runs.folder import MANIFEST, list_files

@@ -4,12 +4,12 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 from synth_stack.errors import MissingExtra
-from synth_stack.gates.factuality.passages import SourcePassage
-from synth_stack.gates.factuality.source_files import RECORDS, SourceFile
+from synth_stack.inputs.source_files import RECORDS, SourceFile
 from synth_stack.rows.canonical import canonical_text
 
 _PASSAGE_CHARS = 2_000
@@ -20,6 +20,20 @@ _HEADING = re.compile(
 )
 _TITLE_KEYS = ("title", "heading", "question", "name")
 _TEXT_KEYS = ("text", "content", "body", "answer", "passage", "document")
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePassage:
+    """A piece of a source. `id` is the file's path within its source and the heading or place that it has
+    there; `start` is where its text stands in the file's.
+    """
+
+    id: str
+    file: str
+    title: str
+    text: str
+    start: int
+
 
 LeaveOut = Callable[[str, str], None]
 

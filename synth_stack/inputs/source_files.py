@@ -75,7 +75,7 @@ def find_files(sources: Sequence[str]) -> FoundFiles:
             if why is not None:
                 raise InputError(f"source {source} cannot be used: {why}", mend="Name another file.")
         else:
-            raise InputError(f"source {source} is not there", mend="Check `sources` of the gate factuality.")
+            raise InputError(f"source {source} is not there", mend="Check the path.")
     return found
 
 

@@ -1,0 +1,1 @@
+"""The licences of teachers allow what a pack is declared for."""

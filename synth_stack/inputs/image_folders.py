@@ -1,0 +1,80 @@
+"""A folder of images as candidate rows: one row an image.
+
+Its slice is what a label file beside the images says, or else the folder that it lies in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from synth_stack.errors import InputError
+from synth_stack.images.attached import AttachedFile
+from synth_stack.images.folders import MIMES, list_image_files, walk_images
+from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
+from synth_stack.inputs.folders import SIDECARS
+from synth_stack.inputs.foreign import SHARD_ROWS
+from synth_stack.inputs.image_labels import ImageLabel, ImageLabels, is_label_file, read_labels
+from synth_stack.rows.canonical import Digest, canonical_text, digest_json
+from synth_stack.rows.schemas import build_candidates
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """Images by their paths in a folder, what is said of them there, and the digest of all these files."""
+
+    name: str
+    sha256: Digest
+    folder: Path
+    files: tuple[AttachedFile, ...]
+    labels: ImageLabels
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a path is a folder with images and without files of rows; one that describes images is none."""
+    if not path.is_dir() or next(walk_images(path), None) is None:
+        return False
+    return not any(_holds_rows(each) for each in path.rglob("*"))
+
+
+def open_image_folder(path: Path) -> ImageFolder:
+    """The images of a folder. Raises InputError for one without images, and as `read_labels` does."""
+    files = list_image_files(path)
+    if not files:
+        raise InputError(f"{path.name} holds no images", allowed=", ".join(MIMES))
+    labels = read_labels(path, (file.path for file in files))
+    read = [*((file.path, file.sha256) for file in files), *labels.files]
+    return ImageFolder(path.resolve().name, digest_json([list(each) for each in read]), path, files, labels)
+
+
+def read_image_rows(images: ImageFolder) -> Iterator[pa.Table]:
+    """The images as candidate tables of up to SHARD_ROWS rows, in the order of their paths."""
+    for first in range(0, len(images.files), SHARD_ROWS):
+        some = images.files[first : first + SHARD_ROWS]
+        yield build_candidates(_make_row(images, first + number, file) for number, file in enumerate(some))
+
+
+def _make_row(images: ImageFolder, position: int, file: AttachedFile) -> dict[str, Any]:
+    path = PurePosixPath(file.path)
+    label = images.labels.by_path.get(file.path) or ImageLabel()
+    return {
+        "kind": "image",
+        "slice": label.slice or path.parent.name or None,
+        "messages": [],
+        "attachments": [{"path": file.path, "sha256": file.sha256, "mime": MIMES[path.suffix.lower()]}],
+        "extra": canonical_text(label.columns) if label.columns else None,
+        "source_id": file.path,
+        "seed_id": f"sha256:{images.sha256}",
+        "generator": "foreign",
+        "generator_version": "2",
+        "draw": position,
+        "replayable": False,
+    }
+
+
+def _holds_rows(path: Path) -> bool:
+    known = path.name.lower() in SIDECARS or path.name.startswith(".") or is_label_file(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in CODECS]
+    return not known and bool(suffixes) and suffixes[-1] in SUFFIXES and path.is_file()

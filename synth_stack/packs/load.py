@@ -1,0 +1,91 @@
+"""The rows of a pack for a program: verified first, and without those that were withdrawn."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth_stack.errors import InputError, VerificationError
+from synth_stack.inputs.foreign import build_dataset
+from synth_stack.packs import layout
+from synth_stack.packs.shards import read_shard
+from synth_stack.packs.splits import TRAIN
+from synth_stack.packs.statement import open_seal, read_withdrawn
+from synth_stack.packs.tombstones import find_withdrawn, open_revocations, require_continuation
+from synth_stack.packs.verify.verify import Check, ExpectedSigner, Verification, verify_pack
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+
+
+def load_pack(
+    path: str | Path,
+    *,
+    revoked: str | Path | None = None,
+    split: str = TRAIN,
+    form: Literal["dataset", "arrow"] = "dataset",
+    **signer: Unpack[ExpectedSigner],
+) -> Any:
+    """The accepted rows of one split of a pack: a `datasets.Dataset`, or with `form="arrow"` a pyarrow.Table.
+
+    The pack is verified whole before a row is given, with `expected_key` or `identity` and `issuer` as who
+    must have signed. `revoked` is a list of tombstones of the same key: rows that it withdraws, and rows that
+    came from such, are left out. Columns are those of a candidate; all rows of the split are in memory.
+    Raises VerificationError for a pack or list that is not what was signed, InputError for a split that the
+    pack does not have.
+    """
+    pack = Path(path)
+    verify_pack(pack, **signer)
+    names, _, _ = layout.list_pack_files(pack)
+    files = layout.list_data(names)
+    if not files.get(split):
+        there = ", ".join(name for name, parts in files.items() if parts)
+        raise InputError(f"{pack} has no rows in that split", seen=split, allowed=there)
+    gone = [] if revoked is None else sorted(find_revoked(pack, Path(revoked)))
+    banned = pa.array(gone, pa.string())
+    tables = [
+        table.filter(pc.invert(pc.is_in(table["row_id"], value_set=banned)))
+        for name in files[split]
+        for table in read_shard(pack, name, CANDIDATE_SCHEMA)
+    ]
+    rows = pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
+    return rows if form == "arrow" else build_dataset(rows)
+
+
+def find_revoked(pack: Path, revoked: Path) -> dict[str, str]:
+    """The rows in the data of a verified pack that a list withdraws: id to selector, or "descendant".
+
+    Raises VerificationError for a list that was altered, is of another key than the pack's, or is older than
+    the one that the pack was issued by.
+    """
+    seal = open_seal(pack)
+    revocations = open_revocations(revoked, seal.key_id)
+    sizes, _, _ = layout.list_pack_files(pack)
+    earlier = read_withdrawn(pack, sizes, seal)
+    if earlier is not None:
+        require_continuation(revocations, earlier.revocations, str(revoked))
+    gone = frozenset() if earlier is None else earlier.rows
+    found = find_withdrawn([pack], revocations.tombstones)[pack]
+    return {row_id: cause for row_id, cause in found.items() if row_id not in gone}
+
+
+def compare_revoked(found: Verification, revoked: Path) -> Verification:
+    """The verification of a sound pack with what a list withdraws from it: a problem where such rows are
+    still in the data.
+    """
+    if found.problems:
+        return found
+    try:
+        rows = find_revoked(found.path, revoked)
+    except VerificationError as exc:
+        return replace(found, checks=(), problems=(exc,))
+    if not rows:
+        return replace(found, checks=(*found.checks, Check("rows that are withdrawn", 0)))
+    causes = sorted({*rows.values()})
+    counted = ", ".join(f"{sum(each == cause for each in rows.values()):,} by {cause}" for cause in causes)
+    accepted = 0 if found.counts is None else found.counts.accepted
+    problem = VerificationError(
+        f"{len(rows):,} of {accepted:,} accepted rows are withdrawn by {revoked} ({counted})",
+        mend="Take the batch that was issued again, or load it with load_pack(..., revoked=...).",
+    )
+    return replace(found, checks=(), problems=(problem,), withdrawn=rows)
