@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synth_stack.audits.evidence import Evidence
+from synth_stack.audits.evidence import AuditEvidence
 from synth_stack.audits.figures import EXAMPLES, cut, list_examples, measure_rate
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SPLIT_ORDER = ("test", "validation", "train")
 WORST = 5
 
 
-def measure_copies(evidence: Evidence) -> Json:
+def measure_copies(evidence: AuditEvidence) -> Json:
     """Exact copies (letters and digits alone, without case), and the near-copies that gates named a twin of.
 
     `across` counts the rows of a split that a row of another one copies, directly or over other copies.
@@ -99,7 +99,7 @@ def _measure_across(rows: "pl.DataFrame", edges: "pl.DataFrame") -> list[Json]:
     return told
 
 
-def measure_exams(evidence: Evidence) -> list[Json]:
+def measure_exams(evidence: AuditEvidence) -> list[Json]:
     """Each eval set that a gate compared with: the rows that repeat items of it, how many of its items, and
     the worst of these rows.
     """

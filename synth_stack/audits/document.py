@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from synth_stack.audits.copies import measure_copies, measure_exams
-from synth_stack.audits.evidence import Evidence, read_evidence, read_settings
+from synth_stack.audits.evidence import AuditEvidence, read_evidence, read_settings
 from synth_stack.audits.figures import is_sampled, measure_gates, measure_groups, measure_overall
 from synth_stack.audits.gaps import list_gaps
 from synth_stack.audits.remedies import plan_remedies
@@ -37,7 +37,7 @@ def build_audit(folder: Path) -> Json:
         "gates": measure_gates(evidence),
         "copies": measure_copies(evidence),
         "exams": measure_exams(evidence),
-        "drift": measure_drift(evidence),
+        "baseline": measure_drift(evidence),
     }
     told = {
         "scheme": AUDIT_SCHEME,
@@ -59,7 +59,7 @@ def build_audit(folder: Path) -> Json:
     return value
 
 
-def _tell_dataset(evidence: Evidence) -> Json:
+def _tell_dataset(evidence: AuditEvidence) -> Json:
     source = evidence.run.recipe.source
     return {
         "name": evidence.run.recipe.name,
@@ -70,7 +70,7 @@ def _tell_dataset(evidence: Evidence) -> Json:
     }
 
 
-def _plan_review(evidence: Evidence) -> Json | None:
+def _plan_review(evidence: AuditEvidence) -> Json | None:
     """How many rows of each lot people would have to read so that a bad lot is found; None without rows."""
     import polars as pl
 

@@ -71,7 +71,7 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class GateWork:
+class GateReach:
     """How many rows of the data set a gate looked at, and on how many of these it had nothing to say."""
 
     looked_at: int
@@ -79,7 +79,7 @@ class GateWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class AuditEvidence:
     """A judged data set as tables.
 
     `rows` is one line a row of the data set, without such as a gate made: row_id, draw, kind, group, source,
@@ -95,7 +95,7 @@ class Evidence:
     rows: "pl.DataFrame"
     flags: "pl.DataFrame"
     wide: "pl.DataFrame"
-    work: Mapping[str, GateWork]
+    work: Mapping[str, GateReach]
     source_column: str | None
 
     @property
@@ -142,7 +142,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_evidence(folder: Path, settings: AuditSettings) -> Evidence:
+def read_evidence(folder: Path, settings: AuditSettings) -> AuditEvidence:
     """The evidence in a judged folder. Memory is some 200 bytes a row, and the texts of the rows.
 
     Raises StoreError and InputError for a folder whose tables do not belong together.
@@ -160,7 +160,7 @@ def read_evidence(folder: Path, settings: AuditSettings) -> Evidence:
     flags, wide, work = _read_flags(run, rows)
     unread = rows.filter(pl.col("failure").is_not_null() & ~pl.col("row_id").is_in(flags["row_id"].implode()))
     flags = pl.concat([flags, _flag_unread(unread, flags.schema)])
-    return Evidence(run, settings, told, rows, flags, wide, work, column)
+    return AuditEvidence(run, settings, told, rows, flags, wide, work, column)
 
 
 def _read_rows(folder: Path, settings: AuditSettings) -> "tuple[pl.DataFrame, str | None]":
@@ -222,7 +222,7 @@ def _find_split(name: str) -> str | None:
 
 def _read_flags(
     run: Judged, rows: "pl.DataFrame"
-) -> "tuple[pl.DataFrame, pl.DataFrame, dict[str, GateWork]]":
+) -> "tuple[pl.DataFrame, pl.DataFrame, dict[str, GateReach]]":
     import polars as pl
 
     flags, wide, work = [], [], {}
@@ -241,7 +241,7 @@ def _read_flags(
             ]
             flags.append(mine.with_columns(cited).drop("evidence", "scope", "threshold"))
             wide.append(away.filter(pl.col("scope") != "row").drop("evidence", "threshold"))
-        work[gate] = GateWork(pl.concat(looked).n_unique(), pl.concat(abstained).n_unique())
+        work[gate] = GateReach(pl.concat(looked).n_unique(), pl.concat(abstained).n_unique())
     keys = ["gate", "outcome", "scope", "reason", "reason_class"]
     told = pl.concat(wide).group_by(keys, maintain_order=True).agg(rows=pl.len(), score=pl.col("score").max())
     return pl.concat(flags).unique(["row_id", "gate", "reason_class"], maintain_order=True), told, work

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.audits.evidence import READER, Evidence
+from synth_stack.audits.evidence import READER, AuditEvidence
 from synth_stack.audits.labels import add_up, correct_rate
 from synth_stack.stats.intervals import clopper_pearson
 
@@ -34,7 +34,7 @@ def measure_rate(count: int, rows: int) -> Json:
     }
 
 
-def measure_overall(evidence: Evidence) -> Json:
+def measure_overall(evidence: AuditEvidence) -> Json:
     """Rows with a defect of any kind, and the rate corrected for the gates' error where labels measure it."""
     import polars as pl
 
@@ -61,12 +61,12 @@ def measure_overall(evidence: Evidence) -> Json:
     }
 
 
-def is_sampled(evidence: Evidence) -> bool:
+def is_sampled(evidence: AuditEvidence) -> bool:
     """Whether a sample was judged in the place of all rows."""
     return evidence.run.recipe._value.get("source", {}).get("sample") is not None
 
 
-def measure_gates(evidence: Evidence) -> list[Json]:
+def measure_gates(evidence: AuditEvidence) -> list[Json]:
     """Each gate in the order of work: what it looked at, what it turned away, its reasons, its self-test.
 
     The rate of a gate is of the rows that it looked at and had something to say of.
@@ -152,7 +152,7 @@ def cut(text: str | None) -> str | None:
     return text[: EXCERPT_CHARS - 1] + "…"
 
 
-def measure_groups(evidence: Evidence, column: str) -> Json | None:
+def measure_groups(evidence: AuditEvidence, column: str) -> Json | None:
     """The rate of each group of a column (`group`, `source`), the largest first; None without names."""
     import polars as pl
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from synth_stack.audits.evidence import Evidence
+from synth_stack.audits.evidence import AuditEvidence
 from synth_stack.audits.figures import is_sampled, list_names
 from synth_stack.inputs.notices import read_notices
 
@@ -12,7 +12,7 @@ MAX_NOTICES = 20
 """Of what the reader kept aside or skipped; input.json has all of it."""
 
 
-def list_gaps(evidence: Evidence, figures: dict[str, Any]) -> list[Gap]:
+def list_gaps(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     """What was not checked, each with why and what would check it, the widest gaps first."""
     return [
         *_tell_reach(evidence),
@@ -28,7 +28,7 @@ def _gap(what: str, why: str, mend: str = "") -> Gap:
     return {"what": what, "why": why, "mend": mend}
 
 
-def _tell_reach(evidence: Evidence) -> list[Gap]:
+def _tell_reach(evidence: AuditEvidence) -> list[Gap]:
     gaps = []
     if is_sampled(evidence):
         gaps.append(
@@ -65,7 +65,7 @@ def _tell_failed(figures: dict[str, Any]) -> list[Gap]:
     ]
 
 
-def _tell_abstained(evidence: Evidence) -> list[Gap]:
+def _tell_abstained(evidence: AuditEvidence) -> list[Gap]:
     """Gates that had nothing to say of any row: a missing eval set, baseline, document or column."""
     gaps = []
     for name, work in evidence.work.items():
@@ -87,7 +87,7 @@ def _tell_abstained(evidence: Evidence) -> list[Gap]:
     return gaps
 
 
-def _tell_absent(evidence: Evidence, figures: dict[str, Any]) -> list[Gap]:
+def _tell_absent(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     used = set(evidence.run.gate_names)
     gaps = []
     absent = sorted(name for name in evidence.settings.known if name not in used)
@@ -102,13 +102,13 @@ def _tell_absent(evidence: Evidence, figures: dict[str, Any]) -> list[Gap]:
                 "--against NAME=PATH",
             )
         )
-    if not figures["drift"]["baselines"]:
+    if not figures["baseline"]["baselines"]:
         why = "No baseline was given, so nothing says whether these are the rows that you want."
         gaps.append(_gap("Drift", why, "--baseline FILE"))
     return gaps
 
 
-def _tell_partly(evidence: Evidence, figures: dict[str, Any]) -> list[Gap]:
+def _tell_partly(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     gaps = []
     unseen = {name: evidence.size - work.looked_at for name, work in evidence.work.items()}
     late = [f"{name} ({count:,} rows)" for name, count in unseen.items() if count]
@@ -143,7 +143,7 @@ def _tell_partly(evidence: Evidence, figures: dict[str, Any]) -> list[Gap]:
     return gaps
 
 
-def _tell_input(evidence: Evidence) -> list[Gap]:
+def _tell_input(evidence: AuditEvidence) -> list[Gap]:
     gaps = []
     for notice in read_notices(evidence.input.get("notices") or []):
         if notice.what in {"skipped", "kept"}:

@@ -21,7 +21,7 @@ SHARED_LEVEL = 1 - 0.05 / 3
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
+class CorrectedRate:
     """A rate of defects corrected for the measured error of the gates, with a 95% interval."""
 
     share: float
@@ -78,7 +78,7 @@ def add_up(labels: Mapping[str, Any]) -> tuple[int, int, int, int]:
 
 def correct_rate(
     count: int, rows: int, counts: tuple[int, int, int, int], *, whole: bool
-) -> Corrected | None:
+) -> CorrectedRate | None:
     """The rate of defects where `count` of `rows` were turned away and gates err as the labels say.
 
     share = turned away * right of these + passed * wrong of these: the total probability over what the gates
@@ -101,4 +101,4 @@ def correct_rate(
     low = min(value for value, end in corners if end == 0)
     high = max(value for value, end in corners if end == 1)
     share = seen * right / judged + (1 - seen) * (passed - good) / passed
-    return Corrected(share, low, high, right, judged, passed - good, passed)
+    return CorrectedRate(share, low, high, right, judged, passed - good, passed)

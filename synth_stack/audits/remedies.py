@@ -4,7 +4,7 @@ does.
 
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.audits.evidence import READER, Evidence
+from synth_stack.audits.evidence import READER, AuditEvidence
 from synth_stack.audits.figures import DIGITS, HARMS, measure_rate
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_LOSS = 0.2
 SHOWN_GROUPS = 3
 
 
-def plan_remedies(evidence: Evidence) -> Json:
+def plan_remedies(evidence: AuditEvidence) -> Json:
     """The steps in order of harm, each with the rows that it takes, the size and the rate of known defects
     that are left, and the groups that lose most; then the slices to make anew.
 
@@ -74,7 +74,7 @@ def pl_eq(column: str, value: str | None) -> "pl.Expr":
     return pl.col(column).eq_missing(pl.lit(value, pl.String))
 
 
-def _rank(evidence: Evidence) -> "pl.DataFrame":
+def _rank(evidence: AuditEvidence) -> "pl.DataFrame":
     """The flags with `harm`, `rank` and `action`, the gravest of each row first."""
     import polars as pl
 
@@ -100,7 +100,7 @@ def _rank(evidence: Evidence) -> "pl.DataFrame":
     return flags.sort(["hold", "rank", "place"], maintain_order=True)
 
 
-def _list_copies(evidence: Evidence, first: "pl.DataFrame") -> "pl.DataFrame":
+def _list_copies(evidence: AuditEvidence, first: "pl.DataFrame") -> "pl.DataFrame":
     """The rows whose rewritten copy was accepted."""
     import polars as pl
 
@@ -118,7 +118,7 @@ def _list_losses(mine: "pl.DataFrame", groups: "pl.DataFrame") -> list[Json]:
     return [{"name": row["group"], "rows": row["rows"], "of": row["of"]} for row in ranked.to_dicts()]
 
 
-def _list_short(evidence: Evidence, first: "pl.DataFrame", copies: "pl.DataFrame") -> list[Json]:
+def _list_short(evidence: AuditEvidence, first: "pl.DataFrame", copies: "pl.DataFrame") -> list[Json]:
     """The groups that lose more than MAX_LOSS of their rows, and how many would make them whole."""
     import polars as pl
 

@@ -4,7 +4,7 @@ habits of a machine that writes.
 
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.audits.evidence import Evidence
+from synth_stack.audits.evidence import AuditEvidence
 from synth_stack.audits.figures import DIGITS, cut, measure_rate
 from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
 from synth_stack.runs.folder import read_state
@@ -44,7 +44,7 @@ MIN_SHARED = 3
 SHOWN = 6
 
 
-def measure_drift(evidence: Evidence) -> Json:
+def measure_drift(evidence: AuditEvidence) -> Json:
     """What gates said of the batch or of a slice as a whole, and how far it lies from other rows."""
     baselines, spread = [], []
     for gate in evidence.run.lock.gates:
@@ -100,7 +100,7 @@ def _compare(row: Json) -> Json:
     }
 
 
-def measure_grounding(evidence: Evidence) -> Json:
+def measure_grounding(evidence: AuditEvidence) -> Json:
     """How many rows bring documents, and of how many of these a gate that reads documents could judge."""
     import polars as pl
 
@@ -123,7 +123,7 @@ def measure_grounding(evidence: Evidence) -> Json:
     return {"with_documents": measure_rate(grounded.height, evidence.size), "gates": told}
 
 
-def measure_signs(evidence: Evidence) -> Json:
+def measure_signs(evidence: AuditEvidence) -> Json:
     """Signs that a machine wrote rows. They are signs only: people write so too, and machines write
     otherwise.
     """

@@ -121,7 +121,7 @@ def _show(result: "AuditResult", as_json: bool) -> None:
 def _apply(
     folder: Path, gates: Path | None, out: Path, key: Path | None, load: list[str], as_json: bool, quiet: bool
 ) -> None:
-    from synth_stack.packs.write import local_signer
+    from synth_stack.packs.signers import local_signer
     from synth_stack.workflows.audit import apply_audit
 
     with show_progress(quiet or as_json) as bars:

@@ -47,7 +47,7 @@ def render_audit(audit: Json) -> str:
         sources=_draw_groups(
             audit["sources"], "No column says where a row comes from: name one with --source-column."
         ),
-        drift=_draw_drift(audit["drift"]),
+        drift=_draw_drift(audit["baseline"]),
         grounding=_draw_grounding(audit["grounding"]),
         signs=_draw_signs(audit["signs"]),
         review=_draw_review(audit["review"]),
@@ -89,7 +89,7 @@ def _say_verdict(audit: Json) -> str:
             f" Corrected for the gates' measured error: <b>{format_percent(corrected['share'])}</b> "
             f"({format_percent(corrected['low'])} to {format_percent(corrected['high'])})."
         )
-    wide = audit["drift"]["found"]
+    wide = audit["baseline"]["found"]
     if wide:
         said += f" Besides, {_plural(len(wide), 'finding')} on the data as a whole, or on a slice."
     failed = [gate["gate"] for gate in audit["gates"] if gate["self_test"] and gate["self_test"]["failed"]]

@@ -33,7 +33,8 @@ from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.foreign import open_collection
 from synth_stack.inputs.gate_file import GateFile, NamedEvalSet, add_baseline, add_eval_sets, load_gates
 from synth_stack.inputs.object_stores import is_address
-from synth_stack.packs.write import PackSummary, Signer, local_signer, write_pack
+from synth_stack.packs.signers import Signer, local_signer
+from synth_stack.packs.write import PackSummary, write_pack
 from synth_stack.progress import Progress
 from synth_stack.registry import list_paths, map_paths, registered
 from synth_stack.report.audit import render_audit
