@@ -8,6 +8,7 @@
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
+# make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
-  test-fuzz check lock clean
+  test-fuzz test-wheel check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -56,6 +57,10 @@ test-distilabel: $(VENV)/test.stamp
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
 	SYNTH_STACK_TAMPERING=all $(BIN)/python -m pytest -q -n auto tests/packs/tampering
+
+# the wheel in fresh environments without the checkout, on every supported Python that is at hand
+test-wheel: $(VENV)/test.stamp $(VENV)-uv/stamp
+	SYNTH_STACK_UV=$(CURDIR)/$(VENV)-uv/bin/uv $(BIN)/python -m pytest -q -x -m "wheel or docs" $(PYTEST_ARGS)
 
 # noise for every parser of what strangers write; a minute or two
 test-fuzz: $(VENV)/test.stamp
@@ -103,7 +108,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

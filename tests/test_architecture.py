@@ -67,6 +67,7 @@ ELSEWHERE = {
     "cli/options.py": "cli/test_main.py",
     "cli/packs.py": "cli/test_main.py",
     "cli/output.py": "cli/test_main.py",  # what the commands print
+    "cli/weights.py": "test_wheel.py",  # into an environment of its own
     "cli/review_rows.py": "cli/test_review.py",
     "cli/review_tables.py": "cli/test_review.py",
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
@@ -90,7 +91,6 @@ ELSEWHERE = {
     "inputs/yaml_models.py": "inputs/test_recipe.py",
     "packs/finish.py": "packs/test_write.py",
     "packs/refusals.py": "packs/test_verify_pack.py",
-    "packs/signers.py": "packs/test_write.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
     "report/review.py": "workflows/test_review.py",

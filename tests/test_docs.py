@@ -22,10 +22,19 @@ from synth_stack.registry import Role, registered
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
+GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS, *GUIDES]
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 HOMES: dict[Role, tuple[str, ...]] = {
-    "gate": ("gates.md", "grounding.md", "on_topic.md", "drift.md", "diversity.md", "engines_nemo.md"),
+    "gate": (
+        "gates.md",
+        "grounding.md",
+        "on_topic.md",
+        "drift.md",
+        "diversity.md",
+        "engines_nemo.md",
+        "imagery.md",
+    ),
     "teacher": ("teachers.md",),
     "generator": (
         "instruction_pairs.md",

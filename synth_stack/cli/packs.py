@@ -8,6 +8,7 @@ import typer
 
 from synth_stack.cli.options import Json
 from synth_stack.cli.output import print_json, say, show, to_one_line
+from synth_stack.errors import ConfigError
 
 Key = Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")]
 Rows = Annotated[list[str] | None, typer.Option("--row", help="A row, by its whole id; may be repeated.")]
@@ -34,6 +35,12 @@ def pack(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
     out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
     key: Key = None,
+    sign: Annotated[
+        list[Path] | None, typer.Option(help="A further key that signs too; may be repeated.")
+    ] = None,
+    post_quantum: Annotated[
+        list[Path] | None, typer.Option(help="A further key of ML-DSA-65 that signs too; may be repeated.")
+    ] = None,
     sigstore: Annotated[
         bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
     ] = False,
@@ -51,9 +58,10 @@ def pack(
     """Write the signed handover pack of a judged folder."""
     from synth_stack import pack as write_pack
     from synth_stack.packs.reissue import reissue_pack
-    from synth_stack.packs.signers import local_signer, sigstore_signer
+    from synth_stack.packs.signers import add_cosigners, local_signer, sigstore_signer
 
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
+    signer = add_cosigners(signer, sign or [], post_quantum or [])
     if reissue is not None:
         summary = reissue_pack(folder, out, reissue, signer=signer, ledger=ledger)
     else:
@@ -117,6 +125,12 @@ def verify(
     ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    signers: Annotated[
+        str | None, typer.Option(help="How many of --keys must have signed: 2of3, say.")
+    ] = None,
+    keys: Annotated[
+        list[str] | None, typer.Option(help="The id of a key that may have signed; may be repeated.")
+    ] = None,
     identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
     trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
@@ -155,9 +169,10 @@ def verify(
         "identity": identity,
         "issuer": issuer,
         "trust_config": trust_config,
+        "signers": _parse_signers(signers, keys or []),
     }
     if folder.is_file():
-        if any(given is not None for given in (row, pin, root, revoked)):
+        if any(given is not None for given in (row, pin, root, revoked, signers)):
             raise typer.BadParameter("of a proof nothing further is asked", param_hint="PACK_OR_PROOF")
         show(verify_proof(folder, **expected), as_json)
         return
@@ -243,6 +258,17 @@ def revoke(
 
     chosen = _select(row, seed, document, template, teacher, eval_item)
     show(append_tombstone(tombstones, chosen, who=who, why=why, key_path=key), as_json)
+
+
+def _parse_signers(signers: str | None, keys: list[str]) -> tuple[int, list[str]] | None:
+    from synth_stack.packs.verify_pack import Refusal, parse_signers
+
+    if signers is None and not keys:
+        return None
+    try:
+        return parse_signers(signers or "", keys)[0], keys
+    except Refusal as exc:
+        raise ConfigError(exc.what, seen=exc.seen, allowed=exc.allowed) from exc
 
 
 def _select(*given: list[str] | None) -> dict[str, list[str]]:

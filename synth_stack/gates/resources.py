@@ -22,6 +22,10 @@ class Resources(Protocol):
         """The recipe's file of real rows that synthetic ones are compared with, or None."""
 
     @property
+    def attachments(self) -> Path | None:
+        """The folder that the paths of attachments are taken from, or None."""
+
+    @property
     def terms(self) -> Mapping[str, Mapping[str, str]]:
         """What the recipe declares of its models: by name and by digest, `output`, `license` and `url`."""
 
@@ -50,6 +54,11 @@ class NoResources:
     def baseline(self) -> Path | None:
         """Raises GateError."""
         _refuse("the recipe's baseline")
+
+    @property
+    def attachments(self) -> Path | None:
+        """Raises GateError."""
+        _refuse("files beside the rows")
 
     @property
     def terms(self) -> Mapping[str, Mapping[str, str]]:

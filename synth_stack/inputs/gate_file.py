@@ -11,7 +11,8 @@ from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.nemo_config import find_gate_file, is_nemo, read_nemo
 from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.inputs.yaml_models import StrictModel, Text, UseModel, validate
-from synth_stack.registry import FilePath, config_error, make_absolute, registered
+from synth_stack.registry import FilePath, config_error, make_absolute, registered, suggest
+from synth_stack.shipped_files import list_gate_files
 
 
 class GateUse(UseModel):
@@ -104,11 +105,11 @@ class GateFile(StrictModel):
 
 
 def load_gates(path: str | Path) -> GateFile:
-    """The gate file at `path`, or the gates of a NeMo Curator configuration (nemo_config.py).
+    """The gate file at `path`, one that comes with the package by its name, or a NeMo Curator configuration.
 
     Gates have to be registered by now. Raises ConfigError.
     """
-    file = Path(path)
+    file = find_gates(path)
     value = read_mapping(file)
     if is_nemo(value):
         named = find_gate_file(value, file)
@@ -118,6 +119,26 @@ def load_gates(path: str | Path) -> GateFile:
     found = validate(GateFile, value, file)
     found._path = file
     return found
+
+
+def find_gates(named: str | Path, folder: Path | None = None) -> Path:
+    """The path of the gate file that is `named`: a path, or the name of one that comes with the package.
+
+    A file of that name in `folder` (by default the working folder) goes before one of the package. Raises
+    ConfigError for a bare name that is neither.
+    """
+    path, shipped = Path(named), list_gate_files()
+    if path.suffix or len(path.parts) != 1 or (folder or Path()).joinpath(path).exists():
+        return path
+    if path.name in shipped:
+        return shipped[path.name]
+    close = suggest(path.name, shipped)
+    raise ConfigError(
+        "there is no gate file of that name",
+        seen=path.name,
+        allowed=f"a path, or one of {', '.join(shipped)}",
+        mend=close or "Check the path.",
+    )
 
 
 def add_eval_sets(file: GateFile, eval_sets: Sequence[NamedEvalSet]) -> list[GateUse]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from synth_stack.inputs.gate_file import NamedEvalSet
+from synth_stack.inputs.gate_file import NamedEvalSet, find_gates
 from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.inputs.template_use import OnCut, Reasoning, TemplateUse
 from synth_stack.inputs.yaml_models import Name, StrictModel, Text, UseModel, replace_dotted, validate
@@ -224,7 +224,10 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     file = Path(path)
     folder = file.resolve().parent
-    value = map_paths(read_mapping(file), list_paths(Recipe), lambda named: make_absolute(folder, named))
+    read = read_mapping(file)
+    if isinstance(read.get("gates"), str) and read["gates"]:
+        read["gates"] = str(find_gates(read["gates"], folder))
+    value = map_paths(read, list_paths(Recipe), lambda named: make_absolute(folder, named))
     for key, replacement in (overrides or {}).items():
         replace_dotted(value, key, replacement)
     recipe = validate(Recipe, value, file)

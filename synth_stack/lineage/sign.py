@@ -14,7 +14,7 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -30,6 +30,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from synth_stack.errors import SigningError, VerificationError
 from synth_stack.rows.canonical import canonical_json
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
+
+    PrivateKey = Ed25519PrivateKey | MLDSA65PrivateKey
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://synth-stack.dev/lineage/v1"
@@ -86,18 +91,47 @@ def load_or_make_key(path: Path | None = None) -> Ed25519PrivateKey:
     path = path or _default_key_path()
     try:
         if not path.exists():
-            _make_key(path)
+            _make_key(path, Ed25519PrivateKey.generate())
         return _load_key(path)
     except OSError as exc:
         raise SigningError(f"the signing key {path} cannot be used: {exc.strerror or exc}") from exc
 
 
-def public_key_pem(key: Ed25519PrivateKey) -> bytes:
+def load_or_make_lattice_key(path: Path) -> "MLDSA65PrivateKey":
+    """The ML-DSA-65 key (FIPS 204) at `path`, made there on first use as `load_or_make_key` does.
+
+    Raises what that does, and SigningError where the installed cryptography has no ML-DSA.
+    """
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+
+        if not path.exists():
+            _make_key(path, MLDSA65PrivateKey.generate())
+        key = _load_private(path)
+    except (ImportError, UnsupportedAlgorithm) as exc:
+        raise SigningError(
+            "the installed cryptography has no ML-DSA", mend="Type: pip install --upgrade cryptography"
+        ) from exc
+    except OSError as exc:
+        raise SigningError(f"the signing key {path} cannot be used: {exc.strerror or exc}") from exc
+    if not isinstance(key, MLDSA65PrivateKey):
+        raise SigningError(
+            f"the signing key {path} is of another kind", seen=type(key).__name__, allowed="ML-DSA-65"
+        )
+    return key
+
+
+def sign_detached(statement: bytes, key: "PrivateKey") -> str:
+    """The signature over DSSE's encoding of `statement` in base64, to stand beside that in its envelope."""
+    return base64.b64encode(key.sign(encode_pae(PAYLOAD_TYPE, statement))).decode()
+
+
+def public_key_pem(key: "PrivateKey") -> bytes:
     """The public half in PEM (SubjectPublicKeyInfo): what a reader of the pack verifies with."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def key_id(key: Ed25519PublicKey) -> str:
+def key_id(key: "Ed25519PublicKey | MLDSA65PublicKey") -> str:
     """The key's name in an envelope: SHA-256 over the DER SubjectPublicKeyInfo, in hexadecimal."""
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
@@ -179,8 +213,7 @@ def _default_key_path() -> Path:
         ) from exc
 
 
-def _make_key(path: Path) -> None:
-    key = Ed25519PrivateKey.generate()
+def _make_key(path: Path, key: "PrivateKey") -> None:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp opens with O_EXCL and mode 0600; a hard link fails where a name is taken. So no reader
@@ -200,6 +233,15 @@ def _make_key(path: Path) -> None:
 
 
 def _load_key(path: Path) -> Ed25519PrivateKey:
+    key = _load_private(path)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SigningError(
+            f"the signing key {path} is of another kind", seen=type(key).__name__, allowed="Ed25519"
+        )
+    return key
+
+
+def _load_private(path: Path) -> Any:
     with path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         pem = file.read()
@@ -216,10 +258,6 @@ def _load_key(path: Path) -> Ed25519PrivateKey:
         raise SigningError(f"the signing key {path} is encrypted", allowed="an unencrypted PEM key") from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise SigningError(f"the signing key {path} is not a PEM private key: {exc}") from exc
-    if not isinstance(key, Ed25519PrivateKey):
-        raise SigningError(
-            f"the signing key {path} is of another kind", seen=type(key).__name__, allowed="Ed25519"
-        )
     return key
 
 

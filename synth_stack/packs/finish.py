@@ -84,6 +84,7 @@ def finish_pack(staging: Path, batch: PackedBatch, signer: Signer, *, ledger: Pa
         signature=signer.kind,
         place=told,
         withdrawn=batch.withdrawn,
+        cosigners=signer.cosigners,
     )
     write_bytes(staging / layout.CARD, card.encode("utf-8"))
     data = {name: digest_file(staging / name) for name in list_files(staging) if name.startswith("data/")}
@@ -108,6 +109,7 @@ def _sign(staging: Path, batch: PackedBatch, signer: Signer, *, place: Json | No
         sizes={name: (staging / name).stat().st_size for name in list_files(staging)},
         place=place,
         withdrawn=batch.withdrawn,
+        cosigners=signer.cosigners,
     )
     subjects = {name: str(digest_file(staging / name)) for name in list_files(staging)}
     statement = build_statement({**subjects, layout.ROWS_SUBJECT: batch.head.root.hex()}, predicate)

@@ -11,6 +11,7 @@ from synth_stack.packs.splits import SPLITS, TRAIN
 from synth_stack.packs.verify_pack import (
     BUNDLE,
     CARD,
+    COSIGNATURES,
     CROISSANT,
     GATES,
     LEDGER,
@@ -33,6 +34,7 @@ from synth_stack.packs.verify_pack import (
 __all__ = [
     "BUNDLE",
     "CARD",
+    "COSIGNATURES",
     "CROISSANT",
     "GATES",
     "LEDGER",

@@ -1,25 +1,39 @@
 """Who signs a pack: the key of this machine, and with sigstore an identity beside it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from synth_stack.lineage.sign import key_id, load_or_make_key, public_key_pem, sign_local
+from synth_stack.errors import ConfigError
+from synth_stack.lineage.sign import (
+    key_id,
+    load_or_make_key,
+    load_or_make_lattice_key,
+    public_key_pem,
+    sign_detached,
+    sign_local,
+)
 from synth_stack.lineage.transparency import sign_sigstore
-from synth_stack.packs import layout
+from synth_stack.packs import layout, verify_pack
+from synth_stack.rows.canonical import canonical_json
+
+if TYPE_CHECKING:
+    from synth_stack.lineage.sign import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
     """Who signs: `sign` turns a statement into the files of the pack that carry its signatures.
 
-    `key_id` names the local key. With sigstore an identity signs the same statement too.
+    `key_id` names the local key. With sigstore an identity signs the same statement too, and so do the keys
+    whose ids are the `cosigners`, in order.
     """
 
     kind: Literal["local", "sigstore"]
     key_id: str
     sign: Callable[[bytes], Mapping[str, bytes]]
+    cosigners: tuple[str, ...] = ()
 
 
 def local_signer(key_path: Path | None) -> Signer:
@@ -51,3 +65,28 @@ def sigstore_signer(
         return {**local.sign(statement), layout.BUNDLE: bundle}
 
     return Signer("sigstore", local.key_id, sign)
+
+
+def add_cosigners(signer: Signer, keys: Sequence[Path], post_quantum: Sequence[Path] = ()) -> Signer:
+    """The signer, with keys that sign the same statement after it: of Ed25519, and of ML-DSA-65 (FIPS 204).
+
+    Each is made where its file is not there. A signature of ML-DSA is another one each time. Raises
+    ConfigError for a key that stands there twice, SigningError for one that cannot be used, and where
+    the installed cryptography has no ML-DSA.
+    """
+    made: list[PrivateKey] = [load_or_make_key(path) for path in keys]
+    made += [load_or_make_lattice_key(path) for path in post_quantum]
+    named = {key_id(key.public_key()): key for key in made}
+    if len(named) < len(made) or signer.key_id in named:
+        raise ConfigError("a key stands twice among those that sign", mend="Name each key once.")
+    ids = tuple(sorted(named))
+
+    def sign(statement: bytes) -> dict[str, bytes]:
+        signatures = [
+            {"public_key": public_key_pem(named[each]).decode(), "sig": sign_detached(statement, named[each])}
+            for each in ids
+        ]
+        told = {"scheme": verify_pack.COSIGNATURES_SCHEME, "signatures": signatures}
+        return {**signer.sign(statement), layout.COSIGNATURES: canonical_json(told) + b"\n"}
+
+    return Signer(signer.kind, signer.key_id, sign, ids) if ids else signer

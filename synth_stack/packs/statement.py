@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ def build_predicate(
     sizes: Mapping[str, int],
     place: Json | None,
     withdrawn: Json | None = None,
+    cosigners: Sequence[str] = (),
 ) -> Json:
     """What is signed beside the digests: of which run, by what, how many rows, what became of them and by
     which rule, the bytes of each file, the `place` of the batch in a ledger (None without one), and what was
-    `withdrawn` from it since an earlier issue.
+    `withdrawn` from it since an earlier issue, and the ids of keys that sign it too (`cosigners`).
     """
     return {
         "scheme": layout.PACK_SCHEME,
@@ -66,6 +67,7 @@ def build_predicate(
         "counts": counts.to_predicate(),
         "ledger": place,
         "withdrawn": withdrawn,
+        "cosigners": list(cosigners),
         "bytes": dict(sizes),
     }
 
@@ -124,7 +126,11 @@ def read_manifest(pack: Path) -> Json:
 
 
 def open_seal(
-    pack: Path, *, expected_key: str | None = None, check_bundle: CheckBundle | None = None
+    pack: Path,
+    *,
+    expected_key: str | None = None,
+    check_bundle: CheckBundle | None = None,
+    signers: tuple[int, Sequence[str]] | None = None,
 ) -> Seal:
     """What the signature of a pack says, once it is checked; no other file is opened.
 
@@ -138,6 +144,9 @@ def open_seal(
     with raise_refusals():
         signed = verify_pack.open_statement(pack, expected_key)
         verify_pack.check_predicate(signed)
+        verify_pack.check_cosigners(pack, signed)
+        if signers is not None:
+            verify_pack.require_signers(signed, *signers)
     tree = signed.predicate["tree"]
     head = TreeHead(tree["size"], bytes.fromhex(tree["root"]))
     subjects = {name: digest for name, digest in signed.subjects.items() if name != layout.ROWS_SUBJECT}

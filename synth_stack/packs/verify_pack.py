@@ -57,12 +57,13 @@ STATEMENT = "lineage/statement.dsse.json"
 PUBLIC_KEY = "lineage/public_key.pem"
 BUNDLE = "lineage/bundle.sigstore.json"
 LEDGER = "lineage/ledger.json"
+COSIGNATURES = "lineage/cosignatures.json"
 TILES = "lineage/tiles"
 VERIFIER = "verify_pack.py"
 SEEDS = ("seeds/seeds.parquet", "seeds/taxonomy.yaml", "seeds/sections.json")
 ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
-UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, MANIFEST})
+UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
 REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
@@ -101,6 +102,7 @@ _KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
     r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
+    r"|lineage/cosignatures\.json"
     r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"
     r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
     r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
@@ -357,9 +359,9 @@ def check_envelope(envelope: bytes, pem: bytes, key_id: str | None = None) -> Si
     return SignedStatement(payload, subjects, predicate, found)
 
 
-def read_key(pem: bytes, where: str = PUBLIC_KEY) -> tuple[Any, str]:
-    """An Ed25519 public key and its id. Raises Refusal for PEM that is written otherwise than packs have
-    it.
+def read_key(pem: bytes, where: str = PUBLIC_KEY, *, cosigns: bool = False) -> tuple[Any, str]:
+    """An Ed25519 public key, or where it `cosigns` one of ML-DSA-65, and its id. Raises Refusal for PEM that
+    is written otherwise than packs have it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -369,7 +371,8 @@ def read_key(pem: bytes, where: str = PUBLIC_KEY) -> tuple[Any, str]:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise Refusal(f"{where} is no public key in PEM: {_shorten(exc)}") from exc
-    if not isinstance(key, Ed25519PublicKey):
+    is_lattice = cosigns and type(key).__name__ == "MLDSA65PublicKey"
+    if not isinstance(key, Ed25519PublicKey) and not is_lattice:
         raise Refusal(f"{where}: the public key is of another kind", type(key).__name__, "Ed25519")
     if key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) != pem:
         raise Refusal(f"{where} is not written as packs have it")
@@ -480,7 +483,7 @@ class SignedRule:
 
 _PREDICATE = (
     *"scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts".split(),
-    *("ledger", "withdrawn", "bytes"),
+    *("ledger", "withdrawn", "cosigners", "bytes"),
 )
 
 
@@ -502,11 +505,51 @@ def check_predicate(signed: SignedStatement) -> None:
         raise Refusal(f"{where} does not say what a pack's statement says: signature", said["signature"])
     if type(said["counts"]) is not dict or type(said["bytes"]) is not dict:
         raise Refusal(f"{where} does not say what a pack's statement says: counts, bytes")
+    others = said["cosigners"]
+    if type(others) is not list or any(not _matches(_SHA256, each) for each in others):
+        raise Refusal(f"{where} does not say what a pack's statement says: cosigners")
+    if others != sorted({*others} - {signed.key_id}):
+        raise Refusal(f"{where}: its cosigners are not in order, or stand there twice")
     if signed.subjects.get(ROWS_SUBJECT) != tree["root"]:
         raise Refusal(f"{where} names two different roots, or no rows")
     for name, digest in (("recipe_sha256", RECIPE), ("gates_sha256", GATES)):
         if signed.subjects.get(digest) != said[name]:
             raise Refusal(f"{where}: its {name} is not that of {digest}")
+
+
+COSIGNATURES_SCHEME = "synth_stack/cosignatures/v1"
+MAX_COSIGNATURES_BYTES = 1024**2
+"""A signature of ML-DSA-65 and its key take 7 kB in base64."""
+
+
+def check_cosigners(pack: Path | str, signed: SignedStatement) -> None:
+    """Raises Refusal unless each cosigner that the statement names signed it, and nobody else."""
+    others = signed.predicate["cosigners"]
+    if not others:
+        if os.path.lexists(os.path.join(pack, *COSIGNATURES.split("/"))):
+            raise Refusal(f"{COSIGNATURES} does not belong to a pack with one signature")
+        return
+    data = read_bounded(pack, COSIGNATURES, MAX_COSIGNATURES_BYTES)
+    value = parse_canonical(data, COSIGNATURES, end=b"\n")
+    if not _has(value, scheme=str, signatures=list) or value["scheme"] != COSIGNATURES_SCHEME:
+        raise Refusal(f"{COSIGNATURES} is of another scheme, or of none")
+    if any(not _has(each, public_key=str, sig=str) for each in value["signatures"]):
+        raise Refusal(f"{COSIGNATURES}: a signature is none")
+    found = []
+    for each in value["signatures"]:
+        key, named = read_key(each["public_key"].encode("utf-8", "replace"), COSIGNATURES, cosigns=True)
+        check_signature(key, _decode(each["sig"], COSIGNATURES), signed.statement, COSIGNATURES)
+        found.append(named)
+    if found != others:
+        raise Refusal(f"{COSIGNATURES} is not by the cosigners that {STATEMENT} names", found, str(others))
+
+
+def require_signers(signed: SignedStatement, needed: int, keys: Iterable[str]) -> None:
+    """Raises Refusal unless at least `needed` of the keys, by id, signed. The signatures are checked."""
+    expected = {*keys}
+    count = len(expected & {signed.key_id, *signed.predicate["cosigners"]})
+    if count < needed:
+        raise Refusal(f"{count} of the {len(expected)} expected keys signed", allowed=f"at least {needed}")
 
 
 def read_rule(predicate: Mapping[str, Any], where: str = STATEMENT) -> SignedRule:
@@ -1174,13 +1217,15 @@ def build_facts(predicate: Mapping[str, Any]) -> Json:
     }
 
 
-def inspect(pack: Path | str, key_id: str | None = None) -> Findings:
-    """Every check that needs no Parquet reader, of the pack at that folder. Raises nothing that a pack can
-    cause.
+def inspect(
+    pack: Path | str, key_id: str | None = None, signers: tuple[int, Sequence[str]] | None = None
+) -> Findings:
+    """Every check that needs no Parquet reader, of the pack at that folder. `signers` are how many of which
+    keys must have signed. Raises nothing that a pack can cause.
     """
     found = Findings()
     try:
-        _inspect(pack, key_id, found)
+        _inspect(pack, key_id, found, signers)
     except Refusal as exc:
         found.problems.append(exc)
     except OSError as exc:
@@ -1190,7 +1235,9 @@ def inspect(pack: Path | str, key_id: str | None = None) -> Findings:
     return found
 
 
-def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
+def _inspect(
+    pack: Path | str, key_id: str | None, found: Findings, signers: tuple[int, Sequence[str]] | None
+) -> None:
     listing = list_pack(pack)
     found.problems += listing.faults
     found.notes += [f"{name} was left by the Hub and is no part of the pack" for name in listing.left_by_hub]
@@ -1198,6 +1245,9 @@ def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
         return
     signed = open_statement(pack, key_id)
     check_predicate(signed)
+    check_cosigners(pack, signed)
+    if signers is not None:
+        require_signers(signed, *signers)
     found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
     if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
         raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
@@ -1226,7 +1276,7 @@ def _inspect(pack: Path | str, key_id: str | None, found: Findings) -> None:
     found.notes.append(
         "the Parquet files were compared with their digests, not with the records: see synth-stack verify"
     )
-    if key_id is None:
+    if key_id is None and signers is None:
         found.notes.append(
             "signed with a local key: proves integrity, not who signed; check the key with --key-id"
         )
@@ -1701,6 +1751,8 @@ def describe_proof(proof: Proof) -> list[str]:
         ]
     if proof.signed.predicate["withdrawn"] is not None:
         lines.append("note     rows were withdrawn from this batch; a proof does not show which")
+    if proof.signed.predicate["cosigners"]:
+        lines.append("note     further keys signed the batch; a proof does not hold their signatures")
     return [
         *lines,
         f"root     {proof.signed.predicate['tree']['root']}",
@@ -1724,6 +1776,7 @@ def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[
         raise listing.faults[0]
     signed = open_statement(pack, key_id)
     check_predicate(signed)
+    check_cosigners(pack, signed)
     size = signed.predicate["tree"]["size"]
     rule = read_rule(signed.predicate)
     found: list[tuple[int, bytes]] = []
@@ -1772,6 +1825,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("pack", help="the folder of the pack, or a proof file")
     parser.add_argument("--key-id", help="the key that must have signed")
+    parser.add_argument("--signers", help="how many of --keys must have signed: 2of3, say")
+    parser.add_argument("--keys", nargs="+", default=[], help="the ids of these keys")
     parser.add_argument("--row", help="prove the record of this row alone")
     options = parser.parse_args(arguments)
     if not os.path.isdir(options.pack) and not (os.path.isfile(options.pack) and options.row is None):
@@ -1780,6 +1835,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.key_id is not None and not _SHA256.fullmatch(options.key_id):
         sys.stderr.write("error: --key-id is 64 lower-case hexadecimal digits\n")
         return 2
+    try:
+        signers = None if options.signers is None else parse_signers(options.signers, options.keys)
+    except Refusal as exc:
+        sys.stderr.write(f"error: {exc}\n")
+        return 2
     if options.row is not None or os.path.isfile(options.pack):
         try:
             lines = _prove(options.pack, options.row, options.key_id)
@@ -1787,7 +1847,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines = [f"wrong    {exc}"]
         _write(lines)
         return int(lines[0].startswith("wrong"))
-    found = inspect(options.pack, options.key_id)
+    found = inspect(options.pack, options.key_id, signers)
     passed = [] if found.problems else [f"ok       {count} {what}" for count, what in found.passed]
     _write(
         [
@@ -1798,6 +1858,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
     )
     return 1 if found.problems else 0
+
+
+def parse_signers(text: str, keys: Sequence[str]) -> tuple[int, Sequence[str]]:
+    """How many of which keys must have signed, of `2of3` and their ids. Raises Refusal."""
+    found = re.fullmatch(r"([1-9][0-9]?)of([1-9][0-9]?)", text, re.ASCII)
+    if found is None or not int(found[1]) <= int(found[2]) == len({*keys}):
+        raise Refusal("--signers is how many of how many --keys", text, f"as 2of3, with {len({*keys})} keys")
+    if any(not _SHA256.fullmatch(key) for key in keys):
+        raise Refusal("--keys are ids of keys: 64 lower-case hexadecimal digits each")
+    return int(found[1]), keys
 
 
 def _prove(path: str, row: str | None, key_id: str | None) -> list[str]:

@@ -7,7 +7,7 @@ curate       the same for somebody else's dataset, or for a run under other gate
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,12 @@ from synth_stack.inputs.dataset_check import check_dataset
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.foreign import Dataset, open_dataset, open_records, read_candidates
 from synth_stack.inputs.gate_file import NamedEvalSet, load_map
+from synth_stack.inputs.image_folders import (
+    ImageFolder,
+    is_image_folder,
+    open_image_folder,
+    read_image_rows,
+)
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.runs.committed import DONE, commit_candidates, find_damage, heal
@@ -54,15 +60,15 @@ def curate(
     """Judge rows that already exist, and leave the accepted and the rejected ones side by side in `out`.
 
     `source` is a path (file, folder of shards, run folder), an address of an object store, a Hub name, a
-    datasets.Dataset, a distilabel Distiset, or a list of mappings. Where `out` is an address, the work is
-    done in a folder of runs/, and sent there when it is finished. Columns are understood as in
-    docs/curate.md; `map` names those of other names by field (prompt, answer, ...), before the map of the
-    gate file. What is in no field of a row is counted in INPUT. A shard that cannot be read stops the work;
-    `skip_broken` turns it into one rejected row that names it, and goes on. `load` names modules or files
-    with gates of other authors. `engine` says where the gates run (docs/engines.md): a name, or a mapping of
-    `use` and its options; no decision depends on it. The same call goes on where a stopped one left off.
-    Raises UsageError before any row is read, WorkError when the work fails, UntrustedGate when a gate failed
-    its self-test.
+    datasets.Dataset, a distilabel Distiset, a list of mappings, or a folder of images. Where `out` is an
+    address, the work is done in a folder of runs/, and sent there when it is finished. Columns are
+    understood as in docs/curate.md; `map` names those of other names by field (prompt, answer, ...),
+    before the map of the gate file. What is in no field of a row is counted in INPUT. A shard that cannot
+    be read stops the work; `skip_broken` turns it into one rejected row that names it, and goes on.
+    `load` names modules or files with gates of other authors. `engine` says where the gates run
+    (docs/engines.md): a name, or a mapping of `use` and its options; no decision depends on it. The same
+    call goes on where a stopped one left off. Raises UsageError before any row is read, WorkError when
+    the work fails, UntrustedGate when a gate failed its self-test.
     """
     chosen = choose_engine(engine)
     bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load))
@@ -77,14 +83,17 @@ def curate(
     if run and run.resolve() == work.resolve():
         return _curate_in_place(run, bound, chosen, progress)
     named = {**load_map(gates), **check_map(map)}
-    dataset = None if run else check_dataset(_open(source, skip_broken, named))
-    lock = render_yaml(_curate_lock(dataset, run))
+    images = None if run else _find_images(source)
+    dataset = None if run or images else check_dataset(_open(source, skip_broken, named))
+    lock = render_yaml(_curate_lock(images or dataset, run))
     target = Destination(out, lock)
     with open_run(work, lock) as folder, chosen.open() as opened:
         if run:
             _copy_candidates(run, folder)
+        elif images:
+            _write_candidates(images, read_image_rows(images), folder, progress)
         elif dataset:
-            _write_candidates(dataset, folder, progress)
+            _write_candidates(dataset, read_candidates(dataset), folder, progress)
         batch = judge(folder, bound, progress, opened)
         write_piles(folder, bound.names)
         write_manifest(folder, batch.facts())
@@ -125,6 +134,12 @@ def read_input(folder: Path) -> dict[str, Any] | None:
     return found
 
 
+def _find_images(source: Any) -> ImageFolder | None:
+    if isinstance(source, str | Path) and is_image_folder(Path(source)):
+        return open_image_folder(Path(source))
+    return None
+
+
 def _open(source: Any, skip_broken: bool, named: Mapping[str, str]) -> Dataset:
     if isinstance(source, str | Path):
         return open_dataset(source, skip_broken=skip_broken, named=named)
@@ -139,11 +154,11 @@ def _open(source: Any, skip_broken: bool, named: Mapping[str, str]) -> Dataset:
     return open_records(source, name="records in memory", named=named)
 
 
-def _curate_lock(dataset: Dataset | None, run: Path | None) -> dict[str, Any]:
+def _curate_lock(dataset: Dataset | ImageFolder | None, run: Path | None) -> dict[str, Any]:
     source: dict[str, Any]
     if dataset is not None:
         source = {"name": dataset.name, "sha256": dataset.sha256}
-        if dataset.named:
+        if isinstance(dataset, Dataset) and dataset.named:
             source["map"] = dict(dataset.named)
     else:
         parts = [digest_file(part) for part in list_made((run or Path()) / "candidates")]
@@ -162,17 +177,20 @@ def _copy_candidates(run: Path, folder: Path) -> None:
     commit_candidates(folder)
 
 
-def _write_candidates(dataset: Dataset, folder: Path, progress: Progress) -> None:
+def _write_candidates(
+    dataset: Dataset | ImageFolder, tables: Iterable[pa.Table], folder: Path, progress: Progress
+) -> None:
     heal(folder / "candidates" / DONE)
     if (folder / "candidates" / DONE).exists():
         return
     advance = progress.begin("read", 0)
-    for number, table in enumerate(read_candidates(dataset)):
+    for number, table in enumerate(tables):
         path = folder / "candidates" / f"part-{number:05d}.parquet"
         if not path.exists():
             write_table(path, table)
         advance(table.num_rows)
-    notices = [notice.to_json() for notice in dataset.list_notices()]
+    noticed = dataset.list_notices() if isinstance(dataset, Dataset) else ()
+    notices = [notice.to_json() for notice in noticed]
     told = {"name": dataset.name, "sha256": dataset.sha256, "notices": notices}
     write_bytes(folder / INPUT, json.dumps(told, indent=1).encode("utf-8") + b"\n")
     commit_candidates(folder)

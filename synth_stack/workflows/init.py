@@ -1,10 +1,13 @@
-"""A recipe of a chosen shape to begin with: it previews at once, with a teacher that needs no model.
+"""A recipe to begin with: of a chosen shape, or a copy of one that comes with the package.
 
-synth-stack init preference --out mine
+synth-stack init preference --out mine        previews at once, with a teacher that needs no model
 synth-stack preview mine/recipe.yaml
+synth-stack init support_intents --out demo   the recipe of the demo, with its seeds and policies
 """
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,14 @@ from synth_stack.errors import InputError
 from synth_stack.files import write_bytes
 from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.registry import suggest
-from synth_stack.workflows.editor_schemas import write_schema
+from synth_stack.shipped_files import list_recipes
+from synth_stack.workflows.editor_schemas import Kind, write_schema
 
 SHAPES_FILE = Path(synth_stack.generators.__file__).parent / "starters" / "shapes.yaml"
+
+DEFAULT_NAME = "my_rows"
+DEFAULT_ABOUT = "the support desk of a lamp shop"
+"""Whom the seeds below are written to."""
 
 _SEEDS = (
     ("orders/late", "Where is my parcel? It should have come on Friday."),
@@ -67,21 +75,37 @@ def list_shapes() -> dict[str, dict[str, str]]:
 
 
 def init_recipe(
-    shape: str, out: str | Path, *, name: str = "my_rows", about: str = "the support desk of a lamp shop"
+    shape: str,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    about: str | None = None,
 ) -> Path:
     """The path of a new recipe of that shape in the folder `out`, with its seeds, gates and editor schemas.
 
-    Raises InputError for a shape that there is not, and for a folder that has any of the files already.
+    `shape` may also be the name of a recipe that comes with the package (list_recipes): it is copied with all
+    files that it reads, and keeps its own name and `about`. Raises InputError for a shape that there is not,
+    for a name or `about` beside a recipe that has its own, and for a folder that has any of these files.
     """
-    shapes = list_shapes()
-    if shape not in shapes:
+    shapes, recipes = list_shapes(), list_recipes()
+    if shape in shapes:
+        files = _write_files(shapes[shape], name or DEFAULT_NAME, about or DEFAULT_ABOUT)
+    elif shape in recipes:
+        if name or about:
+            raise InputError(
+                f"{shape} is a whole recipe, which has a name and an about of its own",
+                seen=name or about,
+                mend="Change them in the copy.",
+            )
+        files = _copy_recipe(recipes[shape])
+    else:
+        known = [*shapes, *recipes]
         raise InputError(
             "there is no shape of that name",
             seen=shape,
-            allowed=", ".join(shapes),
-            mend=suggest(shape, shapes),
+            allowed=", ".join(known),
+            mend=suggest(shape, dict.fromkeys(known)),
         )
-    files = _write_files(shapes[shape], name, about)
     folder = Path(out)
     taken = sorted(file for file in files if (folder / file).exists())
     if taken:
@@ -93,6 +117,39 @@ def init_recipe(
     for file, data in files.items():
         write_bytes(folder / file, data)
     return folder / "recipe.yaml"
+
+
+_BESIDE = re.compile(r"(?<![\w/.])\.\./([\w-]+)/([\w.-]+)")
+"""A path in a recipe that leads to a file of a recipe beside it: `../support_intents/policies`."""
+
+
+def _copy_recipe(recipe: Path) -> dict[str, bytes]:
+    """The files of a shipped recipe by their path, and those of its neighbours that it reads, beside them."""
+    text = (recipe / "recipe.yaml").read_text(encoding="utf-8")
+    named = {match[2]: recipe.parent / match[1] / match[2] for match in _BESIDE.finditer(text)}
+    shared = {name: path for name, path in named.items() if path.exists()}
+    files = {file: read_file for path in (recipe, *shared.values()) for file, read_file in _read_all(path)}
+    files["recipe.yaml"] = _BESIDE.sub(lambda m: m[2] if m[2] in shared else m[0], text).encode()
+    return {**files, **_write_schemas()}
+
+
+def _read_all(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of every file of a recipe's folder, and of a shared file or folder under its own name."""
+    top = path if (path / "recipe.yaml").is_file() else path.parent
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            yield file.relative_to(top).as_posix(), file.read_bytes()
+
+
+def _write_schemas() -> dict[str, bytes]:
+    """The schemas for editors, by file name."""
+    kinds: tuple[Kind, ...] = ("recipe", "gates")
+    return {
+        f"{kind}.schema.json": orjson.dumps(
+            write_schema(kind), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        )
+        for kind in kinds
+    }
 
 
 def _write_files(starter: dict[str, str], name: str, about: str) -> dict[str, bytes]:
@@ -114,7 +171,4 @@ def _write_files(starter: dict[str, str], name: str, about: str) -> dict[str, by
         "seeds.jsonl": seeds,
     }
     files.update({file: text.encode() for file, text in starter.items() if file.endswith(".yaml")})
-    for kind, file in (("recipe", "recipe.schema.json"), ("gates", "gates.schema.json")):
-        schema = write_schema("recipe" if kind == "recipe" else "gates")
-        files[file] = orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return files
+    return {**files, **_write_schemas()}

@@ -34,11 +34,12 @@ class RunResources:
 
     A teacher keeps to the `perimeter`; relative paths in its parameters are taken from `folder`, that of the
     gate file. `calls` counts under `gate` what was asked of teachers. `terms` are those that the recipe
-    declares of its models, by name and by digest.
+    declares of its models, by name and by digest. `attachments` is the folder of files beside the rows.
     """
 
     documents: Path | None = None
     baseline: Path | None = None
+    attachments: Path | None = None
     perimeter: "Perimeter" = "open"
     allow_hosts: Sequence[str] = ()
     folder: Path | None = None
@@ -84,8 +85,16 @@ def bound_resources(source: object, file: GateFile) -> RunResources:
     return RunResources(
         perimeter="local" if "local" in {reach, file.perimeter} else "open",
         allow_hosts=tuple(file.allow_hosts),
+        attachments=_find_attachments(source),
         terms=read_terms(lock),
     )
+
+
+def _find_attachments(source: object) -> Path | None:
+    """The folder of the files beside the rows of a source: itself, or the folder that it lies in."""
+    if not isinstance(source, str | Path) or not Path(source).exists():
+        return None
+    return Path(source) if Path(source).is_dir() else Path(source).parent
 
 
 def read_terms(lock: Mapping[str, Any]) -> dict[str, dict[str, str]]:

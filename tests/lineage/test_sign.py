@@ -270,7 +270,7 @@ def test_a_home_that_does_not_exist_names_the_way_out(monkeypatch: pytest.Monkey
 
 def test_a_key_that_appeared_meanwhile_is_kept(tmp_path: Path) -> None:
     path = write_pem(tmp_path / "key.pem", KEY)
-    _make_key(path)
+    _make_key(path, Ed25519PrivateKey.generate())
     assert public_key_pem(load_or_make_key(path)) == PEM
     assert [entry.name for entry in tmp_path.iterdir()] == ["key.pem"]
 

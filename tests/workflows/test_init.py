@@ -9,6 +9,8 @@ import yaml
 
 from synth_stack.errors import InputError
 from synth_stack.inputs.recipe import load_recipe
+from synth_stack.shipped_files import list_recipes
+from synth_stack.workflows.check_files import check_file
 from synth_stack.workflows.generate import preview
 from synth_stack.workflows.init import init_recipe, list_shapes
 
@@ -32,3 +34,18 @@ def test_nothing_is_written_over_and_a_shape_that_is_none_is_named(tmp_path: Pat
     assert (tmp_path / "recipe.yaml").read_bytes() == before
     with pytest.raises(InputError, match="Did you mean 'preference'"):
         init_recipe("preferences", tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", list(list_recipes()))
+def test_a_recipe_of_the_package_is_copied_with_every_file_that_it_reads(name: str, tmp_path: Path) -> None:
+    path = init_recipe(name, tmp_path / "copy")
+    copied = load_recipe(path)
+    named = [copied.gates, copied.seeds.path, copied.taxonomy, copied.documents]
+    files = [Path(file) for file in named if file]
+    assert all(file.exists() and file.is_relative_to(tmp_path.resolve() / "copy") for file in files), files
+    assert check_file(path).faults == ()
+
+
+def test_a_copied_recipe_keeps_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a whole recipe"):
+        init_recipe("code_pairs", tmp_path, name="mine")

@@ -133,7 +133,8 @@ def find_solved(
         else:
             beyond += 1
     runs = [(_HEAD + programs[p].prelude + source, programs[p].test_as(name)) for source, name, p in wanted]
-    outcomes = run_many(runs, limits=limits, workers=workers)
+    # a faked pass harms the row that fakes it, so none is confirmed
+    outcomes = run_many(runs, limits=limits, workers=workers, confirmed=False)
     passed = {
         pair: outcome.checks
         for same, outcome in zip(wanted.values(), outcomes, strict=True)

@@ -35,6 +35,7 @@ def render_card(
     signature: str,
     place: Mapping[str, Any] | None = None,
     withdrawn: Mapping[str, Any] | None = None,
+    cosigners: Sequence[str] = (),
 ) -> str:
     """README.md of a pack, the same for the same arguments: `verify` writes it again and compares every byte.
 
@@ -67,6 +68,7 @@ def render_card(
         *_render_not_checked(gates, counts),
         "## Signature",
         _render_signature(root, key_id, signature, counts),
+        *_render_cosigners(cosigners),
         *_render_place(place),
         "## Licence",
         _render_licence(recipe),
@@ -357,6 +359,16 @@ def _render_not_checked(gates: Sequence[GateLock], counts: Counts) -> list[str]:
     if off:
         lines.append(f"Checks that are switched off: {', '.join(off)}")
     return [bullets(lines)]
+
+
+def _render_cosigners(cosigners: Sequence[str]) -> list[str]:
+    if not cosigners:
+        return []
+    keys = format_count(len(cosigners), "further key signs", "further keys sign")
+    return [
+        f"{keys} the same statement (`{layout.COSIGNATURES}`): {', '.join(map(code, cosigners))}. Ask for "
+        "several of the keys that you expect with `--signers 2of3 --keys ID --keys ID --keys ID`."
+    ]
 
 
 def _render_place(place: Mapping[str, Any] | None) -> list[str]:

@@ -62,6 +62,7 @@ def check_statements(
         signature=seal.predicate["signature"],
         place=seal.predicate["ledger"],
         withdrawn=seal.predicate["withdrawn"],
+        cosigners=seal.predicate["cosigners"],
     ).encode("utf-8")
     problems += compare_bytes(layout.CARD, read_file(pack, layout.CARD, max_bytes=MAX_CARD_BYTES), card)
     data = {name: sha256 for name, sha256 in seal.subjects.items() if name.startswith("data/")}
@@ -92,6 +93,7 @@ def compare_predicate(
         sizes=seal.predicate["bytes"],
         place=seal.predicate["ledger"],
         withdrawn=seal.predicate["withdrawn"],
+        cosigners=seal.predicate["cosigners"],
     )
     return [
         VerificationError(

@@ -4,7 +4,7 @@ Works offline and trusts nothing but, where one is given, the expected key or id
 the files are checked before any table is opened, so only who signed a pack chooses what is parsed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -47,13 +47,14 @@ Json = dict[str, Any]
 
 class ExpectedSigner(TypedDict, total=False):
     """Who must have signed: a key id, or an identity that `issuer` vouches for (with `trust_config`, where it
-    is not the public sigstore instance).
+    is not the public sigstore instance); or so many `signers` of those keys, by their ids.
     """
 
     expected_key: str | None
     identity: str | None
     issuer: str | None
     trust_config: Path | None
+    signers: tuple[int, Sequence[str]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Verification:
     counts: Counts | None = None
     place: BatchPlace | None = None
     withdrawn: Mapping[str, str] = field(default_factory=dict)
+    cosigners: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """The same as plain JSON; `counts` are those that are signed."""
@@ -108,6 +110,7 @@ class Verification:
             "problems": [str(problem) for problem in self.problems],
             "root": self.root,
             "key_id": self.key_id,
+            "cosigners": list(self.cosigners),
             "counts": None if self.counts is None else self.counts.to_predicate(),
             "withdrawn": dict(self.withdrawn),
             "ledger": None
@@ -124,6 +127,7 @@ class Verification:
             *(f"note     {warning}" for warning in self.warnings),
             *([f"root     {self.root}"] if self.root else []),
             *([f"key id   {self.key_id}"] if self.key_id else []),
+            *(f"cosigner {each}" for each in self.cosigners),
             *([f"ledger   batch {len(self.place.previous):,}, head {self.place.head}"] if self.place else []),
         )
 
@@ -192,7 +196,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     names = list(sizes)
     seal, seal_problem = None, None
     try:
-        seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
+        seal = _open_seal(pack, check_bundle, signer)
     except VerificationError as exc:
         seal_problem = exc
     problems += compare_files(pack, sizes, seal, seal_problem)
@@ -247,7 +251,13 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         key_id=None if seal is None else seal.key_id,
         counts=counts,
         place=None if problems else place,
+        cosigners=() if seal is None else tuple(seal.predicate["cosigners"]),
     )
+
+
+def _open_seal(pack: Path, check_bundle: CheckBundle | None, signer: ExpectedSigner) -> Seal:
+    expected_key, signers = signer.get("expected_key"), signer.get("signers")
+    return open_seal(pack, expected_key=expected_key, check_bundle=check_bundle, signers=signers)
 
 
 def _open_origins(
@@ -274,7 +284,7 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     names = list(sizes)
     if faults:
         raise faults[0]
-    seal = open_seal(pack, expected_key=signer.get("expected_key"), check_bundle=check_bundle)
+    seal = _open_seal(pack, check_bundle, signer)
     records = layout.of_kind(names, "lineage", "records")
     tables = (table for name in records for table in read_shard(pack, name, RECORD_SCHEMA, ["row_id"]))
     row_id, index = find_row_id(tables, row_id, where=str(pack))
@@ -363,7 +373,8 @@ def _choose_identity(signer: ExpectedSigner) -> CheckBundle | None:
 
 def _describe_trust(seal: Seal, signer: ExpectedSigner) -> list[str]:
     """What the signature does not prove, in sentences."""
-    if seal.identity_checked or signer.get("expected_key") is not None:
+    known = signer.get("expected_key") is not None or signer.get("signers") is not None
+    if seal.identity_checked or (known and not seal.has_bundle):
         return []
     if seal.has_bundle:
         return show(

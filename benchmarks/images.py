@@ -1,0 +1,193 @@
+"""How well and how fast the gates on images work: a planted set with its truth, and images of 512 x 512.
+
+    python benchmarks/images.py                  recall and precision of image_duplicates on the planted set
+    python benchmarks/images.py --quality        what image_quality says of good and of spoilt images
+    python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates that need no model
+
+--bases N is how many scenes are drawn (200); each image is changed in --changes ways (5), drawn at random.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image, ImageFilter
+from planted_images import PROMISED, UNPROMISED, cut_photographs, draw_scene, draw_view, save_as
+
+from synth_stack.engines.contract import check_verdicts
+from synth_stack.gates.gate import Judge
+from synth_stack.gates.image_duplicates.gate import image_duplicates
+from synth_stack.gates.image_quality.gate import image_quality
+from synth_stack.gates.resources import NoResources
+from synth_stack.inputs.image_folders import open_image_folder, read_image_rows
+
+SIDE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Folder(NoResources):
+    """Resources with a folder of images."""
+
+    folder: Path
+
+    @property
+    def attachments(self) -> Path:
+        return self.folder
+
+
+def list_bases(scenes: int) -> Iterator[tuple[str, Image.Image]]:
+    for seed in range(scenes):
+        yield f"scene{seed}", draw_scene(seed, SIDE)
+    for number, cut in enumerate(cut_photographs(SIDE)):
+        yield f"photo{number}", cut
+
+
+def write_planted(folder: Path, scenes: int, changes: int) -> None:
+    """Images by source: `<source>/base.png`, its changed copies, and views of scenes, each its own source."""
+    rng = np.random.default_rng(1)
+    every = {**PROMISED, **UNPROMISED}
+    for source, picture in list_bases(scenes):
+        (folder / source).mkdir()
+        picture.save(folder / source / "base.png", compress_level=1)
+        for name in rng.choice(list(every), changes, replace=False):
+            every[name](picture, rng).save(folder / source / f"{name}.png", compress_level=1)
+    for seed in range(scenes):
+        for number, view in enumerate(draw_view(10**6 + seed, SIDE)):
+            (folder / f"view{seed}-{number}").mkdir()
+            view.save(folder / f"view{seed}-{number}" / "view.png", compress_level=1)
+
+
+def play(judge: Judge, folder: Path) -> tuple[pa.Table, pa.Table]:
+    """The rows of a folder of images, and the verdicts on them."""
+    rows = pa.concat_tables(list(read_image_rows(open_image_folder(folder)))).combine_chunks()
+    state: dict[str, pa.Table] = {}
+    for step in judge.rounds:
+        state |= step.merge([step.sketch(rows, state)], state)
+    return rows, judge.judge(rows, state)
+
+
+def measure_duplicates(scenes: int, changes: int) -> None:
+    import json
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_planted(folder, scenes, changes)
+        started = time.process_time()
+        rows, verdicts = play(image_duplicates(Folder(folder)), folder)
+        spent = time.process_time() - started
+    check_verdicts("image_duplicates", rows, verdicts)
+    paths = dict(zip(rows["row_id"].to_pylist(), rows["source_id"].to_pylist(), strict=True))
+    right, wrong = 0, Counter[str]()
+    kept: dict[str, int] = Counter()
+    found: dict[str, list[bool]] = defaultdict(list)
+    for said in verdicts.to_pylist():
+        source, change = paths[said["row_id"]].removesuffix(".png").split("/")
+        if said["outcome"] == "reject":
+            twin = paths[json.loads(said["evidence"])["twin"]].split("/")[0]
+            right += twin == source
+            wrong[f"{source}/{change} like {twin}"] += twin != source
+        elif said["outcome"] == "accept":
+            kept[source] += 1
+        found[change].append(said["outcome"] == "reject")
+    print(f"{len(rows):,} images, {spent:.0f} CPU s; precision {right / max(1, right + wrong.total()):.4f}")
+    print(f"pairs of different images called copies: {wrong.total()}", *list(+wrong)[:5], sep="\n  ")
+    print("recall by change (of a copy, where its image stays):")
+    for change in (*PROMISED, *UNPROMISED):
+        said_of, note = found[change], "" if change in PROMISED else "  (not promised)"
+        print(f"  {change:26s} {np.mean(said_of):.3f} of {len(said_of)}{note}")
+    promised = [each for change in PROMISED for each in found[change]]
+    print(f"promised changes: recall {np.mean(promised):.4f} of {len(promised):,}")
+
+
+def measure_quality(scenes: int) -> None:
+    spoilt = {
+        "as it is": lambda p: p,
+        "JPEG 30": lambda p: save_as(p, "JPEG", quality=30),
+        "blur 1 px": lambda p: p.filter(ImageFilter.GaussianBlur(1)),
+        "blur 2 px": lambda p: p.filter(ImageFilter.GaussianBlur(2)),
+        "blur 4 px": lambda p: p.filter(ImageFilter.GaussianBlur(4)),
+        "blur 6 px": lambda p: p.filter(ImageFilter.GaussianBlur(6)),
+        "enlarged 8 times": lambda p: p.resize((p.width // 8,) * 2).resize(p.size, Image.Resampling.BICUBIC),
+        "night, a third of the light": lambda p: p.point([v // 3 for v in range(256)] * 3),
+        "black, a twelfth of the light": lambda p: p.point([v // 12 for v in range(256)] * 3),
+        "snow, a twelfth of the dark": lambda p: p.point([255 - (255 - v) // 13 for v in range(256)] * 3),
+        "a hundredth of the contrast": lambda p: p.point([128 + (v - 128) // 100 for v in range(256)] * 3),
+    }
+    bases = [picture for _, picture in list_bases(scenes)]
+    for name, spoil in spoilt.items():
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            for number, picture in enumerate(bases):
+                spoil(picture).save(folder / f"{number}.png", compress_level=1)
+            _, verdicts = play(image_quality(Folder(folder)), folder)
+        said = Counter(each or "accepted" for each in verdicts["reason_class"].to_pylist())
+        print(f"{name:32s} of {len(bases)}: {dict(said.most_common())}")
+
+
+def write_large(folder: Path, count: int) -> None:
+    """`count` images of 512 x 512, half PNG and half JPEG, cut from 50 scenes that were moved."""
+    rng = np.random.default_rng(2)
+    scenes = [np.asarray(draw_scene(seed, 640)) for seed in range(50)]
+    for number in range(count):
+        top, left = rng.integers(0, 128, 2)
+        pixels = np.roll(scenes[number % 50], int(rng.integers(640)), axis=int(rng.integers(2)))
+        picture = Image.fromarray(np.ascontiguousarray(pixels[top : top + 512, left : left + 512]))
+        picture.save(folder / f"{number:06d}.{'png' if number % 2 else 'jpg'}")
+
+
+def measure_speed(count: int) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_large(folder, count)
+        for gate in (image_quality, image_duplicates):
+            judge = gate(Folder(folder))
+            wall, cpu = time.monotonic(), time.process_time()
+            play(judge, folder)
+            wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(f"{gate.__name__:18s} {count:,} images: {wall:.1f} s, {cpu:.1f} CPU s, peak {peak:.2f} GB")
+        measure_plain_hash(folder, count)
+
+
+def measure_plain_hash(folder: Path, count: int) -> None:
+    """What hashing alone costs as imagehash and imagededup do it: one pHash an image, all pairs by XOR."""
+    from scipy.fft import dct
+
+    started = time.process_time()
+    hashes = np.zeros(count, np.uint64)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        with Image.open(path) as opened:
+            small = np.asarray(opened.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
+        low = dct(dct(small, axis=0), axis=1)[:8, :8]
+        hashes[number] = int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+    pairs = sum(int((np.bitwise_count(each ^ hashes) <= 10).sum()) for each in hashes)
+    spent = time.process_time() - started
+    print(f"plain pHash, all pairs: {count:,} images: {spent:.1f} CPU s ({pairs - count} ordered)")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bases", type=int, default=200)
+    parser.add_argument("--changes", type=int, default=5)
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--speed", type=int, default=0)
+    given = parser.parse_args(argv)
+    if given.speed:
+        measure_speed(given.speed)
+    elif given.quality:
+        measure_quality(given.bases)
+    else:
+        measure_duplicates(given.bases, given.changes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Copies of images: hashes that propose pairs, an alignment that decides, and which of them stay."""

@@ -1,0 +1,1 @@
+"""Images that cannot be used: faults of their files and of their pixels."""

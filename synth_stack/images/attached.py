@@ -1,0 +1,129 @@
+"""The images of rows: which file is a row's image, inside which folder, and its pixels, several at a time.
+
+Planted rows have no files: their images stand in the path, as `data:` URLs (RFC 2397). No other row's do.
+"""
+
+import base64
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import pyarrow as pa
+
+from synth_stack.images.decoding import DecodedImage, ImageFault, decode, read_bytes
+
+IMAGE, CONDITION = "image", "condition"
+PLANTED = ("canary", "control")
+"""Generators of rows that a gate plants to test itself."""
+_INLINE = "data:image/png;base64,"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file that a row names: its path relative to the folder of the batch, and the digest it has to have.
+
+    `inline`: the path is the file itself.
+    """
+
+    path: str
+    sha256: str | None
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadImage:
+    """What became of the image of a row: the image, or the fault; None of both for a row without an image."""
+
+    image: DecodedImage | None
+    fault: ImageFault | None
+
+
+NO_IMAGE = ReadImage(None, None)
+
+
+def list_attached(table: pa.Table, role: str = IMAGE) -> list[AttachedFile | None]:
+    """The first attachment in that role of each of n rows, in order; None for a row without one.
+
+    An attachment without a role is an image. Only the names and digests are made objects, one a row.
+    """
+    if "attachments" not in table.column_names:
+        return [None] * len(table)
+    found: list[AttachedFile | None] = []
+    makers = table["generator"].to_pylist() if "generator" in table.column_names else [None] * len(table)
+    for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True):
+        own = (each for each in attachments or () if (each.get("role") or IMAGE) == role)
+        first = next(own, None)
+        path = "" if first is None else first["path"] or ""
+        inline = maker in PLANTED and path.startswith(_INLINE)
+        found.append(None if first is None else AttachedFile(path, first["sha256"], inline))
+    return found
+
+
+def attach_inline(data: bytes) -> dict[str, str]:
+    """The attachment of a planted row that is this file."""
+    path = _INLINE + base64.b64encode(data).decode("ascii")
+    return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mime": "image/png"}
+
+
+def locate(folder: Path, path: str) -> Path:
+    """The file of that relative path in the folder. Raises ImageFault (`outside`) for one that leads out."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
+        raise ImageFault("outside", "its path leads out of the folder")
+    root = os.path.realpath(folder)
+    real = os.path.realpath(os.path.join(root, *parts))  # noqa: PTH118  (Path.resolve raises at loops of links)
+    if os.path.commonpath([root, real]) != root:
+        raise ImageFault("outside", "a link leads out of the folder")
+    return Path(real)
+
+
+def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadImage:
+    """The image that a row names in the folder of its batch, its bytes compared with the digest first."""
+    if attached is None:
+        return NO_IMAGE
+    try:
+        data = _read_data(folder, attached)
+        if attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256:
+            raise ImageFault("changed", "the file is not the one that the row names: its digest is another")
+        return ReadImage(decode(data), None)
+    except ImageFault as fault:
+        return ReadImage(None, fault)
+
+
+def _read_data(folder: Path | None, attached: AttachedFile) -> bytes:
+    if attached.inline:
+        return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True)
+    if folder is None:
+        raise ImageFault("missing", "the batch has no folder of images")
+    return read_bytes(locate(folder, attached.path))
+
+
+def map_images(
+    folder: Path | None, attached: Sequence[AttachedFile | None], measure: Callable[[ReadImage], Result]
+) -> Iterator[Result]:
+    """`measure` of each image in order, decoded and measured on as many threads as there are cores.
+
+    Never more than twice as many images are in memory at once.
+    """
+    return map_threads(lambda each: measure(read_attached(folder, each)), attached)
+
+
+def map_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`work(item)` of each item, in order, on as many threads as there are cores for this process."""
+    threads = min(8, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Result]] = deque()
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > 2 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
