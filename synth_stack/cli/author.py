@@ -57,7 +57,7 @@ def init(
 def answer_shell() -> None:
     """Makes the program answer a shell that asks what could come next, and does nothing else otherwise."""
     if _COMPLETE_VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer._completion_classes import completion_init
 
         completion_init()
 
@@ -67,7 +67,7 @@ def completion(
     as_json: Json = False,
 ) -> None:
     """Print the script that completes commands, options and paths in a shell."""
-    from typer.completion import get_completion_script
+    from typer._completion_shared import get_completion_script
 
     if shell not in _SHELLS:
         raise ConfigError("there is no completion for that shell", seen=shell, allowed=", ".join(_SHELLS))

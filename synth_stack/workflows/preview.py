@@ -63,7 +63,8 @@ class Preview:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
-        decisions = self.decisions or [None] * len(self.rows)
+        nothing: list[Mapping[str, Any] | None] = [None] * len(self.rows)
+        decisions = nothing if self.decisions is None else self.decisions
         rows = [{**row, "decision": said} for row, said in zip(self.rows, decisions, strict=True)]
         names = FullRun.__slots__
         return {"rows": rows, "full_run": {name: getattr(self.full_run, name) for name in names}}
