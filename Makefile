@@ -90,7 +90,7 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 
 # NeMo Curator and Ray in an environment of their own. torch is not in it: NeMo's text stages and Ray need none.
 NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter
-# a Ray that NeMo starts by itself: in a process of its own, since Ray keeps to the first token that it was given
+# a Ray that NeMo starts by itself: in a process of its own, since nothing makes that one read its token again
 NEMO_OWN_RAY := tests/workflows/test_nemo_workflow.py
 
 $(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml

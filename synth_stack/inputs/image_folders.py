@@ -1,4 +1,7 @@
-"""A folder of images as candidate rows: one row an image, its slice the folder that it lies in."""
+"""A folder of images as candidate rows: one row an image.
+
+Its slice is what a label file beside the images says, or else the folder that it lies in.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,21 +16,20 @@ from synth_stack.images.folders import MIMES, list_image_files, walk_images
 from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
 from synth_stack.inputs.folders import SIDECARS
 from synth_stack.inputs.foreign import SHARD_ROWS
-from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.inputs.image_labels import ImageLabel, ImageLabels, is_label_file, read_labels
+from synth_stack.rows.canonical import Digest, canonical_text, digest_json
 from synth_stack.rows.schemas import build_candidates
-
-_BESIDE = "metadata"
-"""The name of the file with captions beside the images, in the layout `imagefolder` of datasets."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """Images by their paths in a folder, and the digest of the paths with the digests of the files."""
+    """Images by their paths in a folder, what is said of them there, and the digest of all these files."""
 
     name: str
     sha256: Digest
     folder: Path
     files: tuple[AttachedFile, ...]
+    labels: ImageLabels
 
 
 def is_image_folder(path: Path) -> bool:
@@ -38,12 +40,13 @@ def is_image_folder(path: Path) -> bool:
 
 
 def open_image_folder(path: Path) -> ImageFolder:
-    """The images of a folder. Raises InputError for one without images."""
+    """The images of a folder. Raises InputError for one without images, and as `read_labels` does."""
     files = list_image_files(path)
     if not files:
         raise InputError(f"{path.name} holds no images", allowed=", ".join(MIMES))
-    sha256 = digest_json([[file.path, file.sha256] for file in files])
-    return ImageFolder(path.resolve().name, sha256, path, files)
+    labels = read_labels(path, (file.path for file in files))
+    read = [*((file.path, file.sha256) for file in files), *labels.files]
+    return ImageFolder(path.resolve().name, digest_json([list(each) for each in read]), path, files, labels)
 
 
 def read_image_rows(images: ImageFolder) -> Iterator[pa.Table]:
@@ -55,11 +58,13 @@ def read_image_rows(images: ImageFolder) -> Iterator[pa.Table]:
 
 def _make_row(images: ImageFolder, position: int, file: AttachedFile) -> dict[str, Any]:
     path = PurePosixPath(file.path)
+    label = images.labels.by_path.get(file.path) or ImageLabel()
     return {
         "kind": "image",
-        "slice": path.parent.name or None,
+        "slice": label.slice or path.parent.name or None,
         "messages": [],
         "attachments": [{"path": file.path, "sha256": file.sha256, "mime": MIMES[path.suffix.lower()]}],
+        "extra": canonical_text(label.columns) if label.columns else None,
         "source_id": file.path,
         "seed_id": f"sha256:{images.sha256}",
         "generator": "foreign",
@@ -70,6 +75,6 @@ def _make_row(images: ImageFolder, position: int, file: AttachedFile) -> dict[st
 
 
 def _holds_rows(path: Path) -> bool:
-    known = path.name.lower() in SIDECARS or path.name.startswith(".") or path.stem.lower() == _BESIDE
+    known = path.name.lower() in SIDECARS or path.name.startswith(".") or is_label_file(path)
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in CODECS]
     return not known and bool(suffixes) and suffixes[-1] in SUFFIXES and path.is_file()

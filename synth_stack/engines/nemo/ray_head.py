@@ -5,10 +5,12 @@ would end every Ray of this user, so it is never called: what is started here is
 """
 
 import contextlib
+import functools
 import os
 import secrets
 import socket
 import subprocess
+import sys
 import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,13 +143,11 @@ def _head(cpus: int, env: Mapping[str, str]) -> Iterator[_Head]:
 
 @contextlib.contextmanager
 def _variables(token: Path, folder: Path) -> Iterator[Mapping[str, str]]:
-    """Ray's own variables set for a cluster with this token, as long as the block lasts.
-
-    Ray reads them once, when it is imported, so this comes before.
-    """
+    """Ray's own variables set for a cluster with this token, as long as the block lasts."""
     before = {name: os.environ.pop(name, None) for name in _VARIABLES}
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_TMPDIR": str(folder)}
     os.environ.update(own)
+    _read_variables_again()
     try:
         yield own
     finally:
@@ -157,11 +157,26 @@ def _variables(token: Path, folder: Path) -> Iterator[Mapping[str, str]]:
                 os.environ[name] = value
 
 
+def _read_variables_again() -> None:
+    """Ray reads them when it is imported and keeps the first token; one that is imported reads them again."""
+    if "ray" in sys.modules:
+        from ray._raylet import AuthenticationTokenLoader, Config
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
+@functools.cache
+def _draw_token() -> str:
+    """The secret of every head that this process starts: threads of Ray that outlive one may still use it."""
+    return secrets.token_hex(32)
+
+
 def _write_token(folder: Path) -> Path:
-    """A new secret in a file that this user alone can read."""
+    """A file with the secret that this user alone can read."""
     token = folder / "token"
     with os.fdopen(os.open(token, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
+        file.write(_draw_token())
     return token
 
 

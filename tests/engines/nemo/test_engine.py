@@ -148,3 +148,19 @@ def test_nothing_of_nemo_is_imported_before_a_step_is_done() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_process_reaches_the_head_that_is_started_after_another() -> None:
+    import subprocess
+
+    code = (
+        "import ray\n"
+        "from synth_stack.engines.nemo.ray_head import open_head\n"
+        "for _ in range(2):\n"
+        "    with open_head(1, {}):\n"
+        "        print(ray.cluster_resources()['CPU'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == ["1.0", "1.0"]
