@@ -20,7 +20,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 def test_the_commands_are_those_that_exist() -> None:
     assert COMMANDS == [
-        "init", "schema", "check", "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "export", "verify", "trace", "ui", "report", "doctor",
+        "init", "schema", "check", "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "export", "verify", "prove", "trace", "revoke", "ui", "report", "doctor",
     ]  # fmt: skip
 
 
