@@ -13,13 +13,15 @@ def push_pack(pack: Path, repo_id: str, *, private: bool = True, token_env: str 
     """The address of the commit that holds the pack, after the pack was verified.
 
     The repository is made where there is none; what it held before is replaced, so that a copy of it
-    verifies. The server is the one that HF_ENDPOINT names; the token stands in the environment variable
-    `token_env`, else it is the one that `hf auth login` saved.
+    verifies. The commit is tagged `root-` and the root of the pack's tree in hex, so that a batch can be
+    downloaded by its root after later ones; a tag that stands already stays at the commit it names. The
+    server is the one that HF_ENDPOINT names; the token stands in the environment variable `token_env`,
+    else it is the one that `hf auth login` saved.
 
     Raises VerificationError for a pack that is not what was signed (nothing is sent), InputError for a
     name that no repository can have, WorkError when the server refuses or cannot be reached.
     """
-    verify_pack(pack)
+    root = verify_pack(pack).root
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
@@ -34,6 +36,7 @@ def push_pack(pack: Path, repo_id: str, *, private: bool = True, token_env: str 
             delete_patterns="*",
             commit_message="Add a signed pack",
         )
+        api.create_tag(repo_id, tag=f"root-{root}", revision=commit.oid, repo_type="dataset", exist_ok=True)
     except HFValidationError as exc:
         raise InputError("that is no name of a repository", seen=repo_id, allowed="OWNER/NAME") from exc
     # The client raises its own HTTP errors, those of httpx2 where it cannot connect, and ValueError for a

@@ -22,11 +22,13 @@ COMMIT = "c" * 40
 
 @dataclass
 class Hub:
-    """What the server holds: files by repository, and who may write."""
+    """What the server holds: files and tags by repository, and who may write."""
 
     endpoint: str = ""
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     private: dict[str, bool] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    refuses_tags: bool = False
 
 
 @contextmanager
@@ -71,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.create(json.loads(body))
         elif match := re.fullmatch(r"/api/datasets/(.+)/(preupload|commit)/main", self.path):
             self.upload(match[1], match[2], body)
+        elif match := re.fullmatch(r"/api/datasets/(.+)/tag/([^/]+)", self.path):
+            self.tag(match[1], match[2], json.loads(body)["tag"])
         else:
             self.answer({"error": "no such request"}, status=404)
 
@@ -110,6 +114,16 @@ class _Handler(BaseHTTPRequestHandler):
                 del self.hub.repositories[name][value["path"]]
         url = f"{self.hub.endpoint}/datasets/{name}/commit/{COMMIT}"
         self.answer({"success": True, "commitOid": COMMIT, "commitUrl": url})
+
+    def tag(self, name: str, revision: str, tag: str) -> None:
+        held = self.hub.tags.setdefault(name, {})
+        if self.hub.refuses_tags:
+            self.answer({"error": "try later"}, status=403)
+        elif tag in held:
+            self.answer({"error": "Tag reference exists already"}, status=409)
+        else:
+            held[tag] = revision
+            self.answer({"success": True})
 
     def describe(self, name: str, what: str) -> None:
         files = self.hub.repositories.get(name, {})

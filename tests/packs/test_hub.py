@@ -7,7 +7,7 @@ from synth_stack.errors import InputError, VerificationError, WorkError
 from synth_stack.packs.hub import push_pack
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.runs.folder import list_files
-from tests.packs.hub_loopback import TOKEN, Hub, run_hub
+from tests.packs.hub_loopback import COMMIT, TOKEN, Hub, run_hub
 from tests.packs.judged_run import ADVERSARIAL, build_pack
 
 REPOSITORY = "curator/support-intents"
@@ -47,6 +47,16 @@ def test_what_was_pushed_verifies_when_it_is_downloaded(hub: Hub, pack: Path, tm
     api = HfApi(endpoint=hub.endpoint, token=TOKEN)
     folder = api.snapshot_download(REPOSITORY, repo_type="dataset", local_dir=str(tmp_path / "copy"))
     assert verify_pack(Path(folder)).root == verify_pack(pack).root
+
+
+def test_the_commit_is_tagged_with_the_root_and_a_repeated_push_keeps_the_tag(hub: Hub, pack: Path) -> None:
+    hub.refuses_tags = True
+    with pytest.raises(WorkError, match="the Hub did not take the pack"):
+        push_pack(pack, REPOSITORY)
+    hub.refuses_tags = False
+    for _ in range(2):
+        push_pack(pack, REPOSITORY)
+    assert hub.tags[REPOSITORY] == {f"root-{verify_pack(pack).root}": COMMIT}
 
 
 def test_adversarial_rows_arrive_in_a_split_of_their_own(hub: Hub, tmp_path: Path) -> None:
