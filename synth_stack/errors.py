@@ -22,6 +22,7 @@
 A message is one sentence: the thing, the value seen, what is allowed, and how to mend it.
 """
 
+from types import TracebackType
 from typing import ClassVar
 
 
@@ -65,6 +66,45 @@ class UsageError(SynthStackError):
     """Something that the caller can mend before anything is spent."""
 
     exit_code = 2
+
+
+class Faults:
+    """Faults that are told together: each block that raises a UsageError notes it, and the work goes on.
+
+        faults = Faults()
+        with faults:
+            recipe = ...
+        with faults:
+            gates = ...
+        faults.raise_all()
+
+    What a block needs of an earlier one that failed is asked for with `if not faults`.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[UsageError] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, UsageError):
+            self._found.append(error)
+        return isinstance(error, UsageError)
+
+    def raise_all(self) -> None:
+        """Raises the first fault with all others behind it (`others`), each once; nothing for none."""
+        if not self._found:
+            return
+        first, *rest = self._found
+        told = dict.fromkeys(text for error in rest for text in (str(error), *error.others))
+        first.others = tuple(dict.fromkeys((*first.others, *(text for text in told if text != str(first)))))
+        raise first
 
 
 class ConfigError(UsageError):

@@ -1,5 +1,6 @@
-"""Commands for who writes recipes: a recipe to begin with, schemas for editors, and a check of files."""
+"""Commands for who writes recipes: one to begin with, schemas, a check of files, completion in shells."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +11,15 @@ from synth_stack.cli.options import Json
 from synth_stack.cli.output import print_json, say, to_one_line
 from synth_stack.errors import ConfigError
 
+_SHELLS = ("bash", "zsh", "fish")
+_PROGRAM = "synth-stack"
+_COMPLETE_VARIABLE = "_SYNTH_STACK_COMPLETE"
+"""By this variable the shell asks the program what could come next; its name is the program's."""
+
 
 def add_author_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (init, schema, check):
+    for command in (init, schema, check, completion):
         app.command()(command)
 
 
@@ -46,6 +52,30 @@ def init(
         return
     say(f"recipe  {recipe}")
     say(f"try     synth-stack preview {recipe}")
+
+
+def answer_shell() -> None:
+    """Makes the program answer a shell that asks what could come next, and does nothing else otherwise."""
+    if _COMPLETE_VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+
+
+def completion(
+    shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")],
+    as_json: Json = False,
+) -> None:
+    """Print the script that completes commands, options and paths in a shell."""
+    from typer._completion_shared import get_completion_script
+
+    if shell not in _SHELLS:
+        raise ConfigError("there is no completion for that shell", seen=shell, allowed=", ".join(_SHELLS))
+    script = get_completion_script(prog_name=_PROGRAM, complete_var=_COMPLETE_VARIABLE, shell=shell)
+    if as_json:
+        print_json({"shell": shell, "script": script})
+    else:
+        sys.stdout.write(script + "\n")
 
 
 def schema(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth_stack.cli.audit import add_audit_command
-from synth_stack.cli.author import add_author_commands
+from synth_stack.cli.author import add_author_commands, answer_shell
 from synth_stack.cli.options import Json, Quiet
 from synth_stack.cli.output import (
     explain_failure,
@@ -150,18 +150,24 @@ def preview(
     id_column: IdColumn = None,
     about: About = None,
     load: Load = None,
+    no_gates: Annotated[bool, typer.Option("--no-gates", help="Leave out what the gates would say.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a few rows of a recipe and show them with their prompts; nothing is kept."""
+    """Make a few rows of a recipe: their prompts, what the gates say, and the price of the run; nothing is
+    kept.
+    """
     from synth_stack.cli.tables import preview_panel
-    from synth_stack.workflows.generate import preview as make_rows
+    from synth_stack.workflows.preview import preview_run
 
     loaded = _load(recipe, {**_other_seeds(seeds, text_column, slice_column, id_column), "about": about})
     show_budget(loaded, as_json)
     see = None if as_json else lambda row: say(preview_panel(row))
-    rows = make_rows(loaded, n, see, load=load or ())
+    found = preview_run(loaded, n, see, load=load or (), judged=not no_gates)
     if as_json:
-        print_json(rows)
+        print_json(found.to_json())
+        return
+    for line in found.lines():
+        say(to_one_line(line))
 
 
 @app.command()
@@ -353,6 +359,7 @@ def main() -> None:
     """Run the command line; every error of ours is one line on standard error and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("distilabel").setLevel(logging.CRITICAL)
+    answer_shell()
     try:
         app()
     except SynthStackError as exc:
@@ -371,12 +378,12 @@ def main() -> None:
 
 
 def _load(recipe: Path, overrides: dict[str, Any]) -> "Recipe":
-    from synth_stack.inputs.recipe import load_recipe
+    from synth_stack.workflows.read_recipe import read_recipe
 
     given = {key: value for key, value in overrides.items() if value is not None}
     if "generate.candidates" in given:  # one of the two says when to stop
         given["generate.target"] = None
-    return load_recipe(recipe, given)
+    return read_recipe(recipe, given)
 
 
 def _other_seeds(

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -59,6 +60,11 @@ class LocalPage(ThreadingHTTPServer):
             raise InputError(
                 "the page cannot be served there", seen=f"port {port}", mend="Name another with --port."
             ) from exc
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing for a browser that went away in the middle; a fault of ours is shown as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

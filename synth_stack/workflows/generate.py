@@ -85,9 +85,13 @@ def preview(
     or a report shows rows as its first round would draw them. `load` names modules or files of other authors.
     Raises what `prepare` raises, and TeacherError when the teacher is down.
     """
+    return show_rows(prepare(recipe, load_extensions(load)), n, see)
+
+
+def show_rows(job: Job, n: int, see: Callable[[Row], None] | None = None) -> list[Row]:
+    """The rows of `preview` for a job that is ready. Raises TeacherError when the teacher is down."""
     from synth_stack.generation.driver import Line, drive_lines
 
-    job = prepare(recipe, load_extensions(load))
     if job.aim is not None:
         job = job.aimed(share_out(n, job.wanted.weights, {}))
     else:

@@ -20,7 +20,7 @@ from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
 from synth_stack.engines.catalog import OpenEngine, choose_engine
 from synth_stack.engines.gate_loop import GateRun, amend_candidates, forget_batch, run_gates
-from synth_stack.errors import ConfigError
+from synth_stack.errors import ConfigError, Faults
 from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
@@ -66,6 +66,10 @@ class Gates:
     @property
     def names(self) -> list[str]:
         return [run.name for run in self.runs]
+
+    def without_canaries(self) -> "Gates":
+        """The same gates, which plant no rows to test themselves: for a look at a few rows."""
+        return replace(self, runs=tuple(replace(run, canaries=0) for run in self.runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,12 @@ def bind_gates(
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_baseline(add_eval_sets(file, eval_sets), baseline)
     resources = replace(resources or bound_resources(source, file), folder=file.folder)
-    runs = [_bind(use, number, file, resources) for number, use in enumerate(uses)]
+    faults = Faults()
+    runs: list[GateRun] = []
+    for number, use in enumerate(uses):
+        with faults:
+            runs.append(_bind(use, number, file, resources))
+    faults.raise_all()
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))
     judged_by = {

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import synth_stack.generators
 import synth_stack.teachers  # noqa: F401  (both register by being imported)
 from synth_stack import __version__
-from synth_stack.errors import ConfigError, InputError
+from synth_stack.errors import ConfigError, Faults, InputError
 from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.generation.allocation import Counts, Wanted, aim_draws, order_slices, read_minima, share_out
 from synth_stack.generation.draws import Aim, Plan
@@ -98,7 +98,7 @@ class Job:
 
 
 def prepare(recipe: Recipe, loaded: Sequence[Extension] = ()) -> Job:
-    """The recipe with its corpus loaded and its teacher and methods bound.
+    """The recipe with its corpus loaded and its teacher and methods bound; its faults are told together.
 
     Modules of other authors that the recipe names are loaded; `loaded` are others, which the lock records
     too. Raises UsageError for whatever is wrong in it; sends nothing to a teacher.
@@ -106,20 +106,26 @@ def prepare(recipe: Recipe, loaded: Sequence[Extension] = ()) -> Job:
     from synth_stack.teachers.perimeter import confine
 
     extensions = (*loaded, *load_extensions(recipe.load, folder=recipe.folder))
-    if recipe.baseline is not None and not Path(recipe.baseline).is_file():
-        raise InputError(
-            f"recipe {recipe.name}: baseline {recipe.baseline} is not a file", mend="Check the path."
-        )
-    corpus = load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None)
-    budget = _plan_budget(recipe, corpus)
-    wanted = _read_wanted(recipe, corpus, budget)
-    bound, teacher = _make_teacher(recipe, recipe.teacher, "teacher")
-    others: dict[str, tuple[Bound, Teacher]] = {
-        part: _make_teacher(recipe, use, f"models.{part}") for part, use in recipe.models.items()
-    }
-    for asked in (teacher, *(made for _, made in others.values())):
-        confine(asked, recipe.perimeter, recipe.allow_hosts)
-    methods = [_bind_method(recipe, number) for number in range(len(recipe.generate.methods))]
+    faults = Faults()
+    with faults:
+        _require_baseline(recipe)
+    with faults:
+        corpus = load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None)
+        budget = _plan_budget(recipe, corpus)
+        wanted = _read_wanted(recipe, corpus, budget)
+    with faults:
+        bound, teacher = _make_teacher(recipe, recipe.teacher, "teacher")
+        confine(teacher, recipe.perimeter, recipe.allow_hosts)
+    others: dict[str, tuple[Bound, Teacher]] = {}
+    for part, use in recipe.models.items():
+        with faults:
+            others[part] = _make_teacher(recipe, use, f"models.{part}")
+            confine(others[part][1], recipe.perimeter, recipe.allow_hosts)
+    methods: list[Method] = []
+    for number in range(len(recipe.generate.methods)):
+        with faults:
+            methods.append(_bind_method(recipe, number))
+    faults.raise_all()
     counted = _count_methods(methods, wanted.total, 0)
     lock = _lock(
         recipe,
@@ -142,6 +148,13 @@ def prepare(recipe: Recipe, loaded: Sequence[Extension] = ()) -> Job:
         # a method that cannot work with this teacher says so before any other spends
         build_pipeline(job, planned)
     return job
+
+
+def _require_baseline(recipe: Recipe) -> None:
+    if recipe.baseline is not None and not Path(recipe.baseline).is_file():
+        raise InputError(
+            f"recipe {recipe.name}: baseline {recipe.baseline} is not a file", mend="Check the path."
+        )
 
 
 def read_budget(recipe: Recipe) -> tuple[SliceBudget, ...]:

@@ -17,7 +17,7 @@ from synth_stack.engines.catalog import LOCAL, EngineUse, choose_engine
 from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
-from synth_stack.inputs.recipe import Recipe, load_recipe
+from synth_stack.inputs.recipe import Recipe
 from synth_stack.packs.signers import Signer, local_signer, sigstore_signer
 from synth_stack.packs.write import PackSummary, write_pack
 from synth_stack.progress import Progress, Silent
@@ -27,9 +27,9 @@ from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import LOCK, hold_alone, open_run, read_parts, write_manifest
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
-from synth_stack.workflows.judge import Gates, bind_gates
+from synth_stack.workflows.judge import Gates
 from synth_stack.workflows.prepare import prepare, write_seeds
-from synth_stack.workflows.resources import find_resources
+from synth_stack.workflows.read_recipe import prepare_with_gates, read_recipe
 from synth_stack.workflows.rounds import make_batch
 from synth_stack.workflows.stores import Destination, find_work_folder
 
@@ -65,14 +65,11 @@ def run(
     call after a stop goes on where it stopped. Raises UsageError (nothing was spent) or WorkError (what was
     committed is kept).
     """
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     progress = progress or Silent()
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    job = prepare(recipe, loaded)
-    gates = bind_gates(
-        recipe.gates, recipe.eval_sets, find_resources(recipe, job.lock), loaded=job.extensions
-    )
+    job, gates = prepare_with_gates(recipe, loaded)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
@@ -112,7 +109,7 @@ def generate(
             raise ConfigError(
                 "columns, parameters and dataset belong to a distilabel Pipeline, not to a recipe"
             )
-        recipe = source if isinstance(source, Recipe) else load_recipe(source)
+        recipe = source if isinstance(source, Recipe) else read_recipe(source)
         if recipe.generate.target is not None:
             raise ConfigError(
                 f"recipe {recipe.name} has a target in accepted rows, and without gates none is accepted",

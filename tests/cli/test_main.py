@@ -1,6 +1,7 @@
 """The command line: what it prints, where, and the exit code."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 def test_the_commands_are_those_that_exist() -> None:
     assert COMMANDS == [
-        "init", "schema", "check", "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "export", "verify", "trace", "ui", "report", "doctor",
+        "init", "schema", "check", "completion", "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "export", "verify", "prove", "trace", "revoke", "ui", "report", "doctor",
     ]  # fmt: skip
 
 
@@ -133,8 +134,50 @@ def test_a_preview_shows_prompts_and_keeps_nothing(
 
     assert code == 0
     assert out.count("prompt for instruction") == 4
+    assert [line.split()[:2] for line in out.splitlines() if line.startswith("row ")] == [
+        ["row", str(k)] for k in range(1, 5)
+    ]
+    assert "full run about " in out
     assert "[system]" in out
     assert read_tree(tmp_path) == before
+
+
+def test_bash_completes_commands_options_and_those_of_groups(tmp_path: Path) -> None:
+    program = tmp_path / "synth-stack"
+    call_main = 'import sys; sys.argv[0]="synth-stack"; from synth_stack.cli.main import main; main()'
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{call_main}' \"$@\"\n")
+    program.chmod(0o755)
+    script = """
+        source <(synth-stack completion bash)
+        complete -p synth-stack
+        try() { COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _synth_stack_completion synth-stack; echo "${COMPREPLY[*]}"; }
+        try synth-stack cu
+        try synth-stack curate --en
+        try synth-stack review pl
+    """
+    paths = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=True, env={**os.environ, **paths}
+    )
+    files, *found = done.stdout.splitlines()
+    assert "-o default" in files  # where nothing of ours fits, bash completes paths
+    assert found == ["curate", "--engine --engine-option", "plan"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_asks_the_program_by_its_name(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(monkeypatch, capsys, "completion", shell)
+    assert (code, err) == (0, "")
+    assert f"_SYNTH_STACK_COMPLETE=complete_{shell}" in out
+
+
+def test_another_shell_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(monkeypatch, capsys, "completion", "tcsh")
+    assert (code, err.count("bash, zsh, fish")) == (2, 1)
 
 
 def test_generate_then_curate_then_pack_is_the_same_line_in_steps(
