@@ -21,7 +21,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 def test_the_commands_are_those_that_exist() -> None:
     assert COMMANDS == [
-        "init", "schema", "check", "completion", "run", "preview", "generate", "curate", "replay", "index", "pack", "push", "export", "verify", "prove", "trace", "revoke", "ui", "report", "doctor",
+        "init", "schema", "check", "completion", "run", "preview", "generate", "curate", "replay", "index", "audit", "pack", "push", "export", "verify", "prove", "trace", "revoke", "ui", "report", "doctor",
     ]  # fmt: skip
 
 
@@ -296,7 +296,7 @@ BAD_INPUT = {
     "a pack of nothing": (["pack", "empty", "--out", "p"], 2, "holds no judged rows"),
     "a folder that is no pack": (["verify", "empty"], 1, "README.md is missing"),
     "a trace of nothing": (["trace", "empty", "0" * 32], 2, "empty"),
-    "a command that does not exist": (["audit"], 2, "No such command"),
+    "a command that does not exist": (["inspect"], 2, "No such command"),
     "an option that does not exist": (["run", "recipe.yaml", "--fast"], 2, "No such option"),
     "no candidates": (["run", "recipe.yaml", "--candidates", "0"], 2, "greater than or equal to 1"),
     "seeds without the column": (

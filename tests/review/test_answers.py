@@ -130,7 +130,7 @@ def test_an_adjudicator_may_be_one_of_the_reviewers_and_both_answers_stay(run: P
         ({"judgement": None}, "no judgement"),
         ({"judgement": 1}, "judgement is no text"),
         ({"severity": "awful"}, "allowed: minor, major, critical"),
-        ({"source": "web"}, "allowed: terminal, argilla, import"),
+        ({"source": "web"}, "allowed: terminal, page, argilla, import"),
         ({"submitted_at": "yesterday"}, "submitted_at"),
         ({"submitted_at": "2020-11-30T01:35:00Z"}, "submitted_at"),
         ({"defect": "Wrong Fact"}, "defect is no short code"),
