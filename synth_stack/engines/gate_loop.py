@@ -60,7 +60,7 @@ from synth_stack.runs.self_tests import SelfTestBars
 class GateRun:
     """A gate to run: what was bound, its judge, whether it also scores rejected rows, and its self-test:
     `canaries` of each kind and as many controls, and what it has to say of them. `count_calls` says how often
-    it has called a model so far.
+    it has called a model so far; without `reads_text` it looks at other things than words.
     """
 
     bound: Bound
@@ -70,6 +70,7 @@ class GateRun:
     bars: SelfTestBars = field(default_factory=SelfTestBars)
     late: Late | None = None
     count_calls: Callable[[], int] = int
+    reads_text: bool = True
 
     @property
     def name(self) -> str:
@@ -181,7 +182,8 @@ def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
 def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine, progress: Progress) -> None:
     folder, name, judge = Path(work.spec.folder), gate.name, gate.judge
     settle_state(folder, name)
-    planted = plant(name, judge, gate.canaries, (read_shown(work.spec, shard) for shard in shards))
+    tables = (read_shown(work.spec, shard) for shard in shards)
+    planted = plant(name, judge, gate.canaries, tables, reads_text=gate.reads_text)
     total = sum(count_shown(work.spec, shard) for shard in shards)
     for number, round_ in enumerate(judge.rounds):
         mark = state_folder(folder, name) / f".merged-{number}"

@@ -27,15 +27,19 @@ MAX_KINDS = 200
 """Of canaries and controls of one gate; a card has a line for each."""
 
 
-def plant(name: str, judge: Judge, wanted: int, tables: Iterable[pa.Table]) -> pa.Table:
+def plant(
+    name: str, judge: Judge, wanted: int, tables: Iterable[pa.Table], *, reads_text: bool = True
+) -> pa.Table:
     """Up to `wanted` canaries of each kind of a gate, and then as many controls of each kind, made from the
     first tables of the batch; always the same ones.
+
+    Of a batch without a text they are made from rows with attachments, for a gate that reads no text.
 
     Raises GateError when the gate makes rows of another sort.
     """
     if wanted == 0 or (judge.plant is None and judge.control is None):
         return CANDIDATE_SCHEMA.empty_table()
-    sample = _draw_sample(tables)
+    sample = _draw_sample(tables, reads_text)
     if not len(sample):
         return CANDIDATE_SCHEMA.empty_table()
     makers = (("canary", judge.plant), ("control", judge.control))
@@ -92,11 +96,23 @@ def _read_one(sort: str, said: Mapping[str, Any]) -> dict[str, str]:
     return {"words": words, "kind": str(said.get("kind", words))[:MAX_KIND_CHARS]}
 
 
-def _draw_sample(tables: Iterable[pa.Table]) -> pa.Table:
+def _draw_sample(tables: Iterable[pa.Table], reads_text: bool) -> pa.Table:
     """Whole rows evenly spaced over the first table that has any."""
+    attached = CANDIDATE_SCHEMA.empty_table()
     for table in tables:
-        whole = table.filter(pc.and_(pc.is_null(table["failure"]), pc.is_valid(table["text"])))
-        if len(whole):
-            places = np.unique(np.linspace(0, len(whole) - 1, SAMPLE_ROWS).astype(np.int64))
-            return whole.take(places).combine_chunks()
-    return CANDIDATE_SCHEMA.empty_table()
+        whole = table.filter(pc.is_null(table["failure"]))
+        worded = whole.filter(pc.is_valid(whole["text"]))
+        if len(worded):
+            return _spread(worded)
+        if not reads_text and not len(attached):
+            files = pc.fill_null(pc.list_value_length(whole["attachments"]), 0)
+            attached = whole.filter(pc.greater(files, 0))
+    return _spread(attached)
+
+
+def _spread(rows: pa.Table) -> pa.Table:
+    """Up to SAMPLE_ROWS of the rows, evenly spaced."""
+    if not len(rows):
+        return rows
+    places = np.unique(np.linspace(0, len(rows) - 1, SAMPLE_ROWS).astype(np.int64))
+    return rows.take(places).combine_chunks()

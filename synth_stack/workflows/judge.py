@@ -151,15 +151,16 @@ def _bind(use: GateUse, number: int, file: GateFile, resources: RunResources) ->
             f"{where}: {use.use} replaces rows, so it has to stand first",
             mend="Move it to the top: the gates after it judge the rows that it makes.",
         )
-    late = find_entry("gate", use.use, where=where).late
+    entry = find_entry("gate", use.use, where=where)
     return GateRun(
         bound,
         bound_judge,
         scores_all=use.all,
         canaries=use.canaries if bound_judge.plant or bound_judge.control else 0,
         bars=_ask(use, bound_judge),
-        late=late(bound.params) if late else None,
+        late=entry.late(bound.params) if entry.late else None,
         count_calls=resources.calls.total,
+        reads_text=bool(entry.reads),
     )
 
 

@@ -18,7 +18,7 @@ from synth_stack.runs.folder import list_files
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.self_tests import SelfTestBars, read_self_tests
 from tests.engines.test_gate_loop import note_texts, run_gates
-from tests.some_rows import make_texts
+from tests.some_rows import make_row, make_texts
 
 BARS = SelfTestBars(0.9, max_unfair=0.1)
 
@@ -113,3 +113,22 @@ def test_a_gate_that_plants_rows_of_the_batch_is_refused() -> None:
     judge = Judge(judge_shouting, plant=lambda sample, n, seed: sample)
     with pytest.raises(GateError, match="gate quiet planted rows that are no canaries"):
         plant("quiet", judge, 8, [make_rows("a")])
+
+
+def test_rows_without_text_are_the_model_of_canaries_where_a_gate_reads_none() -> None:
+    image = {"path": "a.png", "sha256": "0" * 64, "mime": "image/png"}
+    rows = build_candidates(
+        [make_row(kind="image", draw=n, attachments=[image] if n else [], text=None) for n in range(3)]
+    )
+    seen = []
+
+    def plant_seen(sample: pa.Table, n: int, seed: int) -> pa.Table:
+        seen.append(sample["row_id"].to_pylist())
+        return shout(make_rows("a"), n, seed)
+
+    judge = Judge(judge_shouting, plant=plant_seen)
+    worded = make_rows("b")
+    plant("quiet", judge, 8, [rows])
+    plant("quiet", judge, 8, [rows], reads_text=False)
+    plant("quiet", judge, 8, [rows, worded], reads_text=False)
+    assert seen == [rows["row_id"].to_pylist()[1:], worded["row_id"].to_pylist()]
