@@ -99,6 +99,8 @@ $(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
 	  --require-hashes -r requirements/nemo.lock
 	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --editable .
+# Ray's daemons give up where their first start has to compile them on a busy machine
+	$(VENV)-nemo/bin/python -m compileall -q -j 0 $(VENV)-nemo/lib/python*/site-packages/ray >/dev/null || true
 	@touch $@
 
 $(VENV)-uv/stamp: requirements/uv.txt
