@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth_stack.cli.options import Json, Quiet
+from synth_stack.cli.options import GATE_FILE, Against, Json, Load, Mapped, Quiet, SkipBroken
 from synth_stack.cli.output import print_json, say, show_progress, to_one_line
 
 if TYPE_CHECKING:
@@ -25,14 +25,11 @@ def audit(
             metavar="DATASET", help="What `curate` reads: a file, a folder, a pack, a run, a Hub name."
         ),
     ] = None,
-    gates: Annotated[Path | None, typer.Option("--gates", help="The gate file: see docs/gates.md.")] = None,
+    gates: Annotated[Path | None, typer.Option("--gates", metavar="FILE_OR_NAME", help=GATE_FILE)] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; of --apply the pack.")
     ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option("--against", help="NAME=PATH of an eval set that no row may leak; may be repeated."),
-    ] = None,
+    against: Against = None,
     baseline: Annotated[
         Path | None, typer.Option(help="Rows of the kind that you want, to measure drift from.")
     ] = None,
@@ -46,13 +43,8 @@ def audit(
     source_column: Annotated[
         str | None, typer.Option(help="The column that says where a row comes from.")
     ] = None,
-    mapped: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN,...: prompt=customer_message,answer=agent_reply, say."),
-    ] = None,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Go on after a shard that cannot be read; it is named.")
-    ] = False,
+    mapped: Mapped = None,
+    skip_broken: SkipBroken = False,
     apply: Annotated[
         Path | None, typer.Option("--apply", metavar="AUDIT", help="Carry the plan of an audit out: a pack.")
     ] = None,
@@ -61,9 +53,7 @@ def audit(
         typer.Option("--compare", metavar="AUDIT AUDIT", help="Show how two audits differ."),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")] = None,
-    load: Annotated[
-        list[str] | None, typer.Option("--load", help="A module or .py file with gates; may be repeated.")
-    ] = None,
+    load: Load = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

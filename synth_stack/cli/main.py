@@ -13,7 +13,7 @@ import typer
 
 from synth_stack.cli.audit import add_audit_command
 from synth_stack.cli.author import add_author_commands, answer_shell
-from synth_stack.cli.options import Json, Quiet
+from synth_stack.cli.options import GATE_FILE, Against, Json, Load, Mapped, Quiet, SkipBroken
 from synth_stack.cli.output import (
     explain_failure,
     list_prices,
@@ -60,15 +60,6 @@ IdColumn = Annotated[str | None, typer.Option(help="The column of --seeds with a
 About = Annotated[str | None, typer.Option(help="What the prompts say the messages are written to.")]
 Candidates = Annotated[int | None, typer.Option(help="How many candidates to make, target or not.", min=1)]
 GateFile = Annotated[Path | None, typer.Option("--gates", help="Another gate file.", metavar="FILE_OR_NAME")]
-Against = Annotated[
-    list[str] | None,
-    typer.Option("--against", help="NAME=PATH of an eval set that no row may leak; may be repeated."),
-]
-Load = Annotated[
-    list[str] | None,
-    typer.Option("--load", help="A module or .py file with gates, generators or teachers; may be repeated."),
-]
-
 Engine = Annotated[
     str, typer.Option("--engine", help="Where gates run: local, dask, datatrove or nemo (docs/engines.md).")
 ]
@@ -215,18 +206,13 @@ def curate(
         typer.Option(
             "--gates",
             metavar="FILE_OR_NAME",
-            help="A gate file, or standard, strict, code, support, multilingual (docs/gates.md).",
+            help=GATE_FILE,
         ),
     ],
     out: Annotated[str, typer.Option("--out", help="The folder to write, or an address: s3://bucket/key.")],
     against: Against = None,
-    mapped: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN,...: prompt=customer_message,answer=agent_reply, say."),
-    ] = None,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Go on after a shard that cannot be read; it is named.")
-    ] = False,
+    mapped: Mapped = None,
+    skip_broken: SkipBroken = False,
     load: Load = None,
     engine: Engine = "local",
     engine_option: EngineOption = None,

@@ -60,6 +60,7 @@ __all__ = [
     "lines_name",
     "list_data",
     "list_pack_files",
+    "list_row_files",
     "log_name",
     "of_kind",
     "records_name",
@@ -101,6 +102,11 @@ def list_data(names: Iterable[str]) -> dict[str, list[str]]:
     """The files of accepted rows among `names` by split, in their order; none for a split without any."""
     names = list(names)
     return {split: of_kind(names, "data", split) for split in SPLITS}
+
+
+def list_row_files(names: Iterable[str]) -> list[str]:
+    """The files of accepted rows among `names`, of one split after another."""
+    return [name for files in list_data(names).values() for name in files]
 
 
 def list_pack_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], list[str]]:

@@ -12,8 +12,8 @@ from synth_stack.inputs.foreign import build_dataset
 from synth_stack.packs import layout
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
-from synth_stack.packs.statement import open_seal, read_withdrawn
-from synth_stack.packs.tombstones import find_withdrawn, open_revocations, require_continuation
+from synth_stack.packs.statement import open_seal
+from synth_stack.packs.tombstones import find_withdrawn, open_for_pack
 from synth_stack.packs.verify.verify import Check, ExpectedSigner, Verification, verify_pack
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
@@ -55,16 +55,9 @@ def load_pack(
 def find_revoked(pack: Path, revoked: Path) -> dict[str, str]:
     """The rows in the data of a verified pack that a list withdraws: id to selector, or "descendant".
 
-    Raises VerificationError for a list that was altered, is of another key than the pack's, or is older than
-    the one that the pack was issued by.
+    Raises as `open_for_pack` does.
     """
-    seal = open_seal(pack)
-    revocations = open_revocations(revoked, seal.key_id)
-    sizes, _, _ = layout.list_pack_files(pack)
-    earlier = read_withdrawn(pack, sizes, seal)
-    if earlier is not None:
-        require_continuation(revocations, earlier.revocations, str(revoked))
-    gone = frozenset() if earlier is None else earlier.rows
+    revocations, gone = open_for_pack(revoked, pack, open_seal(pack))
     found = find_withdrawn([pack], revocations.tombstones)[pack]
     return {row_id: cause for row_id, cause in found.items() if row_id not in gone}
 

@@ -18,10 +18,11 @@ from synth_stack.files import read_regular, store_errors, write_bytes
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.refusals import raise_refusals
-from synth_stack.packs.shards import find_by_id, find_row
+from synth_stack.packs.shards import find_row
 from synth_stack.packs.statement import read_file
+from synth_stack.packs.trace import find_accepted
 from synth_stack.packs.verify.verify import ExpectedSigner, RowProof, check_identity, verify_row
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, canonical_row
+from synth_stack.rows.schemas import canonical_row
 from synth_stack.runs.judged import read_candidates
 from synth_stack.text.printable import show
 
@@ -117,7 +118,9 @@ def _tell(pack: Path, names: Mapping[str, int], proved: RowProof, run: Path | No
     record = find_row(pack, files, RECORD_SCHEMA, proved.index)["record"].decode()
     content = None
     if proved.in_data:
-        content = _find_accepted(pack, names, proved.row_id)
+        content = find_accepted(pack, names, proved.row_id)
+        if content is None:
+            raise VerificationError(f"row {proved.row_id} was signed as accepted and is not in data/")
     elif run is not None:
         content = _find_in_run(run, proved.row_id)
     return {
@@ -126,14 +129,6 @@ def _tell(pack: Path, names: Mapping[str, int], proved: RowProof, run: Path | No
         "record": record,
         "content": None if content is None else canonical_row(content).decode(),
     }
-
-
-def _find_accepted(pack: Path, names: Mapping[str, int], row_id: str) -> Mapping[str, Any]:
-    for name in (name for files in layout.list_data(names).values() for name in files):
-        row = find_by_id(pack, name, CANDIDATE_SCHEMA, row_id)
-        if row is not None:
-            return row
-    raise VerificationError(f"row {row_id} was signed as accepted and is not in data/")
 
 
 def _find_in_run(run: Path, row_id: str) -> Mapping[str, Any]:

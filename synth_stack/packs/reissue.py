@@ -21,8 +21,8 @@ from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.shards import SHARD_ROWS, read_shard, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits
-from synth_stack.packs.statement import Seal, open_seal, read_file, read_withdrawn
-from synth_stack.packs.tombstones import find_withdrawn, open_revocations, require_continuation
+from synth_stack.packs.statement import Seal, open_seal, read_file
+from synth_stack.packs.tombstones import find_withdrawn, open_for_pack
 from synth_stack.packs.verify.recount import read_locks
 from synth_stack.packs.verify.verify import verify_pack as require_sound
 from synth_stack.packs.verify_pack import Revocations
@@ -51,15 +51,11 @@ def reissue_pack(
     """
     _require_pack(pack, out)
     before = require_sound(pack, expected_key=signer.key_id)
-    revocations = open_revocations(revoked, signer.key_id)
     sizes, _, _ = layout.list_pack_files(pack)
     seal = open_seal(pack)
-    earlier = read_withdrawn(pack, sizes, seal)
-    if earlier is not None:
-        require_continuation(revocations, earlier.revocations, str(revoked))
-    found = find_withdrawn([pack], revocations.tombstones)[pack]
-    gone = {*found} | (earlier.rows if earlier is not None else frozenset())
-    if not gone - (earlier.rows if earlier is not None else frozenset()):
+    revocations, earlier = open_for_pack(revoked, pack, seal)
+    gone = earlier.union(find_withdrawn([pack], revocations.tombstones)[pack])
+    if gone == earlier:
         raise InputError(
             f"{revoked} withdraws no row of {pack} that is still in it: nothing is to be issued again"
         )
@@ -70,7 +66,7 @@ def reissue_pack(
     with open_staging(out, recipe.identity, ledger) as staging:
         _copy_files(pack, staging, sizes, revocations)
         ordered = [row_id for row_id in _list_ids(pack, sizes) if row_id in gone]
-        counts = _write_rows(pack, staging, sizes, before.counts, gone=frozenset(gone), shard_rows=shard_rows)
+        counts = _write_rows(pack, staging, sizes, before.counts, gone=gone, shard_rows=shard_rows)
         write_bytes(staging / layout.REVOKED, revocations.data)
         told = {"scheme": verify_pack.WITHDRAWN_SCHEME, "rows": ordered}
         write_bytes(staging / layout.WITHDRAWN, canonical_json(told) + b"\n")

@@ -22,6 +22,7 @@ from synth_stack.lineage.sign import key_id, load_or_make_key, public_key_pem, s
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.shards import read_shard
+from synth_stack.packs.statement import Seal, read_withdrawn
 from synth_stack.packs.verify_pack import MAX_REVOKED_BYTES, SELECTORS, Revocations, Tombstone, Withdrawal
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
@@ -122,8 +123,22 @@ def open_revocations(path: Path, expected_key: str | None = None) -> Revocations
         return verify_pack.read_revocations(data, str(path), expected_key)
 
 
-def require_continuation(newer: Revocations, older: Revocations, where: str) -> None:
-    """Raises VerificationError unless `newer`, from `where`, begins with all of `older`."""
+def open_for_pack(revoked: Path, pack: Path, seal: Seal) -> tuple[Revocations, frozenset[str]]:
+    """The list at `revoked`, and the rows that are gone from the pack at `pack` already.
+
+    Raises VerificationError for a list that was altered, is of another key than the pack's, or is older than
+    the one that the pack was issued by.
+    """
+    revocations = open_revocations(revoked, seal.key_id)
+    sizes, _, _ = layout.list_pack_files(pack)
+    earlier = read_withdrawn(pack, sizes, seal)
+    if earlier is None:
+        return revocations, frozenset()
+    _require_continuation(revocations, earlier.revocations, str(revoked))
+    return revocations, frozenset(earlier.rows)
+
+
+def _require_continuation(newer: Revocations, older: Revocations, where: str) -> None:
     if not newer.data.startswith(older.data):
         raise VerificationError(
             f"{where} does not go on from the list that the pack was issued by: it is older, or another",
@@ -162,7 +177,7 @@ def find_descendants(
             withdrawal.add(record)
             members[pack][record["row_id"]] = record["decision"]["decision"]
         if withdrawal.documents:
-            for name in (name for files in layout.list_data(names).values() for name in files):
+            for name in layout.list_row_files(names):
                 for table in read_shard(pack, name, CANDIDATE_SCHEMA, ["row_id", "documents"]):
                     for row_id in find_rows_of_documents(table, withdrawal.documents):
                         withdrawal.add_row(row_id, "document")

@@ -196,7 +196,7 @@ def _trace_in_pack(pack: Path, wanted: str) -> Trace:
     record = parse_record(find_row(pack, files, RECORD_SCHEMA, index)["record"])
     row = {name: record[name] for name in ("row_id", "kind", "slice", "locale", "failure")} | record["origin"]
     accepted = record["decision"]["decision"] == "accepted"
-    content = _find_content(pack, names, row_id) if accepted else {}
+    content = (find_accepted(pack, names, row_id) if accepted else None) or {}
     recipe = parse_recipe(read_file(pack, layout.RECIPE, max_bytes=MAX_FILE_BYTES), where=layout.RECIPE)
     seeds = read_shard(pack, SEED_FILE, SEED_SCHEMA) if SEED_FILE in names else iter(())
     related = (
@@ -294,7 +294,7 @@ def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterat
                 yield Relative(found["row_id"], found["decision"])
 
 
-def _find_content(pack: Path, names: list[str], row_id: str) -> Mapping[str, Any]:
-    files = [name for split in layout.list_data(names).values() for name in split]
-    found = (find_by_id(pack, name, CANDIDATE_SCHEMA, row_id) for name in files)
-    return next((row for row in found if row is not None), {})
+def find_accepted(pack: Path, names: Iterable[str], row_id: str) -> Mapping[str, Any] | None:
+    """The accepted row of that id in a pack with files `names`; None where its data does not have it."""
+    found = (find_by_id(pack, name, CANDIDATE_SCHEMA, row_id) for name in layout.list_row_files(names))
+    return next((row for row in found if row is not None), None)

@@ -188,7 +188,7 @@ def _open_pack(pack: Path) -> RowIndex:
         raise InputError(
             f"{pack} has records and decisions on different rows", mend="Verify it: synth-stack verify PACK."
         )
-    data = [name for split in layout.list_data(names).values() for name in split]
+    data = layout.list_row_files(names)
     lock = parse_gates(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES), where=layout.GATES)
     return RowIndex(
         pack,

@@ -5,13 +5,11 @@ with each request. So no other page, and no other user of the machine, can read 
 without it, or for another host name (DNS rebinding), gets a 403.
 """
 
-import hashlib
 import hmac
 import re
 import secrets
 import sys
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -26,6 +24,7 @@ import orjson
 
 from synth_stack.errors import InputError, SynthStackError
 from synth_stack.packs.trace import trace
+from synth_stack.report.html import digest_source, read_asset
 from synth_stack.ui.judging import Desk
 from synth_stack.ui.row_index import CHOICES, RowIndex, RowQuery, open_rows
 
@@ -122,22 +121,16 @@ def parse_query(asked: Mapping[str, str]) -> RowQuery:
 
 def render_page() -> tuple[bytes, str]:
     """The page and the policy that it is served under, which lets no script run but its own."""
-    shared, own = files("synth_stack.report"), files("synth_stack.ui")
-    script = "\n".join(
-        part.read_text("utf-8") for part in (*(shared / name for name in SHARED), own / "ui.js")
-    )
-    style = "\n".join([(shared / "report.css").read_text("utf-8"), (own / "ui.css").read_text("utf-8")])
-    page = Template((own / "ui.html").read_text("utf-8")).substitute(style=style, script=script)
+    own = files("synth_stack.ui")
+    script = "\n".join([*map(read_asset, SHARED), own.joinpath("ui.js").read_text("utf-8")])
+    style = "\n".join([read_asset("report.css"), own.joinpath("ui.css").read_text("utf-8")])
+    page = Template(own.joinpath("ui.html").read_text("utf-8")).substitute(style=style, script=script)
     policy = (
-        f"default-src 'none'; script-src 'sha256-{_digest(script)}'; style-src 'sha256-{_digest(style)}'; "
+        f"default-src 'none'; script-src '{digest_source(script)}'; style-src '{digest_source(style)}'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return page.encode(), policy
-
-
-def _digest(text: str) -> str:
-    return b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 class _Handler(BaseHTTPRequestHandler):
