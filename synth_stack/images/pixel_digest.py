@@ -18,5 +18,5 @@ def digest_pixels(pixels: Pixels) -> str:
     """
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(f"{PIXEL_SCHEME} {width} {height}\n".encode("ascii"))
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
