@@ -16,8 +16,10 @@ from typing import TypeVar
 import pyarrow as pa
 
 from synth_stack.images.decoding import DecodedImage, ImageFault, decode, read_bytes
+from synth_stack.images.pixel_digest import digest_pixels
+from synth_stack.rows.schemas import ATTACHMENT_ROLES
 
-IMAGE, CONDITION = "image", "condition"
+RESULT, CONDITION, SOURCE = ATTACHMENT_ROLES
 PLANTED = ("canary", "control")
 """Generators of rows that a gate plants to test itself."""
 _INLINE = "data:image/png;base64,"
@@ -28,14 +30,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
-    """A file that a row names: its path relative to the folder of the batch, and the digest it has to have.
-
-    `inline`: the path is the file itself.
+    """A file that a row names: its path relative to the folder of the batch, and the digests that it and its
+    pixels have to have. `inline`: the path is the file itself.
     """
 
     path: str
     sha256: str | None
     inline: bool = False
+    pixels_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +51,40 @@ class ReadImage:
 NO_IMAGE = ReadImage(None, None)
 
 
-def list_attached(table: pa.Table, role: str = IMAGE) -> list[AttachedFile | None]:
+def list_attached(table: pa.Table, role: str = RESULT) -> list[AttachedFile | None]:
     """The first attachment in that role of each of n rows, in order; None for a row without one.
 
-    An attachment without a role is an image. Only the names and digests are made objects, one a row.
+    An attachment without a role is a result. Only the names and digests are made objects, one a row.
     """
     if "attachments" not in table.column_names:
         return [None] * len(table)
     found: list[AttachedFile | None] = []
     makers = table["generator"].to_pylist() if "generator" in table.column_names else [None] * len(table)
     for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True):
-        own = (each for each in attachments or () if (each.get("role") or IMAGE) == role)
+        own = (each for each in attachments or () if (each["role"] or RESULT) == role)
         first = next(own, None)
         path = "" if first is None else first["path"] or ""
         inline = maker in PLANTED and path.startswith(_INLINE)
-        found.append(None if first is None else AttachedFile(path, first["sha256"], inline))
+        found.append(
+            None if first is None else AttachedFile(path, first["sha256"], inline, first["pixels_sha256"])
+        )
     return found
+
+
+def describe_pixels(read: ReadImage) -> dict[str, str | int]:
+    """What an attachment says of the pixels of its image: their digest, width and height; nothing where it
+    cannot be decoded.
+    """
+    if read.image is None:
+        return {}
+    pixels = digest_pixels(read.image.pixels)
+    return {"pixels_sha256": pixels, "width": read.image.width, "height": read.image.height}
 
 
 def attach_inline(data: bytes) -> dict[str, str]:
     """The attachment of a planted row that is this file."""
     path = _INLINE + base64.b64encode(data).decode("ascii")
-    return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mime": "image/png"}
+    return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mime": "image/png", "role": RESULT}
 
 
 def locate(folder: Path, path: str) -> Path:
@@ -86,14 +100,21 @@ def locate(folder: Path, path: str) -> Path:
 
 
 def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadImage:
-    """The image that a row names in the folder of its batch, its bytes compared with the digest first."""
+    """The image that a row names in the folder of its batch. Its bytes are compared with their digest before
+    they are decoded, and its pixels with theirs after.
+    """
     if attached is None:
         return NO_IMAGE
     try:
         data = _read_data(folder, attached)
         if attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256:
             raise ImageFault("changed", "the file is not the one that the row names: its digest is another")
-        return ReadImage(decode(data), None)
+        image = decode(data)
+        if attached.pixels_sha256 is not None and digest_pixels(image.pixels) != attached.pixels_sha256:
+            raise ImageFault(
+                "changed", "its pixels are not those that the row names: their digest is another"
+            )
+        return ReadImage(image, None)
     except ImageFault as fault:
         return ReadImage(None, fault)
 
