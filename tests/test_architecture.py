@@ -130,6 +130,9 @@ ELSEWHERE = {
     "review/argilla/sending.py": "review/test_campaign.py",  # to a real server
     "runs/judged.py": "decisions/replay/test_replay.py",
     "runs/locks.py": "packs/test_write.py",
+    "teachers/batch_files.py": "teachers/test_batch.py",
+    "teachers/batch_jobs.py": "teachers/test_batch.py",
+    "teachers/batch_llm.py": "teachers/test_batch.py",
     "teachers/llamacpp.py": "teachers/test_embedded.py",
     "teachers/prompt.py": "teachers/test_openai_llm.py",  # two records without behaviour
     "teachers/scripted_llm.py": "teachers/test_scripted.py",
