@@ -43,7 +43,7 @@ def resolve_row(folder: Path, wanted: str) -> str:
             seen=", ".join(sorted(found)[:3]) or f"pixels {pixels}",
             mend="Name one of them by its id."
             if found
-            else "Where pixels were changed, by a lossy format say, `image_duplicates` finds what is alike.",
+            else "A lossy format changes pixels: look for what is alike with a gate on duplicates.",
         )
     return found.pop()
 
