@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v5"
+PACK_SCHEME = "synth_stack/pack/v6"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
