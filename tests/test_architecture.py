@@ -109,6 +109,7 @@ ELSEWHERE = {
     "packs/hub/repository.py": "packs/hub/test_pull.py",
     "packs/publish.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/audit_sections.py": "report/test_audit.py",
     "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",
@@ -134,6 +135,9 @@ ELSEWHERE = {
     "review/argilla/sending.py": "review/test_campaign.py",  # to a real server
     "runs/judged.py": "decisions/replay/test_replay.py",
     "runs/locks.py": "packs/test_write.py",
+    "teachers/batch_files.py": "teachers/test_batch.py",
+    "teachers/batch_jobs.py": "teachers/test_batch.py",
+    "teachers/batch_llm.py": "teachers/test_batch.py",
     "teachers/llamacpp.py": "teachers/test_embedded.py",
     "teachers/prompt.py": "teachers/test_openai_llm.py",  # two records without behaviour
     "teachers/scripted_llm.py": "teachers/test_scripted.py",
