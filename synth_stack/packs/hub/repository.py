@@ -31,7 +31,7 @@ LEFT_BY_HUB = frozenset({".gitattributes"})
 
 MAX_ANSWER_BYTES = 8 * 1024**2
 """A page of the list of files has 1,000 files of some 300 bytes; 8 MiB of JSON take at most some 300 MB."""
-MAX_PAGES = 50
+MAX_PAGES = 2 * MAX_FILES // 1_000
 """Twice what a pack of MAX_FILES files takes."""
 MAX_REDIRECTS = 5
 ANSWER_S = 60.0

@@ -342,6 +342,7 @@ def test_a_server_that_is_no_hub_is_one_sentence_and_leaves_nothing(
     attack: tuple[str, Callable[[Handler], None], str],
 ) -> None:
     pattern, answer, told = attack
+    monkeypatch.setattr("synth_stack.packs.hub.repository.MAX_PAGES", 10)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     publish(hub, pack)
     hub.meddle = meddle_with(pattern, answer)
@@ -393,11 +394,14 @@ def test_a_file_that_is_missing_is_named(hub: Hub, pack: Path, tmp_path: Path, n
     assert list_left(tmp_path) == []
 
 
-def test_thousands_of_files_are_refused_by_their_list(hub: Hub, pack: Path, tmp_path: Path) -> None:
-    entries = [list_entry(f"data/{number}.txt", b"") for number in range(20_001)]
+def test_thousands_of_files_are_refused_by_their_list(
+    hub: Hub, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synth_stack.packs.hub.repository.MAX_FILES", 2_000)
+    entries = [list_entry(f"data/{number}.txt", b"") for number in range(2_001)]
     publish(hub, pack)
     hub.meddle = meddle_with("/tree/", lambda handler: handler.answer(entries))
-    with pytest.raises(VerificationError, match="more than 20000 files"):
+    with pytest.raises(VerificationError, match="more than 2000 files"):
         pull(tmp_path)
 
 
