@@ -69,13 +69,14 @@ def run(
     progress = progress or Silent()
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    job, gates = prepare_with_gates(recipe, loaded)
+    work = find_work_folder(_folder(recipe, out))
+    job, gates = prepare_with_gates(recipe, loaded, folder=work)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
     lock = render_yaml(job.lock)
     target = Destination(out or "", lock)
-    with open_run(find_work_folder(_folder(recipe, out)), lock) as folder, chosen.open() as opened:
+    with open_run(work, lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         _require_rows(folder)
