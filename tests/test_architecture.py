@@ -35,7 +35,9 @@ MEANT_OTHERWISE = {
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",
-    },  # a part of a message, and a column, of other people's data
+        "tool_use",
+    },  # parts of a message, and a column, of other people's data
+    "inputs/tool_calls.py": {"tool_use"},
     "workflows/init.py": {
         "best_of_n",
         "dialogue_tree",
