@@ -105,6 +105,7 @@ ELSEWHERE = {
     "packs/refusals.py": "packs/test_verify_pack.py",
     "packs/statement.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/audit_sections.py": "report/test_audit.py",
     "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",

@@ -126,7 +126,7 @@ def verify(
             help="The pack, audit or proof file to check; nothing is fetched.",
         ),
     ] = None,
-    row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
+    row: Annotated[str | None, typer.Option(help="Prove this row alone, or that of an image file.")] = None,
     key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
     signers: Annotated[
         str | None, typer.Option(help="How many of --keys must have signed: 2of3, say.")
@@ -157,6 +157,7 @@ def verify(
 ) -> None:
     """Check a pack, an audit or a proof offline; exit 1 names everything that is wrong."""
     from synth_stack.audits.check import is_audit
+    from synth_stack.packs.image_rows import resolve_row
     from synth_stack.packs.load import compare_revoked
     from synth_stack.packs.prove import verify_proof
     from synth_stack.packs.verify.ledger import follow_ledger
@@ -192,7 +193,7 @@ def verify(
             raise checked.problems[0]
         return
     if row is not None:
-        show(verify_row(folder, row, **expected), as_json)
+        show(verify_row(folder, resolve_row(folder, row), **expected), as_json)
         return
     found = inspect_pack(folder, **expected)
     found = follow_ledger(found, pin=pin, root=root)
@@ -225,7 +226,8 @@ def prove(
 def trace(
     folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
     row_id: Annotated[
-        str | None, typer.Argument(help="A row id, or at least 8 characters of its start.")
+        str | None,
+        typer.Argument(help="A row id, or at least 8 characters of its start; or the row's image, a file."),
     ] = None,
     across: Annotated[
         list[Path] | None,
@@ -242,13 +244,14 @@ def trace(
 ) -> None:
     """Where a row comes from and why it is where it is; or what came from it, or from a seed, in packs."""
     from synth_stack.packs.descendants import trace_descendants
+    from synth_stack.packs.image_rows import resolve_row
     from synth_stack.packs.trace import trace as trace_row
 
     chosen = _select(None, seed, document, template, teacher, eval_item)
     if not chosen and not across:
         if row_id is None:
             raise typer.BadParameter("name a row, or what rows came from", param_hint="ROW_ID")
-        show(trace_row(folder, row_id), as_json)
+        show(trace_row(folder, resolve_row(folder, row_id)), as_json)
         return
     show(trace_descendants([folder, *(across or [])], chosen, row_id=row_id), as_json)
 

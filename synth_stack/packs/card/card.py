@@ -12,6 +12,7 @@ import yaml
 
 from synth_stack.packs import layout
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
+from synth_stack.packs.card.images import render_images
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
@@ -49,6 +50,7 @@ def render_card(
         _render_summary(recipe, counts, withdrawn),
         "## Load",
         *_render_load(counts),
+        *render_images(counts.images),
         *_render_withdrawn(withdrawn),
         "## Verify",
         fence(_VERIFY, "sh"),
@@ -86,7 +88,7 @@ def build_metadata(
         "license": "other" if card is None else card.license,
         **({} if card is None else {"language": list(card.languages)}),
         "size_categories": [name_size(counts.accepted - (withdrawn["rows"] if withdrawn else 0))],
-        "task_categories": ["text-generation"],
+        "task_categories": ["text-generation" if counts.images is None else "text-to-image"],
         "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
         "configs": [
             {
@@ -94,7 +96,7 @@ def build_metadata(
                 "data_files": [
                     {"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in counts.splits
                 ],
-            }
+            },
         ],
         "dataset_info": {
             "features": [_describe_feature(field) for field in CANDIDATE_SCHEMA],
