@@ -32,6 +32,7 @@ MEANT_OTHERWISE = {
     "runs/locks.py": {"terms"},  # what a recipe declares of a model
     "workflows/prepare.py": {"terms"},
     "workflows/resources.py": {"terms"},
+    "workflows/retry.py": {"terms"},
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",
