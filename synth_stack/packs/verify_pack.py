@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v5"
+PACK_SCHEME = "synth_stack/pack/v6"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -67,12 +67,13 @@ UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
 REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
-MAX_FILES = 20_000
-"""More files than a pack of 500 million rows has; a longer list is refused instead of being read."""
+MAX_FILES = 100_000
+"""More files than a pack of 500 million rows has, or as many images; a longer list is refused instead of
+being read."""
 MAX_NAME_CHARS = 200
 MAX_DEPTH = 3
 """Folders in each other: lineage/tiles/0.bin has two."""
-MAX_SEAL_BYTES = 16 * 1024**2
+MAX_SEAL_BYTES = 64 * 1024**2
 """The statement, its envelope and the manifest take at most 350 bytes a file."""
 MAX_MEASURES_BYTES = 16 * 1024**2
 """A gate has at most some hundred kinds of canaries and controls, of some hundred bytes each."""
@@ -105,6 +106,7 @@ _KNOWN = re.compile(
     r"|lineage/cosignatures\.json"
     r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"
     r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
+    r"|images/(?:metadata\.parquet|[0-9a-f]{2}/[0-9a-f]{64}\.(?:png|jpe?g|webp|gif|bmp|tiff?))"
     r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
     r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)",
     re.ASCII,

@@ -93,8 +93,8 @@ def find_unsupported(trace: ToolTrace) -> Decimal | None:
     """The first number of an answer that nothing before it bears out, or None.
 
     It may have been said, or stand in arguments or results, be the length of a list there, be rounded, a
-    share as a percentage, or come of two of these by one sum, difference, product or quotient. Numbers up to twelve
-    are let be: they count sentences, days and things.
+    share as a percentage, or come of two of these by one sum, difference, product or quotient. Numbers up
+    to twelve are let be: they count sentences, days and things.
     """
     for answer in trace.answers:
         asked = [number for number in read_numbers(answer.text) if abs(number) > _SMALL]
