@@ -32,10 +32,13 @@ MEANT_OTHERWISE = {
     "runs/locks.py": {"terms"},  # what a recipe declares of a model
     "workflows/prepare.py": {"terms"},
     "workflows/resources.py": {"terms"},
+    "workflows/retry.py": {"terms"},
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",
-    },  # a part of a message, and a column, of other people's data
+        "tool_use",
+    },  # parts of a message, and a column, of other people's data
+    "inputs/tool_calls.py": {"tool_use"},
     "workflows/init.py": {
         "best_of_n",
         "dialogue_tree",
