@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from synth_stack.errors import VerificationError
 from synth_stack.packs.gate_log import Measures
+from synth_stack.packs.images import ImageCounts, ImageTally
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
 
 Record = Mapping[str, Any]
@@ -82,7 +83,8 @@ class Counts:
     gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
     canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
     largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
-    `labels` those of its adversarial rows by size. `review` is what people made of the batch
+    `labels` those of its adversarial rows by size, `images` what accepted rows hand over.
+    `review` is what people made of the batch
     (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
     """
 
@@ -103,6 +105,7 @@ class Counts:
     lengths: Lengths | None
     splits: tuple[SplitCount, ...]
     labels: tuple[LabelCount, ...]
+    images: ImageCounts | None = None
     review: Json | None = None
 
     @property
@@ -167,6 +170,7 @@ class Tally:
     )
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
+    images: ImageTally = field(default_factory=ImageTally)
 
     def add_records(self, records: Iterable[Record]) -> None:
         """Count rows by what their records say."""
@@ -206,6 +210,7 @@ class Tally:
         lengths = pc.utf8_length(table["text"]).drop_null()
         self.lengths.append(lengths.to_numpy())
         self.splits.add_rows(table)
+        self.images.add_rows(table)
 
     def finish(
         self, gates: Sequence[str], measures: Measures | None = None, review: Json | None = None
@@ -235,6 +240,7 @@ class Tally:
             lengths=_rank_lengths(self.lengths),
             splits=self.splits.count_splits(),
             labels=self.splits.count_labels(),
+            images=self.images.finish(),
             review=review,
         )
 

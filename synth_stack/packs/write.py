@@ -21,6 +21,7 @@ from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
+from synth_stack.packs.images import ImageWriter
 from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.signers import Signer
@@ -147,6 +148,7 @@ def _write_tables(
             return begin(lambda number: layout.data_name(number, shards, split), CANDIDATE_SCHEMA)
 
         append_rows = {split: begin_split(split) for split in list_splits(sizes)}
+        images = ImageWriter(run.folder, staging, stack)
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
@@ -156,6 +158,7 @@ def _write_tables(
             for candidates, verdicts, decisions in read_judged(run):
                 records = build_records(candidates, verdicts, decisions, context=run.context)
                 kept = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                images.add_rows(kept)
                 for split, append in append_rows.items():
                     append(select_split(kept, split))
                 append_decisions(decisions)

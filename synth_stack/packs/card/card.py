@@ -12,12 +12,13 @@ import yaml
 
 from synth_stack.packs import layout
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
+from synth_stack.packs.card.images import render_images
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
 from synth_stack.registry import PARTS
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
+from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, RetryLock, SourceLock, TeacherLock
 
 _SIZES = (
     *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
@@ -49,6 +50,7 @@ def render_card(
         _render_summary(recipe, counts, withdrawn),
         "## Load",
         *_render_load(counts),
+        *render_images(counts.images),
         *_render_withdrawn(withdrawn),
         "## Verify",
         fence(_VERIFY, "sh"),
@@ -86,7 +88,7 @@ def build_metadata(
         "license": "other" if card is None else card.license,
         **({} if card is None else {"language": list(card.languages)}),
         "size_categories": [name_size(counts.accepted - (withdrawn["rows"] if withdrawn else 0))],
-        "task_categories": ["text-generation"],
+        "task_categories": ["text-generation" if counts.images is None else "text-to-image"],
         "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
         "configs": [
             {
@@ -94,7 +96,7 @@ def build_metadata(
                 "data_files": [
                     {"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in counts.splits
                 ],
-            }
+            },
         ],
         "dataset_info": {
             "features": [_describe_feature(field) for field in CANDIDATE_SCHEMA],
@@ -238,7 +240,19 @@ def _render_making(recipe: RecipeLock) -> list[str]:
         lines.append(_REASONING.get(recipe.reasoning, f"Reasoning: {code(recipe.reasoning)}"))
     if recipe.perimeter is not None:
         lines.append(_describe_perimeter(recipe.perimeter))
+    lines += map(_describe_retry, recipe.retries)
     return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
+
+
+def _describe_retry(retry: RetryLock) -> str:
+    draws = format_count(retry.draws, "draw")
+    if not retry.asked_before:
+        return f"{draws} without a good row were asked again"
+    changed = ", ".join(map(code, sorted(retry.asked_before)))
+    return (
+        f"{draws} without a good row were asked again in another way; how the rows before them were asked "
+        f"stands in {code('retries')} of the recipe lock ({changed}), and in each row"
+    )
 
 
 def _describe_source(source: SourceLock) -> str:

@@ -369,9 +369,9 @@ def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_wa
     croissant = render_croissant(recipe, {layout.data_name(0, 1): "0" * 64})
     figures = render_figures(count(), gates).encode("utf-8")
     assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
-        "19890812ed82d68afc09756f581498bc8a77cbdd7a77f683946e2560d87e07bf",
+        "448f2f4b88f69a856dc4c2ebc8cdd605c7553459209e454654371db06e1a0b58",
         "2b7549b3384ac781016c10f3cf57d9b3c310f62ebb93ba9f64b0a5655024f187",
-        "aa362a1028e410970969056626a3b53ff7645ad24313b05cdebfa16d66494372",
+        "c222106c9918cbe01dfdf44f7c3e51b03c534786decba3e2004d0255d7a507e7",
     ]
 
 
