@@ -182,7 +182,7 @@ def test_the_script_for_dask_judges_as_the_local_engine_does(tmp_path: Path) -> 
 @pytest.mark.engines
 def test_the_script_for_datatrove_keeps_what_its_gate_lets_pass(tmp_path: Path) -> None:
     pytest.importorskip("datatrove")
-    texts = [PROSE, f"{PROSE} Write to jane.doe@quickmail.net.", "go on " * 200]
+    texts = [PROSE[0], f"{PROSE[0]} Write to jane.doe@quickmail.net.", "go on " * 200]
     (tmp_path / "rows").mkdir()
     for number, text in enumerate(texts):
         (tmp_path / "rows" / f"{number}.jsonl").write_text(json.dumps({"id": str(number), "text": text}))
