@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import VerificationError
+from synth_stack.packs.data_figures import DataFigures, DataTally
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
 
@@ -82,8 +83,8 @@ class Counts:
     gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
     canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
     largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
-    `labels` those of its adversarial rows by size. `review` is what people made of the batch
-    (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
+    `labels` those of its adversarial rows by size. `data` are the figures of the rows in data/. `review`
+    is what people made of the batch (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
     """
 
     generated: int
@@ -103,6 +104,7 @@ class Counts:
     lengths: Lengths | None
     splits: tuple[SplitCount, ...]
     labels: tuple[LabelCount, ...]
+    data: DataFigures = field(default_factory=DataFigures)
     review: Json | None = None
 
     @property
@@ -167,6 +169,7 @@ class Tally:
     )
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
+    data: DataTally = field(default_factory=DataTally)
 
     def add_records(self, records: Iterable[Record]) -> None:
         """Count rows by what their records say."""
@@ -202,10 +205,11 @@ class Tally:
             )
 
     def add_rows(self, table: pa.Table) -> None:
-        """Measure accepted rows of CANDIDATE_SCHEMA."""
+        """Measure accepted rows of DATA_SCHEMA."""
         lengths = pc.utf8_length(table["text"]).drop_null()
         self.lengths.append(lengths.to_numpy())
         self.splits.add_rows(table)
+        self.data.add_rows(table)
 
     def finish(
         self, gates: Sequence[str], measures: Measures | None = None, review: Json | None = None
@@ -235,6 +239,7 @@ class Tally:
             lengths=_rank_lengths(self.lengths),
             splits=self.splits.count_splits(),
             labels=self.splits.count_labels(),
+            data=self.data.finish(),
             review=review,
         )
 

@@ -91,7 +91,7 @@ class SplitTally:
     labels: Counter[Label] = field(default_factory=Counter)
 
     def add_rows(self, table: pa.Table) -> None:
-        """Count and measure accepted rows of CANDIDATE_SCHEMA."""
+        """Count and measure accepted rows of DATA_SCHEMA."""
         for split in SPLITS:
             rows = select_split(table, split)
             self.rows[split] += len(rows)

@@ -19,6 +19,7 @@ from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
 from synth_stack.packs.review import copy_review
@@ -133,7 +134,7 @@ def _write_tables(
     review: dict[str, Any] | None,
 ) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
-    rule = read_rule(run.lock)
+    rule, terms = read_rule(run.lock), RowTerms(run.recipe)
     sizes = _count_splits(run)
     tally = Tally()
     counted: dict[str, Counter[str]] = {}
@@ -144,7 +145,7 @@ def _write_tables(
 
         def begin_split(split: str) -> Append:
             shards = max(math.ceil(sizes[split] / shard_rows), 1)
-            return begin(lambda number: layout.data_name(number, shards, split), CANDIDATE_SCHEMA)
+            return begin(lambda number: layout.data_name(number, shards, split), DATA_SCHEMA)
 
         append_rows = {split: begin_split(split) for split in list_splits(sizes)}
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
@@ -155,7 +156,8 @@ def _write_tables(
             advance = progress.begin("pack", run.decisions.num_rows)
             for candidates, verdicts, decisions in read_judged(run):
                 records = build_records(candidates, verdicts, decisions, context=run.context)
-                kept = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
                 for split, append in append_rows.items():
                     append(select_split(kept, split))
                 append_decisions(decisions)

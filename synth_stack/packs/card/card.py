@@ -11,12 +11,14 @@ import pyarrow as pa
 import yaml
 
 from synth_stack.packs import layout
+from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
+from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.data_rows import DATA_SCHEMA
+from synth_stack.packs.disclosure.facts import Disclosure
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
-from synth_stack.registry import PARTS
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
 
 _SIZES = (
@@ -30,8 +32,7 @@ def render_card(
     gates: Sequence[GateLock],
     counts: Counts,
     *,
-    root: str,
-    key_id: str,
+    told: Disclosure,
     signature: str,
     place: Mapping[str, Any] | None = None,
     withdrawn: Mapping[str, Any] | None = None,
@@ -39,9 +40,8 @@ def render_card(
 ) -> str:
     """README.md of a pack, the same for the same arguments: `verify` writes it again and compares every byte.
 
-    `root` is the tree's root and `key_id` the local key's id, in hexadecimal; `signature` is "local" or
-    "sigstore"; `place` is that of the batch in a ledger, and `withdrawn` what became of rows since an earlier
-    issue, as they are signed.
+    `told` is what the other documents tell too; `signature` is "local" or "sigstore"; `place` is that of the
+    batch in a ledger, and `withdrawn` what became of rows since an earlier issue, as they are signed.
     """
     metadata = yaml.safe_dump(build_metadata(recipe, counts, withdrawn), sort_keys=False, allow_unicode=True)
     sections = [
@@ -55,23 +55,27 @@ def render_card(
         _VERIFY_NOTE,
         fence(_SINGLE_FILE, "sh"),
         _SINGLE_FILE_NOTE,
+        *render_examples(counts.data.examples),
+        "## Licence, terms and synthetic share",
+        _SHARES_NOTE,
+        *render_shares(told),
+        "## Not checked",
+        bullets([_render_unchecked(said, names) for said, names in told.unchecked]),
+        "## Known biases",
+        _render_statements(told.biases),
         "## Figures",
         _FIGURES_NOTE,
         render_figures(counts, gates),
-        "## How the rows were made",
-        *_render_making(recipe),
         "## Gates",
         *_render_gates(gates, counts),
-        "## Known biases",
-        _render_statements(None if recipe.card is None else recipe.card.known_biases),
-        "## Not checked",
-        *_render_not_checked(gates, counts),
+        "## How the rows were made",
+        *_render_making(recipe),
+        "## Other documents",
+        _DOCUMENTS,
         "## Signature",
-        _render_signature(root, key_id, signature, counts),
+        _render_signature(told, signature, counts),
         *_render_cosigners(cosigners),
         *_render_place(place),
-        "## Licence",
-        _render_licence(recipe),
     ]
     return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
 
@@ -97,7 +101,7 @@ def build_metadata(
             }
         ],
         "dataset_info": {
-            "features": [_describe_feature(field) for field in CANDIDATE_SCHEMA],
+            "features": [_describe_feature(field) for field in DATA_SCHEMA],
             "splits": [
                 {"name": split.name, "num_bytes": split.num_bytes, "num_examples": split.rows}
                 for split in counts.splits
@@ -155,6 +159,20 @@ _FIGURES_NOTE = (
     "Every figure here is counted from `lineage/` and `data/` by `synth-stack verify`, which writes this "
     "whole card again and compares it byte for byte. The self-tests, and what each gate counted, are what "
     f"the packer measured (`{layout.MEASURES}`): the rows that were planted are in no pack."
+)
+_SHARES_NOTE = (
+    "Counted over the rows in `data/`, whose columns `license`, `output_terms` and `synthetic` say it row by "
+    "row. Licence and terms are the recipe's words, and nothing here reads a licence; of a row that is not "
+    "known to be synthetic nobody told."
+)
+_DOCUMENTS = table(
+    ("File", "Holds"),
+    [
+        (f"`{layout.CROISSANT}`", "Croissant 1.1 with its Responsible AI terms and PROV-O"),
+        (f"`{layout.SPDX}`", "SPDX 3.0.1, Dataset profile"),
+        (f"`{layout.PROVENANCE}`", "the Data & Trust Alliance's Data Provenance Standards 1.0.0"),
+        (f"`{layout.TRAINING_SUMMARY}`", "for the EU's public summary of training content"),
+    ],
 )
 
 
@@ -326,39 +344,15 @@ def _render_gates(gates: Sequence[GateLock], counts: Counts) -> list[str]:
     return parts
 
 
-def _render_statements(lines: Sequence[str] | None) -> str:
+def _render_statements(lines: Sequence[str]) -> str:
     if not lines:
         return "The recipe states none. That is no finding that there are none."
     stated = bullets([prose(line) for line in lines])
     return f"As the recipe states them; nothing here measures them.\n\n{stated}"
 
 
-def _render_not_checked(gates: Sequence[GateLock], counts: Counts) -> list[str]:
-    """What no gate looked for, as far as the gates tell it: nobody writes these sentences."""
-    ran = ", ".join(code(gate.use) for gate in gates) or "none"
-    lines = [f"Whatever these gates do not look for: {ran}"]
-    unread = [part for part in PARTS if not any(part in gate.reads for gate in gates)]
-    if unread:
-        lines.append(f"Texts that no gate read, where a row has them: {', '.join(map(code, unread))}")
-    lines += [
-        f"{format_count(gate.abstained, 'row')} on which {code(gate.gate)} could not say anything"
-        for gate in counts.gates
-        if gate.abstained
-    ]
-    tested = {test.gate for test in counts.measures.self_tests}
-    untested = [gate.use for gate in gates if gate.use not in tested]
-    if untested:
-        lines.append(
-            f"What these gates miss, since nothing was planted for them: {', '.join(map(code, untested))}"
-        )
-    off = [
-        f"{code(test.gate)} ({', '.join(map(code, test.off))})"
-        for test in counts.measures.self_tests
-        if test.off
-    ]
-    if off:
-        lines.append(f"Checks that are switched off: {', '.join(off)}")
-    return [bullets(lines)]
+def _render_unchecked(said: str, names: Sequence[str]) -> str:
+    return f"{prose(said)}: {', '.join(map(code, names))}"
 
 
 def _render_cosigners(cosigners: Sequence[str]) -> list[str]:
@@ -382,13 +376,13 @@ def _render_place(place: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _render_signature(root: str, key_id: str, signature: str, counts: Counts) -> str:
+def _render_signature(told: Disclosure, signature: str, counts: Counts) -> str:
     tree = (
-        f"The Merkle root over the records of {format_count(counts.rows, 'row')} is {code(root)}. It is "
+        f"The Merkle root over the records of {format_count(counts.rows, 'row')} is {code(told.root)}. It is "
         "signed, with the digest of every file, in `lineage/statement.dsse.json`."
     )
     local = (
-        f"The key is {code(key_id)} (`lineage/public_key.pem`). It is a key of the machine that packed, "
+        f"The key is {code(told.key_id)} (`lineage/public_key.pem`). It is a key of the machine that packed, "
         "and it comes with the pack. So it proves that nothing was changed since, and **not who signed**. "
         "To know who signed, get the key's id from the publisher by another way and pass it with `--key-id`."
     )
@@ -400,13 +394,6 @@ def _render_signature(root: str, key_id: str, signature: str, counts: Counts) ->
         "`--identity` and `--issuer`."
     )
     return f"{tree}\n\n{identity}\n\n{local}"
-
-
-def _render_licence(recipe: RecipeLock) -> str:
-    if recipe.card is None:
-        return "Not stated: the terms are those of the dataset that the rows were read from."
-    licence = code(recipe.card.license)
-    return f"{licence}, as the recipe states it. The terms of the teacher's maker may also apply."
 
 
 def _describe_feature(field: pa.Field) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.verify import check_row, verify_records
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
@@ -63,11 +64,14 @@ def check_contents(
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
     lines = _Lines(pack)
+    terms = RowTerms(origins.recipe)
     gone = frozenset() if withdrawn is None else withdrawn.rows
     banned = frozenset() if withdrawn is None else withdrawn.revocations.documents
     splits = {
         split: _Follower(
-            f"the {split} split", _each_accepted(pack, files, split, tally, banned), _compare_row
+            f"the {split} split",
+            _each_accepted(pack, files, split, tally, banned=banned, terms=terms),
+            _compare_row,
         )
         for split, files in layout.list_data(names).items()
     }
@@ -215,18 +219,19 @@ def _each_row(pack: Path, names: list[str]) -> Iterator[Place]:
 
 
 def _each_accepted(
-    pack: Path, names: list[str], split: str, tally: Tally, banned: frozenset[str]
+    pack: Path, names: list[str], split: str, tally: Tally, *, banned: frozenset[str], terms: RowTerms
 ) -> Iterator[Place]:
     for name in names:
-        for table in read_shard(pack, name, CANDIDATE_SCHEMA):
+        for table in read_shard(pack, name, DATA_SCHEMA):
             require_split(table, split, name=name)
             for row_id in find_rows_of_documents(table, banned)[:1]:
                 raise VerificationError(
                     f"{name}: row {row_id} is of a document that {layout.REVOKED} withdraws"
                 )
             tally.add_rows(table)
-            for row in table.to_pylist():
+            for row in table.select(CANDIDATE_SCHEMA.names).to_pylist():
                 yield name, row
+            terms.require(table, name)
 
 
 def _compare_row(name: str, row: Row, record: Row) -> None:
