@@ -45,9 +45,13 @@ def read_terms(lock: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def inherit_terms(lock: Mapping[str, Any]) -> dict[str, Any]:
     """What the lock of rows that are judged again takes over from that of the run or pack they come from: the
-    `license`, and the `terms` of models, as far as they are stated.
+    `license`, and the `terms` of models, as far as they are stated in words that are known.
     """
-    terms = read_terms(lock)
+    terms = {
+        key: {name: told[name] for name in ("output", "license", "url") if name in told}
+        for key, told in read_terms(lock).items()
+        if told.get("output") in TERMS and "license" in told
+    }
     told: dict[str, Any] = {"terms": terms} if terms else {}
     match lock:
         case {"recipe": {"pack": {"license": str(name)}}} | {"source": {"license": str(name)}}:

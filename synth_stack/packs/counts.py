@@ -18,6 +18,7 @@ from synth_stack.errors import VerificationError
 from synth_stack.packs.data_figures import DataFigures, DataTally
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
+from synth_stack.packs.turned_away import TurnedTally
 
 Record = Mapping[str, Any]
 Json = dict[str, Any]
@@ -83,7 +84,8 @@ class Counts:
     gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
     canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
     largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
-    `labels` those of its adversarial rows by size. `data` are the figures of the rows in data/. `review`
+    `labels` those of its adversarial rows by size. `data` are the figures of the rows in data/, `turned` the
+    counts of the files of rejected and held rows. `review`
     is what people made of the batch (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
     """
 
@@ -105,6 +107,7 @@ class Counts:
     splits: tuple[SplitCount, ...]
     labels: tuple[LabelCount, ...]
     data: DataFigures = field(default_factory=DataFigures)
+    turned: tuple[SplitCount, ...] = ()
     review: Json | None = None
 
     @property
@@ -170,6 +173,7 @@ class Tally:
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
     data: DataTally = field(default_factory=DataTally)
+    turned: TurnedTally = field(default_factory=TurnedTally)
 
     def add_records(self, records: Iterable[Record]) -> None:
         """Count rows by what their records say."""
@@ -240,6 +244,7 @@ class Tally:
             splits=self.splits.count_splits(),
             labels=self.splits.count_labels(),
             data=self.data.finish(),
+            turned=self.turned.finish(),
             review=review,
         )
 

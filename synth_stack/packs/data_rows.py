@@ -32,11 +32,10 @@ DATA_SCHEMA = pa.schema(
 where no model is known. `synthetic` is true for a row that a method or a model made, and null where nobody
 told."""
 
-_JUDGING = pa.array(["judge", "reward"], pa.string())
+_JUDGING = ("judge", "reward")
 """Parts of models that write no text of a row."""
 _COLUMNS = ("license", "output_terms", "synthetic")
 _NO_MODEL = len(TERMS)
-_OUTPUTS = pa.array([UNDECLARED, *TERMS, None], pa.string())
 
 
 def list_terms(recipe: RecipeLock) -> dict[str, TermsLock]:
@@ -68,6 +67,7 @@ class RowTerms:
     def __init__(self, recipe: RecipeLock) -> None:
         self._license = find_license(recipe)
         terms = list_terms(recipe)
+        self._outputs = pa.array([UNDECLARED, *TERMS, None], pa.string())
         self._keys = pa.array([*terms], pa.string())
         self._ranks = np.array([rank_terms(told.output) for told in terms.values()] + [-1], dtype=np.int8)
 
@@ -94,7 +94,7 @@ class RowTerms:
         n = len(rows)
         return {
             "license": pa.array([self._license] * n, pa.string()),
-            "output_terms": _OUTPUTS.take(pa.array(self._rank_strictest(rows) + 1)),
+            "output_terms": self._outputs.take(pa.array(self._rank_strictest(rows) + 1)),
             "synthetic": mark_synthetic(rows),
         }
 
@@ -127,7 +127,7 @@ def mark_synthetic(rows: pa.Table) -> pa.Array:
     made = pc.or_(pc.not_equal(rows["generator"], FOREIGN), pc.is_valid(rows["teacher"]))
     written = _flat(made).to_numpy(zero_copy_only=False)
     models = _flat(rows["models"])
-    writes = pc.invert(pc.is_in(pc.struct_field(models.flatten(), "part"), value_set=_JUDGING))
+    writes = pc.invert(pc.is_in(pc.struct_field(models.flatten(), "part"), value_set=pa.array(_JUDGING)))
     written[pc.list_parent_indices(models).filter(writes).to_numpy()] = True
     return pc.if_else(pa.array(written), pa.scalar(True), pa.scalar(None, pa.bool_()))
 

@@ -105,7 +105,8 @@ TILE_HEIGHT = 8
 
 _KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
-    r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
+    r"|log/decisions-\d{5}\.parquet|log/(?:rejected|held)-\d{5}-of-\d{5}\.parquet"
+    r"|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
     r"|lineage/cosignatures\.json"
     r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"

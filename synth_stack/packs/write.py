@@ -27,6 +27,7 @@ from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shar
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import read_rule
+from synth_stack.packs.turned_away import TURNED_SCHEMA, list_turned, select_turned
 from synth_stack.packs.verify.contents import check_decisions
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import read_verifier
@@ -136,6 +137,7 @@ def _write_tables(
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
     rule, terms = read_rule(run.lock), RowTerms(run.recipe)
     sizes = _count_splits(run)
+    turned = Counter(run.decisions["decision"].to_pylist())
     tally = Tally()
     counted: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
@@ -148,6 +150,12 @@ def _write_tables(
             return begin(lambda number: layout.data_name(number, shards, split), DATA_SCHEMA)
 
         append_rows = {split: begin_split(split) for split in list_splits(sizes)}
+
+        def begin_turned(decision: str) -> Append:
+            shards = max(math.ceil(turned[decision] / shard_rows), 1)
+            return begin(lambda number: layout.turned_name(number, shards, decision), TURNED_SCHEMA)
+
+        append_turned = {decision: begin_turned(decision) for decision in list_turned(turned)}
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
@@ -160,6 +168,10 @@ def _write_tables(
                 kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
                 for split, append in append_rows.items():
                     append(select_split(kept, split))
+                for decision, append in append_turned.items():
+                    gone = select_turned(candidates, decisions, decision)
+                    append(gone)
+                    tally.turned.add_rows(gone, decision)
                 append_decisions(decisions)
                 append_records(records)
                 lines = records["record"].to_pylist()

@@ -27,3 +27,9 @@ def test_licence_and_terms_go_on_to_rows_that_are_judged_again() -> None:
     second = {"source": inherit_terms(first)}
     assert inherit_terms(first) == inherit_terms(second) == {"license": "mit", "terms": {"big": terms}}
     assert inherit_terms({}) == inherit_terms({"recipe": {"pack": {"license": 3}}}) == {}
+
+
+def test_terms_that_no_lock_can_hold_do_not_go_on() -> None:
+    models = {"judge": {"model": "a", "terms": {"output": "all", "license": "MIT"}}}
+    models["rewriter"] = {"model": "b", "terms": {"output": "train-any"}}
+    assert inherit_terms({"models": models}) == {}

@@ -7,24 +7,18 @@ between two markers (card_figures.py).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
 import yaml
 
 from synth_stack.packs import layout
 from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
+from synth_stack.packs.card.header import build_metadata, name_title
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.counts import Counts
-from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.disclosure.facts import Disclosure
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
 from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
-
-_SIZES = (
-    *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
-    *("1B<n<10B", "10B<n<100B", "100B<n<1T"),
-)
 
 
 def render_card(
@@ -45,7 +39,7 @@ def render_card(
     """
     metadata = yaml.safe_dump(build_metadata(recipe, counts, withdrawn), sort_keys=False, allow_unicode=True)
     sections = [
-        f"# {prose(_title(recipe))}",
+        f"# {prose(name_title(recipe))}",
         _render_summary(recipe, counts, withdrawn),
         "## Load",
         *_render_load(counts),
@@ -80,45 +74,12 @@ def render_card(
     return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def build_metadata(
-    recipe: RecipeLock, counts: Counts, withdrawn: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The card's YAML header: what the Hub lists, and what `datasets` reads when it loads the pack."""
-    card = recipe.card
-    return {
-        "pretty_name": " ".join(_title(recipe).split()),
-        "license": "other" if card is None else card.license,
-        **({} if card is None else {"language": list(card.languages)}),
-        "size_categories": [name_size(counts.accepted - (withdrawn["rows"] if withdrawn else 0))],
-        "task_categories": ["text-generation"],
-        "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [
-                    {"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in counts.splits
-                ],
-            }
-        ],
-        "dataset_info": {
-            "features": [_describe_feature(field) for field in DATA_SCHEMA],
-            "splits": [
-                {"name": split.name, "num_bytes": split.num_bytes, "num_examples": split.rows}
-                for split in counts.splits
-            ],
-        },
-    }
-
-
-def name_size(rows: int) -> str:
-    """The Hub's size category of a dataset of that many rows."""
-    return next((name for i, name in enumerate(_SIZES) if rows < 10 ** (3 + i)), "n>1T")
-
-
 _IMPORT = "from datasets import load_dataset\n"
 _LOAD = {
     TRAIN: 'rows = load_dataset("PATH_OR_REPOSITORY", split="train")',
-    ADVERSARIAL: 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")',
+    ADVERSARIAL: 'attempts = load_dataset("PATH_OR_REPOSITORY", "adversarial", split="adversarial")',
+    "rejected": 'rejected = load_dataset("PATH_OR_REPOSITORY", "rejected", split="rejected")',
+    "held": 'held = load_dataset("PATH_OR_REPOSITORY", "held", split="held")',
 }
 
 _ADVERSARIAL = (
@@ -176,10 +137,6 @@ _DOCUMENTS = table(
 )
 
 
-def _title(recipe: RecipeLock) -> str:
-    return recipe.name if recipe.card is None else recipe.card.pretty_name
-
-
 def _render_summary(recipe: RecipeLock, counts: Counts, withdrawn: Mapping[str, Any] | None) -> str:
     made = "rows were generated" if recipe.source is None else "rows were read"
     about = f"{prose(recipe.about)}\n\n" if recipe.about else ""
@@ -222,10 +179,14 @@ def _render_withdrawn(withdrawn: Mapping[str, Any] | None) -> list[str]:
 def _render_load(counts: Counts) -> list[str]:
     names = [split.name for split in counts.splits]
     where = f"the splits {' and '.join(map(code, names))}" if names[1:] else f"the {code(names[0])} split"
-    load = [
-        fence("\n".join([_IMPORT, *(_LOAD[name] for name in names)]), "python"),
-        f"Only accepted rows are in {where}. The log and the lineage hold the others too.",
-    ]
+    turned = [split.name for split in counts.turned]
+    said = f"Only accepted rows are in {where}. The log and the lineage hold the others too"
+    if turned:
+        said += (
+            f": the {' and '.join(map(code, turned))} rows have no text here, and a row each with the gate "
+            "and the reason"
+        )
+    load = [fence("\n".join([_IMPORT, *(_LOAD[name] for name in (*names, *turned))]), "python"), f"{said}."]
     if not counts.adversarial:
         return load
     rows = format_count(counts.adversarial, "accepted row")
@@ -394,11 +355,3 @@ def _render_signature(told: Disclosure, signature: str, counts: Counts) -> str:
         "`--identity` and `--issuer`."
     )
     return f"{tree}\n\n{identity}\n\n{local}"
-
-
-def _describe_feature(field: pa.Field) -> dict[str, Any]:
-    """A column in the form that `datasets` reads from a card."""
-    if pa.types.is_list(field.type):
-        items = field.type.value_type
-        return {"name": field.name, "list": [_describe_feature(items.field(i)) for i in range(len(items))]}
-    return {"name": field.name, "dtype": str(field.type)}

@@ -66,7 +66,7 @@ def _describe_contents(told: Disclosure) -> str:
     said = [prose(told.about)] if told.about else []
     said += [prose(describe_making(told)), prose(describe_raw_data(told))]
     terms = [
-        f"- {prose(name_model(model))} ({prose(model.part)}): {model.terms.license}, "
+        f"- {prose(name_model(model))} ({prose(model.part)}): {name_license(model.terms.license)}, "
         f"output {model.terms.output}"
         for model in told.models
         if model.terms is not None

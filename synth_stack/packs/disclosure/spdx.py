@@ -74,10 +74,9 @@ def render_spdx(told: Disclosure) -> bytes:
 
 def name_license(name: str) -> str:
     """A licence of the Hub as an SPDX expression: SPDX's own identifier, or a LicenseRef of that name."""
-    if name.startswith("LicenseRef-"):
-        return name
     known = _SPDX_NAMES.get(name.lower())
-    return known or f"LicenseRef-{re.sub('[^A-Za-z0-9.-]+', '-', name) or 'unnamed'}"
+    own = re.sub("[^A-Za-z0-9.-]+", "-", name.removeprefix("LicenseRef-"))
+    return known or f"LicenseRef-{own or 'unnamed'}"
 
 
 class _Ids:
@@ -187,7 +186,7 @@ def _describe_models(told: Disclosure, ids: _Ids, dataset: str) -> list[Json]:
             said.append(_relate(ids, f"model-{number}", "usesTool", dataset, [spdx_id], description=role))
         if model.terms is not None:
             license_id = ids("model", number, "license")
-            said.append(_license(license_id, model.terms.license))
+            said.append(_license(license_id, name_license(model.terms.license)))
             said.append(
                 _relate(
                     ids,

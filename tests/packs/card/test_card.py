@@ -11,9 +11,10 @@ from synth_stack.decisions.decide import Rule
 from synth_stack.files import render_yaml
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.packs import layout
-from synth_stack.packs.card.card import build_metadata, name_size, render_card
+from synth_stack.packs.card.card import render_card
 from synth_stack.packs.card.examples import MASK, mask, render_examples
 from synth_stack.packs.card.figures import render_figures
+from synth_stack.packs.card.header import build_metadata, name_size
 from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
 from synth_stack.packs.data_figures import DataFigures, ModelRows, ShareCount
 from synth_stack.packs.data_rows import DATA_SCHEMA
@@ -91,8 +92,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
 
-    def load(folder: Path, **options: Any) -> Any:
-        return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), **options)
+    def load(folder: Path, *config: str, **options: Any) -> Any:
+        return datasets.load_dataset(str(folder), *config, cache_dir=str(tmp_path / "cache"), **options)
 
     return load
 
@@ -118,17 +119,34 @@ def test_whoever_loads_train_gets_no_adversarial_row(
     pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
     if not has_card:
         (pack / layout.CARD).unlink()
-    loaded = load(pack)
-    assert sorted(loaded) == ["adversarial", "train"]
-    assert {row["kind"] for row in loaded["train"]} == {"instruction"}
-    assert {row["kind"] for row in loaded["adversarial"]} == {"adversarial"}
-    assert [row["draw"] for row in loaded["adversarial"]] == [1, 4, 11]
     assert [row["draw"] for row in load(pack, split="train")] == [0, 3, 5, 6, 8, 10]
-    if has_card:
-        assert {name: split.num_examples for name, split in loaded["train"].info.splits.items()} == {
-            "train": 6,
-            "adversarial": 3,
-        }
+    attempts = load(pack, *(["adversarial"] if has_card else []), split="adversarial")
+    assert [row["draw"] for row in attempts] == [1, 4, 11]
+    assert {row["kind"] for row in attempts} == {"adversarial"}
+    assert sorted(load(pack)) == (["train"] if has_card else ["adversarial", "train"])
+
+
+def test_rejected_and_held_rows_are_named_configurations_in_plain_columns(
+    pack: Path, load: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    rejected, held = load(pack, "rejected"), load(pack, "held")
+    assert (list(rejected), list(held)) == (["rejected"], ["held"])
+    [first, second] = rejected["rejected"]
+    assert first["gate"] == second["gate"] == "dedup"
+    assert (first["kind"], first["slice"], first["teacher"]) == ("instruction", "billing/late", "parrot")
+    assert {row["reason_class"] for row in held["held"]} == {"toxicity.hot_slice"}
+    assert not [record for record in caplog.records if record.name.startswith("datasets")]
+    plain = {str(feature.dtype) for feature in rejected["rejected"].features.values()}
+    assert plain == {"string"}
+
+
+def test_where_no_row_was_turned_away_there_is_no_such_configuration() -> None:
+    header = build_metadata(parse_recipe(render_yaml(dict(RECIPE)), where="recipe"), count())
+    assert [config["config_name"] for config in header["configs"]] == ["default"]
+    turned = (SplitCount("rejected", 1, 9), SplitCount("held", 2, 9))
+    named = build_metadata(parse_recipe(render_yaml(dict(RECIPE)), where="recipe"), count(turned=turned))
+    assert [config["config_name"] for config in named["configs"]] == ["default", "rejected", "held"]
+    assert [config.get("default") for config in named["configs"]] == [True, None, None]
 
 
 def test_a_pack_of_adversarial_rows_alone_has_no_train_split(
@@ -161,7 +179,7 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
 
     recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
     written = datasets.Features.from_arrow_schema(DATA_SCHEMA)._to_yaml_list()
-    assert build_metadata(recipe, count())["dataset_info"]["features"] == written
+    assert build_metadata(recipe, count())["dataset_info"][0]["features"] == written
 
 
 @pytest.mark.parametrize(
@@ -355,7 +373,7 @@ def test_replacements_have_a_line_of_their_own_and_a_word_in_the_summary() -> No
 def test_the_card_tells_what_the_adversarial_split_is_and_how_many_rows_are_where(tmp_path: Path) -> None:
     card = (build_pack(tmp_path, adversarial=ADVERSARIAL) / layout.CARD).read_text(encoding="utf-8")
     assert "Only accepted rows are in the splits `train` and `adversarial`." in card
-    assert 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")' in card
+    assert 'attempts = load_dataset("PATH_OR_REPOSITORY", "adversarial", split="adversarial")' in card
     assert "The split `adversarial` holds 3 accepted rows. The prompts in it are meant to be bad" in card
     assert "**They are no pairs to imitate like others:**" in card
     assert all(f"- `{expected}`:" in card for expected in ("refuse", "comply", "ignore_injection"))
@@ -378,7 +396,7 @@ def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_wa
     documents = render_documents(disclose(recipe, gates, count())).values()
     figures = render_figures(count(), gates).encode("utf-8")
     assert [digest_bytes(data) for data in (metadata, figures, *documents)] == [
-        "e742b26083eff2607b6d62a2ed28b30fa737f893aad296ee613689df0398d016",
+        "f0f05366e7db9708b9c0a20e070c78267f1f7428a4602b413bd6a14dc42e1aaa",
         "2b7549b3384ac781016c10f3cf57d9b3c310f62ebb93ba9f64b0a5655024f187",
         "7c2cb0fbb685842ee602aa8ebfdb965660c1103da5a314c4923f5ca2f831b452",
         "77f78ddcbd8d07ce7f0e3c88591739ef35c4f67ce6893929cdbe13653b4fe1af",

@@ -24,6 +24,7 @@ from synth_stack.packs.disclosure.facts import build_disclosure
 from synth_stack.packs.gate_log import parse_measures
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.statement import build_facts, describe_rule
+from synth_stack.packs.turned_away import TURNED_SCHEMA
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
@@ -34,6 +35,8 @@ Json = dict[str, Any]
 
 DATA = layout.data_name(0, 1)
 LOG = layout.log_name(0)
+REJECTED_FILE = layout.turned_name(0, 1, "rejected")
+HELD_FILE = layout.turned_name(0, 1, "held")
 RECORDS = layout.records_name(0)
 LINES = layout.lines_name(0)
 
@@ -148,6 +151,9 @@ class Forger:
         tally = Tally()
         tally.add_records(orjson.loads(record) for record in records)
         tally.add_rows(read_table(self.path(DATA), DATA_SCHEMA))
+        for decision, name in (("rejected", REJECTED_FILE), ("held", HELD_FILE)):
+            if self.path(name).exists():
+                tally.turned.add_rows(read_table(self.path(name), TURNED_SCHEMA), decision)
         recipe = parse_recipe(self.path(layout.RECIPE).read_bytes(), where=layout.RECIPE)
         gates = parse_gates(self.path(layout.GATES).read_bytes(), where=layout.GATES)
         measures = parse_measures(self.path(layout.MEASURES).read_bytes(), gates.gates, {})

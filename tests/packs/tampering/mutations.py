@@ -14,10 +14,11 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.packs import layout
+from synth_stack.packs.turned_away import TURNED_SCHEMA
 from synth_stack.rows.canonical import canonical_json, digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from tests.packs.judged_run import HELD, REJECTED, UNSURE, read_predicate, write_packed
-from tests.packs.tampering.forge import DATA, LINES, LOG, RECORDS, Forger, Json
+from tests.packs.tampering.forge import DATA, HELD_FILE, LINES, LOG, RECORDS, REJECTED_FILE, Forger, Json
 
 ACCEPTED = 0
 """A draw whose row is accepted; the others are those of the run."""
@@ -54,6 +55,8 @@ FILES = (
     "lineage/tiles/0.bin",
     LOG,
     "log/gates.json",
+    REJECTED_FILE,
+    HELD_FILE,
     "recipe.yaml",
     "seeds/sections.json",
     "seeds/seeds.parquet",
@@ -709,6 +712,7 @@ def _list_card_mutations() -> Iterator[Mutation]:
         swap = _swap("README.md", old, new, count)
         yield Mutation(f"card: {name}", _then(swap, Forger.sign), "README.md", single=False)
     yield from _list_document_mutations()
+    yield from _list_turned_mutations()
     swap = _edit(
         "verify_pack.py",
         lambda data: data.replace(b"return 1 if found.problems", b"return 0 if found.problems"),
@@ -769,6 +773,20 @@ def _list_document_mutations() -> Iterator[Mutation]:
         yield Mutation(f"data: another {key}", lie, DATA, single=False)
         everywhere = _then(_rows(DATA, _set_all({key: value})), Forger.derive)
         yield Mutation(f"data: another {key} of every row", everywhere, DATA, single=False)
+
+
+def _list_turned_mutations() -> Iterator[Mutation]:
+    """The files of rows that were turned away, which repeat records and log."""
+    for name in (REJECTED_FILE, HELD_FILE):
+        for column in TURNED_SCHEMA.names:
+            lie = _then(_rows(name, _set(0, {column: "x"})), Forger.derive)
+            yield Mutation(f"{name}: another {column}", lie, name, single=False)
+        fewer = _then(_rows(name, lambda rows: rows.pop()), Forger.derive)
+        yield Mutation(f"{name}: a row fewer", fewer, "ends before row", single=False)
+        more = _then(_rows(name, lambda rows: rows.append(rows[0])), Forger.derive)
+        yield Mutation(f"{name}: a row twice", more, name, single=False)
+        gone = _then(_on(name, Path.unlink), Forger.sign)
+        yield Mutation(f"{name}: left out and signed", gone, "ends before row", single=False)
 
 
 def _remove_documents(forger: Forger) -> None:

@@ -48,6 +48,8 @@ FILES = (
     "lineage/tiles/0.bin",
     "log/gates.json",
     "log/decisions-00000.parquet",
+    "log/held-00000-of-00001.parquet",
+    "log/rejected-00000-of-00001.parquet",
     "recipe.yaml",
     "seeds/sections.json",
     "seeds/seeds.parquet",
