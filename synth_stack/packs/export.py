@@ -12,7 +12,8 @@ import pyarrow as pa
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import open_whole
 from synth_stack.packs import layout
-from synth_stack.packs.data_rows import read_rows
+from synth_stack.packs.data_rows import DATA_SCHEMA
+from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
 from synth_stack.packs.trainer_formats import FORMS, Record, Sides, Unsayable, say_thoughts
 from synth_stack.packs.verify.verify import verify_pack
@@ -74,7 +75,7 @@ def export_pack(
     rows = 0
     with open_whole(target) as file:
         for name in names:
-            for table in read_rows(folder, name):
+            for table in read_shard(folder, name, DATA_SCHEMA):
                 for record in _convert(table, format, reasoning, skipped):
                     file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
                     rows += 1

@@ -18,8 +18,10 @@ from synth_stack.packs.splits import SplitCount, measure_values
 TURNED_AWAY = ("rejected", "held")
 """Decisions, and the names of the splits and files."""
 
-_OF_ROW = ("row_id", "kind", "slice", "locale", "failure", "source_id", "seed_id", "parent_id", "generator")
-_OF_ROW += ("generator_version", "teacher", "template_id")
+_OF_ROW = (
+    *("row_id", "kind", "slice", "locale", "failure", "source_id", "seed_id", "parent_id"),
+    *("generator", "generator_version", "teacher", "template_id"),
+)
 _OF_DECISION = ("gate", "reason_class", "reason", "replaced_by")
 TURNED_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in (*_OF_ROW, *_OF_DECISION)])
 

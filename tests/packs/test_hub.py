@@ -59,7 +59,7 @@ def test_the_commit_is_tagged_with_the_root_and_a_repeated_push_keeps_the_tag(hu
     assert hub.tags[REPOSITORY] == {f"root-{verify_pack(pack).root}": COMMIT}
 
 
-def test_adversarial_rows_arrive_in_a_split_of_their_own(hub: Hub, tmp_path: Path) -> None:
+def test_adversarial_rows_arrive_in_a_configuration_of_their_own(hub: Hub, tmp_path: Path) -> None:
     from huggingface_hub import DatasetCard
 
     pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
@@ -67,10 +67,9 @@ def test_adversarial_rows_arrive_in_a_split_of_their_own(hub: Hub, tmp_path: Pat
     held = hub.repositories[REPOSITORY]
     assert held == {name: (pack / name).read_bytes() for name in list_files(pack)}
     header = vars(DatasetCard(held["README.md"].decode("utf-8")).data)
-    assert header["configs"][0]["data_files"] == [
-        {"split": "train", "path": "data/train-*.parquet"},
-        {"split": "adversarial", "path": "data/adversarial-*.parquet"},
-    ]
+    files = {config["config_name"]: config["data_files"] for config in header["configs"]}
+    assert files["default"] == [{"split": "train", "path": "data/train-*.parquet"}]
+    assert files["adversarial"] == [{"split": "adversarial", "path": "data/adversarial-*.parquet"}]
 
 
 def test_files_of_an_older_pack_do_not_stay_behind(hub: Hub, pack: Path) -> None:

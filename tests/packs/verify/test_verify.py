@@ -658,7 +658,7 @@ class TestSplits:
         name = layout.data_name(0, 1, split)
         write_packed(pack / name, DATA_SCHEMA.empty_table())
         reseal(pack, tmp_path / "key.pem")
-        problem = f"{name} is numbered wrongly, or of a split of which the pack has no row"
+        problem = f"{name} is numbered wrongly, or of a split or decision of which the pack has no row"
         assert problems_of(pack) == [problem]
 
     @pytest.mark.parametrize(
