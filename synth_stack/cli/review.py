@@ -160,14 +160,16 @@ def rows(
     from synth_stack.review.answers import record_answers
     from synth_stack.review.plan_file import read_plan
     from synth_stack.review.queue import build_queue
-    from synth_stack.review.reviewers import load_or_make_key, reviewer_id
+    from synth_stack.review.reviewers import keep_key, read_key_for, reviewer_id
     from synth_stack.runs.judged import open_judged
     from synth_stack.workflows.review import decide_lots
 
     run, made = open_judged(folder), read_plan(folder)
     recorded = None
     if not decide_only:
-        who = reviewer_id(reviewer or getpass.getuser(), load_or_make_key(key, outside=folder))
+        known_by = read_key_for(folder, key)
+        who = reviewer_id(reviewer or getpass.getuser(), known_by)
+        keep_key(folder, known_by)
         if as_json:
             lines = [] if sys.stdin.isatty() else sys.stdin.buffer
             recorded = record_answers(folder, read_json_answers(lines, who, adjudicate=adjudicate))

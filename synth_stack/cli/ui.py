@@ -34,14 +34,13 @@ def ui(
     The page is served on this machine alone, for whoever has the address that is printed. Ctrl+C ends it.
     """
     from synth_stack.packs import layout
-    from synth_stack.review.reviewers import load_or_make_key, reviewer_id
+    from synth_stack.review.reviewers import read_key_for
     from synth_stack.ui.judging import Desk
     from synth_stack.ui.server import LocalPage
 
     desk = None
     if not (folder / layout.STATEMENT).is_file():
-        who = reviewer_id(reviewer or getpass.getuser(), load_or_make_key(key, outside=folder))
-        desk = Desk(folder, who)
+        desk = Desk(folder, reviewer or getpass.getuser(), read_key_for(folder, key))
     with LocalPage(folder, desk, port) as page:
         if as_json:
             print_json({"address": page.address, "rows": len(page.index.rows)})

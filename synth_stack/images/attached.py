@@ -10,14 +10,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 
 from synth_stack.images.decoding import DecodedImage, ImageFault, decode, read_bytes
+from synth_stack.images.pixel_digest import digest_pixels
+from synth_stack.images.store import find_file
+from synth_stack.rows.schemas import ATTACHMENT_ROLES
 
-IMAGE, CONDITION = "image", "condition"
+RESULT, CONDITION, SOURCE = ATTACHMENT_ROLES
 PLANTED = ("canary", "control")
 """Generators of rows that a gate plants to test itself."""
 _INLINE = "data:image/png;base64,"
@@ -28,14 +31,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
-    """A file that a row names: its path relative to the folder of the batch, and the digest it has to have.
-
-    `inline`: the path is the file itself.
+    """A file that a row names: its path relative to the folder of the batch, and the digests that it and its
+    pixels have to have. `inline`: the path is the file itself.
     """
 
     path: str
     sha256: str | None
     inline: bool = False
+    pixels_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +52,66 @@ class ReadImage:
 NO_IMAGE = ReadImage(None, None)
 
 
-def list_attached(table: pa.Table, role: str = IMAGE) -> list[AttachedFile | None]:
+def list_attached(table: pa.Table, role: str = RESULT) -> list[AttachedFile | None]:
     """The first attachment in that role of each of n rows, in order; None for a row without one.
 
-    An attachment without a role is an image. Only the names and digests are made objects, one a row.
+    An attachment without a role is a result. Only the names and digests are made objects, one a row.
     """
     if "attachments" not in table.column_names:
         return [None] * len(table)
     found: list[AttachedFile | None] = []
     makers = table["generator"].to_pylist() if "generator" in table.column_names else [None] * len(table)
     for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True):
-        own = (each for each in attachments or () if (each.get("role") or IMAGE) == role)
+        own = (each for each in attachments or () if (each["role"] or RESULT) == role)
         first = next(own, None)
         path = "" if first is None else first["path"] or ""
         inline = maker in PLANTED and path.startswith(_INLINE)
-        found.append(None if first is None else AttachedFile(path, first["sha256"], inline))
+        found.append(
+            None if first is None else AttachedFile(path, first["sha256"], inline, first["pixels_sha256"])
+        )
     return found
+
+
+def describe_pixels(read: ReadImage) -> dict[str, str | int]:
+    """What an attachment says of the pixels of its image: their digest, width and height; nothing where it
+    cannot be decoded.
+    """
+    if read.image is None:
+        return {}
+    pixels = digest_pixels(read.image.pixels)
+    return {"pixels_sha256": pixels, "width": read.image.width, "height": read.image.height}
 
 
 def attach_inline(data: bytes) -> dict[str, str]:
     """The attachment of a planted row that is this file."""
     path = _INLINE + base64.b64encode(data).decode("ascii")
-    return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mime": "image/png"}
-
-
-def locate(folder: Path, path: str) -> Path:
-    """The file of that relative path in the folder. Raises ImageFault (`outside`) for one that leads out."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
-        raise ImageFault("outside", "its path leads out of the folder")
-    root = os.path.realpath(folder)
-    real = os.path.realpath(os.path.join(root, *parts))  # noqa: PTH118  (Path.resolve raises at loops of links)
-    if os.path.commonpath([root, real]) != root:
-        raise ImageFault("outside", "a link leads out of the folder")
-    return Path(real)
+    return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mime": "image/png", "role": RESULT}
 
 
 def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadImage:
-    """The image that a row names in the folder of its batch, its bytes compared with the digest first."""
+    """The image that a row names in the folder of its batch. Its bytes are compared with their digest before
+    they are decoded, and its pixels with theirs after.
+    """
     if attached is None:
         return NO_IMAGE
     try:
         data = _read_data(folder, attached)
         if attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256:
             raise ImageFault("changed", "the file is not the one that the row names: its digest is another")
-        return ReadImage(decode(data), None)
+        image = decode(data)
+        if attached.pixels_sha256 is not None and digest_pixels(image.pixels) != attached.pixels_sha256:
+            raise ImageFault(
+                "changed", "its pixels are not those that the row names: their digest is another"
+            )
+        return ReadImage(image, None)
+    except ImageFault as fault:
+        return ReadImage(None, fault)
+
+
+def read_file(path: Path) -> ReadImage:
+    """The image of a file, of which nothing is known."""
+    try:
+        return ReadImage(decode(read_bytes(path)), None)
     except ImageFault as fault:
         return ReadImage(None, fault)
 
@@ -103,7 +121,7 @@ def _read_data(folder: Path | None, attached: AttachedFile) -> bytes:
         return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True)
     if folder is None:
         raise ImageFault("missing", "the batch has no folder of images")
-    return read_bytes(locate(folder, attached.path))
+    return read_bytes(find_file(folder, attached.path, attached.sha256))
 
 
 def map_images(

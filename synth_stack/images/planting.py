@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.images.attached import IMAGE, list_attached, read_attached
+from synth_stack.images.attached import list_attached, read_attached
 from synth_stack.images.decoding import Pixels
 
 SIDE = 256
@@ -22,7 +22,7 @@ def sample_images(sample: pa.Table, n: int, folder: Path | None) -> list[tuple[s
 
     found: list[tuple[str, Pixels]] = []
     some = sample.slice(0, 3 * n)
-    for attached, name in zip(list_attached(some, IMAGE), some["slice"].to_pylist(), strict=True):
+    for attached, name in zip(list_attached(some), some["slice"].to_pylist(), strict=True):
         image = read_attached(folder, attached).image
         if image is not None and len(found) < n:
             picture = Image.fromarray(image.pixels)

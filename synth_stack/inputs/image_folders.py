@@ -3,7 +3,7 @@
 Its slice is what a label file beside the images says, or else the folder that it lies in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.errors import InputError
-from synth_stack.images.attached import AttachedFile
-from synth_stack.images.folders import MIMES, list_image_files, walk_images
+from synth_stack.images.attached import RESULT, AttachedFile, describe_pixels, map_images
+from synth_stack.images.decoding import require_pillow
+from synth_stack.images.folders import list_image_files, walk_images
+from synth_stack.images.paths import MIMES
 from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
 from synth_stack.inputs.folders import SIDECARS
 from synth_stack.inputs.foreign import SHARD_ROWS
@@ -40,7 +42,10 @@ def is_image_folder(path: Path) -> bool:
 
 
 def open_image_folder(path: Path) -> ImageFolder:
-    """The images of a folder. Raises InputError for one without images, and as `read_labels` does."""
+    """The images of a folder. Raises InputError for one without images, and as `read_labels` does, and
+    MissingExtra where nothing decodes them.
+    """
+    require_pillow()
     files = list_image_files(path)
     if not files:
         raise InputError(f"{path.name} holds no images", allowed=", ".join(MIMES))
@@ -53,17 +58,25 @@ def read_image_rows(images: ImageFolder) -> Iterator[pa.Table]:
     """The images as candidate tables of up to SHARD_ROWS rows, in the order of their paths."""
     for first in range(0, len(images.files), SHARD_ROWS):
         some = images.files[first : first + SHARD_ROWS]
-        yield build_candidates(_make_row(images, first + number, file) for number, file in enumerate(some))
+        seen = map_images(images.folder, some, describe_pixels)
+        pairs = enumerate(zip(some, seen, strict=True), start=first)
+        yield build_candidates(
+            _make_row(images, position, file, pixels) for position, (file, pixels) in pairs
+        )
 
 
-def _make_row(images: ImageFolder, position: int, file: AttachedFile) -> dict[str, Any]:
+def _make_row(
+    images: ImageFolder, position: int, file: AttachedFile, pixels: Mapping[str, Any]
+) -> dict[str, Any]:
     path = PurePosixPath(file.path)
     label = images.labels.by_path.get(file.path) or ImageLabel()
+    mime = MIMES[path.suffix.lower()]
+    attached = {"path": file.path, "sha256": file.sha256, "mime": mime, "role": RESULT, **pixels}
     return {
         "kind": "image",
         "slice": label.slice or path.parent.name or None,
         "messages": [],
-        "attachments": [{"path": file.path, "sha256": file.sha256, "mime": MIMES[path.suffix.lower()]}],
+        "attachments": [attached],
         "extra": canonical_text(label.columns) if label.columns else None,
         "source_id": file.path,
         "seed_id": f"sha256:{images.sha256}",

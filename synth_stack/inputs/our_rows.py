@@ -3,10 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from synth_stack.inputs.json_text import parse_text
 from synth_stack.inputs.plain_values import is_empty, read_text
 from synth_stack.inputs.record_shapes import Fields, Record, RecordReading
+from synth_stack.rows.schemas import ATTACHMENT_ROLES, ATTACHMENTS
 from synth_stack.rows.texts import join_text
+
+_ATTACHED = {field.name: int if pa.types.is_integer(field.type) else str for field in ATTACHMENTS.value_type}
+MAX_INTEGER = 2**53
+"""Beyond which canonical JSON has no whole numbers (RFC 8785, section 3.2.2.3)."""
 
 
 def read_our_row(record: Record, reading: RecordReading) -> Fields:
@@ -30,10 +37,18 @@ def read_our_row(record: Record, reading: RecordReading) -> Fields:
         "models": _list_models(record),
     }
     reading.used.add("alternatives")
+    if record.get("kind") == "image":
+        fields["kind"] = "image"
+        reading.used.add("kind")
+    if not is_empty(record.get("attachments")):
+        fields["attachments"] = _read_attachments(record["attachments"])
+        reading.used.add("attachments")
     text = record.get("text")
     if messages or alternatives:
         fields["text"] = join_text(messages, alternatives)
         reading.used |= {"text"} if text == fields["text"] else set()
+    elif fields.get("attachments") and is_empty(text):
+        reading.used.add("text")
     else:
         fields["text"] = reading.read_text()
     if isinstance(record.get("extra"), str):
@@ -69,6 +84,30 @@ def _read_alternative(item: Any, position: int, reading: RecordReading) -> dict[
         if item.get(key) is not None
     }
     return {**named, "messages": messages}
+
+
+def _read_attachments(value: Any) -> list[dict[str, Any]]:
+    """Attachments with no more than their fields. Raises ValueError: what a gate compares has to be there."""
+    known = isinstance(value, list) and all(
+        isinstance(item, Mapping) and _ATTACHED.keys() >= item.keys() for item in value
+    )
+    if not known:
+        raise ValueError("column 'attachments' is not a list of attachments")
+    return [_read_attachment(item) for item in value]
+
+
+def _read_attachment(item: Mapping[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for name, value in item.items():
+        if value is None or _ATTACHED[name] is str:
+            read[name] = None if value is None else read_text(value, "attachments")
+        elif type(value) is int and 0 <= value < MAX_INTEGER:
+            read[name] = value
+        else:
+            raise ValueError(f"column 'attachments' has a {name} that is no whole number")
+    if read.get("role") not in (None, *ATTACHMENT_ROLES):
+        raise ValueError("column 'attachments' has a role that there is not")
+    return read
 
 
 def _open_extra(text: str, reading: RecordReading) -> None:

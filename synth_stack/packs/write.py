@@ -22,6 +22,7 @@ from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
+from synth_stack.packs.images import ImageWriter
 from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.signers import Signer
@@ -156,6 +157,7 @@ def _write_tables(
             return begin(lambda number: layout.turned_name(number, shards, decision), TURNED_SCHEMA)
 
         append_turned = {decision: begin_turned(decision) for decision in list_turned(turned)}
+        images = ImageWriter(run.folder, staging, stack)
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
@@ -166,6 +168,7 @@ def _write_tables(
                 records = build_records(candidates, verdicts, decisions, context=run.context)
                 accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
                 kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
+                images.add_rows(kept)
                 for split, append in append_rows.items():
                     append(select_split(kept, split))
                 for decision, append in append_turned.items():

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import NewType
 
 from synth_stack.errors import ConfigError
-from synth_stack.files import store_errors
+from synth_stack.files import store_errors, write_bytes
+from synth_stack.review.plan_file import FOLDER
+from synth_stack.runs.folder import update_manifest
+
+KEY_CHECK = f"{FOLDER}/key.check"
+"""In a run: the HMAC of a constant under the key that its reviewers' ids are made with."""
 
 ReviewerId = NewType("ReviewerId", str)
 """64 lower-case hexadecimal characters."""
@@ -27,6 +32,10 @@ MAX_NAME_CHARS = 320
 """A mail address has up to 320 (RFC 3696, erratum 1690)."""
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_BRING = (
+    "Bring the key file of the machine that began this review (--key, or the variable "
+    "SYNTH_STACK_REVIEW_KEY); under another key the same person would count twice."
+)
 
 
 def load_or_make_key(path: str | Path | None = None, *, outside: str | Path | None = None) -> bytes:
@@ -58,6 +67,36 @@ def load_or_make_key(path: str | Path | None = None, *, outside: str | Path | No
     return bytes.fromhex(text)
 
 
+def read_key_for(run: str | Path, path: str | Path | None = None) -> bytes:
+    """The key of `load_or_make_key` at `path`, unless the ids of the run's reviewers are made with another.
+
+    Under two keys one person has two ids, and would count as two reviewers who agree: a machine that joins a
+    review needs the key of the one that began it (`keep_key`). Raises ConfigError for another key, and where
+    a key would have to be made although the run has one.
+    """
+    folder = Path(run)
+    if (known := _read_check(folder / KEY_CHECK)) is None:
+        return load_or_make_key(path, outside=folder)
+    place = Path(path) if path is not None else _find_default()
+    with store_errors(place):
+        key = load_or_make_key(place, outside=folder) if place.exists() else None
+    if key is None or not hmac.compare_digest(known, _check(key)):
+        other = "a key that is not here" if key is None else "another key"
+        raise ConfigError(f"the reviewers of this run are known under {other}", seen=str(place), mend=_BRING)
+    return key
+
+
+def keep_key(run: str | Path, key: bytes) -> None:
+    """Leaves a check value of the key in the run, for `read_key_for`; the first one stays."""
+    folder = Path(run)
+    path = folder / KEY_CHECK
+    if _read_check(path) is None:
+        with store_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            write_bytes(path, _check(key).encode() + b"\n")
+        update_manifest(folder, [KEY_CHECK])
+
+
 def reviewer_id(name: str, key: bytes) -> ReviewerId:
     """The id of the reviewer who is known by `name` (a user name or a mail address), under the key.
 
@@ -73,6 +112,20 @@ def reviewer_id(name: str, key: bytes) -> ReviewerId:
 def is_reviewer_id(text: str) -> bool:
     """Whether it has the form of a reviewer's id."""
     return _ID.fullmatch(text) is not None
+
+
+def _check(key: bytes) -> str:
+    return hmac.new(key, b"check", hashlib.sha256).hexdigest()
+
+
+def _read_check(path: Path) -> str | None:
+    with store_errors(path):
+        if not path.exists():
+            return None
+        text = path.read_bytes()[: 4 * KEY_BYTES].decode("ascii", "replace").strip()
+    if not _ID.fullmatch(text):
+        raise ConfigError(f"{path} holds no check value of a key", allowed="64 lower-case hexadecimal digits")
+    return text
 
 
 def _find_default() -> Path:

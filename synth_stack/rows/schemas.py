@@ -66,7 +66,26 @@ DOCUMENTS = pa.list_(
 MODELS = pa.list_(pa.struct([("part", pa.string()), ("name", pa.string()), ("digest", pa.string())]))
 """Every model that worked on a row; `part` says as what: writer, judge or rewriter."""
 
-ATTACHMENTS = pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string()), ("mime", pa.string())]))
+ATTACHMENTS = pa.list_(
+    pa.struct(
+        [
+            ("path", pa.string()),
+            ("sha256", pa.string()),
+            ("mime", pa.string()),
+            ("role", pa.string()),
+            ("pixels_sha256", pa.string()),
+            ("width", pa.int64()),
+            ("height", pa.int64()),
+        ]
+    )
+)
+"""Files beside the row: `path` relative to the folder of the batch, `sha256` of the file, `role` one of
+ATTACHMENT_ROLES. Of an image that can be decoded, also its size in pixels and the digest of these
+(`images.pixel_digest`), which another encoding of the same pixels shares."""
+
+ATTACHMENT_ROLES = ("result", "condition", "source")
+"""What an attachment is to its row: what the row hands over, what steered its making, what that was drawn
+from. Null counts as `result`."""
 
 CONTENT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("kind", pa.string(), nullable=False),

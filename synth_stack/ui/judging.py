@@ -15,6 +15,7 @@ from synth_stack.review.answers import (
     record_answers,
 )
 from synth_stack.review.plan_file import has_plan, read_plan
+from synth_stack.review.reviewers import ReviewerId, keep_key, reviewer_id
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.workflows.review import decide_lots, plan
 
@@ -23,10 +24,16 @@ _GIVEN = {"row_id", "judgement", "defect", "severity", "note"}
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where one reviewer (a ReviewerId) judges rows of the run at `folder`."""
+    """Where one reviewer, whom the key gives an id, judges rows of the run at `folder`."""
 
     folder: Path
-    reviewer: str
+    name: str
+    key: bytes
+
+    @property
+    def reviewer(self) -> ReviewerId:
+        """The id that this reviewer's answers bear."""
+        return reviewer_id(self.name, self.key)
 
     def describe(self) -> dict[str, Any]:
         """Whether the run has a plan, which rows it asks for, and what this reviewer said of them."""
@@ -73,6 +80,7 @@ class Desk:
         answer["note"] = replace_unprintable(note)[:MAX_NOTE_CHARS] if note else None
         name = digest_bytes(f"reviewer {self.reviewer} {said['row_id']}".encode())[:32]
         filled = {key: value for key, value in answer.items() if value is not None}
+        keep_key(self.folder, self.key)
         recorded = record_answers(
             self.folder,
             [

@@ -32,7 +32,7 @@ from synth_stack.review.content import read_rows_to_review
 from synth_stack.review.judgements import settle_rows
 from synth_stack.review.plan_file import FOLDER, ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
-from synth_stack.review.reviewers import ReviewerId, load_or_make_key, reviewer_id
+from synth_stack.review.reviewers import ReviewerId, keep_key, read_key_for, reviewer_id
 from synth_stack.runs.judged import Judged, open_judged
 
 
@@ -89,7 +89,8 @@ def campaign(
     """
     run = Path(folder)
     read_plan(run)
-    key = load_or_make_key(review_key, outside=run)
+    key = read_key_for(run, review_key)
+    keep_key(run, key)
     address = find_server(run, url=url, api_key=api_key, server=server)
     client = ArgillaClient(address.url, address.api_key)
     try:

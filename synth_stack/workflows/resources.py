@@ -86,12 +86,12 @@ def bound_resources(source: object, file: GateFile) -> RunResources:
     return RunResources(
         perimeter="local" if "local" in {reach, file.perimeter} else "open",
         allow_hosts=tuple(file.allow_hosts),
-        attachments=_find_attachments(source),
+        attachments=find_attachments(source),
         terms=read_terms(lock),
     )
 
 
-def _find_attachments(source: object) -> Path | None:
+def find_attachments(source: object) -> Path | None:
     """The folder of the files beside the rows of a source: itself, or the folder that it lies in."""
     if not isinstance(source, str | Path) or not Path(source).exists():
         return None

@@ -3,33 +3,20 @@ from pathlib import Path
 import pytest
 
 from synth_stack.images.attached import (
+    ReadImage,
     attach_inline,
+    describe_pixels,
     list_attached,
-    locate,
     map_images,
     map_threads,
     read_attached,
 )
-from synth_stack.images.decoding import ImageFault, read_bytes
+from synth_stack.images.decoding import decode
 from synth_stack.rows.schemas import build_candidates
 from tests.picture_rows import draw_picture, save, write_rows
 from tests.some_rows import make_row
 
 PICTURE = save(draw_picture(1, 32))
-
-
-@pytest.mark.parametrize(
-    "path", ["../a.png", "/a.png", "b/../../a.png", "", "a\\b.png", "a\0.png", "loop", "out/a.png"]
-)
-def test_no_path_and_no_link_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    (tmp_path / "a.png").write_bytes(PICTURE)
-    (inside / "out").symlink_to(tmp_path)
-    (inside / "loop").symlink_to(inside / "loop")
-    with pytest.raises(ImageFault) as raised:
-        read_bytes(locate(inside, path))
-    assert raised.value.name in {"outside", "missing"}
 
 
 def test_images_are_read_in_order_and_checked(tmp_path: Path) -> None:
@@ -56,6 +43,27 @@ def test_a_batch_without_a_folder_has_no_images(tmp_path: Path) -> None:
     fault = read_attached(None, list_attached(table)[0]).fault
     assert fault is not None
     assert fault.name == "missing"
+
+
+def test_the_pixels_of_an_image_have_to_be_those_that_the_row_names(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    attached = {"path": "a.png", **describe_pixels(ReadImage(decode(PICTURE), None))}
+    rows = [make_row(kind="image", attachments=[attached]), make_row(kind="image", attachments=[
+        {**attached, "pixels_sha256": "0" * 64}
+    ])]  # fmt: skip
+    good, lying = (read_attached(tmp_path, each) for each in list_attached(build_candidates(rows)))
+    assert good.image is not None
+    assert lying.fault is not None
+    assert lying.fault.name == "changed"
+
+
+def test_attachments_are_told_apart_by_their_roles() -> None:
+    named = [{"path": "c.png", "role": "condition"}, {"path": "r.png", "role": "result"}, {"path": "x.png"}]
+    table = build_candidates(
+        [make_row(kind="image", attachments=some) for some in (named, named[:1], named[2:])]
+    )
+    paths = [[each and each.path for each in list_attached(table, role)] for role in ("result", "condition")]
+    assert paths == [["r.png", None, "x.png"], ["c.png", "c.png", None]]
 
 
 def test_threads_keep_the_order_and_raise_what_is_raised() -> None:

@@ -1,8 +1,10 @@
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from synth_stack.errors import InputError
+from synth_stack.images.pixel_digest import digest_pixels
 from synth_stack.inputs.image_folders import is_image_folder, open_image_folder, read_image_rows
 from tests.picture_rows import draw_picture, save
 
@@ -27,6 +29,16 @@ def test_each_image_is_a_row_and_its_folder_the_slice(tmp_path: Path) -> None:
     assert table["slice"].to_pylist() == [None, "cats", "dogs"]
     attached = [each[0]["mime"] for each in table["attachments"].to_pylist()]
     assert attached == ["image/webp", "image/png", "image/jpeg"]
+    (first,) = table["attachments"].to_pylist()[0]
+    assert first == {
+        "path": "3.webp",
+        "sha256": hashlib.sha256(PICTURE).hexdigest(),
+        "mime": "image/webp",
+        "role": "result",
+        "pixels_sha256": digest_pixels(draw_picture(1, 32)),
+        "width": 32,
+        "height": 32,
+    }
     assert images.name == "set"
     (folder / "3.webp").write_bytes(b"changed")
     assert open_image_folder(folder).sha256 != images.sha256
@@ -45,3 +57,11 @@ def test_a_folder_with_rows_is_none_of_images(tmp_path: Path) -> None:
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no images"):
         open_image_folder(tmp_path)
+
+
+def test_an_image_that_cannot_be_decoded_is_a_row_without_pixels(tmp_path: Path) -> None:
+    (tmp_path / "torn.png").write_bytes(PICTURE[:100])
+    (table,) = read_image_rows(open_image_folder(tmp_path))
+    (attached,) = table["attachments"].to_pylist()[0]
+    assert (attached["pixels_sha256"], attached["width"], attached["height"]) == (None, None, None)
+    assert attached["sha256"] == hashlib.sha256(PICTURE[:100]).hexdigest()

@@ -104,6 +104,12 @@ def test_a_row_without_messages_is_its_text_and_a_text_of_its_own_is_kept() -> N
         ({"alternatives": [5]}, "column 'alternatives' is not a list of alternatives"),
         ({"alternatives": [{"messages": ["x"]}]}, "column 'alternatives' is not a list of turns"),
         ({"alternatives": [{"label": 5}]}, "column 'alternatives' holds int, not text"),
+        ({"attachments": 5}, "column 'attachments' is not a list of attachments"),
+        ({"attachments": [{"url": "x"}]}, "column 'attachments' is not a list of attachments"),
+        ({"attachments": [{"path": 5}]}, "column 'attachments' holds int, not text"),
+        ({"attachments": [{"role": "icon"}]}, "column 'attachments' has a role that there is not"),
+        ({"attachments": [{"width": -1}]}, "column 'attachments' has a width that is no whole number"),
+        ({"attachments": [{"height": True}]}, "column 'attachments' has a height that is no whole number"),
         ({"row_id": 5}, "column 'row_id' holds int, not text"),
         ({"row_id": None}, "column 'row_id' holds NoneType, not text"),
     ],
@@ -114,6 +120,22 @@ def test_a_row_that_is_ours_by_name_alone_is_a_row_with_the_reason(
     [record] = build_candidates([ROW]).to_pylist()
 
     assert read_one({**record, **change})["failure"] == f"broken record: row 1: {reason}"
+
+
+def test_an_image_keeps_its_kind_and_its_attachments() -> None:
+    attached = {"path": "a.png", "sha256": "0" * 64, "role": "result", "width": 8, "height": 9}
+    image = {
+        **ROW,
+        "kind": "image",
+        "messages": [],
+        "alternatives": None,
+        "text": None,
+        "attachments": [attached],
+    }
+    row = read_one(build_candidates([image]).to_pylist()[0])
+
+    assert (row["failure"], row["kind"], row["text"], row["attachments"]) == (None, "image", None, [attached])
+    assert "attachments" not in json.loads(row["extra"])
 
 
 def test_a_pack_read_twice_is_read_the_same(tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from synth_stack.errors import ConfigError
-from synth_stack.review.reviewers import KEY_VARIABLE, is_reviewer_id, load_or_make_key, reviewer_id
+from synth_stack.review.reviewers import (
+    KEY_CHECK,
+    KEY_VARIABLE,
+    is_reviewer_id,
+    keep_key,
+    load_or_make_key,
+    read_key_for,
+    reviewer_id,
+)
 
 KEY = bytes(32)
 
@@ -77,3 +85,34 @@ def test_the_key_lies_where_the_variable_says_else_beside_other_settings(
     monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "mine.key"))
     load_or_make_key()
     assert (tmp_path / "mine.key").is_file()
+
+
+def test_a_run_stays_with_the_key_that_its_first_ids_were_made_with(tmp_path: Path) -> None:
+    run, mine, other = tmp_path / "run", tmp_path / "mine.key", tmp_path / "other.key"
+    run.mkdir()
+    key = read_key_for(run, mine)
+    assert not list(run.iterdir())
+    keep_key(run, key)
+    keep_key(run, load_or_make_key(other))
+    assert read_key_for(run, mine) == key
+    assert mine.read_text().strip() not in (run / KEY_CHECK).read_text()
+    with pytest.raises(ConfigError, match="under another key") as caught:
+        read_key_for(run, other)
+    assert "Bring the key file" in str(caught.value)
+
+
+def test_a_machine_that_joins_a_review_makes_no_key_of_its_own(tmp_path: Path) -> None:
+    run, absent = tmp_path / "run", tmp_path / "absent.key"
+    run.mkdir()
+    keep_key(run, load_or_make_key(tmp_path / "mine.key"))
+    with pytest.raises(ConfigError, match="a key that is not here"):
+        read_key_for(run, absent)
+    assert not absent.exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\x00", b"ABC", b"0" * 100_000])
+def test_a_check_value_that_is_none_is_named(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / KEY_CHECK).parent.mkdir()
+    (tmp_path / KEY_CHECK).write_bytes(text)
+    with pytest.raises(ConfigError, match="no check value"):
+        read_key_for(tmp_path, tmp_path / "mine.key")

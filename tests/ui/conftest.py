@@ -13,12 +13,11 @@ import pytest
 
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.write import write_pack
-from synth_stack.review.reviewers import reviewer_id
 from synth_stack.ui.judging import Desk
 from synth_stack.ui.server import LocalPage
 from tests.review.toy_run import make_toy_run
 
-REVIEWER = reviewer_id("ann", b"k" * 32)
+REVIEWER = ("ann", b"k" * 32)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.ui.conftest import REVIEWER, ask, serve
 
 def test_held_rows_are_planned_judged_and_decided(run: Path) -> None:
     first, second, third = find_ids(run, "HOLD")
-    with serve(run, Desk(run, REVIEWER)) as page:
+    with serve(run, Desk(run, *REVIEWER)) as page:
         assert ask(page, "/api/summary")[1]["desk"]["planned"] is False
         assert ask(page, "/api/plan", {})[1]["asked"] == sorted([first, second, third])
         said = {"row_id": first, "judgement": "release"}
@@ -40,7 +40,7 @@ def test_held_rows_are_planned_judged_and_decided(run: Path) -> None:
 
 def test_another_answer_of_the_same_reviewer_takes_the_place_of_the_first(run: Path) -> None:
     row_id = find_ids(run, "HOLD")[0]
-    desk = Desk(run, REVIEWER)
+    desk = Desk(run, *REVIEWER)
     desk.plan_held()
     desk.judge({"row_id": row_id, "judgement": "release"})
     assert desk.judge({"row_id": row_id, "judgement": "unsure"})["edited"] == 1
@@ -50,7 +50,7 @@ def test_another_answer_of_the_same_reviewer_takes_the_place_of_the_first(run: P
 def test_rows_of_a_blind_sample_are_not_judged_where_the_page_shows_what_gates_said(run: Path) -> None:
     made = plan(run, held="also")
     blind = next(row["row_id"] for row in made.sample.to_pylist() if row["blind"])
-    desk = Desk(run, REVIEWER)
+    desk = Desk(run, *REVIEWER)
     assert set(desk.describe()["asked"]) == set(find_ids(run, "HOLD"))
     with pytest.raises(InputError, match="does not ask for this row here"):
         desk.judge({"row_id": blind, "judgement": "release"})
@@ -74,7 +74,7 @@ def test_rows_of_a_blind_sample_are_not_judged_where_the_page_shows_what_gates_s
     ],
 )
 def test_what_is_no_answer_is_refused_and_nothing_is_recorded(run: Path, said: object) -> None:
-    desk = Desk(run, REVIEWER)
+    desk = Desk(run, *REVIEWER)
     desk.plan_held()
     if isinstance(said, dict) and said.get("row_id") == "HELD":
         said = {**said, "row_id": find_ids(run, "HOLD")[0]}

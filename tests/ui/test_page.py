@@ -39,7 +39,7 @@ def test_rows_are_found_opened_and_judged_and_nothing_of_them_runs(tmp_path: Pat
         session.find_element(By.XPATH, f"//button[normalize-space()='{words}']").click()
 
     status = "document.getElementById('status').textContent"
-    with serve(folder, Desk(folder, REVIEWER)) as page, open_browser(tmp_path / "profile") as session:
+    with serve(folder, Desk(folder, *REVIEWER)) as page, open_browser(tmp_path / "profile") as session:
         session.get(page.address)
         wait("document.documentElement.dataset.drawn === 'yes'")
         assert session.execute_script(f"return {status}") == "1–25 of 40 rows"

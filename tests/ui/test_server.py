@@ -40,7 +40,7 @@ def test_rows_and_their_lineage_are_given_with_the_token(toy: Path) -> None:
 def test_without_the_token_or_for_another_host_nothing_is_told_or_written(
     run: Path, headers: dict[str, str], body: Any
 ) -> None:
-    with serve(run, Desk(run, REVIEWER)) as page:
+    with serve(run, Desk(run, *REVIEWER)) as page:
         for path in ("/api/summary", "/api/rows", "/api/plan", "/api/decide", "/api/nothing"):
             assert ask(page, path, body, **headers)[0] == 403
     assert not (run / "review").exists()
@@ -84,7 +84,7 @@ def test_what_cannot_be_answered_is_a_sentence(toy: Path, path: str, sentence: s
 
 @pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"x" * (MAX_BODY_BYTES + 1)])
 def test_noise_is_refused_and_the_page_goes_on(run: Path, body: bytes) -> None:
-    with serve(run, Desk(run, REVIEWER)) as page:
+    with serve(run, Desk(run, *REVIEWER)) as page:
         assert ask(page, "/api/judgements", body[: MAX_BODY_BYTES + 1])[0] == 400
         assert ask(page, "/api/summary")[0] == 200
 

@@ -13,12 +13,13 @@ from synth_stack.packs import layout
 from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
 from synth_stack.packs.card.header import build_metadata, name_title
+from synth_stack.packs.card.images import render_images
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.disclosure.facts import Disclosure
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
-from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
+from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, RetryLock, SourceLock, TeacherLock
 
 
 def render_card(
@@ -43,6 +44,7 @@ def render_card(
         _render_summary(recipe, counts, withdrawn),
         "## Load",
         *_render_load(counts),
+        *render_images(counts.images),
         *_render_withdrawn(withdrawn),
         "## Verify",
         fence(_VERIFY, "sh"),
@@ -217,7 +219,19 @@ def _render_making(recipe: RecipeLock) -> list[str]:
         lines.append(_REASONING.get(recipe.reasoning, f"Reasoning: {code(recipe.reasoning)}"))
     if recipe.perimeter is not None:
         lines.append(_describe_perimeter(recipe.perimeter))
+    lines += map(_describe_retry, recipe.retries)
     return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
+
+
+def _describe_retry(retry: RetryLock) -> str:
+    draws = format_count(retry.draws, "draw")
+    if not retry.asked_before:
+        return f"{draws} without a good row were asked again"
+    changed = ", ".join(map(code, sorted(retry.asked_before)))
+    return (
+        f"{draws} without a good row were asked again in another way; how the rows before them were asked "
+        f"stands in {code('retries')} of the recipe lock ({changed}), and in each row"
+    )
 
 
 def _describe_source(source: SourceLock) -> str:

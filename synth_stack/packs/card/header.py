@@ -28,7 +28,7 @@ def build_metadata(
         "license": "other" if card is None else card.license,
         **({} if card is None else {"language": list(card.languages)}),
         "size_categories": [name_size(counts.accepted - (withdrawn["rows"] if withdrawn else 0))],
-        "task_categories": ["text-generation"],
+        "task_categories": ["text-generation" if counts.images is None else "text-to-image"],
         "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
         "configs": [
             {

@@ -396,9 +396,9 @@ def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_wa
     documents = render_documents(disclose(recipe, gates, count())).values()
     figures = render_figures(count(), gates).encode("utf-8")
     assert [digest_bytes(data) for data in (metadata, figures, *documents)] == [
-        "f0f05366e7db9708b9c0a20e070c78267f1f7428a4602b413bd6a14dc42e1aaa",
+        "cf0346c43445ec17048dd4d14e4dc355967bc02206c636bda5fcb7a08b336e4b",
         "2b7549b3384ac781016c10f3cf57d9b3c310f62ebb93ba9f64b0a5655024f187",
-        "7c2cb0fbb685842ee602aa8ebfdb965660c1103da5a314c4923f5ca2f831b452",
+        "b65545ee5ab1b9f3fdefc1156766ff7e345d28774f710a5ab794bdf58f3ff179",
         "77f78ddcbd8d07ce7f0e3c88591739ef35c4f67ce6893929cdbe13653b4fe1af",
         "6f59ae100d50a69168266e2f821c4005ce68317465d811a3769a67838039c868",
         "00879541b66da50f5d3f70814f17dca44aacb2eb35e66b37ea9bfeb29314d180",
