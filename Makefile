@@ -137,4 +137,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm runs build dist *.egg-info

@@ -36,7 +36,9 @@ MEANT_OTHERWISE = {
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",
-    },  # a part of a message, and a column, of other people's data
+        "tool_use",
+    },  # parts of a message, and a column, of other people's data
+    "inputs/tool_calls.py": {"tool_use"},
     "workflows/init.py": {
         "best_of_n",
         "dialogue_tree",
@@ -143,6 +145,7 @@ ELSEWHERE = {
     "teachers/prompt.py": "teachers/test_openai_llm.py",  # two records without behaviour
     "teachers/scripted_llm.py": "teachers/test_scripted.py",
     "teachers/vllm_engine.py": "teachers/test_vllm.py",  # needs a GPU
+    "text/page_policy.py": "packs/page/test_render.py",
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",

@@ -30,6 +30,7 @@ RECIPES = sorted(
         "preference_pairs",
         "document_qa",
         "minimal_repair",
+        "tool_traces",
     }  # tests/generators runs these: they need a judge
 )
 ROWS = 12
