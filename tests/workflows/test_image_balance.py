@@ -20,7 +20,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-SHORT = {"generate.target": {"accepted": 4, "max_candidates": 8}, "generate.batch_rows": 2}
+SHORT = {
+    "generate.target": {"accepted": 4, "max_candidates": 8},
+    "generate.batch_rows": 2,
+    "generate.balance.floor": 0,
+}
 _RUN = "import sys, synth_stack; from synth_stack.inputs.recipe import load_recipe; "
 
 
