@@ -255,7 +255,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         key_id=None if seal is None else seal.key_id,
         counts=counts,
         place=None if problems else place,
-        cosigners=() if seal is None else tuple(seal.predicate["cosigners"]),
+        cosigners=() if seal is None else seal.cosigners,
     )
 
 
