@@ -29,6 +29,7 @@ ORDINARY = frozenset(
 
 MEANT_OTHERWISE = {
     "review/argilla/form.py": {"terms"},  # a query of the server
+    "inputs/terms.py": {"terms"},
     "runs/locks.py": {"terms"},  # what a recipe declares of a model
     "workflows/prepare.py": {"terms"},
     "workflows/resources.py": {"terms"},
@@ -61,6 +62,7 @@ THROUGH = {
     "decisions/replay": "test_replay.py",
     "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
+    "packs/disclosure": "test_documents.py",
     "packs/verify": "test_verify.py",
     "review/server/inside": "test_launch.py",
     "sandbox": "test_room.py",
@@ -89,6 +91,7 @@ ELSEWHERE = {
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
+    "engines/nemo/ray_driver.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
     "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
