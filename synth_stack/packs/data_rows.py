@@ -143,8 +143,8 @@ def read_rows(pack: Path, name: str, columns: Sequence[str] | None = None) -> It
 def find_row_by_id(
     pack: Path, names: Sequence[str], row_id: str, share: float = 0.0
 ) -> tuple[str, dict[str, Any]] | None:
-    """The row with that `row_id` in files of data/, with the fields of CANDIDATE_SCHEMA, after the name of its
-    file; None for none. What stands after about that `share` of the rows is looked through first.
+    """The row with that `row_id` in files of data/, with the fields of CANDIDATE_SCHEMA, after the name of
+    its file; None for none. What stands after about that `share` of the rows is looked through first.
     """
     found = find_by_id(pack, names, DATA_SCHEMA, row_id, share)
     return None if found is None else (found[0], without_columns(found[1]))
