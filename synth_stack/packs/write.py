@@ -23,7 +23,6 @@ from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
 from synth_stack.packs.images import ImageWriter
-from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
@@ -95,12 +94,22 @@ def _fill(
     _copy_seeds(run, staging)
     seeds = {f"{layout.SEEDS}/{name}": 0 for name in list_files(staging / layout.SEEDS)}
     origins = Origins(run.recipe, read_seed_ids(staging, seeds, run.recipe))
-    review = copy_review(run, staging)
+    review = _copy_review(run, staging)
     counts, head = _write_tables(staging, run, progress, shard_rows, origins=origins, review=review)
     write_bytes(staging / layout.MEASURES, render_measures(counts.measures, run.gates))
     batch = PackedBatch(run.recipe, run.lock, run.context, counts, head)
     finish_pack(staging, batch, signer, ledger=ledger)
     return counts, head
+
+
+def _copy_review(run: Judged, staging: Path) -> dict[str, Any] | None:
+    """The outcome of the review of a run, once it lies in `staging`; None where there is none."""
+    if not (run.folder / layout.REVIEW).exists():
+        return None
+    # with it come Polars and every gate: two seconds and 130 MB that most packs do not need
+    from synth_stack.packs.review import copy_review
+
+    return copy_review(run, staging)
 
 
 def _copy_seeds(run: Judged, staging: Path) -> None:
