@@ -3,6 +3,8 @@
     python benchmarks/images.py                  recall and precision of image_duplicates on the planted set
     python benchmarks/images.py --tune           the same by threshold, on the images that it was chosen on
     python benchmarks/images.py --quality        what image_quality says of good and of spoilt images
+    python benchmarks/images.py --conditions     how images agree with their own conditions, and with others
+    python benchmarks/images.py --drift          how far apart sets of images are, changed and unchanged
     python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates that need no model
 
 --bases N is how many scenes are drawn (400); each image is changed in --changes ways (5), drawn at random.
@@ -20,11 +22,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from planted_images import PROMISED, UNPROMISED, cut_photographs, draw_scene, draw_view, save_as
 
 from synth_stack.engines.contract import check_verdicts
 from synth_stack.gates.gate import Judge
+from synth_stack.gates.image_conditions.agreement import find_edges, measure_blurred, measure_edges
+from synth_stack.gates.image_drift.canaries import CHANGES
+from synth_stack.gates.image_drift.effects import ImageSample, measure_effects
+from synth_stack.gates.image_drift.features import describe_layout, read_features
+from synth_stack.gates.image_drift.gate import ImageEnvelope
 from synth_stack.gates.image_duplicates.gate import image_duplicates
 from synth_stack.gates.image_quality.gate import image_quality
 from synth_stack.gates.resources import NoResources
@@ -180,6 +187,69 @@ def measure_quality(scenes: int) -> None:
         print(f"{name:32s} of {len(bases)}: {dict(said.most_common())}")
 
 
+RESTYLED = {
+    "as it is": lambda p, rng: p,
+    **{name: PROMISED[name] for name in ("jpeg_30", "colour_shift", "gamma", "noise", "contrast", "grey")},
+    "posterised": lambda p, rng: ImageOps.posterize(p, 2),
+    "grain of 30": lambda p, rng: Image.fromarray(
+        np.clip(np.asarray(p) + rng.normal(0, 30, (p.height, p.width, 3)), 0, 255).astype(np.uint8)
+    ),
+    "blur 2 px": lambda p, rng: p.filter(ImageFilter.GaussianBlur(2)),
+}
+"""What may become of an image that follows its condition: other colours, other textures, softer."""
+
+
+def measure_conditions(scenes: int) -> None:
+    """Agreement with the own condition and with that of the next image, on both halves."""
+    blurred = ImageFilter.GaussianBlur(12)
+    kinds = {
+        "canny": (measure_edges, lambda p: find_edges(np.asarray(p))),
+        "blur": (measure_blurred, lambda p: np.asarray(p.filter(blurred))),
+    }
+    for half, title in ((TUNED, "threshold chosen on"), (JUDGED, "judged on")):
+        bases = [picture for _, picture in list_bases(scenes, half)]
+        for kind, (measure, draw) in kinds.items():
+            conditions = [draw(picture) for picture in bases]
+            others = [*conditions[1:], conditions[0]]
+            rng = np.random.default_rng(half)
+            for name, change in RESTYLED.items():
+                results = [np.asarray(change(picture, rng)) for picture in bases]
+                own, other = (
+                    np.array(
+                        [m for r, c in zip(results, told, strict=True) if (m := measure(r, c)) is not None]
+                    )
+                    for told in (conditions, others)
+                )
+                print(
+                    f"{title} {len(bases)}: {kind:5s} {name:14s} own 1% {np.quantile(own, 0.01):.3f}, least "
+                    f"{own.min():.3f}; other 99% {np.quantile(other, 0.99):.3f}, most {other.max():.3f}; "
+                    f"below 0.7: own {(own < 0.7).mean():.3f}, other {(other < 0.7).mean():.3f}"
+                )
+
+
+def measure_drift(scenes: int) -> None:
+    """Lower ends of the statistics of sets against as many other images, on both halves."""
+    bars = ImageEnvelope().list_bars()
+
+    def read(pictures: list[np.ndarray]) -> ImageSample:
+        found = [read_features(each, describe_layout) for each in pictures]
+        return ImageSample(np.stack([f.figures for f in found]), np.stack([f.vector for f in found]))
+
+    for half, title in ((TUNED, "chosen on"), (JUDGED, "judged on")):
+        first = (3 + half) * 10**6
+        drawn = [np.asarray(draw_scene(first + seed, SIDE)) for seed in range(2 * scenes)]
+        batch, real = drawn[:scenes], read(drawn[scenes:])
+        same = [measure_effects(read(batch), real, bars, seed) for seed in range(3)]
+        for name in bars:
+            alike = [np.roll(batch[0], k % 4, axis=1) for k in range(scenes)]
+            changed = [CHANGES[name](p, k) for k, p in enumerate(batch)] if name in CHANGES else alike
+            moved = read(changed)
+            low = measure_effects(moved, real, {name: bars[name]}, 0)[name].low
+            most = max(effects[name].low for effects in same)
+            said = f"bar {bars[name]}; unchanged {most:.3f}, changed {low:.3f}"
+            print(f"{title} {scenes} and {scenes}: {name:10s} {said}")
+
+
 def write_large(folder: Path, count: int) -> None:
     """`count` images of 512 x 512, half PNG and half JPEG, cut from 50 scenes that were moved."""
     rng = np.random.default_rng(2)
@@ -228,6 +298,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--bases", type=int, default=400)
     parser.add_argument("--changes", type=int, default=5)
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--drift", action="store_true")
+    parser.add_argument("--conditions", action="store_true")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--speed", type=int, default=0)
     given = parser.parse_args(argv)
@@ -235,6 +307,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         measure_speed(given.speed)
     elif given.quality:
         measure_quality(given.bases)
+    elif given.drift:
+        measure_drift(given.bases)
+    elif given.conditions:
+        measure_conditions(given.bases)
     elif given.tune:
         tune_duplicates(given.bases, given.changes)
     else:

@@ -7,11 +7,11 @@ import base64
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -55,21 +55,26 @@ NO_IMAGE = ReadImage(None, None)
 def list_attached(table: pa.Table, role: str = RESULT) -> list[AttachedFile | None]:
     """The first attachment in that role of each of n rows, in order; None for a row without one.
 
-    An attachment without a role is a result. Only the names and digests are made objects, one a row.
+    An attachment without a role is a result.
     """
+    return [files[0] if files else None for files in list_in_role(table, role)]
+
+
+def list_in_role(table: pa.Table, role: str) -> list[list[AttachedFile]]:
+    """All attachments in that role of each of n rows, in order."""
     if "attachments" not in table.column_names:
-        return [None] * len(table)
-    found: list[AttachedFile | None] = []
+        return [[] for _ in range(len(table))]
     makers = table["generator"].to_pylist() if "generator" in table.column_names else [None] * len(table)
-    for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True):
-        own = (each for each in attachments or () if (each["role"] or RESULT) == role)
-        first = next(own, None)
-        path = "" if first is None else first["path"] or ""
-        inline = maker in PLANTED and path.startswith(_INLINE)
-        found.append(
-            None if first is None else AttachedFile(path, first["sha256"], inline, first["pixels_sha256"])
-        )
-    return found
+    return [
+        [_open(each, maker) for each in attachments or () if (each["role"] or RESULT) == role]
+        for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True)
+    ]
+
+
+def _open(told: Mapping[str, Any], maker: str | None) -> AttachedFile:
+    path = told["path"] or ""
+    inline = maker in PLANTED and path.startswith(_INLINE)
+    return AttachedFile(path, told["sha256"], inline, told["pixels_sha256"])
 
 
 def describe_pixels(read: ReadImage) -> dict[str, str | int]:

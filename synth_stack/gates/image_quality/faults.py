@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from synth_stack.gates.image_quality.measures import ImageMeasures, measure_image
 from synth_stack.images.attached import ReadImage
 from synth_stack.images.decoding import DecodedImage
+from synth_stack.images.measures import ImageMeasures, measure_image
 
 FILE_FAULTS = ("missing", "outside", "changed", "too_large", "no_image", "corrupt")
 """The names of faults with which no pixel is seen (images/decoding.py, images/attached.py)."""

@@ -20,14 +20,14 @@ from synth_stack.rows.schemas import build_verdicts
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@gate("image_quality", version="1", reads=())
+@gate("image_quality", version="2", reads=())
 def image_quality(
     resources: Resources,
     *,
     min_side: Annotated[int, Field(ge=1)] = 64,
     max_aspect: Annotated[float, Field(ge=1)] = 4.0,
     modes: Annotated[list[str], Field(min_length=1)] = ["RGB", "L"],  # noqa: B006  (read, never changed)
-    max_blur: Share | None = 0.75,
+    max_blur: Share | None = 0.85,
     min_contrast: Share | None = 0.05,
     min_lightest: Share | None = 0.12,
     max_darkest: Share | None = 0.92,
