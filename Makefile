@@ -110,7 +110,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image c2pa
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

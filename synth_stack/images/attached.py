@@ -95,13 +95,15 @@ def attach_inline(data: bytes) -> dict[str, str]:
 
 def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadImage:
     """The image that a row names in the folder of its batch. Its bytes are compared with their digest before
-    they are decoded, and its pixels with theirs after.
+    they are decoded, and its pixels with theirs after. A pack may have put a manifest beside the pixels of
+    an image that it keeps (packs/credentials.py): there the pixels decide.
     """
     if attached is None:
         return NO_IMAGE
     try:
-        data = _read_data(folder, attached)
-        if attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256:
+        data, kept = _read_data(folder, attached)
+        is_other = attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256
+        if is_other and not (kept and attached.pixels_sha256):
             raise ImageFault("changed", "the file is not the one that the row names: its digest is another")
         image = decode(data)
         if attached.pixels_sha256 is not None and digest_pixels(image.pixels) != attached.pixels_sha256:
@@ -116,17 +118,27 @@ def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadIma
 def read_file(path: Path) -> ReadImage:
     """The image of a file, of which nothing is known."""
     try:
-        return ReadImage(decode(read_bytes(path)), None)
+        return read_image(read_bytes(path))
     except ImageFault as fault:
         return ReadImage(None, fault)
 
 
-def _read_data(folder: Path | None, attached: AttachedFile) -> bytes:
+def read_image(data: bytes) -> ReadImage:
+    """The image that the bytes of a file are."""
+    try:
+        return ReadImage(decode(data), None)
+    except ImageFault as fault:
+        return ReadImage(None, fault)
+
+
+def _read_data(folder: Path | None, attached: AttachedFile) -> tuple[bytes, bool]:
+    """The bytes of the file, and whether it was found by its digest."""
     if attached.inline:
-        return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True)
+        return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True), False
     if folder is None:
         raise ImageFault("missing", "the batch has no folder of images")
-    return read_bytes(find_file(folder, attached.path, attached.sha256))
+    found = find_file(folder, attached.path, attached.sha256)
+    return read_bytes(found), found.stem == attached.sha256
 
 
 def map_images(

@@ -49,7 +49,8 @@ def load_image_text(path: Path) -> ImageTextModel:
     def embed_image(pixels: NDArray[np.uint8]) -> Vectors:
         with torch.inference_mode():
             found = model.get_image_features(pixel_values=torch.from_numpy(given.prepare(pixels))[None])
-        return _to_unit(found)[0]
+        vector: Vectors = _to_unit(found)[0]
+        return vector
 
     def embed_texts(texts: Sequence[str]) -> Vectors:
         tokens = tokenizer(

@@ -10,6 +10,7 @@ from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.splits import SPLITS, TRAIN
 from synth_stack.packs.verify_pack import (
     BUNDLE,
+    C2PA_CHAIN,
     CARD,
     COSIGNATURES,
     CROISSANT,
@@ -33,6 +34,7 @@ from synth_stack.packs.verify_pack import (
 
 __all__ = [
     "BUNDLE",
+    "C2PA_CHAIN",
     "CARD",
     "COSIGNATURES",
     "CROISSANT",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from synth_stack.gates.batch_samples import BatchSample, join_samples, sketch_sample
 from synth_stack.gates.gate import State
@@ -60,10 +61,11 @@ def join_sketches(sketches: Iterable[pa.Table]) -> BatchSample:
     return BatchSample(joined.rows.filter(seen), joined.planted.filter(seen), joined.counts)
 
 
-def read_matrix(rows: "pl.DataFrame", name: str) -> np.ndarray:
+def read_matrix(rows: "pl.DataFrame", name: str) -> NDArray[np.float32]:
     """A column of lists of m rows as (m, d) float32."""
-    values = rows[name].to_numpy()
-    return np.stack(values).astype(np.float32) if len(values) else np.zeros((0, 0), np.float32)
+    width = 0 if rows.is_empty() else len(rows[name][0])
+    values = rows[name].explode().to_numpy().astype(np.float32)
+    return np.reshape(values, (len(rows), width)) if width else np.zeros((0, 0), np.float32)
 
 
 def _read(
