@@ -186,7 +186,7 @@ def _sign_ecdsa(key: Any) -> Sign:
 def _certify(
     public: "Ed25519PublicKey", issuer: "Certificate | None", key: "Ed25519PrivateKey"
 ) -> "Certificate":
-    """A certificate as C2PA 2.1 (section 14.5) wants it: of an issuer where there is none yet, or a signer."""
+    """A certificate as C2PA 2.1 (section 14.5) wants it: of an issuer where there is none yet, or signer."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     from cryptography.x509.oid import ExtendedKeyUsageOID
