@@ -6,6 +6,7 @@
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
+# make test-fastdup   the gate of fastdup with fastdup itself, in an environment of its own; not for commercial use
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
+.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-fastdup test-tampering \
   test-fuzz test-wheel check lock clean
 .DELETE_ON_ERROR:
 
@@ -53,6 +54,17 @@ test-kills: $(VENV)/test.stamp
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
+
+# fastdup is licensed under CC BY-NC-ND 4.0 and needs numpy<2: nothing else is installed beside it
+$(VENV)-fastdup/stamp:
+	@echo 'fastdup is licensed under CC BY-NC-ND 4.0: no commercial use'
+	test -x $(VENV)-fastdup/bin/python || $(PYTHON) -m venv $(VENV)-fastdup
+	$(VENV)-fastdup/bin/python -m pip install --quiet --disable-pip-version-check fastdup==2.54
+	touch $@
+
+test-fastdup: $(VENV)/test.stamp $(VENV)-fastdup/stamp
+	SYNTH_STACK_FASTDUP_PYTHON=$(CURDIR)/$(VENV)-fastdup/bin/python $(BIN)/python -m pytest -m fastdup \
+	  tests/gates/image_fastdup $(PYTEST_ARGS)
 
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
