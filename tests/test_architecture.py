@@ -89,6 +89,7 @@ ELSEWHERE = {
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
+    "engines/nemo/ray_driver.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
     "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
