@@ -6,6 +6,7 @@ from pathlib import Path
 from synth_stack.errors import VerificationError
 from synth_stack.packs import layout
 from synth_stack.packs.credentials import CredentialCheck, describe_change
+from synth_stack.packs.data_rows import read_rows
 from synth_stack.packs.images import (
     METADATA,
     METADATA_SCHEMA,
@@ -17,7 +18,6 @@ from synth_stack.packs.images import (
 )
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import Seal
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
 Row = dict[str, object]
 
@@ -57,7 +57,7 @@ def _find_problems(
     told = _read_metadata(pack, names)
     wanted: set[str] = set()
     for file in layout.list_row_files(names):
-        for table in read_shard(pack, file, CANDIDATE_SCHEMA, ROW_COLUMNS):
+        for table in read_rows(pack, file, ROW_COLUMNS):
             for image in list_images(table):
                 if image.name not in there:
                     yield VerificationError(f"{image.name} is missing: row {image.row_id} hands it over")
