@@ -3,9 +3,7 @@
 Each is decoded, made smaller and encoded again here: nothing of a stranger's file reaches the page.
 """
 
-import base64
 import heapq
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
@@ -17,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.images.attached import CONDITION, RESULT, AttachedFile, ReadImage, list_attached, map_images
-from synth_stack.images.decoding import Pixels
+from synth_stack.images.small_images import encode_small
 
 MAX_SLICES = 12
 SHEET_IMAGES = 8
@@ -134,15 +132,4 @@ def _read_twin(evidence: str) -> str | None:
 
 def _shrink(read: ReadImage) -> str | None:
     """A small image as a `data:` URL; None for one that cannot be decoded."""
-    return None if read.image is None else encode_small(read.image.pixels)
-
-
-def encode_small(pixels: Pixels, side: int = SIDE) -> str:
-    """Pixels as a JPEG in a `data:` URL (RFC 2397), no side longer than `side`."""
-    from PIL import Image
-
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side))
-    kept = io.BytesIO()
-    picture.save(kept, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(kept.getvalue()).decode('ascii')}"
+    return None if read.image is None else encode_small(read.image.pixels, SIDE, quality=_QUALITY)

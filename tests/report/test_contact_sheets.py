@@ -1,14 +1,11 @@
-import base64
-import io
 from pathlib import Path
 
 import orjson
 import pyarrow as pa
 import pytest
-from PIL import Image
 
 from synth_stack.report import contact_sheets
-from synth_stack.report.contact_sheets import draw_sheets, encode_small
+from synth_stack.report.contact_sheets import draw_sheets
 from synth_stack.report.write import write_report
 from synth_stack.rows.schemas import build_candidates, build_verdicts
 from synth_stack.workflows.curate import curate
@@ -67,12 +64,6 @@ def test_sheets_are_bounded_and_the_same_whatever_the_order(
     assert first == draw_sheets(tmp_path, [backwards], [], decisions)
     assert [len(sheet["images"]) for sheet in first["sheets"]] == [8, 8]
     assert first["left_out"] == 1
-
-
-def test_a_small_image_is_a_jpeg_of_the_same_shape() -> None:
-    data = base64.b64decode(encode_small(draw_picture(1)[:64]).partition(",")[2])
-    with Image.open(io.BytesIO(data)) as opened:
-        assert (opened.format, opened.size) == ("JPEG", (112, 56))
 
 
 def test_the_page_lets_images_in_only_where_it_has_some(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.gates.image_quality.canaries import plant_faults, plant_good
 from synth_stack.gates.image_quality.faults import Finding, QualityBars, examine
 from synth_stack.gates.resources import Resources
-from synth_stack.images.attached import list_attached, map_images
+from synth_stack.images.attached import list_attached
 from synth_stack.images.decoding import FORMATS, require_pillow
+from synth_stack.images.looks import map_looks
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
@@ -71,7 +72,7 @@ def image_quality(
 
 
 def _judge(table: pa.Table, _: State, *, folder: Path | None, bars: QualityBars) -> pa.Table:
-    found = list(map_images(folder, list_attached(table), partial(examine, bars=bars)))
+    found = [examine(read, bars) for read in map_looks(folder, list_attached(table))]
     return build_verdicts(
         table["row_id"],
         "image_quality",
