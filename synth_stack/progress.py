@@ -5,8 +5,9 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener: `begin` opens a stage of `total` rows, of which `done` were made before this start; the name
-    of a stage that counts something else ends with that: "download, bytes".
+    """A listener: `begin` opens a stage of `total` rows, of which `done` were made before this start.
+
+    The name of a stage that counts something else ends with that: "download, bytes".
     """
 
     def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
