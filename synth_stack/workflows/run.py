@@ -18,6 +18,7 @@ from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
+from synth_stack.lineage.content_credentials import ContentSigner
 from synth_stack.packs.mixture.write import mix_packs
 from synth_stack.packs.signers import Signer, local_signer, sigstore_signer
 from synth_stack.packs.write import PackSummary, write_pack
@@ -73,14 +74,14 @@ def run(
     progress = progress or Silent()
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    job, gates = prepare_with_gates(recipe, loaded)
+    work = find_work_folder(_folder(recipe, out))
+    job, gates = prepare_with_gates(recipe, loaded, folder=work)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
-    work_folder = find_work_folder(_folder(recipe, out))
-    lock = _write_lock(job, work_folder, retry_failed=retry_failed)
+    lock = _write_lock(job, work, retry_failed=retry_failed)
     target = Destination(out or "", lock)
-    with open_run(work_folder, lock) as folder, chosen.open() as opened:
+    with open_run(work, lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         _require_rows(folder)
@@ -145,13 +146,15 @@ def pack(
     *,
     signer: Signer | None = None,
     ledger: str | Path | None = None,
+    credentials: ContentSigner | None = None,
     name: str | None = None,
     purpose: str | None = None,
     revoked: Sequence[str | Path] = (),
 ) -> PackSummary:
     """The handover pack of a judged folder, signed (by default with this machine's local key) and, where a
-    `ledger` is named, appended to it; of several packs the mixture of them (packs/mixture/write.py), which
-    may have a `name` and a `purpose`, and of which no row may be in the lists `revoked`.
+    `ledger` is named, appended to it; `credentials` sign a C2PA manifest into each image. Of several packs the
+    mixture of them (packs/mixture/write.py), which may have a `name` and a `purpose`, and of which no row may
+    be in the lists `revoked`.
 
     Raises InputError for a folder that is not judged, SigningError without a usable key or identity, and what
     `mix_packs` raises.
@@ -159,6 +162,8 @@ def pack(
     if not isinstance(folder, str | Path):
         if ledger is not None:
             raise ConfigError("a mixture of packs has no place in a ledger: its packs have theirs")
+        if credentials is not None:
+            raise ConfigError("the images of a mixture keep the manifests that they have")
         return mix_packs(
             [Path(each) for each in folder],
             Path(out),
@@ -181,6 +186,7 @@ def pack(
             Path(out),
             signer=signer or local_signer(None),
             ledger=None if ledger is None else Path(ledger),
+            credentials=credentials,
         )
 
 
