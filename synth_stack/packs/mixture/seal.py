@@ -18,7 +18,10 @@ _KEYS = ("scheme", "synth_stack", "name", "purpose", "tree", "packs", "counts", 
 def open_mixture(
     folder: Path, expected_key: str | None, signers: tuple[int, Sequence[str]] | None
 ) -> tuple[SignedStatement, tuple[str, ...]]:
-    """The statement, its signatures checked, and the ids of the further keys that signed. Raises VerificationError naming the file that is wrong."""
+    """The statement, its signatures checked, and the ids of the further keys that signed.
+
+    Raises VerificationError naming the file that is wrong.
+    """
     with raise_refusals():
         signed = verify_pack.open_statement(folder, expected_key)
         _require_shape(signed.predicate)
