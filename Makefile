@@ -9,6 +9,7 @@
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
+# make test-pages   check the pages with axe-core, as readers with a screen reader or a keyboard need them (needs npm)
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
-  test-fuzz test-wheel check lock clean
+  test-fuzz test-wheel test-pages check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -65,6 +66,15 @@ test-wheel: $(VENV)/test.stamp $(VENV)-uv/stamp
 # noise for every parser of what strangers write; a minute or two
 test-fuzz: $(VENV)/test.stamp
 	SYNTH_STACK_FUZZ_EXAMPLES=400 timeout 600 $(BIN)/python -m pytest -q -n auto tests/test_fuzz.py
+
+test-pages: $(VENV)/test.stamp $(VENV)-pages/stamp
+	SYNTH_STACK_AXE=$(VENV)-pages/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest -m pages $(PYTEST_ARGS)
+
+$(VENV)-pages/stamp: requirements/pages/package-lock.json
+	mkdir -p $(VENV)-pages
+	cp requirements/pages/package.json requirements/pages/package-lock.json $(VENV)-pages/
+	npm ci --prefix $(VENV)-pages --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -128,4 +138,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-pages runs build dist *.egg-info

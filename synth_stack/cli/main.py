@@ -304,12 +304,15 @@ add_ui_command(app)
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    beside: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Another judged folder, to compare this one with.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Draw report.html of a judged folder again and show its funnel."""
     from synth_stack.report.write import write_report
 
-    figures = write_report(folder)
+    figures = write_report(folder, beside)
     if as_json:
         print_json(figures.to_json())
         return
