@@ -32,10 +32,13 @@ MEANT_OTHERWISE = {
     "runs/locks.py": {"terms"},  # what a recipe declares of a model
     "workflows/prepare.py": {"terms"},
     "workflows/resources.py": {"terms"},
+    "workflows/retry.py": {"terms"},
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",
-    },  # a part of a message, and a column, of other people's data
+        "tool_use",
+    },  # parts of a message, and a column, of other people's data
+    "inputs/tool_calls.py": {"tool_use"},
     "workflows/init.py": {
         "best_of_n",
         "dialogue_tree",
@@ -76,6 +79,7 @@ ELSEWHERE = {
     "audits/surroundings.py": "workflows/test_audit.py",
     "cli/audit_tables.py": "cli/test_audit.py",
     "cli/author.py": "cli/test_main.py",  # commands of one application
+    "cli/hub.py": "packs/hub/test_pull.py",
     "cli/options.py": "cli/test_main.py",
     "cli/packs.py": "cli/test_main.py",
     "cli/output.py": "cli/test_main.py",  # what the commands print
@@ -104,6 +108,9 @@ ELSEWHERE = {
     "packs/finish.py": "packs/test_write.py",
     "packs/refusals.py": "packs/test_verify_pack.py",
     "packs/statement.py": "packs/test_write.py",
+    "packs/hub/download.py": "packs/hub/test_pull.py",
+    "packs/hub/repository.py": "packs/hub/test_pull.py",
+    "packs/publish.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
     "report/audit_sections.py": "report/test_audit.py",
     "report/review.py": "workflows/test_review.py",

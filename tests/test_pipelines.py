@@ -26,7 +26,11 @@ RECIPES = sorted(
     path.parent.name
     for path in (ROOT / "pipelines").glob("*/recipe.yaml")
     if path.parent.name
-    not in {"preference_pairs", "document_qa"}  # tests/generators runs these: they need a judge
+    not in {
+        "preference_pairs",
+        "document_qa",
+        "tool_traces",
+    }  # tests/generators runs these: they need a judge
 )
 ROWS = 12
 """A few rows of each method; fewer would leave a slice of the long tail without its floor."""

@@ -1,4 +1,4 @@
-"""Commands over packs: write one, send it, export its rows, verify it, trace a row."""
+"""Commands over packs: write one, export its rows, verify it, trace a row."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from synth_stack.cli.options import Json
+from synth_stack.cli.options import Identity, Issuer, Json, KeyId, Keys, Signers, TrustConfig, read_signers
 from synth_stack.cli.output import print_json, say, show, to_one_line
-from synth_stack.errors import ConfigError
 
 Key = Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")]
 Rows = Annotated[list[str] | None, typer.Option("--row", help="A row, by its whole id; may be repeated.")]
@@ -27,7 +26,7 @@ EvalItems = Annotated[
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, push, export, verify, prove, trace, revoke):
+    for command in (pack, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
@@ -44,7 +43,7 @@ def pack(
     sigstore: Annotated[
         bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
     ] = False,
-    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    trust_config: TrustConfig = None,
     ledger: Annotated[
         Path | None,
         typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
@@ -75,25 +74,6 @@ def pack(
     say(f"{left:,} accepted rows in {summary.path}{gone_rows}, signed by {summary.key_id}")
 
 
-def push(
-    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to send; it is verified first.")],
-    repo: Annotated[str, typer.Argument(help="The dataset repository: OWNER/NAME.")],
-    public: Annotated[bool, typer.Option("--public", help="Let anybody read it; default: private.")] = False,
-    token_env: Annotated[
-        str, typer.Option(help="The environment variable that holds the token.")
-    ] = "HF_TOKEN",  # noqa: S107  (the name of a variable)
-    as_json: Json = False,
-) -> None:
-    """Send a verified pack to a dataset repository on the Hub (or on the server that HF_ENDPOINT names)."""
-    from synth_stack.packs.hub import push_pack
-
-    address = push_pack(folder, repo, private=not public, token_env=token_env)
-    if as_json:
-        print_json({"commit": address})
-    else:
-        say(address)
-
-
 def export(
     folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack; it is verified first.")],
     form: Annotated[
@@ -102,7 +82,7 @@ def export(
     ],
     out: Annotated[Path, typer.Option("--out", help="The file to write, JSON Lines.")],
     split: Annotated[str, typer.Option(help="The split to write: train or adversarial.")] = "train",
-    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    key_id: KeyId = None,
     as_json: Json = False,
 ) -> None:
     """Write the accepted rows of a pack as JSON Lines, in the form that a trainer reads."""
@@ -127,16 +107,12 @@ def verify(
         ),
     ] = None,
     row: Annotated[str | None, typer.Option(help="Prove this row alone, or that of an image file.")] = None,
-    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
-    signers: Annotated[
-        str | None, typer.Option(help="How many of --keys must have signed: 2of3, say.")
-    ] = None,
-    keys: Annotated[
-        list[str] | None, typer.Option(help="The id of a key that may have signed; may be repeated.")
-    ] = None,
-    identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
-    issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
-    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    key_id: KeyId = None,
+    signers: Signers = None,
+    keys: Keys = None,
+    identity: Identity = None,
+    issuer: Issuer = None,
+    trust_config: TrustConfig = None,
     pin: Annotated[
         Path | None,
         typer.Option(
@@ -174,7 +150,7 @@ def verify(
         "identity": identity,
         "issuer": issuer,
         "trust_config": trust_config,
-        "signers": _parse_signers(signers, keys or []),
+        "signers": read_signers(signers, keys or []),
     }
     further = any(given is not None for given in (row, pin, root, revoked, signers))
     if folder.is_file():
@@ -276,17 +252,6 @@ def revoke(
 
     chosen = _select(row, seed, document, template, teacher, eval_item)
     show(append_tombstone(tombstones, chosen, who=who, why=why, key_path=key), as_json)
-
-
-def _parse_signers(signers: str | None, keys: list[str]) -> tuple[int, list[str]] | None:
-    from synth_stack.packs.verify_pack import Refusal, parse_signers
-
-    if signers is None and not keys:
-        return None
-    try:
-        return parse_signers(signers or "", keys)[0], keys
-    except Refusal as exc:
-        raise ConfigError(exc.what, seen=exc.seen, allowed=exc.allowed) from exc
 
 
 def _select(*given: list[str] | None) -> dict[str, list[str]]:

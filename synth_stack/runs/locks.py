@@ -58,6 +58,13 @@ class MethodLock(_Lock):
     template_ids: list[str] = []
 
 
+class RetryLock(_Lock):
+    """Draws without a good row that were asked again, and how before, where that was otherwise."""
+
+    draws: Annotated[int, Field(ge=1)]
+    asked_before: dict[str, Any] = {}
+
+
 class CorpusLock(_Lock):
     """The seed corpus: its digest, and how much of what it held."""
 
@@ -127,6 +134,7 @@ class RecipeLock(_Lock):
     perimeter: PerimeterLock | None = None
     methods: list[MethodLock] = []
     templates: dict[str, str] = {}
+    retries: list[RetryLock] = []
     load: list[ExtensionLock] = []
     source: SourceLock | None = None
     pipeline: PipelineLock | None = None

@@ -39,13 +39,14 @@ LOCK_SCHEME = "synth_stack/recipe-lock/v1"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A bound generation method with its draws: numbers `first_draw` to `first_draw + count - 1`."""
+    """A bound generation method with its draws: `count` numbers from `first_draw` on, or `draws`."""
 
     bound: Bound
     share: float
     first_draw: int
     count: int
     templates: TemplateChanges = field(default_factory=TemplateChanges)
+    draws: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> "
         method.count,
         grounding_words=job.recipe.generate.grounding_words,
         aim=job.aim,
+        draws=method.draws,
     )
     pipeline: Pipeline = method.bound.make(job.teacher, plan, batch_rows or job.recipe.generate.batch_rows)
     _tell_steps(pipeline, job, method)

@@ -18,7 +18,7 @@ from synth_stack.packs.counts import Counts
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
 from synth_stack.registry import PARTS
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, SourceLock, TeacherLock
+from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, RetryLock, SourceLock, TeacherLock
 
 _SIZES = (
     *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
@@ -240,7 +240,19 @@ def _render_making(recipe: RecipeLock) -> list[str]:
         lines.append(_REASONING.get(recipe.reasoning, f"Reasoning: {code(recipe.reasoning)}"))
     if recipe.perimeter is not None:
         lines.append(_describe_perimeter(recipe.perimeter))
+    lines += map(_describe_retry, recipe.retries)
     return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
+
+
+def _describe_retry(retry: RetryLock) -> str:
+    draws = format_count(retry.draws, "draw")
+    if not retry.asked_before:
+        return f"{draws} without a good row were asked again"
+    changed = ", ".join(map(code, sorted(retry.asked_before)))
+    return (
+        f"{draws} without a good row were asked again in another way; how the rows before them were asked "
+        f"stands in {code('retries')} of the recipe lock ({changed}), and in each row"
+    )
 
 
 def _describe_source(source: SourceLock) -> str:

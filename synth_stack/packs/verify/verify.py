@@ -259,6 +259,14 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     )
 
 
+def open_signed(pack: Path, **signer: Unpack[ExpectedSigner]) -> Seal:
+    """What the signature of a pack says, once whoever must have signed it has; no other file is opened.
+
+    Raises VerificationError, and ConfigError for arguments that cannot be used.
+    """
+    return _open_seal(pack, _choose_identity(signer), signer)
+
+
 def _open_seal(pack: Path, check_bundle: CheckBundle | None, signer: ExpectedSigner) -> Seal:
     expected_key, signers = signer.get("expected_key"), signer.get("signers")
     return open_seal(pack, expected_key=expected_key, check_bundle=check_bundle, signers=signers)
