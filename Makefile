@@ -10,6 +10,8 @@
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
 # make test-pages   check the pages with axe-core, as readers with a screen reader or a keyboard need them (needs npm)
+# make docs    build the site of the docs in build/site, in an environment of its own
+# make test-notebooks   execute the notebooks and the quickstarts
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -19,7 +21,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
-  test-fuzz test-wheel test-pages check lock clean
+  test-fuzz test-wheel test-pages test-notebooks docs check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -75,6 +77,18 @@ $(VENV)-pages/stamp: requirements/pages/package-lock.json
 	cp requirements/pages/package.json requirements/pages/package-lock.json $(VENV)-pages/
 	npm ci --prefix $(VENV)-pages --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
+
+docs: $(VENV)-docs/stamp
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict --quiet
+
+$(VENV)-docs/stamp: requirements/docs.lock
+	test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/docs.lock
+	@touch $@
+
+test-notebooks: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m notebooks $(PYTEST_ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -132,10 +146,12 @@ lock:
 	  --constraint requirements/run.lock --override requirements/no-torch.txt $(TESTED:%=--extra %) \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/docs.in -o requirements/docs.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed \
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-pages runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-pages $(VENV)-docs runs build dist *.egg-info

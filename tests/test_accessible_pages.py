@@ -18,7 +18,7 @@ from tests.ui.conftest import REVIEWER, serve
 
 pytestmark = [pytest.mark.pages, pytest.mark.browser]
 
-AXE = Path(os.environ.get("SYNTH_STACK_AXE", "node_modules/axe-core/axe.min.js"))
+AXE = Path(os.environ.get("SYNTH_STACK_AXE", ".venv-pages/node_modules/axe-core/axe.min.js"))
 RUN = """
 const done = arguments[arguments.length - 1];
 axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] })
@@ -80,7 +80,7 @@ def test_the_page_of_an_audit_has_no_violation(session: Any, tmp_path: Path, wid
 def test_the_local_page_has_no_violation(session: Any, tmp_path: Path, width: int, scheme: str) -> None:
     run = make_toy_run(tmp_path, {"a/b": 40, "c": 20})
     resize(session, width, scheme)
-    with serve(run, Desk(run, REVIEWER)) as page:
+    with serve(run, Desk(run, *REVIEWER)) as page:
         session.get(page.address)
         wait_until_drawn(session)
         session.find_element("css selector", ".toggle").click()
