@@ -150,7 +150,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
+	  --extra datatrove --extra dask \
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:

@@ -89,6 +89,7 @@ ELSEWHERE = {
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
+    "engines/nemo/ray_driver.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
     "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
@@ -145,6 +146,7 @@ ELSEWHERE = {
     "teachers/prompt.py": "teachers/test_openai_llm.py",  # two records without behaviour
     "teachers/scripted_llm.py": "teachers/test_scripted.py",
     "teachers/vllm_engine.py": "teachers/test_vllm.py",  # needs a GPU
+    "text/page_policy.py": "packs/page/test_render.py",
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",

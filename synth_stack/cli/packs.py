@@ -129,6 +129,9 @@ def verify(
     emit: Annotated[
         bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
     ] = False,
+    emit_page: Annotated[
+        bool, typer.Option("--emit-page", help="Print a page that verifies a pack in a browser.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a pack, an audit or a proof offline; exit 1 names everything that is wrong."""
@@ -137,14 +140,15 @@ def verify(
     from synth_stack.packs.load import compare_revoked
     from synth_stack.packs.prove import verify_proof
     from synth_stack.packs.verify.ledger import follow_ledger
-    from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
 
-    if emit:
-        sys.stdout.buffer.write(read_verifier())
+    if emit or emit_page:
+        _emit(emit_page)
         return
     if folder is None:
-        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK_AUDIT_OR_PROOF")
+        raise typer.BadParameter(
+            "name the folder of a pack, --emit or --emit-page", param_hint="PACK_AUDIT_OR_PROOF"
+        )
     expected: dict[str, Any] = {
         "expected_key": key_id,
         "identity": identity,
@@ -252,6 +256,14 @@ def revoke(
 
     chosen = _select(row, seed, document, template, teacher, eval_item)
     show(append_tombstone(tombstones, chosen, who=who, why=why, key_path=key), as_json)
+
+
+def _emit(page: bool) -> None:
+    """Print what verifies a pack without this package: the single file, or the page for a browser."""
+    from synth_stack.packs.page.render import render_page
+    from synth_stack.packs.verify.recount import read_verifier
+
+    sys.stdout.buffer.write(render_page().encode() if page else read_verifier())
 
 
 def _select(*given: list[str] | None) -> dict[str, list[str]]:

@@ -99,7 +99,7 @@ PRECEDENCE = ("override reject", "reject", "failure", "override accept", "hold")
 HASH_BYTES = 32
 TILE_HEIGHT = 8
 
-_KNOWN = re.compile(
+KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
     r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
@@ -112,7 +112,7 @@ _KNOWN = re.compile(
     re.ASCII,
 )
 _RECORDS = re.compile(r"lineage/records-(\d{5})\.jsonl\.gz", re.ASCII)
-_LEFT_BY_HUB = (".gitattributes", ".cache")
+LEFT_BY_HUB = (".gitattributes", ".cache")
 """What the Hub's own download puts beside the files; no part of a pack, and nothing reads it."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -167,7 +167,7 @@ def find_name_fault(name: str) -> str | None:
             "a name in it begins or ends with a space, or ends with a dot",
         ),
         (not survives or "\\" in name or ":" in name, "its name has a character that not every disk takes"),
-        (name not in REQUIRED and not _KNOWN.fullmatch(name), "no part of a pack has that name"),
+        (name not in REQUIRED and not KNOWN.fullmatch(name), "no part of a pack has that name"),
     )
     return next((fault for is_so, fault in faults if is_so), None)
 
@@ -194,7 +194,7 @@ def list_pack(pack: Path | str) -> Listing:
 def _list_entry(name: str, entry: os.DirEntry[str], found: Listing, pending: list[str]) -> None:
     status = entry.stat(follow_symlinks=False)
     shown = _print_safely(name)
-    if name in _LEFT_BY_HUB and not stat.S_ISLNK(status.st_mode):
+    if name in LEFT_BY_HUB and not stat.S_ISLNK(status.st_mode):
         found.left_by_hub.append(name)
     elif stat.S_ISDIR(status.st_mode):
         if name.count("/") >= MAX_DEPTH:
@@ -483,7 +483,7 @@ class SignedRule:
         return {name: place for place, name in enumerate((*self.overriding, *self.order))}
 
 
-_PREDICATE = (
+PREDICATE = (
     *"scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts".split(),
     *("ledger", "withdrawn", "cosigners", "bytes"),
 )
@@ -494,8 +494,8 @@ def check_predicate(signed: SignedStatement) -> None:
     said, where = signed.predicate, STATEMENT
     if said.get("scheme") != PACK_SCHEME:
         raise Refusal(f"{where} is of another scheme", said.get("scheme"), PACK_SCHEME)
-    if sorted(said) != sorted(_PREDICATE):
-        odd = sorted({*said} ^ {*_PREDICATE})
+    if sorted(said) != sorted(PREDICATE):
+        odd = sorted({*said} ^ {*PREDICATE})
         raise Refusal(f"{where} does not say what a pack's statement says", odd[0])
     tree = said["tree"]
     if not _has(tree, size=int, root=str) or not _SHA256.fullmatch(tree["root"]) or tree["size"] < 0:

@@ -15,8 +15,9 @@ from synth_stack.report.audit_sections import (
     draw_plan,
     draw_signs,
 )
-from synth_stack.report.html import digest_source, read_asset
 from synth_stack.report.html import escape_text as escape
+from synth_stack.report.html import read_asset
+from synth_stack.text.page_policy import digest_source
 
 Json = Mapping[str, Any]
 
