@@ -351,7 +351,7 @@ def _lock(
         "scheme": LOCK_SCHEME,
         "identity": compute_identity({"scheme": LOCK_SCHEME, **made_from}),
         "synth_stack": __version__,
-        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump()},
+        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump(exclude_none=True)},
         **made_from,
     }
 
