@@ -18,6 +18,7 @@ from pathlib import Path
 
 from synth_stack.engines.watcher import watch
 from synth_stack.errors import ConfigError, GateError
+from synth_stack.host import start_apart
 
 START_WITHIN_S = 120.0
 """A head takes 4 to 7 seconds on two idle cores; this is for a machine that is busy."""
@@ -85,7 +86,7 @@ class _Head:
         command += ["--include-dashboard=false", "--disable-usage-stats"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  (no shell, and no word of it from outside)
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **start_apart()
             )
 
     def connect(self) -> None:
