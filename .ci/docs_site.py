@@ -104,7 +104,7 @@ def write_api() -> str:
 
 
 def write_errors() -> str:
-    """Every error that the package raises, by its class: what it says, what is allowed, and how to mend it."""
+    """Every error that the package raises, by class: what it says, what is allowed, how to mend it."""
     found = defaultdict(set)
     for path in sorted(PACKAGE.rglob("*.py")):
         for name, told in list_raised(ast.parse(path.read_text(encoding="utf-8"))):
@@ -112,10 +112,10 @@ def write_errors() -> str:
     classes = ast.parse((PACKAGE / "errors.py").read_text(encoding="utf-8"))
     parts = [
         "# Errors",
-        "Every error is one sentence: the thing, the value that was seen, what is allowed, and how to mend it. "
-        "This page is made of the package's own sources; … stands for what differs from case to case. An error "
-        "of class UsageError ends with exit code 2 before anything is spent, a WorkError with 1, and what was "
-        "committed is kept.",
+        "Every error is one sentence: the thing, the value that was seen, what is allowed, and how to mend "
+        "it. This page is made of the package's own sources; … stands for what differs from case to case. An "
+        "error of class UsageError ends with exit code 2 before anything is spent, a WorkError with 1, and "
+        "what was committed is kept.",
     ]
     for node in classes.body:
         if isinstance(node, ast.ClassDef) and node.name in found:
