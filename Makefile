@@ -6,6 +6,7 @@
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
+# make test-litellm   ask llama.cpp through a real litellm proxy, in an environment of its own
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
+.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-litellm test-tampering \
   test-fuzz test-wheel test-pages test-notebooks docs check lock clean
 .DELETE_ON_ERROR:
 
@@ -56,6 +57,9 @@ test-kills: $(VENV)/test.stamp
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
+
+test-litellm: $(VENV)/test.stamp $(VENV)-litellm/stamp
+	LITELLM=$(CURDIR)/$(VENV)-litellm/bin/litellm $(BIN)/python -m pytest -q tests/teachers/test_real_servers.py $(PYTEST_ARGS)
 
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
@@ -127,6 +131,11 @@ $(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
 	$(VENV)-nemo/bin/python -m compileall -q -j 0 $(VENV)-nemo/lib/python*/site-packages/ray >/dev/null || true
 	@touch $@
 
+$(VENV)-litellm/stamp: requirements/litellm.txt
+	test -x $(VENV)-litellm/bin/python || $(PYTHON) -m venv $(VENV)-litellm
+	$(VENV)-litellm/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/litellm.txt
+	@touch $@
+
 $(VENV)-uv/stamp: requirements/uv.txt
 	test -x $(VENV)-uv/bin/python || $(PYTHON) -m venv $(VENV)-uv
 	$(VENV)-uv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
@@ -155,4 +164,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-pages $(VENV)-docs runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs runs build dist *.egg-info
