@@ -13,6 +13,7 @@
 # make test-pages   check the pages with axe-core, as readers with a screen reader or a keyboard need them (needs npm)
 # make docs    build the site of the docs in build/site, in an environment of its own
 # make test-notebooks   execute the notebooks and the quickstarts
+# make dist    build and check what a release consists of: distributions, SBOM; lint the container file
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-litellm test-tampering \
-  test-fuzz test-wheel test-pages test-notebooks docs check lock clean
+  test-fuzz test-wheel test-pages test-notebooks docs dist check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -94,6 +95,21 @@ $(VENV)-docs/stamp: requirements/docs.lock
 test-notebooks: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m notebooks $(PYTEST_ARGS)
 
+dist: $(VENV)-release/stamp
+	rm -rf dist
+	$(VENV)-release/bin/python -m build --no-isolation --outdir dist .
+	$(VENV)-release/bin/twine check --strict dist/*
+	mkdir -p build
+	$(VENV)-release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json requirements/run.lock
+	$(VENV)-release/bin/hadolint deploy/Containerfile
+
+$(VENV)-release/stamp: requirements/release.lock
+	test -x $(VENV)-release/bin/python || $(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/release.lock
+	@touch $@
+
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -157,6 +173,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/docs.in -o requirements/docs.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/release.in -o requirements/release.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
@@ -164,4 +182,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release runs build dist *.egg-info
