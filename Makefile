@@ -3,6 +3,7 @@
 # make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
+# make test-image    make images with pipelines of random weights, of every family and control; kill runs of it
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
@@ -22,8 +23,8 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-litellm test-tampering \
-  test-fuzz test-wheel test-pages test-notebooks docs dist check lock clean
+.PHONY: demo test test-review test-engines test-kills test-nemo test-image test-extras test-distilabel test-litellm \
+  test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -43,6 +44,9 @@ test-engines: $(VENV)/test.stamp
 test-nemo: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_OWN_RAY) $(PYTEST_ARGS)
+
+test-image: $(VENV)/test.stamp
+	SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion $(PYTEST_ARGS)
 
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
@@ -159,7 +163,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image diffusion
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
