@@ -1,6 +1,7 @@
 """report.html of a run folder: its figures and a table of its rows on one page."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from synth_stack.decisions.replay.replay import draw_standing
 from synth_stack.files import write_bytes
 from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
 from synth_stack.report.beside import compare_figures, read_figures
+from synth_stack.report.contact_sheets import draw_sheets
 from synth_stack.report.costs import tell_costs
 from synth_stack.report.html import render_report
 from synth_stack.report.row_map import draw_map
@@ -34,9 +36,11 @@ def write_report(folder: Path, beside: Path | None = None) -> Figures:
     row_map = draw_map(read_candidates(folder), run.decisions)
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
     outcome = read_outcome(folder)
+    said = chain.from_iterable(_read_all(run).values())
     pictures = {
         "distributions": spread,
         "map": row_map,
+        "sheets": draw_sheets(folder, read_candidates(folder), said, run.decisions),
         "yields": _draw_yields(run),
         "heat": count_by_slice(read_candidates(folder), run.decisions),
         "costs": tell_costs(folder, figures),
