@@ -8,7 +8,7 @@ from synth_stack.decisions.figures import Figures
 from synth_stack.registry import registered
 from synth_stack.runs.locks import GateLock
 
-SHOWN_NAMES = 20
+SHOWN_NAMES = 40
 
 
 @dataclass(frozen=True, slots=True)
