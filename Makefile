@@ -16,6 +16,7 @@
 # make docs    build the site of the docs in build/site, in an environment of its own
 # make test-notebooks   execute the notebooks and the quickstarts
 # make dist    build and check what a release consists of: distributions, SBOM; lint the container file
+# make test-mlflow   tell a real tracking server of MLflow of a run, in an environment of its own
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -25,8 +26,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test test-review test-engines test-kills test-nemo test-image test-extras test-distilabel \
-  test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup check lock \
-  clean
+  test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup \
+  test-mlflow check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -127,6 +128,15 @@ $(VENV)-release/stamp: requirements/release.lock
 	  -r requirements/release.lock
 	@touch $@
 
+test-mlflow: $(VENV)/test.stamp $(VENV)-mlflow/stamp
+	SYNTH_STACK_MLFLOW=$(CURDIR)/$(VENV)-mlflow/bin/python $(BIN)/python -m pytest -m mlflow tests/emitters $(PYTEST_ARGS)
+
+$(VENV)-mlflow/stamp: requirements/mlflow.lock
+	test -x $(VENV)-mlflow/bin/python || $(PYTHON) -m venv $(VENV)-mlflow
+	$(VENV)-mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/mlflow.lock
+	@touch $@
+
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -192,6 +202,8 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/release.in -o requirements/release.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/mlflow.in -o requirements/mlflow.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
@@ -199,4 +211,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release $(VENV)-mlflow runs build dist *.egg-info

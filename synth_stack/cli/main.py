@@ -13,6 +13,7 @@ import typer
 
 from synth_stack.cli.audit import add_audit_command
 from synth_stack.cli.author import add_author_commands, answer_shell
+from synth_stack.cli.emit import add_emit_command
 from synth_stack.cli.hub import add_hub_commands
 from synth_stack.cli.options import GATE_FILE, Against, Json, Load, Mapped, Quiet, SkipBroken
 from synth_stack.cli.output import (
@@ -309,6 +310,7 @@ def index(
 
 
 add_audit_command(app)
+add_emit_command(app)
 add_pack_commands(app)
 add_hub_commands(app)
 add_ui_command(app)
