@@ -31,6 +31,7 @@ RECIPES = sorted(
         "document_qa",
         "tool_traces",
         "math_reasoning",
+        "structured_output",
     }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12
