@@ -29,6 +29,7 @@ RECIPES = sorted(
     not in {
         "preference_pairs",
         "document_qa",
+        "minimal_repair",
         "tool_traces",
         "math_reasoning",
         "structured_output",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v6"
+PACK_SCHEME = "synth_stack/pack/v7"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -52,6 +52,11 @@ CARD = "README.md"
 RECIPE = "recipe.yaml"
 GATES = "gates.yaml"
 CROISSANT = "croissant.json"
+SPDX = "disclosure/dataset.spdx.json"
+PROVENANCE = "disclosure/data_provenance.json"
+TRAINING_SUMMARY = "disclosure/training_summary.md"
+DOCUMENTS = (CROISSANT, SPDX, PROVENANCE, TRAINING_SUMMARY)
+"""What a pack says of itself in the formats of others; the full verifier alone writes them again."""
 MEASURES = "log/gates.json"
 STATEMENT = "lineage/statement.dsse.json"
 PUBLIC_KEY = "lineage/public_key.pem"
@@ -65,7 +70,7 @@ ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
 UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
-REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
+REQUIRED = (CARD, RECIPE, GATES, *DOCUMENTS, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
 MAX_FILES = 100_000
 """More files than a pack of 500 million rows has, or as many images; a longer list is refused instead of
@@ -101,7 +106,8 @@ TILE_HEIGHT = 8
 
 KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
-    r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
+    r"|log/decisions-\d{5}\.parquet|log/(?:rejected|held)-\d{5}-of-\d{5}\.parquet"
+    r"|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
     r"|lineage/cosignatures\.json"
     r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"

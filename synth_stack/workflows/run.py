@@ -72,14 +72,14 @@ def run(
     progress = progress or Silent()
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    job, gates = prepare_with_gates(recipe, loaded)
+    work = find_work_folder(_folder(recipe, out))
+    job, gates = prepare_with_gates(recipe, loaded, folder=work)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
-    work_folder = find_work_folder(_folder(recipe, out))
-    lock = _write_lock(job, work_folder, retry_failed=retry_failed)
+    lock = _write_lock(job, work, retry_failed=retry_failed)
     target = Destination(out or "", lock)
-    with open_run(work_folder, lock) as folder, chosen.open() as opened:
+    with open_run(work, lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         _require_rows(folder)

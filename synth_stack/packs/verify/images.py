@@ -5,6 +5,7 @@ from pathlib import Path
 
 from synth_stack.errors import VerificationError
 from synth_stack.packs import layout
+from synth_stack.packs.data_rows import read_rows
 from synth_stack.packs.images import (
     METADATA,
     METADATA_SCHEMA,
@@ -16,7 +17,6 @@ from synth_stack.packs.images import (
 )
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import Seal
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
 Row = dict[str, object]
 
@@ -29,11 +29,7 @@ def check_images(pack: Path, names: Sequence[str], seal: Seal) -> list[Verificat
     VerificationError for a row or a file that cannot be read.
     """
     there = set(list_image_names(names))
-    rows = (
-        table
-        for file in layout.list_row_files(names)
-        for table in read_shard(pack, file, CANDIDATE_SCHEMA, ROW_COLUMNS)
-    )
+    rows = (table for file in layout.list_row_files(names) for table in read_rows(pack, file, ROW_COLUMNS))
     told = _read_metadata(pack, names)
     wanted: set[str] = set()
     for table in rows:

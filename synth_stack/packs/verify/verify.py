@@ -20,8 +20,9 @@ from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.data_rows import find_row_by_id
 from synth_stack.packs.images import list_image_names
-from synth_stack.packs.shards import find_by_id, find_row, read_shard
+from synth_stack.packs.shards import find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import (
     CheckBundle,
@@ -39,7 +40,6 @@ from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_
 from synth_stack.packs.verify.recount import check_statements, read_locks
 from synth_stack.packs.verify_pack import Withdrawn
 from synth_stack.rows.row_ids import find_row_id
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import identity_line
 from synth_stack.runs.locks import RecipeLock
 from synth_stack.text.printable import describe_verdict, show
@@ -360,7 +360,7 @@ def _find_accepted(pack: Path, names: list[str], row_id: str) -> tuple[str, Mapp
     """The row and its file. `train` is read first, where a row that belongs elsewhere does harm."""
     for split, files in layout.list_data(names).items():
         for name in files:
-            row = find_by_id(pack, name, CANDIDATE_SCHEMA, row_id)
+            row = find_row_by_id(pack, name, row_id)
             if row is not None:
                 refuse_stray(row, split, name=name)
                 return name, row
