@@ -3,9 +3,11 @@
 # make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
+# make test-image    make images with pipelines of random weights, of every family and control; kill runs of it
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
+# make test-litellm   ask llama.cpp through a real litellm proxy, in an environment of its own
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
@@ -17,7 +19,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-tampering \
+.PHONY: demo test test-review test-engines test-kills test-nemo test-image test-extras test-distilabel test-litellm test-tampering \
   test-fuzz test-wheel check lock clean
 .DELETE_ON_ERROR:
 
@@ -39,6 +41,9 @@ test-nemo: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_OWN_RAY) $(PYTEST_ARGS)
 
+test-image: $(VENV)/test.stamp
+	SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion $(PYTEST_ARGS)
+
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
 	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
@@ -53,6 +58,9 @@ test-kills: $(VENV)/test.stamp
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
+
+test-litellm: $(VENV)/test.stamp $(VENV)-litellm/stamp
+	LITELLM=$(CURDIR)/$(VENV)-litellm/bin/litellm $(BIN)/python -m pytest -q tests/teachers/test_real_servers.py $(PYTEST_ARGS)
 
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
@@ -103,6 +111,11 @@ $(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
 	$(VENV)-nemo/bin/python -m compileall -q -j 0 $(VENV)-nemo/lib/python*/site-packages/ray >/dev/null || true
 	@touch $@
 
+$(VENV)-litellm/stamp: requirements/litellm.txt
+	test -x $(VENV)-litellm/bin/python || $(PYTHON) -m venv $(VENV)-litellm
+	$(VENV)-litellm/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/litellm.txt
+	@touch $@
+
 $(VENV)-uv/stamp: requirements/uv.txt
 	test -x $(VENV)-uv/bin/python || $(PYTHON) -m venv $(VENV)-uv
 	$(VENV)-uv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
@@ -110,7 +123,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image diffusion
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -124,8 +137,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
+	  --extra datatrove --extra dask \
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm runs build dist *.egg-info

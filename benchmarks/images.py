@@ -1,13 +1,15 @@
 """How well and how fast the gates on images work: a planted set with its truth, and images of 512 x 512.
 
     python benchmarks/images.py                  recall and precision of image_duplicates on the planted set
+    python benchmarks/images.py --tune           the same by threshold, on the images that it was chosen on
     python benchmarks/images.py --quality        what image_quality says of good and of spoilt images
     python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates that need no model
 
---bases N is how many scenes are drawn (200); each image is changed in --changes ways (5), drawn at random.
+--bases N is how many scenes are drawn (400); each image is changed in --changes ways (5), drawn at random.
 """
 
 import argparse
+import json
 import resource
 import tempfile
 import time
@@ -42,24 +44,29 @@ class Folder(NoResources):
         return self.folder
 
 
-def list_bases(scenes: int) -> Iterator[tuple[str, Image.Image]]:
-    for seed in range(scenes):
+TUNED, JUDGED = 0, 1
+"""Halves of all images: what thresholds were chosen on, and what figures are of. No scene and no photograph
+is in both."""
+
+
+def list_bases(scenes: int, half: int) -> Iterator[tuple[str, Image.Image]]:
+    for seed in range(half * 10**5, half * 10**5 + scenes):
         yield f"scene{seed}", draw_scene(seed, SIDE)
-    for number, cut in enumerate(cut_photographs(SIDE)):
+    for number, cut in enumerate(cut_photographs(SIDE, which=half)):
         yield f"photo{number}", cut
 
 
-def write_planted(folder: Path, scenes: int, changes: int) -> None:
+def write_planted(folder: Path, scenes: int, changes: int, half: int = JUDGED) -> None:
     """Images by source: `<source>/base.png`, its changed copies, and views of scenes, each its own source."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(1 + half)
     every = {**PROMISED, **UNPROMISED}
-    for source, picture in list_bases(scenes):
+    for source, picture in list_bases(scenes, half):
         (folder / source).mkdir()
         picture.save(folder / source / "base.png", compress_level=1)
         for name in rng.choice(list(every), changes, replace=False):
             every[name](picture, rng).save(folder / source / f"{name}.png", compress_level=1)
     for seed in range(scenes):
-        for number, view in enumerate(draw_view(10**6 + seed, SIDE)):
+        for number, view in enumerate(draw_view((1 + half) * 10**6 + seed, SIDE)):
             (folder / f"view{seed}-{number}").mkdir()
             view.save(folder / f"view{seed}-{number}" / "view.png", compress_level=1)
 
@@ -74,8 +81,6 @@ def play(judge: Judge, folder: Path) -> tuple[pa.Table, pa.Table]:
 
 
 def measure_duplicates(scenes: int, changes: int) -> None:
-    import json
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_planted(folder, scenes, changes)
@@ -83,6 +88,49 @@ def measure_duplicates(scenes: int, changes: int) -> None:
         rows, verdicts = play(image_duplicates(Folder(folder)), folder)
         spent = time.process_time() - started
     check_verdicts("image_duplicates", rows, verdicts)
+    found = compare_truth(rows, verdicts)
+    print(f"{len(rows):,} images, {spent:.0f} CPU s; precision {found.precision:.4f}")
+    print(f"pairs of different images called copies: {len(found.wrong)}", *found.wrong[:5], sep="\n  ")
+    print("recall by change:")
+    for change in (*PROMISED, *UNPROMISED):
+        said_of, note = found.by_change[change], "" if change in PROMISED else "  (not promised)"
+        print(f"  {change:26s} {np.mean(said_of):.3f} of {len(said_of)}{note}")
+    print(f"promised changes: recall {found.recall:.4f} of {found.promised:,}")
+
+
+def tune_duplicates(scenes: int, changes: int) -> None:
+    """Precision and recall of thresholds on the half that no figure is of."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_planted(folder, scenes, changes, TUNED)
+        for threshold in (0.7, 0.75, 0.8, 0.85, 0.9):
+            found = compare_truth(*play(image_duplicates(Folder(folder), threshold=threshold), folder))
+            print(f"threshold {threshold}: precision {found.precision:.4f}, recall {found.recall:.4f}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was right and wrong: pairs that share no source, and for each change whether each was found."""
+
+    right: int
+    wrong: list[str]
+    by_change: dict[str, list[bool]]
+
+    @property
+    def precision(self) -> float:
+        return self.right / max(1, self.right + len(self.wrong))
+
+    @property
+    def promised(self) -> int:
+        return sum(len(self.by_change[change]) for change in PROMISED)
+
+    @property
+    def recall(self) -> float:
+        return sum(sum(self.by_change[change]) for change in PROMISED) / max(1, self.promised)
+
+
+def compare_truth(rows: pa.Table, verdicts: pa.Table) -> Found:
+    """The verdicts against the sources that the paths of the images name."""
     paths = dict(zip(rows["row_id"].to_pylist(), rows["source_id"].to_pylist(), strict=True))
     wrong: list[str] = []
     right = 0
@@ -104,14 +152,7 @@ def measure_duplicates(scenes: int, changes: int) -> None:
         first = named[source].most_common(1)[0][0] if named[source] else "base"
         for change in changes_left:
             found[change].append(change == first)
-    print(f"{len(rows):,} images, {spent:.0f} CPU s; precision {right / max(1, right + len(wrong)):.4f}")
-    print(f"pairs of different images called copies: {len(wrong)}", *wrong[:5], sep="\n  ")
-    print("recall by change:")
-    for change in (*PROMISED, *UNPROMISED):
-        said_of, note = found[change], "" if change in PROMISED else "  (not promised)"
-        print(f"  {change:26s} {np.mean(said_of):.3f} of {len(said_of)}{note}")
-    promised = [each for change in PROMISED for each in found[change]]
-    print(f"promised changes: recall {np.mean(promised):.4f} of {len(promised):,}")
+    return Found(right, wrong, found)
 
 
 def measure_quality(scenes: int) -> None:
@@ -128,7 +169,7 @@ def measure_quality(scenes: int) -> None:
         "snow, a twelfth of the dark": lambda p: p.point([255 - (255 - v) // 13 for v in range(256)] * 3),
         "a hundredth of the contrast": lambda p: p.point([128 + (v - 128) // 100 for v in range(256)] * 3),
     }
-    bases = [picture for _, picture in list_bases(scenes)]
+    bases = [picture for _, picture in list_bases(scenes, JUDGED)]
     for name, spoil in spoilt.items():
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
@@ -184,15 +225,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bases", type=int, default=200)
+    parser.add_argument("--bases", type=int, default=400)
     parser.add_argument("--changes", type=int, default=5)
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--tune", action="store_true")
     parser.add_argument("--speed", type=int, default=0)
     given = parser.parse_args(argv)
     if given.speed:
         measure_speed(given.speed)
     elif given.quality:
         measure_quality(given.bases)
+    elif given.tune:
+        tune_duplicates(given.bases, given.changes)
     else:
         measure_duplicates(given.bases, given.changes)
 

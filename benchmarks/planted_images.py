@@ -56,13 +56,15 @@ def draw_view(seed: int, side: int = 512) -> tuple[Picture, Picture]:
     return views[0], views[1]
 
 
-def cut_photographs(side: int = 256) -> Iterator[Picture]:
-    """Cuts of `side` pixels of every photograph that is installed, none over another."""
+def cut_photographs(side: int = 256, *, which: int | None = None) -> Iterator[Picture]:
+    """Cuts of `side` pixels of every photograph that is installed, none over another; with `which` (0 or 1)
+    of every second photograph.
+    """
     for package, (folder, names) in _PHOTOGRAPHS.items():
         spec = find_spec(package)
         if spec is None or spec.origin is None:
             continue
-        for name in names:
+        for name in names if which is None else names[which::2]:
             with Image.open(Path(spec.origin).parent / folder / name) as photograph:
                 whole = photograph.convert("RGB")
             for top in range(0, whole.height - side + 1, side):

@@ -8,6 +8,7 @@
     pack(folder, out), verify(pack)      the handover pack, and whether it is what it says
     load_pack(pack, revoked=...)         its rows, verified, without those that were withdrawn
     push(pack, repo_id)                  the pack as a dataset repository
+    pull(repo_id, out)                   a pack from there, verified
     export(pack, out, format=...)        its rows for a trainer, as JSON Lines
     load_recipe(path)                    a recipe, checked
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from synth_stack.decisions.replay.replay import replay
     from synth_stack.inputs.recipe import load_recipe
     from synth_stack.packs.export import export_pack as export
-    from synth_stack.packs.hub import push_pack as push
+    from synth_stack.packs.hub.pull import pull_pack as pull
+    from synth_stack.packs.hub.push import push_pack as push
     from synth_stack.packs.load import load_pack
     from synth_stack.packs.verify.verify import verify_pack as verify
     from synth_stack.workflows.audit import audit
@@ -38,6 +40,7 @@ __all__ = [
     "load_pack",
     "load_recipe",
     "pack",
+    "pull",
     "push",
     "replay",
     "run",
@@ -52,7 +55,8 @@ _HOMES = {
     "export": ("synth_stack.packs.export", "export_pack"),
     "generate": ("synth_stack.workflows.run", "generate"),
     "pack": ("synth_stack.workflows.run", "pack"),
-    "push": ("synth_stack.packs.hub", "push_pack"),
+    "pull": ("synth_stack.packs.hub.pull", "pull_pack"),
+    "push": ("synth_stack.packs.hub.push", "push_pack"),
     "replay": ("synth_stack.decisions.replay.replay", "replay"),
     "run": ("synth_stack.workflows.run", "run"),
     "verify": ("synth_stack.packs.verify.verify", "verify_pack"),

@@ -29,13 +29,17 @@ ORDINARY = frozenset(
 
 MEANT_OTHERWISE = {
     "review/argilla/form.py": {"terms"},  # a query of the server
+    "inputs/terms.py": {"terms"},
     "runs/locks.py": {"terms"},  # what a recipe declares of a model
     "workflows/prepare.py": {"terms"},
     "workflows/resources.py": {"terms"},
+    "workflows/retry.py": {"terms"},
     "inputs/chat_shapes.py": {
         "refusal",
         "turns",
-    },  # a part of a message, and a column, of other people's data
+        "tool_use",
+    },  # parts of a message, and a column, of other people's data
+    "inputs/tool_calls.py": {"tool_use"},
     "workflows/init.py": {
         "best_of_n",
         "dialogue_tree",
@@ -58,6 +62,7 @@ THROUGH = {
     "decisions/replay": "test_replay.py",
     "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
+    "packs/disclosure": "test_documents.py",
     "packs/verify": "test_verify.py",
     "review/server/inside": "test_launch.py",
     "sandbox": "test_room.py",
@@ -76,6 +81,7 @@ ELSEWHERE = {
     "audits/surroundings.py": "workflows/test_audit.py",
     "cli/audit_tables.py": "cli/test_audit.py",
     "cli/author.py": "cli/test_main.py",  # commands of one application
+    "cli/hub.py": "packs/hub/test_pull.py",
     "cli/options.py": "cli/test_main.py",
     "cli/packs.py": "cli/test_main.py",
     "cli/output.py": "cli/test_main.py",  # what the commands print
@@ -85,6 +91,7 @@ ELSEWHERE = {
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
+    "engines/nemo/ray_driver.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
     "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
@@ -104,7 +111,11 @@ ELSEWHERE = {
     "packs/finish.py": "packs/test_write.py",
     "packs/refusals.py": "packs/test_verify_pack.py",
     "packs/statement.py": "packs/test_write.py",
+    "packs/hub/download.py": "packs/hub/test_pull.py",
+    "packs/hub/repository.py": "packs/hub/test_pull.py",
+    "packs/publish.py": "packs/test_write.py",
     "progress.py": "cli/test_tables.py",  # the bars that listen
+    "report/audit_sections.py": "report/test_audit.py",
     "report/review.py": "workflows/test_review.py",
     "report/write.py": "report/test_page.py",
     "review/content.py": "workflows/test_review.py",
@@ -130,10 +141,14 @@ ELSEWHERE = {
     "review/argilla/sending.py": "review/test_campaign.py",  # to a real server
     "runs/judged.py": "decisions/replay/test_replay.py",
     "runs/locks.py": "packs/test_write.py",
+    "teachers/batch_files.py": "teachers/test_batch.py",
+    "teachers/batch_jobs.py": "teachers/test_batch.py",
+    "teachers/batch_llm.py": "teachers/test_batch.py",
     "teachers/llamacpp.py": "teachers/test_embedded.py",
     "teachers/prompt.py": "teachers/test_openai_llm.py",  # two records without behaviour
     "teachers/scripted_llm.py": "teachers/test_scripted.py",
     "teachers/vllm_engine.py": "teachers/test_vllm.py",  # needs a GPU
+    "text/page_policy.py": "packs/page/test_render.py",
     "text/fields.py": "text/test_words.py",
     "text/printable.py": "packs/card/test_markdown.py",
     "text/ragged.py": "text/test_words.py",

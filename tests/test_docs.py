@@ -43,6 +43,7 @@ HOMES: dict[Role, tuple[str, ...]] = {
         "adversarial.md",
         "preference.md",
         "grounded_pairs.md",
+        "generation.md",
     ),
 }
 FOLDERS = re.compile(r"(?<![\w.~}-])/(?:home|root|tmp|mnt|opt|var|Users)/")

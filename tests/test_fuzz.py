@@ -78,6 +78,13 @@ def write_parquet() -> bytes:
     return sink.getvalue()
 
 
+def write_arrow() -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, SEED_SCHEMA) as writer:
+        writer.write_table(TABLE)
+    return sink.getvalue()
+
+
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_pack(tmp_path_factory.mktemp("fuzz"))
@@ -101,6 +108,7 @@ def samples(pack: Path) -> dict[str, bytes]:
         "csv": b'prompt,answer\n"a, b",c\nd,"e""f"\n',
         "parquet": write_parquet(),
         "foreign parquet": write_parquet(),
+        "arrow": write_arrow(),
         "ledger": b'{"scheme":"synth_stack/ledger/v1"}\n',
         "pin": b'{"key_id":"%b","root":"%b","scheme":"synth_stack/pin/v1","size":1}\n'
         % (b"a" * 64, b"b" * 64),
@@ -122,6 +130,7 @@ TARGETS: dict[str, Target] = {
     "csv": read_all("x.csv"),
     "parquet": read_pack_table,
     "foreign parquet": read_all("x.parquet"),
+    "arrow": read_all("x.arrow"),
     "ledger": read_file(read_ledger, "ledger"),
     "pin": read_file(read_pin, "pin"),
     "mark": read_file(find_damage, ".done"),

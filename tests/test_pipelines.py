@@ -26,7 +26,13 @@ RECIPES = sorted(
     path.parent.name
     for path in (ROOT / "pipelines").glob("*/recipe.yaml")
     if path.parent.name
-    not in {"preference_pairs", "document_qa"}  # tests/generators runs these: they need a judge
+    not in {
+        "preference_pairs",
+        "document_qa",
+        "minimal_repair",
+        "tool_traces",
+        "math_reasoning",
+    }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12
 """A few rows of each method; fewer would leave a slice of the long tail without its floor."""
@@ -143,3 +149,52 @@ def test_the_dask_script_curates_rows(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "'generated': 5" in done.stdout
+
+
+def run_script(name: str, *args: str, cwd: Path) -> str:
+    """What a script in pipelines/ prints, run by its user."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "pipelines" / name), *args],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.engines
+def test_the_script_for_dask_judges_as_the_local_engine_does(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    rows = [
+        {"instruction": f"What is {n}?", "output": f"It is the number {n}, and no other."} for n in range(40)
+    ]
+    rows[7]["output"] = ""
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "gates.yaml").write_text("version: 1\ngates: [{use: structure, canaries: 2}]\n")
+    printed = run_script("dask_curate.py", "rows.jsonl", "gates.yaml", "out", cwd=tmp_path)
+    here = synth_stack.curate(tmp_path / "rows.jsonl", tmp_path / "gates.yaml", tmp_path / "here")
+    assert printed.strip() == str(here.figures.counts())
+    decisions = [(tmp_path / folder / "decisions.parquet").read_bytes() for folder in ("out", "here")]
+    assert decisions[0] == decisions[1]
+
+
+@pytest.mark.engines
+def test_the_script_for_datatrove_keeps_what_its_gate_lets_pass(tmp_path: Path) -> None:
+    pytest.importorskip("datatrove")
+    texts = [PROSE[0], f"{PROSE[0]} Write to jane.doe@quickmail.net.", "go on " * 200]
+    (tmp_path / "rows").mkdir()
+    for number, text in enumerate(texts):
+        (tmp_path / "rows" / f"{number}.jsonl").write_text(json.dumps({"id": str(number), "text": text}))
+    run_script("datatrove_gates.py", "rows", "out", cwd=tmp_path)
+    found = {
+        folder: [
+            json.loads(line)["id"]
+            for part in (tmp_path / "out" / folder).glob("*.jsonl.gz")
+            for line in gzip.decompress(part.read_bytes()).splitlines()
+        ]
+        for folder in ("kept", "personal_data", "repeated")
+    }
+    assert found == {"kept": ["0"], "personal_data": ["1"], "repeated": ["2"]}

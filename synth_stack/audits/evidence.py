@@ -40,10 +40,13 @@ SOURCE_COLUMNS = (
 )
 """Names under which data sets say where a row comes from; the first that is there counts."""
 SPLIT_COLUMNS = ("split", "partition", "fold", "subset")
+FILE = "file"
+"""What tells sources apart where no column does and the rows come from several files."""
 MAX_NAME_CHARS = 200
 
 _SPLITS = {"train": "train", "training": "train", "valid": "validation", "validation": "validation"}
 _SPLITS |= {"val": "validation", "dev": "validation", "test": "test", "testing": "test", "eval": "test"}
+_SHARD = re.compile(r"(?:/data)?(?:-\d+-of-\d+)?(?:\.[a-z0-9]+){1,2}$", re.IGNORECASE)
 _SPLIT_NAME = re.compile(rf"(?:^|[/_.-])({'|'.join(_SPLITS)})(?=[/_.-]|$)", re.IGNORECASE)
 
 
@@ -153,6 +156,8 @@ def read_evidence(folder: Path, settings: AuditSettings) -> AuditEvidence:
     told = read_json(folder / INPUT) if (folder / INPUT).exists() else {}
     rows, column = _read_rows(folder, settings)
     rows = _add_splits(rows, told.get("parts") or [])
+    if column is None and settings.source_column is None:
+        rows, column = _add_files(rows, told.get("parts") or [])
     decisions = pl.DataFrame(run.decisions.select(["row_id", "decision"]))
     rows = rows.join(decisions, on="row_id", how="left", maintain_order="left")
     if rows["row_id"].is_duplicated().any():
@@ -212,6 +217,19 @@ def _add_splits(rows: "pl.DataFrame", parts: Sequence[Mapping[str, Any]]) -> "pl
         return rows
     ordered = pl.Series("by_file", splits, dtype=pl.String)
     return rows.with_columns(split=pl.coalesce("split", ordered))
+
+
+def _add_files(rows: "pl.DataFrame", parts: Sequence[Mapping[str, Any]]) -> "tuple[pl.DataFrame, str | None]":
+    """The rows with the file or configuration that each comes from, where there are several; shards of one
+    are one.
+    """
+    import polars as pl
+
+    names = [(_SHARD.sub("", str(part["name"]))[:MAX_NAME_CHARS], int(part["rows"])) for part in parts]
+    files = [name for name, count in names for _ in range(count)]
+    if len({name for name, count in names if count}) < 2 or len(files) != rows.height:
+        return rows, None
+    return rows.with_columns(source=pl.Series(files, dtype=pl.String)), FILE
 
 
 def _find_split(name: str) -> str | None:

@@ -1,12 +1,16 @@
 """What an audit did not check, derived from what ran: it is said before any figure."""
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from synth_stack.audits.evidence import AuditEvidence
 from synth_stack.audits.figures import is_sampled, list_names
+from synth_stack.inputs.folders import DESCRIBING_FOLDERS, SIDECARS
 from synth_stack.inputs.notices import read_notices
 
 Gap = dict[str, str]
+
+DESCRIBING = SIDECARS | DESCRIBING_FOLDERS
 
 MAX_NOTICES = 20
 """Of what the reader kept aside or skipped; input.json has all of it."""
@@ -146,6 +150,8 @@ def _tell_partly(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
 def _tell_input(evidence: AuditEvidence) -> list[Gap]:
     gaps = []
     for notice in read_notices(evidence.input.get("notices") or []):
+        if PurePosixPath(notice.name).name.lower() in DESCRIBING:
+            continue  # it says what the data are, and holds none
         if notice.what in {"skipped", "kept"}:
             why = "was not read" if notice.what == "skipped" else "is in no text that most gates read"
             gaps.append(

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synth_stack.cli.tables import clean
-from synth_stack.report.audit import format_percent, format_rate
+from synth_stack.report.audit_pieces import format_percent, format_rate
 
 SHOWN = 12
 

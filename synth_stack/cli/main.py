@@ -13,6 +13,7 @@ import typer
 
 from synth_stack.cli.audit import add_audit_command
 from synth_stack.cli.author import add_author_commands, answer_shell
+from synth_stack.cli.hub import add_hub_commands
 from synth_stack.cli.options import GATE_FILE, Against, Json, Load, Mapped, Quiet, SkipBroken
 from synth_stack.cli.output import (
     explain_failure,
@@ -60,6 +61,13 @@ IdColumn = Annotated[str | None, typer.Option(help="The column of --seeds with a
 About = Annotated[str | None, typer.Option(help="What the prompts say the messages are written to.")]
 Candidates = Annotated[int | None, typer.Option(help="How many candidates to make, target or not.", min=1)]
 GateFile = Annotated[Path | None, typer.Option("--gates", help="Another gate file.", metavar="FILE_OR_NAME")]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed",
+        help="Ask the failed rows of the run again, also with other limits, sampling or templates.",
+    ),
+]
 Engine = Annotated[
     str, typer.Option("--engine", help="Where gates run: local, dask, datatrove or nemo (docs/engines.md).")
 ]
@@ -104,6 +112,7 @@ def run(
     load: Load = None,
     engine: Engine = "local",
     engine_option: EngineOption = None,
+    retry_failed: RetryFailed = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -116,7 +125,9 @@ def run(
     loaded = _load(recipe, overrides)
     budget = show_budget(loaded, as_json)
     with explain_failure(as_json), show_progress(quiet or as_json) as bars:
-        result = run_line(loaded, out, load=load or (), engine=chosen, progress=bars)
+        result = run_line(
+            loaded, out, load=load or (), engine=chosen, progress=bars, retry_failed=retry_failed
+        )
     counts = result.figures.counts()
     if as_json:
         spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
@@ -172,6 +183,7 @@ def generate(
     about: About = None,
     candidates: Candidates = None,
     load: Load = None,
+    retry_failed: RetryFailed = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -184,7 +196,7 @@ def generate(
     loaded = _load(recipe, {**overrides, "about": about, "generate.candidates": candidates})
     budget = show_budget(loaded, as_json)
     with show_progress(quiet or as_json) as bars:
-        folder = make_candidates(loaded, out, load=load or (), progress=bars)
+        folder = make_candidates(loaded, out, load=load or (), progress=bars, retry_failed=retry_failed)
     rows = sum(count_rows(part) for part in list_parts(folder / "candidates"))
     if as_json:
         print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
@@ -298,6 +310,7 @@ def index(
 
 add_audit_command(app)
 add_pack_commands(app)
+add_hub_commands(app)
 add_ui_command(app)
 
 

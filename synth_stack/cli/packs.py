@@ -1,4 +1,4 @@
-"""Commands over packs: write one, send it, export its rows, verify it, trace a row."""
+"""Commands over packs: write one, export its rows, verify it, trace a row."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from synth_stack.cli.options import Json
+from synth_stack.cli.options import Identity, Issuer, Json, KeyId, Keys, Signers, TrustConfig, read_signers
 from synth_stack.cli.output import print_json, say, show, to_one_line
-from synth_stack.errors import ConfigError
 
 Key = Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")]
 Rows = Annotated[list[str] | None, typer.Option("--row", help="A row, by its whole id; may be repeated.")]
@@ -27,7 +26,7 @@ EvalItems = Annotated[
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, push, export, verify, prove, trace, revoke):
+    for command in (pack, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
@@ -44,7 +43,7 @@ def pack(
     sigstore: Annotated[
         bool, typer.Option("--sigstore", help="Have a sigstore identity sign too: it says who.")
     ] = False,
-    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    trust_config: TrustConfig = None,
     ledger: Annotated[
         Path | None,
         typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
@@ -75,25 +74,6 @@ def pack(
     say(f"{left:,} accepted rows in {summary.path}{gone_rows}, signed by {summary.key_id}")
 
 
-def push(
-    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to send; it is verified first.")],
-    repo: Annotated[str, typer.Argument(help="The dataset repository: OWNER/NAME.")],
-    public: Annotated[bool, typer.Option("--public", help="Let anybody read it; default: private.")] = False,
-    token_env: Annotated[
-        str, typer.Option(help="The environment variable that holds the token.")
-    ] = "HF_TOKEN",  # noqa: S107  (the name of a variable)
-    as_json: Json = False,
-) -> None:
-    """Send a verified pack to a dataset repository on the Hub (or on the server that HF_ENDPOINT names)."""
-    from synth_stack.packs.hub import push_pack
-
-    address = push_pack(folder, repo, private=not public, token_env=token_env)
-    if as_json:
-        print_json({"commit": address})
-    else:
-        say(address)
-
-
 def export(
     folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack; it is verified first.")],
     form: Annotated[
@@ -102,7 +82,7 @@ def export(
     ],
     out: Annotated[Path, typer.Option("--out", help="The file to write, JSON Lines.")],
     split: Annotated[str, typer.Option(help="The split to write: train or adversarial.")] = "train",
-    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
+    key_id: KeyId = None,
     as_json: Json = False,
 ) -> None:
     """Write the accepted rows of a pack as JSON Lines, in the form that a trainer reads."""
@@ -126,17 +106,13 @@ def verify(
             help="The pack, audit or proof file to check; nothing is fetched.",
         ),
     ] = None,
-    row: Annotated[str | None, typer.Option(help="Prove this row alone.")] = None,
-    key_id: Annotated[str | None, typer.Option(help="The key that must have signed.")] = None,
-    signers: Annotated[
-        str | None, typer.Option(help="How many of --keys must have signed: 2of3, say.")
-    ] = None,
-    keys: Annotated[
-        list[str] | None, typer.Option(help="The id of a key that may have signed; may be repeated.")
-    ] = None,
-    identity: Annotated[str | None, typer.Option(help="The sigstore identity that must have signed.")] = None,
-    issuer: Annotated[str | None, typer.Option(help="The OIDC issuer of --identity.")] = None,
-    trust_config: Annotated[Path | None, typer.Option(help="Another sigstore trust configuration.")] = None,
+    row: Annotated[str | None, typer.Option(help="Prove this row alone, or that of an image file.")] = None,
+    key_id: KeyId = None,
+    signers: Signers = None,
+    keys: Keys = None,
+    identity: Identity = None,
+    issuer: Issuer = None,
+    trust_config: TrustConfig = None,
     pin: Annotated[
         Path | None,
         typer.Option(
@@ -153,27 +129,32 @@ def verify(
     emit: Annotated[
         bool, typer.Option("--emit", help="Print verify_pack.py, which verifies without this package.")
     ] = False,
+    emit_page: Annotated[
+        bool, typer.Option("--emit-page", help="Print a page that verifies a pack in a browser.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a pack, an audit or a proof offline; exit 1 names everything that is wrong."""
     from synth_stack.audits.check import is_audit
+    from synth_stack.packs.image_rows import resolve_row
     from synth_stack.packs.load import compare_revoked
     from synth_stack.packs.prove import verify_proof
     from synth_stack.packs.verify.ledger import follow_ledger
-    from synth_stack.packs.verify.recount import read_verifier
     from synth_stack.packs.verify.verify import inspect_pack, verify_row
 
-    if emit:
-        sys.stdout.buffer.write(read_verifier())
+    if emit or emit_page:
+        _emit(emit_page)
         return
     if folder is None:
-        raise typer.BadParameter("name the folder of a pack, or --emit", param_hint="PACK_AUDIT_OR_PROOF")
+        raise typer.BadParameter(
+            "name the folder of a pack, --emit or --emit-page", param_hint="PACK_AUDIT_OR_PROOF"
+        )
     expected: dict[str, Any] = {
         "expected_key": key_id,
         "identity": identity,
         "issuer": issuer,
         "trust_config": trust_config,
-        "signers": _parse_signers(signers, keys or []),
+        "signers": read_signers(signers, keys or []),
     }
     further = any(given is not None for given in (row, pin, root, revoked, signers))
     if folder.is_file():
@@ -192,7 +173,7 @@ def verify(
             raise checked.problems[0]
         return
     if row is not None:
-        show(verify_row(folder, row, **expected), as_json)
+        show(verify_row(folder, resolve_row(folder, row), **expected), as_json)
         return
     found = inspect_pack(folder, **expected)
     found = follow_ledger(found, pin=pin, root=root)
@@ -225,7 +206,8 @@ def prove(
 def trace(
     folder: Annotated[Path, typer.Argument(metavar="RUN_OR_PACK", help="A run folder or a pack.")],
     row_id: Annotated[
-        str | None, typer.Argument(help="A row id, or at least 8 characters of its start.")
+        str | None,
+        typer.Argument(help="A row id, or at least 8 characters of its start; or the row's image, a file."),
     ] = None,
     across: Annotated[
         list[Path] | None,
@@ -242,13 +224,14 @@ def trace(
 ) -> None:
     """Where a row comes from and why it is where it is; or what came from it, or from a seed, in packs."""
     from synth_stack.packs.descendants import trace_descendants
+    from synth_stack.packs.image_rows import resolve_row
     from synth_stack.packs.trace import trace as trace_row
 
     chosen = _select(None, seed, document, template, teacher, eval_item)
     if not chosen and not across:
         if row_id is None:
             raise typer.BadParameter("name a row, or what rows came from", param_hint="ROW_ID")
-        show(trace_row(folder, row_id), as_json)
+        show(trace_row(folder, resolve_row(folder, row_id)), as_json)
         return
     show(trace_descendants([folder, *(across or [])], chosen, row_id=row_id), as_json)
 
@@ -275,15 +258,12 @@ def revoke(
     show(append_tombstone(tombstones, chosen, who=who, why=why, key_path=key), as_json)
 
 
-def _parse_signers(signers: str | None, keys: list[str]) -> tuple[int, list[str]] | None:
-    from synth_stack.packs.verify_pack import Refusal, parse_signers
+def _emit(page: bool) -> None:
+    """Print what verifies a pack without this package: the single file, or the page for a browser."""
+    from synth_stack.packs.page.render import render_page
+    from synth_stack.packs.verify.recount import read_verifier
 
-    if signers is None and not keys:
-        return None
-    try:
-        return parse_signers(signers or "", keys)[0], keys
-    except Refusal as exc:
-        raise ConfigError(exc.what, seen=exc.seen, allowed=exc.allowed) from exc
+    sys.stdout.buffer.write(render_page().encode() if page else read_verifier())
 
 
 def _select(*given: list[str] | None) -> dict[str, list[str]]:

@@ -34,7 +34,8 @@ class Aim:
 class Plan:
     """The draws of one method: numbers `first_draw` to `first_draw + count - 1` of the run.
 
-    With an `aim` they get their slices and seeds by it, else evenly over the slices and their seeds.
+    With an `aim` they get their slices and seeds by it, else evenly over the slices and their seeds. With
+    `draws` it is these numbers, and `count` of them.
     """
 
     corpus: Corpus
@@ -46,6 +47,7 @@ class Plan:
     examples: int = 0
     grounding_words: int | None = None
     aim: Aim | None = None
+    draws: Sequence[int] = ()
 
     def batches(self, size: int) -> Iterator[list[Item]]:
         """The items in order, `size` at a time; the last batch may be shorter."""
@@ -58,7 +60,7 @@ class Plan:
         Without an aim topics come round in shuffled rounds over the whole run, whatever the method, so that
         every slice gets its share as early as it can.
         """
-        draw = self.first_draw + i
+        draw = self.draws[i] if self.draws else self.first_draw + i
         slice_ = self._slice_of(draw)
         rng = random.Random(derive_seed(self.run_seed, self.method, draw, "item"))  # noqa: S311
         seed_row = self._pick_seed(rng, slice_)

@@ -61,11 +61,16 @@ def drive(
 
 
 def drive_lines(
-    lines: Sequence[Line], *, overlap: bool = True, stop: Callable[[], bool] | None = None
+    lines: Sequence[Line],
+    *,
+    overlap: bool = True,
+    stop: Callable[[], bool] | None = None,
+    proven: bool = False,
 ) -> None:
     """Commits every batch of several pipelines that is not done, in this thread, each as soon as it may be.
 
-    Once `stop()` is true no batch is begun; those under way are finished and committed.
+    Once `stop()` is true no batch is begun; those under way are finished and committed. `proven` says that
+    the teachers have given texts before, so that a batch of nothing but failures may be kept.
 
     With `overlap` as many batches are under way as keep a teacher of ours busy, so their steps must work in
     several threads and keep nothing from one batch for the next; a pipeline of other LLMs goes one by one.
@@ -82,7 +87,7 @@ def drive_lines(
     with ThreadPoolExecutor(at_once, "batch") as pool, _loaded(routes):
         committed: set[int] = set()
         planned = _plan_batches(routes, committed)
-        _Batches(planned, at_once, pool if at_once > 1 else None, stop, committed).run()
+        _Batches(planned, at_once, pool if at_once > 1 else None, stop, committed, proven=proven).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +141,12 @@ class _Batches:
         pool: ThreadPoolExecutor | None,
         stop: Callable[[], bool] | None,
         committed: set[int],
+        *,
+        proven: bool,
     ) -> None:
         self._planned = planned
         self._committed = committed
+        self._proven = proven
         self._at_once = at_once
         self._pool = pool
         self._stop = stop or (lambda: False)
@@ -169,7 +177,7 @@ class _Batches:
         held, self._held = self._held, []
         for batch in held:
             # what was committed before shows that its teachers do give texts
-            mute = None if self._committed else batch.find_mute()
+            mute = None if self._committed or self._proven else batch.find_mute()
             if mute is not None and at_the_end:
                 raise refuse_mute(mute)
             if mute is None and (at_the_end or batch.may_be_kept()):

@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 
 from synth_stack.images.decoding import DecodedImage, ImageFault, decode, read_bytes
 from synth_stack.images.pixel_digest import digest_pixels
+from synth_stack.images.store import find_file
 from synth_stack.rows.schemas import ATTACHMENT_ROLES
 
 RESULT, CONDITION, SOURCE = ATTACHMENT_ROLES
@@ -87,18 +88,6 @@ def attach_inline(data: bytes) -> dict[str, str]:
     return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "mime": "image/png", "role": RESULT}
 
 
-def locate(folder: Path, path: str) -> Path:
-    """The file of that relative path in the folder. Raises ImageFault (`outside`) for one that leads out."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
-        raise ImageFault("outside", "its path leads out of the folder")
-    root = os.path.realpath(folder)
-    real = os.path.realpath(os.path.join(root, *parts))  # noqa: PTH118  (Path.resolve raises at loops of links)
-    if os.path.commonpath([root, real]) != root:
-        raise ImageFault("outside", "a link leads out of the folder")
-    return Path(real)
-
-
 def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadImage:
     """The image that a row names in the folder of its batch. Its bytes are compared with their digest before
     they are decoded, and its pixels with theirs after.
@@ -119,12 +108,20 @@ def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadIma
         return ReadImage(None, fault)
 
 
+def read_file(path: Path) -> ReadImage:
+    """The image of a file, of which nothing is known."""
+    try:
+        return ReadImage(decode(read_bytes(path)), None)
+    except ImageFault as fault:
+        return ReadImage(None, fault)
+
+
 def _read_data(folder: Path | None, attached: AttachedFile) -> bytes:
     if attached.inline:
         return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True)
     if folder is None:
         raise ImageFault("missing", "the batch has no folder of images")
-    return read_bytes(locate(folder, attached.path))
+    return read_bytes(find_file(folder, attached.path, attached.sha256))
 
 
 def map_images(

@@ -7,18 +7,8 @@ from pathlib import Path
 
 from synth_stack.errors import InputError
 from synth_stack.images.attached import AttachedFile
+from synth_stack.images.paths import MIMES
 
-MIMES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
-"""The endings of image files, and their media types."""
 MAX_FILES = 1_000_000
 
 

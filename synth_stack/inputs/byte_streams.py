@@ -13,7 +13,7 @@ import pyarrow as pa
 from synth_stack.errors import InputError
 from synth_stack.files import open_regular
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 MAX_UNPACKED_RATIO = 1_000
 """Text packs 3 to 10 times, a template repeated for ever about 100 times; gzip itself ends at 1,032."""
@@ -39,8 +39,11 @@ def split_suffix(path: Path) -> tuple[str, str | None]:
             seen=last or "no suffix",
             allowed=f"{', '.join(SUFFIXES)}; packed as .gz, .zst or .bz2",
         )
-    if packed is not None and kind == ".parquet":
-        raise InputError(f"{path} is Parquet, which is packed inside", mend="Unpack the file.")
+    if packed is not None and kind in {".parquet", ".arrow"}:
+        why = (
+            "Parquet, which is packed inside" if kind == ".parquet" else "Arrow, which is read by its batches"
+        )
+        raise InputError(f"{path} is {why}", mend="Unpack the file.")
     return kind, packed
 
 

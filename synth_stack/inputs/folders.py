@@ -20,6 +20,8 @@ SIDECARS = frozenset(
     }
 )
 """Files beside data that describe it: of the datasets library, of Croissant, of our packs and runs."""
+DESCRIBING_FOLDERS = frozenset({"distiset_configs", "distiset_artifacts"})
+"""Beside the configurations of a saved Distiset: its pipeline, its log and what steps left."""
 MAX_ENTRIES = 200_000
 """Files and folders that are looked at; a data set of more is a mistake, or a folder that is no data set."""
 
@@ -39,6 +41,8 @@ def list_shards(folder: Path, tally: NoticeTally) -> list[Path]:
         name = path.relative_to(folder).as_posix()
         if path.name.lower() in SIDECARS:
             tally.add("skipped", name, "describes data and holds none", "files")
+        elif path.suffix == ".arrow" and path.name.startswith("cache-"):
+            tally.add("skipped", name, "a cache of the datasets library", "files")
         elif _is_shard(path):
             shards.append(path)
         else:
@@ -74,10 +78,9 @@ def _walk(folder: Path, root: Path, roots: tuple[Path, ...], tally: NoticeTally)
                 raise InputError(f"{root} holds more than {MAX_ENTRIES} files", mend="Name one shard folder.")
             path = Path(entry.path)
             name = path.relative_to(root).as_posix()
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
-                tally.add("skipped", name, "hidden", "files")
-            elif packed and entry.name != "data":
-                tally.add("skipped", name, "belongs to the pack and holds no rows of it", "files")
+            why = _why_unread(entry.name, packed=packed)
+            if why is not None:
+                tally.add("skipped", name, why, "files")
             elif entry.is_symlink() and not _is_file_inside(path, roots):
                 tally.add("skipped", name, "a link to a folder is not followed", "files")
             elif path.is_dir():
@@ -86,6 +89,15 @@ def _walk(folder: Path, root: Path, roots: tuple[Path, ...], tally: NoticeTally)
                 yield path
             else:
                 raise InputError(f"{path} is no regular file", mend="Move it out of the folder.")
+
+
+def _why_unread(name: str, *, packed: bool) -> str | None:
+    """Why a file or folder of that name is passed over, in a pack of ours or elsewhere; None if it is not."""
+    if name.startswith(".") or name == "__MACOSX":
+        return "hidden"
+    if name in DESCRIBING_FOLDERS:
+        return "describes a Distiset and holds no rows of it"
+    return "belongs to the pack and holds no rows of it" if packed and name != "data" else None
 
 
 def _is_file_inside(link: Path, roots: tuple[Path, ...]) -> bool:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from synth_stack.errors import InputError, MissingExtra
 from synth_stack.files import digest_file
+from synth_stack.inputs.argilla_records import unfold_record
 from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
 from synth_stack.inputs.columns import Columns, check_map
 from synth_stack.inputs.folders import list_shards
@@ -157,7 +158,7 @@ def open_records(records: Any, name: str, *, named: Mapping[str, str] | None = N
         for number, record in enumerate(records, start=1):
             place = f"row {number}"
             if isinstance(record, Mapping):
-                yield place, dict(record)
+                yield place, unfold_record(dict(record))
             else:
                 yield place, Broken(place, f"not an object but {type(record).__name__}")
 
@@ -273,7 +274,8 @@ def _open_part(file: Path, inside: str, dataset: Dataset) -> Part:
     def read() -> Iterator[Placed]:
         try:
             for place, record in read_records(file):
-                yield (f"{inside}, {place}" if inside else place), record
+                shaped = record if isinstance(record, Broken) else unfold_record(record)
+                yield (f"{inside}, {place}" if inside else place), shaped
         except InputError as exc:
             if not dataset.skip_broken:
                 raise

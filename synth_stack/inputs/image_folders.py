@@ -13,7 +13,8 @@ import pyarrow as pa
 from synth_stack.errors import InputError
 from synth_stack.images.attached import RESULT, AttachedFile, describe_pixels, map_images
 from synth_stack.images.decoding import require_pillow
-from synth_stack.images.folders import MIMES, list_image_files, walk_images
+from synth_stack.images.folders import list_image_files, walk_images
+from synth_stack.images.paths import MIMES
 from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
 from synth_stack.inputs.folders import SIDECARS
 from synth_stack.inputs.foreign import SHARD_ROWS

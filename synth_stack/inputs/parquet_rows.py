@@ -28,13 +28,13 @@ def read_parquet(file: IO[bytes], path: Path) -> Iterator[tuple[str, dict[str, A
     """
     try:
         table = pq.ParquetFile(file)
-        _check_names(table.schema_arrow.names, path)
+        check_names(table.schema_arrow.names, path)
         number = 0
         for group in range(table.metadata.num_row_groups):
             rows = _bound_batch(file, table.metadata, group, path)
             for batch in table.iter_batches(batch_size=rows, row_groups=[group]):
                 for start in range(0, batch.num_rows, SLICE_ROWS):
-                    for row in _read_batch(batch.slice(start, SLICE_ROWS)):
+                    for row in read_batch(batch.slice(start, SLICE_ROWS)):
                         number += 1
                         yield f"row {number}", row
     except (pa.ArrowException, ValueError, MemoryError) as exc:
@@ -59,13 +59,14 @@ def _bound_batch(file: IO[bytes], metadata: Any, group: int, path: Path) -> int:
     return max(min(BATCH_ROWS, MAX_BATCH_BYTES // max(widest, 1)), 1)
 
 
-def _check_names(names: list[str], path: Path) -> None:
+def check_names(names: list[str], path: Path) -> None:
+    """Nothing where each column has a name of its own. Raises InputError."""
     if len(set(names)) != len(names):
         twice = next(name for position, name in enumerate(names) if name in names[:position])
         raise InputError(f"{path} has two columns of one name", seen=twice, mend="Rename one of them.")
 
 
-def _read_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | str]:
+def read_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | str]:
     """The rows of a batch; in the place of one that Python cannot hold stands the reason.
 
     Such are bytes that are no UTF-8, dates beyond the year 9999, and maps with a key twice.
@@ -78,7 +79,7 @@ def _read_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | str]:
         if batch.num_rows <= 1:
             return [f"not readable: {exc}"]
         half = batch.num_rows // 2
-        return _read_batch(batch.slice(0, half)) + _read_batch(batch.slice(half))
+        return read_batch(batch.slice(0, half)) + read_batch(batch.slice(half))
     return rows
 
 

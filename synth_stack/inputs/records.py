@@ -1,4 +1,4 @@
-"""Records of a file that somebody else wrote: JSON Lines, JSON, CSV or Parquet, one at a time.
+"""Records of a file that somebody else wrote: JSON Lines, JSON, CSV, Parquet or Arrow, one at a time.
 
 A record that cannot be read is a `Broken` with its place and a reason, never an exception half-way
 through a file; `read_strictly` turns the first one into an InputError for files that must be whole.
@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from synth_stack.errors import InputError
 from synth_stack.files import open_regular
+from synth_stack.inputs.arrow_rows import read_arrow
 from synth_stack.inputs.byte_streams import SUFFIXES, open_bytes, split_suffix
 from synth_stack.inputs.delimited import read_delimited
 from synth_stack.inputs.json_text import parse_json
@@ -47,9 +48,9 @@ def read_records(
     """
     kind, codec = split_suffix(path)
     try:
-        if kind == ".parquet":
+        if kind in {".parquet", ".arrow"}:
             with open_regular(path) as file:
-                yield from _name_broken(read_parquet(file, path))
+                yield from _name_broken((read_parquet if kind == ".parquet" else read_arrow)(file, path))
             return
         with open_bytes(path, codec) as file:
             if kind in {".csv", ".tsv"}:

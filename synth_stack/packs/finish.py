@@ -1,6 +1,5 @@
 """The end of a pack: its card, its place in a ledger, its signatures, and its name."""
 
-import glob
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,14 +9,16 @@ from pathlib import Path
 
 from synth_stack import __version__
 from synth_stack.errors import RunMismatch, VerificationError
-from synth_stack.files import digest_file, exchange_names, store_errors, sync_folder, write_bytes
+from synth_stack.files import digest_file, store_errors, write_bytes
 from synth_stack.lineage.ledger import LedgerEntry, append_entry, find_place, read_ledger
 from synth_stack.lineage.merkle import TreeHead, leaf_hash
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
-from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.disclosure.documents import render_documents
+from synth_stack.packs.disclosure.facts import build_disclosure
+from synth_stack.packs.publish import publish, remove_leftovers
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.statement import Json, build_facts, build_predicate, read_manifest
 from synth_stack.runs.folder import MANIFEST, hold_alone, list_files, write_manifest
@@ -55,17 +56,17 @@ def open_staging(out: Path, identity: str, ledger: Path | None) -> Iterator[Path
         _require_replaceable(out, identity)
         staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.packing")
         with store_errors(out):
-            _remove_leftovers(out)
+            remove_leftovers(out, "packing")
             staging.mkdir(parents=True)
             try:
                 yield staging
-                _publish(staging, out)
+                publish(staging, out, "packing")
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
 
 
 def finish_pack(staging: Path, batch: PackedBatch, signer: Signer, *, ledger: Path | None) -> None:
-    """Write card, croissant.json, ledger place, signatures and manifest of a pack whose other files lie in
+    """Write card, documents, ledger place, signatures and manifest of a pack whose other files lie in
     `staging`, and append the batch to the ledger.
     """
     recipe, head = batch.recipe, batch.head
@@ -75,25 +76,37 @@ def finish_pack(staging: Path, batch: PackedBatch, signer: Signer, *, ledger: Pa
     if place is not None:
         write_bytes(staging / layout.LEDGER, place.to_bytes())
     told = None if place is None else place.to_predicate()
-    card = render_card(
+    disclosed = build_disclosure(
         recipe,
         batch.lock.gates,
         batch.counts,
         root=head.root.hex(),
         key_id=signer.key_id,
+        files={name: _measure(staging / name) for name in list_files(staging) if name.startswith("data/")},
+        withdrawn=0 if batch.withdrawn is None else batch.withdrawn["rows"],
+    )
+    for name, data in render_documents(disclosed).items():
+        write_bytes(staging / name, data)
+    card = render_card(
+        recipe,
+        batch.lock.gates,
+        batch.counts,
+        told=disclosed,
         signature=signer.kind,
         place=told,
         withdrawn=batch.withdrawn,
         cosigners=signer.cosigners,
     )
     write_bytes(staging / layout.CARD, card.encode("utf-8"))
-    data = {name: digest_file(staging / name) for name in list_files(staging) if name.startswith("data/")}
-    write_bytes(staging / layout.CROISSANT, render_croissant(recipe, data))
     statement = _sign(staging, batch, signer, place=told)
     if ledger is not None and place is not None:
         leaf = leaf_hash(statement).hex()
         entry = LedgerEntry(place.sequence, recipe.identity, head.root.hex(), leaf, revoked)
         append_entry(ledger, entries, entry)
+
+
+def _measure(path: Path) -> tuple[str, int]:
+    return str(digest_file(path)), path.stat().st_size
 
 
 def _sign(staging: Path, batch: PackedBatch, signer: Signer, *, place: Json | None) -> bytes:
@@ -141,20 +154,3 @@ def _require_replaceable(out: Path, identity: str) -> None:
     foreign = [str(fault) for fault in faults] + sorted(names.keys() - {*manifest["files"], MANIFEST})
     if foreign:
         raise RunMismatch(f"{out} holds a file that is no part of the pack", seen=foreign[0], mend=mend)
-
-
-def _remove_leftovers(out: Path) -> None:
-    for path in out.parent.glob(f".{glob.escape(out.name)}.????????.packing"):
-        shutil.rmtree(path)
-
-
-def _publish(staging: Path, out: Path) -> None:
-    """Give the finished pack its name: in one step with an older one where the system can exchange two names,
-    else the older one goes away first, under a name that is cleaned up.
-    """
-    if out.exists() and not exchange_names(staging, out):
-        out.rename(out.with_name(f".{out.name}.{secrets.token_hex(4)}.packing"))
-    if not out.exists():
-        staging.rename(out)
-    sync_folder(out.parent)
-    _remove_leftovers(out)

@@ -12,12 +12,15 @@ import pyarrow.compute as pc
 
 from synth_stack.errors import InputError, StoreError, VerificationError
 from synth_stack.files import write_bytes
+from synth_stack.images.store import STORE
 from synth_stack.lineage.ledger import read_ledger
 from synth_stack.lineage.merkle import leaf_hash
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
+from synth_stack.packs.images import ImageWriter
 from synth_stack.packs.shards import SHARD_ROWS, read_shard, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits
@@ -28,9 +31,8 @@ from synth_stack.packs.verify.verify import verify_pack as require_sound
 from synth_stack.packs.verify_pack import Revocations
 from synth_stack.packs.write import PackSummary
 from synth_stack.rows.canonical import canonical_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
-_MADE_ANEW = frozenset({layout.CARD, layout.CROISSANT, layout.LEDGER, layout.REVOKED, layout.WITHDRAWN})
+_MADE_ANEW = frozenset({layout.CARD, *layout.DOCUMENTS, layout.LEDGER, layout.REVOKED, layout.WITHDRAWN})
 
 
 def reissue_pack(
@@ -66,7 +68,9 @@ def reissue_pack(
     with open_staging(out, recipe.identity, ledger) as staging:
         _copy_files(pack, staging, sizes, revocations)
         ordered = [row_id for row_id in _list_ids(pack, sizes) if row_id in gone]
-        counts = _write_rows(pack, staging, sizes, before.counts, gone=gone, shard_rows=shard_rows)
+        counts = _write_rows(
+            pack, staging, sizes, before.counts, gone=gone, shard_rows=shard_rows, digests=seal.subjects
+        )
         write_bytes(staging / layout.REVOKED, revocations.data)
         told = {"scheme": verify_pack.WITHDRAWN_SCHEME, "rows": ordered}
         write_bytes(staging / layout.WITHDRAWN, canonical_json(told) + b"\n")
@@ -104,7 +108,8 @@ def _require_place(seal: Seal, ledger: Path | None) -> None:
 def _copy_files(pack: Path, staging: Path, sizes: Mapping[str, int], revocations: Revocations) -> None:
     for name, size in sizes.items():
         of_corpus = name.startswith(f"{layout.SEEDS}/") and revocations.leaves_out_corpus
-        if name in layout.UNSIGNED | _MADE_ANEW or name.startswith("data/") or of_corpus:
+        of_rows = name.startswith(("data/", f"{STORE}/"))
+        if name in layout.UNSIGNED | _MADE_ANEW or of_rows or of_corpus:
             continue
         write_bytes(staging / name, read_file(pack, name, max_bytes=size))
 
@@ -124,27 +129,37 @@ def _write_rows(
     *,
     gone: frozenset[str],
     shard_rows: int,
+    digests: Mapping[str, str],
 ) -> Counts:
-    """data/ without the rows, and the counts with what is left of them."""
+    """data/ and images/ without the rows, and the counts with what is left of them."""
     banned = pa.array(sorted(gone), pa.string())
 
     def read(split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         for name in layout.list_data(sizes)[split]:
-            for table in read_shard(pack, name, CANDIDATE_SCHEMA, columns):
+            for table in read_shard(pack, name, DATA_SCHEMA, columns):
                 yield table.filter(pc.invert(pc.is_in(table["row_id"], value_set=banned)))
 
     left = {split: sum(len(table) for table in read(split, ["row_id"])) for split in SPLITS}
     tally = Tally()
     with ExitStack() as stack:
+        images = ImageWriter(pack, staging, stack, digests)
         for split in list_splits(left):
             shards = max(math.ceil(left[split] / shard_rows), 1)
             name = _name_shards(shards, split)
-            append = stack.enter_context(write_shards(staging, name, CANDIDATE_SCHEMA, shard_rows=shard_rows))
+            append = stack.enter_context(write_shards(staging, name, DATA_SCHEMA, shard_rows=shard_rows))
             for table in read(split):
                 tally.add_rows(table)
+                images.add_rows(table)
                 append(table)
     rest = tally.finish([])
-    return replace(before, lengths=rest.lengths, splits=rest.splits, labels=rest.labels)
+    return replace(
+        before,
+        lengths=rest.lengths,
+        splits=rest.splits,
+        labels=rest.labels,
+        images=rest.images,
+        data=rest.data,
+    )
 
 
 def _name_shards(shards: int, split: str) -> Any:

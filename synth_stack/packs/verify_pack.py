@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v5"
+PACK_SCHEME = "synth_stack/pack/v7"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -52,6 +52,11 @@ CARD = "README.md"
 RECIPE = "recipe.yaml"
 GATES = "gates.yaml"
 CROISSANT = "croissant.json"
+SPDX = "disclosure/dataset.spdx.json"
+PROVENANCE = "disclosure/data_provenance.json"
+TRAINING_SUMMARY = "disclosure/training_summary.md"
+DOCUMENTS = (CROISSANT, SPDX, PROVENANCE, TRAINING_SUMMARY)
+"""What a pack says of itself in the formats of others; the full verifier alone writes them again."""
 MEASURES = "log/gates.json"
 STATEMENT = "lineage/statement.dsse.json"
 PUBLIC_KEY = "lineage/public_key.pem"
@@ -65,14 +70,15 @@ ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
 UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
-REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
+REQUIRED = (CARD, RECIPE, GATES, *DOCUMENTS, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
-MAX_FILES = 20_000
-"""More files than a pack of 500 million rows has; a longer list is refused instead of being read."""
+MAX_FILES = 100_000
+"""More files than a pack of 500 million rows has, or as many images; a longer list is refused instead of
+being read."""
 MAX_NAME_CHARS = 200
 MAX_DEPTH = 3
 """Folders in each other: lineage/tiles/0.bin has two."""
-MAX_SEAL_BYTES = 16 * 1024**2
+MAX_SEAL_BYTES = 64 * 1024**2
 """The statement, its envelope and the manifest take at most 350 bytes a file."""
 MAX_MEASURES_BYTES = 16 * 1024**2
 """A gate has at most some hundred kinds of canaries and controls, of some hundred bytes each."""
@@ -98,19 +104,21 @@ PRECEDENCE = ("override reject", "reject", "failure", "override accept", "hold")
 HASH_BYTES = 32
 TILE_HEIGHT = 8
 
-_KNOWN = re.compile(
+KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
-    r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
+    r"|log/decisions-\d{5}\.parquet|log/(?:rejected|held)-\d{5}-of-\d{5}\.parquet"
+    r"|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
     r"|lineage/cosignatures\.json"
     r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"
     r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
+    r"|images/(?:metadata\.parquet|[0-9a-f]{2}/[0-9a-f]{64}\.(?:png|jpe?g|webp|gif|bmp|tiff?))"
     r"|review/(?:plan\.json|outcome\.json|answers\.jsonl|lots\.parquet|frame\.parquet|sample\.parquet)"
     r"|review/(?:earlier-\d{3}/)?(?:plan\.json|sample\.parquet|screened-\d{5}\.parquet)",
     re.ASCII,
 )
 _RECORDS = re.compile(r"lineage/records-(\d{5})\.jsonl\.gz", re.ASCII)
-_LEFT_BY_HUB = (".gitattributes", ".cache")
+LEFT_BY_HUB = (".gitattributes", ".cache")
 """What the Hub's own download puts beside the files; no part of a pack, and nothing reads it."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -165,7 +173,7 @@ def find_name_fault(name: str) -> str | None:
             "a name in it begins or ends with a space, or ends with a dot",
         ),
         (not survives or "\\" in name or ":" in name, "its name has a character that not every disk takes"),
-        (name not in REQUIRED and not _KNOWN.fullmatch(name), "no part of a pack has that name"),
+        (name not in REQUIRED and not KNOWN.fullmatch(name), "no part of a pack has that name"),
     )
     return next((fault for is_so, fault in faults if is_so), None)
 
@@ -192,7 +200,7 @@ def list_pack(pack: Path | str) -> Listing:
 def _list_entry(name: str, entry: os.DirEntry[str], found: Listing, pending: list[str]) -> None:
     status = entry.stat(follow_symlinks=False)
     shown = _print_safely(name)
-    if name in _LEFT_BY_HUB and not stat.S_ISLNK(status.st_mode):
+    if name in LEFT_BY_HUB and not stat.S_ISLNK(status.st_mode):
         found.left_by_hub.append(name)
     elif stat.S_ISDIR(status.st_mode):
         if name.count("/") >= MAX_DEPTH:
@@ -481,7 +489,7 @@ class SignedRule:
         return {name: place for place, name in enumerate((*self.overriding, *self.order))}
 
 
-_PREDICATE = (
+PREDICATE = (
     *"scheme run synth_stack signature tree recipe_sha256 gates_sha256 rule gates counts".split(),
     *("ledger", "withdrawn", "cosigners", "bytes"),
 )
@@ -492,8 +500,8 @@ def check_predicate(signed: SignedStatement) -> None:
     said, where = signed.predicate, STATEMENT
     if said.get("scheme") != PACK_SCHEME:
         raise Refusal(f"{where} is of another scheme", said.get("scheme"), PACK_SCHEME)
-    if sorted(said) != sorted(_PREDICATE):
-        odd = sorted({*said} ^ {*_PREDICATE})
+    if sorted(said) != sorted(PREDICATE):
+        odd = sorted({*said} ^ {*PREDICATE})
         raise Refusal(f"{where} does not say what a pack's statement says", odd[0])
     tree = said["tree"]
     if not _has(tree, size=int, root=str) or not _SHA256.fullmatch(tree["root"]) or tree["size"] < 0:

@@ -19,13 +19,16 @@ from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
+from synth_stack.packs.images import ImageWriter
 from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import read_rule
+from synth_stack.packs.turned_away import TURNED_SCHEMA, list_turned, select_turned
 from synth_stack.packs.verify.contents import check_decisions
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import read_verifier
@@ -133,8 +136,9 @@ def _write_tables(
     review: dict[str, Any] | None,
 ) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
-    rule = read_rule(run.lock)
+    rule, terms = read_rule(run.lock), RowTerms(run.recipe)
     sizes = _count_splits(run)
+    turned = Counter(run.decisions["decision"].to_pylist())
     tally = Tally()
     counted: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
@@ -144,9 +148,16 @@ def _write_tables(
 
         def begin_split(split: str) -> Append:
             shards = max(math.ceil(sizes[split] / shard_rows), 1)
-            return begin(lambda number: layout.data_name(number, shards, split), CANDIDATE_SCHEMA)
+            return begin(lambda number: layout.data_name(number, shards, split), DATA_SCHEMA)
 
         append_rows = {split: begin_split(split) for split in list_splits(sizes)}
+
+        def begin_turned(decision: str) -> Append:
+            shards = max(math.ceil(turned[decision] / shard_rows), 1)
+            return begin(lambda number: layout.turned_name(number, shards, decision), TURNED_SCHEMA)
+
+        append_turned = {decision: begin_turned(decision) for decision in list_turned(turned)}
+        images = ImageWriter(run.folder, staging, stack)
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
@@ -155,9 +166,15 @@ def _write_tables(
             advance = progress.begin("pack", run.decisions.num_rows)
             for candidates, verdicts, decisions in read_judged(run):
                 records = build_records(candidates, verdicts, decisions, context=run.context)
-                kept = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
+                images.add_rows(kept)
                 for split, append in append_rows.items():
                     append(select_split(kept, split))
+                for decision, append in append_turned.items():
+                    gone = select_turned(candidates, decisions, decision)
+                    append(gone)
+                    tally.turned.add_rows(gone, decision)
                 append_decisions(decisions)
                 append_records(records)
                 lines = records["record"].to_pylist()

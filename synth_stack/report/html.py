@@ -1,7 +1,5 @@
 """The run report: one HTML file that draws itself, needs no network and runs no script but its own."""
 
-import base64
-import hashlib
 import html
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
 from synth_stack.report.review import render_review
+from synth_stack.text.page_policy import digest_source
 
 SCRIPTS = tuple(
     f"{name}.js"
@@ -84,11 +83,6 @@ def _drop_nulls(value: Any) -> Any:
 def read_asset(name: str) -> str:
     """A style, script or page of this package, without the white space around it."""
     return files("synth_stack.report").joinpath(name).read_text(encoding="utf-8").strip()
-
-
-def digest_source(source: str) -> str:
-    """How a content security policy names a script or style (CSP level 3, hash-source)."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
 def escape_text(text: str) -> str:

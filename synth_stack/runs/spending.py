@@ -125,6 +125,10 @@ class Meter:
         if self._started is not None and time.monotonic() - self._noted >= _NOTED_EVERY_S:
             self._note_time()
 
+    def recount(self) -> None:
+        """Count the rows of the folder again: some of them became others."""
+        self._spent = count_by_part(self._clock.parent) if self._counts_tokens else {}
+
     def find_limit(self) -> LimitName | None:
         """The limit of time or cost that is reached, else None."""
         limits = self._limits

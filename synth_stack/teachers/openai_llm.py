@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from typing import Any, Literal
 
@@ -253,9 +254,8 @@ class TeacherLLM(SharedLLM):
     async def _ask(
         self, prompt: Prompt, number: int, *, room: int = 0, stops: bool = True, after: str = ""
     ) -> Answer:
-        assert self._fleet is not None  # made by agenerate
         body, raw = self._form.write(prompt, number, room=room, stops=stops, after=after)
-        answer = await ask(self._fleet, self._health, body, raw=raw)
+        answer = await self._send(body, prompt, number, raw=raw)
         if answer.text is None or ("stop" in body and not answer.reasoning):
             return answer
         text, stopped = cut_at_stop(answer.text, prompt.stop)
@@ -263,6 +263,11 @@ class TeacherLLM(SharedLLM):
             return answer
         failure = None if text.strip() else EMPTY
         return answer._replace(text=text if text.strip() else None, failure=failure, cut=False, finish="stop")
+
+    async def _send(self, body: Mapping[str, Any], prompt: Prompt, number: int, *, raw: bool) -> Answer:
+        """What a server says to one request; never raises for what it does."""
+        assert self._fleet is not None  # made by agenerate
+        return await ask(self._fleet, self._health, body, raw=raw)
 
     @property
     def _room(self) -> int:

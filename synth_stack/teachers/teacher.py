@@ -32,6 +32,16 @@ class Price(BaseModel):
         read = (input_tokens - cached) * self.input_per_million + cached * cached_rate
         return (read + output_tokens * self.output_per_million) / 1e6
 
+    def scaled(self, share: float) -> "Price":
+        """The price of a server that bills `share` of this one."""
+        cached = self.cached_input_per_million
+        return Price(
+            input_per_million=share * self.input_per_million,
+            output_per_million=share * self.output_per_million,
+            cached_input_per_million=None if cached is None else share * cached,
+            currency=self.currency,
+        )
+
 
 @runtime_checkable
 class Teacher(Protocol):

@@ -24,7 +24,8 @@ import orjson
 
 from synth_stack.errors import InputError, SynthStackError
 from synth_stack.packs.trace import trace
-from synth_stack.report.html import digest_source, read_asset
+from synth_stack.report.html import read_asset
+from synth_stack.text.page_policy import digest_source
 from synth_stack.ui.judging import Desk
 from synth_stack.ui.row_index import CHOICES, RowIndex, RowQuery, open_rows
 

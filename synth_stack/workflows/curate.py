@@ -19,7 +19,8 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack import __version__
 from synth_stack.engines.catalog import LOCAL, ChosenEngine, EngineUse, choose_engine
 from synth_stack.errors import ConfigError, InputError, StoreError
-from synth_stack.files import digest_file, render_yaml, store_errors, write_bytes, write_table
+from synth_stack.files import digest_file, read_table, render_yaml, store_errors, write_bytes, write_table
+from synth_stack.images.store import keep_images
 from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.dataset_check import check_dataset
 from synth_stack.inputs.extensions import load_extensions
@@ -31,13 +32,16 @@ from synth_stack.inputs.image_folders import (
     open_image_folder,
     read_image_rows,
 )
+from synth_stack.inputs.terms import inherit_terms
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.canonical import Digest, digest_json
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.committed import DONE, commit_candidates, find_damage, heal
 from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.locks import RUN_SOURCE
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
+from synth_stack.workflows.resources import find_attachments, read_lock
 from synth_stack.workflows.stores import Destination, bring_source, find_work_folder
 
 CURATE_SCHEME = "synth_stack/curate-lock/v2"
@@ -120,15 +124,16 @@ def judge_source(
         raise ConfigError(f"{source} is a folder of images, of which no sample is judged")
     rows = None if run or images else replace(_open(source, skip_broken, named), sample=sample)
     dataset = None if rows is None else check_dataset(rows)
-    lock = render_yaml(_curate_lock(images or dataset, run))
+    lock = render_yaml(_curate_lock(images or dataset, run, read_lock(source)))
     target = Destination(out, lock)
     with open_run(work, lock) as folder, chosen.open() as opened:
         if run:
             _copy_candidates(run, folder)
         elif images:
-            _write_candidates(images, read_image_rows(images), folder, progress)
+            _write_candidates(images, read_image_rows(images), folder, progress, beside=images.folder)
         elif dataset:
-            _write_candidates(dataset, read_candidates(dataset), folder, progress)
+            beside = find_attachments(source)
+            _write_candidates(dataset, read_candidates(dataset), folder, progress, beside=beside)
         batch = judge(folder, bound, progress, opened)
         write_piles(folder, bound.names)
         write_manifest(folder, batch.facts())
@@ -189,7 +194,10 @@ def _open(source: Any, skip_broken: bool, named: Mapping[str, str]) -> Dataset:
     return open_records(source, name="records in memory", named=named)
 
 
-def _curate_lock(dataset: Dataset | ImageFolder | None, run: Path | None) -> dict[str, Any]:
+def _curate_lock(
+    dataset: Dataset | ImageFolder | None, run: Path | None, made_by: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The lock of the batch; `made_by` is that of the run or pack that its rows come from."""
     source: dict[str, Any]
     if dataset is not None:
         source = {"name": dataset.name, "sha256": dataset.sha256}
@@ -201,6 +209,7 @@ def _curate_lock(dataset: Dataset | ImageFolder | None, run: Path | None) -> dic
         source = {"name": RUN_SOURCE, "sha256": Digest(digest_json(parts))}
     read = {key: value for key, value in source.items() if key != "name"}
     identity = digest_json({"scheme": CURATE_SCHEME, **read})
+    source |= inherit_terms(made_by)
     return {"scheme": CURATE_SCHEME, "identity": identity, "synth_stack": __version__, "source": source}
 
 
@@ -209,13 +218,20 @@ def _copy_candidates(run: Path, folder: Path) -> None:
         raise StoreError(damage, mend="Type the command that made the run again: it makes that part anew.")
     for part in list_made(run / "candidates"):
         if not (folder / "candidates" / part.name).exists():
+            keep_images(read_table(part, CANDIDATE_SCHEMA, ["attachments"]), run, folder)
             write_bytes(folder / "candidates" / part.name, part.read_bytes())
     commit_candidates(folder)
 
 
 def _write_candidates(
-    dataset: Dataset | ImageFolder, tables: Iterable[pa.Table], folder: Path, progress: Progress
+    dataset: Dataset | ImageFolder,
+    tables: Iterable[pa.Table],
+    folder: Path,
+    progress: Progress,
+    *,
+    beside: Path | None,
 ) -> None:
+    """candidates/ and what was read; files that lie in the folder `beside` the rows are kept with them."""
     heal(folder / "candidates" / DONE)
     if (folder / "candidates" / DONE).exists():
         return
@@ -223,6 +239,8 @@ def _write_candidates(
     for number, table in enumerate(tables):
         path = folder / "candidates" / f"part-{number:05d}.parquet"
         if not path.exists():
+            if beside is not None:
+                keep_images(table, beside, folder)
             write_table(path, table)
         advance(table.num_rows)
     noticed = dataset.list_notices() if isinstance(dataset, Dataset) else ()

@@ -46,8 +46,7 @@ seed: 7
 seeds: {{path: seeds.jsonl, slice_column: slice, id_column: id}}
 # A teacher that follows a script: nothing that it writes is training data. Name a server instead, such as
 # teacher: {{use: http, base_url: "http://127.0.0.1:8000/v1", model: Qwen/Qwen3-8B, chat_format: qwen2}}
-teacher: {{use: scripted}}
-{models}generate:
+{teacher}{models}generate:
   candidates: 48
   batch_rows: 8
   methods:
@@ -157,6 +156,7 @@ def _write_files(starter: dict[str, str], name: str, about: str) -> dict[str, by
     recipe = _RECIPE.format(
         name=name,
         about=json.dumps(about, ensure_ascii=False),
+        teacher=starter.get("teacher", "teacher: {use: scripted}\n"),
         models=starter.get("models", ""),
         method=starter["method"],
         title=json.dumps(name.replace("_", " ").capitalize(), ensure_ascii=False),
@@ -170,5 +170,5 @@ def _write_files(starter: dict[str, str], name: str, about: str) -> dict[str, by
         "gates.yaml": gates.encode(),
         "seeds.jsonl": seeds,
     }
-    files.update({file: text.encode() for file, text in starter.items() if file.endswith(".yaml")})
+    files.update({file: text.encode() for file, text in starter.items() if "." in file})
     return {**files, **_write_schemas()}

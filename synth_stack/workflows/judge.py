@@ -3,6 +3,7 @@
 bind_gates   the gate file as judges; every mistake in it is found here, before any row is read
 judge        verdicts/<gate>/ and decisions.parquet for the candidates of a folder
 reopen       a judged folder made ready for more rows
+forget_verdicts   one made ready for other rows
 """
 
 import contextlib
@@ -229,13 +230,18 @@ def reopen(folder: Path, gates: Gates) -> None:
     forget_batch(folder, gates.runs)
 
 
+def forget_verdicts(folder: Path) -> None:
+    """Takes back all that gates said of the rows in `folder`: some of them become other ones."""
+    _forget_results(folder)
+    for name in gate_folders(folder):
+        remove_folder(name)
+    (folder / GATES_CLOCK).unlink(missing_ok=True)
+
+
 def _forget_other_gates(folder: Path, gates: Gates) -> None:
     path = folder / GATES_LOCK
     if path.exists() and identity_line(path.read_bytes()) != identity_line(gates.lock):
-        _forget_results(folder)
-        for name in gate_folders(folder):
-            remove_folder(name)
-        (folder / GATES_CLOCK).unlink(missing_ok=True)
+        forget_verdicts(folder)
     if not path.exists() or path.read_bytes() != gates.lock:
         write_bytes(path, gates.lock)
 

@@ -29,6 +29,7 @@ from synth_stack.registry import Bound, Role, bind, make_absolute
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.locks import compute_identity
 from synth_stack.stats.apportion import split_draws
+from synth_stack.teachers.image_teacher import ImageTeacher
 from synth_stack.teachers.teacher import Price, Teacher, require_teacher
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ LOCK_SCHEME = "synth_stack/recipe-lock/v1"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A bound generation method with its draws: numbers `first_draw` to `first_draw + count - 1`."""
+    """A bound generation method with its draws: `count` numbers from `first_draw` on, or `draws`."""
 
     bound: Bound
     share: float
     first_draw: int
     count: int
     templates: TemplateChanges = field(default_factory=TemplateChanges)
+    draws: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ def build_pipeline(job: Job, method: Method, batch_rows: int | None = None) -> "
         method.count,
         grounding_words=job.recipe.generate.grounding_words,
         aim=job.aim,
+        draws=method.draws,
     )
     pipeline: Pipeline = method.bound.make(job.teacher, plan, batch_rows or job.recipe.generate.batch_rows)
     _tell_steps(pipeline, job, method)
@@ -349,13 +352,15 @@ def _lock(
         "scheme": LOCK_SCHEME,
         "identity": compute_identity({"scheme": LOCK_SCHEME, **made_from}),
         "synth_stack": __version__,
-        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump()},
+        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump(exclude_none=True)},
         **made_from,
     }
 
 
 def _record_teacher(bound: Bound, teacher: Teacher, use: TeacherUse) -> dict[str, Any]:
-    terms = {} if use.terms is None else {"terms": use.terms.model_dump(exclude_none=True)}
+    told: dict[str, Any] = {} if use.terms is None else {"terms": use.terms.model_dump(exclude_none=True)}
+    if isinstance(teacher, ImageTeacher):
+        told["weights"] = [dict(each) for each in teacher.weights]
     return {
         "use": bound.name,
         "version": bound.version,
@@ -367,5 +372,5 @@ def _record_teacher(bound: Bound, teacher: Teacher, use: TeacherUse) -> dict[str
         "limits": {
             name: bound.params[name] for name in ("max_tokens", "reasoning_tokens") if bound.params.get(name)
         },
-        **terms,
+        **told,
     }

@@ -43,6 +43,7 @@ from synth_stack.runs.spending import (
 from synth_stack.workflows.generate import generate_candidates, make_rows
 from synth_stack.workflows.judge import Batch, Gates, judge, reopen
 from synth_stack.workflows.prepare import Job
+from synth_stack.workflows.retry import finish_retry
 
 ROUNDS = "rounds"
 MAX_ROUNDS = 100
@@ -119,6 +120,7 @@ def make_batch(
         spent = _count_spent(job, batch)
         return Made(batch, replace(spent, rounds=rounds.last.number + 1, reached=limit is None, limit=limit))
     with _timing(folder, meter):
+        finish_retry(job, folder, progress, meter)
         if not is_whole(folder / "candidates" / DONE):
             reopen(folder, gates)
         generate_candidates(job, folder, progress, meter)

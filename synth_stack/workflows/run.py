@@ -28,8 +28,9 @@ from synth_stack.runs.folder import LOCK, hold_alone, open_run, read_parts, writ
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.generate import generate_candidates
 from synth_stack.workflows.judge import Gates
-from synth_stack.workflows.prepare import prepare, write_seeds
+from synth_stack.workflows.prepare import Job, prepare, write_seeds
 from synth_stack.workflows.read_recipe import prepare_with_gates, read_recipe
+from synth_stack.workflows.retry import begin_retry, carry_retries, drop_unasked, finish_retry
 from synth_stack.workflows.rounds import make_batch
 from synth_stack.workflows.stores import Destination, find_work_folder
 
@@ -54,6 +55,7 @@ def run(
     load: Sequence[str] = (),
     engine: EngineUse = LOCAL,
     progress: Progress | None = None,
+    retry_failed: bool = False,
 ) -> RunResult:
     """The whole line of a recipe, in `out` (default: runs/<name of the recipe>); the pack is in out/pack.
 
@@ -62,20 +64,22 @@ def run(
     target makes rows in rounds until enough are accepted or a limit is reached. `load` names modules or
     files of other authors, beside those that recipe and gate file load. `engine` says where the gates run
     (docs/engines.md): a name, or a mapping of `use` and its options; no decision depends on it. The same
-    call after a stop goes on where it stopped. Raises UsageError (nothing was spent) or WorkError (what was
-    committed is kept).
+    call after a stop goes on where it stopped. With `retry_failed` the failed rows of the run in `out` are
+    asked again, also where the recipe asks its teacher otherwise by now. Raises UsageError (nothing was
+    spent) or WorkError (what was committed is kept).
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     progress = progress or Silent()
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    job, gates = prepare_with_gates(recipe, loaded)
+    work = find_work_folder(_folder(recipe, out))
+    job, gates = prepare_with_gates(recipe, loaded, folder=work)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
-    lock = render_yaml(job.lock)
+    lock = _write_lock(job, work, retry_failed=retry_failed)
     target = Destination(out or "", lock)
-    with open_run(find_work_folder(_folder(recipe, out)), lock) as folder, chosen.open() as opened:
+    with open_run(work, lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         _require_rows(folder)
@@ -95,13 +99,14 @@ def generate(
     columns: Mapping[str, str] | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     dataset: Any = None,
+    retry_failed: bool = False,
 ) -> Path:
     """The run folder with the candidates of a recipe, or of a pipeline author's own distilabel Pipeline.
 
     Rows are committed batch by batch; the same call after a stop goes on where it stopped. `columns`,
     `parameters` and `dataset` are for a pipeline: which column of its last step is the prompt, the answer,
-    ... (a field to a column, docs/distilabel.md), and what `pipeline.run` takes. Raises what `run` raises,
-    and ConfigError for a recipe with a target.
+    ... (a field to a column, docs/distilabel.md), and what `pipeline.run` takes. `retry_failed` is for a
+    recipe, as for `run`. Raises what `run` raises, and ConfigError for a recipe with a target.
     """
     progress = progress or Silent()
     if isinstance(source, Recipe | str | Path):
@@ -116,13 +121,17 @@ def generate(
                 mend="Use `synth-stack run`, or say generate.candidates.",
             )
         job = prepare(recipe, load_extensions(load))
-        with open_run(Path(_folder(recipe, out)), render_yaml(job.lock)) as folder:
+        where = Path(_folder(recipe, out))
+        with open_run(where, _write_lock(job, where, retry_failed=retry_failed)) as folder:
             write_seeds(job, folder)
+            finish_retry(job, folder, progress)
             generate_candidates(job, folder, progress)
         return folder
 
     from synth_stack.generation.authored import generate_authored, take_arguments
 
+    if retry_failed:
+        raise ConfigError("retry_failed is for a recipe", mend="Run the pipeline with another --out.")
     take_arguments(source, parameters, dataset)
     with open_run(Path(out or Path("runs") / source.name), render_yaml(_lock_pipeline(source))) as folder:
         generate_authored(source, folder, progress, columns)
@@ -160,6 +169,14 @@ def make_signer(recipe: Recipe) -> Signer:
     return local_signer(None)
 
 
+def _write_lock(job: Job, folder: Path, *, retry_failed: bool) -> bytes:
+    """The lock of a job as the run in `folder` has it. Raises what `retry` raises."""
+    if retry_failed:
+        return render_yaml(begin_retry(job.lock, folder))
+    drop_unasked(folder)
+    return render_yaml(carry_retries(job.lock, folder))
+
+
 def _require_rows(folder: Path) -> None:
     """Raises WorkError for a run in which not one row could be made: there is nothing to vouch for."""
     failures: Counter[str] = Counter()
@@ -172,7 +189,7 @@ def _require_rows(folder: Path) -> None:
         raise WorkError(
             f"all {failures.total():,} rows of {folder} failed, so nothing was packed or signed",
             seen=f"{first} ({times:,} times)",
-            mend="Mend the teacher or the method, and run again with another --out.",
+            mend="Mend the teacher or its prompts, and run the same command with --retry-failed.",
         )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,22 @@ EXAM = [
     f"A farmer near {place} sells {7 + n} baskets of pears and {3 + n} jars of honey every {day}; how much does he earn in a week of rain?"
     for n, (place, day) in enumerate((place, day) for place in PLACES for day in DAYS[:3])
 ]
+PROGRAMS = (5, 17, 31, 44, 58, 73, 86)
+"""What the functions of the held-out items with tests add."""
 HATEFUL = "I hate those disgusting people, they are all stupid filthy animals and should be killed."
 
 
 def write_batch(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
-    """Rows, and a gate file of the gates that need no model of somebody else; an exam stands beside them."""
+    """Rows, and a gate file of the gates that need no model of somebody else; beside them held-out items, some
+    with tests, and real rows.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    rows, exam = folder / "rows.jsonl", folder / "exam.jsonl"
-    with rows.open("w") as file:
-        file.writelines(json.dumps(row) + "\n" for row in draw_rows(count, seed))
-    exam.write_text("\n".join(json.dumps({"question": text, "answer": "120"}) for text in EXAM))
+    rows = folder / "rows.jsonl"
+    _write_lines(rows, draw_rows(count, seed))
+    _write_lines(folder / "exam.jsonl", ({"question": text, "answer": "120"} for text in EXAM))
+    _write_lines(folder / "programs.jsonl", map(_write_program, PROGRAMS))
+    plain = random.Random(seed + 1)
+    _write_lines(folder / "real.jsonl", (_shorten(_draw_plain(plain, number)) for number in range(300)))
     gates = folder / "gates.yaml"
     untested = {
         "min_recall": 0.0,
@@ -36,11 +42,31 @@ def write_batch(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
     return rows, gates
 
 
+def _write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with path.open("w") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+
+
+def _write_program(number: int) -> dict[str, Any]:
+    """A held-out item in HumanEval's form."""
+    return {
+        "task_id": f"program/{number}",
+        "prompt": f'def shift(x):\n    """Return x moved along by {number}, whichever side of zero it is on."""\n',
+        "canonical_solution": f"    return x + {number}\n",
+        "entry_point": "shift",
+        "test": f"def check(candidate):\n    assert candidate(1) == {number + 1}\n    assert candidate(-9) == {number - 9}\n",
+    }
+
+
+def _shorten(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "output": row["output"].partition(", and")[0] + "."}
+
+
 GATES: list[dict[str, Any]] = [
     {"use": "personal_data", "canaries": 3, "kinds": {"email": "redact", "card": "reject"}},
+    {"use": "refusal", "canaries": 3},
     {"use": "structure", "canaries": 3, "refusal": "reject", "cut_off": "reject"},
     {"use": "dedup", "canaries": 3},
-    {"use": "refusal", "canaries": 3},
     {
         "use": "toxicity",
         "canaries": 3,
@@ -52,7 +78,7 @@ GATES: list[dict[str, Any]] = [
     {
         "use": "contamination",
         "canaries": 3,
-        "against": [{"name": "exam", "path": "exam.jsonl"}],
+        "against": [{"name": "exam", "path": "exam.jsonl"}, {"name": "programs", "path": "programs.jsonl"}],
         "min_item_words": 8,
         "embedding": {"model": "wordllama", "threshold": 0.5, "confirm": "minilm", "confirm_rows": 20},
         "behaviour": {"runs_per_row": 3, "runs_per_10000_rows": 40},
@@ -61,10 +87,19 @@ GATES: list[dict[str, Any]] = [
     {"use": "turns", "canaries": 3},
     {"use": "execution", "canaries": 2},
     {
+        "use": "nemo_filter",
+        "canaries": 3,
+        "filters": [{"use": "UrlsFilter"}, {"use": "SymbolsToWordsFilter", "max_symbol_to_word_ratio": 0.1}],
+    },
+    {
         "use": "datatrove_filter",
         "canaries": 3,
         "filters": [{"filter": "gopher_quality", "params": {"min_doc_words": 5, "min_stop_words": 0}}],
     },
+    {"use": "length_bias", "canaries": 3},
+    {"use": "diversity", "canaries": 3},
+    {"use": "drift", "canaries": 3, "baseline": "real.jsonl"},
+    {"use": "on_topic", "canaries": 3, "seeds": "real.jsonl", "confirm_rows": 20},
     {"use": "novelty", "canaries": 3},
 ]
 """Small caps (`confirm_rows`, `runs_per_10000_rows`): they are of the whole batch, so a shard must not show."""
@@ -147,8 +182,22 @@ def _dialogue(rng: random.Random, row: dict[str, Any], before: list[dict[str, An
     return {"id": row["id"], "slice": row["slice"], "messages": [{"role": r, "content": c} for r, c in said]}
 
 
+def _reworded(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]]) -> dict[str, Any]:
+    """A question in other words, and another answer: no duplicate by its words."""
+    asked = rng.choice(before).get("instruction", row["instruction"])
+    return {**row, "instruction": asked.replace("Tell me what", "Please, tell me now what it is that")}
+
+
+def _pair(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]]) -> dict[str, Any]:
+    """A pair whose longer answer is nearly always the chosen one."""
+    answers = [row["output"], f"{row['output']} {_say(rng)}"]
+    chosen = rng.random() < 0.9
+    kept = {key: row[key] for key in ("id", "slice")}
+    return {**kept, "prompt": row["instruction"], "chosen": answers[chosen], "rejected": answers[not chosen]}
+
+
 def _code(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]]) -> dict[str, Any]:
-    n, wrong = rng.randrange(2, 99), rng.random() < 0.5
+    n, wrong = rng.choice([*PROGRAMS, *range(2, 99)]), rng.random() < 0.5
     body = f"def add_{n}(x):\n    return x + {n}\n"
     tests = f"assert add_{n}(1) == {n + 1 + wrong}\nassert add_{n}(0) == {n}\n"
     asked = f"Write a Python function add_{n} that adds {n} to its argument, for the {rng.choice(NOUNS)}."
@@ -162,6 +211,10 @@ def _code(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]])
 
 
 _DEFECTS = {
+    1: _reworded,
+    3: _add("# # # # # # # # # # # # # # # # # # # # # # # # # #"),
+    5: _add(" ".join(f"https://pages{n}.example.com/{'a' * 40}" for n in range(9))),
+    7: _pair,
     2: _copy,
     4: _near_copy,
     6: _mail,
@@ -172,6 +225,7 @@ _DEFECTS = {
     16: _code,
     18: lambda rng, row, before: {
         **row,
+        "expected_behaviour": "comply",
         "output": "I'm sorry, but as an AI language model I cannot help with that.",
     },
     20: lambda rng, row, before: {**row, "output": row["output"][: len(row["output"]) // 2]},

@@ -34,7 +34,7 @@ def test_hidden_files_and_sidecars_are_skipped_and_named(tmp_path: Path) -> None
         "._a.jsonl",
         "__MACOSX/data/train.jsonl",
         "README.md",
-        "data.arrow",
+        "data.orc",
     ):
         write_lines(tmp_path / name, [{"text": "x"}])
 
@@ -46,7 +46,7 @@ def test_hidden_files_and_sidecars_are_skipped_and_named(tmp_path: Path) -> None
         "skipped MANIFEST.json: describes data and holds none: 1 file",
         "skipped README.md: of a kind that is not read: 1 file",
         "skipped __MACOSX: hidden: 1 file",
-        "skipped data.arrow: of a kind that is not read: 1 file",
+        "skipped data.orc: of a kind that is not read: 1 file",
         "skipped data/.train.jsonl.crc: hidden: 1 file",
         "skipped data/dataset_info.json: describes data and holds none: 1 file",
         "skipped dataset_infos.json: describes data and holds none: 1 file",
@@ -147,3 +147,22 @@ def test_of_a_pack_only_the_rows_are_read(tmp_path: Path) -> None:
     shards, told = list_names(tmp_path / "packs")
     assert shards == ["one/data/train-00000-of-00001.parquet"]
     assert len(told) == 6
+
+
+def test_a_saved_distiset_is_read_without_its_caches_and_descriptions(tmp_path: Path) -> None:
+    shards = ["default/train/data-00000-of-00001.arrow", "ratings/train/data-00000-of-00001.arrow"]
+    others = [
+        "default/train/cache-1.arrow",
+        "distiset_configs/pipeline.json",
+        "distiset_artifacts/step/a.jsonl",
+    ]
+    for name in [*shards, *others, "default/train/state.json"]:
+        write_lines(tmp_path / name, [{"text": "x"}])
+    listed, told = list_names(tmp_path)
+    assert listed == shards
+    assert {line.partition(":")[0] for line in told} == {
+        "skipped default/train/cache-1.arrow",
+        "skipped default/train/state.json",
+        "skipped distiset_artifacts",
+        "skipped distiset_configs",
+    }

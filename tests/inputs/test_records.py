@@ -21,7 +21,7 @@ from synth_stack.inputs.records import (
     require_text,
 )
 
-KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet; packed as .gz, .zst or .bz2"
+KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow; packed as .gz, .zst or .bz2"
 ROWS = [{"id": 1, "text": 'one, "two"\nthree'}, {"id": 2, "text": "é\u2028€😀"}]
 
 
@@ -355,6 +355,7 @@ def test_a_file_that_is_not_there_is_a_folder_or_of_an_unknown_kind_is_refused(t
         "a.txt.gz": f"is of a kind that is not read; seen: .gz; allowed: {KINDS}",
         "a.gz": f"is of a kind that is not read; seen: .gz; allowed: {KINDS}",
         "a.parquet.gz": "is Parquet, which is packed inside. Unpack the file.",
+        "a.arrow.zst": "is Arrow, which is read by its batches. Unpack the file.",
     }.items():
         with pytest.raises(InputError) as caught:
             read(tmp_path / name)

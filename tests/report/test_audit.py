@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from synth_stack.report.audit import format_percent, format_rate
 from synth_stack.workflows.audit import audit
 from tests.audited import HOSTILE, write_data, write_gates
 from tests.browser import open_browser, read_console
@@ -31,17 +30,6 @@ def test_nothing_from_a_row_or_a_file_name_becomes_markup(page: Path) -> None:
 def test_what_was_not_checked_stands_before_every_figure_by_gate(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.index("What was not checked") < text.index("What to do") < text.index("Defects by gate")
-
-
-def test_shares_read_nothing_only_where_there_is_nothing() -> None:
-    assert [format_percent(share) for share in (0, 0.00001, 0.0012, 0.042, 1)] == [
-        "0.0%",
-        "<0.01%",
-        "0.12%",
-        "4.2%",
-        "100.0%",
-    ]
-    assert format_rate({"share": None}) == "–"
 
 
 @pytest.mark.browser

@@ -309,3 +309,16 @@ def test_an_audit_that_was_changed_is_not_carried_out(copied: Path, tmp_path: Pa
     drop_file(copied)
     with pytest.raises(VerificationError):
         apply_audit(copied, tmp_path / "pack")
+
+
+def test_files_tell_sources_apart_where_no_column_does(tmp_path: Path) -> None:
+    for name in "ab":
+        rows = [{"instruction": f"Question {n} to vendor {name}?", "output": ""} for n in range(4)]
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+        path = tmp_path / "data" / f"vendor_{name}-00000-of-00001.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(lines, encoding="utf-8")
+    told = audit(tmp_path / "data", write_gates(tmp_path), tmp_path / "out").audit
+    assert told["source_column"] == "file"
+    rows_of = {group["name"]: group["rate"]["rows"] for group in told["sources"]["groups"]}
+    assert rows_of == {"vendor_a": 4, "vendor_b": 4}

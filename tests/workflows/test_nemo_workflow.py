@@ -1,7 +1,6 @@
 """NeMo Curator's own runner and our curate over the same configuration keep the same documents."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,10 +25,13 @@ LEAKED = "A farmer has seventeen sheep and sells all but nine of them at the mar
 @pytest.fixture(scope="module")
 def ray() -> Iterator[dict[str, str]]:
     """The environment of a process that finds a Ray with two workers."""
+    from synth_stack.engines.nemo.ray_driver import connect_to
     from synth_stack.engines.nemo.ray_head import open_head
 
-    with open_head(2, {"PYTHONPATH": str(Path(__file__).parents[2])}):
-        yield {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with open_head(2, {"PYTHONPATH": str(Path(__file__).parents[2])}) as head:
+        with connect_to(head.address, head.env):  # its node is there
+            pass
+        yield {**head.env}
 
 
 def run_nemo(env: dict[str, str], folder: Path, name: str, *overrides: str) -> None:
@@ -85,3 +87,24 @@ def test_a_workflow_leaves_the_bytes_of_curate(tmp_path: Path, ray: dict[str, st
     assert (
         json.loads((tmp_path / "theirs" / "MANIFEST.json").read_bytes())["facts"]["engine"]["name"] == "nemo"
     )
+
+
+def test_the_script_that_ships_keeps_what_its_gates_let_pass(tmp_path: Path, ray: dict[str, str]) -> None:
+    texts = {
+        "kept": "The tea was good, and we have to thank you for the time that you have spent with us today.",
+        "redacted": "Write to jane.doe@quickmail.net or call her, she answers every day but Sunday.",
+        "away": "You people are all disgusting and should be driven out of this country.",
+        "short": "Hi there.",
+    }
+    docs = tmp_path / "docs.jsonl"
+    docs.write_bytes(b"\n".join(orjson.dumps({"id": name, "text": text}) for name, text in texts.items()))
+    script = Path(__file__).parents[2] / "pipelines" / "nemo_documents.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "docs.jsonl", "out"], env=ray, cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    kept = [json.loads(line) for part in (tmp_path / "out").iterdir() for line in part.open()]
+    assert [row["id"] for row in kept] == ["kept", "redacted"]
+    assert "jane.doe" not in kept[1]["text"]
+    away = pl.concat([pl.read_parquet(part) for part in (tmp_path / "out.away").iterdir()])
+    assert away["id"].to_list() == ["away"]

@@ -1,7 +1,7 @@
 """The engine `nemo`: every step is a pipeline of NeMo Curator over the shards, on Ray.
 
 Ray is of our own on this machine (ray_head.py) and stays from the first step to the last, or a cluster that
-the user names. Nothing of NeMo or Ray is imported before Ray's own variables are set.
+the user names. Nothing of NeMo or Ray is imported here: a process of its own talks to them (ray_driver.py).
 """
 
 import contextlib
@@ -13,8 +13,10 @@ from typing import Annotated
 from pydantic import Field
 
 from synth_stack.engines.engine import Advance, Step, Work, perform_here
-from synth_stack.engines.nemo.ray_head import listens, open_head
+from synth_stack.engines.nemo.ray_driver import RayDriver, connect_to, start_ray
+from synth_stack.engines.nemo.ray_head import listens
 from synth_stack.engines.tasks import describe_task, read_answer
+from synth_stack.engines.watcher import watch
 from synth_stack.engines.worker import ONE_THREAD, count_cores, find_import_path
 from synth_stack.errors import ConfigError, GateError
 from synth_stack.registry import engine
@@ -27,50 +29,46 @@ class NemoEngine:
     def __init__(self, workers: int, address: str | None, gpus: float) -> None:
         self._workers, self._address, self._gpus = workers, address, gpus
         self._open = contextlib.ExitStack()
-        self._connected = False
+        self._driver: RayDriver | None = None
 
     def map_shards(self, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
         """Do one step on every shard. Raises what the gate raised, GateError for workers that died."""
         if step.do in {"count", "hold"}:  # no text and no model: sending them costs more than doing them
             perform_here(work, step, shards, advance)
             return
-        if not self._connected:
-            self._open.enter_context(_connect(self._address) if self._address else self._start())
-            self._connected = True
-        from synth_stack.engines.nemo.ray_pipeline import run_tasks
-
+        if self._driver is None:
+            self._driver = self._open.enter_context(
+                _connect(self._address) if self._address else self._start()
+            )
         tasks = [describe_task(work.spec, step, shard) for shard in shards]
-        run_tasks(tasks, lambda answer: advance(read_answer(answer)), self._gpus)
+        self._driver.run(tasks, self._gpus, lambda answer: advance(read_answer(answer)))
 
-    def _start(self) -> contextlib.AbstractContextManager[str]:
-        return open_head(self._workers, {**ONE_THREAD, "PYTHONPATH": find_import_path()})
+    def _start(self) -> contextlib.AbstractContextManager[RayDriver]:
+        return start_ray(self._workers, {**ONE_THREAD, "PYTHONPATH": find_import_path()})
 
     def close(self) -> None:
         """Disconnect, and end the Ray that was started."""
+        self._driver = None
         self._open.close()
-        self._connected = False
 
 
 @contextlib.contextmanager
-def _connect(address: str) -> Iterator[str]:
-    """A connection to a cluster of the user's, with the token that Ray finds for it as usual."""
-    import ray
-
+def _connect(address: str) -> Iterator[RayDriver]:
+    """A driver on a cluster of the user's, with the token that Ray finds for it as usual."""
     found = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
-    try:
-        if found and not listens(found):
-            raise ConnectionError("nothing answers there")
-        ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as exc:
-        raise GateError(
-            "engine nemo: there is no Ray that can be reached at this address",
-            seen=f"{found or address}: {str(exc).strip().splitlines()[-1]}",
-            mend="Check address, RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH, or leave address out.",
-        ) from exc
-    try:
-        yield address
-    finally:
-        ray.shutdown()
+    with contextlib.ExitStack() as stack:
+        try:
+            if found and not listens(found):
+                raise GateError("no Ray", seen="nothing answers there")
+            env = {**stack.enter_context(watch("nemo")).env, "PYTHONPATH": find_import_path()}
+            driver = stack.enter_context(connect_to(address, env))
+        except GateError as exc:
+            raise GateError(
+                "engine nemo: there is no Ray that can be reached at this address",
+                seen=f"{found or address}: {exc.seen}",
+                mend="Check address, RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH, or leave address out.",
+            ) from exc
+        yield driver
 
 
 @engine("nemo", version=f"nemo-curator {version('nemo-curator')}")

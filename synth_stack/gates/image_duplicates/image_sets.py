@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack.errors import InputError
 from synth_stack.images.attached import AttachedFile
-from synth_stack.images.folders import MIMES, list_image_files
+from synth_stack.images.folders import list_image_files
+from synth_stack.images.paths import MIMES
 from synth_stack.registry import FilePath
 from synth_stack.rows.canonical import Digest, digest_json
 

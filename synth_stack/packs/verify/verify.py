@@ -20,7 +20,9 @@ from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
-from synth_stack.packs.shards import find_by_id, find_row, read_shard
+from synth_stack.packs.data_rows import find_row_by_id
+from synth_stack.packs.images import list_image_names
+from synth_stack.packs.shards import find_row, read_shard
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import (
     CheckBundle,
@@ -33,11 +35,11 @@ from synth_stack.packs.statement import (
 )
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
+from synth_stack.packs.verify.images import check_images
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
 from synth_stack.packs.verify_pack import Withdrawn
 from synth_stack.rows.row_ids import find_row_id
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import identity_line
 from synth_stack.runs.locks import RecipeLock
 from synth_stack.text.printable import describe_verdict, show
@@ -229,6 +231,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
                 )
             if not problems:
                 counts, problems = check_statements(pack, seal, locks, contents.tally, review=review)
+                problems += check_images(pack, names, seal)
         except VerificationError as exc:
             problems = [exc]
         else:
@@ -237,6 +240,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
                 Check("decisions", contents.decisions),
                 Check("accepted rows", sum(contents.rows.values())),
             ]
+            checks += [Check("images", len(found)) for found in [list_image_names(names)] if found]
             if redrawn:
                 checks.append(Check("rows of the review drawn again", redrawn))
             checks += [] if withdrawn is None else [Check("withdrawn rows gone", len(withdrawn.rows))]
@@ -253,6 +257,14 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         place=None if problems else place,
         cosigners=() if seal is None else tuple(seal.predicate["cosigners"]),
     )
+
+
+def open_signed(pack: Path, **signer: Unpack[ExpectedSigner]) -> Seal:
+    """What the signature of a pack says, once whoever must have signed it has; no other file is opened.
+
+    Raises VerificationError, and ConfigError for arguments that cannot be used.
+    """
+    return _open_seal(pack, _choose_identity(signer), signer)
 
 
 def _open_seal(pack: Path, check_bundle: CheckBundle | None, signer: ExpectedSigner) -> Seal:
@@ -348,7 +360,7 @@ def _find_accepted(pack: Path, names: list[str], row_id: str) -> tuple[str, Mapp
     """The row and its file. `train` is read first, where a row that belongs elsewhere does harm."""
     for split, files in layout.list_data(names).items():
         for name in files:
-            row = find_by_id(pack, name, CANDIDATE_SCHEMA, row_id)
+            row = find_row_by_id(pack, name, row_id)
             if row is not None:
                 refuse_stray(row, split, name=name)
                 return name, row

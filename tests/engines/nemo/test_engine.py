@@ -1,9 +1,14 @@
 """Gates on NeMo Curator with a Ray of their own: the same bytes as anywhere, and nothing left behind."""
 
+import contextlib
 import os
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,10 @@ import pytest
 
 from synth_stack.engines.catalog import choose_engine
 from synth_stack.engines.engine import Step, open_work
+from synth_stack.engines.nemo import ray_head
+from synth_stack.engines.nemo.ray_driver import connect_to, start_ray
+from synth_stack.engines.nemo.ray_head import RayHead, open_head
+from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError
 from tests.engines.engine_runs import RUN, list_marked, make_rows, started, write_gates
 from tests.engines.test_dask import TEXTS, map_here
@@ -29,13 +38,13 @@ def test_nemo_gives_the_bytes_of_the_local_engine_and_leaves_nothing(
     monkeypatch.setenv(RUN, str(tmp_path))
     for name, value in OLD_TOKEN.items():  # of a Ray that is gone
         monkeypatch.setenv(name, value)
+    before, home = list_folders(), read_home_token()
     with choose_engine().open() as local:
         map_here(tmp_path / "here", local.engine)
     with choose_engine({"use": "nemo", "workers": 2}).open() as opened:
         assert opened.facts["version"].startswith("nemo-curator ")
         rows = map_here(tmp_path / "there", opened.engine)
-        folder = Path(os.environ["RAY_TMPDIR"])
-        assert folder.is_dir()
+        (folder,) = list_folders() - before
         assert len(list_marked(str(tmp_path))) >= 4  # the head, its store and its workers
 
         with pytest.raises(GateError, match="long_texts cannot read a text; seen: boom"):
@@ -52,7 +61,18 @@ def test_nemo_gives_the_bytes_of_the_local_engine_and_leaves_nothing(
     assert list_marked(str(tmp_path)) == {}
     assert not folder.exists()
     assert {name: os.environ.get(name) for name in OLD_TOKEN} == OLD_TOKEN
-    assert not (Path.home() / ".ray" / "auth_token").exists()
+    assert read_home_token() == home
+    assert "ray" not in sys.modules
+
+
+def read_home_token() -> bytes | None:
+    """What `ray start` of others may have left in the home folder."""
+    token = Path.home() / ".ray" / "auth_token"
+    return token.read_bytes() if token.exists() else None
+
+
+def list_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("synth-stack-nemo-*"))
 
 
 def kill_a_worker(folder: Path, engine: Any, run: str) -> list[int]:
@@ -62,7 +82,8 @@ def kill_a_worker(folder: Path, engine: Any, run: str) -> list[int]:
     work = open_work(make_spec(folder))
     for process, command in list_marked(run).items():
         if command.startswith("ray::"):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
     engine.map_shards(work, Step("sketch"), shards, rows.append)
     return rows
 
@@ -99,7 +120,7 @@ def read_or_nothing(path: Path) -> str:
 
 
 def wait_until(holds: Any) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -139,28 +160,119 @@ def test_a_cluster_that_is_not_there_and_a_folder_that_cannot_be_used_are_said(
         opened.engine.map_shards(work, Step("sketch"), shards, print)
 
 
-def test_nothing_of_nemo_is_imported_before_a_step_is_done() -> None:
-    import subprocess
+def test_a_head_whose_port_is_taken_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        drawn = iter([[port] * len(ray_head._PORTS)])  # the first head has no port that is free
+        find_ports = ray_head._find_ports
+        monkeypatch.setattr(ray_head, "_find_ports", lambda count: next(drawn, None) or find_ports(count))
+        with start_ray(1, {}):
+            assert next(drawn, None) is None
 
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[RayHead]:
+    """A Ray that is somebody else's."""
+    with open_head(1, {**ONE_THREAD, "PYTHONPATH": find_import_path()}) as head:
+        with connect_to(head.address, head.env):
+            pass
+        yield head
+
+
+def set_cluster(patch: pytest.MonkeyPatch, env: Mapping[str, str], **others: str) -> None:
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        patch.setenv(name, env[name])
+    for name, value in others.items():
+        patch.setenv(name, value)
+
+
+@pytest.mark.parametrize("address", ["auto", "its own"])
+def test_a_cluster_of_somebody_else_is_used_and_left_alone(
+    address: str, head: RayHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_cluster(monkeypatch, head.env)
+    given = address if address == "auto" else head.address
+    with choose_engine({"use": "nemo", "address": given}).open() as opened:
+        assert sorted(map_here(tmp_path / "there", opened.engine)) == sorted([3, 1, 2] * 2)
+    assert head.is_alive()
+
+
+def test_the_token_of_an_old_session_is_refused(
+    head: RayHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "token"
+    old.write_text("5" * 64)
+    set_cluster(monkeypatch, head.env, RAY_AUTH_TOKEN_PATH=str(old))
+    with (
+        choose_engine({"use": "nemo", "address": "auto"}).open() as opened,
+        pytest.raises(
+            GateError, match=r"no Ray that can be reached at this address; seen: .*(?i:authenticat|token)"
+        ),
+    ):
+        map_here(tmp_path / "there", opened.engine)
+    assert head.is_alive()
+
+
+def test_a_cluster_of_another_version_is_refused(
+    head: RayHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_cluster(monkeypatch, head.env)
+    with (
+        cluster_version(head, "2.1.0"),
+        choose_engine({"use": "nemo", "address": "auto"}).open() as opened,
+        pytest.raises(GateError, match=r"no Ray that can be reached at this address; seen: .*2\.1\.0"),
+    ):
+        map_here(tmp_path / "there", opened.engine)
+    with choose_engine({"use": "nemo", "address": "auto"}).open() as opened:
+        assert sorted(map_here(tmp_path / "again", opened.engine)) == sorted([3, 1, 2] * 2)
+
+
+@contextlib.contextmanager
+def cluster_version(head: RayHead, told: str) -> Iterator[None]:
+    """A cluster that says that its Ray is of another version, as long as the block lasts."""
+    code = (
+        "import json, sys, ray\n"
+        "from ray._raylet import GcsClient\n"
+        "from ray._private import ray_constants as names\n"
+        "gcs = GcsClient(address=sys.argv[1])\n"
+        "key, space = b'CLUSTER_METADATA', names.KV_NAMESPACE_CLUSTER\n"
+        "known = json.loads(gcs.internal_kv_get(key, space, None))\n"
+        "known['ray_version'] = sys.argv[2] if len(sys.argv) > 2 else ray.__version__\n"
+        "gcs.internal_kv_put(key, json.dumps(known).encode(), True, space, None)\n"
+    )
+    change = [sys.executable, "-c", code, head.address]
+    subprocess.run([*change, told], env={**head.env}, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(change, env={**head.env}, check=True, capture_output=True)
+
+
+def test_a_ray_that_loses_its_head_is_an_error_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself ends the process that is connected, with exit code 1 and nothing raised."""
+    monkeypatch.setenv(RUN, str(tmp_path))
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "2")
+    shards = write_shards(tmp_path, ["a"])
+    work = open_work(make_spec(tmp_path))
+    with choose_engine({"use": "nemo", "workers": 1}).open() as opened:
+        opened.engine.map_shards(work, Step("sketch"), shards, print)
+        for process, command in list_marked(str(tmp_path)).items():
+            if "gcs_server" in command:
+                os.kill(process, signal.SIGKILL)
+        with pytest.raises(GateError, match="Ray has lost its workers") as caught:
+            opened.engine.map_shards(work, Step("judge"), write_shards(tmp_path / "b", ["b"]), print)
+        assert "same command again" in str(caught.value)
+    assert list_marked(str(tmp_path)) == {}
+
+
+def test_nothing_of_nemo_is_imported_before_a_step_is_done() -> None:
     code = (
         "import sys; from synth_stack.engines.catalog import choose_engine\n"
         "with choose_engine('nemo').open(): print([m for m in ('ray', 'nemo_curator') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_a_process_reaches_the_head_that_is_started_after_another() -> None:
-    import subprocess
-
-    code = (
-        "import ray\n"
-        "from synth_stack.engines.nemo.ray_head import open_head\n"
-        "for _ in range(2):\n"
-        "    with open_head(1, {}):\n"
-        "        print(ray.cluster_resources()['CPU'])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300
-    )
-    assert done.stdout.split() == ["1.0", "1.0"]

@@ -1,0 +1,1 @@
+"""Conversations in which a model calls tools: asked for, called, answered, and checked."""

@@ -1,0 +1,44 @@
+"""What a card says of images: how they are loaded, what is there, and some of them to look at."""
+
+from synth_stack.images.store import STORE
+from synth_stack.packs.card.figures import format_count
+from synth_stack.packs.card.markdown import fence, prose, table
+from synth_stack.packs.images import ImageCounts, PackedImage
+
+_LOAD = f'images = load_dataset("PATH_OR_REPOSITORY", data_dir="{STORE}", split="train")'
+_NOTE = (
+    "The column `image` is what a row hands over, `condition` the images that steered its making, and "
+    "`row_id` leads back to the row and its record. `sha256` is the digest of the file as it was made, and "
+    "`pixels_sha256` that of its pixels, which stays where a file is encoded again without loss: "
+    "`synth-stack trace PATH FILE` finds the row of an image, wherever it turned up."
+)
+_SIDE = 160
+_COLUMNS = 4
+
+
+def render_images(images: ImageCounts | None) -> list[str]:
+    """The section on images, with one of each of some slices; nothing for rows without any."""
+    if images is None:
+        return []
+    return [
+        "## Images",
+        fence(_LOAD, "python"),
+        f"{format_count(images.files, 'image file')} in `{STORE}/`. {_NOTE}",
+        *_render_samples(images),
+    ]
+
+
+def _render_samples(images: ImageCounts) -> list[str]:
+    if not images.samples:
+        return []
+    cells = [_render_sample(each) for each in images.samples]
+    cells += [""] * (-len(cells) % _COLUMNS if len(cells) > _COLUMNS else 0)
+    width = min(_COLUMNS, len(cells))
+    rows = [cells[first : first + width] for first in range(0, len(cells), width)]
+    return ["One of each of some slices:", table([" "] * width, rows)]
+
+
+def _render_sample(image: PackedImage) -> str:
+    """A name in a pack is made of digits and a known ending: it needs no escaping."""
+    shown = f'<img src="{image.name}" alt="row {image.row_id}" width="{_SIDE}">'
+    return f"{shown}<br>{prose(image.slice or 'no slice')}"

@@ -1,0 +1,114 @@
+// Every check that needs no Parquet reader, of a folder that was chosen; and one row of it alone.
+const LOCAL_NOTE = "signed with a local key: proves integrity, not who signed; give the key id that the publisher named";
+const PARQUET_NOTE = "the Parquet files were compared with their digests, not with the records: see synth-stack verify";
+const BROWSER_NOTE = "a browser shows no links, devices or empty folders: verify_pack.py looks for these too";
+
+async function inspectPack(chosen, keyId, tell) {
+  const found = { problems: [], passed: [], notes: [], root: null, keyId: null, counts: null, gates: null, place: null };
+  try {
+    await inspectInto(found, chosen, keyId, tell);
+  } catch (error) {
+    found.problems.push(toRefusal(error));
+  }
+  return found;
+}
+
+function toRefusal(error) {
+  if (error instanceof Refusal) return error;
+  return new Refusal(`the pack cannot be checked: ${error.name}: ${error.message}`);
+}
+
+async function inspectInto(found, chosen, keyId, tell) {
+  const pack = new Pack(chosen);
+  found.problems.push(...pack.faults);
+  found.notes.push(...[...pack.left].map((name) => `${name} was left by the Hub and is no part of the pack`));
+  if (found.problems.length) return;
+  const signed = await openSigned(pack, keyId, found.notes);
+  const { predicate: said } = signed;
+  [found.root, found.keyId, found.place] = [said.tree.root, signed.keyId, said.ledger];
+  if ((said.signature === "sigstore") !== pack.files.has(RULES.bundle)) throw new Refusal(`${RULES.bundle} does not belong to a pack signed with a key alone, or is missing`);
+  const manifest = await readManifest(pack);
+  found.problems.push(...compareSizes(pack, manifest.files, said.bytes));
+  if (!found.problems.length) found.problems.push(...await compareDigests(pack, manifest, signed, tell));
+  if (found.problems.length) return;
+  found.passed.push([pack.files.size, "files"]);
+  const rule = readRule(said), withdrawn = await checkWithdrawn(pack, signed);
+  const counts = await readRecords(pack, signed, rule, withdrawn, tell);
+  const counted = counts.toJson(await readSelfTests(pack, rule, counts.countJudged()));
+  for (const name of [...new Set([...Object.keys(counted), ...Object.keys(said.counts)])].sort(comparePoints))
+    if (!equalValues(counted[name], said.counts[name]))
+      throw new Refusal(`${RULES.statement}: its counts.${name} is not what the records give`, quote(said.counts[name]), shorten(quote(counted[name])));
+  await checkLedger(pack, said.ledger);
+  found.counts = counted;
+  found.passed.push([counts.total, "lineage records"], [counts.total, "decisions"]);
+  if (withdrawn.size) found.passed.push([withdrawn.size, "withdrawn rows"]);
+  found.notes.push(PARQUET_NOTE, BROWSER_NOTE);
+  if (!keyId) found.notes.push(LOCAL_NOTE);
+  if (pack.files.has(RULES.bundle)) found.notes.push(`the identity in ${RULES.bundle} was not checked: see synth-stack verify --identity`);
+}
+
+async function openSigned(pack, keyId, notes) {
+  const signed = await openStatement(pack, keyId);
+  checkPredicate(signed);
+  const unchecked = await checkCosigners(pack, signed);
+  if (unchecked) notes.push(`${unchecked} of the signatures in ${RULES.cosignatures} were not checked: this browser has no ML-DSA; verify_pack.py checks them`);
+  return signed;
+}
+
+async function readRecords(pack, signed, rule, withdrawn, tell) {
+  const { tree: { size, root }, gates_sha256: gates, recipe_sha256: recipe } = signed.predicate;
+  const tiles = await StoredTiles.open(pack, size), tree = new GrowingTree((level, node) => tiles.compare(level, node));
+  const counts = new RecordCounts(rule, withdrawn), seen = new Set();
+  for (const name of listRecords(pack))
+    for await (const line of readLines(pack, name)) {
+      const where = `${name}: record ${tree.size}`;
+      if (tree.size >= size) throw new Refusal(`${where} stands after the end of the signed tree`);
+      const record = parseRecord(line, where);
+      tree.add(leafHash(line));
+      if (seen.has(record.row_id)) throw new Refusal(`${name}: row ${record.row_id} stands in the lineage twice`);
+      seen.add(record.row_id);
+      if (record.context.gates_sha256 !== gates || record.context.recipe_sha256 !== recipe) throw new Refusal(`${where} was recorded for another recipe or gate file`);
+      const fault = findDecisionFault(record, rule);
+      if (fault) throw new Refusal(`${name}: ${fault.what}`, fault.seen, fault.allowed);
+      counts.add(record);
+      if (tree.size % 1000 === 0) await tell(`Reading records: ${tree.size.toLocaleString("en")} of ${size.toLocaleString("en")}`);
+    }
+  if (tree.size !== size || tree.root() !== root) throw new Refusal("the lineage records are not those that were signed", tree.size, `${size} records`);
+  counts.requireReplacements();
+  return counts;
+}
+
+// Pairs of a name and a text that say what is proved of one row, from its record, the leaves and the signature.
+async function proveRow(chosen, wanted, keyId) {
+  if (!/^[0-9a-f]{8,32}$/.test(wanted)) throw new Refusal("that is not a row id", wanted, "its 32 hexadecimal characters, or the first 8 or more of them");
+  const pack = new Pack(chosen), notes = [];
+  if (pack.faults.length) throw pack.faults[0];
+  const signed = await openSigned(pack, keyId, notes), { tree: { size, root } } = signed.predicate, rule = readRule(signed.predicate);
+  const found = [], needle = `"row_id":"${wanted}`;
+  let number = 0;
+  for (const name of listRecords(pack))
+    for await (const line of readLines(pack, name)) {
+      if (number >= size) throw new Refusal(`${name} holds more records than were signed`, undefined, `${size}`);
+      if (decodeText(line).includes(needle) && JSON.parse(decodeText(line)).row_id?.startsWith(wanted)) found.push([number, line.slice()]);
+      number++;
+    }
+  if (found.length !== 1) throw new Refusal(found.length ? "several rows begin with that id" : "the pack has no row of that id", wanted);
+  const [[index, line]] = found, record = parseRecord(line, `the record of row ${wanted}`);
+  const leaves = await pack.read(`${RULES.tiles}/0.bin`, size * HASH_BYTES), tree = new GrowingTree();
+  for (let at = 0; at < leaves.length; at += HASH_BYTES) tree.add(leaves.subarray(at, at + HASH_BYTES));
+  const leaf = leaves.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+  if (tree.size !== size || tree.root() !== root || !equalBytes(leaf, leafHash(line))) throw new Refusal(`the record of row ${record.row_id} is not leaf ${index} of the signed tree`);
+  const fault = findDecisionFault(record, rule);
+  if (fault) throw fault;
+  const withdrawn = await checkWithdrawn(pack, signed), { decision } = record;
+  if (withdrawn.has(record.row_id)) notes.push("accepted then, and withdrawn since");
+  return [
+    ["row", record.row_id],
+    ["decision", decision.decision + (decision.gate ? ` by ${decision.gate}: ${decision.reason}` : "")],
+    ["proved", `record: leaf ${index} of ${size}`],
+    ...notes.map((note) => ["note", note]),
+    ["root", root],
+    ["key id", signed.keyId],
+    ["record", decodeText(line)],
+  ];
+}
