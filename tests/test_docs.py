@@ -35,7 +35,7 @@ HOMES: dict[Role, tuple[str, ...]] = {
         "engines_nemo.md",
         "imagery.md",
     ),
-    "teacher": ("teachers.md",),
+    "teacher": ("teachers.md", "imagery.md"),
     "generator": (
         "instruction_pairs.md",
         "code_pairs.md",
@@ -44,6 +44,7 @@ HOMES: dict[Role, tuple[str, ...]] = {
         "preference.md",
         "grounded_pairs.md",
         "generation.md",
+        "imagery.md",
     ),
 }
 FOLDERS = re.compile(r"(?<![\w.~}-])/(?:home|root|tmp|mnt|opt|var|Users)/")
