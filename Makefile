@@ -77,7 +77,7 @@ test-litellm: $(VENV)/test.stamp $(VENV)-litellm/stamp
 
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
-	SYNTH_STACK_TAMPERING=all $(BIN)/python -m pytest -q -n auto tests/packs/tampering
+	SYNTH_STACK_TAMPERING=all $(BIN)/python -m pytest -q -n auto tests/packs/tampering tests/packs/mixture
 
 # the wheel in fresh environments without the checkout, on every supported Python that is at hand
 test-wheel: $(VENV)/test.stamp $(VENV)-uv/stamp

@@ -31,7 +31,12 @@ def add_pack_commands(app: typer.Typer) -> None:
 
 
 def pack(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="A judged run or curate folder; or several packs, to be mixed."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
     key: Key = None,
     sign: Annotated[
@@ -59,9 +64,18 @@ def pack(
         Path | None,
         typer.Option(help="A list of tombstones: issue the PACK given as RUN again without its rows."),
     ] = None,
+    name: Annotated[str | None, typer.Option(help="The name of a mixture of packs.")] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(help="Of a mixture: what the terms of every model in it have to allow."),
+    ] = None,
+    revoked: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of a mixture: a list of tombstones that no row may be in; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the signed handover pack of a judged folder."""
+    """Write the signed handover pack of a judged folder, or of several packs a mixture."""
     from synth_stack import pack as write_pack
     from synth_stack.packs.reissue import reissue_pack
     from synth_stack.packs.signers import add_cosigners, local_signer, make_content_signer, sigstore_signer
@@ -72,11 +86,22 @@ def pack(
     if c2pa or c2pa_chain or c2pa_key:
         credentials = make_content_signer(key, chain=c2pa_chain, private=c2pa_key)
     if reissue is not None:
+        if folders[1:]:
+            raise typer.BadParameter("one pack is issued again at a time", param_hint="--reissue")
         if credentials is not None:
             raise typer.BadParameter("a pack that is issued again keeps the manifests that it has")
-        summary = reissue_pack(folder, out, reissue, signer=signer, ledger=ledger)
+        summary = reissue_pack(folders[0], out, reissue, signer=signer, ledger=ledger)
     else:
-        summary = write_pack(folder, out, signer=signer, ledger=ledger, credentials=credentials)
+        summary = write_pack(
+            folders[0] if len(folders) == 1 else folders,
+            out,
+            signer=signer,
+            ledger=ledger,
+            credentials=credentials,
+            name=name,
+            purpose=purpose,
+            revoked=revoked or [],
+        )
     if as_json:
         gone = {"withdrawn": summary.withdrawn} if reissue is not None else {}
         print_json({"pack": str(summary.path), "root": summary.root, **summary.counts, **gone})

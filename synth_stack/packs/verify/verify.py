@@ -22,6 +22,7 @@ from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.data_rows import find_row_by_id
 from synth_stack.packs.images import list_image_names
+from synth_stack.packs.mixture.listing import is_mixture
 from synth_stack.packs.shards import find_row, read_ids
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import (
@@ -191,8 +192,16 @@ def verify_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
 def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     """As `verify_pack`, with every problem collected instead of the first one raised.
 
-    The tables are not opened while a file or the signature is wrong.
+    The tables are not opened while a file or the signature is wrong. Of a mixture every pack is verified.
     """
+    if is_mixture(pack):
+        from synth_stack.packs.mixture.verify import inspect_mixture
+
+        return inspect_mixture(pack, signer)
+    return _inspect_pack(pack, signer)
+
+
+def _inspect_pack(pack: Path, signer: ExpectedSigner) -> Verification:
     check_bundle = _choose_identity(signer)
     sizes, problems, left_by_hub = _list_files(pack)
     names = list(sizes)
@@ -293,6 +302,10 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     `row_id` may be a prefix of at least 8 characters. Raises InputError for a row that the pack does not
     have, VerificationError for one that is not what was signed.
     """
+    if is_mixture(pack):
+        from synth_stack.packs.mixture.verify import verify_mixed_row
+
+        return verify_mixed_row(pack, row_id, signer)
     check_bundle = _choose_identity(signer)
     sizes, faults, _ = _list_files(pack)
     names = list(sizes)
