@@ -24,6 +24,7 @@ from synth_stack.cli.output import (
     print_prices,
     print_spent,
     say,
+    show_balance,
     show_budget,
     show_progress,
     to_one_line,
@@ -131,13 +132,16 @@ def run(
         )
     counts = result.figures.counts()
     if as_json:
-        spent = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
+        spent: dict[str, Any] = {"spent": result.spent.to_json(), **({"budget": budget} if budget else {})}
+        if result.balance:
+            spent["balance"] = [each.to_json() for each in result.balance]
         left = {"folder": str(result.folder), "pack": str(result.pack.path), "root": result.pack.root}
         print_json({**counts, **left, **spent, "gates": list_prices(result.prices)})
         return
     print_figures(result.figures)
     print_prices(result.prices, result.spent.currency)
     print_spent(result.spent)
+    show_balance(result.balance)
     say(f"pack    {result.pack.path}")
     say(f"report  {result.folder / 'report.html'}")
     say(f"check   synth-stack verify {result.pack.path}")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -87,8 +87,8 @@ def print_spent(spent: Any) -> None:
 
 
 def show_budget(recipe: "Recipe", as_json: bool) -> dict[str, int]:
-    """The rows by slice that the recipe's report asks for, shown before any of them is paid for."""
-    if recipe.generate.report is None:
+    """The rows by slice that the recipe's report or balance asks for, shown before any is paid for."""
+    if recipe.generate.report is None and recipe.generate.balance is None:
         return {}
     from synth_stack.cli.tables import budget_table
     from synth_stack.workflows.prepare import read_budget
@@ -97,6 +97,14 @@ def show_budget(recipe: "Recipe", as_json: bool) -> dict[str, int]:
     if not as_json:
         say(budget_table(budget))
     return {share.slice: share.rows for share in budget}
+
+
+def show_balance(balance: Sequence[Any]) -> None:
+    """Before and after of the slices of a set of images, where a recipe balances one."""
+    if balance:
+        from synth_stack.cli.tables import balance_table
+
+        say(balance_table(balance))
 
 
 def print_json(value: Any) -> None:

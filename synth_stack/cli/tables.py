@@ -173,11 +173,20 @@ def describe_target(spent: Any) -> str:
 
 
 def budget_table(budget: Iterable[Any]) -> Table:
-    """The rows that a report gives each slice, and why."""
+    """The rows that a report or a balance gives each slice, and why."""
     table = _new_table("Budget", "slice", "items", "score", "deficit", "rows")
     for share in budget:
         numbers = (f"{share.n:,}", f"{share.score}", f"{share.deficit}", f"{share.rows:,}")
         table.add_row(Text(clean(share.slice)), *numbers)
+    return table
+
+
+def balance_table(balance: Iterable[Any]) -> Table:
+    """Before and after of the slices of a set of images."""
+    table = _new_table("Balance", "slice", "before", "planned", "accepted", "after")
+    for each in balance:
+        numbers = (f"{each.before:,}", f"{each.planned:,}", f"{each.accepted:,}", f"{each.after:,}")
+        table.add_row(Text(clean(each.slice)), *numbers)
     return table
 
 

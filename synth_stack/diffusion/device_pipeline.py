@@ -216,7 +216,7 @@ class DevicePipeline:
 
         return getattr(diffusers, class_name).from_pretrained(
             weights.path,
-            torch_dtype=getattr(torch, self.spec.dtype),
+            dtype=getattr(torch, self.spec.dtype),
             variant=weights.variant,
             local_files_only=True,
             use_safetensors=None if weights.pickled else True,

@@ -21,6 +21,8 @@ from synth_stack.rows.canonical import Digest, digest_json
 MODEL_INDEX = "model_index.json"
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
 """A list of the shards of a large model is some hundred kilobytes."""
+DEFAULT_SIDE = 1024
+"""What SDXL, FLUX.1 and SD3.5 were trained on, in pixels."""
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 _TEXTS = (".json", ".txt", ".model", ".jinja")
 """Files of a component beside its weights: settings, vocabularies."""
@@ -50,6 +52,19 @@ class CheckedWeights:
     @property
     def digest(self) -> Digest:
         return digest_json([[path, digest] for path, digest in sorted(self.files.items())])
+
+    def read_side(self) -> int:
+        """The side of the images of a pipeline: that of its latents, where its settings say it, times what
+        the decoder makes of one; else DEFAULT_SIDE.
+        """
+        network = "unet" if self.family == "sdxl" else "transformer"
+        if f"{network}/config.json" not in self.files or "vae/config.json" not in self.files:
+            return DEFAULT_SIDE
+        latents = _read_config(self.path, f"{network}/config.json", self.name).get("sample_size")
+        blocks = _read_config(self.path, "vae/config.json", self.name).get("block_out_channels")
+        if not isinstance(latents, int) or not isinstance(blocks, list) or not 0 < len(blocks) < 8:
+            return DEFAULT_SIDE
+        return latents << (len(blocks) - 1)  # each block but the last makes it twice as large
 
 
 @dataclass(frozen=True, slots=True)

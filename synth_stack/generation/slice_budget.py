@@ -106,8 +106,10 @@ def plan_budget(scores: Sequence[SliceScore], total: int, report: ReportUse) -> 
             f"{report.path}: every slice is at its goal of {report.goal:g}, so there is nothing to aim at",
             mend="Raise generate.report.goal, or leave generate.report out.",
         )
-    cap = _check_bounds(report, len(short), total)
-    rows = dict(zip(short, _share([deficits[i] for i in short], total, report.floor, cap), strict=True))
+    cap = check_bounds(report.floor, report.cap, len(short), total, key="generate.report")
+    rows = dict(
+        zip(short, share_by_deficit([deficits[i] for i in short], total, report.floor, cap), strict=True)
+    )
     return tuple(
         SliceBudget(
             scores[i].slice,
@@ -154,31 +156,31 @@ def _measure_deficits(scores: Sequence[SliceScore], report: ReportUse) -> list[i
     return deficits
 
 
-def _check_bounds(report: ReportUse, short: int, total: int) -> int:
-    """The cap that holds for a run of `total` rows over `short` slices."""
-    cap = total if report.cap is None else report.cap
-    if report.cap is not None and report.floor > report.cap:
+def check_bounds(floor: int, cap: int | None, short: int, total: int, *, key: str) -> int:
+    """The cap that holds for a run of `total` rows over `short` slices.
+
+    Raises ConfigError, naming the recipe's `key`, for a floor or cap that cannot be kept.
+    """
+    if cap is not None and floor > cap:
         raise ConfigError(
-            "generate.report: the floor is above the cap",
-            seen=f"floor {report.floor}, cap {report.cap}",
-            mend="Lower generate.report.floor.",
+            f"{key}: the floor is above the cap", seen=f"floor {floor}, cap {cap}", mend=f"Lower {key}.floor."
         )
-    if report.floor * short > total:
+    if floor * short > total:
         raise ConfigError(
-            f"generate.report: a floor of {report.floor} for each of {short} slices below goal is too much",
-            seen=f"{report.floor * short} rows of {total}",
-            mend="Make more rows, or lower generate.report.floor.",
+            f"{key}: a floor of {floor} for each of {short} slices below goal is too much",
+            seen=f"{floor * short} rows of {total}",
+            mend=f"Make more rows, or lower {key}.floor.",
         )
-    if cap * short < total:
+    if cap is not None and cap * short < total:
         raise ConfigError(
-            f"generate.report: a cap of {cap} for each of {short} slices below goal is too low",
+            f"{key}: a cap of {cap} for each of {short} slices below goal is too low",
             seen=f"{cap * short} rows of {total}",
-            mend="Make fewer rows, or raise generate.report.cap.",
+            mend=f"Make fewer rows, or raise {key}.cap.",
         )
-    return cap
+    return total if cap is None else cap
 
 
-def _share(deficits: Sequence[int], total: int, floor: int, cap: int) -> list[int]:
+def share_by_deficit(deficits: Sequence[int], total: int, floor: int, cap: int) -> list[int]:
     """Whole numbers that add up to `total`, each `level * deficit` within floor and cap; deficits descend.
 
     What all slices get rises with the level, straight between the marks at which one of them leaves its floor

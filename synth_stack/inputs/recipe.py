@@ -86,6 +86,23 @@ class ReportUse(StrictModel):
     prior_n: Annotated[int, Field(ge=0)] = 10
 
 
+class BalanceUse(StrictModel):
+    """A real set of images that says how many rows each slice should get: the fewer it has, the more.
+
+    `path` is a folder of images or a Parquet file of them; with `attributes`, columns about the images, a
+    slice is `class/value`. Every slice is to have `goal` images in the end, by default as many as the largest
+    has. `floor` and `cap` bound the rows of a slice; `prior_n` is how many images, spread evenly, are added
+    to what was counted. The arithmetic is in generation/slice_balance.py.
+    """
+
+    path: FilePath
+    attributes: list[Text] = Field(default_factory=list)
+    goal: Annotated[int, Field(ge=1)] | None = None
+    floor: Annotated[int, Field(ge=0)] = 1
+    cap: Annotated[int, Field(ge=1)] | None = None
+    prior_n: Annotated[int, Field(ge=0)] = 10
+
+
 class Target(StrictModel):
     """How many accepted rows are wanted, at least how many of a slice, and what may be spent on them.
 
@@ -135,7 +152,8 @@ ModelPart = Literal["judge", "rewriter", "reward", "weak"]
 class GenerateConfig(StrictModel):
     """How many rows, made by which methods: so many `candidates`, or until a `target` is met.
 
-    `report` spreads them over the slices by how badly each did in an evaluation. `grounding_words` cuts the
+    `report` spreads them over the slices by how badly each did in an evaluation, `balance` by how few images
+    of each a real set has. `grounding_words` cuts the
     document section in a prompt to whole sentences within so many words, for small models; null gives it
     whole. `on_cut` says what becomes of an answer that its token limit cut off, `reasoning` of what a model
     thought before it answered.
@@ -148,6 +166,7 @@ class GenerateConfig(StrictModel):
     on_cut: OnCut = "retry"
     reasoning: Reasoning = "keep"
     report: ReportUse | None = None
+    balance: BalanceUse | None = None
     methods: Annotated[list[MethodUse], Field(min_length=1)]
 
     @field_validator("methods")
@@ -162,6 +181,12 @@ class GenerateConfig(StrictModel):
     def _has_one_end(self) -> Self:
         if (self.candidates is None) == (self.target is None):
             raise ValueError("either candidates or target says how many rows to make, and one of them must")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_budget(self) -> Self:
+        if self.report is not None and self.balance is not None:
+            raise ValueError("a report and a balance both say how many rows each slice gets; leave one out")
         return self
 
     @property

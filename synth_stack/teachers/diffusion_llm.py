@@ -44,6 +44,11 @@ class DiffusionLLM(SharedLLM):
     def family(self) -> Family:
         return FAMILIES[self._spec.weights.family]
 
+    @property
+    def side(self) -> int:
+        """The side in pixels of the images that the weights were trained on."""
+        return self._spec.weights.read_side()
+
     def keep_local(self, allow_hosts: list[str]) -> None:
         """Nothing to keep: no prompt is sent."""
 

@@ -17,6 +17,10 @@ class ImageTeacher(Protocol):
         """What it can be asked for."""
 
     @property
+    def side(self) -> int:
+        """The side in pixels of the images that it was trained on."""
+
+    @property
     def weights(self) -> Sequence[Mapping[str, Any]]:
         """Everything that it is loaded from: `part` (base, control:canny, lora), `name`, `license`, `digest`
         and `files`, the digests of its files by path.

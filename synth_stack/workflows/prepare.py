@@ -18,9 +18,11 @@ from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.generation.allocation import Counts, Wanted, aim_draws, order_slices, read_minima, share_out
 from synth_stack.generation.draws import Aim, Plan
 from synth_stack.generation.provenance import record_params, record_sampling
+from synth_stack.generation.slice_balance import plan_balance, record_balance
 from synth_stack.generation.slice_budget import SliceBudget, plan_budget, read_report, record_budget
 from synth_stack.generators.template import TemplateChanges, change_templates, find_templates
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
+from synth_stack.inputs.image_counts import count_images
 from synth_stack.inputs.recipe import Recipe, TeacherUse
 from synth_stack.inputs.seeds import Corpus, load_corpus
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
@@ -160,8 +162,11 @@ def _require_baseline(recipe: Recipe) -> None:
 
 
 def read_budget(recipe: Recipe) -> tuple[SliceBudget, ...]:
-    """What the recipe's report gives each slice; nothing without one. Raises what `prepare` does."""
-    if recipe.generate.report is None:
+    """What the recipe's report or balance gives each slice; nothing without one.
+
+    Raises what `prepare` does.
+    """
+    if recipe.generate.report is None and recipe.generate.balance is None:
         return ()
     return _plan_budget(recipe, load_corpus(recipe.seeds, recipe.taxonomy or None, recipe.documents or None))
 
@@ -244,7 +249,10 @@ def _require_readable(recipe: Recipe, lock: Mapping[str, Any]) -> None:
 
 
 def _plan_budget(recipe: Recipe, corpus: Corpus) -> tuple[SliceBudget, ...]:
-    report = recipe.generate.report
+    balance, report = recipe.generate.balance, recipe.generate.report
+    if balance is not None:
+        counts = count_images(Path(balance.path), balance.attributes)
+        return plan_balance(counts, _list_slices(corpus), recipe.generate.wanted, balance)
     if report is None:
         return ()
     return plan_budget(read_report(report, _list_slices(corpus)), recipe.generate.wanted, report)
@@ -313,6 +321,9 @@ def _lock(
         goals["target"] = {"accepted": wanted.total, "per_slice": dict(sorted(wanted.minima.items()))}
     if generate.report is not None:
         goals["report"] = record_budget(generate.report, budget)
+    if generate.balance is not None:
+        counts = count_images(Path(generate.balance.path), generate.balance.attributes)
+        goals["balance"] = record_balance(generate.balance, counts, budget)
     asked_with = [tuple(map(method.templates.find, find_templates(method.bound))) for method in methods]
     texts = {template.template_id: template.text for found in asked_with for template in found}
     made_from = {

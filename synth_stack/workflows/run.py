@@ -15,7 +15,8 @@ from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice
 from synth_stack.engines.catalog import LOCAL, EngineUse, choose_engine
 from synth_stack.errors import ConfigError, InputError, WorkError
-from synth_stack.files import render_yaml
+from synth_stack.files import render_yaml, write_bytes
+from synth_stack.generation.slice_balance import BalancedSlice, compare_balance
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.lineage.content_credentials import ContentSigner
@@ -24,7 +25,7 @@ from synth_stack.packs.signers import Signer, local_signer, sigstore_signer
 from synth_stack.packs.write import PackSummary, write_pack
 from synth_stack.progress import Progress, Silent
 from synth_stack.registry import find_entry
-from synth_stack.rows.canonical import digest_json
+from synth_stack.rows.canonical import canonical_json, digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import LOCK, hold_alone, open_run, read_parts, write_manifest
 from synth_stack.runs.spending import Spent
@@ -33,21 +34,27 @@ from synth_stack.workflows.judge import Gates
 from synth_stack.workflows.prepare import Job, prepare, write_seeds
 from synth_stack.workflows.read_recipe import prepare_with_gates, read_recipe
 from synth_stack.workflows.retry import begin_retry, carry_retries, drop_unasked, finish_retry
-from synth_stack.workflows.rounds import make_batch
+from synth_stack.workflows.rounds import count_rows_so_far, make_batch
 from synth_stack.workflows.stores import Destination, find_work_folder
 
+BALANCE = "balance.json"
+"""Before and after of the slices of a set of images, in the run folder."""
 PIPELINE_SCHEME = "synth_stack/pipeline-lock/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run left: its folder, figures and pack, what it has spent, and the price of each gate."""
+    """What a run left: its folder, figures and pack, what it has spent, and the price of each gate.
+
+    `balance` has before and after of each slice, where the recipe balances a set of images.
+    """
 
     folder: Path
     figures: Figures
     pack: PackSummary
     spent: Spent
     prices: tuple[GatePrice, ...] = ()
+    balance: tuple[BalancedSlice, ...] = ()
 
 
 def run(
@@ -85,11 +92,12 @@ def run(
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         _require_rows(folder)
+        balance = _write_balance(job, folder)
         packed = write_pack(folder, folder / "pack", signer=signer)
         write_manifest(folder, made.batch.facts())
         target.send(folder)
     prices = made.batch.price_gates(made.spent.cost)
-    return RunResult(folder, made.batch.figures, packed, made.spent, prices)
+    return RunResult(folder, made.batch.figures, packed, made.spent, prices, balance)
 
 
 def generate(
@@ -204,6 +212,15 @@ def _write_lock(job: Job, folder: Path, *, retry_failed: bool) -> bytes:
         return render_yaml(begin_retry(job.lock, folder))
     drop_unasked(folder)
     return render_yaml(carry_retries(job.lock, folder))
+
+
+def _write_balance(job: Job, folder: Path) -> tuple[BalancedSlice, ...]:
+    """Before and after of a set that the recipe balances, in balance.json of the run too."""
+    if job.recipe.generate.balance is None:
+        return ()
+    found = compare_balance(job.budget, count_rows_so_far(folder).accepted)
+    write_bytes(folder / BALANCE, canonical_json([each.to_json() for each in found]) + b"\n")
+    return found
 
 
 def _require_rows(folder: Path) -> None:

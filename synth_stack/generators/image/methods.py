@@ -58,8 +58,8 @@ def text_to_image(
     negative_prompt: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None,
     variables: Annotated[dict[str, list[str]], AfterValidator(_check_variables)] = {},  # noqa: B006
     write_prompts: bool = False,
-    width: Annotated[int, Field(ge=16, le=4096)] = 1024,
-    height: Annotated[int, Field(ge=16, le=4096)] = 1024,
+    width: Annotated[int, Field(ge=16, le=4096)] | None = None,
+    height: Annotated[int, Field(ge=16, le=4096)] | None = None,
     steps: Annotated[int, Field(ge=1, le=1_000)] | None = None,
     guidance: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] | None = None,
     conditions: list[ConditionUse] = [],  # noqa: B006  (a signature read as a schema; never mutated)
@@ -68,8 +68,8 @@ def text_to_image(
 
     `prompt` is a Jinja template over the draw (`seed`, `slice`, `title`, `description`, `about`) and the
     `variables`, of each of which a row draws one value. With `write_prompts` the recipe's `models.rewriter`
-    writes it out. 1024 x 1024 is the size that SDXL, FLUX.1 and SD3.5 were trained on; `steps` and `guidance`
-    are by default those of the family's class in diffusers.
+    writes it out. `width` and `height` are by default what the weights were trained on, `steps` and
+    `guidance` those of the family's class in diffusers.
 
     Raises ConfigError for a teacher that makes no images, a size, negative prompt or condition that it does
     not take, and InputError for conditions that cannot be read or that a slice has none of.
@@ -87,6 +87,7 @@ def text_to_image(
         )
     steps = steps if steps is not None else llm.family.steps
     guidance = guidance if guidance is not None else llm.family.guidance
+    width, height = width or llm.side, height or llm.side
     black = np.zeros((1, 1, 3), np.uint8)
     told = tuple(Condition(each.kind, black, each.scale, each.start, each.end) for each in conditions)
     llm.require(ImageRequest(prompt, width, height, steps, guidance, 0, negative_prompt, told))
