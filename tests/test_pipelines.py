@@ -33,6 +33,7 @@ RECIPES = sorted(
         "tool_traces",
         "math_reasoning",
         "image_balance",
+        "structured_output",
     }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12
