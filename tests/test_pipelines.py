@@ -30,6 +30,8 @@ RECIPES = sorted(
         "preference_pairs",
         "document_qa",
         "minimal_repair",
+        "personas",
+        "translation",
         "tool_traces",
         "math_reasoning",
     }  # tests/generators runs these: they need a judge, or a script of their own
