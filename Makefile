@@ -3,9 +3,11 @@
 # make test-review   pass the tests of review campaigns on a real Argilla server, in an environment of its own
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
+# make test-image    make images with pipelines of random weights, of every family and control; kill runs of it
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
+# make test-fastdup   the gate of fastdup with fastdup itself, in an environment of its own; not for commercial use
 # make test-litellm   ask llama.cpp through a real litellm proxy, in an environment of its own
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
@@ -18,7 +20,8 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-extras test-distilabel test-litellm test-tampering \
+.PHONY: demo test test-review test-engines test-kills test-nemo test-image test-extras test-distilabel test-fastdup \
+  test-litellm test-tampering \
   test-fuzz test-wheel check lock clean
 .DELETE_ON_ERROR:
 
@@ -40,6 +43,9 @@ test-nemo: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_OWN_RAY) $(PYTEST_ARGS)
 
+test-image: $(VENV)/test.stamp
+	SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion $(PYTEST_ARGS)
+
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
 	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
@@ -54,6 +60,17 @@ test-kills: $(VENV)/test.stamp
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
+
+# fastdup is licensed under CC BY-NC-ND 4.0 and needs numpy<2: nothing else is installed beside it
+$(VENV)-fastdup/stamp:
+	@echo 'fastdup is licensed under CC BY-NC-ND 4.0: no commercial use'
+	test -x $(VENV)-fastdup/bin/python || $(PYTHON) -m venv $(VENV)-fastdup
+	$(VENV)-fastdup/bin/python -m pip install --quiet --disable-pip-version-check fastdup==2.54
+	touch $@
+
+test-fastdup: $(VENV)/test.stamp $(VENV)-fastdup/stamp
+	SYNTH_STACK_FASTDUP_PYTHON=$(CURDIR)/$(VENV)-fastdup/bin/python $(BIN)/python -m pytest -m fastdup \
+	  tests/gates/image_fastdup $(PYTEST_ARGS)
 
 test-litellm: $(VENV)/test.stamp $(VENV)-litellm/stamp
 	LITELLM=$(CURDIR)/$(VENV)-litellm/bin/litellm $(BIN)/python -m pytest -q tests/teachers/test_real_servers.py $(PYTEST_ARGS)
@@ -119,7 +136,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image diffusion c2pa
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

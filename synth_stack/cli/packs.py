@@ -48,6 +48,13 @@ def pack(
         Path | None,
         typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
     ] = None,
+    c2pa: Annotated[
+        bool, typer.Option("--c2pa", help="Sign a C2PA manifest into each image, by a key of this machine.")
+    ] = False,
+    c2pa_chain: Annotated[
+        Path | None, typer.Option(help="Your certificates (PEM), to sign C2PA manifests by.")
+    ] = None,
+    c2pa_key: Annotated[Path | None, typer.Option(help="The private key of the first of them (PEM).")] = None,
     reissue: Annotated[
         Path | None,
         typer.Option(help="A list of tombstones: issue the PACK given as RUN again without its rows."),
@@ -57,14 +64,19 @@ def pack(
     """Write the signed handover pack of a judged folder."""
     from synth_stack import pack as write_pack
     from synth_stack.packs.reissue import reissue_pack
-    from synth_stack.packs.signers import add_cosigners, local_signer, sigstore_signer
+    from synth_stack.packs.signers import add_cosigners, local_signer, make_content_signer, sigstore_signer
 
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
     signer = add_cosigners(signer, sign or [], post_quantum or [])
+    credentials = None
+    if c2pa or c2pa_chain or c2pa_key:
+        credentials = make_content_signer(key, chain=c2pa_chain, private=c2pa_key)
     if reissue is not None:
+        if credentials is not None:
+            raise typer.BadParameter("a pack that is issued again keeps the manifests that it has")
         summary = reissue_pack(folder, out, reissue, signer=signer, ledger=ledger)
     else:
-        summary = write_pack(folder, out, signer=signer, ledger=ledger)
+        summary = write_pack(folder, out, signer=signer, ledger=ledger, credentials=credentials)
     if as_json:
         gone = {"withdrawn": summary.withdrawn} if reissue is not None else {}
         print_json({"pack": str(summary.path), "root": summary.root, **summary.counts, **gone})

@@ -11,6 +11,7 @@ from synth_stack.packs.splits import SPLITS, TRAIN
 from synth_stack.packs.turned_away import TURNED_AWAY
 from synth_stack.packs.verify_pack import (
     BUNDLE,
+    C2PA_CHAIN,
     CARD,
     COSIGNATURES,
     CROISSANT,
@@ -38,6 +39,7 @@ from synth_stack.packs.verify_pack import (
 
 __all__ = [
     "BUNDLE",
+    "C2PA_CHAIN",
     "CARD",
     "COSIGNATURES",
     "CROISSANT",

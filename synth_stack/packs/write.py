@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 from synth_stack.errors import InputError
 from synth_stack.files import read_table, store_errors, write_bytes
 from synth_stack.inputs.seeds import SEED_SCHEMA
+from synth_stack.lineage.content_credentials import ContentSigner
 from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.credentials import embed_credentials
 from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
@@ -64,11 +66,13 @@ def write_pack(
     progress: Progress | None = None,
     shard_rows: int = SHARD_ROWS,
     ledger: Path | None = None,
+    credentials: ContentSigner | None = None,
 ) -> PackSummary:
     """The judged run at `run` as a pack at `out`, there whole or not at all.
 
     `shard_rows` is the most rows that a file holds; `ledger` the file of batches that this one is appended
-    to. The same run, local key and place in a ledger give the same bytes. Memory stays at a shard of rows,
+    to. The same run, local key and place in a ledger give the same bytes, but for C2PA manifests, with which
+    `credentials` sign the images. Memory stays at a shard of rows,
     the decisions, some 20 bytes a row, and 300 a replaced one. Raises InputError for a run that is not judged
     to the end, UntrustedGate for one with a gate that failed its self-test, VerificationError for one whose
     verdicts give other decisions or whose rows are not what its recipe says, RunMismatch when `out` holds
@@ -80,13 +84,26 @@ def write_pack(
     refuse_failed(source.self_tests)
     with open_staging(out, source.recipe.identity, ledger) as staging:
         counts, head = _fill(
-            staging, source, signer, progress or Silent(), shard_rows=shard_rows, ledger=ledger
+            staging,
+            source,
+            signer,
+            progress or Silent(),
+            shard_rows=shard_rows,
+            ledger=ledger,
+            credentials=credentials,
         )
     return PackSummary(out, counts.count_decisions(), head.root.hex(), signer.key_id)
 
 
 def _fill(
-    staging: Path, run: Judged, signer: Signer, progress: Progress, *, shard_rows: int, ledger: Path | None
+    staging: Path,
+    run: Judged,
+    signer: Signer,
+    progress: Progress,
+    *,
+    shard_rows: int,
+    ledger: Path | None,
+    credentials: ContentSigner | None,
 ) -> tuple[Counts, TreeHead]:
     write_bytes(staging / layout.RECIPE, run.recipe_lock)
     write_bytes(staging / layout.GATES, run.gates_lock)
@@ -97,6 +114,8 @@ def _fill(
     origins = Origins(run.recipe, read_seed_ids(staging, seeds, run.recipe))
     review = copy_review(run, staging)
     counts, head = _write_tables(staging, run, progress, shard_rows, origins=origins, review=review)
+    if credentials is not None:
+        embed_credentials(staging, credentials, head)
     write_bytes(staging / layout.MEASURES, render_measures(counts.measures, run.gates))
     batch = PackedBatch(run.recipe, run.lock, run.context, counts, head)
     finish_pack(staging, batch, signer, ledger=ledger)

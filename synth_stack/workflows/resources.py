@@ -115,11 +115,14 @@ PACKED_LOCK = "recipe.yaml"
 """The lock of a run in its pack."""
 
 
-def find_resources(recipe: Recipe, lock: Mapping[str, Any]) -> RunResources:
-    """What the gates of a recipe may reach; `lock` is that of its run, which names the models."""
+def find_resources(recipe: Recipe, lock: Mapping[str, Any], attachments: Path | None = None) -> RunResources:
+    """What the gates of a recipe may reach; `lock` is that of its run, which names the models, `attachments`
+    the folder of the files beside its rows.
+    """
     return RunResources(
         documents=Path(recipe.documents) if recipe.documents else None,
         baseline=Path(recipe.baseline) if recipe.baseline else None,
+        attachments=attachments,
         perimeter=recipe.perimeter,
         allow_hosts=tuple(recipe.allow_hosts),
         terms=read_terms(lock),

@@ -35,7 +35,7 @@ from synth_stack.packs.statement import (
 )
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
-from synth_stack.packs.verify.images import check_images
+from synth_stack.packs.verify.images import check_images, explain_changes
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
 from synth_stack.packs.verify_pack import Withdrawn
@@ -202,7 +202,8 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     except VerificationError as exc:
         seal_problem = exc
     problems += compare_files(pack, sizes, seal, seal_problem)
-    warnings = [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
+    warnings = explain_changes(pack, problems)
+    warnings += [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
     checks, counts, place = [Check("files", len(names))], None, None
     if seal is not None and not problems:
         warnings += _describe_trust(seal, signer)
@@ -231,7 +232,8 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
                 )
             if not problems:
                 counts, problems = check_statements(pack, seal, locks, contents.tally, review=review)
-                problems += check_images(pack, names, seal)
+                wrong, unread = check_images(pack, names, seal)
+                problems, warnings = [*problems, *wrong], [*warnings, *unread]
         except VerificationError as exc:
             problems = [exc]
         else:
