@@ -30,6 +30,8 @@ RECIPES = sorted(
         "preference_pairs",
         "document_qa",
         "minimal_repair",
+        "personas",
+        "translation",
         "tool_traces",
         "math_reasoning",
         "image_balance",
