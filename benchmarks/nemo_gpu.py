@@ -2,11 +2,11 @@
 
     python benchmarks/nemo_gpu.py --rapids rapids/bin/python --rows 200000
 
-`--rapids` is the Python of an environment with RAPIDS (docs/install.md says how it is made), on a machine with
-a GPU that it can use. Rows are drawn from a vocabulary by a seed (tests/engines/planted_rows.py). They are
-curated by dedup twice, on the local engine and with the buckets from NeMo Curator, and the folders are compared
-byte by byte; then the buckets alone are found either way from the same band keys. One line of JSON:
-`same_bytes`, `same_buckets`, and the seconds of each.
+`--rapids` is the Python of an environment with RAPIDS (docs/install.md says how it is made), on a machine
+with a GPU that it can use. Rows are drawn from a vocabulary by a seed (tests/engines/planted_rows.py). They
+are curated by dedup twice, on the local engine and with the buckets from NeMo Curator, and the folders are
+compared byte by byte; then the buckets alone are found either way from the same band keys. One line of
+JSON: `same_bytes`, `same_buckets`, and the seconds of each.
 """
 
 import argparse
