@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEMO = "demo.jsonl"
-"""Labels of another sort: of rows that were accepted, by demo.py."""
+OTHERS = ("demo.jsonl", "grounding.jsonl")
+"""Labels of another sort: of accepted rows (demo.py) and planted answers (grounding_reading.py)."""
 FOLDER = Path(__file__).parent / "labels"
 SAMPLE = 40
 """Claims of one corpus, gate and reason class that are read; of more, so many are drawn. A share of .5 is
@@ -96,7 +96,7 @@ class Labels:
 def read_labels(folder: Path = FOLDER) -> Labels:
     """The labels of a folder. Raises LabelError."""
     by_reader: dict[str, dict[Claim, Label]] = {name: {} for name in _LABELLERS}
-    for path in sorted(set(folder.glob("*.jsonl")) - {folder / DEMO}):
+    for path in sorted(set(folder.glob("*.jsonl")) - {folder / name for name in OTHERS}):
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             if line.strip():
                 label = _parse(line, f"{path.name}, line {number}")
