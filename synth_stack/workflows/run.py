@@ -160,9 +160,9 @@ def pack(
     revoked: Sequence[str | Path] = (),
 ) -> PackSummary:
     """The handover pack of a judged folder, signed (by default with this machine's local key) and, where a
-    `ledger` is named, appended to it; `credentials` sign a C2PA manifest into each image. Of several packs the
-    mixture of them (packs/mixture/write.py), which may have a `name` and a `purpose`, and of which no row may
-    be in the lists `revoked`.
+    `ledger` is named, appended to it; `credentials` sign a C2PA manifest into each image. Of several packs
+    the mixture of them (packs/mixture/write.py), which may have a `name` and a `purpose`, and of which no row
+    may be in the lists `revoked`.
 
     Raises InputError for a folder that is not judged, SigningError without a usable key or identity, and what
     `mix_packs` raises.

@@ -17,17 +17,20 @@ _KEYS = ("scheme", "synth_stack", "name", "purpose", "tree", "packs", "counts", 
 
 def open_mixture(
     folder: Path, expected_key: str | None, signers: tuple[int, Sequence[str]] | None
-) -> SignedStatement:
-    """The statement, its signatures checked. Raises VerificationError naming the file that is wrong."""
+) -> tuple[SignedStatement, tuple[str, ...]]:
+    """The statement, its signatures checked, and the ids of the further keys that signed.
+
+    Raises VerificationError naming the file that is wrong.
+    """
     with raise_refusals():
         signed = verify_pack.open_statement(folder, expected_key)
         _require_shape(signed.predicate)
         if signed.subjects.get(ROOT_SUBJECT) != signed.predicate["tree"].get("root"):
             raise VerificationError(f"{layout.STATEMENT} names two different roots, or none")
-        verify_pack.check_cosigners(folder, signed)
+        cosigners = verify_pack.check_cosigners(folder, signed)
         if signers is not None:
-            verify_pack.require_signers(signed, *signers)
-    return signed
+            verify_pack.require_signers(signed, cosigners, *signers)
+    return signed, cosigners
 
 
 def build_facts(predicate: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def inspect_mixture(folder: Path, signer: ExpectedSigner) -> Verification:
     if problems:
         return Verification(folder, problems=tuple(problems))
     try:
-        signed = open_mixture(folder, signer.get("expected_key"), signer.get("signers"))
+        signed, cosigners = open_mixture(folder, signer.get("expected_key"), signer.get("signers"))
     except VerificationError as exc:
         return Verification(folder, problems=(exc,))
     packs: list[MixedPack] = []
@@ -61,7 +61,7 @@ def inspect_mixture(folder: Path, signer: ExpectedSigner) -> Verification:
         problems=tuple({str(problem): problem for problem in problems}.values()),
         root=signed.predicate["tree"]["root"],
         key_id=signed.key_id,
-        cosigners=tuple(signed.predicate["cosigners"]),
+        cosigners=cosigners,
     )
 
 
@@ -97,7 +97,7 @@ def verify_mixed_row(folder: Path, row_id: str, signer: ExpectedSigner) -> RowPr
     sizes, sources, problems = list_mixture(folder)
     if problems:
         raise problems[0]
-    signed = open_mixture(folder, signer.get("expected_key"), signer.get("signers"))
+    signed, _ = open_mixture(folder, signer.get("expected_key"), signer.get("signers"))
     proofs: list[RowProof] = []
     for source in sources:
         try:
