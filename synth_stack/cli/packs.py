@@ -26,7 +26,7 @@ EvalItems = Annotated[
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, export, verify, prove, trace, revoke):
+    for command in (pack, sign, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
@@ -84,6 +84,28 @@ def pack(
     gone_rows = f", {summary.withdrawn:,} withdrawn" if reissue is not None else ""
     left = summary.counts["accepted"] - summary.withdrawn
     say(f"{left:,} accepted rows in {summary.path}{gone_rows}, signed by {summary.key_id}")
+
+
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to sign; it is verified first.")],
+    key: Annotated[list[Path] | None, typer.Option(help="A key that signs; may be repeated.")] = None,
+    post_quantum: Annotated[
+        list[Path] | None, typer.Option(help="A key of ML-DSA-65 that signs; may be repeated.")
+    ] = None,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(help="A signature that was made elsewhere with --out; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Leave the pack as it is, and write the signature here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add the signature of a further key to a pack, on the machine that holds the key."""
+    from synth_stack.packs.cosign import sign_pack
+
+    signed = sign_pack(folder, keys=key or [], post_quantum=post_quantum or [], add=add or [], out=out)
+    show(signed, as_json)
 
 
 def export(

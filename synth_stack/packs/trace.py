@@ -297,5 +297,5 @@ def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterat
 
 def find_accepted(pack: Path, names: Iterable[str], row_id: str) -> Mapping[str, Any] | None:
     """The accepted row of that id in a pack with files `names`; None where its data does not have it."""
-    found = (find_row_by_id(pack, name, row_id) for name in layout.list_row_files(names))
-    return next((row for row in found if row is not None), None)
+    found = find_row_by_id(pack, layout.list_row_files(names), row_id)
+    return None if found is None else found[1]
