@@ -1,4 +1,4 @@
-"""What translate finds of planted faults, and chrF of other messages: `python benchmarks/translation.py`.
+"""What the method translation finds of planted faults; chrF of others: `python benchmarks/translation.py`.
 
 Scripted models make one fault in every row of a run, so the truth about each row is known. It shows that each
 check works, not how often a model errs. `pairs` are two different seeds of one slice of the support recipe:
@@ -56,7 +56,7 @@ def run(folder: Path, there: str, back: str) -> Counter[str]:
             "teacher": {"use": "scripted", "rules": [{"match": "Translate the text", "replies": [there]}]},
             "models": {"judge": {"use": "scripted", "rules": [{"match": "Translate", "replies": [back]}]}},
             "generate.candidates": ROWS,
-            "generate.methods": [{"use": "translate", "to": {"de-DE": "German"}}],
+            "generate.methods": [{"use": "translation", "to": {"de-DE": "German"}}],
         },
     )
     out = synth_stack.generate(recipe, folder / "run")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synth_stack.teachers.teacher import Teacher
 
 VERSION = "1"
-_METHOD = "translate"
+_METHOD = "translation"
 _THERE, _BACK, _ANSWER, _ANSWER_SOURCE = "translate_text", "translate_back", "translate_answer", "answer_full"
 MIN_CHRF = 0.4
 """Above what two different messages about one topic share: of 2,000 such pairs of the support recipe's seeds
@@ -31,7 +31,7 @@ def _list_templates(params: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @generator(_METHOD, version=VERSION, templates=_list_templates)
-def translate(
+def translation(
     llm: "Teacher",
     plan: "Plan",
     batch_rows: int,
@@ -63,7 +63,7 @@ def translate(
 
     params = {"to": to, "source": source, "rows": rows, "keep": keep, "min_chrf": repr(min_chrf)}
     asked = {"llm": llm, "single_line": False, "whole": True}
-    with Pipeline(name="translate") as pipeline:
+    with Pipeline(name="translation") as pipeline:
         there = TranslateThere(name="translation", template=_THERE, column="translation", keep=keep, **asked)
         back = TranslateBack(
             name="back", template=_BACK, column="back", part="judge", min_chrf=min_chrf, **asked

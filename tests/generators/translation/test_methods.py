@@ -51,7 +51,7 @@ def load(
             },
             "generate.candidates": 8,
             "generate.methods": [
-                {"use": "translate", "to": {"de-DE": "German", "es-ES": "Spanish"}, **method}
+                {"use": "translation", "to": {"de-DE": "German", "es-ES": "Spanish"}, **method}
             ],
         },
     )
