@@ -16,7 +16,7 @@ from synth_stack.generation.slice_budget import (
     check_bounds,
     share_by_deficit,
 )
-from synth_stack.inputs.image_counts import ImageCounts
+from synth_stack.inputs.image_counts import SliceCounts
 from synth_stack.inputs.recipe import BalanceUse
 
 _KEY = "generate.balance"
@@ -42,7 +42,7 @@ class BalancedSlice:
 
 
 def plan_balance(
-    counts: ImageCounts, slices: Sequence[str], total: int, use: BalanceUse
+    counts: SliceCounts, slices: Sequence[str], total: int, use: BalanceUse
 ) -> tuple[SliceBudget, ...]:
     """`total` rows shared out over `slices`, those with seeds, the slice that lacks the most first.
 
@@ -80,7 +80,7 @@ def plan_balance(
     )
 
 
-def record_balance(use: BalanceUse, counts: ImageCounts, budget: Sequence[SliceBudget]) -> dict[str, Any]:
+def record_balance(use: BalanceUse, counts: SliceCounts, budget: Sequence[SliceBudget]) -> dict[str, Any]:
     """What the lock of a run says of its balance: the digest of the set, never its place, and the budget.
 
     `unseeded` are the slices of the set that no seed is of: they get no rows.

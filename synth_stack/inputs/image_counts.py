@@ -23,7 +23,7 @@ _BATCH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class ImageCounts:
+class SliceCounts:
     """The images of a set by slice, and the digest of what was counted.
 
     With attributes a slice is `class/value`, with a part for each attribute in order.
@@ -37,7 +37,7 @@ class ImageCounts:
         return sum(self.by_slice.values())
 
 
-def count_images(path: Path, attributes: Sequence[str] = ()) -> ImageCounts:
+def count_images(path: Path, attributes: Sequence[str] = ()) -> SliceCounts:
     """The images of a set: a folder as `curate` reads it, or a Parquet file of one image a row.
 
     A folder of a class without an image counts 0. Raises InputError for a set that cannot be read or has no
@@ -52,7 +52,7 @@ def count_images(path: Path, attributes: Sequence[str] = ()) -> ImageCounts:
     )
 
 
-def _count_folder(path: Path, attributes: Sequence[str]) -> ImageCounts:
+def _count_folder(path: Path, attributes: Sequence[str]) -> SliceCounts:
     images = open_image_folder(path)
     counts: Counter[str] = Counter()
     known: set[str] = set()
@@ -65,7 +65,7 @@ def _count_folder(path: Path, attributes: Sequence[str]) -> ImageCounts:
     if not attributes:
         for folder in _list_empty(path):
             counts.setdefault(folder, 0)
-    return ImageCounts(dict(sorted(counts.items())), images.sha256)
+    return SliceCounts(dict(sorted(counts.items())), images.sha256)
 
 
 def _list_empty(path: Path) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _list_empty(path: Path) -> Iterator[str]:
             yield folder.name
 
 
-def _count_parquet(path: Path, attributes: Sequence[str]) -> ImageCounts:
+def _count_parquet(path: Path, attributes: Sequence[str]) -> SliceCounts:
     try:
         with store_errors(path), pq.ParquetFile(path) as file:
             schema = file.schema_arrow
@@ -98,7 +98,7 @@ def _count_parquet(path: Path, attributes: Sequence[str]) -> ImageCounts:
         raise InputError(f"{path.name} is not a readable Parquet file: {exc}") from exc
     if not counts:
         raise InputError(f"{path.name} has no image")
-    return ImageCounts(dict(sorted(counts.items())), digest_file(path))
+    return SliceCounts(dict(sorted(counts.items())), digest_file(path))
 
 
 def _find_images(schema: pa.Schema) -> bool:

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.generation.slice_balance import compare_balance, plan_balance, record_balance
-from synth_stack.inputs.image_counts import ImageCounts
+from synth_stack.inputs.image_counts import SliceCounts
 from synth_stack.inputs.recipe import BalanceUse
 from synth_stack.rows.canonical import Digest
 
 
-def count(**by_slice: int) -> ImageCounts:
-    return ImageCounts(by_slice, Digest("0" * 64))
+def count(**by_slice: int) -> SliceCounts:
+    return SliceCounts(by_slice, Digest("0" * 64))
 
 
 def use(**more: int) -> BalanceUse:
