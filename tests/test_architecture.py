@@ -63,6 +63,7 @@ THROUGH = {
     "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
     "packs/disclosure": "test_documents.py",
+    "packs/mixture": "test_mixture.py",
     "packs/verify": "test_verify.py",
     "review/server/inside": "test_launch.py",
     "sandbox": "test_room.py",

@@ -26,12 +26,17 @@ EvalItems = Annotated[
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, export, verify, prove, trace, revoke):
+    for command in (pack, sign, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
 def pack(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="A judged run or curate folder; or several packs, to be mixed."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The pack to write.")],
     key: Key = None,
     sign: Annotated[
@@ -59,9 +64,18 @@ def pack(
         Path | None,
         typer.Option(help="A list of tombstones: issue the PACK given as RUN again without its rows."),
     ] = None,
+    name: Annotated[str | None, typer.Option(help="The name of a mixture of packs.")] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(help="Of a mixture: what the terms of every model in it have to allow."),
+    ] = None,
+    revoked: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of a mixture: a list of tombstones that no row may be in; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the signed handover pack of a judged folder."""
+    """Write the signed handover pack of a judged folder, or of several packs a mixture."""
     from synth_stack import pack as write_pack
     from synth_stack.packs.reissue import reissue_pack
     from synth_stack.packs.signers import add_cosigners, local_signer, make_content_signer, sigstore_signer
@@ -72,11 +86,22 @@ def pack(
     if c2pa or c2pa_chain or c2pa_key:
         credentials = make_content_signer(key, chain=c2pa_chain, private=c2pa_key)
     if reissue is not None:
+        if folders[1:]:
+            raise typer.BadParameter("one pack is issued again at a time", param_hint="--reissue")
         if credentials is not None:
             raise typer.BadParameter("a pack that is issued again keeps the manifests that it has")
-        summary = reissue_pack(folder, out, reissue, signer=signer, ledger=ledger)
+        summary = reissue_pack(folders[0], out, reissue, signer=signer, ledger=ledger)
     else:
-        summary = write_pack(folder, out, signer=signer, ledger=ledger, credentials=credentials)
+        summary = write_pack(
+            folders[0] if len(folders) == 1 else folders,
+            out,
+            signer=signer,
+            ledger=ledger,
+            credentials=credentials,
+            name=name,
+            purpose=purpose,
+            revoked=revoked or [],
+        )
     if as_json:
         gone = {"withdrawn": summary.withdrawn} if reissue is not None else {}
         print_json({"pack": str(summary.path), "root": summary.root, **summary.counts, **gone})
@@ -84,6 +109,28 @@ def pack(
     gone_rows = f", {summary.withdrawn:,} withdrawn" if reissue is not None else ""
     left = summary.counts["accepted"] - summary.withdrawn
     say(f"{left:,} accepted rows in {summary.path}{gone_rows}, signed by {summary.key_id}")
+
+
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to sign; it is verified first.")],
+    key: Annotated[list[Path] | None, typer.Option(help="A key that signs; may be repeated.")] = None,
+    post_quantum: Annotated[
+        list[Path] | None, typer.Option(help="A key of ML-DSA-65 that signs; may be repeated.")
+    ] = None,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(help="A signature that was made elsewhere with --out; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Leave the pack as it is, and write the signature here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add the signature of a further key to a pack, on the machine that holds the key."""
+    from synth_stack.packs.cosign import sign_pack
+
+    signed = sign_pack(folder, keys=key or [], post_quantum=post_quantum or [], add=add or [], out=out)
+    show(signed, as_json)
 
 
 def export(

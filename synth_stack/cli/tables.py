@@ -58,7 +58,8 @@ class _Rate(ProgressColumn):
         speed = task.completed / seconds if task.finished and seconds else task.speed
         if not speed:
             return Text("")
-        return Text(f"{speed:,.0f} rows/s" if speed >= 10 else f"{speed:.1f} rows/s", style="cyan")
+        unit = task.description.partition(", ")[2] or "rows"
+        return Text(f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.1f} {unit}/s", style="cyan")
 
 
 def clean(text: str | None) -> str:
@@ -188,7 +189,12 @@ def preview_panel(row: Mapping[str, Any]) -> Panel:
         body.append(clean(prompt["text"]) + "\n\n", style="dim")
     for message in row["messages"]:
         body.append(f"{clean(message['role'])}  ", style="bold cyan")
-        body.append(clean(message["content"]) + "\n")
+        calls = [
+            f"calls {clean(call['name'])}({clean(call['arguments'])})"
+            for call in message.get("tool_calls") or ()
+        ]
+        said = [clean(message["content"])] if message["content"] is not None or not calls else []
+        body.append("\n".join([*said, *calls]) + "\n")
     if row.get("failure"):
         body.append(f"failed  {clean(row['failure'])}", style="red")
     title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")

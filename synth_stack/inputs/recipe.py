@@ -201,6 +201,12 @@ class PackConfig(StrictModel):
     url: Annotated[str, Field(pattern=WEB_ADDRESS, max_length=200)] | None = None
     uses: list[PackUse] = Field(default_factory=list)
 
+    @field_validator("issued", mode="before")
+    @classmethod
+    def _read_day(cls, value: object) -> object:
+        """YAML reads a day without quotes as a date."""
+        return value.isoformat() if type(value) is date else value
+
     @field_validator("issued")
     @classmethod
     def _require_day(cls, value: str | None) -> str | None:

@@ -44,7 +44,7 @@ class ShareCount:
 class DataFigures:
     """The figures of data/. Of `rows` so many are `synthetic`; of the others nobody told.
 
-    `output_terms`, `topics` and `methods` are groups by size, then name; `characters` are those of `text`;
+    `output_terms`, `slices` and `methods` are groups by size, then name; `characters` are those of `text`;
     `grounded` rows have documents and `illustrated` ones attachments. `examples` are rows of the train split,
     as mappings.
     """
@@ -56,7 +56,7 @@ class DataFigures:
     illustrated: int = 0
     models: tuple[ModelRows, ...] = ()
     output_terms: tuple[ShareCount, ...] = ()
-    topics: tuple[ShareCount, ...] = ()
+    slices: tuple[ShareCount, ...] = ()
     methods: tuple[ShareCount, ...] = ()
     examples: tuple[dict[str, Any], ...] = ()
 
@@ -71,7 +71,7 @@ class DataTally:
     illustrated: int = 0
     models: Counter[tuple[str, str | None, str | None]] = field(default_factory=Counter)
     groups: dict[str, Counter[tuple[str | None, bool]]] = field(
-        default_factory=lambda: {name: Counter() for name in ("output_terms", "topics", "methods")}
+        default_factory=lambda: {name: Counter() for name in ("output_terms", "slices", "methods")}
     )
     examples: list[dict[str, Any]] = field(default_factory=list)
 
@@ -85,9 +85,8 @@ class DataTally:
         self.illustrated += _count_filled(table["attachments"])
         self._add_models(table)
         made = pc.fill_null(table["synthetic"], False)
-        topics = pc.list_element(pc.split_pattern(table["slice"], "/", max_splits=1), 0)
         methods = pc.binary_join_element_wise(table["generator"], table["generator_version"], " ")
-        groups = {"output_terms": table["output_terms"], "topics": topics, "methods": methods}
+        groups = {"output_terms": table["output_terms"], "slices": table["slice"], "methods": methods}
         for name, column in groups.items():
             self.groups[name].update(_count_pairs(column, made))
         self._keep_examples(table)
@@ -115,7 +114,7 @@ class DataTally:
         )
         return DataFigures(
             rows=self.rows,
-            synthetic=sum(share.synthetic for share in named["topics"]),
+            synthetic=sum(share.synthetic for share in named["slices"]),
             characters=self.characters,
             grounded=self.grounded,
             illustrated=self.illustrated,

@@ -140,10 +140,14 @@ def read_rows(pack: Path, name: str, columns: Sequence[str] | None = None) -> It
     return read_shard(pack, name, DATA_SCHEMA, CANDIDATE_SCHEMA.names if columns is None else columns)
 
 
-def find_row_by_id(pack: Path, name: str, row_id: str) -> dict[str, Any] | None:
-    """The row with that `row_id` in one file of data/, with the fields of CANDIDATE_SCHEMA; None for none."""
-    row = find_by_id(pack, name, DATA_SCHEMA, row_id)
-    return None if row is None else without_columns(row)
+def find_row_by_id(
+    pack: Path, names: Sequence[str], row_id: str, share: float = 0.0
+) -> tuple[str, dict[str, Any]] | None:
+    """The row with that `row_id` in files of data/, with the fields of CANDIDATE_SCHEMA, after the name of
+    its file; None for none. What stands after about that `share` of the rows is looked through first.
+    """
+    found = find_by_id(pack, names, DATA_SCHEMA, row_id, share)
+    return None if found is None else (found[0], without_columns(found[1]))
 
 
 def without_columns(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import open_whole
 from synth_stack.packs import layout
 from synth_stack.packs.data_rows import DATA_SCHEMA
+from synth_stack.packs.mixture.listing import require_one_pack
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
 from synth_stack.packs.trainer_formats import FORMS, Record, Sides, Unsayable, say_thoughts
@@ -68,6 +69,7 @@ def export_pack(
         raise InputError(f"{target} lies in the pack, which it would alter", mend="Choose another --out.")
     if target.is_dir():
         raise InputError(f"{target} is a folder", mend="Name a file with --out.")
+    require_one_pack(folder)
     verify_pack(folder, expected_key=expected_key)
     names = _list_files(folder, split)
     reasoning = _read_reasoning(folder)

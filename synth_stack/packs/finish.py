@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +47,23 @@ def open_staging(out: Path, identity: str, ledger: Path | None) -> Iterator[Path
     `out` and `ledger` are held by this process alone. Raises RunMismatch when `out` holds something other
     than an older pack of this run, StoreError while another process packs there.
     """
+    with stage(out, lambda: _require_replaceable(out, identity), ledger) as staging:
+        yield staging
+
+
+@contextmanager
+def stage(out: Path, require: Callable[[], None], beside: Path | None = None) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` when the block ends well; `require` refuses what stands there.
+
+    `out`, and the file `beside`, are held by this process alone.
+    """
     with store_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         held.enter_context(hold_alone(out.with_name(f".{out.name}.lock"), str(out), remove=True))
-        if ledger is not None:
-            held.enter_context(hold_alone(ledger.with_name(f".{ledger.name}.lock"), str(ledger), remove=True))
-        _require_replaceable(out, identity)
+        if beside is not None:
+            held.enter_context(hold_alone(beside.with_name(f".{beside.name}.lock"), str(beside), remove=True))
+        require()
         staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.packing")
         with store_errors(out):
             remove_leftovers(out, "packing")

@@ -11,6 +11,10 @@ from synth_stack.errors import InputError, VerificationError
 from synth_stack.inputs.foreign import build_dataset
 from synth_stack.packs import layout
 from synth_stack.packs.data_rows import DATA_SCHEMA
+from synth_stack.packs.mixture.contents import find_revoked_in
+from synth_stack.packs.mixture.listing import is_mixture, list_mixture
+from synth_stack.packs.mixture.verify import compare_revoked as compare_mixed
+from synth_stack.packs.mixture.verify import list_packs
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
 from synth_stack.packs.statement import open_seal
@@ -26,7 +30,8 @@ def load_pack(
     form: Literal["dataset", "arrow"] = "dataset",
     **signer: Unpack[ExpectedSigner],
 ) -> Any:
-    """The accepted rows of one split of a pack: a `datasets.Dataset`, or with `form="arrow"` a pyarrow.Table.
+    """The accepted rows of one split of a pack, or of a mixture of packs: a `datasets.Dataset`, or with
+    `form="arrow"` a pyarrow.Table.
 
     The pack is verified whole before a row is given, with `expected_key` or `identity` and `issuer` as who
     must have signed. `revoked` is a list of tombstones of the same key: rows that it withdraws, and rows that
@@ -36,20 +41,27 @@ def load_pack(
     """
     pack = Path(path)
     verify_pack(pack, **signer)
-    names, _, _ = layout.list_pack_files(pack)
-    files = layout.list_data(names)
-    if not files.get(split):
-        there = ", ".join(name for name, parts in files.items() if parts)
-        raise InputError(f"{pack} has no rows in that split", seen=split, allowed=there)
-    gone = [] if revoked is None else sorted(find_revoked(pack, Path(revoked)))
+    parts = [pack / source for source in list_mixture(pack)[1]] if is_mixture(pack) else [pack]
+    files = [(part, layout.list_data(layout.list_pack_files(part)[0])) for part in parts]
+    if not any(held.get(split) for _, held in files):
+        there = sorted({name for _, held in files for name, names in held.items() if names})
+        raise InputError(f"{pack} has no rows in that split", seen=split, allowed=", ".join(there))
+    gone = [] if revoked is None else sorted(_list_revoked(pack, Path(revoked)))
     banned = pa.array(gone, pa.string())
     tables = [
         table.filter(pc.invert(pc.is_in(table["row_id"], value_set=banned)))
-        for name in files[split]
-        for table in read_shard(pack, name, DATA_SCHEMA)
+        for part, held in files
+        for name in held[split]
+        for table in read_shard(part, name, DATA_SCHEMA)
     ]
     rows = pa.concat_tables([DATA_SCHEMA.empty_table(), *tables])
     return rows if form == "arrow" else build_dataset(rows)
+
+
+def _list_revoked(pack: Path, revoked: Path) -> list[str]:
+    if not is_mixture(pack):
+        return [*find_revoked(pack, revoked)]
+    return [row_id for rows in find_revoked_in(list_packs(pack), revoked).values() for row_id in rows]
 
 
 def find_revoked(pack: Path, revoked: Path) -> dict[str, str]:
@@ -68,6 +80,8 @@ def compare_revoked(found: Verification, revoked: Path) -> Verification:
     """
     if found.problems:
         return found
+    if is_mixture(found.path):
+        return compare_mixed(found, revoked)
     try:
         rows = find_revoked(found.path, revoked)
     except VerificationError as exc:

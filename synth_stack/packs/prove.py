@@ -17,6 +17,7 @@ from synth_stack.errors import InputError, VerificationError
 from synth_stack.files import read_regular, store_errors, write_bytes
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.packs import layout, verify_pack
+from synth_stack.packs.mixture.listing import require_one_pack
 from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.shards import find_row
 from synth_stack.packs.statement import read_file
@@ -78,6 +79,7 @@ def prove_rows(pack: Path, row_ids: Sequence[str], out: Path, *, run: Path | Non
     if out.resolve().is_relative_to(pack.resolve()):
         raise InputError(f"{out} lies in the pack, which it would alter", mend="Choose another --out.")
     found = {proved.index: proved for proved in (verify_row(pack, row_id) for row_id in row_ids)}
+    require_one_pack(pack)
     names, _, _ = layout.list_pack_files(pack)
     told = [_tell(pack, names, found[index], run) for index in sorted(found)]
     has_bundle = layout.BUNDLE in names

@@ -21,6 +21,7 @@ from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.images import ImageWriter
+from synth_stack.packs.mixture.listing import require_one_pack
 from synth_stack.packs.shards import SHARD_ROWS, read_shard, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits
@@ -51,6 +52,7 @@ def reissue_pack(
     the key of the pack and of the list. Raises VerificationError for a pack or a list that is not what was
     signed, InputError where nothing new is withdrawn, StoreError for a ledger without the pack.
     """
+    require_one_pack(pack)
     _require_pack(pack, out)
     before = require_sound(pack, expected_key=signer.key_id)
     sizes, _, _ = layout.list_pack_files(pack)

@@ -21,6 +21,7 @@ from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
 from synth_stack.packs import layout
 from synth_stack.packs.data_rows import find_row_by_id
+from synth_stack.packs.mixture.listing import require_one_pack
 from synth_stack.packs.shards import find_row, read_shard
 from synth_stack.packs.statement import read_file
 from synth_stack.rows.row_ids import find_row_id
@@ -113,6 +114,7 @@ def trace(folder: Path, row_id: str) -> Trace:
 
     Raises InputError for a folder that is neither, and for a row that it does not have.
     """
+    require_one_pack(folder)
     if (folder / layout.STATEMENT).is_file():
         return _trace_in_pack(folder, row_id)
     if (folder / LOCK).is_file() and list_parts(folder / "candidates"):
@@ -297,5 +299,5 @@ def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterat
 
 def find_accepted(pack: Path, names: Iterable[str], row_id: str) -> Mapping[str, Any] | None:
     """The accepted row of that id in a pack with files `names`; None where its data does not have it."""
-    found = (find_row_by_id(pack, name, row_id) for name in layout.list_row_files(names))
-    return next((row for row in found if row is not None), None)
+    found = find_row_by_id(pack, layout.list_row_files(names), row_id)
+    return None if found is None else found[1]

@@ -531,32 +531,43 @@ MAX_COSIGNATURES_BYTES = 1024**2
 """A signature of ML-DSA-65 and its key take 7 kB in base64."""
 
 
-def check_cosigners(pack: Path | str, signed: SignedStatement) -> None:
-    """Raises Refusal unless each cosigner that the statement names signed it, and nobody else."""
-    others = signed.predicate["cosigners"]
-    if not others:
-        if os.path.lexists(os.path.join(pack, *COSIGNATURES.split("/"))):
-            raise Refusal(f"{COSIGNATURES} does not belong to a pack with one signature")
-        return
+def check_cosigners(pack: Path | str, signed: SignedStatement) -> tuple[str, ...]:
+    """The ids of the further keys that signed: those that the statement names, and whoever signed later.
+
+    Raises Refusal for a signature that is none, and where one is missing that the statement names.
+    """
+    promised = signed.predicate["cosigners"]
+    if not promised and not os.path.lexists(os.path.join(pack, *COSIGNATURES.split("/"))):
+        return ()
     data = read_bounded(pack, COSIGNATURES, MAX_COSIGNATURES_BYTES)
     value = parse_canonical(data, COSIGNATURES, end=b"\n")
     if not _has(value, scheme=str, signatures=list) or value["scheme"] != COSIGNATURES_SCHEME:
         raise Refusal(f"{COSIGNATURES} is of another scheme, or of none")
-    if any(not _has(each, public_key=str, sig=str) for each in value["signatures"]):
+    if not value["signatures"] or any(
+        not _has(each, public_key=str, sig=str) for each in value["signatures"]
+    ):
         raise Refusal(f"{COSIGNATURES}: a signature is none")
     found = []
     for each in value["signatures"]:
         key, named = read_key(each["public_key"].encode("utf-8", "replace"), COSIGNATURES, cosigns=True)
         check_signature(key, _decode(each["sig"], COSIGNATURES), signed.statement, COSIGNATURES)
         found.append(named)
-    if found != others:
-        raise Refusal(f"{COSIGNATURES} is not by the cosigners that {STATEMENT} names", found, str(others))
+    if found != sorted({*found} - {signed.key_id}):
+        raise Refusal(f"{COSIGNATURES}: its keys are not in order, or one stands there twice")
+    missing = sorted({*promised} - {*found})
+    if missing:
+        raise Refusal(f"{COSIGNATURES} lacks a signature that {STATEMENT} names", allowed=missing[0])
+    return tuple(found)
 
 
-def require_signers(signed: SignedStatement, needed: int, keys: Iterable[str]) -> None:
-    """Raises Refusal unless at least `needed` of the keys, by id, signed. The signatures are checked."""
+def require_signers(
+    signed: SignedStatement, cosigners: Iterable[str], needed: int, keys: Iterable[str]
+) -> None:
+    """Raises Refusal unless at least `needed` of the keys, by id, signed: the first one, or `cosigners`,
+    whose signatures are checked.
+    """
     expected = {*keys}
-    count = len(expected & {signed.key_id, *signed.predicate["cosigners"]})
+    count = len(expected & {signed.key_id, *cosigners})
     if count < needed:
         raise Refusal(f"{count} of the {len(expected)} expected keys signed", allowed=f"at least {needed}")
 
@@ -1254,9 +1265,9 @@ def _inspect(
         return
     signed = open_statement(pack, key_id)
     check_predicate(signed)
-    check_cosigners(pack, signed)
+    cosigners = check_cosigners(pack, signed)
     if signers is not None:
-        require_signers(signed, *signers)
+        require_signers(signed, cosigners, *signers)
     found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
     if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
         raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
@@ -1895,8 +1906,12 @@ def describe_trust(key_checked: bool, has_bundle: bool) -> list[str]:
 
 
 def _write(lines: Iterable[str]) -> None:
-    for line in lines:
-        sys.stdout.write(_print_safely(line) + "\n")
+    try:
+        for line in lines:
+            sys.stdout.write(_print_safely(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough; the interpreter must not say so at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_safely(text: object) -> str:

@@ -25,7 +25,6 @@ from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
 from synth_stack.packs.images import ImageWriter
-from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
@@ -41,6 +40,8 @@ from synth_stack.runs.folder import list_files
 from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
 from synth_stack.runs.self_tests import refuse_failed
 
+RECORDED_ROWS = 2_000
+"""Rows whose verdicts are Python objects at a time; a whole part of 10,000 takes 150 MB more."""
 CHECKED_ROWS = 1_000
 """Records that are Python objects at a time: some 20 MB."""
 
@@ -112,7 +113,7 @@ def _fill(
     _copy_seeds(run, staging)
     seeds = {f"{layout.SEEDS}/{name}": 0 for name in list_files(staging / layout.SEEDS)}
     origins = Origins(run.recipe, read_seed_ids(staging, seeds, run.recipe))
-    review = copy_review(run, staging)
+    review = _copy_review(run, staging)
     counts, head = _write_tables(staging, run, progress, shard_rows, origins=origins, review=review)
     if credentials is not None:
         embed_credentials(staging, credentials, head)
@@ -120,6 +121,16 @@ def _fill(
     batch = PackedBatch(run.recipe, run.lock, run.context, counts, head)
     finish_pack(staging, batch, signer, ledger=ledger)
     return counts, head
+
+
+def _copy_review(run: Judged, staging: Path) -> dict[str, Any] | None:
+    """The outcome of the review of a run, once it lies in `staging`; None where there is none."""
+    if not (run.folder / layout.REVIEW).exists():
+        return None
+    # with it come Polars and every gate: two seconds and 130 MB that most packs do not need
+    from synth_stack.packs.review import copy_review
+
+    return copy_review(run, staging)
 
 
 def _copy_seeds(run: Judged, staging: Path) -> None:
@@ -184,7 +195,7 @@ def _write_tables(
         def grow() -> Iterator[LeafHashes]:
             advance = progress.begin("pack", run.decisions.num_rows)
             for candidates, verdicts, decisions in read_judged(run):
-                records = build_records(candidates, verdicts, decisions, context=run.context)
+                records = _build_records(candidates, verdicts, decisions, run.context)
                 accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
                 kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
                 images.add_rows(kept)
@@ -215,6 +226,22 @@ def _write_tables(
     by_gate = {gate: counted[gate] for gate in run.gate_names if gate in counted}
     counts = tally.finish(run.gate_names, Measures(run.self_tests, by_gate), review)
     return counts, head
+
+
+def _build_records(
+    candidates: pa.Table, verdicts: pa.Table, decisions: pa.Table, context: Mapping[str, str | None]
+) -> pa.Table:
+    """The records of one part of a run, made RECORDED_ROWS at a time; one decision a row, in its order."""
+    pieces, told = [], 0
+    for start in range(0, len(candidates), RECORDED_ROWS):
+        rows = candidates.slice(start, RECORDED_ROWS)
+        ids = rows["row_id"].combine_chunks()
+        own = verdicts.filter(pc.is_in(verdicts["row_id"], value_set=ids))
+        told += len(own)
+        pieces.append(build_records(rows, own, decisions.slice(start, RECORDED_ROWS), context=context))
+    if told != len(verdicts) or not pieces:  # of a row twice or of none: the whole part says it
+        return build_records(candidates, verdicts, decisions, context=context)
+    return pa.concat_tables(pieces).combine_chunks()
 
 
 def _count_splits(run: Judged) -> Counter[str]:

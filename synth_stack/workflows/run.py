@@ -19,6 +19,7 @@ from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.lineage.content_credentials import ContentSigner
+from synth_stack.packs.mixture.write import mix_packs
 from synth_stack.packs.signers import Signer, local_signer, sigstore_signer
 from synth_stack.packs.write import PackSummary, write_pack
 from synth_stack.progress import Progress, Silent
@@ -140,18 +141,39 @@ def generate(
 
 
 def pack(
-    folder: str | Path,
+    folder: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     signer: Signer | None = None,
     ledger: str | Path | None = None,
     credentials: ContentSigner | None = None,
+    name: str | None = None,
+    purpose: str | None = None,
+    revoked: Sequence[str | Path] = (),
 ) -> PackSummary:
     """The handover pack of a judged folder, signed (by default with this machine's local key) and, where a
-    `ledger` is named, appended to it. `credentials` sign a C2PA manifest into each image.
+    `ledger` is named, appended to it; `credentials` sign a C2PA manifest into each image. Of several packs
+    the mixture of them (packs/mixture/write.py), which may have a `name` and a `purpose`, and of which no row
+    may be in the lists `revoked`.
 
-    Raises InputError for a folder that is not judged, SigningError without a usable key or identity.
+    Raises InputError for a folder that is not judged, SigningError without a usable key or identity, and what
+    `mix_packs` raises.
     """
+    if not isinstance(folder, str | Path):
+        if ledger is not None:
+            raise ConfigError("a mixture of packs has no place in a ledger: its packs have theirs")
+        if credentials is not None:
+            raise ConfigError("the images of a mixture keep the manifests that they have")
+        return mix_packs(
+            [Path(each) for each in folder],
+            Path(out),
+            signer=signer or local_signer(None),
+            name=name,
+            purpose=purpose,
+            revoked=[Path(each) for each in revoked],
+        )
+    if name is not None or purpose is not None or revoked:
+        raise ConfigError("a name, a purpose and revoked rows are asked of a mixture of several packs")
     run_folder = Path(folder)
     if not (run_folder / LOCK).exists() or not (run_folder / "decisions.parquet").exists():
         raise InputError(

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from synth_stack.errors import ConfigError, InputError, UsageError
 from synth_stack.inputs.gate_file import NamedEvalSet, add_eval_sets, load_gates, parse_eval_set
-from synth_stack.inputs.recipe import load_recipe
-from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
+from synth_stack.inputs.recipe import PackConfig, load_recipe
+from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
 from synth_stack.registry import bind
 from synth_stack.workflows.judge import bind_gates
 from tests.recipes import write_recipe
@@ -411,3 +412,11 @@ def test_an_eval_set_is_named_on_the_command_line(tmp_path: Path, monkeypatch: p
     assert refuse(lambda: parse_eval_set("a=~nobody-of-that-name/x")).startswith(
         "a path cannot be resolved: "
     )
+
+
+def test_a_day_of_issue_is_a_day_with_or_without_quotes() -> None:
+    stated = [parse_yaml(f"issued: {day}", where="x")["issued"] for day in ("2026-11-30", '"2026-11-30"')]
+    assert [PackConfig(pretty_name="x", issued=day).issued for day in stated] == ["2026-11-30"] * 2
+    for wrong in ("2026-02-31", "30.11.2026", 3):
+        with pytest.raises(ValidationError):
+            PackConfig.model_validate({"pretty_name": "x", "issued": wrong})

@@ -40,13 +40,18 @@ def count(*tables: pa.Table) -> DataFigures:
     return tally.finish()
 
 
-def test_models_terms_topics_and_shares_are_counted() -> None:
+def test_models_terms_slices_and_shares_are_counted() -> None:
     figures = count(make_rows(12))
     assert (figures.rows, figures.synthetic, figures.grounded, figures.illustrated) == (12, 4, 6, 0)
     assert figures.characters == sum(len(f"turn {n}") for n in range(12))
     assert figures.models == (ModelRows("teacher", "big", None, 4), ModelRows("judge", "strict", None, 4))
     assert figures.output_terms == (ShareCount(None, 8, 0), ShareCount("research-only", 4, 4))
-    assert figures.topics == (ShareCount("a", 6, 2), ShareCount("b", 3, 1), ShareCount(None, 3, 1))
+    assert figures.slices == (
+        ShareCount("a/x", 3, 1),
+        ShareCount("a/y", 3, 1),
+        ShareCount("b", 3, 1),
+        ShareCount(None, 3, 1),
+    )
     assert figures.methods == (ShareCount("foreign 1", 8, 0), ShareCount("magpie 1", 4, 4))
 
 

@@ -20,7 +20,7 @@ def render_shares(told: Disclosure) -> list[str]:
         table(heads, [total]),
         *_render_terms(data.output_terms, data.rows),
         *_render_models(told.models, data.rows),
-        *_render_topics(data.topics),
+        *_render_slices(data.slices),
     ]
 
 
@@ -64,14 +64,14 @@ def _render_models(models: Sequence[DisclosedModel], rows: int) -> list[str]:
     return [table(heads, lines)]
 
 
-def _render_topics(topics: Sequence[ShareCount]) -> list[str]:
+def _render_slices(slices: Sequence[ShareCount]) -> list[str]:
     lines = [
-        (code(group.name) if group.name else "none given", *_count(group)) for group in topics[:MAX_LINES]
+        (code(group.name) if group.name else "none given", *_count(group)) for group in slices[:MAX_LINES]
     ]
-    rest = topics[MAX_LINES:]
+    rest = slices[MAX_LINES:]
     if rest:
-        lines.append((f"{len(rest):,} smaller topics", *_count(_sum_up(rest))))
-    return [table(("Topic", "Rows #", "Synthetic #", "Synthetic share #"), lines)] if lines else []
+        lines.append((f"{len(rest):,} smaller slices", *_count(_sum_up(rest))))
+    return [table(("Slice", "Rows #", "Synthetic #", "Synthetic share #"), lines)] if lines else []
 
 
 def _sum_up(groups: Iterable[ShareCount]) -> ShareCount:

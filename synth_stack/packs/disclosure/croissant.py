@@ -59,7 +59,7 @@ def render_croissant(told: Disclosure) -> bytes:
         **_describe_terms(told.models),
         **_describe_provenance(told),
         **_describe_risks(told),
-        "distribution": [*files, *(_describe_files(split, told.splits) for split in told.splits)],
+        "distribution": [*files, *(_describe_files(split, told) for split in told.splits)],
         "recordSet": [describe_rows(split) for split in told.splits],
     }
     return render_json(value)
@@ -107,13 +107,15 @@ def _describe_provenance(told: Disclosure) -> Json:
             "prov:label": origin.label,
             **({"description": origin.size} if origin.size else {}),
         }
-        for origin in told.origins
+        for origin in (*told.packs, *told.origins)
     ]
     activity: Json = {
         "@type": "prov:Activity",
         "@id": f"urn:sha256:{told.identity}",
         "prov:label": f"run of synth_stack {told.version}",
-        "prov:used": [{"@id": name} for name in (layout.RECIPE, layout.GATES)],
+        "prov:used": [
+            {"@id": f"{folder}{name}"} for folder in told.folders for name in (layout.RECIPE, layout.GATES)
+        ],
     }
     if agents:
         activity["prov:wasAssociatedWith"] = agents
@@ -151,8 +153,9 @@ def _describe_risks(told: Disclosure) -> Json:
     }
 
 
-def _describe_files(split: str, splits: Sequence[str]) -> Json:
-    others = " that are not adversarial" if ADVERSARIAL in splits else ""
+def _describe_files(split: str, told: Disclosure) -> Json:
+    others = " that are not adversarial" if ADVERSARIAL in told.splits else ""
+    names = [f"{folder}data/{split}-*.parquet" for folder in told.folders]
     adversarial = "All files of adversarial rows. Their prompts are meant to be bad, or to look so."
     return {
         "@type": "cr:FileSet",
@@ -160,7 +163,7 @@ def _describe_files(split: str, splits: Sequence[str]) -> Json:
         "name": split,
         "description": f"All files of accepted rows{others}." if split == TRAIN else adversarial,
         "encodingFormat": PARQUET,
-        "includes": f"data/{split}-*.parquet",
+        "includes": names[0] if len(names) == 1 else names,
     }
 
 

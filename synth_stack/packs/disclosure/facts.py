@@ -1,7 +1,7 @@
 """What the documents of a pack tell: one value, from its recipe, gates, counts and files and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from synth_stack.inputs.recipe import IssuerConfig
 from synth_stack.packs.counts import Counts, GateCount
@@ -55,7 +55,8 @@ class Disclosure:
 
     `identity` is that of the run, `root` that of the signed tree, `key_id` of the local key. `licenses` are
     identifiers of the Hub, none where none is stated; `issuer`, `issued`, `url` and `uses` are the recipe's
-    words. `unchecked` are sentences with the names that they end with.
+    words. `unchecked` are sentences with the names that they end with. Of a mixture, `packs` are what it is
+    mixed of, and `folders` the start of the names of their files.
     """
 
     name: str
@@ -82,7 +83,9 @@ class Disclosure:
     replaced: int = 0
     withdrawn: int = 0
     reviewed: bool = False
-    splits: tuple[str, ...] = field(default=())
+    splits: tuple[str, ...] = ()
+    packs: tuple[Origin, ...] = ()
+    folders: tuple[str, ...] = ("",)
 
     @property
     def not_stated(self) -> tuple[str, ...]:

@@ -95,13 +95,18 @@ def _describe_provenance(told: Disclosure) -> Json:
         **(
             {
                 "sub-provenance": [
-                    {"generation-method": [{"description": _describe_unknown(origin)}]} for origin in read
+                    *({"generation-method": [{"description": _describe_pack(pack)}]} for pack in told.packs),
+                    *({"generation-method": [{"description": _describe_unknown(origin)}]} for origin in read),
                 ]
             }
-            if read
+            if read or told.packs
             else {}
         ),
     }
+
+
+def _describe_pack(pack: Origin) -> str:
+    return f"{pack.label} of {pack.size} (SHA-256 {pack.sha256}): it has a document like this one"
 
 
 def _describe_unknown(origin: Origin) -> str:

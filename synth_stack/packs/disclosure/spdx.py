@@ -213,7 +213,7 @@ def _describe_model(model: DisclosedModel) -> Json:
 
 
 def _describe_origins(told: Disclosure, ids: _Ids, dataset: str) -> list[Json]:
-    origins = [(ids("origin", number), origin) for number, origin in enumerate(told.origins)]
+    origins = [(ids("origin", number), origin) for number, origin in enumerate((*told.packs, *told.origins))]
     if not origins:
         return []
     return [

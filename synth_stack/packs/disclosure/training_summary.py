@@ -28,6 +28,7 @@ def render_training_summary(told: Disclosure) -> bytes:
         _TITLE,
         _INTRO,
         f"Pack: {prose(told.title)}, root {code(told.root)}",
+        *(["Packs in this mixture:", _render_origins(told.packs, "")] if told.packs else []),
         "## 1.3 Modality and size",
         _render_size(told),
         "## 2.1 and 2.2 Datasets of others",

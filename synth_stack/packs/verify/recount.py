@@ -12,7 +12,7 @@ from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.disclosure.documents import render_documents
-from synth_stack.packs.disclosure.facts import build_disclosure
+from synth_stack.packs.disclosure.facts import Disclosure, build_disclosure
 from synth_stack.packs.gate_log import MAX_MEASURES_BYTES, parse_measures
 from synth_stack.packs.statement import Seal, build_predicate, read_file
 from synth_stack.runs.locks import GatesLock, RecipeLock, parse_gates, parse_recipe
@@ -64,25 +64,29 @@ def check_statements(
     return counts, problems
 
 
-def _compare_documents(
-    pack: Path, seal: Seal, locks: tuple[RecipeLock, GatesLock], counts: Counts
-) -> list[VerificationError]:
-    """What the card and the documents say otherwise than if they were written now."""
+def disclose_sealed(seal: Seal, locks: tuple[RecipeLock, GatesLock], counts: Counts) -> Disclosure:
+    """What the documents of a pack tell, by what was signed of it and counted in it."""
     recipe, lock = locks
-    predicate = seal.predicate
-    told = build_disclosure(
+    withdrawn, sizes = seal.predicate["withdrawn"], seal.predicate["bytes"]
+    return build_disclosure(
         recipe,
         lock.gates,
         counts,
         root=seal.head.root.hex(),
         key_id=seal.key_id,
         files={
-            name: (sha256, predicate["bytes"][name])
-            for name, sha256 in seal.subjects.items()
-            if name.startswith("data/")
+            name: (sha256, sizes[name]) for name, sha256 in seal.subjects.items() if name.startswith("data/")
         },
-        withdrawn=0 if predicate["withdrawn"] is None else predicate["withdrawn"]["rows"],
+        withdrawn=0 if withdrawn is None else withdrawn["rows"],
     )
+
+
+def _compare_documents(
+    pack: Path, seal: Seal, locks: tuple[RecipeLock, GatesLock], counts: Counts
+) -> list[VerificationError]:
+    """What the card and the documents say otherwise than if they were written now."""
+    recipe, lock = locks
+    predicate, told = seal.predicate, disclose_sealed(seal, locks, counts)
     card = render_card(
         recipe,
         lock.gates,

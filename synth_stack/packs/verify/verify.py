@@ -22,7 +22,8 @@ from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.data_rows import find_row_by_id
 from synth_stack.packs.images import list_image_names
-from synth_stack.packs.shards import find_row, read_shard
+from synth_stack.packs.mixture.listing import is_mixture
+from synth_stack.packs.shards import find_row, read_ids
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import (
     CheckBundle,
@@ -191,8 +192,16 @@ def verify_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
 def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     """As `verify_pack`, with every problem collected instead of the first one raised.
 
-    The tables are not opened while a file or the signature is wrong.
+    The tables are not opened while a file or the signature is wrong. Of a mixture every pack is verified.
     """
+    if is_mixture(pack):
+        from synth_stack.packs.mixture.verify import inspect_mixture
+
+        return inspect_mixture(pack, signer)
+    return _inspect_pack(pack, signer)
+
+
+def _inspect_pack(pack: Path, signer: ExpectedSigner) -> Verification:
     check_bundle = _choose_identity(signer)
     sizes, problems, left_by_hub = _list_files(pack)
     names = list(sizes)
@@ -257,7 +266,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         key_id=None if seal is None else seal.key_id,
         counts=counts,
         place=None if problems else place,
-        cosigners=() if seal is None else tuple(seal.predicate["cosigners"]),
+        cosigners=() if seal is None else seal.cosigners,
     )
 
 
@@ -293,6 +302,10 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     `row_id` may be a prefix of at least 8 characters. Raises InputError for a row that the pack does not
     have, VerificationError for one that is not what was signed.
     """
+    if is_mixture(pack):
+        from synth_stack.packs.mixture.verify import verify_mixed_row
+
+        return verify_mixed_row(pack, row_id, signer)
     check_bundle = _choose_identity(signer)
     sizes, faults, _ = _list_files(pack)
     names = list(sizes)
@@ -300,7 +313,7 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
         raise faults[0]
     seal = _open_seal(pack, check_bundle, signer)
     records = layout.of_kind(names, "lineage", "records")
-    tables = (table for name in records for table in read_shard(pack, name, RECORD_SCHEMA, ["row_id"]))
+    tables = (table for name in records for table in read_ids(pack, name, RECORD_SCHEMA))
     row_id, index = find_row_id(tables, row_id, where=str(pack))
     size, root = seal.head.size, seal.head.root
     if index >= size:
@@ -308,13 +321,13 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
             f"row {row_id} stands after the end of the signed tree", seen=index, allowed=f"{size} leaves"
         )
     proof = prove_from_tiles(pack / layout.TILES, index, size)
-    data = find_row(pack, records, RECORD_SCHEMA, index)["record"]
+    data = find_row(pack, records, RECORD_SCHEMA, index, ["record"])["record"]
     record = verify_record(data, row_id=row_id, index=index, size=size, proof=proof, root=root)
     withdrawn = read_withdrawn(pack, sizes, seal)
     is_gone = withdrawn is not None and row_id in withdrawn.rows
     accepted = record["decision"]["decision"] == "accepted" and not is_gone
     if accepted:
-        name, row = _find_accepted(pack, names, row_id)
+        name, row = _find_accepted(pack, names, row_id, share=index / size)
         check_row(row, record, where=name)
     return RowProof(
         row_id=row_id,
@@ -358,14 +371,15 @@ def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], li
     return layout.list_pack_files(pack)
 
 
-def _find_accepted(pack: Path, names: list[str], row_id: str) -> tuple[str, Mapping[str, Any]]:
-    """The row and its file. `train` is read first, where a row that belongs elsewhere does harm."""
+def _find_accepted(pack: Path, names: list[str], row_id: str, share: float) -> tuple[str, Mapping[str, Any]]:
+    """The row and its file. `train` is read first, where a row that belongs elsewhere does harm; and there
+    what stands after that `share` of the rows, since accepted rows keep the order of the records.
+    """
     for split, files in layout.list_data(names).items():
-        for name in files:
-            row = find_row_by_id(pack, name, row_id)
-            if row is not None:
-                refuse_stray(row, split, name=name)
-                return name, row
+        found = find_row_by_id(pack, files, row_id, share)
+        if found is not None:
+            refuse_stray(found[1], split, name=found[0])
+            return found
     raise VerificationError(f"row {row_id} was signed as accepted and is not in data/")
 
 

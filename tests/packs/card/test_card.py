@@ -210,7 +210,7 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
         "| `cc-by-4.0` | 9 | 9 | 100.0% | 0 | 0 |",
         "| `undeclared` | 9 | 100.0% |",
         "| `parrot` | `teacher` | 9 | 100.0% | not declared | not declared |  |",
-        "| `billing` | 6 | 6 | 100.0% |",
+        "| `billing/late` | 6 | 6 | 100.0% |",
         "## Example rows",
         "Why was I charged",
     ],
@@ -456,12 +456,12 @@ def test_declared_terms_stand_as_figures(tmp_path: Path) -> None:
     assert set(rows["synthetic"].to_pylist()) == {True}
 
 
-def test_rare_models_and_topics_stand_together_on_one_line() -> None:
+def test_rare_models_and_slices_stand_together_on_one_line() -> None:
     models = tuple(ModelRows("writer", f"model {i:03d}", None, 2) for i in range(32))
-    topics = tuple(ShareCount(f"topic {i:03d}", 4, 1) for i in range(33))
-    data = DataFigures(rows=132, synthetic=33, models=models, topics=topics)
+    slices = tuple(ShareCount(f"topic {i:03d}", 4, 1) for i in range(33))
+    data = DataFigures(rows=132, synthetic=33, models=models, slices=slices)
     card = render(dict(RECIPE), dict(GATES), count(data=data))
-    assert "| `topic 029` | 4 | 1 | 25.0% |\n| 3 smaller topics | 12 | 3 | 25.0% |" in card
+    assert "| `topic 029` | 4 | 1 | 25.0% |\n| 3 smaller slices | 12 | 3 | 25.0% |" in card
     assert (
         "| `model 029` | `writer` | 2 | 1.5% | not declared | not declared |  |\n| 2 rarer |  | 4 |" in card
     )

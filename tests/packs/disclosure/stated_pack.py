@@ -17,7 +17,7 @@ STATED: Mapping[str, Any] = {
 TERMS = {"output": "no-competing-models", "license": "LicenseRef-Parrot", "url": "https://example.org/terms"}
 
 
-def build_stated_pack(folder: Path) -> Path:
+def build_stated_pack(folder: Path, **fields: Any) -> Path:
     """The pack at `folder`/pack, signed with `folder`/key.pem."""
     named = RECIPE["recipe"]
     return build_pack(
@@ -29,6 +29,7 @@ def build_stated_pack(folder: Path) -> Path:
                 "teacher": {**RECIPE["teacher"], "terms": TERMS},
             }
         ),
+        **fields,
     )
 
 

@@ -57,6 +57,16 @@ def test_a_batch_of_a_ledger_is_tagged_with_its_number_too(hub: Hub, batches: li
     assert [held.tags["batch-0"], held.tags["batch-1"]] == list(held.commits)[1:]
 
 
+def test_an_older_batch_is_not_pushed_over_a_newer_one(hub: Hub, batches: list[Path]) -> None:
+    push_pack(batches[1], REPOSITORY)
+    before = dict(hub.repositories[REPOSITORY].commits)
+    with pytest.raises(
+        InputError, match="holds a later batch already; seen: batch 0; allowed: batch 1 or later"
+    ):
+        push_pack(batches[0], REPOSITORY)
+    assert hub.repositories[REPOSITORY].commits == before
+
+
 def test_what_a_public_repository_holds_is_not_made_public_by_accident(hub: Hub, pack: Path) -> None:
     made = hub.repositories[REPOSITORY] = Repository(private=False)
     made.add({".gitattributes": b"*"})
