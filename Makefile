@@ -4,9 +4,12 @@
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
 # make test-parity   20,000 rows with planted defects of every gate, on every engine: half an hour
+# make test-image    make images with pipelines of random weights, of every family and control; kill runs of it
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
+# make test-fastdup   the gate of fastdup with fastdup itself, in an environment of its own; not for commercial use
+# make test-litellm   ask llama.cpp through a real litellm proxy, in an environment of its own
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
@@ -18,7 +21,8 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-extras test-distilabel test-tampering \
+.PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel test-fastdup \
+  test-litellm test-tampering \
   test-fuzz test-wheel check lock clean
 .DELETE_ON_ERROR:
 
@@ -45,6 +49,9 @@ test-nemo: $(VENV)-nemo/stamp
 test-parity: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m parity tests/engines/test_parity.py $(PYTEST_ARGS)
 
+test-image: $(VENV)/test.stamp
+	SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion $(PYTEST_ARGS)
+
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
 	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
@@ -55,10 +62,25 @@ KILLED := tests/workflows/test_replace.py tests/workflows/test_durable_rounds.py
 
 test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m kills tests/engines $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m kills --ignore tests/engines $(PYTEST_ARGS)
 	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
+
+# fastdup is licensed under CC BY-NC-ND 4.0 and needs numpy<2: nothing else is installed beside it
+$(VENV)-fastdup/stamp:
+	@echo 'fastdup is licensed under CC BY-NC-ND 4.0: no commercial use'
+	test -x $(VENV)-fastdup/bin/python || $(PYTHON) -m venv $(VENV)-fastdup
+	$(VENV)-fastdup/bin/python -m pip install --quiet --disable-pip-version-check fastdup==2.54
+	touch $@
+
+test-fastdup: $(VENV)/test.stamp $(VENV)-fastdup/stamp
+	SYNTH_STACK_FASTDUP_PYTHON=$(CURDIR)/$(VENV)-fastdup/bin/python $(BIN)/python -m pytest -m fastdup \
+	  tests/gates/image_fastdup $(PYTEST_ARGS)
+
+test-litellm: $(VENV)/test.stamp $(VENV)-litellm/stamp
+	LITELLM=$(CURDIR)/$(VENV)-litellm/bin/litellm $(BIN)/python -m pytest -q tests/teachers/test_real_servers.py $(PYTEST_ARGS)
 
 # every lie that a pack can be made to tell, each to both verifiers; `make test` tells a sample of them
 test-tampering: $(VENV)/test.stamp
@@ -109,6 +131,11 @@ $(VENV)-nemo/stamp: requirements/nemo.lock requirements/weights.lock pyproject.t
 	$(VENV)-nemo/bin/python -m compileall -q -j 0 $(VENV)-nemo/lib/python*/site-packages/ray >/dev/null || true
 	@touch $@
 
+$(VENV)-litellm/stamp: requirements/litellm.txt
+	test -x $(VENV)-litellm/bin/python || $(PYTHON) -m venv $(VENV)-litellm
+	$(VENV)-litellm/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/litellm.txt
+	@touch $@
+
 $(VENV)-uv/stamp: requirements/uv.txt
 	test -x $(VENV)-uv/bin/python || $(PYTHON) -m venv $(VENV)-uv
 	$(VENV)-uv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
@@ -116,7 +143,7 @@ $(VENV)-uv/stamp: requirements/uv.txt
 
 # The extras that the tests of `make test` use. Not nemo, ray, vllm and gpu: they are large, and none of these
 # tests needs them (make test-nemo has an environment of its own).
-TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image
+TESTED := embedded embed drift detoxify sigstore documents datatrove dask s3 argilla image diffusion c2pa
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -135,4 +162,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm runs build dist *.egg-info

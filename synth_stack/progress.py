@@ -5,7 +5,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener: `begin` opens a stage of `total` rows, of which `done` were made before this start."""
+    """A listener: `begin` opens a stage of `total` rows, of which `done` were made before this start.
+
+    The name of a stage that counts something else ends with that: "download, bytes".
+    """
 
     def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
         """A function that is told of every further `n` rows."""

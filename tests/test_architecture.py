@@ -29,6 +29,7 @@ ORDINARY = frozenset(
 
 MEANT_OTHERWISE = {
     "review/argilla/form.py": {"terms"},  # a query of the server
+    "inputs/terms.py": {"terms"},
     "runs/locks.py": {"terms"},  # what a recipe declares of a model
     "workflows/prepare.py": {"terms"},
     "workflows/resources.py": {"terms"},
@@ -61,6 +62,7 @@ THROUGH = {
     "decisions/replay": "test_replay.py",
     "engines/datatrove": "test_engine.py",
     "packs/card": "test_card.py",
+    "packs/disclosure": "test_documents.py",
     "packs/verify": "test_verify.py",
     "review/server/inside": "test_launch.py",
     "sandbox": "test_room.py",

@@ -29,8 +29,10 @@ RECIPES = sorted(
     not in {
         "preference_pairs",
         "document_qa",
+        "minimal_repair",
         "tool_traces",
-    }  # tests/generators runs these: they need a judge
+        "math_reasoning",
+    }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12
 """A few rows of each method; fewer would leave a slice of the long tail without its floor."""

@@ -26,7 +26,7 @@ EvalItems = Annotated[
 
 def add_pack_commands(app: typer.Typer) -> None:
     """Put the commands into an application."""
-    for command in (pack, export, verify, prove, trace, revoke):
+    for command in (pack, sign, export, verify, prove, trace, revoke):
         app.command()(command)
 
 
@@ -48,6 +48,13 @@ def pack(
         Path | None,
         typer.Option(help="The file of your batches; this one is appended to it and signs its place."),
     ] = None,
+    c2pa: Annotated[
+        bool, typer.Option("--c2pa", help="Sign a C2PA manifest into each image, by a key of this machine.")
+    ] = False,
+    c2pa_chain: Annotated[
+        Path | None, typer.Option(help="Your certificates (PEM), to sign C2PA manifests by.")
+    ] = None,
+    c2pa_key: Annotated[Path | None, typer.Option(help="The private key of the first of them (PEM).")] = None,
     reissue: Annotated[
         Path | None,
         typer.Option(help="A list of tombstones: issue the PACK given as RUN again without its rows."),
@@ -57,14 +64,19 @@ def pack(
     """Write the signed handover pack of a judged folder."""
     from synth_stack import pack as write_pack
     from synth_stack.packs.reissue import reissue_pack
-    from synth_stack.packs.signers import add_cosigners, local_signer, sigstore_signer
+    from synth_stack.packs.signers import add_cosigners, local_signer, make_content_signer, sigstore_signer
 
     signer = sigstore_signer(None, trust_config, key_path=key) if sigstore else local_signer(key)
     signer = add_cosigners(signer, sign or [], post_quantum or [])
+    credentials = None
+    if c2pa or c2pa_chain or c2pa_key:
+        credentials = make_content_signer(key, chain=c2pa_chain, private=c2pa_key)
     if reissue is not None:
+        if credentials is not None:
+            raise typer.BadParameter("a pack that is issued again keeps the manifests that it has")
         summary = reissue_pack(folder, out, reissue, signer=signer, ledger=ledger)
     else:
-        summary = write_pack(folder, out, signer=signer, ledger=ledger)
+        summary = write_pack(folder, out, signer=signer, ledger=ledger, credentials=credentials)
     if as_json:
         gone = {"withdrawn": summary.withdrawn} if reissue is not None else {}
         print_json({"pack": str(summary.path), "root": summary.root, **summary.counts, **gone})
@@ -72,6 +84,28 @@ def pack(
     gone_rows = f", {summary.withdrawn:,} withdrawn" if reissue is not None else ""
     left = summary.counts["accepted"] - summary.withdrawn
     say(f"{left:,} accepted rows in {summary.path}{gone_rows}, signed by {summary.key_id}")
+
+
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="PACK", help="The pack to sign; it is verified first.")],
+    key: Annotated[list[Path] | None, typer.Option(help="A key that signs; may be repeated.")] = None,
+    post_quantum: Annotated[
+        list[Path] | None, typer.Option(help="A key of ML-DSA-65 that signs; may be repeated.")
+    ] = None,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(help="A signature that was made elsewhere with --out; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Leave the pack as it is, and write the signature here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add the signature of a further key to a pack, on the machine that holds the key."""
+    from synth_stack.packs.cosign import sign_pack
+
+    signed = sign_pack(folder, keys=key or [], post_quantum=post_quantum or [], add=add or [], out=out)
+    show(signed, as_json)
 
 
 def export(

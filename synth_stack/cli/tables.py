@@ -58,7 +58,8 @@ class _Rate(ProgressColumn):
         speed = task.completed / seconds if task.finished and seconds else task.speed
         if not speed:
             return Text("")
-        return Text(f"{speed:,.0f} rows/s" if speed >= 10 else f"{speed:.1f} rows/s", style="cyan")
+        unit = task.description.partition(", ")[2] or "rows"
+        return Text(f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.1f} {unit}/s", style="cyan")
 
 
 def clean(text: str | None) -> str:

@@ -268,6 +268,16 @@ def settle(
     }
 
 
+def replace_text(row: Row, column: str, text: str) -> Row:
+    """The row with another text in `column`, and what is told of the one that it had told of this one."""
+    before = row[column]
+    told = {**row, column: text}
+    for name in ("finishes", "thoughts"):
+        if before in row.get(name, {}):
+            told[name] = {text if key == before else key: value for key, value in row[name].items()}
+    return told
+
+
 _TOLD = {"failed_ends": "finishes"}
 """What a row says of its columns in `extra`: how the answers that failed have ended."""
 

@@ -200,6 +200,16 @@ def read_template(path: str | Path) -> Template:
     return Template(f"{path.stem}@{digest_bytes(text.encode())[:12]}", text, form)
 
 
+def make_template(name: str, text: str, *, max_tokens: int) -> Template:
+    """A template of one turn that stands in a recipe itself. Raises ConfigError for what is no template."""
+    try:
+        _compile(text)
+    except TemplateError as exc:
+        raise ConfigError(f"the template {name} is not a Jinja template: {exc}", seen=text[:80]) from exc
+    form = _Form(max_tokens=max_tokens, chat=[_Turn(role="user", content=text)])
+    return Template(f"{name}@{digest_bytes(text.encode())[:12]}", text, form)
+
+
 def find_templates(bound: Bound) -> tuple[Template, ...]:
     """The templates that a bound generator declares for its parameters. Raises ConfigError."""
     where = f"generator {bound.name}"

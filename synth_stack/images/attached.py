@@ -7,11 +7,11 @@ import base64
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -55,21 +55,26 @@ NO_IMAGE = ReadImage(None, None)
 def list_attached(table: pa.Table, role: str = RESULT) -> list[AttachedFile | None]:
     """The first attachment in that role of each of n rows, in order; None for a row without one.
 
-    An attachment without a role is a result. Only the names and digests are made objects, one a row.
+    An attachment without a role is a result.
     """
+    return [files[0] if files else None for files in list_in_role(table, role)]
+
+
+def list_in_role(table: pa.Table, role: str) -> list[list[AttachedFile]]:
+    """All attachments in that role of each of n rows, in order."""
     if "attachments" not in table.column_names:
-        return [None] * len(table)
-    found: list[AttachedFile | None] = []
+        return [[] for _ in range(len(table))]
     makers = table["generator"].to_pylist() if "generator" in table.column_names else [None] * len(table)
-    for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True):
-        own = (each for each in attachments or () if (each["role"] or RESULT) == role)
-        first = next(own, None)
-        path = "" if first is None else first["path"] or ""
-        inline = maker in PLANTED and path.startswith(_INLINE)
-        found.append(
-            None if first is None else AttachedFile(path, first["sha256"], inline, first["pixels_sha256"])
-        )
-    return found
+    return [
+        [_open(each, maker) for each in attachments or () if (each["role"] or RESULT) == role]
+        for attachments, maker in zip(table["attachments"].to_pylist(), makers, strict=True)
+    ]
+
+
+def _open(told: Mapping[str, Any], maker: str | None) -> AttachedFile:
+    path = told["path"] or ""
+    inline = maker in PLANTED and path.startswith(_INLINE)
+    return AttachedFile(path, told["sha256"], inline, told["pixels_sha256"])
 
 
 def describe_pixels(read: ReadImage) -> dict[str, str | int]:
@@ -90,13 +95,15 @@ def attach_inline(data: bytes) -> dict[str, str]:
 
 def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadImage:
     """The image that a row names in the folder of its batch. Its bytes are compared with their digest before
-    they are decoded, and its pixels with theirs after.
+    they are decoded, and its pixels with theirs after. A pack may have put a manifest beside the pixels of
+    an image that it keeps (packs/credentials.py): there the pixels decide.
     """
     if attached is None:
         return NO_IMAGE
     try:
-        data = _read_data(folder, attached)
-        if attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256:
+        data, kept = _read_data(folder, attached)
+        is_other = attached.sha256 is not None and hashlib.sha256(data).hexdigest() != attached.sha256
+        if is_other and not (kept and attached.pixels_sha256):
             raise ImageFault("changed", "the file is not the one that the row names: its digest is another")
         image = decode(data)
         if attached.pixels_sha256 is not None and digest_pixels(image.pixels) != attached.pixels_sha256:
@@ -111,17 +118,27 @@ def read_attached(folder: Path | None, attached: AttachedFile | None) -> ReadIma
 def read_file(path: Path) -> ReadImage:
     """The image of a file, of which nothing is known."""
     try:
-        return ReadImage(decode(read_bytes(path)), None)
+        return read_image(read_bytes(path))
     except ImageFault as fault:
         return ReadImage(None, fault)
 
 
-def _read_data(folder: Path | None, attached: AttachedFile) -> bytes:
+def read_image(data: bytes) -> ReadImage:
+    """The image that the bytes of a file are."""
+    try:
+        return ReadImage(decode(data), None)
+    except ImageFault as fault:
+        return ReadImage(None, fault)
+
+
+def _read_data(folder: Path | None, attached: AttachedFile) -> tuple[bytes, bool]:
+    """The bytes of the file, and whether it was found by its digest."""
     if attached.inline:
-        return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True)
+        return base64.b64decode(attached.path.removeprefix(_INLINE), validate=True), False
     if folder is None:
         raise ImageFault("missing", "the batch has no folder of images")
-    return read_bytes(find_file(folder, attached.path, attached.sha256))
+    found = find_file(folder, attached.path, attached.sha256)
+    return read_bytes(found), found.stem == attached.sha256
 
 
 def map_images(

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.errors import InputError
-from synth_stack.images.attached import RESULT, AttachedFile, describe_pixels, map_images
+from synth_stack.images.attached import RESULT, AttachedFile
 from synth_stack.images.decoding import require_pillow
 from synth_stack.images.folders import list_image_files, walk_images
+from synth_stack.images.looks import ReadLook, map_looks
 from synth_stack.images.paths import MIMES
 from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
 from synth_stack.inputs.folders import SIDECARS
@@ -58,11 +59,19 @@ def read_image_rows(images: ImageFolder) -> Iterator[pa.Table]:
     """The images as candidate tables of up to SHARD_ROWS rows, in the order of their paths."""
     for first in range(0, len(images.files), SHARD_ROWS):
         some = images.files[first : first + SHARD_ROWS]
-        seen = map_images(images.folder, some, describe_pixels)
+        seen = map(_describe, map_looks(images.folder, some))
         pairs = enumerate(zip(some, seen, strict=True), start=first)
         yield build_candidates(
             _make_row(images, position, file, pixels) for position, (file, pixels) in pairs
         )
+
+
+def _describe(read: ReadLook) -> dict[str, Any]:
+    """What an attachment says of its pixels; nothing where they cannot be decoded."""
+    look = read.look
+    if look is None:
+        return {}
+    return {"pixels_sha256": look.pixels_sha256, "width": look.width, "height": look.height}
 
 
 def _make_row(

@@ -17,7 +17,8 @@ MAX_INTEGER = 2**53
 
 
 def read_our_row(record: Record, reading: RecordReading) -> Fields:
-    """The fields of a row as it was packed, under its `row_id` as the id; where it came from goes to `extra`.
+    """The fields of a row as it was packed, under its `row_id` as the id; where it came from goes to `extra`,
+    and the models that worked on it are its `models` too.
 
     Raises ValueError for a row that does not hold what its columns promise.
     """
@@ -33,6 +34,7 @@ def read_our_row(record: Record, reading: RecordReading) -> Fields:
         "alternatives": alternatives or None,
         "tools": reading.read_tools(),
         "documents": reading.read_documents(),
+        "models": _list_models(record),
     }
     reading.used.add("alternatives")
     if record.get("kind") == "image":
@@ -52,6 +54,23 @@ def read_our_row(record: Record, reading: RecordReading) -> Fields:
     if isinstance(record.get("extra"), str):
         _open_extra(record["extra"], reading)
     return fields
+
+
+def _list_models(record: Record) -> list[dict[str, str | None]] | None:
+    """The models that worked on the row where it was made, its teacher first; None where it names none."""
+    teacher = {"part": "teacher", "name": record.get("teacher"), "digest": record.get("teacher_digest")}
+    others = record.get("models") or []
+    if not isinstance(others, list) or not all(isinstance(other, Mapping) for other in others):
+        raise ValueError("column 'models' is not a list of models")
+    models = [
+        {
+            key: None if is_empty(model.get(key)) else read_text(model[key], "models")
+            for key in ("part", "name", "digest")
+        }
+        for model in (teacher, *others)
+        if not (is_empty(model.get("name")) and is_empty(model.get("digest")))
+    ]
+    return models or None
 
 
 def _read_alternative(item: Any, position: int, reading: RecordReading) -> dict[str, Any]:

@@ -5,7 +5,7 @@ gigabytes, and one value of a dictionary may stand in every row. The header of a
 takes, and how many values it has (parquet-format, parquet.thrift, `PageHeader`; Thrift compact protocol).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -30,14 +30,19 @@ class ColumnPages:
     values: int
 
 
-def measure_columns(source: IO[bytes], metadata: Any, group: int) -> Iterator[ColumnPages]:
-    """What each column of a row group unpacks to. `metadata` is pyarrow's FileMetaData.
+def measure_columns(
+    source: IO[bytes], metadata: Any, group: int, only: Collection[str] | None = None
+) -> Iterator[ColumnPages]:
+    """What each column of a row group unpacks to, or each of the fields `only`. `metadata` is pyarrow's
+    FileMetaData.
 
     Raises ValueError for pages that are not where the footer says, and for headers that are none.
     """
     declared = metadata.row_group(group)
     for number in range(declared.num_columns):
         column = declared.column(number)
+        if only is not None and column.path_in_schema.partition(".")[0] not in only:
+            continue
         start = column.data_page_offset
         if column.has_dictionary_page and column.dictionary_page_offset is not None:
             start = min(start, column.dictionary_page_offset)

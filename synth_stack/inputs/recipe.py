@@ -5,6 +5,7 @@ takes is its own function's signature (registry.py) and is checked when it is bo
 """
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,9 @@ from synth_stack.inputs.strict_yaml import read_mapping
 from synth_stack.inputs.template_use import OnCut, Reasoning, TemplateUse
 from synth_stack.inputs.yaml_models import Name, StrictModel, Text, UseModel, replace_dotted, validate
 from synth_stack.registry import PATH, FilePath, list_paths, make_absolute, map_paths
+
+WEB_ADDRESS = r"^https://[a-z0-9.-]+(/[\w./#%-]*)?$"
+"""Without a user, a port or a query, in which a secret could stand."""
 
 TermsOutput = Literal["train-any", "no-competing-models", "non-commercial", "research-only"]
 """What the terms of a model allow its output to be used for, from anything to papers alone."""
@@ -28,7 +32,7 @@ class TeacherTerms(StrictModel):
 
     output: TermsOutput
     license: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
-    url: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+(/[\w./#%-]*)?$", max_length=200)] | None = None
+    url: Annotated[str, Field(pattern=WEB_ADDRESS, max_length=200)] | None = None
 
 
 class TeacherUse(UseModel):
@@ -166,13 +170,43 @@ class GenerateConfig(StrictModel):
         return self.target.accepted if self.target is not None else self.candidates or 0
 
 
+class IssuerConfig(StrictModel):
+    """Who answers for a pack: a legal name, the lines of an address, and the two letters of a country."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    address: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=8)] = Field(
+        default_factory=list
+    )
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+
+
+PackUse = Literal[
+    "ai-pre-training", "ai-alignment", "ai-evaluation", "ai-synthetic", "non-ai-staging", "non-ai-quality"
+]
+"""What rows are meant for, by the Data & Trust Alliance (Data Provenance Standards 1.0.0, section 7.3)."""
+
+
 class PackConfig(StrictModel):
-    """What the dataset card says that no figure can."""
+    """What the card and the other documents of a pack say that no figure can; None where nothing is stated.
+
+    `issued` is the day of issue and `url` where the pack can be had.
+    """
 
     pretty_name: str
     license: str = "other"
     languages: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["en"])
     known_biases: list[str] = Field(default_factory=list)
+    issuer: IssuerConfig | None = None
+    issued: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    url: Annotated[str, Field(pattern=WEB_ADDRESS, max_length=200)] | None = None
+    uses: list[PackUse] = Field(default_factory=list)
+
+    @field_validator("issued")
+    @classmethod
+    def _require_day(cls, value: str | None) -> str | None:
+        if value is not None:
+            date.fromisoformat(value)
+        return value
 
 
 class SignConfig(StrictModel):

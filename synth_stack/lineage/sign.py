@@ -94,7 +94,7 @@ def load_or_make_key(path: Path | None = None) -> Ed25519PrivateKey:
     XDG_CONFIG_HOME or ~/.config. Raises SigningError for a key that others can read or write, that is
     not Ed25519, that is encrypted, or that cannot be read or made.
     """
-    path = path or _default_key_path()
+    path = path or default_key_path()
     try:
         if not path.exists():
             _make_key(path, Ed25519PrivateKey.generate())
@@ -125,6 +125,14 @@ def load_or_make_lattice_key(path: Path) -> "MLDSA65PrivateKey":
             f"the signing key {path} is of another kind", seen=type(key).__name__, allowed="ML-DSA-65"
         )
     return key
+
+
+def load_private_key(path: Path) -> Any:
+    """The private key of any kind in a file that nobody else can read. Raises SigningError."""
+    try:
+        return _load_private(path)
+    except OSError as exc:
+        raise SigningError(f"the signing key {path} cannot be used: {exc.strerror or exc}") from exc
 
 
 def sign_detached(statement: bytes, key: "PrivateKey") -> str:
@@ -213,7 +221,8 @@ def _subject_name(subject: Any) -> str | None:
     return None
 
 
-def _default_key_path() -> Path:
+def default_key_path() -> Path:
+    """Where the key of this machine lies. Raises SigningError without a home folder."""
     if named := os.environ.get(KEY_VARIABLE):
         return Path(named)
     config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"

@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import VerificationError
+from synth_stack.packs.data_figures import DataFigures, DataTally
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.images import ImageCounts, ImageTally
 from synth_stack.packs.splits import ADVERSARIAL, LabelCount, SplitCount, SplitTally
+from synth_stack.packs.turned_away import TurnedTally
 
 Record = Mapping[str, Any]
 Json = dict[str, Any]
@@ -83,9 +85,9 @@ class Counts:
     gate, set and class of reason. `measures` is not counted from the rows: what the gates caught of their
     canaries, say. `seeds` counts the distinct seeds that rows came from; `max_accepted_per_seed` is the
     largest number of accepted rows that came from one of them. `splits` are those that the pack has, and
-    `labels` those of its adversarial rows by size, `images` what accepted rows hand over.
-    `review` is what people made of the batch
-    (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
+    `labels` those of its adversarial rows by size, `images` what accepted rows hand over. `data` are the
+    figures of the rows in data/, `turned` the counts of the files of rejected and held rows. `review` is what
+    people made of the batch (review/outcome.py, ReviewOutcome.to_json), where any have judged it.
     """
 
     generated: int
@@ -105,6 +107,8 @@ class Counts:
     lengths: Lengths | None
     splits: tuple[SplitCount, ...]
     labels: tuple[LabelCount, ...]
+    data: DataFigures = field(default_factory=DataFigures)
+    turned: tuple[SplitCount, ...] = ()
     images: ImageCounts | None = None
     review: Json | None = None
 
@@ -170,6 +174,8 @@ class Tally:
     )
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
+    data: DataTally = field(default_factory=DataTally)
+    turned: TurnedTally = field(default_factory=TurnedTally)
     images: ImageTally = field(default_factory=ImageTally)
 
     def add_records(self, records: Iterable[Record]) -> None:
@@ -206,10 +212,11 @@ class Tally:
             )
 
     def add_rows(self, table: pa.Table) -> None:
-        """Measure accepted rows of CANDIDATE_SCHEMA."""
+        """Measure accepted rows of DATA_SCHEMA."""
         lengths = pc.utf8_length(table["text"]).drop_null()
         self.lengths.append(lengths.to_numpy())
         self.splits.add_rows(table)
+        self.data.add_rows(table)
         self.images.add_rows(table)
 
     def finish(
@@ -240,6 +247,8 @@ class Tally:
             lengths=_rank_lengths(self.lengths),
             splits=self.splits.count_splits(),
             labels=self.splits.count_labels(),
+            data=self.data.finish(),
+            turned=self.turned.finish(),
             images=self.images.finish(),
             review=review,
         )

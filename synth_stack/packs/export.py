@@ -12,12 +12,12 @@ import pyarrow as pa
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import open_whole
 from synth_stack.packs import layout
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
 from synth_stack.packs.trainer_formats import FORMS, Record, Sides, Unsayable, say_thoughts
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.registry import suggest
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.locks import parse_recipe
 from synth_stack.text.fields import read_sides
 
@@ -75,7 +75,7 @@ def export_pack(
     rows = 0
     with open_whole(target) as file:
         for name in names:
-            for table in read_shard(folder, name, CANDIDATE_SCHEMA):
+            for table in read_shard(folder, name, DATA_SCHEMA):
                 for record in _convert(table, format, reasoning, skipped):
                     file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
                     rows += 1

@@ -15,8 +15,9 @@ from synth_stack.lineage.merkle import TreeHead, leaf_hash
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
-from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.disclosure.documents import render_documents
+from synth_stack.packs.disclosure.facts import build_disclosure
 from synth_stack.packs.publish import publish, remove_leftovers
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.statement import Json, build_facts, build_predicate, read_manifest
@@ -65,7 +66,7 @@ def open_staging(out: Path, identity: str, ledger: Path | None) -> Iterator[Path
 
 
 def finish_pack(staging: Path, batch: PackedBatch, signer: Signer, *, ledger: Path | None) -> None:
-    """Write card, croissant.json, ledger place, signatures and manifest of a pack whose other files lie in
+    """Write card, documents, ledger place, signatures and manifest of a pack whose other files lie in
     `staging`, and append the batch to the ledger.
     """
     recipe, head = batch.recipe, batch.head
@@ -75,25 +76,37 @@ def finish_pack(staging: Path, batch: PackedBatch, signer: Signer, *, ledger: Pa
     if place is not None:
         write_bytes(staging / layout.LEDGER, place.to_bytes())
     told = None if place is None else place.to_predicate()
-    card = render_card(
+    disclosed = build_disclosure(
         recipe,
         batch.lock.gates,
         batch.counts,
         root=head.root.hex(),
         key_id=signer.key_id,
+        files={name: _measure(staging / name) for name in list_files(staging) if name.startswith("data/")},
+        withdrawn=0 if batch.withdrawn is None else batch.withdrawn["rows"],
+    )
+    for name, data in render_documents(disclosed).items():
+        write_bytes(staging / name, data)
+    card = render_card(
+        recipe,
+        batch.lock.gates,
+        batch.counts,
+        told=disclosed,
         signature=signer.kind,
         place=told,
         withdrawn=batch.withdrawn,
         cosigners=signer.cosigners,
     )
     write_bytes(staging / layout.CARD, card.encode("utf-8"))
-    data = {name: digest_file(staging / name) for name in list_files(staging) if name.startswith("data/")}
-    write_bytes(staging / layout.CROISSANT, render_croissant(recipe, data))
     statement = _sign(staging, batch, signer, place=told)
     if ledger is not None and place is not None:
         leaf = leaf_hash(statement).hex()
         entry = LedgerEntry(place.sequence, recipe.identity, head.root.hex(), leaf, revoked)
         append_entry(ledger, entries, entry)
+
+
+def _measure(path: Path) -> tuple[str, int]:
+    return str(digest_file(path)), path.stat().st_size
 
 
 def _sign(staging: Path, batch: PackedBatch, signer: Signer, *, place: Json | None) -> bytes:

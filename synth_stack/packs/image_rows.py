@@ -11,8 +11,7 @@ from synth_stack.images.attached import RESULT, describe_pixels, read_file
 from synth_stack.images.decoding import require_pillow
 from synth_stack.images.paths import MIMES
 from synth_stack.packs import layout
-from synth_stack.packs.shards import read_shard
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.packs.data_rows import read_rows
 from synth_stack.runs.judged import read_candidates
 
 _NAMED = ("row_id", "pixels_sha256")
@@ -62,6 +61,6 @@ def _read_rows(folder: Path) -> Iterator[pa.Table]:
     if (folder / layout.STATEMENT).is_file():
         names, _, _ = layout.list_pack_files(folder)
         for name in layout.list_row_files(names):
-            yield from read_shard(folder, name, CANDIDATE_SCHEMA, _READ)
+            yield from read_rows(folder, name, _READ)
     else:
         yield from read_candidates(folder, _READ)

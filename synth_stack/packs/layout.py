@@ -8,23 +8,29 @@ from synth_stack.files import store_errors
 from synth_stack.packs import verify_pack
 from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.splits import SPLITS, TRAIN
+from synth_stack.packs.turned_away import TURNED_AWAY
 from synth_stack.packs.verify_pack import (
     BUNDLE,
+    C2PA_CHAIN,
     CARD,
     COSIGNATURES,
     CROISSANT,
+    DOCUMENTS,
     GATES,
     LEDGER,
     MAX_FILES,
     MAX_NAME_CHARS,
     MEASURES,
     PACK_SCHEME,
+    PROVENANCE,
     PUBLIC_KEY,
     RECIPE,
     REVOKED,
     ROWS_SUBJECT,
+    SPDX,
     STATEMENT,
     TILES,
+    TRAINING_SUMMARY,
     UNSIGNED,
     VERIFIER,
     WITHDRAWN,
@@ -33,15 +39,18 @@ from synth_stack.packs.verify_pack import (
 
 __all__ = [
     "BUNDLE",
+    "C2PA_CHAIN",
     "CARD",
     "COSIGNATURES",
     "CROISSANT",
+    "DOCUMENTS",
     "GATES",
     "LEDGER",
     "MAX_FILES",
     "MAX_NAME_CHARS",
     "MEASURES",
     "PACK_SCHEME",
+    "PROVENANCE",
     "PUBLIC_KEY",
     "RECIPE",
     "REVIEW",
@@ -49,8 +58,10 @@ __all__ = [
     "REVOKED",
     "ROWS_SUBJECT",
     "SEEDS",
+    "SPDX",
     "STATEMENT",
     "TILES",
+    "TRAINING_SUMMARY",
     "UNSIGNED",
     "VERIFIER",
     "WITHDRAWN",
@@ -61,9 +72,11 @@ __all__ = [
     "list_data",
     "list_pack_files",
     "list_row_files",
+    "list_turned_files",
     "log_name",
     "of_kind",
     "records_name",
+    "turned_name",
 ]
 
 SEEDS = "seeds"
@@ -79,6 +92,11 @@ def data_name(number: int, shards: int, split: str = TRAIN) -> str:
 def log_name(number: int) -> str:
     """The file of decisions of that number."""
     return f"log/decisions-{number:05d}.parquet"
+
+
+def turned_name(number: int, shards: int, decision: str) -> str:
+    """The file of rejected or held rows of that number."""
+    return f"log/{decision}-{number:05d}-of-{shards:05d}.parquet"
 
 
 def records_name(number: int) -> str:
@@ -102,6 +120,12 @@ def list_data(names: Iterable[str]) -> dict[str, list[str]]:
     """The files of accepted rows among `names` by split, in their order; none for a split without any."""
     names = list(names)
     return {split: of_kind(names, "data", split) for split in SPLITS}
+
+
+def list_turned_files(names: Iterable[str]) -> dict[str, list[str]]:
+    """The files of rows that were turned away among `names` by decision, in their order."""
+    names = list(names)
+    return {decision: of_kind(names, "log", decision) for decision in TURNED_AWAY}
 
 
 def list_row_files(names: Iterable[str]) -> list[str]:

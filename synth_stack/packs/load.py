@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from synth_stack.errors import InputError, VerificationError
 from synth_stack.inputs.foreign import build_dataset
 from synth_stack.packs import layout
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
 from synth_stack.packs.statement import open_seal
 from synth_stack.packs.tombstones import find_withdrawn, open_for_pack
 from synth_stack.packs.verify.verify import Check, ExpectedSigner, Verification, verify_pack
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
 
 def load_pack(
@@ -30,9 +30,9 @@ def load_pack(
 
     The pack is verified whole before a row is given, with `expected_key` or `identity` and `issuer` as who
     must have signed. `revoked` is a list of tombstones of the same key: rows that it withdraws, and rows that
-    came from such, are left out. Columns are those of a candidate; all rows of the split are in memory.
-    Raises VerificationError for a pack or list that is not what was signed, InputError for a split that the
-    pack does not have.
+    came from such, are left out. Columns are those of DATA_SCHEMA (data_rows.py); all rows of the split are
+    in memory. Raises VerificationError for a pack or list that is not what was signed, InputError for a split
+    that the pack does not have.
     """
     pack = Path(path)
     verify_pack(pack, **signer)
@@ -46,9 +46,9 @@ def load_pack(
     tables = [
         table.filter(pc.invert(pc.is_in(table["row_id"], value_set=banned)))
         for name in files[split]
-        for table in read_shard(pack, name, CANDIDATE_SCHEMA)
+        for table in read_shard(pack, name, DATA_SCHEMA)
     ]
-    rows = pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
+    rows = pa.concat_tables([DATA_SCHEMA.empty_table(), *tables])
     return rows if form == "arrow" else build_dataset(rows)
 
 

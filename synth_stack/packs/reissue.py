@@ -18,6 +18,7 @@ from synth_stack.lineage.merkle import leaf_hash
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.images import ImageWriter
 from synth_stack.packs.shards import SHARD_ROWS, read_shard, write_shards
@@ -30,9 +31,8 @@ from synth_stack.packs.verify.verify import verify_pack as require_sound
 from synth_stack.packs.verify_pack import Revocations
 from synth_stack.packs.write import PackSummary
 from synth_stack.rows.canonical import canonical_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 
-_MADE_ANEW = frozenset({layout.CARD, layout.CROISSANT, layout.LEDGER, layout.REVOKED, layout.WITHDRAWN})
+_MADE_ANEW = frozenset({layout.CARD, *layout.DOCUMENTS, layout.LEDGER, layout.REVOKED, layout.WITHDRAWN})
 
 
 def reissue_pack(
@@ -136,7 +136,7 @@ def _write_rows(
 
     def read(split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         for name in layout.list_data(sizes)[split]:
-            for table in read_shard(pack, name, CANDIDATE_SCHEMA, columns):
+            for table in read_shard(pack, name, DATA_SCHEMA, columns):
                 yield table.filter(pc.invert(pc.is_in(table["row_id"], value_set=banned)))
 
     left = {split: sum(len(table) for table in read(split, ["row_id"])) for split in SPLITS}
@@ -146,13 +146,20 @@ def _write_rows(
         for split in list_splits(left):
             shards = max(math.ceil(left[split] / shard_rows), 1)
             name = _name_shards(shards, split)
-            append = stack.enter_context(write_shards(staging, name, CANDIDATE_SCHEMA, shard_rows=shard_rows))
+            append = stack.enter_context(write_shards(staging, name, DATA_SCHEMA, shard_rows=shard_rows))
             for table in read(split):
                 tally.add_rows(table)
                 images.add_rows(table)
                 append(table)
     rest = tally.finish([])
-    return replace(before, lengths=rest.lengths, splits=rest.splits, labels=rest.labels, images=rest.images)
+    return replace(
+        before,
+        lengths=rest.lengths,
+        splits=rest.splits,
+        labels=rest.labels,
+        images=rest.images,
+        data=rest.data,
+    )
 
 
 def _name_shards(shards: int, split: str) -> Any:

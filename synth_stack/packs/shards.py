@@ -8,7 +8,7 @@ they are decoded. Packs are written without dictionaries, so that no value stand
 import contextlib
 import gzip
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -141,11 +141,24 @@ def read_shard(
             yield from _read_group(source, file, group, name, wanted)
 
 
-def find_row(pack: Path, names: Sequence[str], schema: pa.Schema, index: int) -> dict[str, Any]:
-    """Row `index` of the rows of several files laid end to end; only its row group is read.
+def read_ids(pack: Path, name: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The ids of the rows of one file of a pack, a row group at a time. Raises what `read_shard` raises."""
+    wanted = pa.schema([schema.field("row_id")])
+    with _parquet_errors(name), open_regular(pack / name) as source:
+        file = _open_reader(source, name, schema)
+        for group in range(file.metadata.num_row_groups):
+            yield from _read_group(source, file, group, name, wanted, batch_rows=ROW_GROUP_ROWS)
+
+
+def find_row(
+    pack: Path, names: Sequence[str], schema: pa.Schema, index: int, columns: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Row `index` of the rows of several files laid end to end, or some `columns` of it; only its row group
+    is read.
 
     Raises VerificationError where the files do not hold it.
     """
+    wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
     start = index
     for name in names:
         with _parquet_errors(name), open_regular(pack / name) as source:
@@ -153,19 +166,38 @@ def find_row(pack: Path, names: Sequence[str], schema: pa.Schema, index: int) ->
             for group in range(file.metadata.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if start < rows:
-                    return _take_row(_read_group(source, file, group, name, schema), start, name)
+                    return _take_row(_read_group(source, file, group, name, wanted), start, name)
                 start -= rows
     raise VerificationError(f"{', '.join(names)} end before row {index}")
 
 
-def find_by_id(pack: Path, name: str, schema: pa.Schema, row_id: str) -> dict[str, Any] | None:
-    """The row with that `row_id` in one file of a pack, or None. Raises what `read_shard` raises."""
-    start = 0
-    for table in read_shard(pack, name, schema, ["row_id"]):
-        found = table["row_id"].index(row_id).as_py()
-        if found >= 0:
-            return find_row(pack, [name], schema, start + found)
-        start += len(table)
+def find_by_id(
+    pack: Path, names: Sequence[str], schema: pa.Schema, row_id: str, share: float = 0.0
+) -> tuple[str, dict[str, Any]] | None:
+    """The row with that `row_id` in files of a pack, and the name of its file; None for no such row.
+
+    The row groups are looked through first that stand after about that `share` of all rows. Raises what
+    `read_shard` raises.
+    """
+    groups, start = [], 0
+    for name in names:
+        with _parquet_errors(name), open_regular(pack / name) as source:
+            metadata = _open_reader(source, name, schema).metadata
+            for group in range(metadata.num_row_groups):
+                rows = metadata.row_group(group).num_rows
+                groups.append((start + rows / 2, name, group))
+                start += rows
+    wanted = pa.schema([schema.field("row_id")])
+    for _, name, group in sorted(groups, key=lambda each: abs(each[0] - share * start)):
+        with _parquet_errors(name), open_regular(pack / name) as source:
+            file, position = _open_reader(source, name, schema), 0
+            for table in _read_group(source, file, group, name, wanted, batch_rows=ROW_GROUP_ROWS):
+                found = table["row_id"].index(row_id).as_py()
+                if found >= 0:
+                    return name, _take_row(
+                        _read_group(source, file, group, name, schema), position + found, name
+                    )
+                position += len(table)
     return None
 
 
@@ -223,7 +255,9 @@ def _require_small_footer(source: IO[bytes], name: str) -> None:
     source.seek(0)
 
 
-def _read_group(source: IO[bytes], file: Any, group: int, name: str, wanted: pa.Schema) -> Iterator[pa.Table]:
+def _read_group(
+    source: IO[bytes], file: Any, group: int, name: str, wanted: pa.Schema, *, batch_rows: int = BATCH_ROWS
+) -> Iterator[pa.Table]:
     declared = file.metadata.row_group(group)
     if declared.num_rows > SHARD_ROWS or declared.total_byte_size > MAX_GROUP_BYTES:
         raise VerificationError(
@@ -231,9 +265,9 @@ def _read_group(source: IO[bytes], file: Any, group: int, name: str, wanted: pa.
             seen=f"{declared.num_rows} rows, {declared.total_byte_size} bytes",
             allowed=f"{SHARD_ROWS} rows, {MAX_GROUP_BYTES} bytes",
         )
-    _require_bounded_pages(source, file.metadata, group, name)
+    _require_bounded_pages(source, file.metadata, group, name, {*wanted.names})
     batches = file.iter_batches(
-        batch_size=BATCH_ROWS, row_groups=[group], columns=wanted.names, use_threads=False
+        batch_size=batch_rows, row_groups=[group], columns=wanted.names, use_threads=False
     )
     for batch in batches:
         table = pa.Table.from_batches([batch])
@@ -248,14 +282,18 @@ def _read_group(source: IO[bytes], file: Any, group: int, name: str, wanted: pa.
         yield table
 
 
-def _require_bounded_pages(source: IO[bytes], metadata: Any, group: int, name: str) -> None:
-    """Refuse what unpacks to more than a row group of ours, whatever the footer says.
+def _require_bounded_pages(
+    source: IO[bytes], metadata: Any, group: int, name: str, wanted: Collection[str]
+) -> None:
+    """Refuse what unpacks to more than a row group of ours, whatever the footer says, of the fields `wanted`.
 
     A pack has no dictionaries and no encoding that repeats: what a page unpacks to is what its rows take.
     """
     declared = metadata.row_group(group)
     for number in range(declared.num_columns):
         column = declared.column(number)
+        if column.path_in_schema.partition(".")[0] not in wanted:
+            continue  # no page of it is unpacked
         strange = {*column.encodings} - _ENCODINGS
         if strange or column.has_dictionary_page:
             raise VerificationError(
@@ -264,7 +302,7 @@ def _require_bounded_pages(source: IO[bytes], metadata: Any, group: int, name: s
                 allowed=", ".join(sorted(_ENCODINGS)),
             )
     total = 0
-    for pages in measure_columns(source, metadata, group):
+    for pages in measure_columns(source, metadata, group, wanted):
         total += pages.unpacked
         if pages.dictionary or total > MAX_GROUP_BYTES or pages.values > MAX_COLUMN_VALUES:
             raise VerificationError(

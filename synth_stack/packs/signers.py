@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from synth_stack.errors import ConfigError
+from synth_stack.lineage.content_credentials import ContentSigner, given_signer, project_signer
 from synth_stack.lineage.sign import (
+    default_key_path,
     key_id,
     load_or_make_key,
     load_or_make_lattice_key,
@@ -65,6 +67,23 @@ def sigstore_signer(
         return {**local.sign(statement), layout.BUNDLE: bundle}
 
     return Signer("sigstore", local.key_id, sign)
+
+
+def make_content_signer(
+    key_path: Path | None = None, *, chain: Path | None = None, private: Path | None = None
+) -> ContentSigner:
+    """Who signs C2PA manifests: a key beside that of this machine, certified by it; or a key of the user with
+    the certificates that belong to it.
+
+    Raises ConfigError for one of both without the other, SigningError, MissingExtra.
+    """
+    if (chain is None) != (private is None):
+        raise ConfigError("certificates and key of C2PA go together", mend="Name both, or neither.")
+    if chain is not None and private is not None:
+        return given_signer(chain, private)
+    issuer_path = key_path or default_key_path()
+    leaf = load_or_make_key(issuer_path.with_name(f"{issuer_path.stem}-c2pa.pem"))
+    return project_signer(load_or_make_key(issuer_path), leaf)
 
 
 def add_cosigners(signer: Signer, keys: Sequence[Path], post_quantum: Sequence[Path] = ()) -> Signer:

@@ -91,11 +91,11 @@ class SplitTally:
     labels: Counter[Label] = field(default_factory=Counter)
 
     def add_rows(self, table: pa.Table) -> None:
-        """Count and measure accepted rows of CANDIDATE_SCHEMA."""
+        """Count and measure accepted rows of DATA_SCHEMA."""
         for split in SPLITS:
             rows = select_split(table, split)
             self.rows[split] += len(rows)
-            self.num_bytes[split] += sum(_measure_values(column) for column in rows.columns)
+            self.num_bytes[split] += sum(measure_values(column) for column in rows.columns)
             if split == ADVERSARIAL:
                 self.labels.update(map(_read_label, rows["extra"].to_pylist()))
 
@@ -134,12 +134,12 @@ def _cut(value: object) -> str | None:
     return value[:MAX_LABEL_CHARS] if isinstance(value, str) else None
 
 
-def _measure_values(column: pa.ChunkedArray) -> int:
+def measure_values(column: pa.ChunkedArray) -> int:
     """The bytes of all values, without the offsets and bitmaps that depend on how rows are batched."""
     if pa.types.is_list(column.type):
-        return _measure_values(pc.list_flatten(column))
+        return measure_values(pc.list_flatten(column))
     if pa.types.is_struct(column.type):
-        return sum(_measure_values(pc.struct_field(column, i)) for i in range(column.type.num_fields))
+        return sum(measure_values(pc.struct_field(column, i)) for i in range(column.type.num_fields))
     if pa.types.is_string(column.type):
         return int(pc.sum(pc.binary_length(column)).as_py() or 0)
     return int(len(column) * max(column.type.bit_width // 8, 1))

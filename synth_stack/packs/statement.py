@@ -26,7 +26,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Seal:
     """What a pack's signature says. `subjects` maps each signed file to its SHA-256.
 
-    `has_bundle` says that an identity signed too, and `identity_checked` that it is the expected one.
+    `has_bundle` says that an identity signed too, and `identity_checked` that it is the expected one;
+    `cosigners` are the ids of further keys whose signatures were checked.
     """
 
     head: TreeHead
@@ -36,6 +37,7 @@ class Seal:
     statement: bytes
     has_bundle: bool
     identity_checked: bool
+    cosigners: tuple[str, ...] = ()
 
 
 def build_predicate(
@@ -144,15 +146,17 @@ def open_seal(
     with raise_refusals():
         signed = verify_pack.open_statement(pack, expected_key)
         verify_pack.check_predicate(signed)
-        verify_pack.check_cosigners(pack, signed)
+        cosigners = verify_pack.check_cosigners(pack, signed)
         if signers is not None:
-            verify_pack.require_signers(signed, *signers)
+            verify_pack.require_signers(signed, cosigners, *signers)
     tree = signed.predicate["tree"]
     head = TreeHead(tree["size"], bytes.fromhex(tree["root"]))
     subjects = {name: digest for name, digest in signed.subjects.items() if name != layout.ROWS_SUBJECT}
     has_bundle = signed.predicate["signature"] == "sigstore"
     checked = _check_bundle(pack, signed.statement, has_bundle, check_bundle)
-    return Seal(head, signed.predicate, subjects, signed.key_id, signed.statement, has_bundle, checked)
+    return Seal(
+        head, signed.predicate, subjects, signed.key_id, signed.statement, has_bundle, checked, cosigners
+    )
 
 
 def digest_pack_file(pack: Path, name: str, size: int) -> str:

@@ -20,12 +20,12 @@ from synth_stack.files import open_regular, store_errors, write_bytes
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.sign import key_id, load_or_make_key, public_key_pem, sign_payload
 from synth_stack.packs import layout, verify_pack
+from synth_stack.packs.data_rows import read_rows
 from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import Seal, read_withdrawn
 from synth_stack.packs.verify_pack import MAX_REVOKED_BYTES, SELECTORS, Revocations, Tombstone, Withdrawal
 from synth_stack.rows.canonical import canonical_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import hold_alone
 from synth_stack.text.printable import show
 
@@ -178,7 +178,7 @@ def find_descendants(
             members[pack][record["row_id"]] = record["decision"]["decision"]
         if withdrawal.documents:
             for name in layout.list_row_files(names):
-                for table in read_shard(pack, name, CANDIDATE_SCHEMA, ["row_id", "documents"]):
+                for table in read_rows(pack, name, ["row_id", "documents"]):
                     for row_id in find_rows_of_documents(table, withdrawal.documents):
                         withdrawal.add_row(row_id, "document")
     causes = withdrawal.find_causes()

@@ -20,10 +20,11 @@ from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
 from synth_stack.packs import layout
-from synth_stack.packs.shards import find_by_id, find_row, read_shard
+from synth_stack.packs.data_rows import find_row_by_id
+from synth_stack.packs.shards import find_row, read_shard
 from synth_stack.packs.statement import read_file
 from synth_stack.rows.row_ids import find_row_id
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.folder import GATES_LOCK, LOCK, list_parts
 from synth_stack.runs.judged import DECISIONS, list_gates, read_candidates, read_verdicts
 from synth_stack.runs.locks import RecipeLock, parse_gates, parse_recipe
@@ -296,5 +297,5 @@ def _find_siblings(tables: Iterator[pa.Table], row: Mapping[str, Any]) -> Iterat
 
 def find_accepted(pack: Path, names: Iterable[str], row_id: str) -> Mapping[str, Any] | None:
     """The accepted row of that id in a pack with files `names`; None where its data does not have it."""
-    found = (find_by_id(pack, name, CANDIDATE_SCHEMA, row_id) for name in layout.list_row_files(names))
-    return next((row for row in found if row is not None), None)
+    found = find_row_by_id(pack, layout.list_row_files(names), row_id)
+    return None if found is None else found[1]

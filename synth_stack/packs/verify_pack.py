@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v6"
+PACK_SCHEME = "synth_stack/pack/v7"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -52,12 +52,18 @@ CARD = "README.md"
 RECIPE = "recipe.yaml"
 GATES = "gates.yaml"
 CROISSANT = "croissant.json"
+SPDX = "disclosure/dataset.spdx.json"
+PROVENANCE = "disclosure/data_provenance.json"
+TRAINING_SUMMARY = "disclosure/training_summary.md"
+DOCUMENTS = (CROISSANT, SPDX, PROVENANCE, TRAINING_SUMMARY)
+"""What a pack says of itself in the formats of others; the full verifier alone writes them again."""
 MEASURES = "log/gates.json"
 STATEMENT = "lineage/statement.dsse.json"
 PUBLIC_KEY = "lineage/public_key.pem"
 BUNDLE = "lineage/bundle.sigstore.json"
 LEDGER = "lineage/ledger.json"
 COSIGNATURES = "lineage/cosignatures.json"
+C2PA_CHAIN = "lineage/c2pa_chain.pem"
 TILES = "lineage/tiles"
 VERIFIER = "verify_pack.py"
 SEEDS = ("seeds/seeds.parquet", "seeds/taxonomy.yaml", "seeds/sections.json")
@@ -65,7 +71,7 @@ ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
 UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
-REQUIRED = (CARD, RECIPE, GATES, CROISSANT, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
+REQUIRED = (CARD, RECIPE, GATES, *DOCUMENTS, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
 MAX_FILES = 100_000
 """More files than a pack of 500 million rows has, or as many images; a longer list is refused instead of
@@ -101,9 +107,10 @@ TILE_HEIGHT = 8
 
 KNOWN = re.compile(
     r"data/(?:train|adversarial)-\d{5}-of-\d{5}\.parquet"
-    r"|log/decisions-\d{5}\.parquet|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
+    r"|log/decisions-\d{5}\.parquet|log/(?:rejected|held)-\d{5}-of-\d{5}\.parquet"
+    r"|lineage/records-\d{5}\.(?:parquet|jsonl\.gz)"
     r"|lineage/tiles/\d\.bin|lineage/bundle\.sigstore\.json|lineage/ledger\.json"
-    r"|lineage/cosignatures\.json"
+    r"|lineage/cosignatures\.json|lineage/c2pa_chain\.pem"
     r"|lineage/revoked\.jsonl|lineage/withdrawn\.json"
     r"|seeds/(?:seeds\.parquet|taxonomy\.yaml|sections\.json)"
     r"|images/(?:metadata\.parquet|[0-9a-f]{2}/[0-9a-f]{64}\.(?:png|jpe?g|webp|gif|bmp|tiff?))"
@@ -524,32 +531,43 @@ MAX_COSIGNATURES_BYTES = 1024**2
 """A signature of ML-DSA-65 and its key take 7 kB in base64."""
 
 
-def check_cosigners(pack: Path | str, signed: SignedStatement) -> None:
-    """Raises Refusal unless each cosigner that the statement names signed it, and nobody else."""
-    others = signed.predicate["cosigners"]
-    if not others:
-        if os.path.lexists(os.path.join(pack, *COSIGNATURES.split("/"))):
-            raise Refusal(f"{COSIGNATURES} does not belong to a pack with one signature")
-        return
+def check_cosigners(pack: Path | str, signed: SignedStatement) -> tuple[str, ...]:
+    """The ids of the further keys that signed: those that the statement names, and whoever signed later.
+
+    Raises Refusal for a signature that is none, and where one is missing that the statement names.
+    """
+    promised = signed.predicate["cosigners"]
+    if not promised and not os.path.lexists(os.path.join(pack, *COSIGNATURES.split("/"))):
+        return ()
     data = read_bounded(pack, COSIGNATURES, MAX_COSIGNATURES_BYTES)
     value = parse_canonical(data, COSIGNATURES, end=b"\n")
     if not _has(value, scheme=str, signatures=list) or value["scheme"] != COSIGNATURES_SCHEME:
         raise Refusal(f"{COSIGNATURES} is of another scheme, or of none")
-    if any(not _has(each, public_key=str, sig=str) for each in value["signatures"]):
+    if not value["signatures"] or any(
+        not _has(each, public_key=str, sig=str) for each in value["signatures"]
+    ):
         raise Refusal(f"{COSIGNATURES}: a signature is none")
     found = []
     for each in value["signatures"]:
         key, named = read_key(each["public_key"].encode("utf-8", "replace"), COSIGNATURES, cosigns=True)
         check_signature(key, _decode(each["sig"], COSIGNATURES), signed.statement, COSIGNATURES)
         found.append(named)
-    if found != others:
-        raise Refusal(f"{COSIGNATURES} is not by the cosigners that {STATEMENT} names", found, str(others))
+    if found != sorted({*found} - {signed.key_id}):
+        raise Refusal(f"{COSIGNATURES}: its keys are not in order, or one stands there twice")
+    missing = sorted({*promised} - {*found})
+    if missing:
+        raise Refusal(f"{COSIGNATURES} lacks a signature that {STATEMENT} names", allowed=missing[0])
+    return tuple(found)
 
 
-def require_signers(signed: SignedStatement, needed: int, keys: Iterable[str]) -> None:
-    """Raises Refusal unless at least `needed` of the keys, by id, signed. The signatures are checked."""
+def require_signers(
+    signed: SignedStatement, cosigners: Iterable[str], needed: int, keys: Iterable[str]
+) -> None:
+    """Raises Refusal unless at least `needed` of the keys, by id, signed: the first one, or `cosigners`,
+    whose signatures are checked.
+    """
     expected = {*keys}
-    count = len(expected & {signed.key_id, *signed.predicate["cosigners"]})
+    count = len(expected & {signed.key_id, *cosigners})
     if count < needed:
         raise Refusal(f"{count} of the {len(expected)} expected keys signed", allowed=f"at least {needed}")
 
@@ -1247,9 +1265,9 @@ def _inspect(
         return
     signed = open_statement(pack, key_id)
     check_predicate(signed)
-    check_cosigners(pack, signed)
+    cosigners = check_cosigners(pack, signed)
     if signers is not None:
-        require_signers(signed, *signers)
+        require_signers(signed, cosigners, *signers)
     found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
     if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
         raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
@@ -1888,8 +1906,12 @@ def describe_trust(key_checked: bool, has_bundle: bool) -> list[str]:
 
 
 def _write(lines: Iterable[str]) -> None:
-    for line in lines:
-        sys.stdout.write(_print_safely(line) + "\n")
+    try:
+        for line in lines:
+            sys.stdout.write(_print_safely(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough; the interpreter must not say so at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_safely(text: object) -> str:

@@ -15,18 +15,21 @@ import pyarrow.compute as pc
 from synth_stack.errors import InputError
 from synth_stack.files import read_table, store_errors, write_bytes
 from synth_stack.inputs.seeds import SEED_SCHEMA
+from synth_stack.lineage.content_credentials import ContentSigner
 from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.credentials import embed_credentials
+from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.finish import PackedBatch, finish_pack, open_staging
 from synth_stack.packs.gate_log import Measures, add_counts, render_measures, require_planted
 from synth_stack.packs.images import ImageWriter
-from synth_stack.packs.review import copy_review
 from synth_stack.packs.shards import SHARD_ROWS, Append, write_lines, write_shards
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import read_rule
+from synth_stack.packs.turned_away import TURNED_SCHEMA, list_turned, select_turned
 from synth_stack.packs.verify.contents import check_decisions
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import read_verifier
@@ -37,6 +40,8 @@ from synth_stack.runs.folder import list_files
 from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
 from synth_stack.runs.self_tests import refuse_failed
 
+RECORDED_ROWS = 2_000
+"""Rows whose verdicts are Python objects at a time; a whole part of 10,000 takes 150 MB more."""
 CHECKED_ROWS = 1_000
 """Records that are Python objects at a time: some 20 MB."""
 
@@ -62,11 +67,13 @@ def write_pack(
     progress: Progress | None = None,
     shard_rows: int = SHARD_ROWS,
     ledger: Path | None = None,
+    credentials: ContentSigner | None = None,
 ) -> PackSummary:
     """The judged run at `run` as a pack at `out`, there whole or not at all.
 
     `shard_rows` is the most rows that a file holds; `ledger` the file of batches that this one is appended
-    to. The same run, local key and place in a ledger give the same bytes. Memory stays at a shard of rows,
+    to. The same run, local key and place in a ledger give the same bytes, but for C2PA manifests, with which
+    `credentials` sign the images. Memory stays at a shard of rows,
     the decisions, some 20 bytes a row, and 300 a replaced one. Raises InputError for a run that is not judged
     to the end, UntrustedGate for one with a gate that failed its self-test, VerificationError for one whose
     verdicts give other decisions or whose rows are not what its recipe says, RunMismatch when `out` holds
@@ -78,13 +85,26 @@ def write_pack(
     refuse_failed(source.self_tests)
     with open_staging(out, source.recipe.identity, ledger) as staging:
         counts, head = _fill(
-            staging, source, signer, progress or Silent(), shard_rows=shard_rows, ledger=ledger
+            staging,
+            source,
+            signer,
+            progress or Silent(),
+            shard_rows=shard_rows,
+            ledger=ledger,
+            credentials=credentials,
         )
     return PackSummary(out, counts.count_decisions(), head.root.hex(), signer.key_id)
 
 
 def _fill(
-    staging: Path, run: Judged, signer: Signer, progress: Progress, *, shard_rows: int, ledger: Path | None
+    staging: Path,
+    run: Judged,
+    signer: Signer,
+    progress: Progress,
+    *,
+    shard_rows: int,
+    ledger: Path | None,
+    credentials: ContentSigner | None,
 ) -> tuple[Counts, TreeHead]:
     write_bytes(staging / layout.RECIPE, run.recipe_lock)
     write_bytes(staging / layout.GATES, run.gates_lock)
@@ -93,12 +113,24 @@ def _fill(
     _copy_seeds(run, staging)
     seeds = {f"{layout.SEEDS}/{name}": 0 for name in list_files(staging / layout.SEEDS)}
     origins = Origins(run.recipe, read_seed_ids(staging, seeds, run.recipe))
-    review = copy_review(run, staging)
+    review = _copy_review(run, staging)
     counts, head = _write_tables(staging, run, progress, shard_rows, origins=origins, review=review)
+    if credentials is not None:
+        embed_credentials(staging, credentials, head)
     write_bytes(staging / layout.MEASURES, render_measures(counts.measures, run.gates))
     batch = PackedBatch(run.recipe, run.lock, run.context, counts, head)
     finish_pack(staging, batch, signer, ledger=ledger)
     return counts, head
+
+
+def _copy_review(run: Judged, staging: Path) -> dict[str, Any] | None:
+    """The outcome of the review of a run, once it lies in `staging`; None where there is none."""
+    if not (run.folder / layout.REVIEW).exists():
+        return None
+    # with it come Polars and every gate: two seconds and 130 MB that most packs do not need
+    from synth_stack.packs.review import copy_review
+
+    return copy_review(run, staging)
 
 
 def _copy_seeds(run: Judged, staging: Path) -> None:
@@ -134,8 +166,9 @@ def _write_tables(
     review: dict[str, Any] | None,
 ) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
-    rule = read_rule(run.lock)
+    rule, terms = read_rule(run.lock), RowTerms(run.recipe)
     sizes = _count_splits(run)
+    turned = Counter(run.decisions["decision"].to_pylist())
     tally = Tally()
     counted: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
@@ -145,9 +178,15 @@ def _write_tables(
 
         def begin_split(split: str) -> Append:
             shards = max(math.ceil(sizes[split] / shard_rows), 1)
-            return begin(lambda number: layout.data_name(number, shards, split), CANDIDATE_SCHEMA)
+            return begin(lambda number: layout.data_name(number, shards, split), DATA_SCHEMA)
 
         append_rows = {split: begin_split(split) for split in list_splits(sizes)}
+
+        def begin_turned(decision: str) -> Append:
+            shards = max(math.ceil(turned[decision] / shard_rows), 1)
+            return begin(lambda number: layout.turned_name(number, shards, decision), TURNED_SCHEMA)
+
+        append_turned = {decision: begin_turned(decision) for decision in list_turned(turned)}
         images = ImageWriter(run.folder, staging, stack)
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
@@ -156,11 +195,16 @@ def _write_tables(
         def grow() -> Iterator[LeafHashes]:
             advance = progress.begin("pack", run.decisions.num_rows)
             for candidates, verdicts, decisions in read_judged(run):
-                records = build_records(candidates, verdicts, decisions, context=run.context)
-                kept = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                records = _build_records(candidates, verdicts, decisions, run.context)
+                accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
+                kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
                 images.add_rows(kept)
                 for split, append in append_rows.items():
                     append(select_split(kept, split))
+                for decision, append in append_turned.items():
+                    gone = select_turned(candidates, decisions, decision)
+                    append(gone)
+                    tally.turned.add_rows(gone, decision)
                 append_decisions(decisions)
                 append_records(records)
                 lines = records["record"].to_pylist()
@@ -182,6 +226,22 @@ def _write_tables(
     by_gate = {gate: counted[gate] for gate in run.gate_names if gate in counted}
     counts = tally.finish(run.gate_names, Measures(run.self_tests, by_gate), review)
     return counts, head
+
+
+def _build_records(
+    candidates: pa.Table, verdicts: pa.Table, decisions: pa.Table, context: Mapping[str, str | None]
+) -> pa.Table:
+    """The records of one part of a run, made RECORDED_ROWS at a time; one decision a row, in its order."""
+    pieces, told = [], 0
+    for start in range(0, len(candidates), RECORDED_ROWS):
+        rows = candidates.slice(start, RECORDED_ROWS)
+        ids = rows["row_id"].combine_chunks()
+        own = verdicts.filter(pc.is_in(verdicts["row_id"], value_set=ids))
+        told += len(own)
+        pieces.append(build_records(rows, own, decisions.slice(start, RECORDED_ROWS), context=context))
+    if told != len(verdicts) or not pieces:  # of a row twice or of none: the whole part says it
+        return build_records(candidates, verdicts, decisions, context=context)
+    return pa.concat_tables(pieces).combine_chunks()
 
 
 def _count_splits(run: Judged) -> Counter[str]:

@@ -16,11 +16,22 @@ from synth_stack.text.page_policy import digest_source
 
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "pictures", "report")
+    for name in (
+        "text",
+        "charts",
+        "funnel",
+        "self_tests",
+        "evidence",
+        "detail",
+        "rows",
+        "pictures",
+        "sheets",
+        "report",
+    )
 )
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
-_NO_PICTURES: Mapping[str, Any] = {"distributions": [], "map": None}
+_NO_PICTURES: Mapping[str, Any] = {"distributions": [], "map": None, "sheets": None}
 _NESTED = ("messages", "alternatives", "documents")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -35,8 +46,9 @@ def render_report(
     review: Mapping[str, Any] | None = None,
 ) -> str:
     """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
-    `pictures`: "distributions", how the batch is spread beside other rows, and "map", what `draw_map` gave;
-    `review` is the outcome of a review, where there was one.
+    `pictures`: "distributions", how the batch is spread beside other rows, "map", what `draw_map` gave, and
+    "sheets", what `draw_sheets` gave: only with these does the page's policy let images in, those that it
+    holds. `review` is the outcome of a review, where there was one.
 
     Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
@@ -49,6 +61,7 @@ def render_report(
     return Template(read_asset("report.html")).substitute(
         script_digest=digest_source(script),
         style_digest=digest_source(style),
+        image_policy=" img-src data:;" if pictures.get("sheets") else "",
         title=escape_text(title),
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
         alarm=_render_alarm(figures),

@@ -5,6 +5,7 @@ if (figures.generated) {
   drawBalance(figures);
   drawReasons(figures, pick);
   drawSelfTests(figures);
+  drawSheets(pictures.sheets, pick);
   drawScores(figures);
   drawDistributions(pictures.distributions);
   drawMap(pictures.map, pick);
@@ -12,6 +13,6 @@ if (figures.generated) {
   drawGroups("generators", "generator", figures.generators, pick);
   drawGroups("locales", "locale", figures.locales, pick);
 } else {
-  for (const id of ["reasons", "self-tests", "scores", "distributions", "map", "slices", "generators", "locales"]) section(id).remove();
+  for (const id of ["reasons", "self-tests", "images", "scores", "distributions", "map", "slices", "generators", "locales"]) section(id).remove();
 }
 document.documentElement.dataset.drawn = "yes";

@@ -1,6 +1,7 @@
 """report.html of a run folder: its figures and a table of its rows on one page."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 from synth_stack.decisions.figures import Figures, compute_figures
 from synth_stack.files import write_bytes
 from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
+from synth_stack.report.contact_sheets import draw_sheets
 from synth_stack.report.html import render_report
 from synth_stack.report.row_map import draw_map
 from synth_stack.report.sample import collect_audit_rows
@@ -26,7 +28,9 @@ def write_report(folder: Path) -> Figures:
     spread = list(_read_distributions(run))
     row_map = draw_map(read_candidates(folder), run.decisions)
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
-    pictures = {"distributions": spread, "map": row_map}
+    said = chain.from_iterable(_read_all(run).values())
+    sheets = draw_sheets(folder, read_candidates(folder), said, run.decisions)
+    pictures = {"distributions": spread, "map": row_map, "sheets": sheets}
     page = render_report(
         figures,
         rows,

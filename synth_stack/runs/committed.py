@@ -21,6 +21,7 @@ from synth_stack.errors import StoreError
 from synth_stack.files import digest_file, store_errors, write_bytes
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.folder import MANIFEST, list_amended, list_files, list_made, list_parts, list_replaced
+from synth_stack.runs.row_files import find_spoiled_parts
 from synth_stack.runs.self_tests import FOLDER as CANARIES
 
 DONE = ".done"
@@ -62,8 +63,8 @@ def is_whole(mark: Path) -> bool:
 
 
 def find_damage(mark: Path) -> list[str]:
-    """What was lost or changed since a stage was done, one sentence a file; none for a stage that is not
-    done.
+    """What was lost or changed since a stage was done, one sentence a file, the files of its rows included;
+    none for a stage that is not done.
     """
     return [f"{path} {fault}" for path, fault in _find_damaged(mark).items()]
 
@@ -176,6 +177,8 @@ def _find_damaged(mark: Path) -> Mapping[Path, str]:
     for path in _list_like(mark):
         if _name(path, root) not in files:
             damaged.setdefault(path, "was added since the stage was done")
+    if mark.name == DONE and root.name == "candidates":
+        damaged = {**find_spoiled_parts(root.parent), **damaged}
     return damaged
 
 

@@ -79,10 +79,14 @@ RUN_SOURCE = "a run of synth_stack"
 
 
 class SourceLock(_Lock):
-    """Somebody else's dataset: the name that it came under and the digest of its bytes."""
+    """Somebody else's dataset: the name that it came under and the digest of its bytes; of a pack or run also
+    its licence, and the terms of the models that it declared, by name and digest.
+    """
 
     name: str
     sha256: str
+    license: str | None = None
+    terms: dict[str, TermsLock] = {}
 
     @property
     def is_run(self) -> bool:
@@ -277,9 +281,9 @@ def find_identity_fault(lock: RecipeLock | GatesLock) -> str | None:
 def compute_identity(lock: Mapping[str, Any]) -> Digest:
     """The identity that what a lock says gives it, as it was written or read.
 
-    A lock of a recipe names all that its rows depend on, without what is declared of the licences of models;
-    one of a dataset its `source` without the name, one of a pipeline its `pipeline`; one of gates everything
-    but why each stands there. Raises ValueError.
+    A lock of a recipe names all that its rows depend on, without what is declared of licences; one of a
+    dataset its `source` without the name, one of a pipeline its `pipeline`; one of gates everything but why
+    each stands there. Raises ValueError.
     """
     told = {key: part for key, part in lock.items() if key not in {"identity", "synth_stack", "recipe"}}
     told |= {key: _drop_terms(told[key]) for key in ("teacher", "models") if key in told}
@@ -287,9 +291,9 @@ def compute_identity(lock: Mapping[str, Any]) -> Digest:
         del told["scheme"]
         named = [{key: part for key, part in gate.items() if key != "why"} for gate in told["gates"]]
         return digest_json({**told, "gates": named})
-    for name, left_out in (("source", "name"), ("pipeline", "")):
+    for name, left_out in (("source", {"name", "license", "terms"}), ("pipeline", set())):
         if name in told:
-            told |= {key: part for key, part in told.pop(name).items() if key != left_out}
+            told |= {key: part for key, part in told.pop(name).items() if key not in left_out}
     return digest_json(told)
 
 

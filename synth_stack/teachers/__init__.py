@@ -3,6 +3,6 @@
 Importing this package registers them by name; distilabel itself is imported when one is made.
 """
 
-from synth_stack.teachers import batch, embedded, http, scripted, vllm
+from synth_stack.teachers import batch, diffusion, embedded, http, scripted, vllm
 
-__all__ = ["batch", "embedded", "http", "scripted", "vllm"]
+__all__ = ["batch", "diffusion", "embedded", "http", "scripted", "vllm"]

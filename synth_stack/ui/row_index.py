@@ -18,9 +18,10 @@ from synth_stack.errors import InputError
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.packs import layout
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import read_file
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, DECISIONS
+from synth_stack.rows.schemas import DECISION_SCHEMA, DECISIONS
 from synth_stack.runs.judged import open_judged, read_candidates, read_verdicts
 from synth_stack.runs.locks import GateLock, parse_gates
 
@@ -195,7 +196,7 @@ def _open_pack(pack: Path) -> RowIndex:
         "pack",
         _join(labels, decisions),
         tuple(lock.gates),
-        partial(read, data, CANDIDATE_SCHEMA, ["row_id", "text"]),
+        partial(read, data, DATA_SCHEMA, ["row_id", "text"]),
         lambda gate: (_read_record_scores(table, gate) for table in read(records, RECORD_SCHEMA)),
     )
 

@@ -32,6 +32,7 @@ from synth_stack.inputs.image_folders import (
     open_image_folder,
     read_image_rows,
 )
+from synth_stack.inputs.terms import inherit_terms
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
@@ -40,7 +41,7 @@ from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.locks import RUN_SOURCE
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
-from synth_stack.workflows.resources import find_attachments
+from synth_stack.workflows.resources import find_attachments, read_lock
 from synth_stack.workflows.stores import Destination, bring_source, find_work_folder
 
 CURATE_SCHEME = "synth_stack/curate-lock/v2"
@@ -123,7 +124,7 @@ def judge_source(
         raise ConfigError(f"{source} is a folder of images, of which no sample is judged")
     rows = None if run or images else replace(_open(source, skip_broken, named), sample=sample)
     dataset = None if rows is None else check_dataset(rows)
-    lock = render_yaml(_curate_lock(images or dataset, run))
+    lock = render_yaml(_curate_lock(images or dataset, run, read_lock(source)))
     target = Destination(out, lock)
     with open_run(work, lock) as folder, chosen.open() as opened:
         if run:
@@ -193,7 +194,10 @@ def _open(source: Any, skip_broken: bool, named: Mapping[str, str]) -> Dataset:
     return open_records(source, name="records in memory", named=named)
 
 
-def _curate_lock(dataset: Dataset | ImageFolder | None, run: Path | None) -> dict[str, Any]:
+def _curate_lock(
+    dataset: Dataset | ImageFolder | None, run: Path | None, made_by: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The lock of the batch; `made_by` is that of the run or pack that its rows come from."""
     source: dict[str, Any]
     if dataset is not None:
         source = {"name": dataset.name, "sha256": dataset.sha256}
@@ -205,6 +209,7 @@ def _curate_lock(dataset: Dataset | ImageFolder | None, run: Path | None) -> dic
         source = {"name": RUN_SOURCE, "sha256": Digest(digest_json(parts))}
     read = {key: value for key, value in source.items() if key != "name"}
     identity = digest_json({"scheme": CURATE_SCHEME, **read})
+    source |= inherit_terms(made_by)
     return {"scheme": CURATE_SCHEME, "identity": identity, "synth_stack": __version__, "source": source}
 
 

@@ -18,6 +18,7 @@ from synth_stack.inputs.recipe import Recipe
 from synth_stack.progress import Progress
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.committed import DONE, commit_candidates, heal
+from synth_stack.runs.row_files import sweep_row_files, take_row_files, write_files, write_row_files
 from synth_stack.runs.spending import Meter
 from synth_stack.stats.apportion import split_draws
 from synth_stack.workflows.prepare import Job, Method, build_pipeline, prepare
@@ -49,6 +50,7 @@ def make_rows(
 
     for teacher in job.teachers:
         teacher.check()
+    sweep_row_files(folder)
     stage = "generate" if round_ is None else f"generate {round_ + 1}"
     advance = progress.begin(stage, sum(method.count for method in job.methods))
 
@@ -64,6 +66,7 @@ def make_rows(
             return False
 
         def commit(batch: int, _items: list[Row], rows: list[Row]) -> None:
+            write_row_files(folder, rows)
             table = build_candidates(rows)
             write_table(parts.pop(batch), table)
             if meter is not None:
@@ -88,8 +91,13 @@ def preview(
     return show_rows(prepare(recipe, load_extensions(load)), n, see)
 
 
-def show_rows(job: Job, n: int, see: Callable[[Row], None] | None = None) -> list[Row]:
-    """The rows of `preview` for a job that is ready. Raises TeacherError when the teacher is down."""
+def show_rows(
+    job: Job, n: int, see: Callable[[Row], None] | None = None, *, files: Path | None = None
+) -> list[Row]:
+    """The rows of `preview` for a job that is ready; their files are kept in `files`, or nowhere.
+
+    Raises TeacherError when the teacher is down.
+    """
     from synth_stack.generation.driver import Line, drive_lines
 
     if job.aim is not None:
@@ -107,6 +115,9 @@ def show_rows(job: Job, n: int, see: Callable[[Row], None] | None = None) -> lis
         made.append(rows)
 
         def keep(number: int, _items: list[Row], more: list[Row]) -> None:
+            taken = take_row_files(more)
+            if files is not None:
+                write_files(files, taken)
             rows[number] = more
             if see is not None:
                 for row in more:

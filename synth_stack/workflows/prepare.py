@@ -29,6 +29,7 @@ from synth_stack.registry import Bound, Role, bind, make_absolute
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.locks import compute_identity
 from synth_stack.stats.apportion import split_draws
+from synth_stack.teachers.image_teacher import ImageTeacher
 from synth_stack.teachers.teacher import Price, Teacher, require_teacher
 
 if TYPE_CHECKING:
@@ -351,13 +352,15 @@ def _lock(
         "scheme": LOCK_SCHEME,
         "identity": compute_identity({"scheme": LOCK_SCHEME, **made_from}),
         "synth_stack": __version__,
-        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump()},
+        "recipe": {"name": recipe.name, "pack": recipe.pack.model_dump(exclude_none=True)},
         **made_from,
     }
 
 
 def _record_teacher(bound: Bound, teacher: Teacher, use: TeacherUse) -> dict[str, Any]:
-    terms = {} if use.terms is None else {"terms": use.terms.model_dump(exclude_none=True)}
+    told: dict[str, Any] = {} if use.terms is None else {"terms": use.terms.model_dump(exclude_none=True)}
+    if isinstance(teacher, ImageTeacher):
+        told["weights"] = [dict(each) for each in teacher.weights]
     return {
         "use": bound.name,
         "version": bound.version,
@@ -369,5 +372,5 @@ def _record_teacher(bound: Bound, teacher: Teacher, use: TeacherUse) -> dict[str
         "limits": {
             name: bound.params[name] for name in ("max_tokens", "reasoning_tokens") if bound.params.get(name)
         },
-        **terms,
+        **told,
     }

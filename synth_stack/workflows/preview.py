@@ -93,13 +93,15 @@ def preview_run(
     canaries are planted. Raises what `run` raises.
     """
     loaded = load_extensions(load)
-    if judged:
-        job, gates = prepare_with_gates(recipe, loaded)
+    with tempfile.TemporaryDirectory(prefix="synth-stack-preview-") as name:
+        folder = Path(name)
+        if judged:
+            job, gates = prepare_with_gates(recipe, loaded, folder=folder)
+            rows = show_rows(job, n, see, files=folder)
+            return Preview(rows, _judge(job, rows, gates, folder), estimate_run(job, rows))
+        job = prepare(recipe, loaded)
         rows = show_rows(job, n, see)
-        return Preview(rows, _judge(job, rows, gates), estimate_run(job, rows))
-    job = prepare(recipe, loaded)
-    rows = show_rows(job, n, see)
-    return Preview(rows, None, estimate_run(job, rows))
+        return Preview(rows, None, estimate_run(job, rows))
 
 
 def estimate_run(job: Job, rows: Sequence[Row]) -> FullRun:
@@ -124,16 +126,14 @@ def estimate_run(job: Job, rows: Sequence[Row]) -> FullRun:
     )
 
 
-def _judge(job: Job, rows: Sequence[Row], gates: Gates) -> list[dict[str, Any]]:
+def _judge(job: Job, rows: Sequence[Row], gates: Gates, folder: Path) -> list[dict[str, Any]]:
     """The decision on each row, in order, with its gate and reason, from a run folder that is thrown away."""
     table = build_candidates(rows)
-    with tempfile.TemporaryDirectory(prefix="synth-stack-preview-") as name:
-        folder = Path(name)
-        write_bytes(folder / LOCK, render_yaml(job.lock))
-        write_table(batch_file(folder / "candidates", 0, 0, []), table)
-        commit_candidates(folder)
-        judge(folder, gates.without_canaries())
-        columns = ["row_id", "decision", "gate", "reason", "reason_class"]
-        said = pq.read_table(folder / "decisions.parquet", columns=columns).to_pylist()
+    write_bytes(folder / LOCK, render_yaml(job.lock))
+    write_table(batch_file(folder / "candidates", 0, 0, []), table)
+    commit_candidates(folder)
+    judge(folder, gates.without_canaries())
+    columns = ["row_id", "decision", "gate", "reason", "reason_class"]
+    said = pq.read_table(folder / "decisions.parquet", columns=columns).to_pylist()
     by_row = {decision.pop("row_id"): decision for decision in said}
     return [by_row[row_id] for row_id in table["row_id"].to_pylist()]

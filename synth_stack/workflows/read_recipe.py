@@ -44,8 +44,13 @@ def read_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     raise AssertionError("a fault was noted and not raised")
 
 
-def prepare_with_gates(recipe: Recipe, loaded: Sequence[Extension] = ()) -> tuple[Job, Gates]:
-    """The recipe and its gates, made ready. Raises UsageError for whatever is wrong in either of them."""
+def prepare_with_gates(
+    recipe: Recipe, loaded: Sequence[Extension] = (), *, folder: Path | None = None
+) -> tuple[Job, Gates]:
+    """The recipe and its gates, made ready; `folder` is where the rows will lie, with the files beside them.
+
+    Raises UsageError for whatever is wrong in either of them.
+    """
     faults = Faults()
     with faults:
         job = prepare(recipe, loaded)
@@ -53,7 +58,7 @@ def prepare_with_gates(recipe: Recipe, loaded: Sequence[Extension] = ()) -> tupl
         with faults:
             _check_gates(recipe.gates, recipe.folder)
         faults.raise_all()
-    resources = find_resources(recipe, job.lock)
+    resources = find_resources(recipe, job.lock, folder)
     return job, bind_gates(recipe.gates, recipe.eval_sets, resources, loaded=job.extensions)
 
 

@@ -16,6 +16,7 @@ from synth_stack.inputs.foreign import Dataset, open_hub
 from synth_stack.inputs.gate_file import GateFile
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, read_mapping
+from synth_stack.inputs.terms import read_terms
 from synth_stack.registry import bind
 from synth_stack.runs.folder import LOCK
 from synth_stack.teachers.prompt import Prompt
@@ -79,7 +80,7 @@ def bound_resources(source: object, file: GateFile) -> RunResources:
     Rows of a run that was kept local stay so; beyond this machine only the hosts that the gate file allows
     are asked, since no lock names hosts.
     """
-    lock = _read_lock(source)
+    lock = read_lock(source)
     perimeter = lock.get("perimeter")
     reach = str(perimeter.get("reach")) if isinstance(perimeter, dict) else "open"
     return RunResources(
@@ -97,30 +98,7 @@ def find_attachments(source: object) -> Path | None:
     return Path(source) if Path(source).is_dir() else Path(source).parent
 
 
-def read_terms(lock: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What a recipe's lock declares of the terms of its models, by their names and by their digests.
-
-    Where two models share a name, the stricter terms count.
-    """
-    models = lock.get("models")
-    found: dict[str, dict[str, str]] = {}
-    for model in (lock.get("teacher"), *(models.values() if isinstance(models, Mapping) else ())):
-        if not isinstance(model, Mapping) or not isinstance(model.get("terms"), Mapping):
-            continue
-        told = {str(key): str(value) for key, value in model["terms"].items()}
-        for name in (model.get("model"), model.get("digest")):
-            if name is not None and _rank(told) <= _rank(found.get(str(name), told)):
-                found[str(name)] = told
-    return found
-
-
-def _rank(terms: Mapping[str, str]) -> int:
-    """How much terms allow; those that are none allow nothing."""
-    order = ("research-only", "non-commercial", "no-competing-models", "train-any")
-    return order.index(terms["output"]) if terms.get("output") in order else -1
-
-
-def _read_lock(source: object) -> Mapping[str, Any]:
+def read_lock(source: object) -> Mapping[str, Any]:
     """The lock of a run or pack; empty for what has none."""
     if not isinstance(source, str | Path):
         return {}
@@ -137,11 +115,14 @@ PACKED_LOCK = "recipe.yaml"
 """The lock of a run in its pack."""
 
 
-def find_resources(recipe: Recipe, lock: Mapping[str, Any]) -> RunResources:
-    """What the gates of a recipe may reach; `lock` is that of its run, which names the models."""
+def find_resources(recipe: Recipe, lock: Mapping[str, Any], attachments: Path | None = None) -> RunResources:
+    """What the gates of a recipe may reach; `lock` is that of its run, which names the models, `attachments`
+    the folder of the files beside its rows.
+    """
     return RunResources(
         documents=Path(recipe.documents) if recipe.documents else None,
         baseline=Path(recipe.baseline) if recipe.baseline else None,
+        attachments=attachments,
         perimeter=recipe.perimeter,
         allow_hosts=tuple(recipe.allow_hosts),
         terms=read_terms(lock),

@@ -18,6 +18,7 @@ from synth_stack.errors import ConfigError, InputError, WorkError
 from synth_stack.files import render_yaml
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
+from synth_stack.lineage.content_credentials import ContentSigner
 from synth_stack.packs.signers import Signer, local_signer, sigstore_signer
 from synth_stack.packs.write import PackSummary, write_pack
 from synth_stack.progress import Progress, Silent
@@ -72,14 +73,14 @@ def run(
     progress = progress or Silent()
     loaded = load_extensions(load)
     chosen = choose_engine(engine)
-    job, gates = prepare_with_gates(recipe, loaded)
+    work = find_work_folder(_folder(recipe, out))
+    job, gates = prepare_with_gates(recipe, loaded, folder=work)
     _require_checks(recipe, gates)
     signer = make_signer(recipe)
 
-    work_folder = find_work_folder(_folder(recipe, out))
-    lock = _write_lock(job, work_folder, retry_failed=retry_failed)
+    lock = _write_lock(job, work, retry_failed=retry_failed)
     target = Destination(out or "", lock)
-    with open_run(work_folder, lock) as folder, chosen.open() as opened:
+    with open_run(work, lock) as folder, chosen.open() as opened:
         write_seeds(job, folder)
         made = make_batch(job, gates, folder, progress, opened)
         _require_rows(folder)
@@ -139,10 +140,15 @@ def generate(
 
 
 def pack(
-    folder: str | Path, out: str | Path, *, signer: Signer | None = None, ledger: str | Path | None = None
+    folder: str | Path,
+    out: str | Path,
+    *,
+    signer: Signer | None = None,
+    ledger: str | Path | None = None,
+    credentials: ContentSigner | None = None,
 ) -> PackSummary:
     """The handover pack of a judged folder, signed (by default with this machine's local key) and, where a
-    `ledger` is named, appended to it.
+    `ledger` is named, appended to it. `credentials` sign a C2PA manifest into each image.
 
     Raises InputError for a folder that is not judged, SigningError without a usable key or identity.
     """
@@ -158,6 +164,7 @@ def pack(
             Path(out),
             signer=signer or local_signer(None),
             ledger=None if ledger is None else Path(ledger),
+            credentials=credentials,
         )
 
 

@@ -1,6 +1,7 @@
 """What the command line shows. A row is shown, never interpreted."""
 
 import io
+import re
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -206,12 +207,14 @@ def test_bars_go_to_standard_error_and_count_what_was_done_before(capsys: pytest
         advance = bars.begin("dedup", 5, 2)
         advance(3)
         bars.begin("read", 0)(7)
+        bars.begin("download, bytes", 9)(9)
     out, err = capsys.readouterr()
 
     assert out == ""
     assert "dedup" in err
     assert "5/5" in err
     assert "7/?" in err
+    assert re.search(r"9/9 .*bytes/s", err)
 
 
 def test_quiet_bars_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:

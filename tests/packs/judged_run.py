@@ -17,6 +17,7 @@ from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, w
 from synth_stack.inputs.seeds import SEED_SCHEMA, Corpus, Topic
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
+from synth_stack.packs.data_rows import RowTerms
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.statement import build_facts, describe_rule
 from synth_stack.packs.write import write_pack
@@ -38,7 +39,7 @@ from synth_stack.runs.folder import (
     write_manifest,
 )
 from synth_stack.runs.judged import DECISIONS, read_shards
-from synth_stack.runs.locks import compute_identity, parse_gates
+from synth_stack.runs.locks import compute_identity, parse_gates, parse_recipe
 
 TEMPLATE = "chat:\n- role: user\n  content: 'Write a message about {{ title }}.'\n"
 TEMPLATE_ID = f"message@{digest_bytes(TEMPLATE.encode())[:12]}"
@@ -343,6 +344,12 @@ def build_pack(folder: Path, **options: Any) -> Path:
     run = build_run(folder / "run", **options)
     write_pack(run, folder / "pack", signer=local_signer(folder / "key.pem"))
     return folder / "pack"
+
+
+def tell_terms(rows: pa.Table) -> pa.Table:
+    """Rows of a run as they stand in data/ of its pack."""
+    recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
+    return RowTerms(recipe).add_columns(rows.select(CANDIDATE_SCHEMA.names))
 
 
 def write_packed(path: Path, table: pa.Table) -> None:

@@ -8,6 +8,7 @@ from synth_stack.packs.splits import SplitCount
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from tests.lineage.shards import make_candidates
+from tests.packs.judged_run import tell_terms
 
 
 def verdict(gate: str, outcome: str, threshold: str | None = "0.5", **changes: Any) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def test_nothing_counts_as_nothing() -> None:
 def test_lengths_and_bytes_do_not_depend_on_how_rows_are_batched(pieces: int) -> None:
     base = make_candidates(1).to_pylist()[0]
     texts = ["é" * n for n in (5, 1, 9, 3, 7)]
-    table = build_candidates([{**base, "text": text, "draw": i} for i, text in enumerate(texts)])
+    table = tell_terms(build_candidates([{**base, "text": text, "draw": i} for i, text in enumerate(texts)]))
     tally = Tally()
     step = -(-5 // pieces)
     for start in range(0, 5, step):
@@ -188,13 +189,13 @@ def test_lengths_and_bytes_do_not_depend_on_how_rows_are_batched(pieces: int) ->
 
 def test_what_stands_in_which_split_is_signed_only_where_it_is_not_all_in_train() -> None:
     tally = Tally()
-    tally.add_rows(make_candidates(3))
+    tally.add_rows(tell_terms(make_candidates(3)))
     assert "splits" not in tally.finish(()).to_predicate()
-    tally.add_rows(make_candidates(2, kind="adversarial"))
+    tally.add_rows(tell_terms(make_candidates(2, kind="adversarial")))
     assert tally.finish(()).to_predicate()["splits"] == {"train": 3, "adversarial": 2}
 
 
 def test_a_row_without_text_has_no_length() -> None:
     tally = Tally()
-    tally.add_rows(make_candidates(2, text=None))
+    tally.add_rows(tell_terms(make_candidates(2, text=None)))
     assert tally.finish(()).lengths is None

@@ -7,9 +7,9 @@ from datasets import Features, Json, List, Value, disable_progress_bars, load_da
 
 import synth_stack
 from synth_stack.errors import ConfigError, InputError, StoreError, VerificationError
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.export import export_pack
 from synth_stack.packs.trainer_formats import FORMS
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from tests.packs.shaped_pack import build_shaped_pack
 from tests.packs.test_trainer_formats import require_conversational_preference
 from tests.some_rows import (
@@ -93,7 +93,7 @@ def test_rows_as_they_are_have_the_columns_of_the_pack(pack: Path, tmp_path: Pat
     written = export_pack(pack, tmp_path / "out.jsonl", format="jsonl")
     lines = [json.loads(line) for line in written.path.read_text(encoding="utf-8").splitlines()]
     packed = load_dataset(str(pack), split="train", cache_dir=str(tmp_path / "cache"))
-    assert [list(line) for line in lines] == [CANDIDATE_SCHEMA.names] * len(lines)
+    assert [list(line) for line in lines] == [DATA_SCHEMA.names] * len(lines)
     assert lines == list(packed)
 
 

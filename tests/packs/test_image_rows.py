@@ -8,10 +8,10 @@ from PIL import Image
 
 from synth_stack.errors import InputError, VerificationError
 from synth_stack.files import read_table
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.image_rows import resolve_row
 from synth_stack.packs.trace import trace
 from synth_stack.packs.verify.verify import verify_row
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from tests.packs.image_pack import pack_images
 from tests.packs.judged_run import write_packed
 from tests.picture_rows import draw_picture
@@ -59,11 +59,11 @@ def test_what_is_no_image_is_not_looked_for(pack: Path, tmp_path: Path, data: by
 def test_a_row_that_was_given_the_pixels_of_another_is_not_proved(pack: Path, tmp_path: Path) -> None:
     shutil.copytree(pack, tmp_path / "pack")
     data = tmp_path / "pack" / "data" / "train-00000-of-00001.parquet"
-    rows = read_table(data, CANDIDATE_SCHEMA).to_pylist()
+    rows = read_table(data, DATA_SCHEMA).to_pylist()
     one, other = (row["attachments"][0] for row in rows[:2])
     one["pixels_sha256"], other["pixels_sha256"] = other["pixels_sha256"], one["pixels_sha256"]
     data.unlink()
-    write_packed(data, pa.Table.from_pylist(rows, CANDIDATE_SCHEMA))
+    write_packed(data, pa.Table.from_pylist(rows, DATA_SCHEMA))
     found = resolve_row(tmp_path / "pack", save_again(tmp_path, 1, "a.png"))
     with pytest.raises(VerificationError):
         verify_row(tmp_path / "pack", found)

@@ -96,12 +96,13 @@ def name_more(forger: Forger) -> None:
 
 LIES: dict[str, tuple[Callable[[Forger], object], str]] = {
     "stripped": (strip, "cosignatures.json is missing"),
-    "one is gone": (edit(lambda value: value["signatures"].pop()), "not by the cosigners"),
+    "one is gone": (edit(lambda value: value["signatures"].pop()), "lacks a signature"),
+    "all are gone": (edit(lambda value: value["signatures"].clear()), "a signature is none"),
     "one stands twice": (
         edit(lambda value: value["signatures"].append(value["signatures"][0])),
-        "not by the",
+        "stands there twice",
     ),
-    "another order": (edit(lambda value: value["signatures"].reverse()), "not by the cosigners"),
+    "another order": (edit(lambda value: value["signatures"].reverse()), "not in order"),
     "exchanged": (edit(exchange), "does not fit its statement"),
     "no signature": (edit(lambda value: value["signatures"][0].__setitem__("sig", "AAAA")), "does not fit"),
     "no base64": (edit(lambda value: value["signatures"][0].__setitem__("sig", "?")), "cosignatures.json"),
@@ -112,7 +113,7 @@ LIES: dict[str, tuple[Callable[[Forger], object], str]] = {
         "a signature is none",
     ),
     "signed again by one": (sign_alone, "does not fit its statement"),
-    "names dropped": (drop_names, "does not belong to a pack with one signature"),
+    "names dropped": (drop_names, "does not fit its statement"),
     "a further name": (name_more, "does not fit its statement"),
 }
 

@@ -339,3 +339,13 @@ def test_verify_imports_without_fcntl_and_nothing_heavy() -> None:
 def test_a_changed_verifier_in_a_pack_is_another_file(pack: Path) -> None:
     digest = hashlib.sha256(read_verifier()).hexdigest()
     assert digest == hashlib.sha256((pack / layout.VERIFIER).read_bytes()).hexdigest()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(pack: Path) -> None:
+    command = [sys.executable, "-I", verify_pack.__file__, str(pack)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait() == 0

@@ -1,10 +1,8 @@
 """What becomes of each image of a batch: tables are sketched as thumbnails, and merged into twins of rows."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +13,8 @@ from synth_stack.gates.image_duplicates.alignment import has_detail
 from synth_stack.gates.image_duplicates.greedy_star import ImageBatch, KnownImages, find_twins
 from synth_stack.gates.image_duplicates.image_sets import NamedImages
 from synth_stack.gates.image_duplicates.perceptual_hash import SIDE, Thumbnails
-from synth_stack.images.attached import ReadImage, list_attached, map_images
+from synth_stack.images.attached import list_attached
+from synth_stack.images.looks import ReadLook, Thumbnail, map_looks
 from synth_stack.text.fields import find_canaries, hash_ids
 
 _ROW_STATE = pa.schema(
@@ -34,34 +33,30 @@ _ROW_STATE = pa.schema(
 """`twin` is a row_id, or the item of set `set`; both are null for a row that is kept."""
 
 
+_NOTHING = np.zeros((SIDE, SIDE), np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class SeenImage:
-    """Of one image: its thumbnail (SIDE, SIDE), a digest of its pixels, and how many there are."""
+    """Of one image: its thumbnail (SIDE, SIDE), the first 8 bytes of the digest of its pixels, and how many
+    there are; an area of 0 for one that cannot be decoded.
+    """
 
-    thumbnail: Any
+    thumbnail: Thumbnail
     digest: int
     area: int
 
 
-_UNSEEN = SeenImage(np.zeros((SIDE, SIDE), np.uint8), 0, 0)
-
-
-def look_at(read: ReadImage) -> SeenImage:
-    """What is kept of an image; of one that cannot be decoded an area of 0."""
-    from PIL import Image
-
-    if read.image is None:
-        return _UNSEEN
-    pixels = read.image.pixels
-    picture = Image.fromarray(pixels).convert("L")
-    small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX))
-    digest = hashlib.blake2b(pixels.tobytes(), digest_size=8, key=repr(pixels.shape).encode())
-    return SeenImage(small, int.from_bytes(digest.digest(), "big"), read.image.width * read.image.height)
+def _see(read: ReadLook) -> SeenImage:
+    look = read.look
+    if look is None:
+        return SeenImage(_NOTHING, 0, 0)
+    return SeenImage(look.thumbnail, int(look.pixels_sha256[:16], 16), look.width * look.height)
 
 
 def sketch_thumbnails(table: pa.Table, _: State, *, folder: Path | None) -> pa.Table:
     """The thumbnails of n rows, with what tells the rows apart: 4 KB a row."""
-    seen = list(map_images(folder, list_attached(table), look_at))
+    seen = [_see(read) for read in map_looks(folder, list_attached(table))]
     flat = np.stack([each.thumbnail for each in seen]).ravel() if seen else np.zeros(0, np.uint8)
     return pa.table(
         {
@@ -135,7 +130,8 @@ def _read_sets(sets: Sequence[NamedImages]) -> KnownImages:
     items: list[str] = []
     for number, each in enumerate(sets):
         paths = list(each.files)
-        for path, seen in zip(paths, map_images(each.folder, paths, look_at), strict=True):
+        for path, read in zip(paths, map_looks(each.folder, paths), strict=True):
+            seen = _see(read)
             if seen.area:
                 thumbnails.append(seen.thumbnail[None])
                 digests.append(seen.digest)

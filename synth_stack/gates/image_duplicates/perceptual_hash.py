@@ -15,14 +15,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from synth_stack.images.looks import THUMBNAIL_SIDE
+
 Thumbnails = NDArray[np.uint8]
 """Luminance of n images, each squeezed into a square, (n, SIDE, SIDE)."""
 Hashes64 = NDArray[np.uint64]
 Coefficients = NDArray[np.float32]
 
-SIDE = 64
-"""Pixels of a thumbnail's side: four for each period of the highest frequency of a window of half the
-side."""
+SIDE = THUMBNAIL_SIDE
 FREQUENCIES = 8
 BITS = FREQUENCIES**2 - 1
 _SAMPLES = 32

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from synth_stack.gates.image_quality.measures import ImageMeasures, measure_image
-from synth_stack.images.attached import ReadImage
-from synth_stack.images.decoding import DecodedImage
+from synth_stack.images.looks import ImageLook, ReadLook
+from synth_stack.images.measures import ImageMeasures
 
 FILE_FAULTS = ("missing", "outside", "changed", "too_large", "no_image", "corrupt")
 """The names of faults with which no pixel is seen (images/decoding.py, images/attached.py)."""
@@ -37,14 +36,13 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def examine(read: ReadImage, bars: QualityBars) -> Finding | None:
+def examine(read: ReadLook, bars: QualityBars) -> Finding | None:
     """The finding on an image; None for a row that has none."""
     if read.fault is not None:
         return Finding(read.fault.name, read.fault.said)
-    if read.image is None:
+    if read.look is None:
         return None
-    image = read.image
-    measures = measure_image(image.pixels)
+    image, measures = read.look, read.look.measures
     fault, said = _check_form(image, bars) or _check_pixels(measures, bars) or (None, None)
     evidence = {
         "blur": round(measures.blur, 4),
@@ -59,7 +57,7 @@ def examine(read: ReadImage, bars: QualityBars) -> Finding | None:
     return Finding(fault, said, evidence)
 
 
-def _check_form(image: DecodedImage, bars: QualityBars) -> tuple[str, str] | None:
+def _check_form(image: ImageLook, bars: QualityBars) -> tuple[str, str] | None:
     short, long = sorted((image.width, image.height))
     if bars.trailing and image.trailing:
         return "trailing_data", f"{image.trailing} bytes come after the image in its file"

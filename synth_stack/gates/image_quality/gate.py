@@ -11,8 +11,9 @@ from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.gates.image_quality.canaries import plant_faults, plant_good
 from synth_stack.gates.image_quality.faults import Finding, QualityBars, examine
 from synth_stack.gates.resources import Resources
-from synth_stack.images.attached import list_attached, map_images
+from synth_stack.images.attached import list_attached
 from synth_stack.images.decoding import FORMATS, require_pillow
+from synth_stack.images.looks import map_looks
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_verdicts
@@ -20,14 +21,14 @@ from synth_stack.rows.schemas import build_verdicts
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@gate("image_quality", version="1", reads=())
+@gate("image_quality", version="2", reads=())
 def image_quality(
     resources: Resources,
     *,
     min_side: Annotated[int, Field(ge=1)] = 64,
     max_aspect: Annotated[float, Field(ge=1)] = 4.0,
     modes: Annotated[list[str], Field(min_length=1)] = ["RGB", "L"],  # noqa: B006  (read, never changed)
-    max_blur: Share | None = 0.75,
+    max_blur: Share | None = 0.85,
     min_contrast: Share | None = 0.05,
     min_lightest: Share | None = 0.12,
     max_darkest: Share | None = 0.92,
@@ -71,7 +72,7 @@ def image_quality(
 
 
 def _judge(table: pa.Table, _: State, *, folder: Path | None, bars: QualityBars) -> pa.Table:
-    found = list(map_images(folder, list_attached(table), partial(examine, bars=bars)))
+    found = [examine(read, bars) for read in map_looks(folder, list_attached(table))]
     return build_verdicts(
         table["row_id"],
         "image_quality",

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from synth_stack.gates.canaries import build_canary, build_control
 from synth_stack.gates.gate import Judge, State
 from synth_stack.gates.resources import Resources
+from synth_stack.inputs.terms import PURPOSES, TERMS, rank_terms
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import build_candidates, build_verdicts
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 Purpose = Literal["research", "non-commercial", "commercial", "competing-models"]
 """What a pack is used for, each beyond the one before: papers; whatever earns nothing; products; and models
 that compete with the teacher's maker."""
-
-_PURPOSES = ("research", "non-commercial", "commercial", "competing-models")
-_REACH = {
-    "research-only": 0,
-    "non-commercial": 1,
-    "no-competing-models": 2,
-    "train-any": 3,
-}
-"""By terms the last purpose that they allow."""
 
 _CANARY_TERMS = {"canary without a permission": -1, "control with every permission": 3}
 """Models of planted rows, and how far their terms reach: nowhere, and everywhere."""
@@ -45,9 +37,9 @@ def terms(resources: Resources, *, purpose: Purpose = "commercial") -> Judge:
     are the recipe's words (docs/recipe.md), and nothing here reads a licence.
     """
     declared = resources.terms
-    reach = {name: _REACH.get(told.get("output", ""), -1) for name, told in declared.items()}
+    reach = {name: rank_terms(told.get("output")) for name, told in declared.items()}
     return Judge(
-        judge=partial(_judge, reach={**reach, **_CANARY_TERMS}, needed=_PURPOSES.index(purpose)),
+        judge=partial(_judge, reach={**reach, **_CANARY_TERMS}, needed=PURPOSES.index(purpose)),
         facts={"purpose": purpose, "declared": {name: dict(told) for name, told in sorted(declared.items())}},
         plant=_plant,
         control=_plant_allowed,
@@ -74,10 +66,10 @@ def _settle(found: tuple[str, int] | None, needed: int) -> tuple[str, str | None
     name, reach = found
     if reach == _NO_TERMS:
         return "reject", f"nobody declared the terms of {name}", "terms.undeclared", None
-    told = next((output for output, last in _REACH.items() if last == reach), "none")
+    told = TERMS[reach] if reach >= 0 else "none"
     evidence = canonical_text({"counts": {f"rows_{told.replace('-', '_')}": 1}, "model": name, "terms": told})
     if reach < needed:
-        reason = f"the terms of {name} ({told}) do not allow this purpose: {_PURPOSES[needed]}"
+        reason = f"the terms of {name} ({told}) do not allow this purpose: {PURPOSES[needed]}"
         return "reject", reason, "terms.forbidden", evidence
     return "accept", None, None, evidence
 

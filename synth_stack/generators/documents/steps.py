@@ -11,7 +11,7 @@ from distilabel.steps import Step, StepInput
 from synth_stack.generators.clean import clean_line, draw_fence
 from synth_stack.generators.documents.spans import find_span, measure_overlap, points_at_passage
 from synth_stack.generators.grounded.steps import read_title
-from synth_stack.generators.steps import Ask, ToCandidates
+from synth_stack.generators.steps import Ask, ToCandidates, replace_text
 from synth_stack.generators.template import Template
 from synth_stack.rows.canonical import canonical_text, derive_seed
 from synth_stack.teachers.prompt import Prompt
@@ -95,10 +95,7 @@ class AnswerWithQuote(Ask):
             return {**said, "failure": f"{self.column}: no line with ANSWER: and one with QUOTE:"}
         span = find_span(said["passage"], parts["quote"])
         answer = clean_line(parts["answer"].strip("*_ "))
-        said[self.column] = answer
-        for name in ("finishes", "thoughts"):  # they stand under the text that they are of
-            if reply in said.get(name, {}):
-                said[name] = {answer if key == reply else key: told for key, told in said[name].items()}
+        said = replace_text(said, self.column, answer)
         if span is None:
             return {**said, "failure": f"{self.column}: its quotation does not stand in the passage"}
         quote = said["passage"][span.start : span.end]

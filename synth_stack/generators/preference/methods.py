@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 _WRITE, _ANSWER, _RATE = "self_instruct", "preference_answer", "preference_rating"
+_REPAIR = "preference_repair"
+MAX_CHANGED = 0.5
+"""Beyond half of its words an answer was written anew, and the pair says no more what was wrong with it."""
 
 Aspect = Literal["instruction_following", "truthfulness", "honesty", "helpfulness"]
 FOUR: tuple[Aspect, ...] = ("instruction_following", "truthfulness", "honesty", "helpfulness")
@@ -91,6 +94,44 @@ def strong_weak(
     return _build(llm, plan, batch_rows, parts=parts, params=params, origin=origin, strong="answer_strong")
 
 
+def _list_repair_templates(params: Mapping[str, Any]) -> tuple[str, ...]:
+    writing = (_WRITE,) if params["prompts"] == "written" else ()
+    return (*writing, _ANSWER, _REPAIR, *((_RATE,) if params["rated"] else ()))
+
+
+@generator("minimal_repair", version=VERSION, templates=_list_repair_templates)
+def minimal_repair(
+    llm: "Teacher",
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    prompts: Literal["seeds", "written"] = "written",
+    examples: Annotated[int, Field(ge=1, le=20)] = 5,
+    max_changed: Annotated[float, Field(gt=0, le=1)] = MAX_CHANGED,
+    rated: bool = True,
+    aspects: Annotated[list[Aspect], Field(min_length=1)] = list(FOUR),  # noqa: B006  (never mutated)
+    min_margin: Annotated[float, Field(ge=0, le=4)] = MIN_MARGIN,
+) -> "Pipeline":
+    """A pipeline that answers, mends the answer as little as it can, and prefers the mended one.
+
+    CLAIR (D'Oosterlinck et al. 2024, arXiv:2408.06266, section 4): `models.weak`, or the teacher itself,
+    answers; `models.rewriter`, or the teacher, revises. A repair of more than the share `max_changed` of the
+    words fails. With `rated` the recipe's `models.judge` rates both, and a repair that is not `min_margin`
+    better fails; the paper takes every revision.
+    """
+    params = {
+        "prompts": prompts,
+        "examples": examples,
+        "max_changed": repr(max_changed),
+        "rated": rated,
+        "aspects": aspects,
+        "min_margin": repr(min_margin),
+    }
+    parts = {"answer_draft": "weak", "answer_repair": "rewriter"}
+    origin = record_origin(llm, "minimal_repair", VERSION, params)
+    return _build(llm, plan, batch_rows, parts=parts, params=params, origin=origin, strong="answer_repair")
+
+
 def _build(
     llm: "Teacher",
     plan: "Plan",
@@ -103,7 +144,7 @@ def _build(
 ) -> "Pipeline":
     from distilabel.pipeline import Pipeline
 
-    from synth_stack.generators.preference.steps import AskSide, RateSide, ToPreferences
+    from synth_stack.generators.preference.steps import AskSide, RateSide, RepairSide, ToPreferences
     from synth_stack.generators.steps import Ask, draw_items
 
     aspects: Sequence[str] = params["aspects"]
@@ -114,9 +155,14 @@ def _build(
         else:
             last = last >> _take_seeds()
         for side, part in parts.items():
-            write = AskSide(name=side, llm=llm, template=_ANSWER, column=side, single_line=False, part=part)
-            last = last >> write
-        for side in parts:
+            asked = {"name": side, "llm": llm, "column": side, "single_line": False, "part": part}
+            if part == "rewriter":
+                limit = float(params["max_changed"])
+                repair = RepairSide(**asked, template=_REPAIR, side=next(iter(parts)), max_changed=limit)
+                last = last >> repair
+            else:
+                last = last >> AskSide(**asked, template=_ANSWER)
+        for side in parts if params.get("rated", True) else ():
             rating = side.replace("answer", "rating")
             judge = RateSide(
                 name=rating,

@@ -7,23 +7,19 @@ between two markers (card_figures.py).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
 import yaml
 
 from synth_stack.packs import layout
+from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
+from synth_stack.packs.card.header import build_metadata, name_title
 from synth_stack.packs.card.images import render_images
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
+from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.disclosure.facts import Disclosure
 from synth_stack.packs.splits import ADVERSARIAL, TRAIN
-from synth_stack.registry import PARTS
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.locks import GateLock, PerimeterLock, RecipeLock, RetryLock, SourceLock, TeacherLock
-
-_SIZES = (
-    *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
-    *("1B<n<10B", "10B<n<100B", "100B<n<1T"),
-)
 
 
 def render_card(
@@ -31,8 +27,7 @@ def render_card(
     gates: Sequence[GateLock],
     counts: Counts,
     *,
-    root: str,
-    key_id: str,
+    told: Disclosure,
     signature: str,
     place: Mapping[str, Any] | None = None,
     withdrawn: Mapping[str, Any] | None = None,
@@ -40,13 +35,12 @@ def render_card(
 ) -> str:
     """README.md of a pack, the same for the same arguments: `verify` writes it again and compares every byte.
 
-    `root` is the tree's root and `key_id` the local key's id, in hexadecimal; `signature` is "local" or
-    "sigstore"; `place` is that of the batch in a ledger, and `withdrawn` what became of rows since an earlier
-    issue, as they are signed.
+    `told` is what the other documents tell too; `signature` is "local" or "sigstore"; `place` is that of the
+    batch in a ledger, and `withdrawn` what became of rows since an earlier issue, as they are signed.
     """
     metadata = yaml.safe_dump(build_metadata(recipe, counts, withdrawn), sort_keys=False, allow_unicode=True)
     sections = [
-        f"# {prose(_title(recipe))}",
+        f"# {prose(name_title(recipe))}",
         _render_summary(recipe, counts, withdrawn),
         "## Load",
         *_render_load(counts),
@@ -57,66 +51,37 @@ def render_card(
         _VERIFY_NOTE,
         fence(_SINGLE_FILE, "sh"),
         _SINGLE_FILE_NOTE,
+        *render_examples(counts.data.examples),
+        "## Licence, terms and synthetic share",
+        _SHARES_NOTE,
+        *render_shares(told),
+        "## Not checked",
+        bullets([_render_unchecked(said, names) for said, names in told.unchecked]),
+        "## Known biases",
+        _render_statements(told.biases),
         "## Figures",
         _FIGURES_NOTE,
         render_figures(counts, gates),
-        "## How the rows were made",
-        *_render_making(recipe),
         "## Gates",
         *_render_gates(gates, counts),
-        "## Known biases",
-        _render_statements(None if recipe.card is None else recipe.card.known_biases),
-        "## Not checked",
-        *_render_not_checked(gates, counts),
+        "## How the rows were made",
+        *_render_making(recipe),
+        "## Other documents",
+        _DOCUMENTS,
         "## Signature",
-        _render_signature(root, key_id, signature, counts),
+        _render_signature(told, signature, counts),
         *_render_cosigners(cosigners),
         *_render_place(place),
-        "## Licence",
-        _render_licence(recipe),
     ]
     return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
-
-
-def build_metadata(
-    recipe: RecipeLock, counts: Counts, withdrawn: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The card's YAML header: what the Hub lists, and what `datasets` reads when it loads the pack."""
-    card = recipe.card
-    return {
-        "pretty_name": " ".join(_title(recipe).split()),
-        "license": "other" if card is None else card.license,
-        **({} if card is None else {"language": list(card.languages)}),
-        "size_categories": [name_size(counts.accepted - (withdrawn["rows"] if withdrawn else 0))],
-        "task_categories": ["text-generation" if counts.images is None else "text-to-image"],
-        "tags": ["synthetic", "synth-stack"] if recipe.source is None else ["synth-stack"],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [
-                    {"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in counts.splits
-                ],
-            },
-        ],
-        "dataset_info": {
-            "features": [_describe_feature(field) for field in CANDIDATE_SCHEMA],
-            "splits": [
-                {"name": split.name, "num_bytes": split.num_bytes, "num_examples": split.rows}
-                for split in counts.splits
-            ],
-        },
-    }
-
-
-def name_size(rows: int) -> str:
-    """The Hub's size category of a dataset of that many rows."""
-    return next((name for i, name in enumerate(_SIZES) if rows < 10 ** (3 + i)), "n>1T")
 
 
 _IMPORT = "from datasets import load_dataset\n"
 _LOAD = {
     TRAIN: 'rows = load_dataset("PATH_OR_REPOSITORY", split="train")',
-    ADVERSARIAL: 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")',
+    ADVERSARIAL: 'attempts = load_dataset("PATH_OR_REPOSITORY", "adversarial", split="adversarial")',
+    "rejected": 'rejected = load_dataset("PATH_OR_REPOSITORY", "rejected", split="rejected")',
+    "held": 'held = load_dataset("PATH_OR_REPOSITORY", "held", split="held")',
 }
 
 _ADVERSARIAL = (
@@ -158,10 +123,20 @@ _FIGURES_NOTE = (
     "whole card again and compares it byte for byte. The self-tests, and what each gate counted, are what "
     f"the packer measured (`{layout.MEASURES}`): the rows that were planted are in no pack."
 )
-
-
-def _title(recipe: RecipeLock) -> str:
-    return recipe.name if recipe.card is None else recipe.card.pretty_name
+_SHARES_NOTE = (
+    "Counted over the rows in `data/`, whose columns `license`, `output_terms` and `synthetic` say it row by "
+    "row. Licence and terms are the recipe's words, and nothing here reads a licence; of a row that is not "
+    "known to be synthetic nobody told."
+)
+_DOCUMENTS = table(
+    ("File", "Holds"),
+    [
+        (f"`{layout.CROISSANT}`", "Croissant 1.1 with its Responsible AI terms and PROV-O"),
+        (f"`{layout.SPDX}`", "SPDX 3.0.1, Dataset profile"),
+        (f"`{layout.PROVENANCE}`", "the Data & Trust Alliance's Data Provenance Standards 1.0.0"),
+        (f"`{layout.TRAINING_SUMMARY}`", "for the EU's public summary of training content"),
+    ],
+)
 
 
 def _render_summary(recipe: RecipeLock, counts: Counts, withdrawn: Mapping[str, Any] | None) -> str:
@@ -206,10 +181,14 @@ def _render_withdrawn(withdrawn: Mapping[str, Any] | None) -> list[str]:
 def _render_load(counts: Counts) -> list[str]:
     names = [split.name for split in counts.splits]
     where = f"the splits {' and '.join(map(code, names))}" if names[1:] else f"the {code(names[0])} split"
-    load = [
-        fence("\n".join([_IMPORT, *(_LOAD[name] for name in names)]), "python"),
-        f"Only accepted rows are in {where}. The log and the lineage hold the others too.",
-    ]
+    turned = [split.name for split in counts.turned]
+    said = f"Only accepted rows are in {where}. The log and the lineage hold the others too"
+    if turned:
+        said += (
+            f": the {' and '.join(map(code, turned))} rows have no text here, and a row each with the gate "
+            "and the reason"
+        )
+    load = [fence("\n".join([_IMPORT, *(_LOAD[name] for name in (*names, *turned))]), "python"), f"{said}."]
     if not counts.adversarial:
         return load
     rows = format_count(counts.adversarial, "accepted row")
@@ -340,39 +319,15 @@ def _render_gates(gates: Sequence[GateLock], counts: Counts) -> list[str]:
     return parts
 
 
-def _render_statements(lines: Sequence[str] | None) -> str:
+def _render_statements(lines: Sequence[str]) -> str:
     if not lines:
         return "The recipe states none. That is no finding that there are none."
     stated = bullets([prose(line) for line in lines])
     return f"As the recipe states them; nothing here measures them.\n\n{stated}"
 
 
-def _render_not_checked(gates: Sequence[GateLock], counts: Counts) -> list[str]:
-    """What no gate looked for, as far as the gates tell it: nobody writes these sentences."""
-    ran = ", ".join(code(gate.use) for gate in gates) or "none"
-    lines = [f"Whatever these gates do not look for: {ran}"]
-    unread = [part for part in PARTS if not any(part in gate.reads for gate in gates)]
-    if unread:
-        lines.append(f"Texts that no gate read, where a row has them: {', '.join(map(code, unread))}")
-    lines += [
-        f"{format_count(gate.abstained, 'row')} on which {code(gate.gate)} could not say anything"
-        for gate in counts.gates
-        if gate.abstained
-    ]
-    tested = {test.gate for test in counts.measures.self_tests}
-    untested = [gate.use for gate in gates if gate.use not in tested]
-    if untested:
-        lines.append(
-            f"What these gates miss, since nothing was planted for them: {', '.join(map(code, untested))}"
-        )
-    off = [
-        f"{code(test.gate)} ({', '.join(map(code, test.off))})"
-        for test in counts.measures.self_tests
-        if test.off
-    ]
-    if off:
-        lines.append(f"Checks that are switched off: {', '.join(off)}")
-    return [bullets(lines)]
+def _render_unchecked(said: str, names: Sequence[str]) -> str:
+    return f"{prose(said)}: {', '.join(map(code, names))}"
 
 
 def _render_cosigners(cosigners: Sequence[str]) -> list[str]:
@@ -396,13 +351,13 @@ def _render_place(place: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _render_signature(root: str, key_id: str, signature: str, counts: Counts) -> str:
+def _render_signature(told: Disclosure, signature: str, counts: Counts) -> str:
     tree = (
-        f"The Merkle root over the records of {format_count(counts.rows, 'row')} is {code(root)}. It is "
+        f"The Merkle root over the records of {format_count(counts.rows, 'row')} is {code(told.root)}. It is "
         "signed, with the digest of every file, in `lineage/statement.dsse.json`."
     )
     local = (
-        f"The key is {code(key_id)} (`lineage/public_key.pem`). It is a key of the machine that packed, "
+        f"The key is {code(told.key_id)} (`lineage/public_key.pem`). It is a key of the machine that packed, "
         "and it comes with the pack. So it proves that nothing was changed since, and **not who signed**. "
         "To know who signed, get the key's id from the publisher by another way and pass it with `--key-id`."
     )
@@ -414,18 +369,3 @@ def _render_signature(root: str, key_id: str, signature: str, counts: Counts) ->
         "`--identity` and `--issuer`."
     )
     return f"{tree}\n\n{identity}\n\n{local}"
-
-
-def _render_licence(recipe: RecipeLock) -> str:
-    if recipe.card is None:
-        return "Not stated: the terms are those of the dataset that the rows were read from."
-    licence = code(recipe.card.license)
-    return f"{licence}, as the recipe states it. The terms of the teacher's maker may also apply."
-
-
-def _describe_feature(field: pa.Field) -> dict[str, Any]:
-    """A column in the form that `datasets` reads from a card."""
-    if pa.types.is_list(field.type):
-        items = field.type.value_type
-        return {"name": field.name, "list": [_describe_feature(items.field(i)) for i in range(len(items))]}
-    return {"name": field.name, "dtype": str(field.type)}

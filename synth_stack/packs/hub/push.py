@@ -1,16 +1,20 @@
 """A verified pack as a dataset repository on the Hugging Face Hub, or on a server that speaks like it."""
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-from synth_stack.errors import ConfigError, VerificationError, WorkError
+from synth_stack.errors import ConfigError, InputError, VerificationError, WorkError
 from synth_stack.files import digest_file, store_errors
+from synth_stack.packs import layout, verify_pack
+from synth_stack.packs.hub.download import WantedFile, download_file
 from synth_stack.packs.hub.repository import LEFT_BY_HUB, MAIN, TOKEN_VARIABLE, HubFile, HubRepository
-from synth_stack.packs.verify.verify import verify_pack
+from synth_stack.packs.verify.verify import Verification
+from synth_stack.packs.verify.verify import verify_pack as require_sound
 from synth_stack.runs.folder import list_files
 
 
@@ -25,10 +29,11 @@ def push_pack(pack: Path, repo_id: str, *, private: bool = True, token_env: str 
     stands in the environment variable `token_env`, else it is the one that `hf auth login` saved.
 
     Raises VerificationError for a pack that is not what was signed (nothing is sent), InputError for a
-    name that no repository can have, ConfigError for a repository that is public without `private=False`,
-    WorkError when the server refuses, cannot be reached, or then holds anything else than the pack.
+    name that no repository can have and for a batch before the one that is there, ConfigError for a
+    repository that is public without `private=False`, WorkError when the server refuses, cannot be reached,
+    or then holds anything else than the pack.
     """
-    found = verify_pack(pack)
+    found = require_sound(pack)
     repository = HubRepository.open(repo_id, token_env)
     api = HfApi(endpoint=repository.endpoint, token=repository.token)
     tags = [f"root-{found.root}"] + ([] if found.place is None else [f"batch-{len(found.place.previous)}"])
@@ -40,6 +45,7 @@ def push_pack(pack: Path, repo_id: str, *, private: bool = True, token_env: str 
         if private and not before.private:
             raise ConfigError(f"{repo_id} is public", mend="Say --public, or send to another repository.")
         earlier = repository.list_files(before.sha)
+        _require_newest(found, repository, before.sha, earlier)
         commit = api.create_commit(
             repo_id,
             _list_operations(pack, earlier),
@@ -57,6 +63,37 @@ def push_pack(pack: Path, repo_id: str, *, private: bool = True, token_env: str 
             mend=f"Check HF_ENDPOINT, the repository's name, and the token in {token_env}.",
         ) from exc
     return str(commit.commit_url)
+
+
+def _require_newest(
+    found: Verification, repository: HubRepository, commit: str, earlier: Mapping[str, HubFile]
+) -> None:
+    """Refuse a batch that stands before the one that the repository holds: its readers would see a rollback.
+
+    What the repository holds of another key, or that is no pack, says nothing. Raises InputError.
+    """
+    bounds = {layout.STATEMENT: verify_pack.MAX_SEAL_BYTES, layout.PUBLIC_KEY: 4096}
+    if found.place is None or any(
+        name not in earlier or earlier[name].size > bounds[name] for name in bounds
+    ):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name in bounds:
+            wanted = WantedFile(commit, name, earlier[name].size)
+            download_file(repository, wanted, Path(folder) / name)
+        try:
+            held = verify_pack.open_statement(folder, found.key_id)
+            verify_pack.check_predicate(held)
+        except verify_pack.Refusal:
+            return
+    place = held.predicate["ledger"]
+    if place is not None and place["sequence"] > len(found.place.previous):
+        raise InputError(
+            f"{repository.repo_id} holds a later batch already",
+            seen=f"batch {len(found.place.previous)}",
+            allowed=f"batch {place['sequence']} or later",
+            mend="Whoever pulled that one would see a rollback: send this one to another repository.",
+        )
 
 
 def _list_operations(

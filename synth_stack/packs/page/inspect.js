@@ -41,6 +41,7 @@ async function inspectInto(found, chosen, keyId, tell) {
   await checkLedger(pack, said.ledger);
   found.counts = counted;
   found.passed.push([counts.total, "lineage records"], [counts.total, "decisions"]);
+  if (signed.cosigners) found.passed.push([signed.cosigners, "further signatures"]);
   if (withdrawn.size) found.passed.push([withdrawn.size, "withdrawn rows"]);
   found.notes.push(PARQUET_NOTE, BROWSER_NOTE);
   if (!keyId) found.notes.push(LOCAL_NOTE);
@@ -50,7 +51,8 @@ async function inspectInto(found, chosen, keyId, tell) {
 async function openSigned(pack, keyId, notes) {
   const signed = await openStatement(pack, keyId);
   checkPredicate(signed);
-  const unchecked = await checkCosigners(pack, signed);
+  const { count, unchecked } = await checkCosigners(pack, signed);
+  signed.cosigners = count - unchecked;
   if (unchecked) notes.push(`${unchecked} of the signatures in ${RULES.cosignatures} were not checked: this browser has no ML-DSA; verify_pack.py checks them`);
   return signed;
 }

@@ -181,16 +181,13 @@ function checkPredicate(signed) {
     if (signed.subjects.get(file) !== said[name]) throw new Refusal(`${where}: its ${name} is not that of ${file}`);
 }
 
-// How many cosignatures this browser could not check.
+// How many signatures of further keys there are, and how many of them this browser could not check.
 async function checkCosigners(pack, signed) {
-  const others = signed.predicate.cosigners, where = RULES.cosignatures;
-  if (!others.length) {
-    if (pack.files.has(where)) throw new Refusal(`${where} does not belong to a pack with one signature`);
-    return 0;
-  }
+  const promised = signed.predicate.cosigners, where = RULES.cosignatures;
+  if (!promised.length && !pack.files.has(where)) return { count: 0, unchecked: 0 };
   const value = parseCanonical(await pack.read(where, RULES.max_cosignatures_bytes), where, "\n");
   if (!has(value, "scheme:str signatures:list") || value.scheme !== RULES.cosignatures_scheme) throw new Refusal(`${where} is of another scheme, or of none`);
-  if (value.signatures.some((each) => !has(each, "public_key:str sig:str"))) throw new Refusal(`${where}: a signature is none`);
+  if (!value.signatures.length || value.signatures.some((each) => !has(each, "public_key:str sig:str"))) throw new Refusal(`${where}: a signature is none`);
   const found = [];
   let unchecked = 0;
   for (const each of value.signatures) {
@@ -198,8 +195,10 @@ async function checkCosigners(pack, signed) {
     if (!await checkSignature(key, decodeBase64(each.sig, where), signed.statement, where)) unchecked++;
     found.push(key.id);
   }
-  if (!equalValues(found, others)) throw new Refusal(`${where} is not by the cosigners that ${RULES.statement} names`, found, quote(others));
-  return unchecked;
+  if (!equalValues(found, [...new Set(found)].filter((id) => id !== signed.keyId).sort())) throw new Refusal(`${where}: its keys are not in order, or one stands there twice`);
+  const missing = promised.filter((id) => !found.includes(id)).sort()[0];
+  if (missing) throw new Refusal(`${where} lacks a signature that ${RULES.statement} names`, undefined, missing);
+  return { count: found.length, unchecked };
 }
 
 function readRule(predicate) {

@@ -12,11 +12,13 @@ from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.verify import check_row, verify_records
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
 from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import choose_split, list_splits, require_split
 from synth_stack.packs.statement import Seal
 from synth_stack.packs.tombstones import find_rows_of_documents
+from synth_stack.packs.turned_away import TURNED_SCHEMA, compare_turned, list_turned
 from synth_stack.packs.verify.provenance import Origins
 from synth_stack.packs.verify_pack import SignedRule, Withdrawn, find_decision_fault, read_lines
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
@@ -63,13 +65,22 @@ def check_contents(
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
     lines = _Lines(pack)
+    terms = RowTerms(origins.recipe)
     gone = frozenset() if withdrawn is None else withdrawn.rows
     banned = frozenset() if withdrawn is None else withdrawn.revocations.documents
     splits = {
         split: _Follower(
-            f"the {split} split", _each_accepted(pack, files, split, tally, banned), _compare_row
+            f"the {split} split",
+            _each_accepted(pack, files, split, tally, banned=banned, terms=terms),
+            _compare_row,
         )
         for split, files in layout.list_data(names).items()
+    }
+    turned = {
+        decision: _Follower(
+            f"the {decision} rows in log/", _each_turned(pack, files, decision, tally), compare_turned
+        )
+        for decision, files in layout.list_turned_files(names).items()
     }
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
 
@@ -92,15 +103,15 @@ def check_contents(
                 )
             replaces = tally.add_record(record)
             origins.check(name, record, replaces=replaces)
-            _follow_row(record, log, splits, gone)
+            _follow_row(record, log, {**splits, **turned}, gone)
 
     problems: list[VerificationError] = []
-    followers: list[_Follower | _Lines] = [log, *splits.values(), lines]
+    followers: list[_Follower | _Lines] = [log, *splits.values(), *turned.values(), lines]
     tiles = pack / layout.TILES
     head = seal.head
     try:
         verify_records(read(), expected_root=head.root, expected_size=head.size, tiles=tiles, see=see)
-        for follower in (log, *splits.values()):
+        for follower in (log, *splits.values(), *turned.values()):
             follower.follow(None)
         tally.require_replacements()
         origins.finish(tally.generated)
@@ -110,15 +121,18 @@ def check_contents(
         lines.close()
     problems += [follower.problem for follower in followers if follower.problem is not None]
     rows = {split: follower.followed for split, follower in splits.items()}
-    return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows))
+    return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows, tally))
 
 
 def _follow_row(
-    record: Row, log: "_Follower", splits: Mapping[str, "_Follower"], withdrawn: frozenset[str]
+    record: Row, log: "_Follower", files: Mapping[str, "_Follower"], withdrawn: frozenset[str]
 ) -> None:
     log.follow(record)
-    if record["decision"]["decision"] == "accepted" and record["row_id"] not in withdrawn:
-        splits[choose_split(record["kind"])].follow(record)
+    decision = record["decision"]["decision"]
+    if decision != "accepted":
+        files[decision].follow(record)
+    elif record["row_id"] not in withdrawn:
+        files[choose_split(record["kind"])].follow(record)
 
 
 def check_decisions(name: str, records: Sequence[Mapping[str, Any]], rule: SignedRule) -> None:
@@ -214,19 +228,28 @@ def _each_row(pack: Path, names: list[str]) -> Iterator[Place]:
                 yield name, row
 
 
+def _each_turned(pack: Path, names: list[str], decision: str, tally: Tally) -> Iterator[Place]:
+    for name in names:
+        for table in read_shard(pack, name, TURNED_SCHEMA):
+            tally.turned.add_rows(table, decision)
+            for row in table.to_pylist():
+                yield name, row
+
+
 def _each_accepted(
-    pack: Path, names: list[str], split: str, tally: Tally, banned: frozenset[str]
+    pack: Path, names: list[str], split: str, tally: Tally, *, banned: frozenset[str], terms: RowTerms
 ) -> Iterator[Place]:
     for name in names:
-        for table in read_shard(pack, name, CANDIDATE_SCHEMA):
+        for table in read_shard(pack, name, DATA_SCHEMA):
             require_split(table, split, name=name)
             for row_id in find_rows_of_documents(table, banned)[:1]:
                 raise VerificationError(
                     f"{name}: row {row_id} is of a document that {layout.REVOKED} withdraws"
                 )
             tally.add_rows(table)
-            for row in table.to_pylist():
+            for row in table.select(CANDIDATE_SCHEMA.names).to_pylist():
                 yield name, row
+            terms.require(table, name)
 
 
 def _compare_row(name: str, row: Row, record: Row) -> None:
@@ -244,19 +267,23 @@ def _compare_decision(name: str, row: Row, record: Row) -> None:
             )
 
 
-def _find_misnamed(names: list[str], rows: Mapping[str, int]) -> list[VerificationError]:
+def _find_misnamed(names: list[str], rows: Mapping[str, int], tally: Tally) -> list[VerificationError]:
     """Shards are numbered from 0 without a gap, data files say how many they are, and no split is empty."""
     data = layout.list_data(names)
     log, records = layout.of_kind(names, "log", "decisions"), layout.of_kind(names, "lineage", "records")
     lines = [name for name in names if name.endswith(".jsonl.gz")]
     shards = {split: max(len(data[split]), 1) for split in list_splits(rows)}
+    turned = layout.list_turned_files(names)
+    parts = {decision: max(len(turned[decision]), 1) for decision in list_turned(tally.decisions)}
     wanted = {
         *(layout.data_name(i, n, split) for split, n in shards.items() for i in range(n)),
+        *(layout.turned_name(i, n, decision) for decision, n in parts.items() for i in range(n)),
         *(layout.log_name(i) for i in range(max(len(log), 1))),
         *(layout.records_name(i) for i in range(max(len(records), 1))),
         *(layout.lines_name(i) for i in range(max(len(records), 1))),
     }
-    present = {*(name for files in data.values() for name in files), *log, *records, *lines}
+    rows_of = (*data.values(), *turned.values())
+    present = {*(name for files in rows_of for name in files), *log, *records, *lines}
     missing = [VerificationError(f"{name} is missing") for name in sorted(wanted - present)]
-    added = "is numbered wrongly, or of a split of which the pack has no row"
+    added = "is numbered wrongly, or of a split or decision of which the pack has no row"
     return missing + [VerificationError(f"{name} {added}") for name in sorted(present - wanted)]

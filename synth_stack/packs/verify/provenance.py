@@ -131,7 +131,7 @@ class Origins:
     """What the recipe says of the origin of every row, and which draws have been met."""
 
     def __init__(self, recipe: RecipeLock, seed_ids: frozenset[str] | None) -> None:
-        self._recipe = recipe
+        self.recipe = recipe
         self._seed_ids = seed_ids
         self._methods = {(method.use, method.version): method for method in recipe.methods}
         self._made_here = bool(recipe.methods)
@@ -152,7 +152,7 @@ class Origins:
         A row that `replaces` another may be of somebody else's making; its draw is that of the other.
         """
         fault = None
-        if self._recipe.source is not None:
+        if self.recipe.source is not None:
             fault = self._find_foreign_fault(record)
         elif self._made_here and not replaces:
             fault = self._find_fault(record)
@@ -172,7 +172,7 @@ class Origins:
                 )
 
     def _find_fault(self, record: Record) -> tuple[str, object, str] | None:
-        origin, recipe = record["origin"], self._recipe
+        origin, recipe = record["origin"], self.recipe
         method = self._methods.get((origin["generator"], origin["generator_version"]))
         if method is None:
             made_by = f"{origin['generator']} {origin['generator_version']}"
@@ -197,7 +197,7 @@ class Origins:
         return self._meet_draw(method.use, origin)
 
     def _find_teacher_fault(self, origin: Record) -> tuple[str, object, str] | None:
-        teacher = self._recipe.teacher
+        teacher = self.recipe.teacher
         if teacher is None:
             return None
         for key, stated in (("teacher", teacher.model), ("teacher_digest", teacher.digest)):
@@ -208,7 +208,7 @@ class Origins:
         return None
 
     def _meet_draw(self, use: str, origin: Record) -> tuple[str, object, str] | None:
-        draw, seed = origin["draw"], self._recipe.seed
+        draw, seed = origin["draw"], self.recipe.seed
         if use in self._spans:
             span = next((span for span in self._spans[use] if draw in span.draws), None)
             if span is None:
@@ -227,7 +227,7 @@ class Origins:
         return None
 
     def _find_foreign_fault(self, record: Record) -> tuple[str, object, str] | None:
-        source, origin = self._recipe.source, record["origin"]
+        source, origin = self.recipe.source, record["origin"]
         if (
             source is None
             or source.is_run

@@ -1,4 +1,4 @@
-"""What a pack states of itself - counts, card, Croissant, verifier - made again from its rows and
+"""What a pack states of itself - counts, card, documents, verifier - made again from its rows and
 compared.
 """
 
@@ -10,8 +10,9 @@ from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
-from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Counts, Tally
+from synth_stack.packs.disclosure.documents import render_documents
+from synth_stack.packs.disclosure.facts import build_disclosure
 from synth_stack.packs.gate_log import MAX_MEASURES_BYTES, parse_measures
 from synth_stack.packs.statement import Seal, build_predicate, read_file
 from synth_stack.runs.locks import GatesLock, RecipeLock, parse_gates, parse_recipe
@@ -47,27 +48,13 @@ def check_statements(
 
     Raises VerificationError for a file that holds no statement at all.
     """
-    recipe, lock = locks
+    _, lock = locks
     measures = parse_measures(
         read_file(pack, layout.MEASURES, max_bytes=MAX_MEASURES_BYTES), lock.gates, tally.count_judged()
     )
     counts = tally.finish([gate.use for gate in lock.gates], measures, review)
     problems = compare_predicate(seal, locks, counts)
-    card = render_card(
-        recipe,
-        lock.gates,
-        counts,
-        root=seal.head.root.hex(),
-        key_id=seal.key_id,
-        signature=seal.predicate["signature"],
-        place=seal.predicate["ledger"],
-        withdrawn=seal.predicate["withdrawn"],
-        cosigners=seal.predicate["cosigners"],
-    ).encode("utf-8")
-    problems += compare_bytes(layout.CARD, read_file(pack, layout.CARD, max_bytes=MAX_CARD_BYTES), card)
-    data = {name: sha256 for name, sha256 in seal.subjects.items() if name.startswith("data/")}
-    stated = read_file(pack, layout.CROISSANT, max_bytes=MAX_FILE_BYTES)
-    problems += compare_bytes(layout.CROISSANT, stated, render_croissant(recipe, data))
+    problems += _compare_documents(pack, seal, locks, counts)
     verifier = read_verifier()
     found = read_file(pack, layout.VERIFIER, max_bytes=MAX_FILE_BYTES)
     if found != verifier:
@@ -75,6 +62,43 @@ def check_statements(
             VerificationError(f"{layout.VERIFIER} is not the verifier of {layout.PACK_SCHEME}; do not run it")
         )
     return counts, problems
+
+
+def _compare_documents(
+    pack: Path, seal: Seal, locks: tuple[RecipeLock, GatesLock], counts: Counts
+) -> list[VerificationError]:
+    """What the card and the documents say otherwise than if they were written now."""
+    recipe, lock = locks
+    predicate = seal.predicate
+    told = build_disclosure(
+        recipe,
+        lock.gates,
+        counts,
+        root=seal.head.root.hex(),
+        key_id=seal.key_id,
+        files={
+            name: (sha256, predicate["bytes"][name])
+            for name, sha256 in seal.subjects.items()
+            if name.startswith("data/")
+        },
+        withdrawn=0 if predicate["withdrawn"] is None else predicate["withdrawn"]["rows"],
+    )
+    card = render_card(
+        recipe,
+        lock.gates,
+        counts,
+        told=told,
+        signature=predicate["signature"],
+        place=predicate["ledger"],
+        withdrawn=predicate["withdrawn"],
+        cosigners=predicate["cosigners"],
+    )
+    expected = {layout.CARD: card.encode("utf-8"), **render_documents(told)}
+    return [
+        problem
+        for name, data in expected.items()
+        for problem in compare_bytes(name, read_file(pack, name, max_bytes=MAX_CARD_BYTES), data)
+    ]
 
 
 def compare_predicate(

@@ -20,8 +20,9 @@ from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Counts
+from synth_stack.packs.data_rows import find_row_by_id
 from synth_stack.packs.images import list_image_names
-from synth_stack.packs.shards import find_by_id, find_row, read_shard
+from synth_stack.packs.shards import find_row, read_ids
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import (
     CheckBundle,
@@ -34,12 +35,11 @@ from synth_stack.packs.statement import (
 )
 from synth_stack.packs.verify.contents import check_contents
 from synth_stack.packs.verify.files import compare_files
-from synth_stack.packs.verify.images import check_images
+from synth_stack.packs.verify.images import check_images, explain_changes
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
 from synth_stack.packs.verify_pack import Withdrawn
 from synth_stack.rows.row_ids import find_row_id
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import identity_line
 from synth_stack.runs.locks import RecipeLock
 from synth_stack.text.printable import describe_verdict, show
@@ -202,7 +202,8 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     except VerificationError as exc:
         seal_problem = exc
     problems += compare_files(pack, sizes, seal, seal_problem)
-    warnings = [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
+    warnings = explain_changes(pack, problems)
+    warnings += [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
     checks, counts, place = [Check("files", len(names))], None, None
     if seal is not None and not problems:
         warnings += _describe_trust(seal, signer)
@@ -231,7 +232,8 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
                 )
             if not problems:
                 counts, problems = check_statements(pack, seal, locks, contents.tally, review=review)
-                problems += check_images(pack, names, seal)
+                wrong, unread = check_images(pack, names, seal)
+                problems, warnings = [*problems, *wrong], [*warnings, *unread]
         except VerificationError as exc:
             problems = [exc]
         else:
@@ -255,7 +257,7 @@ def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
         key_id=None if seal is None else seal.key_id,
         counts=counts,
         place=None if problems else place,
-        cosigners=() if seal is None else tuple(seal.predicate["cosigners"]),
+        cosigners=() if seal is None else seal.cosigners,
     )
 
 
@@ -298,7 +300,7 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
         raise faults[0]
     seal = _open_seal(pack, check_bundle, signer)
     records = layout.of_kind(names, "lineage", "records")
-    tables = (table for name in records for table in read_shard(pack, name, RECORD_SCHEMA, ["row_id"]))
+    tables = (table for name in records for table in read_ids(pack, name, RECORD_SCHEMA))
     row_id, index = find_row_id(tables, row_id, where=str(pack))
     size, root = seal.head.size, seal.head.root
     if index >= size:
@@ -306,13 +308,13 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
             f"row {row_id} stands after the end of the signed tree", seen=index, allowed=f"{size} leaves"
         )
     proof = prove_from_tiles(pack / layout.TILES, index, size)
-    data = find_row(pack, records, RECORD_SCHEMA, index)["record"]
+    data = find_row(pack, records, RECORD_SCHEMA, index, ["record"])["record"]
     record = verify_record(data, row_id=row_id, index=index, size=size, proof=proof, root=root)
     withdrawn = read_withdrawn(pack, sizes, seal)
     is_gone = withdrawn is not None and row_id in withdrawn.rows
     accepted = record["decision"]["decision"] == "accepted" and not is_gone
     if accepted:
-        name, row = _find_accepted(pack, names, row_id)
+        name, row = _find_accepted(pack, names, row_id, share=index / size)
         check_row(row, record, where=name)
     return RowProof(
         row_id=row_id,
@@ -356,14 +358,15 @@ def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], li
     return layout.list_pack_files(pack)
 
 
-def _find_accepted(pack: Path, names: list[str], row_id: str) -> tuple[str, Mapping[str, Any]]:
-    """The row and its file. `train` is read first, where a row that belongs elsewhere does harm."""
+def _find_accepted(pack: Path, names: list[str], row_id: str, share: float) -> tuple[str, Mapping[str, Any]]:
+    """The row and its file. `train` is read first, where a row that belongs elsewhere does harm; and there
+    what stands after that `share` of the rows, since accepted rows keep the order of the records.
+    """
     for split, files in layout.list_data(names).items():
-        for name in files:
-            row = find_by_id(pack, name, CANDIDATE_SCHEMA, row_id)
-            if row is not None:
-                refuse_stray(row, split, name=name)
-                return name, row
+        found = find_row_by_id(pack, files, row_id, share)
+        if found is not None:
+            refuse_stray(found[1], split, name=found[0])
+            return found
     raise VerificationError(f"row {row_id} was signed as accepted and is not in data/")
 
 

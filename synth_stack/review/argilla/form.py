@@ -25,6 +25,8 @@ _TEMPLATE = (
 """Handlebars: two braces escape what is filled in."""
 
 _TEXT = {"type": "text", "use_markdown": False}
+_IMAGES: Mapping[str, str] = {"image": "Image", "condition": "What steered the image"}
+"""Fields of a campaign whose rows have images, before all others: people look first."""
 _FIELDS: Mapping[str, tuple[str, Settings]] = {
     "conversation": ("Conversation", {"type": "chat", "use_markdown": False}),
     "beside": ("Side by side", {"type": "custom", "template": _TEMPLATE, "advanced_mode": False}),
@@ -36,9 +38,16 @@ _FIELDS: Mapping[str, tuple[str, Settings]] = {
 """By name, in the order in which they are read; the conversation alone is in every record."""
 
 
-def list_fields(*, adjudicates: bool) -> list[Settings]:
-    """The fields of a campaign, as the server takes them; the page leaves out those that a record has not."""
+def list_fields(*, adjudicates: bool, images: bool = False) -> list[Settings]:
+    """The fields of a campaign, as the server takes them; the page leaves out those that a record has not.
+
+    `images`: whether its rows have some.
+    """
+    shown = _IMAGES if images else {}
     return [
+        {"name": name, "title": title, "required": False, "settings": {"type": "image"}}
+        for name, title in shown.items()
+    ] + [
         {"name": name, "title": title, "required": name == "conversation", "settings": settings}
         for name, (title, settings) in _FIELDS.items()
         if name != "answers" or adjudicates

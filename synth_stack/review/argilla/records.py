@@ -39,6 +39,7 @@ _OPENS = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z0-9#])")
 _OPENED = re.compile(f"([<&]){_JOINER}")
 
 Row: TypeAlias = Mapping[str, Any]
+_NO_IMAGES: Mapping[str, str] = {}
 Fields: TypeAlias = dict[str, Any]
 
 
@@ -59,13 +60,14 @@ def build_record(
     said: Sequence[Mapping[str, Any]] = (),
     answers: str | None = None,
     vector: Sequence[float] | None = None,
+    images: Mapping[str, str] = _NO_IMAGES,
 ) -> dict[str, Any]:
     """The record of a candidate row, as the server takes it.
 
     `said` are verdicts to show: none for a blind row. `answers` is what reviewers said, for an adjudicator.
-    `vector` is what its text means.
+    `vector` is what its text means, and `images` are those of its image fields, as `data:` URLs.
     """
-    fields = build_fields(row)
+    fields = {**images, **build_fields(row)}
     if said:
         fields["gates"] = _clean("\n".join(describe_verdict(verdict) for verdict in said))
     if answers is not None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_stack.errors import ConfigError, MissingExtra, RunMismatch, ServerError
 from synth_stack.models.embedders import Embedder, load_embedder
@@ -25,6 +26,7 @@ from synth_stack.review.argilla.form import (
     name_score,
     write_guidelines,
 )
+from synth_stack.review.argilla.images import read_images
 from synth_stack.review.argilla.records import ADJUDICATE, VECTOR, build_record, name_record
 from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.plan_file import ReviewPlan
@@ -33,6 +35,8 @@ from synth_stack.runs.judged import Judged
 
 BATCH_RECORDS = 200
 """In one request: two to four seconds of a small server, so that a kill costs little."""
+IMAGE_BATCH_RECORDS = 20
+"""The same of rows with images, of some 150 kB each."""
 DATASET_SCHEME = "synth_stack/review-dataset/v1"
 EMBEDDER: Literal["wordllama"] = "wordllama"
 """The fast one: it finds rows that are about the same, which is what a reviewer searches for."""
@@ -117,13 +121,13 @@ def send_groups(campaign: Campaign, groups: Sequence[DatasetGroup], progress: Pr
     ServerError for a server that fails; what was sent before stays, and the same call goes on from there.
     """
     require_same_run(campaign.run, campaign.plan)
-    rows = read_rows_to_review(campaign.plan)
     embedder, notices = _load_embedder()
+    content = _Content(read_rows_to_review(campaign.plan), embedder)
     new, names = 0, []
     for group in groups:
-        dataset = _ensure_dataset(campaign, group, embedder)
+        dataset = _ensure_dataset(campaign, group, content)
         names.append(dataset.name)
-        new += _send_missing(campaign, dataset, group, _Content(rows, embedder), progress)
+        new += _send_missing(campaign, dataset, group, content, progress)
     total = sum(len(group.places) for group in groups)
     client = campaign.client
     if client.is_open:
@@ -159,8 +163,18 @@ class _Content:
     rows: pa.Table
     embedder: Embedder | None
 
+    @property
+    def has_images(self) -> bool:
+        """Whether any of the rows has an image."""
+        return bool(pc.any(pc.greater(pc.list_value_length(self.rows["attachments"]), 0)).as_py())
 
-def _ensure_dataset(campaign: Campaign, group: DatasetGroup, embedder: Embedder | None) -> ServerDataset:
+    @property
+    def batch_records(self) -> int:
+        """Records in one request."""
+        return IMAGE_BATCH_RECORDS if self.has_images else BATCH_RECORDS
+
+
+def _ensure_dataset(campaign: Campaign, group: DatasetGroup, content: _Content) -> ServerDataset:
     """The dataset of a group, published; one that a killed call left as a draft is finished."""
     client, workspace, run, plan = campaign.client, campaign.workspace, campaign.run, campaign.plan
     marks = {"scheme": DATASET_SCHEME, "plan": plan.sha256, "reviewers": group.reviewers}
@@ -184,10 +198,10 @@ def _ensure_dataset(campaign: Campaign, group: DatasetGroup, embedder: Embedder 
     if found.status == "ready":
         return found
     wanted: dict[str, list[dict[str, Any]]] = {
-        "fields": list_fields(adjudicates=group.adjudicates),
+        "fields": list_fields(adjudicates=group.adjudicates, images=content.has_images),
         "questions": list_questions(list_defects(run.gates)),
         "metadata-properties": list_metadata(gate.use for gate in run.gates),
-        "vectors-settings": _list_vectors(embedder),
+        "vectors-settings": _list_vectors(content.embedder),
     }
     for kind, parts in wanted.items():
         there = {part.name for part in client.list_parts(found, kind)}
@@ -214,8 +228,8 @@ def _send_missing(
     if all(part.name != VECTOR for part in client.list_parts(dataset, "vectors-settings")):
         content = _Content(content.rows, None)
     advance = progress.begin("send", len(group.places), len(group.places) - len(missing))
-    for start in range(0, len(missing), BATCH_RECORDS):
-        places = missing[start : start + BATCH_RECORDS]
+    for start in range(0, len(missing), content.batch_records):
+        places = missing[start : start + content.batch_records]
         client.upsert_records(dataset, list(_build_batch(campaign, group, content, places)))
         advance(len(places))
     return len(missing)
@@ -228,7 +242,8 @@ def _build_batch(
     sample = campaign.plan.sample.take(places).to_pylist()
     said = _read_verdicts(campaign.run, [row["row_id"] for row in batch])
     vectors = _embed(content.embedder, [row["text"] or "" for row in batch])
-    for row, drawn, vector in zip(batch, sample, vectors, strict=True):
+    images = read_images(content.rows.take(places), campaign.run.folder)
+    for row, drawn, vector, shown in zip(batch, sample, vectors, images, strict=True):
         mine = said.get(row["row_id"], [])
         scores = {name_score(v["gate"]): v["score"] for v in mine if _is_finite(v["score"])}
         yield build_record(
@@ -238,6 +253,7 @@ def _build_batch(
             said=() if drawn["blind"] else [v for v in mine if v["outcome"] != "accept"],
             answers=group.answers.get(row["row_id"]),
             vector=vector,
+            images=shown,
         )
 
 

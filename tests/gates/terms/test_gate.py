@@ -11,9 +11,10 @@ from synth_stack.errors import GateError
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.resources import NoResources
 from synth_stack.gates.terms.gate import Purpose, terms
+from synth_stack.inputs.terms import read_terms
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.locks import compute_identity
-from synth_stack.workflows.resources import RunResources, read_terms
+from synth_stack.workflows.resources import RunResources
 from tests.some_rows import make_row
 
 DECLARED = {

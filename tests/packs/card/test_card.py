@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,23 @@ from synth_stack.decisions.decide import Rule
 from synth_stack.files import render_yaml
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.packs import layout
-from synth_stack.packs.card.card import build_metadata, name_size, render_card
-from synth_stack.packs.card.croissant import render_croissant
+from synth_stack.packs.card.card import render_card
+from synth_stack.packs.card.examples import MASK, mask, render_examples
 from synth_stack.packs.card.figures import render_figures
+from synth_stack.packs.card.header import build_metadata, name_size
 from synth_stack.packs.counts import Counts, GateCount, GroupCount, ReasonCount
+from synth_stack.packs.data_figures import DataFigures, ModelRows, ShareCount
+from synth_stack.packs.data_rows import DATA_SCHEMA
+from synth_stack.packs.disclosure.documents import render_documents
+from synth_stack.packs.disclosure.facts import Disclosure, build_disclosure
 from synth_stack.packs.gate_log import Measures
 from synth_stack.packs.splits import LabelCount, SplitCount
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.rows.canonical import digest_bytes
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.locks import GateLock, parse_gates, parse_recipe
+from synth_stack.rows.schemas import MESSAGE
+from synth_stack.runs.locks import GateLock, RecipeLock, parse_gates, parse_recipe
 from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
-from tests.packs.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack
+from tests.packs.judged_run import ADVERSARIAL, GATES, RECIPE, ROWS, build_pack, identify
 
 EVIL = (
     "</details><script>alert(1)</script> `x` | [a](javascript:b) <!-- /synth_stack:figures -->\n# H\n---\nx"
@@ -69,14 +74,14 @@ def parse(gates: Mapping[str, Any]) -> list[GateLock]:
 
 
 def render(recipe: dict[str, Any], gates: dict[str, Any], counts: Counts) -> str:
-    return render_card(
-        parse_recipe(render_yaml(recipe), where="recipe"),
-        parse(gates),
-        counts,
-        root="0" * 64,
-        key_id="1" * 64,
-        signature="local",
-    )
+    lock, judged = parse_recipe(render_yaml(recipe), where="recipe"), parse(gates)
+    return render_card(lock, judged, counts, told=disclose(lock, judged, counts), signature="local")
+
+
+def disclose(recipe: RecipeLock, gates: Sequence[GateLock], counts: Counts) -> Disclosure:
+    """What the documents of a pack with one file tell."""
+    files = {layout.data_name(0, 1): ("0" * 64, 100)}
+    return build_disclosure(recipe, gates, counts, root="0" * 64, key_id="1" * 64, files=files)
 
 
 @pytest.fixture
@@ -87,8 +92,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
 
-    def load(folder: Path, **options: Any) -> Any:
-        return datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), **options)
+    def load(folder: Path, *config: str, **options: Any) -> Any:
+        return datasets.load_dataset(str(folder), *config, cache_dir=str(tmp_path / "cache"), **options)
 
     return load
 
@@ -104,7 +109,7 @@ def test_datasets_loads_the_accepted_rows_and_nothing_else(
     assert loaded["train"].to_list() == expected
     assert loaded["train"].info.splits["train"].num_examples == len(expected)
     assert not [record for record in caplog.records if record.name.startswith("datasets")]
-    assert loaded["train"].features == datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)
+    assert loaded["train"].features == datasets.Features.from_arrow_schema(DATA_SCHEMA)
 
 
 @pytest.mark.parametrize("has_card", [True, False])
@@ -114,17 +119,34 @@ def test_whoever_loads_train_gets_no_adversarial_row(
     pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
     if not has_card:
         (pack / layout.CARD).unlink()
-    loaded = load(pack)
-    assert sorted(loaded) == ["adversarial", "train"]
-    assert {row["kind"] for row in loaded["train"]} == {"instruction"}
-    assert {row["kind"] for row in loaded["adversarial"]} == {"adversarial"}
-    assert [row["draw"] for row in loaded["adversarial"]] == [1, 4, 11]
     assert [row["draw"] for row in load(pack, split="train")] == [0, 3, 5, 6, 8, 10]
-    if has_card:
-        assert {name: split.num_examples for name, split in loaded["train"].info.splits.items()} == {
-            "train": 6,
-            "adversarial": 3,
-        }
+    attempts = load(pack, *(["adversarial"] if has_card else []), split="adversarial")
+    assert [row["draw"] for row in attempts] == [1, 4, 11]
+    assert {row["kind"] for row in attempts} == {"adversarial"}
+    assert sorted(load(pack)) == (["train"] if has_card else ["adversarial", "train"])
+
+
+def test_rejected_and_held_rows_are_named_configurations_in_plain_columns(
+    pack: Path, load: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    rejected, held = load(pack, "rejected"), load(pack, "held")
+    assert (list(rejected), list(held)) == (["rejected"], ["held"])
+    [first, second] = rejected["rejected"]
+    assert first["gate"] == second["gate"] == "dedup"
+    assert (first["kind"], first["slice"], first["teacher"]) == ("instruction", "billing/late", "parrot")
+    assert {row["reason_class"] for row in held["held"]} == {"toxicity.hot_slice"}
+    assert not [record for record in caplog.records if record.name.startswith("datasets")]
+    plain = {str(feature.dtype) for feature in rejected["rejected"].features.values()}
+    assert plain == {"string"}
+
+
+def test_where_no_row_was_turned_away_there_is_no_such_configuration() -> None:
+    header = build_metadata(parse_recipe(render_yaml(dict(RECIPE)), where="recipe"), count())
+    assert [config["config_name"] for config in header["configs"]] == ["default"]
+    turned = (SplitCount("rejected", 1, 9), SplitCount("held", 2, 9))
+    named = build_metadata(parse_recipe(render_yaml(dict(RECIPE)), where="recipe"), count(turned=turned))
+    assert [config["config_name"] for config in named["configs"]] == ["default", "rejected", "held"]
+    assert [config.get("default") for config in named["configs"]] == [True, None, None]
 
 
 def test_a_pack_of_adversarial_rows_alone_has_no_train_split(
@@ -156,8 +178,8 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
     import datasets
 
     recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
-    written = datasets.Features.from_arrow_schema(CANDIDATE_SCHEMA)._to_yaml_list()
-    assert build_metadata(recipe, count())["dataset_info"]["features"] == written
+    written = datasets.Features.from_arrow_schema(DATA_SCHEMA)._to_yaml_list()
+    assert build_metadata(recipe, count())["dataset_info"][0]["features"] == written
 
 
 @pytest.mark.parametrize(
@@ -183,9 +205,14 @@ def test_the_features_are_those_that_datasets_writes_itself() -> None:
         "- British spelling prevails",
         "- Texts that no gate read, where a row has them: `content`, `reasoning`",
         "- Whatever these gates do not look for: `dedup`, `toxicity`",
-        "- 1 row on which `toxicity` could not say anything",
+        "- 1 row on which a gate could not say anything: `toxicity`",
         "**not who signed**",
-        "`cc-by-4.0`, as the recipe states it",
+        "| `cc-by-4.0` | 9 | 9 | 100.0% | 0 | 0 |",
+        "| `undeclared` | 9 | 100.0% |",
+        "| `parrot` | `teacher` | 9 | 100.0% | not declared | not declared |  |",
+        "| `billing` | 6 | 6 | 100.0% |",
+        "## Example rows",
+        "Why was I charged",
     ],
 )
 def test_the_card_says(card: str, part: str) -> None:
@@ -346,7 +373,7 @@ def test_replacements_have_a_line_of_their_own_and_a_word_in_the_summary() -> No
 def test_the_card_tells_what_the_adversarial_split_is_and_how_many_rows_are_where(tmp_path: Path) -> None:
     card = (build_pack(tmp_path, adversarial=ADVERSARIAL) / layout.CARD).read_text(encoding="utf-8")
     assert "Only accepted rows are in the splits `train` and `adversarial`." in card
-    assert 'attempts = load_dataset("PATH_OR_REPOSITORY", split="adversarial")' in card
+    assert 'attempts = load_dataset("PATH_OR_REPOSITORY", "adversarial", split="adversarial")' in card
     assert "The split `adversarial` holds 3 accepted rows. The prompts in it are meant to be bad" in card
     assert "**They are no pairs to imitate like others:**" in card
     assert all(f"- `{expected}`:" in card for expected in ("refuse", "comply", "ignore_injection"))
@@ -366,12 +393,15 @@ def test_without_adversarial_rows_what_verify_renders_again_is_what_it_always_wa
     recipe = parse_recipe(render_yaml(dict(RECIPE)), where="recipe")
     gates = parse(GATES)
     metadata = render_yaml(build_metadata(recipe, count()))
-    croissant = render_croissant(recipe, {layout.data_name(0, 1): "0" * 64})
+    documents = render_documents(disclose(recipe, gates, count())).values()
     figures = render_figures(count(), gates).encode("utf-8")
-    assert [digest_bytes(data) for data in (metadata, figures, croissant)] == [
-        "448f2f4b88f69a856dc4c2ebc8cdd605c7553459209e454654371db06e1a0b58",
+    assert [digest_bytes(data) for data in (metadata, figures, *documents)] == [
+        "cf0346c43445ec17048dd4d14e4dc355967bc02206c636bda5fcb7a08b336e4b",
         "2b7549b3384ac781016c10f3cf57d9b3c310f62ebb93ba9f64b0a5655024f187",
-        "c222106c9918cbe01dfdf44f7c3e51b03c534786decba3e2004d0255d7a507e7",
+        "b65545ee5ab1b9f3fdefc1156766ff7e345d28774f710a5ab794bdf58f3ff179",
+        "77f78ddcbd8d07ce7f0e3c88591739ef35c4f67ce6893929cdbe13653b4fe1af",
+        "6f59ae100d50a69168266e2f821c4005ce68317465d811a3769a67838039c868",
+        "00879541b66da50f5d3f70814f17dca44aacb2eb35e66b37ea9bfeb29314d180",
     ]
 
 
@@ -403,3 +433,86 @@ def test_rare_groups_and_reasons_stand_together_on_one_line() -> None:
 )
 def test_the_size_category_is_the_hubs(rows: int, name: str) -> None:
     assert name_size(rows) == name
+
+
+def test_what_was_not_checked_stands_above_the_templates(card: str) -> None:
+    places = [card.index(f"## {name}") for name in ("Example rows", "Not checked", "Figures", "How the rows")]
+    assert places == sorted(places)
+
+
+def test_declared_terms_stand_as_figures(tmp_path: Path) -> None:
+    terms = {"output": "non-commercial", "license": "LicenseRef-Parrot", "url": "https://example.org/terms"}
+    recipe = identify({**RECIPE, "teacher": {**RECIPE["teacher"], "terms": terms}})
+    pack = build_pack(tmp_path, recipe=recipe)
+    card = (pack / layout.CARD).read_text(encoding="utf-8")
+    assert "| `non-commercial` | 9 | 100.0% |" in card
+    line = (
+        "| `parrot` | `teacher` | 9 | 100.0% | `LicenseRef-Parrot` | `non-commercial` | `https://example.org"
+    )
+    assert line in card
+    rows = pq.read_table(pack / layout.data_name(0, 1))
+    assert set(rows["output_terms"].to_pylist()) == {"non-commercial"}
+    assert set(rows["license"].to_pylist()) == {"cc-by-4.0"}
+    assert set(rows["synthetic"].to_pylist()) == {True}
+
+
+def test_rare_models_and_topics_stand_together_on_one_line() -> None:
+    models = tuple(ModelRows("writer", f"model {i:03d}", None, 2) for i in range(32))
+    topics = tuple(ShareCount(f"topic {i:03d}", 4, 1) for i in range(33))
+    data = DataFigures(rows=132, synthetic=33, models=models, topics=topics)
+    card = render(dict(RECIPE), dict(GATES), count(data=data))
+    assert "| `topic 029` | 4 | 1 | 25.0% |\n| 3 smaller topics | 12 | 3 | 25.0% |" in card
+    assert (
+        "| `model 029` | `writer` | 2 | 1.5% | not declared | not declared |  |\n| 2 rarer |  | 4 |" in card
+    )
+
+
+SECRETS = (
+    "mail ann.lee@example.org now",
+    "call +49 170 1234567",
+    "key sk-proj-9f8A7b6C5d4E3f2A1b0C9d8E",
+    "password: hunter2!",
+    "see ftp://joe:pass@host/x",
+    "at 192.168.10.22 it is",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nAAAA",
+    "card 4111 1111 1111 1111",
+)
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_what_looks_like_a_secret_is_masked_on_the_card(text: str) -> None:
+    shown = mask(text)
+    assert MASK in shown
+    for part in ("ann.lee", "1234567", "9f8A7b6C5d", "hunter2", "joe:pass", "192.168", "MIIE", "4111"):
+        assert part not in shown
+
+
+def test_ordinary_words_and_numbers_are_not_masked() -> None:
+    text = "In 2024 the E-Bike X-200 cost 1,299.00 EUR; 3 of 10 came late. See https://example.org/terms."
+    assert mask(text) == text
+
+
+def test_a_secret_at_the_end_of_what_is_looked_at_is_not_shown_in_part() -> None:
+    long = "ann@example.org " * 149 + "sk-" + "a1" * 4000
+    assert "a1a1" not in mask(long)
+
+
+def test_a_long_message_is_cut_and_a_row_with_many_is_too() -> None:
+    turns = [{**dict.fromkeys(MESSAGE.names), "role": "user", "content": "x y " * 5000}] * 40
+    row = {"row_id": "0" * 32, "kind": "dialogue", "slice": None, "locale": None, "messages": turns}
+    text = "\n\n".join(render_examples([{**row, "alternatives": None, "text": None}]))
+    assert len(text) < 5000
+    assert "And 34 more." in text
+
+
+def test_a_hostile_row_on_the_card_stays_text(tmp_path: Path) -> None:
+    evil = f"{EVIL}\n```\n````\n# Big\n<img src=x onerror=alert(1)>\n| a | b |\n\u202e"
+    pack = build_pack(tmp_path, messages=[{"role": EVIL, "content": evil}], text=evil, slice=EVIL)
+    card = (pack / layout.CARD).read_text(encoding="utf-8")
+    _, _, text = card.split("---\n", 2)
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<img" not in html
+    assert "<script" not in html
+    assert html.count("<h1>") == 1
+    assert "\u202e" not in card
+    assert verify_pack(pack).problems == ()

@@ -57,6 +57,16 @@ def test_a_batch_of_a_ledger_is_tagged_with_its_number_too(hub: Hub, batches: li
     assert [held.tags["batch-0"], held.tags["batch-1"]] == list(held.commits)[1:]
 
 
+def test_an_older_batch_is_not_pushed_over_a_newer_one(hub: Hub, batches: list[Path]) -> None:
+    push_pack(batches[1], REPOSITORY)
+    before = dict(hub.repositories[REPOSITORY].commits)
+    with pytest.raises(
+        InputError, match="holds a later batch already; seen: batch 0; allowed: batch 1 or later"
+    ):
+        push_pack(batches[0], REPOSITORY)
+    assert hub.repositories[REPOSITORY].commits == before
+
+
 def test_what_a_public_repository_holds_is_not_made_public_by_accident(hub: Hub, pack: Path) -> None:
     made = hub.repositories[REPOSITORY] = Repository(private=False)
     made.add({".gitattributes": b"*"})
@@ -89,7 +99,7 @@ def test_a_rule_in_the_repository_that_leaves_files_out_is_noticed(hub: Hub, pac
     assert made.files.keys() == {*list_files(pack)}
 
 
-def test_adversarial_rows_arrive_in_a_split_of_their_own(hub: Hub, tmp_path: Path) -> None:
+def test_adversarial_rows_arrive_in_a_configuration_of_their_own(hub: Hub, tmp_path: Path) -> None:
     from huggingface_hub import DatasetCard
 
     pack = build_pack(tmp_path, adversarial=ADVERSARIAL)
@@ -97,10 +107,9 @@ def test_adversarial_rows_arrive_in_a_split_of_their_own(hub: Hub, tmp_path: Pat
     held = hub.repositories[REPOSITORY].files
     assert held == {name: (pack / name).read_bytes() for name in list_files(pack)}
     header = vars(DatasetCard(held["README.md"].decode("utf-8")).data)
-    assert header["configs"][0]["data_files"] == [
-        {"split": "train", "path": "data/train-*.parquet"},
-        {"split": "adversarial", "path": "data/adversarial-*.parquet"},
-    ]
+    files = {config["config_name"]: config["data_files"] for config in header["configs"]}
+    assert files["default"] == [{"split": "train", "path": "data/train-*.parquet"}]
+    assert files["adversarial"] == [{"split": "adversarial", "path": "data/adversarial-*.parquet"}]
 
 
 def test_files_of_an_older_pack_do_not_stay_behind(hub: Hub, pack: Path) -> None:

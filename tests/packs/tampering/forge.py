@@ -17,13 +17,16 @@ from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
-from synth_stack.packs.card.croissant import render_croissant
 from synth_stack.packs.counts import Tally
+from synth_stack.packs.data_rows import DATA_SCHEMA
+from synth_stack.packs.disclosure.documents import render_documents
+from synth_stack.packs.disclosure.facts import build_disclosure
 from synth_stack.packs.gate_log import parse_measures
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.statement import build_facts, describe_rule
+from synth_stack.packs.turned_away import TURNED_SCHEMA
 from synth_stack.rows.canonical import canonical_json
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
 from synth_stack.runs.locks import parse_gates, parse_recipe
 from tests.packs.judged_run import GATES, build_pack, identify, read_predicate, write_packed
@@ -32,6 +35,8 @@ Json = dict[str, Any]
 
 DATA = layout.data_name(0, 1)
 LOG = layout.log_name(0)
+REJECTED_FILE = layout.turned_name(0, 1, "rejected")
+HELD_FILE = layout.turned_name(0, 1, "held")
 RECORDS = layout.records_name(0)
 LINES = layout.lines_name(0)
 
@@ -141,30 +146,42 @@ class Forger:
         self.put_records(records)
 
     def derive(self) -> None:
-        """Counts, card and Croissant as the records, rows and locks of now give them."""
+        """Counts, card and documents as the records, rows and locks of now give them."""
         records = read_table(self.path(RECORDS))["record"].to_pylist()
         tally = Tally()
         tally.add_records(orjson.loads(record) for record in records)
-        tally.add_rows(read_table(self.path(DATA), CANDIDATE_SCHEMA))
+        tally.add_rows(read_table(self.path(DATA), DATA_SCHEMA))
+        for decision, name in (("rejected", REJECTED_FILE), ("held", HELD_FILE)):
+            if self.path(name).exists():
+                tally.turned.add_rows(read_table(self.path(name), TURNED_SCHEMA), decision)
         recipe = parse_recipe(self.path(layout.RECIPE).read_bytes(), where=layout.RECIPE)
         gates = parse_gates(self.path(layout.GATES).read_bytes(), where=layout.GATES)
         measures = parse_measures(self.path(layout.MEASURES).read_bytes(), gates.gates, {})
         counts = tally.finish([gate.use for gate in gates.gates], measures)
         head = self.read_head()
         signer = local_signer(self.key)
-        card = render_card(
+        withdrawn = read_predicate(self.pack)[0]["withdrawn"]
+        told = build_disclosure(
             recipe,
             gates.gates,
             counts,
             root=head["root"],
             key_id=signer.key_id,
+            files={DATA: (digest_file(self.path(DATA)), self.path(DATA).stat().st_size)},
+            withdrawn=0 if withdrawn is None else withdrawn["rows"],
+        )
+        card = render_card(
+            recipe,
+            gates.gates,
+            counts,
+            told=told,
             signature="local",
             place=None,
-            withdrawn=read_predicate(self.pack)[0]["withdrawn"],
+            withdrawn=withdrawn,
         )
         self.path(layout.CARD).write_text(card, encoding="utf-8")
-        data = {DATA: str(digest_file(self.path(DATA)))}
-        self.path(layout.CROISSANT).write_bytes(render_croissant(recipe, data))
+        for name, document in render_documents(told).items():
+            self.path(name).write_bytes(document)
         self.sign(
             {"run": recipe.identity, "tree": head, "counts": counts.to_predicate(), **describe_rule(gates)}
         )

@@ -14,10 +14,11 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.packs import layout
+from synth_stack.packs.turned_away import TURNED_SCHEMA
 from synth_stack.rows.canonical import canonical_json, digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from tests.packs.judged_run import HELD, REJECTED, UNSURE, read_predicate, write_packed
-from tests.packs.tampering.forge import DATA, LINES, LOG, RECORDS, Forger, Json
+from tests.packs.tampering.forge import DATA, HELD_FILE, LINES, LOG, RECORDS, REJECTED_FILE, Forger, Json
 
 ACCEPTED = 0
 """A draw whose row is accepted; the others are those of the run."""
@@ -43,6 +44,9 @@ FILES = (
     "README.md",
     "croissant.json",
     DATA,
+    "disclosure/data_provenance.json",
+    "disclosure/dataset.spdx.json",
+    "disclosure/training_summary.md",
     "gates.yaml",
     "lineage/public_key.pem",
     LINES,
@@ -51,6 +55,8 @@ FILES = (
     "lineage/tiles/0.bin",
     LOG,
     "log/gates.json",
+    REJECTED_FILE,
+    HELD_FILE,
     "recipe.yaml",
     "seeds/sections.json",
     "seeds/seeds.parquet",
@@ -665,7 +671,10 @@ def _list_card_mutations() -> Iterator[Mutation]:
     swaps: dict[str, tuple[bytes, bytes]] = {
         "a false figure": (b"| **9** |", b"| **12** |"),
         "another licence": (b"license: cc-by-4.0", b"license: mit"),
-        "another licence below": (b"`cc-by-4.0`, as the recipe", b"`mit`, as the recipe"),
+        "another licence below": (b"| `cc-by-4.0` |", b"| `mit` |"),
+        "another synthetic share": (b"| 9 | 9 | 100.0% |", b"| 9 | 0 | 0.0% |"),
+        "another example": (b"Sorry. Case", b"Here you are. Case"),
+        "no examples": (b"## Example rows", b"## Examples"),
         "another title": (b"# Support intents", b"# Verified by everybody"),
         "a claim": (b"## Load", b"## Audited\n\nAn auditor has read every row.\n\n## Load"),
         "a script": (b"## Load", b"<script>alert(1)</script>\n\n## Load"),
@@ -702,26 +711,87 @@ def _list_card_mutations() -> Iterator[Mutation]:
         count = -1 if name == "CR LF throughout" else 1
         swap = _swap("README.md", old, new, count)
         yield Mutation(f"card: {name}", _then(swap, Forger.sign), "README.md", single=False)
-    croissant: dict[str, tuple[bytes, bytes]] = {
-        "another licence": (b'"license":"cc-by-4.0"', b'"license":"mit"'),
-        "another digest": (b'"sha256":"', b'"sha256":"0'),
-        "another file": (b"data/train-*.parquet", b"log/decisions-*.parquet"),
-        "another identifier": (b'"identifier":"sha256:', b'"identifier":"sha256:0'),
-        "another writer": (b"written by parrot", b"written by people"),
-        "no JSON": (b"{", b""),
-    }
-    for name, (old, new) in croissant.items():
-        yield Mutation(
-            f"croissant: {name}",
-            _then(_swap("croissant.json", old, new), Forger.sign),
-            "croissant.json",
-            single=False,
-        )
+    yield from _list_document_mutations()
+    yield from _list_turned_mutations()
     swap = _edit(
         "verify_pack.py",
         lambda data: data.replace(b"return 1 if found.problems", b"return 0 if found.problems"),
     )
     yield Mutation("verifier: one that says ok", _then(swap, Forger.sign), "verify_pack.py", single=False)
+
+
+def _list_document_mutations() -> Iterator[Mutation]:
+    """A document that says what card and rows do not, signed with them."""
+    lies: dict[str, dict[str, tuple[bytes, bytes]]] = {
+        layout.CROISSANT: {
+            "another licence": (b'"cc-by-4.0"', b'"mit"'),
+            "another digest": (b'"sha256": "', b'"sha256": "0'),
+            "another file": (b"data/train-*.parquet", b"log/decisions-*.parquet"),
+            "another identifier": (b'"identifier": "sha256:', b'"identifier": "sha256:0'),
+            "another writer": (b"parrot (teacher", b"people (teacher"),
+            "another bias": (b"British spelling prevails", b"None"),
+            "another size": (b'"contentSize": "', b'"contentSize": "9'),
+            "no JSON": (b"{", b""),
+        },
+        layout.SPDX: {
+            "another licence": (b'"CC-BY-4.0"', b'"MIT"'),
+            "another digest": (b'"hashValue": "', b'"hashValue": "0'),
+            "another size": (b'"dataset_datasetSize": ', b'"dataset_datasetSize": 9'),
+            "a profile that it does not fill": (b'"software",', b'"software",\n        "dataset",'),
+            "another model": (b'"name": "parrot"', b'"name": "human"'),
+            "a date": (b"1970-01-01", b"2026-01-01"),
+            "a statement on personal data": (b'"noAssertion"', b'"no"'),
+            "no JSON": (b"{", b""),
+        },
+        layout.PROVENANCE: {
+            "another licence": (b'"CC-BY-4.0"', b'"MIT"'),
+            "another method": (b"machine-generated-mlops-generative", b"primary-user-source-interview"),
+            "another share": (b"9 of 9 rows are synthetic", b"0 of 9 rows are synthetic"),
+            "another bias": (b"British spelling prevails", b"None"),
+            "what is not stated left out": (b"Not stated by the publisher", b"Stated by the publisher"),
+            "another version": (b'"version": "1.0.0"', b'"version": "2.0.0"'),
+            "no JSON": (b"{", b""),
+        },
+        layout.TRAINING_SUMMARY: {
+            "another share": (b"| 9 | 9 | 100.0% | 0 |", b"| 9 | 1 | 11.1% | 8 |"),
+            "another generator": (b"| `parrot` |", b"| `human` |"),
+            "terms that nobody declared": (b"| not declared | not declared |", b"| `MIT` | `train-any` |"),
+            "another source": (b"| seed corpus |", b"| licensed corpus |"),
+            "a gap left out": (b"- When rows were made\n", b""),
+            "a script": (b"## 3 Processing", b"<script>alert(1)</script>\n\n## 3 Processing"),
+            "CR LF throughout": (b"\n", b"\r\n"),
+        },
+    }
+    for file, swaps in lies.items():
+        for name, (old, new) in swaps.items():
+            swap = _swap(file, old, new, -1 if name == "CR LF throughout" else 1)
+            yield Mutation(f"{file}: {name}", _then(swap, Forger.sign), file, single=False)
+    yield Mutation("documents left out", _then(_remove_documents, Forger.sign), "is missing")
+    columns: Json = {"license": "mit", "output_terms": "train-any", "synthetic": None}
+    for key, value in columns.items():
+        lie = _then(_rows(DATA, _set(2, {key: value})), Forger.derive)
+        yield Mutation(f"data: another {key}", lie, DATA, single=False)
+        everywhere = _then(_rows(DATA, _set_all({key: value})), Forger.derive)
+        yield Mutation(f"data: another {key} of every row", everywhere, DATA, single=False)
+
+
+def _list_turned_mutations() -> Iterator[Mutation]:
+    """The files of rows that were turned away, which repeat records and log."""
+    for name in (REJECTED_FILE, HELD_FILE):
+        for column in TURNED_SCHEMA.names:
+            lie = _then(_rows(name, _set(0, {column: "x"})), Forger.derive)
+            yield Mutation(f"{name}: another {column}", lie, name, single=False)
+        fewer = _then(_rows(name, lambda rows: rows.pop()), Forger.derive)
+        yield Mutation(f"{name}: a row fewer", fewer, "ends before row", single=False)
+        more = _then(_rows(name, lambda rows: rows.append(rows[0])), Forger.derive)
+        yield Mutation(f"{name}: a row twice", more, name, single=False)
+        gone = _then(_on(name, Path.unlink), Forger.sign)
+        yield Mutation(f"{name}: left out and signed", gone, "ends before row", single=False)
+
+
+def _remove_documents(forger: Forger) -> None:
+    for name in layout.DOCUMENTS:
+        forger.path(name).unlink()
 
 
 def _list_seed_mutations() -> Iterator[Mutation]:
@@ -919,6 +989,11 @@ def _rows(name: str, change: Callable[[list[Json]], object]) -> Lie:
 def _set(place: int, values: Json) -> Callable[[list[Json]], object]:
     """Some values of the row at `place`."""
     return lambda rows: rows[place].update(values)
+
+
+def _set_all(values: Json) -> Callable[[list[Json]], object]:
+    """Some values of every row."""
+    return lambda rows: [row.update(values) for row in rows]
 
 
 def _lock(name: str, change: Callable[[Json], object], *, identify_it: bool = True) -> Lie:

@@ -13,6 +13,7 @@ from synth_stack.files import read_table, read_yaml, render_yaml
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import leaves_of
 from synth_stack.packs import layout
+from synth_stack.packs.data_rows import DATA_SCHEMA
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.verify import inspect_pack, verify_pack, verify_row
 from synth_stack.packs.write import write_pack
@@ -27,6 +28,7 @@ from tests.packs.judged_run import (
     build_pack,
     build_run,
     reseal,
+    tell_terms,
     write_packed,
 )
 
@@ -35,6 +37,9 @@ FILES = (
     "README.md",
     "croissant.json",
     "data/train-00000-of-00001.parquet",
+    "disclosure/data_provenance.json",
+    "disclosure/dataset.spdx.json",
+    "disclosure/training_summary.md",
     "gates.yaml",
     "lineage/public_key.pem",
     "lineage/records-00000.jsonl.gz",
@@ -43,6 +48,8 @@ FILES = (
     "lineage/tiles/0.bin",
     "log/gates.json",
     "log/decisions-00000.parquet",
+    "log/held-00000-of-00001.parquet",
+    "log/rejected-00000-of-00001.parquet",
     "recipe.yaml",
     "seeds/sections.json",
     "seeds/seeds.parquet",
@@ -295,9 +302,9 @@ class TestSignedLies:
     def test_a_changed_row_under_its_new_id_is_named(self, pack: Path) -> None:
         path = pack / layout.data_name(0, 1)
         rewrite(path, lambda rows: rows[0].update(text="Buy now"))
-        table = read_table(path, CANDIDATE_SCHEMA)
+        table = read_table(path, DATA_SCHEMA)
         ids = recompute_row_ids(table)
-        write_packed(path, table.set_column(0, CANDIDATE_SCHEMA.field("row_id"), pa.array(ids)))
+        write_packed(path, table.set_column(0, DATA_SCHEMA.field("row_id"), pa.array(ids)))
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids[0]} stands where another row was recorded" in problems_of(pack)[0]
 
@@ -306,7 +313,7 @@ class TestSignedLies:
         build_run(candidates)
         rejected = read_table(candidates / "candidates" / "part-00000.parquet", CANDIDATE_SCHEMA).slice(2, 1)
         path = pack / layout.data_name(0, 1)
-        write_packed(path, pa.concat_tables([read_table(path), rejected]))
+        write_packed(path, pa.concat_tables([read_table(path), tell_terms(rejected)]))
         reseal(pack, pack.parent / "key.pem")
         assert f"row {ids_of(pack)[2]} has no record" in problems_of(pack)[0]
 
@@ -546,7 +553,7 @@ class TestSplits:
 
     def move(self, pack: Path, source: str, target: str, *, at: int, copy: bool = False) -> str:
         """Put the first row of one file into another one at a place; its id."""
-        rows, others = (read_table(pack / name, CANDIDATE_SCHEMA) for name in (source, target))
+        rows, others = (read_table(pack / name, DATA_SCHEMA) for name in (source, target))
         parts = [others.slice(0, at), rows.slice(0, 1), others.slice(at)]
         write_packed(pack / target, pa.concat_tables(parts))
         if not copy:
@@ -588,7 +595,7 @@ class TestSplits:
         assert any(problem.startswith(said) for problem in problems_of(pack))
 
     def test_the_rows_of_both_splits_in_one_file_are_found(self, pack: Path) -> None:
-        tables = [read_table(pack / name, CANDIDATE_SCHEMA) for name in (self.TRAIN, self.APART)]
+        tables = [read_table(pack / name, DATA_SCHEMA) for name in (self.TRAIN, self.APART)]
         rows = pa.concat_tables(tables)
         order = {row_id: i for i, row_id in enumerate(ids_of(pack))}
         places = [order[row_id] for row_id in rows["row_id"].to_pylist()]
@@ -649,9 +656,9 @@ class TestSplits:
     ) -> None:
         pack = build_pack(tmp_path, kind=kind)
         name = layout.data_name(0, 1, split)
-        write_packed(pack / name, CANDIDATE_SCHEMA.empty_table())
+        write_packed(pack / name, DATA_SCHEMA.empty_table())
         reseal(pack, tmp_path / "key.pem")
-        problem = f"{name} is numbered wrongly, or of a split of which the pack has no row"
+        problem = f"{name} is numbered wrongly, or of a split or decision of which the pack has no row"
         assert problems_of(pack) == [problem]
 
     @pytest.mark.parametrize(
@@ -777,8 +784,9 @@ def test_a_row_does_not_prove_under_another_key(whole: Path) -> None:
 def test_a_pack_signed_anew_by_another_key_verifies_and_shows_that_key(pack: Path, tmp_path: Path) -> None:
     before = verify_pack(pack).key_id
     key_id = local_signer(tmp_path / "other.pem").key_id
-    card = (pack / "README.md").read_text()
-    (pack / "README.md").write_text(card.replace(str(before), key_id))
+    for name in ("README.md", *layout.DOCUMENTS):
+        path = pack / name
+        path.write_text(path.read_text(encoding="utf-8").replace(str(before), key_id), encoding="utf-8")
     reseal(pack, tmp_path / "other.pem")
     result = verify_pack(pack)
     assert result.key_id != before

@@ -15,6 +15,8 @@ Luminance = NDArray[np.float32]
 
 MAX_SIDE = 512
 """The middle of a larger image is measured: what is blurred there is blurred."""
+_ROUNDING = np.float32(1 / 255)
+"""What 8 bits add to a difference between neighbours: in a soft ramp it is all that there is, and no edge."""
 _KERNEL = 9
 """Pixels that the comparison blurs over (Crete et al. 2007, section 3)."""
 _TAIL = 0.02
@@ -48,7 +50,8 @@ def measure_blur(luminance: Luminance) -> float:
 
     The share of the differences between neighbours that is left when the image is blurred once more, in the
     direction in which more is left (Crete et al. 2007, "The blur effect: perception and estimation with a new
-    no-reference perceptual blur metric", section 3). It does not depend on contrast. 1 where nothing varies.
+    no-reference perceptual blur metric", section 3), one grey level of each left out as rounding. It hardly
+    depends on contrast. 1 where nothing varies.
     Every second line is measured: a line is no less blurred than the next one.
     """
     return max(_measure_along(luminance[::2]), _measure_along(np.ascontiguousarray(luminance[:, ::2].T)))
@@ -63,7 +66,7 @@ def _measure_along(luminance: Luminance) -> float:
     blurred = (total[:, _KERNEL:] - total[:, :-_KERNEL]) / _KERNEL
     half = _KERNEL // 2
     inner = luminance[:, half : n - half]
-    sharp = np.abs(np.diff(inner, axis=1))
+    sharp = np.maximum(np.abs(np.diff(inner, axis=1)) - _ROUNDING, 0)
     left = np.abs(np.diff(blurred, axis=1))
     whole = float(sharp.sum(dtype=np.float64))
     lost = float(np.maximum(sharp - left, 0).sum(dtype=np.float64))

@@ -1,0 +1,1 @@
+"""The parts of the final-answer gate: what a row states of its answer, canaries and controls."""

@@ -1,0 +1,1 @@
+"""Whether generated images follow what steered them: edges, blurred images, depth maps."""

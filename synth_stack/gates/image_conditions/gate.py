@@ -1,0 +1,150 @@
+"""Images that do not follow the condition that they were made with: another outline, another layout of light.
+
+Edges and blurred images are compared by pixels. A depth map needs an estimator, by path; other kinds are
+abstained on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from synth_stack.gates.gate import Dial, Judge, State
+from synth_stack.gates.image_conditions.agreement import MEASURES, Measure, measure_depth
+from synth_stack.gates.image_conditions.canaries import plant_others, plant_own
+from synth_stack.gates.resources import Resources
+from synth_stack.images.attached import AttachedFile, list_attached, map_threads, read_attached
+from synth_stack.images.conditions import KindedFile, list_conditions
+from synth_stack.images.decoding import Pixels, require_pillow
+from synth_stack.models.depth_estimators import load_depth_estimator
+from synth_stack.registry import FilePath, gate
+from synth_stack.rows.canonical import canonical_text
+from synth_stack.rows.schemas import build_verdicts
+
+GATE = "image_conditions"
+DEPARTS = f"{GATE}.departs"
+Share = Annotated[float, Field(gt=0.5, lt=1)]
+_DECIMALS = 4
+
+
+@gate(GATE, version="1", reads=())
+def image_conditions(
+    resources: Resources,
+    *,
+    threshold: Share = 0.7,
+    depth_model: FilePath | None = None,
+    action: Literal["reject", "hold"] = "reject",
+) -> Judge:
+    """A judge that rejects (or holds) an image that agrees with a condition of it by less than `threshold`.
+
+    The score is the least agreement: 1 for what follows its condition exactly, 0.5 for what has nothing to do
+    with it. `canny` compares edges, `blur` colours without what is fine, `depth` the order of depths as the
+    model in the folder `depth_model` estimates them (its files have to be safetensors). A row without a
+    condition, or with none that can be compared, is abstained on; the evidence names those.
+
+    Default: 0.7, between conditions of an image's own and those of others in benchmarks/images.py. Raises
+    MissingExtra, ModelError.
+    """
+    require_pillow()
+    measures: dict[str, Measure] = dict(MEASURES)
+    facts: dict[str, Any] = {"kinds": sorted(measures)}
+    if depth_model is not None:
+        estimator = load_depth_estimator(Path(depth_model))
+        measures["depth"] = lambda result, condition: measure_depth(estimator.estimate(result), condition)
+        facts = {
+            "kinds": sorted(measures),
+            "depth_model": {"name": estimator.name, "files": dict(estimator.files)},
+        }
+    return Judge(
+        judge=partial(
+            _judge, folder=resources.attachments, measures=measures, threshold=threshold, action=action
+        ),
+        facts=facts,
+        plant=plant_others,
+        control=plant_own,
+        dials=(Dial(threshold, "<", (DEPARTS,), parameter="threshold", outcome="action"),),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionAgreement:
+    """Of one row: agreement by kind, and what could not be compared and why; `lacks`: why nothing could."""
+
+    by_kind: Mapping[str, float]
+    uncompared: Mapping[str, str]
+    lacks: str | None = None
+
+
+def _judge(
+    table: pa.Table,
+    _: State,
+    *,
+    folder: Path | None,
+    measures: Mapping[str, Measure],
+    threshold: float,
+    action: str,
+) -> pa.Table:
+    rows = list(zip(list_attached(table), list_conditions(table), strict=True))
+    found = list(map_threads(partial(_compare, folder=folder, measures=measures), rows))
+    said = [_say(each, threshold, action) for each in found]
+    return build_verdicts(
+        table["row_id"],
+        GATE,
+        [each[0] for each in said],
+        scores=[each[1] for each in said],
+        threshold=threshold,
+        reasons=[each[2] for each in said],
+        reason_classes=[each[3] for each in said],
+        evidence=[each[4] for each in said],
+    )
+
+
+def _compare(
+    row: tuple[AttachedFile | None, Sequence[KindedFile]],
+    *,
+    folder: Path | None,
+    measures: Mapping[str, Callable[[Pixels, Pixels], float | None]],
+) -> ConditionAgreement:
+    attached, conditions = row
+    if not conditions:
+        return ConditionAgreement({}, {}, "the row has no condition")
+    image = read_attached(folder, attached).image
+    if image is None:
+        return ConditionAgreement({}, {}, "there is no image that can be decoded")
+    by_kind: dict[str, float] = {}
+    uncompared: dict[str, str] = {}
+    for kind, file in conditions:
+        condition = read_attached(folder, file)
+        if kind not in measures:
+            uncompared[kind] = "nothing here compares this kind"
+        elif condition.image is None:
+            uncompared[kind] = "its file cannot be decoded"
+        else:
+            agreement = measures[kind](image.pixels, condition.image.pixels)
+            if agreement is None:
+                uncompared[kind] = "there is as good as nothing in it"
+            else:
+                by_kind[kind] = min(round(agreement, _DECIMALS), by_kind.get(kind, 1.0))
+    return ConditionAgreement(by_kind, uncompared)
+
+
+Said = tuple[str, float | None, str | None, str | None, str | None]
+
+
+def _say(found: ConditionAgreement, threshold: float, action: str) -> Said:
+    evidence = {"agreement": dict(found.by_kind)} if found.by_kind else {}
+    told = canonical_text(evidence | ({"uncompared": dict(found.uncompared)} if found.uncompared else {}))
+    if found.lacks is not None:
+        return "abstain", None, found.lacks, f"{GATE}.nothing_to_compare", None
+    if not found.by_kind:
+        why = "; ".join(f"{kind}: {why}" for kind, why in found.uncompared.items())
+        return "abstain", None, f"no condition could be compared: {why}", f"{GATE}.not_compared", told
+    worst, least = min(found.by_kind.items(), key=lambda item: item[1])
+    if least < threshold:
+        reason = f"departs from its condition {worst}: agreement {least}, allowed from {threshold}"
+        return action, least, reason, DEPARTS, told
+    return "accept", least, None, None, told

@@ -1,0 +1,1 @@
+"""Problems whose final answers are verified: by a truth, or by most of several solutions."""
