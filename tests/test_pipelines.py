@@ -32,6 +32,7 @@ RECIPES = sorted(
         "minimal_repair",
         "tool_traces",
         "math_reasoning",
+        "structured_output",
     }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12

@@ -13,6 +13,7 @@ import typer
 
 from synth_stack.cli.audit import add_audit_command
 from synth_stack.cli.author import add_author_commands, answer_shell
+from synth_stack.cli.emit import add_emit_command
 from synth_stack.cli.hub import add_hub_commands
 from synth_stack.cli.options import GATE_FILE, Against, Json, Load, Mapped, Quiet, SkipBroken
 from synth_stack.cli.output import (
@@ -309,6 +310,7 @@ def index(
 
 
 add_audit_command(app)
+add_emit_command(app)
 add_pack_commands(app)
 add_hub_commands(app)
 add_ui_command(app)
@@ -317,12 +319,15 @@ add_ui_command(app)
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A judged run or curate folder.")],
+    beside: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Another judged folder, to compare this one with.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Draw report.html of a judged folder again and show its funnel."""
     from synth_stack.report.write import write_report
 
-    figures = write_report(folder)
+    figures = write_report(folder, beside)
     if as_json:
         print_json(figures.to_json())
         return

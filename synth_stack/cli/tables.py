@@ -189,7 +189,12 @@ def preview_panel(row: Mapping[str, Any]) -> Panel:
         body.append(clean(prompt["text"]) + "\n\n", style="dim")
     for message in row["messages"]:
         body.append(f"{clean(message['role'])}  ", style="bold cyan")
-        body.append(clean(message["content"]) + "\n")
+        calls = [
+            f"calls {clean(call['name'])}({clean(call['arguments'])})"
+            for call in message.get("tool_calls") or ()
+        ]
+        said = [clean(message["content"])] if message["content"] is not None or not calls else []
+        body.append("\n".join([*said, *calls]) + "\n")
     if row.get("failure"):
         body.append(f"failed  {clean(row['failure'])}", style="red")
     title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")

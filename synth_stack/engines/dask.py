@@ -26,6 +26,7 @@ from synth_stack.engines.tasks import answer_task, describe_task, list_packages,
 from synth_stack.engines.watcher import Den, watch
 from synth_stack.engines.worker import ONE_THREAD, count_cores, find_import_path
 from synth_stack.errors import ConfigError, GateError, MissingExtra
+from synth_stack.host import start_apart
 from synth_stack.registry import FilePath, engine
 from synth_stack.runs.folder import Shard
 
@@ -229,7 +230,7 @@ class _Worker(SubprocessWorker):  # type: ignore[misc]  # distributed has no typ
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                start_new_session=True,  # Ctrl-C is for the run, which ends them
+                **start_apart(),  # Ctrl-C is for the run, which ends them
             )
 
 

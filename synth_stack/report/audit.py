@@ -135,7 +135,7 @@ def _draw_review(review: Json | None) -> str:
         f"{count_noun(review['lots'], 'lot')} (about {review['hours']:g} hours for one reader) would show "
         f"with {format_percent(review['confidence'])} confidence any lot in which "
         f"{format_percent(review['finds'])} of the rows are bad.</p>"
-        "<pre><code>synth-stack review plan .</code></pre>"
+        "<pre tabindex='0'><code>synth-stack review plan .</code></pre>"
     )
 
 

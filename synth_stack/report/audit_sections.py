@@ -66,7 +66,7 @@ def draw_plan(audit: Json) -> str:
         "person, and "
         "are not in the pack until one releases them.</p><p>To carry all of it out, in the folder that "
         "holds this page:</p>"
-        "<pre><code>synth-stack audit --apply . --out ../curated_pack\nsynth-stack verify "
+        "<pre tabindex='0'><code>synth-stack audit --apply . --out ../curated_pack\nsynth-stack verify "
         "../curated_pack</code></pre>"
         "<p>To leave a step out, take its gate out of a copy of <code>remedy/gates.yaml</code>, or change "
         "its parameters "

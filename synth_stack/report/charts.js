@@ -23,6 +23,10 @@ function drawBalance(figures) {
   section("balance").append(stackBar(figures, figures.rows, label));
 }
 
+/** A wide thing that scrolls by itself, from the keyboard too. */
+const scrolling = (label, inside) =>
+  make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": spell(label) }, inside);
+
 /** A button that says how many there are in all, and goes once it has shown them. */
 function showAllButton(count, showAll) {
   const button = make("button", { class: "quiet", type: "button" }, `Show all ${formatCount(count)}`);
@@ -175,7 +179,7 @@ function drawGroups(id, column, groups, pick) {
   });
   const head = make("tr", {}, heads, make("th", { class: "wide", "aria-label": "decisions as a bar" }));
   const table = make("table", { class: "numbers groups" }, make("thead", {}, head), body);
-  host.append(make("div", { class: "scroll" }, table));
+  host.append(scrolling(column, table));
   let shown = FIRST_GROUPS;
   let sorted = groups;
 

@@ -160,7 +160,7 @@ function funnelTable(figures) {
     "details",
     {},
     make("summary", {}, "The funnel in numbers"),
-    make("div", { class: "scroll" }, table),
+    scrolling("the funnel in numbers", table),
     make("p", { class: "note" }, note),
   );
 }

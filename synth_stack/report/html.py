@@ -2,7 +2,7 @@
 
 import html
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -12,26 +12,21 @@ import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures
 from synth_stack.report.review import render_review
+from synth_stack.report.unchecked import Unchecked
 from synth_stack.text.page_policy import digest_source
 
 SCRIPTS = tuple(
     f"{name}.js"
     for name in (
-        "text",
-        "charts",
-        "funnel",
-        "self_tests",
-        "evidence",
-        "detail",
-        "rows",
-        "pictures",
-        "sheets",
-        "report",
+        *("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "pictures", "sheets"),
+        *("yields", "tables", "report"),
     )
 )
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
 _NO_PICTURES: Mapping[str, Any] = {"distributions": [], "map": None, "sheets": None}
+FIRST_GAPS = 6
+"""Of what was not checked, shown open; the rest opens with a click: the figures stay on the screen."""
 _NESTED = ("messages", "alternatives", "documents")
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -44,11 +39,14 @@ def render_report(
     facts: Mapping[str, Any],
     pictures: Mapping[str, Any] = _NO_PICTURES,
     review: Mapping[str, Any] | None = None,
+    unchecked: Sequence[Unchecked] = (),
 ) -> str:
     """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
-    `pictures`: "distributions", how the batch is spread beside other rows, "map", what `draw_map` gave, and
-    "sheets", what `draw_sheets` gave: only with these does the page's policy let images in, those that it
-    holds. `review` is the outcome of a review, where there was one.
+    `pictures` by name, each left out where there is nothing to draw: "distributions", how the batch is spread
+    beside other rows; "map", what `draw_map` gave; "sheets", what `draw_sheets` gave: only with these does
+    the page's policy let images in, those that it holds; "yields", rows accepted over thresholds; "heat",
+    "costs" and "beside" (slice_heat.py, costs.py, beside.py). `review` is the outcome of a review, where
+    there was one, `unchecked` what stands on top.
 
     Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every
@@ -66,6 +64,7 @@ def render_report(
         facts="\n".join(_render_fact(name, value) for name, value in facts.items()),
         alarm=_render_alarm(figures),
         totals=_render_totals(figures),
+        unchecked=_render_unchecked(unchecked),
         review=render_review(review, figures.accepted),
         sample=escape_text(_describe_sample(figures, audit_rows)),
         style=style,
@@ -131,6 +130,17 @@ def _render_alarm(figures: Figures) -> str:
     what = "A gate failed its self-test" if len(lines) == 1 else f"{len(lines)} gates failed their self-tests"
     rest = "What it says of the batch cannot be trusted: no row is accepted, no pack made."
     return f'<div class="alarm" role="alert"><p><b>{what}.</b> {rest}</p><ul>{"".join(lines)}</ul></div>'
+
+
+def _render_unchecked(gaps: Sequence[Unchecked]) -> str:
+    """What was not checked, in the page itself, so that it stands without the script too."""
+    if not gaps:
+        return ""
+    lines = [f"<li><b>{escape_text(gap.what)}</b> {escape_text(gap.why)}</li>" for gap in gaps]
+    first, rest = "".join(lines[:FIRST_GAPS]), "".join(lines[FIRST_GAPS:])
+    more = len(lines) - FIRST_GAPS
+    opened = f"<details><summary>{more} more</summary><ul>{rest}</ul></details>" if rest else ""
+    return f'<section class="unchecked"><h2>What was not checked</h2><ul>{first}</ul>{opened}</section>'
 
 
 def _render_totals(figures: Figures) -> str:

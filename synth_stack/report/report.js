@@ -7,12 +7,16 @@ if (figures.generated) {
   drawSelfTests(figures);
   drawSheets(pictures.sheets, pick);
   drawScores(figures);
+  drawYields(pictures.yields, rows, pick);
+  drawBeside(pictures.beside);
   drawDistributions(pictures.distributions);
   drawMap(pictures.map, pick);
+  drawHeat(pictures.heat, pick);
   drawGroups("slices", "slice", figures.slices, pick);
   drawGroups("generators", "generator", figures.generators, pick);
   drawGroups("locales", "locale", figures.locales, pick);
+  drawCosts(pictures.costs);
 } else {
-  for (const id of ["reasons", "self-tests", "images", "scores", "distributions", "map", "slices", "generators", "locales"]) section(id).remove();
+  for (const gone of document.querySelectorAll("main section:not(#funnel, #rows, #review)")) gone.remove();
 }
 document.documentElement.dataset.drawn = "yes";

@@ -61,7 +61,7 @@ def _draw_table(outgoing: Sequence[Mapping[str, Any]]) -> str:
         "read and released count as good, unless gold rows show what reviewers miss."
     )
     table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'{note}<div class="scroll">{table}</div>{more}'
+    return f'{note}<div class="scroll" tabindex="0" role="region" aria-label="lots">{table}</div>{more}'
 
 
 def _draw_row(name: str, one: Mapping[str, Any]) -> str:

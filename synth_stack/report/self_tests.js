@@ -36,7 +36,7 @@ function testTable(tests) {
   );
   const body = make("tbody", {}, tests.map(testRow));
   const table = make("table", { class: "numbers tests" }, make("thead", {}, head), body);
-  return make("div", { class: "scroll" }, table);
+  return scrolling("self-tests", table);
 }
 
 function testRow(test) {

@@ -8,36 +8,52 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.decisions.figures import Figures, compute_figures
+from synth_stack.decisions.replay.replay import draw_standing
 from synth_stack.files import write_bytes
 from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
+from synth_stack.report.beside import compare_figures, read_figures
 from synth_stack.report.contact_sheets import draw_sheets
+from synth_stack.report.costs import tell_costs
 from synth_stack.report.html import render_report
 from synth_stack.report.row_map import draw_map
 from synth_stack.report.sample import collect_audit_rows
+from synth_stack.report.slice_heat import count_by_slice
+from synth_stack.report.unchecked import list_unchecked
 from synth_stack.review.outcome import read_outcome
 from synth_stack.runs.folder import read_state
 from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candidates, read_verdicts
 from synth_stack.runs.locks import RecipeLock
 
 
-def write_report(folder: Path) -> Figures:
-    """The figures of a judged folder, and report.html beside its decisions."""
+def write_report(folder: Path, beside: Path | None = None) -> Figures:
+    """The figures of a judged folder, and report.html beside its decisions; with another judged folder
+    `beside` it, the page compares the two. Raises InputError for a folder that is not judged.
+    """
     run = open_judged(folder)
     figures = compute_figures(read_candidates(folder), _read_all(run), run.decisions, run.self_tests)
     rows = collect_audit_rows(read_candidates(folder), _read_all(run), run.decisions)
     spread = list(_read_distributions(run))
     row_map = draw_map(read_candidates(folder), run.decisions)
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
+    outcome = read_outcome(folder)
     said = chain.from_iterable(_read_all(run).values())
-    sheets = draw_sheets(folder, read_candidates(folder), said, run.decisions)
-    pictures = {"distributions": spread, "map": row_map, "sheets": sheets}
+    pictures = {
+        "distributions": spread,
+        "map": row_map,
+        "sheets": draw_sheets(folder, read_candidates(folder), said, run.decisions),
+        "yields": _draw_yields(run),
+        "heat": count_by_slice(read_candidates(folder), run.decisions),
+        "costs": tell_costs(folder, figures),
+        "beside": None if beside is None else compare_figures(figures, *read_figures(beside)),
+    }
     page = render_report(
         figures,
         rows,
         title=title,
         facts=_list_facts(run.recipe),
         pictures=pictures,
-        review=read_outcome(folder),
+        review=outcome,
+        unchecked=list_unchecked(figures, run.gates, reviewed=outcome is not None),
     )
     write_bytes(folder / "report.html", page.encode("utf-8"))
     return figures
@@ -54,6 +70,22 @@ def _read_distributions(run: Judged) -> Iterator[dict[str, Any]]:
         table = read_state(run.folder, gate).get(DISTRIBUTIONS)
         if table is not None:
             yield from ({"gate": gate, **row} for row in table.cast(DISTRIBUTION_SCHEMA).to_pylist())
+
+
+def _draw_yields(run: Judged) -> list[dict[str, Any]]:
+    """The rows accepted over each threshold that can be turned, and which reasons it gives."""
+    return [
+        {
+            "gate": curve.gate,
+            "parameter": curve.parameter,
+            "threshold": curve.threshold,
+            "rejects": curve.rejects,
+            "planted": curve.planted,
+            "classes": classes,
+            "points": [(p.threshold, p.accepted, p.undecided, p.caught) for p in curve.points],
+        }
+        for curve, classes in draw_standing(run)
+    ]
 
 
 def _list_facts(recipe: RecipeLock) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from synth_stack.errors import InputError, StoreError
 from synth_stack.files import store_errors
+from synth_stack.host import lock_file
 from synth_stack.review.plan_file import FOLDER, read_every_sample, read_plan
 from synth_stack.review.reviewers import is_reviewer_id
 from synth_stack.rows.canonical import canonical_json
@@ -334,13 +335,11 @@ def _find_end(file: IO[bytes], end: int) -> int:
 @contextlib.contextmanager
 def _locked(run: Path) -> Iterator[None]:
     """The journal for this process alone; another one that writes is waited for: it needs milliseconds."""
-    import fcntl  # POSIX alone: whoever only verifies a pack holds no journal
-
     path = run / FOLDER / ".answers.lock"
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("ab")
     with file:
         with store_errors(path):
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file, wait=True)
         yield

@@ -41,6 +41,7 @@ from synth_stack.files import (
     write_arrow,
     write_bytes,
 )
+from synth_stack.host import lock_file
 from synth_stack.rows.canonical import canonical_json
 
 MANIFEST = "MANIFEST.json"
@@ -295,14 +296,12 @@ def hold_alone(path: Path, what: str, *, remove: bool = False) -> Iterator[None]
 
     Raises StoreError when another process holds it.
     """
-    import fcntl  # POSIX alone: whoever only reads packs needs no lock
-
     while True:
         with store_errors(path.parent):
             file: IO[bytes] = path.open("ab")
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(file, wait=False)
             except BlockingIOError as exc:
                 raise StoreError(
                     f"{what} is in use by another process", mend="Wait for it to end, or stop it."

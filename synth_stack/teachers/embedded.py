@@ -89,4 +89,5 @@ def embedded(
         chat_format=chat_format,
         prefers_raw=prompts == "raw",
         takes_grammar=True,
+        schema_field="json_schema",
     )

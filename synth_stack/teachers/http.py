@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, JsonValue
 
 from synth_stack.registry import teacher
-from synth_stack.teachers.openai_requests import LeftOut, LimitField
+from synth_stack.teachers.openai_requests import LeftOut, LimitField, SchemaField
 from synth_stack.teachers.teacher import REASONING_TOKENS, BaseUrls, Price, check_extra_body, join_urls
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def http(
     max_tokens: Annotated[int, Field(ge=1)] | None = None,
     reasoning_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = REASONING_TOKENS,
     leave_out: list[LeftOut] = [],  # noqa: B006  (likewise)
+    schema_field: SchemaField | None = None,
     extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0,
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16,
@@ -41,9 +42,9 @@ def http(
     `api_key_env` names the environment variable that holds the key; the key itself is never stored.
     `prompts: raw` suits base and very small models. `chat_format` is the model's own, which Magpie needs;
     without it the server cannot be used by Magpie. `limit_field`, `leave_out` and `extra_body` are for
-    servers that want to be asked otherwise; a temperature or top_p of null is not sent. `reasoning_tokens`
-    is the room to think in, beside what an answer may have; 0 for a model that does not. Not replayable: a
-    server elsewhere may batch and change.
+    servers that want to be asked otherwise; `schema_field` says how this one takes the schema of an answer;
+    a temperature or top_p of null is not sent. `reasoning_tokens` is the room to think in, beside what an
+    answer may have; 0 for a model that does not. Not replayable: a server elsewhere may batch and change.
     """
     from synth_stack.teachers.openai_llm import TeacherLLM
     from synth_stack.teachers.openai_requests import PRE_QUERY
@@ -62,6 +63,7 @@ def http(
         max_tokens=max_tokens,
         reasoning_tokens=reasoning_tokens,
         leave_out=leave_out,
+        schema_field=schema_field,
         timeout_s=timeout_s,
         concurrency=concurrency,
         retries=retries,

@@ -18,7 +18,13 @@ from synth_stack.teachers.event_loop import LoopThread
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_client import ask
 from synth_stack.teachers.openai_replies import EMPTY
-from synth_stack.teachers.openai_requests import LeftOut, LimitField, RequestForm, cut_at_stop
+from synth_stack.teachers.openai_requests import (
+    LeftOut,
+    LimitField,
+    RequestForm,
+    SchemaField,
+    cut_at_stop,
+)
 from synth_stack.teachers.perimeter import Address, find_address
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.rate_limit import Pace
@@ -137,6 +143,7 @@ class TeacherLLM(SharedLLM):
     limit_field: LimitField = "max_tokens"
     max_tokens: int | None = None
     leave_out: list[LeftOut] = Field(default_factory=list)
+    schema_field: SchemaField | None = None
     reasoning_tokens: int = 0
 
     _health: Health = PrivateAttr(default_factory=Health)
@@ -173,6 +180,7 @@ class TeacherLLM(SharedLLM):
             self.leave_out,
             self.chat_format if self.use_magpie_template else None,
             self.takes_grammar,
+            self.schema_field,
         )
         # what an earlier run in this process saw of the server says nothing of it now
         self._health = Health()

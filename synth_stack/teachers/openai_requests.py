@@ -9,6 +9,9 @@ from synth_stack.teachers.prompt import Prompt
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 LeftOut = Literal["sampling", "seed", "stop"]
+SchemaField = Literal["response_format", "json_object", "guided_json", "json_schema"]
+"""How a server is told the schema of an answer: as OpenAI has it, as JSON of any form (older servers), as
+vLLM before 0.12, as llama.cpp."""
 
 OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n", "tools"})
 """Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
@@ -33,7 +36,8 @@ class RequestForm:
 
     `limit_field` is the key of the token limit, and `max_tokens` the most that any answer may have;
     `left_out` names what the server does not take. `chat_format` is that of Magpie's prompts.
-    `takes_grammar`: it keeps to a grammar in llama.cpp's notation.
+    `takes_grammar`: it keeps to a grammar in llama.cpp's notation. `schema_field`: how it takes a JSON
+    schema.
     """
 
     model: str
@@ -43,6 +47,7 @@ class RequestForm:
     left_out: Sequence[LeftOut] = ()
     chat_format: str | None = None
     takes_grammar: bool = False
+    schema_field: SchemaField | None = None
 
     def write(
         self, prompt: Prompt, number: int, *, room: int = 0, stops: bool = True, after: str = ""
@@ -64,8 +69,7 @@ class RequestForm:
             body["stop"] = list(prompt.stop)
         if prompt.tools:
             body["tools"] = list(prompt.tools)
-        if prompt.grammar is not None and self.takes_grammar:
-            body["grammar"] = write_gbnf(prompt.grammar)
+        body |= self._bind_answer(prompt)
         if prompt.raw:
             return {**body, "prompt": prompt[0]["content"] + after}, True
         # Magpie: a chat that does not end with the user is continued as if it were the user's turn
@@ -78,10 +82,47 @@ class RequestForm:
         messages = [*prompt, {"role": "assistant", "content": after}]
         return {**body, "messages": messages, **going_on}, False
 
+    def _bind_answer(self, prompt: Prompt) -> dict[str, Any]:
+        """The keys that keep an answer to a grammar or a schema, where the server takes one."""
+        if prompt.grammar is not None and self.takes_grammar:
+            return {"grammar": write_gbnf(prompt.grammar)}
+        if prompt.schema is not None and self.schema_field is not None:
+            return _write_schema(prompt.schema, self.schema_field)
+        return {}
+
     def find_limit(self, prompt: Prompt, room: int = 0) -> int | None:
         """The most tokens that an answer to a prompt may have."""
         limits = [limit for limit in (prompt.max_tokens, self.max_tokens) if limit is not None]
         return min(limits) + room if limits else None
+
+
+def _write_schema(schema: Mapping[str, Any], field_: SchemaField) -> dict[str, Any]:
+    """The keys of a request that keep its answer to a schema."""
+    if field_ == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    if field_ != "response_format":
+        return {field_: schema}
+    said = {"name": "answer", "schema": schema, "strict": is_closed(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": said}}
+
+
+def is_closed(schema: Any, depth: int = 0) -> bool:
+    """Whether every object in a schema names all that it holds and requires it: what OpenAI calls strict."""
+    if depth > _MAX_SCHEMA_DEPTH:
+        return False
+    if isinstance(schema, list):
+        return all(is_closed(item, depth + 1) for item in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, Mapping):
+        named = set(properties) if isinstance(properties, Mapping) else set()
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != named:
+            return False
+    return all(is_closed(item, depth + 1) for item in schema.values())
+
+
+_MAX_SCHEMA_DEPTH = 40
 
 
 def render_turns(messages: Sequence[Mapping[str, str]], chat_format: str) -> str:

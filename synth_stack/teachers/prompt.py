@@ -15,7 +15,8 @@ class Prompt(list[Message]):
     `seed` goes to the sampler; `max_tokens` and `stop` bound the answer; `sampling` overrides the
     teacher's own; `raw` says that the single message is a text to be continued, not a chat turn to be
     answered; `tools` are schemas that the answer may call; `grammar` is what the answer may be, for a teacher
-    that keeps to one (`takes_grammar`). A plain list works too and has none of them.
+    that keeps to one (`takes_grammar`); `schema` is the JSON schema of the answer, for a teacher that was
+    told how its server takes one. A plain list works too and has none of them.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Prompt(list[Message]):
         on_cut: OnCut = "fail",
         tools: Sequence[Mapping[str, Any]] = (),
         grammar: Grammar | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(messages)
         self.seed = seed
@@ -40,6 +42,7 @@ class Prompt(list[Message]):
         self.on_cut = on_cut
         self.tools = tuple(tools)
         self.grammar = grammar
+        self.schema = schema
 
     def with_messages(self, messages: Iterable[Message]) -> "Prompt":
         """The prompt with other messages."""
@@ -53,6 +56,7 @@ class Prompt(list[Message]):
             on_cut=self.on_cut,
             tools=self.tools,
             grammar=self.grammar,
+            schema=self.schema,
         )
 
 

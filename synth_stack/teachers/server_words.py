@@ -27,6 +27,7 @@ _SETTINGS = (
     ("temperature", "Set teacher.leave_out: [sampling], or temperature: null."),
     ("top_p", "Set teacher.leave_out: [sampling], or top_p: null."),
     ("'seed'", "Set teacher.leave_out: [seed]."),
+    ("response_format", "Set teacher.schema_field to what the server takes, or leave it out."),
     ("'stop'", "Set teacher.leave_out: [stop]."),
     (
         "context length",

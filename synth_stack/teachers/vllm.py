@@ -81,6 +81,7 @@ def vllm(
         max_tokens=max_tokens,
         reasoning_tokens=reasoning_tokens,
         leave_out=leave_out,
+        schema_field="response_format",
         prefers_raw=prompts == "raw",
         api_key_env=api_key_env,
         sampling={**sampling, **_given(chat_template_kwargs=chat_template_kwargs or None), **extra_body},

@@ -1,7 +1,6 @@
 """A review campaign on an Argilla server: the rows of a plan sent, and what people say of them collected."""
 
 import contextlib
-import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from uuid import UUID
 
 from synth_stack.errors import ConfigError, StoreError
 from synth_stack.files import read_yaml, store_errors
+from synth_stack.host import lock_file
 from synth_stack.progress import Progress, Silent
 from synth_stack.review.answers import Recorded, read_answers, read_journal, record_answers
 from synth_stack.review.argilla.address import find_server
@@ -273,7 +273,7 @@ def _alone(folder: Path) -> Iterator[None]:
         file = path.open("ab")
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file, wait=False)
         except BlockingIOError as exc:
             raise StoreError(
                 f"another process sends or collects for {folder}", mend="Wait for it to end, or stop it."

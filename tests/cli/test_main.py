@@ -21,7 +21,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 def test_the_commands_are_those_that_exist() -> None:
     assert COMMANDS == [
-        "init", "schema", "check", "completion", "run", "preview", "generate", "curate", "replay", "index", "audit", "pack", "push", "export", "verify", "prove", "trace", "revoke", "ui", "report", "doctor",
+        "init", "schema", "check", "completion", "run", "preview", "generate", "curate", "replay", "index", "audit", "emit", "pack", "sign", "export", "verify", "prove", "trace", "revoke", "push", "pull", "ui", "report", "doctor",
     ]  # fmt: skip
 
 

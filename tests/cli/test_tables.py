@@ -28,6 +28,7 @@ from synth_stack.generation.slice_budget import SliceBudget
 from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from synth_stack.runs.spending import Spent
 from synth_stack.workflows.curate import curate
+from tests.some_rows import make_tool_row
 
 EMPTY = Figures(0, 0, 0, 0, 0, None, (), (), (), (), (), ())
 
@@ -276,3 +277,10 @@ def test_a_budget_names_each_slice_with_its_rows_and_cannot_rename_the_window() 
     assert "1,200" in shown
     assert "0.5" in shown
     assert "\x1b" not in shown
+
+
+def test_a_preview_shows_what_an_assistant_calls() -> None:
+    row = make_tool_row(slice="weather", seed_id="s1")
+    shown = show(preview_panel(row))
+    assert 'calls weather({"city":"Oslo"})' in shown
+    assert "In Bergen it rains tomorrow" in shown

@@ -11,6 +11,7 @@ import pytest
 from synth_stack.decisions.figures import compute_figures
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
+from synth_stack.report.unchecked import Unchecked
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
 from tests.browser import open_browser, open_page, read_console
@@ -91,7 +92,37 @@ def picture(run: Run) -> dict[str, Any]:
             },
         ],
         "map": {"explained": 0.25, "rows": dots} if dots else None,
+        "yields": [{**YIELD, "gate": gate, "parameter": gate} for gate in names[:3]] + [YIELD],
+        "heat": {
+            "gates": names,
+            "slices": [{"name": name, "n": 40, "away": [n % 9 for n in range(len(names))]} for name in names],
+            "folded": 2,
+        },
+        "costs": {
+            "accepted": 3,
+            "tokens": {name: [1_000, 200, 10] for name in names},
+            "gates": [{"gate": name, "away": 2, "with": 1.5, "without": None} for name in names],
+        },
+        "beside": {
+            "name": names[0],
+            "rows": 90,
+            "lines": [
+                {"what": name, "batch": (1, 9), "other": None, "low": None, "high": None} for name in names
+            ]
+            + [{"what": "dedup", "batch": (30, 90), "other": (3, 90), "low": 0.19, "high": 0.4}],
+        },
     }
+
+
+YIELD = {
+    "gate": "dedup",
+    "parameter": "threshold",
+    "threshold": 0.85,
+    "rejects": ">=",
+    "planted": 40,
+    "classes": ["dedup.near_duplicate"],
+    "points": [(0.2, 10, 0, 40), (0.85, 200, 0, 40), (0.99, 220, 5, 12)],
+}
 
 
 def resize(session: Any, width: int, scheme: str = "light") -> None:
@@ -568,12 +599,12 @@ def test_five_thousand_rows_cost_no_more_elements_than_one_page_of_them(show: Sh
     assert texts(session, "[role=status]") == ["1–25 of 5,000 rows"]
     count = "return document.querySelectorAll('*').length"
     small = session.execute_script(count)
-    assert small < 1_700
+    assert small < 2_400
     find(session, "input[type=search]")[0].send_keys("invoice")
     # the search waits for a pause in typing and then draws the pager anew
     wait_for_other_status(session, "1–25 of 5,000 rows")
     session.execute_script("document.querySelectorAll('.pager button')[1].click()")
-    assert session.execute_script(count) < 1_700
+    assert session.execute_script(count) < 2_400
 
 
 def test_the_funnel_is_drawn_in_proportion(show: Show) -> None:
@@ -743,3 +774,66 @@ def test_the_page_is_dark_where_the_reader_prefers_it(show: Show) -> None:
     paper = "return getComputedStyle(document.body).backgroundColor"
     assert show(EMPTY).execute_script(paper) == "rgb(255, 255, 255)"
     assert show(EMPTY, scheme="dark").execute_script(paper) == "rgb(20, 23, 28)"
+
+
+def test_a_threshold_is_turned_from_the_keyboard_and_shows_rows_that_change(show: Show) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    run = plant_run(300)
+    session = show(run)
+    slider = find(session, "#yields input")[-1]
+    assert slider.get_attribute("aria-valuetext") == (
+        "0.85: 200 accepted (as it stands), 40 of 40 canaries caught"
+    )
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert texts(session, "#yields .said")[-1] == (
+        "0.99: 220 accepted (+20), 5 undecided, 12 of 40 canaries caught"
+    )
+    released = {
+        verdict["row_id"]
+        for part in run.verdicts["dedup"]
+        for verdict in part.to_pylist()
+        if verdict["outcome"] == "reject" and verdict["score"] < 0.99
+    }
+    listed = texts(session, "#yields figure:last-child .changed li")
+    assert len(listed) == min(len(released), 9)
+    assert listed[0].startswith("let pass")
+    find(session, "#yields figure:last-child .changed button")[0].click()
+    wait_for_status(session, "1–1 of 1 rows")
+
+
+def test_a_cell_of_the_heat_map_leads_to_its_rows(show: Show) -> None:
+    run = plant_run(300)
+    page = picture(run)["heat"]
+    session = show(run)
+    assert len(find(session, "#heat tbody tr")) == len(page["slices"])
+    assert "h0" in (find(session, "#heat tbody td")[1].get_attribute("class") or "")
+
+
+def test_two_batches_stand_beside_each_other(show: Show) -> None:
+    session = show(plant_run(60))
+    assert texts(session, "#beside tbody tr:last-child td") == [
+        "33.3% of 90",
+        "3.3% of 90",
+        "+19.0 to +40.0",
+        "clear",
+    ]
+
+
+def test_what_was_not_checked_stands_on_the_first_screen_without_the_script(
+    session: Any, tmp_path: Path
+) -> None:
+    run = plant_run(20)
+    found = compute_figures(run.candidates, run.verdicts, run.decisions, run.self_tests)
+    rows = collect_audit_rows(run.candidates, run.verdicts, run.decisions)
+    gaps = [Unchecked(f"{PAYLOADS[0]} {n}", PAYLOADS[3]) for n in range(9)]
+    page = tmp_path / "report.html"
+    page.write_text(render_report(found, rows, title="x", facts={}, unchecked=gaps), encoding="utf-8")
+    resize(session, 1280)
+    assert open_page(session, page) == []
+    assert len(texts(session, ".unchecked > ul > li")) == 6
+    assert texts(session, ".unchecked summary") == ["3 more"]
+    assert (
+        session.execute_script("return document.querySelector('.unchecked').getBoundingClientRect().bottom")
+        < 900
+    )

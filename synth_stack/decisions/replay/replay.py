@@ -22,7 +22,7 @@ from synth_stack.decisions.replay.redecide import (
     place_verdicts,
     redecide,
 )
-from synth_stack.decisions.replay.result import Replay
+from synth_stack.decisions.replay.result import Curve, Replay
 from synth_stack.decisions.replay.summary import (
     DecidedRun,
     count_decisions,
@@ -72,6 +72,17 @@ def replay(
         curves=draw_curves(decided),
         caveats=list_caveats(decided, judged.gate_names),
     )
+
+
+def draw_standing(run: Judged) -> list[tuple[Curve, tuple[str, ...]]]:
+    """The yield over each threshold of a run as it judged, each with the reason classes that it gives.
+
+    Raises StoreError where its decisions are not what its verdicts give, ConfigError for a gate that is not
+    there.
+    """
+    dials = {(lock.use, dial.parameter): tuple(dial.classes) for lock in run.gates for dial in lock.dials}
+    curves = draw_curves(_decide_again(run, plan_as_judged(run.gates)))
+    return [(curve, dials[curve.gate, curve.parameter]) for curve in curves]
 
 
 def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:

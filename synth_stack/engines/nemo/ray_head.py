@@ -16,6 +16,7 @@ from pathlib import Path
 
 from synth_stack.engines.watcher import watch
 from synth_stack.errors import ConfigError
+from synth_stack.host import start_apart
 
 _ANSWER_S = 5.0
 """How long a port may take to answer."""
@@ -65,7 +66,7 @@ class RayHead:
         command += ["--node-ip-address=127.0.0.1", "--disable-usage-stats", *_LEFT_OUT]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  (no shell, and no word of it from outside)
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=started, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=started, **start_apart()
             )
 
     def is_alive(self) -> bool:

@@ -6,7 +6,6 @@ so a new lock is a new environment and an old one is never changed.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from synth_stack.errors import MissingExtra, StoreError, WorkError
 from synth_stack.files import store_errors
+from synth_stack.host import lock_file
 from synth_stack.runs.folder import remove_folder
 
 LOCK_FILE = Path(__file__).with_name("argilla_server.lock")
@@ -108,7 +108,7 @@ def _locked(path: Path) -> Iterator[None]:
         file = path.open("ab")
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file, wait=True)
         except OSError as exc:
             raise StoreError(f"{path} cannot be locked: {exc.strerror}") from exc
         yield

@@ -10,7 +10,6 @@ The folder has mode 0700 and its files 0600. A server that is stopped and starte
 """
 
 import contextlib
-import fcntl
 import ipaddress
 import os
 import signal
@@ -27,6 +26,7 @@ import orjson
 
 from synth_stack.errors import ConfigError, StoreError, WorkError, replace_unprintable
 from synth_stack.files import store_errors, write_bytes
+from synth_stack.host import kill_group, lock_file, start_apart
 from synth_stack.review.server.accounts import Account, Accounts, load_or_make_accounts, read_accounts
 from synth_stack.review.server.environment import ensure_environment
 from synth_stack.runs.folder import LOCK, remove_folder
@@ -174,7 +174,7 @@ def _start(python: Path, data: Path, accounts: Accounts, host: str, port: int) -
                 stderr=log,
                 cwd=data,
                 env=_build_environment(data, accounts),
-                start_new_session=True,  # Ctrl-C is for this process, which ends that one in order
+                **start_apart(),  # Ctrl-C is for this process, which ends that one in order
             )
         finally:
             os.close(log)
@@ -249,8 +249,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+    kill_group(group)
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
@@ -280,7 +279,7 @@ def _alone(data: Path) -> Iterator[None]:
         file = (data / ".lock").open("ab")
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file, wait=False)
         except BlockingIOError as exc:
             raise StoreError(
                 f"a server runs on {data} already",

@@ -1,0 +1,155 @@
+"""What mkdocs asks while it builds the site: pages made from the package, and links that lead out of docs/.
+
+README.md is the first page. The API reference is made of the public names and their docstrings, the page of
+errors of every `raise` in the package, both as they stand when the site is built.
+"""
+
+import ast
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "synth_stack"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXECUTED = ROOT / "build" / "notebooks"
+"""Where `make test-notebooks` leaves the notebooks with their outputs; without it they are shown without."""
+MAX_OUTPUT_LINES = 60
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def on_files(files: Any, *, config: Any) -> Any:
+    """The files of docs/ and the generated pages."""
+    for name, text in {
+        "index.md": read_first_page(),
+        "guide/api.md": write_api(),
+        "guide/errors.md": write_errors(),
+        **{f"guide/notebooks/{path.stem}.md": show_notebook(path) for path in NOTEBOOKS},
+    }.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
+    """The page without links to files that are not on the site; their names stay."""
+    folder = Path(page.file.src_uri).parent
+
+    def keep(match: re.Match[str]) -> str:
+        words, target = match.groups()
+        path = target.partition("#")[0]
+        if not path or "://" in path:
+            return match[0]
+        parts: list[str] = []
+        for part in (folder / path).parts:
+            if part == ".." and parts:
+                parts.pop()
+            elif part != ".":
+                parts.append(part)
+        return match[0] if files.get_file_from_path("/".join(parts)) else words
+
+    return _LINK.sub(keep, markdown)
+
+
+def read_first_page() -> str:
+    """README.md with its links as the site has them."""
+    return (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+
+
+def show_notebook(path: Path) -> str:
+    """A notebook as a page: its text, its code and what that printed."""
+    executed = EXECUTED / path.name
+    notebook = json.loads((executed if executed.exists() else path).read_text(encoding="utf-8"))
+    parts = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(f"````python\n{source}\n````")
+        said = "".join(
+            "".join(output.get("text") or output.get("data", {}).get("text/plain", ""))
+            for output in cell["outputs"]
+            if output.get("name") != "stderr"
+        )
+        if said.strip():
+            lines = _COLOURS.sub("", said).rstrip().splitlines()
+            more = ["…"] if len(lines) > MAX_OUTPUT_LINES else []
+            parts.append("````text\n" + "\n".join(lines[:MAX_OUTPUT_LINES] + more) + "\n````")
+    return "\n\n".join(parts) + "\n"
+
+
+def write_api() -> str:
+    """The reference of every public function, by the module that defines it."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    homes = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES"
+    )
+    parts = [
+        "# API reference",
+        "What `import synth_stack` offers, from the docstrings. It imports what a call needs.",
+    ]
+    parts += [
+        f"## synth_stack.{name}\n\n::: {module}.{attribute}" for name, (module, attribute) in homes.items()
+    ]
+    parts.append("## synth_stack.extend\n\n::: synth_stack.extend")
+    return "\n\n".join(parts) + "\n"
+
+
+def write_errors() -> str:
+    """Every error that the package raises, by class: what it says, what is allowed, how to mend it."""
+    found = defaultdict(set)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for name, told in list_raised(ast.parse(path.read_text(encoding="utf-8"))):
+            found[name].add((path.relative_to(PACKAGE).parts[0].removesuffix(".py"), *told))
+    classes = ast.parse((PACKAGE / "errors.py").read_text(encoding="utf-8"))
+    parts = [
+        "# Errors",
+        "Every error is one sentence: the thing, the value that was seen, what is allowed, and how to mend "
+        "it. This page is made of the package's own sources; … stands for what differs from case to case. An "
+        "error of class UsageError ends with exit code 2 before anything is spent, a WorkError with 1, and "
+        "what was committed is kept.",
+    ]
+    for node in classes.body:
+        if isinstance(node, ast.ClassDef) and node.name in found:
+            says = ast.get_docstring(node) or ""
+            lines = [f"| {part} | {what} | {mend or '–'} |" for part, what, mend in sorted(found[node.name])]
+            head = "| Part | Says | Mend |\n|---|---|---|"
+            parts.append(f"## {node.name}\n\n{says}\n\n{head}\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def list_raised(tree: ast.AST) -> Iterator[tuple[str, tuple[str, str]]]:
+    """(class, (what it says, mend)) of every error that is made in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            name = node.func.id
+            if name[:1].isupper() and name.endswith(("Error", "Extra", "Mismatch", "Gate")):
+                says = {key.arg: read_words(key.value) for key in node.keywords}
+                what = read_words(node.args[0])
+                allowed = f"; allowed: {says['allowed']}" if says.get("allowed") else ""
+                if what.strip("… "):
+                    yield name, (what + allowed, says.get("mend", ""))
+
+
+def read_words(node: ast.expr) -> str:
+    """The words of a text in the source, with … for what is computed; fit for a cell of a table."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        text = node.value
+    elif isinstance(node, ast.JoinedStr):
+        text = "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+    elif isinstance(node, ast.BinOp):
+        text = read_words(node.left) + read_words(node.right)
+    elif isinstance(node, ast.IfExp):
+        text = f"{read_words(node.body)} / {read_words(node.orelse)}"
+    else:
+        text = "…"
+    escaped = text.replace("|", "\\|").replace("\n", " ")
+    return re.sub(r"([<>{}\[\]*_`])", r"\\\1", escaped)

@@ -1,0 +1,1 @@
+"""The parts of the gate on JSON answers: canaries and controls."""

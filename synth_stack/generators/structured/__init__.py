@@ -1,0 +1,1 @@
+"""Texts read into JSON that fits a schema."""
