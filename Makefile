@@ -67,6 +67,7 @@ KILLED := tests/workflows/test_replace.py tests/workflows/test_durable_rounds.py
 
 test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m kills tests/engines $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m kills --ignore tests/engines $(PYTEST_ARGS)
 	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
