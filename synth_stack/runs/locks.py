@@ -32,7 +32,9 @@ class TermsLock(_Lock):
 
 
 class TeacherLock(_Lock):
-    """The model that answered. `digest` is what tells one version of it from another."""
+    """The model that answered. `digest` is what tells one version of it from another; `weights` are the parts
+    that made images, each with its licence and the digests of its files.
+    """
 
     use: str
     version: str
@@ -42,6 +44,7 @@ class TeacherLock(_Lock):
     params: dict[str, Any] = {}
     sampling: dict[str, Any] = {}
     terms: TermsLock | None = None
+    weights: list[dict[str, Any]] = []
 
 
 class MethodLock(_Lock):

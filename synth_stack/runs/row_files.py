@@ -5,7 +5,7 @@ are on the disk before the part that names them; so a killed process leaves file
 next start removes, and never a row without its files.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,13 @@ def sweep_row_files(folder: Path) -> None:
                 path.unlink()
 
 
-def find_spoiled_parts(folder: Path) -> dict[Path, str]:
-    """The parts of a run of which a row's own file is missing or changed, each with what is wrong."""
+def find_spoiled_parts(folder: Path, *, but: Collection[Path] = ()) -> dict[Path, str]:
+    """The parts of a run of which a row's own file is missing or changed, each with what is wrong.
+
+    The parts in `but` are not read: those that are known to be damaged themselves.
+    """
     spoiled: dict[Path, str] = {}
-    for part in list_parts(folder / "candidates"):
+    for part in [path for path in list_parts(folder / "candidates") if path not in but]:
         for attached in _read_attached(part):
             fault = _find_fault(folder, attached)
             if fault is not None:

@@ -69,15 +69,24 @@ except SynthStackError as exc:
 
 @contextlib.contextmanager
 def started(
-    rows: Path, gates: Path, out: Path, engine: Mapping[str, Any], run: str = ""
+    rows: Path,
+    gates: Path,
+    out: Path,
+    engine: Mapping[str, Any],
+    run: str = "",
+    *,
+    den: Path | None = None,
 ) -> Iterator["subprocess.Popen[str]"]:
-    """`curate` in shards of 100 rows in a process of its own, which ends with the block."""
+    """`curate` in shards of 100 rows in a process of its own, which ends with the block; `den` is where its
+    temporary files are.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", _RUN_CODE, str(rows), str(gates), str(out), json.dumps(engine)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), RUN: run},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), RUN: run}
+        | ({} if den is None else {"TMPDIR": str(den)}),
     )
     try:
         yield process

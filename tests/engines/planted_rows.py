@@ -83,7 +83,7 @@ GATES: list[dict[str, Any]] = [
         "embedding": {"model": "wordllama", "threshold": 0.5, "confirm": "minilm", "confirm_rows": 20},
         "behaviour": {"runs_per_row": 3, "runs_per_10000_rows": 40},
     },
-    {"use": "semantic_dedup", "canaries": 3},
+    {"use": "semantic_dedup", "canaries": 3, "threshold": 0.97},
     {"use": "turns", "canaries": 3},
     {"use": "execution", "canaries": 2},
     {
@@ -96,9 +96,9 @@ GATES: list[dict[str, Any]] = [
         "canaries": 3,
         "filters": [{"filter": "gopher_quality", "params": {"min_doc_words": 5, "min_stop_words": 0}}],
     },
-    {"use": "length_bias", "canaries": 3},
-    {"use": "diversity", "canaries": 3},
-    {"use": "drift", "canaries": 3, "baseline": "real.jsonl"},
+    {"use": "length_bias", "canaries": 3, "min_pairs": 20},
+    {"use": "diversity", "canaries": 3, "max_known_wording": 0.4},
+    {"use": "drift", "canaries": 3, "baseline": "real.jsonl", "field": "answer"},
     {"use": "on_topic", "canaries": 3, "seeds": "real.jsonl", "confirm_rows": 20},
     {"use": "novelty", "canaries": 3},
 ]

@@ -14,9 +14,9 @@ import yaml
 from synth_stack import curate
 from synth_stack.inputs.gate_file import NamedEvalSet
 from tests.engines.engine_runs import make_rows, read_bytes
-from tests.nemo_installed import need_nemo
+from tests.nemo_installed import mark_nemo
 
-pytestmark = [*need_nemo(), pytest.mark.xdist_group("ray")]
+pytestmark = [*mark_nemo(), pytest.mark.xdist_group("ray")]
 
 CONFIGS = Path(__file__).parents[2] / "curator_configs" / "nemo"
 LEAKED = "A farmer has seventeen sheep and sells all but nine of them at the market on a Tuesday morning."

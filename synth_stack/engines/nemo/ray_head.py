@@ -22,8 +22,8 @@ _ANSWER_S = 5.0
 """How long a port may take to answer."""
 _STORE_BYTES = 100_000_000
 """Ray's object store: only descriptions of shards travel through it, and Ray takes no less than 75 MB."""
-_FOLDER_CHARS = 38
-"""The longest folder in which the names of Ray's sockets, 68 characters, stay below the 107 of a socket."""
+_FOLDER_CHARS = 40
+"""The longest folder in which the names of Ray's sockets, 66 characters, stay below the 107 of a socket."""
 _PORTS = (
     "port",
     "ray-client-server-port",

@@ -1,5 +1,6 @@
 """Which texts of a batch share a band key or occur twice: found by the first pass, settled by the second."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from synth_stack.gates.dedup.index import NAMES, EarlierPack
 from synth_stack.gates.dedup.lsh import Buckets, Keys, build_buckets, find_buckets
+from synth_stack.gates.dedup.nemo_buckets import RAPIDS, find_buckets_on_gpus
 from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.gates.dedup.sketches import (
     NO_WORDS,
@@ -166,13 +168,17 @@ class _DistinctTexts:
 
 
 def find_collisions(
-    sketches: Iterable[pa.Table], _: State, *, packs: Sequence[EarlierPack], reading: Reading, many: int
+    sketches: Iterable[pa.Table],
+    _: State,
+    *,
+    packs: Sequence[EarlierPack],
+    reading: Reading,
+    many: int,
 ) -> State:
     """What the signatures of a batch and of earlier packs show; `packs` are read here.
 
     The same for the same rows, whatever tables they come in. `many` texts of one key may share a text that is
-    none of their own. Memory: some 45 bytes a row beside the band
-    keys, which stay in the sketches.
+    none of their own. Memory: some 45 bytes a row beside the band keys, which stay in the sketches.
     """
     read = _read_all(sketches, packs, reading)
     distinct = _collapse(read)
@@ -274,9 +280,17 @@ def _fill_buckets(
     real, marks = ~read.canary[places], read.marks[places]
     parted = bool((marks != 0).any())
 
+    def read_keys(columns: slice) -> Keys:
+        tables = [table[:, columns] for table in read.keys]
+        none = np.zeros((0, len(range(bands)[columns])), dtype=np.uint32)
+        chosen: Keys = np.concatenate([none, *tables])[places]
+        return chosen
+
+    python = os.environ.get(RAPIDS)
+    on_gpus = find_buckets_on_gpus(read_keys(slice(None)), python) if python else None
+
     def fill(band: int) -> tuple[Buckets, Counts, Counts]:
-        keys = np.concatenate([np.zeros(0, dtype=np.uint32), *[table[:, band] for table in read.keys]])
-        met = find_buckets(keys[places])
+        met = find_buckets(read_keys(slice(band, band + 1))[:, 0]) if on_gpus is None else on_gpus[band]
         mates = _find_mates(met, real, many)
         return met.split(marks) if parted else met, met.rows[mates != _NO_MATE], mates[mates != _NO_MATE]
 

@@ -101,7 +101,9 @@ def dedup(
     than `max_cluster_share` of their slice (0.3: more than a generator repeats itself by accident) and at
     least `max_cluster_min_rows`. `against` names earlier packs, whose rows are all kept. `device` is where
     signatures are computed, by torch on a GPU, to the same bits: three of the ten microseconds that a row
-    takes on a core (benchmarks/gpu.py).
+    takes on a core (benchmarks/gpu.py). Where SYNTH_STACK_RAPIDS names the Python of an environment with
+    RAPIDS and NeMo Curator (docs/install.md), its LSHStage finds on GPUs who shares a key: the same buckets,
+    checked against the keys, so the same decisions (benchmarks/nemo_gpu.py).
 
     Raises ConfigError for a `score_column` without `keep: best` or the other way round, and for an index
     made otherwise; InputError for a pack that cannot be read.

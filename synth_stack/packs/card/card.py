@@ -13,7 +13,7 @@ from synth_stack.packs import layout
 from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
 from synth_stack.packs.card.header import build_metadata, name_title
-from synth_stack.packs.card.images import render_images
+from synth_stack.packs.card.images import render_images, render_licences
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.counts import Counts
@@ -220,7 +220,7 @@ def _render_making(recipe: RecipeLock) -> list[str]:
     if recipe.perimeter is not None:
         lines.append(_describe_perimeter(recipe.perimeter))
     lines += map(_describe_retry, recipe.retries)
-    return [bullets(lines), *_render_methods(recipe), *_render_templates(recipe)]
+    return [bullets(lines), *render_licences(recipe), *_render_methods(recipe), *_render_templates(recipe)]
 
 
 def _describe_retry(retry: RetryLock) -> str:

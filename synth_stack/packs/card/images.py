@@ -1,9 +1,13 @@
 """What a card says of images: how they are loaded, what is there, and some of them to look at."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from synth_stack.images.store import STORE
 from synth_stack.packs.card.figures import format_count
-from synth_stack.packs.card.markdown import fence, prose, table
+from synth_stack.packs.card.markdown import code, fence, prose, table
 from synth_stack.packs.images import ImageCounts, PackedImage
+from synth_stack.runs.locks import RecipeLock
 
 _LOAD = f'images = load_dataset("PATH_OR_REPOSITORY", data_dir="{STORE}", split="train")'
 _NOTE = (
@@ -42,3 +46,37 @@ def _render_sample(image: PackedImage) -> str:
     """A name in a pack is made of digits and a known ending: it needs no escaping."""
     shown = f'<img src="{image.name}" alt="row {image.row_id}" width="{_SIDE}">'
     return f"{shown}<br>{prose(image.slice or 'no slice')}"
+
+
+_CONDITIONS = "conditions"
+"""What a lock says of a method: what steers its images."""
+
+
+def render_licences(recipe: RecipeLock) -> list[str]:
+    """The licences of the weights that made images, and of what their conditions were drawn from, as the
+    recipe states them; nothing for a recipe that has neither.
+    """
+    weights = [] if recipe.teacher is None else recipe.teacher.weights
+    conditions = [each for method in recipe.methods for each in _list_conditions(method.params)]
+    parts: list[str] = []
+    if weights:
+        lines = [[_say(each, name) for name in ("part", "name", "license", "digest")] for each in weights]
+        parts += ["Weights:", table(("Part", "Name", "Licence", "SHA-256"), lines)]
+    if conditions:
+        lines = [[_say(each, name) for name in ("kind", "license")] for each in conditions]
+        parts += [
+            "Conditions were drawn from files under these licences; each row names its file with the digest, "
+            "and no such file is in the pack:",
+            table(("Condition", "Licence"), lines),
+        ]
+    return parts
+
+
+def _list_conditions(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    told = params.get(_CONDITIONS)
+    return [each for each in told if isinstance(each, Mapping)] if isinstance(told, list) else []
+
+
+def _say(told: Mapping[str, Any], name: str) -> str:
+    value = told.get(name)
+    return "not stated" if value is None else code(str(value))

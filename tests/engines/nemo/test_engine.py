@@ -25,9 +25,9 @@ from synth_stack.errors import ConfigError, GateError
 from tests.engines.engine_runs import RUN, list_marked, make_rows, started, write_gates
 from tests.engines.test_dask import TEXTS, map_here
 from tests.engines.test_worker import make_spec, write_shards
-from tests.nemo_installed import need_nemo
+from tests.nemo_installed import mark_nemo
 
-pytestmark = [*need_nemo(), pytest.mark.xdist_group("ray")]
+pytestmark = [*mark_nemo(), pytest.mark.xdist_group("ray")]
 
 OLD_TOKEN = {"RAY_ADDRESS": "127.0.0.1:1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of an old session"}
 

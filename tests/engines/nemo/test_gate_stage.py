@@ -8,12 +8,12 @@ import pytest
 
 from synth_stack.errors import ConfigError
 from synth_stack.files import read_table
-from tests.nemo_installed import need_nemo
+from tests.nemo_installed import mark_nemo
 
 if TYPE_CHECKING:
     import pandas as pd
 
-pytestmark = need_nemo()
+pytestmark = mark_nemo()
 
 ENGLISH = "The tea was good, and we have to thank you for the time that you have spent with us today."
 HATE = "You people are all disgusting and should be driven out of this country."

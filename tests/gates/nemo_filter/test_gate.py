@@ -12,11 +12,11 @@ from synth_stack.gates.gate import NO_STATE, Judge
 from synth_stack.gates.nemo_filter import filters as named
 from synth_stack.registry import bind
 from synth_stack.rows.schemas import build_candidates
-from tests.nemo_installed import need_nemo
+from tests.nemo_installed import mark_nemo
 from tests.some_rows import make_row, make_texts
 
 ENGLISH = "The tea was good, and we have to thank you for the time that you have spent with us today."
-NEMO = need_nemo()
+NEMO = mark_nemo()
 
 
 def make_judge(*filters: Any, **params: Any) -> Judge:

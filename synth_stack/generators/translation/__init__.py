@@ -1,0 +1,1 @@
+"""Translations of what slices hold, checked by a way back."""
