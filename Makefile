@@ -73,11 +73,12 @@ test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
 
-# fastdup is licensed under CC BY-NC-ND 4.0 and needs numpy<2: nothing else is installed beside it
+# fastdup is licensed under CC BY-NC-ND 4.0 and needs numpy<2; beside it only what has photographs to show it
 $(VENV)-fastdup/stamp:
 	@echo 'fastdup is licensed under CC BY-NC-ND 4.0: no commercial use'
 	test -x $(VENV)-fastdup/bin/python || $(PYTHON) -m venv $(VENV)-fastdup
-	$(VENV)-fastdup/bin/python -m pip install --quiet --disable-pip-version-check fastdup==2.54
+	$(VENV)-fastdup/bin/python -m pip install --quiet --disable-pip-version-check fastdup==2.54 \
+	  scikit-learn pillow
 	touch $@
 
 test-fastdup: $(VENV)/test.stamp $(VENV)-fastdup/stamp

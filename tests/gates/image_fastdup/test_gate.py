@@ -1,21 +1,24 @@
 """The gate by a stand-in for fastdup, which compares pixels; make test-fastdup asks the real one."""
 
+import io
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from synth_stack.errors import ConfigError, GateError, MissingExtra
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.image_fastdup.engine import FastdupAnswer
 from synth_stack.gates.image_fastdup.gate import image_fastdup
 from synth_stack.gates.image_fastdup.outcome import choose_twins
-from synth_stack.images.decoding import Pixels
 from synth_stack.rows.schemas import build_candidates
 from tests.picture_rows import PictureFolder, draw_picture, save, write_rows
 
@@ -52,9 +55,6 @@ def run(input_dir, work_dir, **options):
 """
 
 
-_PHOTOGRAPHS = (("a", "china"), ("b", "flower"))
-
-
 def write_python(folder: Path, module: str | None = STAND_IN) -> Path:
     """A Python that has a module fastdup, or an installation of one that does not work, or none."""
     folder.mkdir(exist_ok=True)
@@ -77,17 +77,36 @@ def play(judge: Judge, table: pa.Table) -> list[dict[str, Any]]:
     return said
 
 
-def write_batch(folder: Path) -> pa.Table:
-    """Two photographs and two drawings, which a network for photographs tells apart, and a copy of one."""
-    from sklearn.datasets import load_sample_image
+_PRINT_PHOTOGRAPH = """
+import io, sys
+from PIL import Image
+from sklearn.datasets import load_sample_image
+data = io.BytesIO()
+Image.fromarray(load_sample_image(sys.argv[1])[::2, ::2]).save(data, "PNG")
+sys.stdout.buffer.write(data.getvalue())
+"""
 
-    pictures: dict[str, Pixels] = {
-        name: load_sample_image(f"{file}.jpg")[::2, ::2].copy() for name, file in _PHOTOGRAPHS
-    }
-    pictures |= {"c": draw_picture(3), "dark": draw_picture(4) // 40}
-    files = {f"{name}.png": save(pixels) for name, pixels in pictures.items()}
-    files["copy.jpg"] = save(pictures["a"], "JPEG", quality=90)
-    return write_rows(folder, files | {"broken.png": b"no image"})
+
+def read_photograph(python: Path, name: str) -> bytes:
+    """A photograph that scikit-learn carries, as a PNG, read where fastdup is installed (make test-fastdup)."""
+    command = [str(python), "-c", _PRINT_PHOTOGRAPH, name]
+    return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+
+
+def write_batch(folder: Path, python: Path) -> pa.Table:
+    """Two pictures and two drawings, one of them dark, and a copy of the first.
+
+    The real fastdup is shown photographs, which its network tells apart; the stand-in compares pixels.
+    """
+    if python.parent.name == "env":
+        first, second = save(draw_picture(1)), save(draw_picture(2))
+    else:
+        first, second = (read_photograph(python, f"{name}.jpg") for name in ("china", "flower"))
+    with Image.open(io.BytesIO(first)) as picture:
+        copied = save(np.asarray(picture.convert("RGB")), "JPEG", quality=90)
+    files = {"a.png": first, "b.png": second, "c.png": save(draw_picture(3))}
+    files |= {"dark.png": save(draw_picture(4) // 40), "copy.jpg": copied, "broken.png": b"no image"}
+    return write_rows(folder, files)
 
 
 @pytest.fixture(params=[pytest.param("stand-in"), pytest.param("real", marks=pytest.mark.fastdup)])
@@ -101,7 +120,7 @@ def test_copies_are_rejected_with_their_twin_and_dark_ones_are_held(
     python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    table = write_batch(tmp_path / "images")
+    table = write_batch(tmp_path / "images", python)
     folder = PictureFolder(tmp_path / "images")
     judge = image_fastdup(folder, python=str(python), noncommercial=True, max_outlier=None)
     assert "CC BY-NC-ND" in caplog.text
@@ -118,7 +137,7 @@ def test_copies_are_rejected_with_their_twin_and_dark_ones_are_held(
 
 
 def test_it_catches_its_canaries_and_they_change_nothing(python: Path, tmp_path: Path) -> None:
-    table = write_batch(tmp_path / "images")
+    table = write_batch(tmp_path / "images", python)
     folder = PictureFolder(tmp_path / "images")
     judge = image_fastdup(folder, python=str(python), noncommercial=True, max_outlier=None)
     assert judge.plant is not None
@@ -148,7 +167,7 @@ def test_an_environment_without_it_is_refused_before_any_row(tmp_path: Path) -> 
 )
 def test_a_run_that_fails_is_an_error_of_the_gate(tmp_path: Path, module: str) -> None:
     python = write_python(tmp_path / "env", module)
-    table = write_batch(tmp_path / "images")
+    table = write_batch(tmp_path / "images", python)
     judge = image_fastdup(PictureFolder(tmp_path / "images"), python=str(python), noncommercial=True)
     with pytest.raises(GateError, match="fastdup"):
         play(judge, table)
