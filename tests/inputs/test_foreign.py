@@ -414,7 +414,7 @@ def test_what_is_not_there_or_of_an_unknown_kind_is_refused_when_it_is_opened(tm
         "empty": "holds no shard; allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet; "
         "packed as .gz, .gzip, .zst, .zstd, .bz2",
         "notes.txt": "is of a kind that is not read; seen: .txt; "
-        "allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet; packed as .gz, .zst or .bz2",
+        "allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow; packed as .gz, .zst or .bz2",
     }.items():
         with pytest.raises(InputError) as caught:
             open_dataset(tmp_path / name)
