@@ -411,7 +411,7 @@ def test_what_is_not_there_or_of_an_unknown_kind_is_refused_when_it_is_opened(tm
     (tmp_path / "notes.txt").write_text("x")
     for name, message in {
         "nowhere.jsonl": "does not exist. Check the path.",
-        "empty": "holds no shard; allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet; "
+        "empty": "holds no shard; allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow; "
         "packed as .gz, .gzip, .zst, .zstd, .bz2",
         "notes.txt": "is of a kind that is not read; seen: .txt; "
         "allowed: .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow; packed as .gz, .zst or .bz2",
