@@ -103,7 +103,7 @@ class _Compact:
         self.at = 0
 
     def read_struct(self, depth: int) -> dict[int, Any]:
-        """The fields of a struct by number: numbers and, up to `depth`, structs; others are passed over."""
+        """The fields of a struct by number: numbers and, up to `depth`, structs; lists are passed over."""
         fields: dict[int, Any] = {}
         number = 0
         while head := self._byte():
@@ -119,12 +119,12 @@ class _Compact:
             return self._byte() if kind == 3 else self._signed()
         if kind in {7, 8}:
             return self._skip(8 if kind == 7 else self._unsigned())
-        if kind in {9, 10}:
+        if kind in {9, 10} and depth > 0:
             head = self._byte()
             count = self._unsigned() if head >> 4 == 15 else head >> 4
             if count > len(self._data):
                 raise ValueError("a page header has a list that is longer than itself")
-            return [self._value(head & 15, depth) for _ in range(count)] and None
+            return [self._value(head & 15, depth - 1) for _ in range(count)] and None
         if kind == 12 and depth > 0:
             return self.read_struct(depth - 1)
         raise ValueError("a page header holds what none holds")
