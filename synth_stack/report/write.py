@@ -11,6 +11,7 @@ from synth_stack.decisions.figures import Figures, compute_figures
 from synth_stack.decisions.replay.replay import draw_standing
 from synth_stack.files import write_bytes
 from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
+from synth_stack.registry import registered
 from synth_stack.report.beside import compare_figures, read_figures
 from synth_stack.report.contact_sheets import draw_sheets
 from synth_stack.report.costs import tell_costs
@@ -73,7 +74,13 @@ def _read_distributions(run: Judged) -> Iterator[dict[str, Any]]:
 
 
 def _draw_yields(run: Judged) -> list[dict[str, Any]]:
-    """The rows accepted over each threshold that can be turned, and which reasons it gives."""
+    """The rows accepted over each threshold that can be turned, and which reasons it gives.
+
+    None where a gate of the run is not at hand, as one of an extension that was not loaded: only it knows how
+    its thresholds decide.
+    """
+    if not {lock.use for lock in run.gates} <= registered("gate").keys():
+        return []
     return [
         {
             "gate": curve.gate,
