@@ -176,17 +176,23 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
             "attachments": [],
             "failure": row.get("failure"),
             "extra": canonical_text({"tokens": row.get("tokens", {}), "title": row["title"]}),
+            **self._origin(row),
+            "params": canonical_text({**self.params, **shown}),
+            "prompts": row.get("prompts", []),
+        }
+
+    def _origin(self, row: Row) -> Row:
+        """Where a candidate comes from, whatever it holds."""
+        return {
             "seed_id": row["seed_id"],
             "generator": self.method,
             "generator_version": self.version,
             "teacher": self.teacher,
             "teacher_digest": self.teacher_digest,
             "template_id": " ".join(row.get("template_ids", [])) or None,
-            "params": canonical_text({**self.params, **shown}),
             "draw": row["draw"],
             "rng_seed": row["rng_seed"],
             "replayable": self.replayable,
-            "prompts": row.get("prompts", []),
         }
 
 

@@ -35,7 +35,6 @@ from synth_stack.gates.factuality.verdicts import (
     NO_SOURCE,
     CodeSettings,
     FactualityRules,
-    RowVerdict,
     Setting,
     decide,
     list_dials,
@@ -52,10 +51,10 @@ from synth_stack.gates.factuality.verifier import (
 )
 from synth_stack.gates.gate import Judge, Round, State
 from synth_stack.gates.resources import Resources
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.models.embedders import load_embedder
 from synth_stack.models.entailment import load_entailer
 from synth_stack.registry import FilePath, gate
-from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.fields import find_canaries
 
 _CODE = CodeSettings()
@@ -214,13 +213,4 @@ def _is_other_language(answered: Answered) -> bool:
 
 
 def _state_verdicts(table: pa.Table, said: Sequence[RowVerdict], rules: FactualityRules) -> pa.Table:
-    return build_verdicts(
-        table["row_id"],
-        "factuality",
-        [verdict.outcome for verdict in said],
-        scores=[verdict.score for verdict in said],
-        threshold=rules.max_not_found,
-        reasons=[verdict.reason for verdict in said],
-        reason_classes=[verdict.reason_class for verdict in said],
-        evidence=[verdict.evidence for verdict in said],
-    )
+    return write_row_verdicts(table, "factuality", said, threshold=rules.max_not_found)

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from synth_stack.gates.factuality.checker import Checked
-from synth_stack.gates.factuality.verdicts import CONDITION, CONTRADICTED, NOT_FOUND, REWRITTEN, RowVerdict
+from synth_stack.gates.factuality.verdicts import CONDITION, CONTRADICTED, NOT_FOUND, REWRITTEN
 from synth_stack.gates.gate import State
 from synth_stack.gates.resources import Ask
+from synth_stack.gates.row_verdicts import RowVerdict
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.rows.texts import join_text

@@ -9,6 +9,7 @@ from synth_stack.gates.factuality.checker import Checked
 from synth_stack.gates.factuality.claims import FLOOR, Sort
 from synth_stack.gates.factuality.code_check import CodeFinding, CodeSort
 from synth_stack.gates.gate import Dial
+from synth_stack.gates.row_verdicts import RowVerdict
 from synth_stack.rows.canonical import canonical_text
 
 NOT_FOUND = "factuality.not_found"
@@ -69,16 +70,6 @@ class FactualityRules(NamedTuple):
     conditions: Setting
     contacts: Setting
     code: CodeSettings
-
-
-class RowVerdict(NamedTuple):
-    """The verdict on one row."""
-
-    outcome: str
-    score: float | None = None
-    reason: str | None = None
-    reason_class: str | None = None
-    evidence: str | None = None
 
 
 class _Fault(NamedTuple):

@@ -15,10 +15,10 @@ from pydantic import Field
 from synth_stack.gates.chosen_answers import append_chosen
 from synth_stack.gates.final_answer.canaries import plant_right_answers, plant_wrong_answers
 from synth_stack.gates.gate import Dial, Judge, State
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.registry import gate
 from synth_stack.rows.answers import read_answers
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.final_answers import (
     FinalAnswer,
     find_marked_answer,
@@ -62,16 +62,7 @@ def final_answer(
             _judge_row(answer, _read_stated(extra, kind, truth_columns), min_share, sums)
             for _, kind, answer, extra in read_answers(append_chosen(table))
         ]
-        return build_verdicts(
-            table.column("row_id"),
-            "final_answer",
-            [each.outcome for each in said],
-            scores=[each.score for each in said],
-            threshold=min_share,
-            reasons=[each.reason for each in said],
-            reason_classes=[None if each.what is None else f"final_answer.{each.what}" for each in said],
-            evidence=[each.evidence for each in said],
-        )
+        return write_row_verdicts(table, "final_answer", said, threshold=min_share)
 
     return Judge(
         judge=judge,
@@ -92,15 +83,6 @@ class _Stated:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    outcome: str
-    what: str | None = None
-    reason: str | None = None
-    score: float | None = None
-    evidence: str | None = None
-
-
 def _read_stated(extra: Mapping[str, Any], kind: str, truth_columns: Sequence[str]) -> _Stated:
     own = extra.get("final_answer")
     if isinstance(own, dict):
@@ -115,29 +97,43 @@ def _read_stated(extra: Mapping[str, Any], kind: str, truth_columns: Sequence[st
     return _Stated()
 
 
-def _judge_row(text: str, stated: _Stated, min_share: float, sums: Action | None) -> _Said:
+def _judge_row(text: str, stated: _Stated, min_share: float, sums: Action | None) -> RowVerdict:
     if len(text) > MAX_TEXT_CHARS:
-        return _Said("abstain", "too_long", f"the answer has more than {MAX_TEXT_CHARS} characters")
+        return RowVerdict(
+            "abstain", None, f"the answer has more than {MAX_TEXT_CHARS} characters", "final_answer.too_long"
+        )
     said = _judge_answer(text, stated, min_share)
     if said.outcome == "reject" or sums is None:
         return said
     stated_sums = list(list_sums(text))
     wrong = next((each.text for each in stated_sums if not each.holds), None)
     if wrong is not None:
-        return _Said(sums, "wrong_sum", f"wrong sum: {wrong}", said.score, canonical_text({"sum": wrong}))
+        return RowVerdict(
+            sums, said.score, f"wrong sum: {wrong}", "final_answer.wrong_sum", canonical_text({"sum": wrong})
+        )
     if said.outcome == "abstain" and stated_sums:
-        return _Said("accept", evidence=canonical_text({"counts": {"sums": len(stated_sums)}}))
+        return RowVerdict("accept", evidence=canonical_text({"counts": {"sums": len(stated_sums)}}))
     return said
 
 
-def _judge_answer(text: str, stated: _Stated, min_share: float) -> _Said:
+def _judge_answer(text: str, stated: _Stated, min_share: float) -> RowVerdict:
     if stated.truth is None and not stated.samples:
-        return _Said("abstain", "nothing_to_compare", "the row states no truth, no samples and no sum")
+        return RowVerdict(
+            "abstain",
+            None,
+            "the row states no truth, no samples and no sum",
+            "final_answer.nothing_to_compare",
+        )
     found = find_marked_answer(text)
     answer = _read(found)
     if answer is None or found is None:
         outcome = "reject" if stated.own else "abstain"
-        return _Said(outcome, "no_final_answer", "no final answer: none is marked, or it cannot be read")
+        return RowVerdict(
+            outcome,
+            None,
+            "no final answer: none is marked, or it cannot be read",
+            "final_answer.no_final_answer",
+        )
     if stated.truth is not None:
         return _compare_truth(found, answer, stated.truth)
     same = sum(_is_same(answer, sample) for sample in stated.samples)
@@ -147,19 +143,23 @@ def _judge_answer(text: str, stated: _Stated, min_share: float) -> _Said:
     )
     if share < min_share:
         reason = f"minority: {same} of {len(stated.samples)} samples say the same"
-        return _Said("reject", "minority", reason, share, evidence)
-    return _Said("accept", score=share, evidence=evidence)
+        return RowVerdict("reject", share, reason, _MINORITY, evidence)
+    return RowVerdict("accept", score=share, evidence=evidence)
 
 
-def _compare_truth(found: str, answer: FinalAnswer, stated: str) -> _Said:
+def _compare_truth(found: str, answer: FinalAnswer, stated: str) -> RowVerdict:
     marked = find_marked_answer(stated)
     truth = _read(marked if marked is not None else stated)
     if truth is None:
-        return _Said("abstain", "unreadable_truth", "the truth that the row states cannot be read")
+        return RowVerdict(
+            "abstain", None, "the truth that the row states cannot be read", "final_answer.unreadable_truth"
+        )
     evidence = canonical_text({"answer": found[:200], "truth": stated[:200]})
     if is_same_answer(answer, truth):
-        return _Said("accept", evidence=evidence)
-    return _Said("reject", "wrong_answer", "wrong answer: it is not the truth of the row", evidence=evidence)
+        return RowVerdict("accept", evidence=evidence)
+    return RowVerdict(
+        "reject", None, "wrong answer: it is not the truth of the row", "final_answer.wrong_answer", evidence
+    )
 
 
 def _read(text: str | None) -> FinalAnswer | None:

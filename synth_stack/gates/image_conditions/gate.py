@@ -17,13 +17,13 @@ from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.gates.image_conditions.agreement import MEASURES, Measure, measure_depth
 from synth_stack.gates.image_conditions.canaries import plant_others, plant_own
 from synth_stack.gates.resources import Resources
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.images.attached import AttachedFile, list_attached, map_threads, read_attached
 from synth_stack.images.conditions import KindedFile, list_conditions
 from synth_stack.images.decoding import Pixels, require_pillow
 from synth_stack.models.depth_estimators import load_depth_estimator
 from synth_stack.registry import FilePath, gate
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import build_verdicts
 
 GATE = "image_conditions"
 DEPARTS = f"{GATE}.departs"
@@ -91,16 +91,7 @@ def _judge(
     rows = list(zip(list_attached(table), list_conditions(table), strict=True))
     found = list(map_threads(partial(_compare, folder=folder, measures=measures), rows))
     said = [_say(each, threshold, action) for each in found]
-    return build_verdicts(
-        table["row_id"],
-        GATE,
-        [each[0] for each in said],
-        scores=[each[1] for each in said],
-        threshold=threshold,
-        reasons=[each[2] for each in said],
-        reason_classes=[each[3] for each in said],
-        evidence=[each[4] for each in said],
-    )
+    return write_row_verdicts(table, GATE, said, threshold=threshold)
 
 
 def _compare(
@@ -132,19 +123,18 @@ def _compare(
     return ConditionAgreement(by_kind, uncompared)
 
 
-Said = tuple[str, float | None, str | None, str | None, str | None]
-
-
-def _say(found: ConditionAgreement, threshold: float, action: str) -> Said:
+def _say(found: ConditionAgreement, threshold: float, action: str) -> RowVerdict:
     evidence = {"agreement": dict(found.by_kind)} if found.by_kind else {}
     told = canonical_text(evidence | ({"uncompared": dict(found.uncompared)} if found.uncompared else {}))
     if found.lacks is not None:
-        return "abstain", None, found.lacks, f"{GATE}.nothing_to_compare", None
+        return RowVerdict("abstain", None, found.lacks, f"{GATE}.nothing_to_compare", None)
     if not found.by_kind:
         why = "; ".join(f"{kind}: {why}" for kind, why in found.uncompared.items())
-        return "abstain", None, f"no condition could be compared: {why}", f"{GATE}.not_compared", told
+        return RowVerdict(
+            "abstain", None, f"no condition could be compared: {why}", f"{GATE}.not_compared", told
+        )
     worst, least = min(found.by_kind.items(), key=lambda item: item[1])
     if least < threshold:
         reason = f"departs from its condition {worst}: agreement {least}, allowed from {threshold}"
-        return action, least, reason, DEPARTS, told
-    return "accept", least, None, None, told
+        return RowVerdict(action, least, reason, DEPARTS, told)
+    return RowVerdict("accept", least, None, None, told)

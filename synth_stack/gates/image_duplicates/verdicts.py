@@ -9,8 +9,8 @@ from synth_stack.gates.gate import State
 from synth_stack.gates.image_duplicates.image_sets import NamedImages
 from synth_stack.gates.image_duplicates.outcome import find_rows
 from synth_stack.gates.image_duplicates.perceptual_hash import ORIENTATIONS, WINDOWS
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import build_verdicts
 
 NEAR_DUPLICATE = "image_duplicates.near_duplicate"
 EVAL_IMAGE = "image_duplicates.eval_image"
@@ -30,45 +30,36 @@ LYING: Mapping[tuple[bool, bool, bool], str] = {
 }
 """In words how one image lies on the other. Turning by a half is both: no viewer says which way up it was."""
 
-Said = tuple[str, float | None, str | None, str | None, str | None]
-
 
 def write_verdicts(
     table: pa.Table, state: State, *, threshold: float, sets: Sequence[NamedImages]
 ) -> pa.Table:
     """One verdict a row of the table, in order. Raises GateError for a row that was not in the batch."""
     said = [_say(line, sets) for line in find_rows(state, table).to_pylist()]
-    return build_verdicts(
-        table["row_id"],
-        "image_duplicates",
-        [each[0] for each in said],
-        scores=[each[1] for each in said],
-        threshold=threshold,
-        reasons=[each[2] for each in said],
-        reason_classes=[each[3] for each in said],
-        evidence=[each[4] for each in said],
-    )
+    return write_row_verdicts(table, "image_duplicates", said, threshold=threshold)
 
 
-def _say(line: Mapping[str, Any], sets: Sequence[NamedImages]) -> Said:
+def _say(line: Mapping[str, Any], sets: Sequence[NamedImages]) -> RowVerdict:
     likeness = round(float(line["likeness"]), _DECIMALS)
     if not line["seen"]:
-        return "abstain", None, "there is no image that can be decoded", "image_duplicates.no_image", None
+        return RowVerdict(
+            "abstain", None, "there is no image that can be decoded", "image_duplicates.no_image", None
+        )
     if line["twin"] is None and not line["told"]:
         why = "there is too little in the image to tell it from others; no other has the same pixels"
-        return "abstain", None, why, "image_duplicates.no_detail", None
+        return RowVerdict("abstain", None, why, "image_duplicates.no_detail", None)
     if line["twin"] is None:
-        return "accept", likeness, None, None, None
+        return RowVerdict("accept", likeness, None, None, None)
     lying = LYING[ORIENTATIONS[line["orientation"]]]
     evidence: dict[str, Any] = {"likeness": likeness, "lying": lying, **_describe_part(line)}
     if line["set"] is None:
         evidence["twin"] = line["twin"]
         reason = f"near duplicate: like {line['twin']} {lying}, likeness {likeness}"
-        return "reject", likeness, reason, NEAR_DUPLICATE, canonical_text(evidence)
+        return RowVerdict("reject", likeness, reason, NEAR_DUPLICATE, canonical_text(evidence))
     named = sets[line["set"]]
     evidence |= {"item": line["twin"], "eval_set" if named.what == "eval" else "real_set": named.name}
     reason = f"copies {named.name}: like {line['twin']} {lying}, likeness {likeness}"
-    return "reject", likeness, reason, _CLASSES[named.what], canonical_text(evidence)
+    return RowVerdict("reject", likeness, reason, _CLASSES[named.what], canonical_text(evidence))
 
 
 def _describe_part(line: Mapping[str, Any]) -> dict[str, Any]:

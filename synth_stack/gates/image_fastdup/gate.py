@@ -19,12 +19,13 @@ from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.image_fastdup.engine import LICENCE, check_fastdup, warn_of_licence
 from synth_stack.gates.image_fastdup.outcome import GATE, decide_copies, find_lines, sketch_pixels
 from synth_stack.gates.resources import Resources
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.images.attached import attach_inline, list_attached, read_attached
 from synth_stack.images.decoding import require_pillow
 from synth_stack.images.planting import write_png
 from synth_stack.registry import FilePath, gate
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import build_candidates, build_verdicts
+from synth_stack.rows.schemas import build_candidates
 
 COPY, OUTLIER, BLURRED, DARK, BRIGHT = (
     f"{GATE}.{name}" for name in ("near_duplicate", "outlier", "blurred", "dark", "bright")
@@ -81,34 +82,22 @@ def image_fastdup(
 
 def _judge(table: pa.Table, state: State, *, threshold: float, bars: Mapping[str, float | None]) -> pa.Table:
     said = [_say(line, bars) for line in find_lines(state, table)]
-    return build_verdicts(
-        table["row_id"],
-        GATE,
-        [each[0] for each in said],
-        scores=[each[1] for each in said],
-        threshold=threshold,
-        reasons=[each[2] for each in said],
-        reason_classes=[each[3] for each in said],
-        evidence=[each[4] for each in said],
-    )
+    return write_row_verdicts(table, GATE, said, threshold=threshold)
 
 
-Said = tuple[str, float | None, str | None, str | None, str | None]
-
-
-def _say(line: Mapping[str, Any], bars: Mapping[str, float | None]) -> Said:
+def _say(line: Mapping[str, Any], bars: Mapping[str, float | None]) -> RowVerdict:
     if not line["seen"]:
-        return "abstain", None, "there is no image that can be decoded", f"{GATE}.no_image", None
+        return RowVerdict("abstain", None, "there is no image that can be decoded", f"{GATE}.no_image", None)
     similarity = round(line["similarity"], 4)
     figures = {name: round(line[name], 4) for name in ("nearest", "blur", "mean") if line[name] is not None}
     evidence = figures | ({} if line["twin"] is None else {"twin": line["twin"]})
     told = canonical_text(evidence) if evidence else None
     if line["twin"] is not None:
-        return "reject", similarity, f"like {line['twin']}, similarity {similarity}", COPY, told
+        return RowVerdict("reject", similarity, f"like {line['twin']}, similarity {similarity}", COPY, told)
     held = _find_held(figures, bars)
     if held is None:
-        return "accept", similarity, None, None, told
-    return "hold", similarity, *held, told
+        return RowVerdict("accept", similarity, None, None, told)
+    return RowVerdict("hold", similarity, *held, told)
 
 
 def _find_held(figures: Mapping[str, float], bars: Mapping[str, float | None]) -> tuple[str, str] | None:

@@ -1,7 +1,6 @@
 """Answers that are JSON of their schema, and say what stands in the text that they were read from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -10,13 +9,13 @@ from pydantic import Field
 from synth_stack.gates.chosen_answers import append_chosen
 from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.gates.json_answer.canaries import plant_bad_answers, plant_good_answers
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.inputs.answer_schemas import SchemaFile, read_schemas
 from synth_stack.registry import FilePath, gate
 from synth_stack.rows.answers import read_answers
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.json_answers import list_leaves, measure_grounding, parse_answer, strip_fence
 from synth_stack.rows.json_schema import read_schema
-from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.fields import read_asked
 
 MIN_GROUNDED = 0.5
@@ -52,16 +51,7 @@ def json_answer(
             _judge_row(answer, asked[row] or "", _find_schema(extra, common), min_grounded, ungrounded)
             for row, _, answer, extra in rows
         ]
-        return build_verdicts(
-            table.column("row_id"),
-            "json_answer",
-            [each.outcome for each in said],
-            scores=[each.score for each in said],
-            threshold=min_grounded,
-            reasons=[each.reason for each in said],
-            reason_classes=[None if each.what is None else f"json_answer.{each.what}" for each in said],
-            evidence=[each.evidence for each in said],
-        )
+        return write_row_verdicts(table, "json_answer", said, threshold=min_grounded)
 
     return Judge(
         judge=judge,
@@ -73,15 +63,6 @@ def json_answer(
         dials=(Dial(min_grounded, "<", (_UNGROUNDED,), parameter="min_grounded", outcome="ungrounded"),),
         off=() if ungrounded != "ignore" else ("made_up",),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    outcome: str
-    what: str | None = None
-    reason: str | None = None
-    score: float | None = None
-    evidence: str | None = None
 
 
 def _read_common(path: str | None) -> Mapping[str, Any] | None:
@@ -98,9 +79,9 @@ def _find_schema(extra: Mapping[str, Any], common: Mapping[str, Any] | None) -> 
 
 def _judge_row(
     text: str, asked: str, schema: Any, min_grounded: float, ungrounded: Literal["reject", "hold", "ignore"]
-) -> _Said:
+) -> RowVerdict:
     if schema is None:
-        return _Said("abstain", "no_schema", "the row states no schema")
+        return RowVerdict("abstain", None, "the row states no schema", "json_answer.no_schema")
     value, fault = _read_answer(text, schema)
     if fault is not None:
         return fault
@@ -110,28 +91,34 @@ def _judge_row(
     if score is not None and score < min_grounded and ungrounded != "ignore":
         shown = str(first)[:_SHOWN_CHARS]
         reason = f"ungrounded: {total - found} of {total} values stand nowhere in the text, {shown!r} for one"
-        return _Said(ungrounded, "ungrounded", reason, score, counts)
-    return _Said("accept", score=score, evidence=counts)
+        return RowVerdict(ungrounded, score, reason, _UNGROUNDED, counts)
+    return RowVerdict("accept", score=score, evidence=counts)
 
 
-def _read_answer(text: str, schema: Any) -> tuple[Any, _Said | None]:
+def _read_answer(text: str, schema: Any) -> tuple[Any, RowVerdict | None]:
     """The value of an answer, or what is wrong with its form."""
     try:
         known = read_schema(schema)
     except (ValueError, RecursionError) as exc:
         said = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        return None, _Said("reject", "bad_schema", f"bad schema: {said[:200]}")
+        return None, RowVerdict("reject", None, f"bad schema: {said[:200]}", "json_answer.bad_schema")
     if strip_fence(text) != text:
-        return None, _Said("reject", "not_bare", "not bare: a fence stands around the JSON")
+        return None, RowVerdict(
+            "reject", None, "not bare: a fence stands around the JSON", "json_answer.not_bare"
+        )
     try:
         value = parse_answer(text)
         misfit = known.find_misfit(value)
     except ValueError as exc:
-        return None, _Said("reject", "not_json", f"not JSON: {str(exc)[:200]}")
+        return None, RowVerdict("reject", None, f"not JSON: {str(exc)[:200]}", "json_answer.not_json")
     if misfit is not None:
-        return None, _Said("reject", "misfit", f"misfit: the answer breaks its schema at {misfit[:200]}")
+        return None, RowVerdict(
+            "reject", None, f"misfit: the answer breaks its schema at {misfit[:200]}", "json_answer.misfit"
+        )
     if not any(leaf != "" for leaf in list_leaves(value)):
-        return None, _Said("reject", "says_nothing", "says nothing: no member of the answer has a value")
+        return None, RowVerdict(
+            "reject", None, "says nothing: no member of the answer has a value", "json_answer.says_nothing"
+        )
     return value, None
 
 

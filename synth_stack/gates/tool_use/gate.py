@@ -14,13 +14,13 @@ from pydantic import Field
 
 from synth_stack.gates.chosen_answers import append_chosen
 from synth_stack.gates.gate import Dial, Judge, State
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.gates.tool_use.canaries import BARS, plant_sound_traces, plant_spoilt_traces
 from synth_stack.gates.tool_use.reruns import Program, Rerun, read_programs, rerun
 from synth_stack.gates.tool_use.result_values import find_unsupported, measure_use
 from synth_stack.gates.tool_use.traces import ToolTrace, read_traces
 from synth_stack.registry import FilePath, gate
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import build_verdicts
 from synth_stack.sandbox.room import Limits, find_level
 
 Action = Literal["reject", "hold"]
@@ -63,16 +63,7 @@ def tool_use(
     def judge(table: pa.Table, _: State) -> pa.Table:
         found = _judge_rows(table, rules)
         said = [found.get(row, _NO_CALL) for row in range(len(table))]
-        return build_verdicts(
-            table.column("row_id"),
-            "tool_use",
-            [each.outcome for each in said],
-            scores=[each.score for each in said],
-            threshold=min_used,
-            reasons=[each.reason for each in said],
-            reason_classes=[None if each.what is None else f"tool_use.{each.what}" for each in said],
-            evidence=[each.evidence for each in said],
-        )
+        return write_row_verdicts(table, "tool_use", said, threshold=min_used)
 
     facts: dict[str, Any] = {"programs": {program.name: program.digest for program in known}}
     return Judge(
@@ -94,21 +85,10 @@ class _Rules:
     limits: Limits
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What is said of one row."""
-
-    outcome: str
-    what: str | None = None
-    reason: str | None = None
-    score: float | None = None
-    evidence: str | None = None
+_NO_CALL = RowVerdict("abstain", None, "no tool is called", "tool_use.no_calls")
 
 
-_NO_CALL = _Said("abstain", "no_calls", "no tool is called")
-
-
-def _judge_rows(table: pa.Table, rules: _Rules) -> dict[int, _Said]:
+def _judge_rows(table: pa.Table, rules: _Rules) -> dict[int, RowVerdict]:
     """What is said of every row that calls something."""
     read = dict(read_traces(append_chosen(table)))
     whole = {row: trace for row, trace in read.items() if isinstance(trace, ToolTrace)}
@@ -116,27 +96,27 @@ def _judge_rows(table: pa.Table, rules: _Rules) -> dict[int, _Said]:
     return {
         row: _judge_trace(trace, reruns[row], rules)
         if isinstance(trace, ToolTrace)
-        else _Said("reject", "bad_form", f"bad form: {trace}")
+        else RowVerdict("reject", None, f"bad form: {trace}", "tool_use.bad_form")
         for row, trace in read.items()
     }
 
 
-def _judge_trace(trace: ToolTrace, again: Rerun, rules: _Rules) -> _Said:
+def _judge_trace(trace: ToolTrace, again: Rerun, rules: _Rules) -> RowVerdict:
     counts = {"calls": len(trace.calls), "made_again": again.calls}
     if again.what is not None:
         evidence = canonical_text({"counts": counts})
-        return _Said("reject", again.what, again.reason, evidence=evidence)
+        return RowVerdict("reject", None, again.reason, f"tool_use.{again.what}", evidence)
     use = measure_use(trace)
     evidence = canonical_text({"counts": {**counts, "results": use.results, "used": use.used}})
     score = use.used / use.results if use.results else None
     if score is not None and score < rules.min_used:
         reason = f"unused result: nothing of what {use.unused} gave back stands in the answer"
-        return _Said("reject", "unused_result", reason, score, evidence)
+        return RowVerdict("reject", score, reason, UNUSED, evidence)
     number = find_unsupported(trace) if rules.unsupported is not None and use.results else None
     if number is not None and rules.unsupported is not None:
         reason = f"made-up number: {number} in the answer comes from nothing before it"
-        return _Said(rules.unsupported, "made_up_number", reason, score, evidence)
+        return RowVerdict(rules.unsupported, score, reason, "tool_use.made_up_number", evidence)
     if not again.calls and not use.results:
         reason = "neither is a call run again, nor has a result a value that an answer could use"
-        return _Said("abstain", "nothing_to_check", reason, evidence=evidence)
-    return _Said("accept", score=score, evidence=evidence)
+        return RowVerdict("abstain", None, reason, "tool_use.nothing_to_check", evidence)
+    return RowVerdict("accept", score=score, evidence=evidence)

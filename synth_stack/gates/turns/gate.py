@@ -11,12 +11,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, Round, State
+from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.gates.turns import persona_facts as facts
 from synth_stack.gates.turns.canaries import plant_dialogues, plant_sound
 from synth_stack.gates.turns.speakers import find_labels, find_phrases, find_tokens
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.schemas import build_verdicts
 from synth_stack.text.fields import find_canaries, open_lists, read_messages, read_texts
 from synth_stack.text.ragged import measure_jaccard
 from synth_stack.text.words import TEXT_SCHEME, hash_words, normalise, shingle
@@ -43,16 +43,6 @@ class _Fault(NamedTuple):
     reason_class: str
     reason: str
     evidence: str
-
-
-class _Verdict(NamedTuple):
-    """What is said of one row."""
-
-    outcome: str
-    score: float | None = None
-    reason: str | None = None
-    reason_class: str | None = None
-    evidence: str | None = None
 
 
 @gate("turns", version="3", reads=("content", "tool_calls"))
@@ -98,17 +88,8 @@ def _judge(table: pa.Table, state: State, *, threshold: float) -> pa.Table:
     known = facts.read_known(state["known"] if "known" in state else facts.list_known(stated))
     faults = _find_faults(seen, stated, known)
     pairs = _find_most_alike(seen)
-    verdicts = [_settle(k, seen, faults.get(k), pairs.get(k), threshold) for k in range(len(table))]
-    return build_verdicts(
-        table.column("row_id"),
-        "turns",
-        [verdict.outcome for verdict in verdicts],
-        scores=[verdict.score for verdict in verdicts],
-        threshold=threshold,
-        reasons=[verdict.reason for verdict in verdicts],
-        reason_classes=[verdict.reason_class for verdict in verdicts],
-        evidence=[verdict.evidence for verdict in verdicts],
-    )
+    said = [_settle(k, seen, faults.get(k), pairs.get(k), threshold) for k in range(len(table))]
+    return write_row_verdicts(table, "turns", said, threshold=threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +233,13 @@ def _find_most_alike(seen: _Dialogues) -> dict[int, _AlikeTurns]:
 
 def _settle(
     row: int, seen: _Dialogues, fault: _Fault | None, pair: _AlikeTurns | None, threshold: float
-) -> _Verdict:
+) -> RowVerdict:
     if row not in seen.judged:
-        return _Verdict("abstain", reason=_NOTHING, reason_class="turns.no_dialogue")
+        return RowVerdict("abstain", reason=_NOTHING, reason_class="turns.no_dialogue")
     if fault is not None:
-        return _Verdict("reject", None, fault.reason, fault.reason_class, fault.evidence)
+        return RowVerdict("reject", None, fault.reason, fault.reason_class, fault.evidence)
     if pair is None or pair.likeness < threshold:
-        return _Verdict("accept", pair and pair.likeness)
+        return RowVerdict("accept", pair and pair.likeness)
     reason = f"near-copy: turn {pair.turn} repeats turn {pair.earlier}"
     evidence = canonical_text({"turn": pair.turn, "like": pair.earlier})
-    return _Verdict("reject", pair.likeness, reason, _NEAR_COPY, evidence)
+    return RowVerdict("reject", pair.likeness, reason, _NEAR_COPY, evidence)

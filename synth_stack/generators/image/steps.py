@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 from synth_stack.diffusion.requests import Condition, ImageRequest, MadeImage
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.generators.image.conditions import ConditionSet, DrawnCondition
-from synth_stack.generators.steps import Ask
+from synth_stack.generators.steps import Ask, ToCandidates
 from synth_stack.generators.template import Template
 from synth_stack.images.attached import CONDITION, RESULT
 from synth_stack.images.decoding import Pixels
@@ -140,19 +140,10 @@ class MakeImages(Step):  # type: ignore[misc]  # distilabel has no types
         )
 
 
-class ToImageRows(Step):  # type: ignore[misc]  # distilabel has no types
+class ToImageRows(ToCandidates):
     """Turns finished items into candidate rows of kind image, each with its files beside it."""
 
-    method: str
-    version: str
-    params: dict[str, Any]
-    teacher: str
-    teacher_digest: str | None
-    replayable: bool
     weights: list[dict[str, Any]]
-
-    _models: dict[str, dict[str, str | None]] = PrivateAttr(default_factory=dict)
-    _keeps_reasoning: bool = PrivateAttr(default=True)
 
     @property
     def inputs(self) -> list[str]:
@@ -193,17 +184,9 @@ class ToImageRows(Step):  # type: ignore[misc]  # distilabel has no types
             "attachments": attached,
             "failure": row.get("failure"),
             "extra": canonical_text(extra),
-            "seed_id": row["seed_id"],
-            "generator": self.method,
-            "generator_version": self.version,
-            "teacher": self.teacher,
-            "teacher_digest": self.teacher_digest,
+            **self._origin(row),
             "models": self._list_models(row),
-            "template_id": " ".join(row.get("template_ids", [])) or None,
             "params": canonical_text(self.params),
-            "draw": row["draw"],
-            "rng_seed": row["rng_seed"],
-            "replayable": self.replayable,
             "prompts": [*row.get("prompts", []), {"column": "image", "text": prompt}],
             "files": files,
         }
