@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import orjson
 
-from synth_stack.errors import ConfigError, TeacherError
+from synth_stack.errors import ConfigError
 from synth_stack.teachers.endpoints import Endpoint
 from synth_stack.teachers.openai_replies import Trouble, read_status
 from synth_stack.teachers.rate_limit import Pace
+from synth_stack.teachers.server_check import ask_server
 
 MAX_FILE_BYTES = 1024**3
 """A longer file is not read: OpenAI takes files of requests of 200 MB, and answers are rarely longer."""
@@ -175,16 +176,7 @@ def check_batches(endpoint: Endpoint) -> None:
     """Ask a server for its batches. Raises ConfigError for one that has no batch API, TeacherError for none
     that answers.
     """
-    try:
-        with httpx.Client(
-            headers=endpoint.headers(), timeout=endpoint.timeout_s, trust_env=endpoint.trust_env
-        ) as client:
-            response = client.get(endpoint.url("batches?limit=1"), extensions=endpoint.extensions())
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise TeacherError(
-            f"the teacher at {endpoint.base_url} cannot be reached: {str(exc) or type(exc).__name__}",
-            mend="Run the same command again later.",
-        ) from exc
+    response = ask_server(endpoint, "batches?limit=1")
     if not response.is_success:
         trouble = read_status(response, endpoint.api_key)
         raise ConfigError(

@@ -10,22 +10,27 @@ from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.teachers.endpoints import Endpoint
 
 
+def ask_server(endpoint: Endpoint, path: str) -> httpx.Response:
+    """What the server answers at `path` under its address. Raises TeacherError when it cannot be reached."""
+    try:
+        with httpx.Client(
+            headers=endpoint.headers(), timeout=endpoint.timeout_s, trust_env=endpoint.trust_env
+        ) as client:
+            return client.get(endpoint.url(path), extensions=endpoint.extensions())
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise TeacherError(
+            f"the teacher at {endpoint.base_url} cannot be reached: {str(exc) or type(exc).__name__}",
+            mend="Start it, or mend teacher.base_url, and run the same command again.",
+        ) from exc
+
+
 def check_server(endpoint: Endpoint) -> None:
     """Ask the server for its models.
 
     Raises TeacherError when it cannot be reached, ConfigError when it lists models and ours is not one.
     A server without a list is taken at its word.
     """
-    try:
-        with httpx.Client(
-            headers=endpoint.headers(), timeout=endpoint.timeout_s, trust_env=endpoint.trust_env
-        ) as client:
-            response = client.get(endpoint.url("models"), extensions=endpoint.extensions())
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise TeacherError(
-            f"the teacher at {endpoint.base_url} cannot be reached: {str(exc) or type(exc).__name__}",
-            mend="Start it, or mend teacher.base_url, and run the same command again.",
-        ) from exc
+    response = ask_server(endpoint, "models")
     if response.is_redirect:
         raise ConfigError(
             f"the teacher at {endpoint.base_url} sends us elsewhere, where we do not go",

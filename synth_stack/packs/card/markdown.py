@@ -44,6 +44,11 @@ def fold(summary: str, body: str) -> str:
     return f"<details>\n<summary>{html.escape(_one_line(summary))}</summary>\n\n{body}\n\n</details>"
 
 
+def share(part: int, whole: int) -> str:
+    """A percentage with one decimal; a dash where there is nothing to have a share of."""
+    return f"{100 * part / whole:.1f}%" if whole else "–"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are Markdown already; columns whose name ends with '#' are numbers."""
     rule = ["---:" if name.endswith("#") else "---" for name in header]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from synth_stack.packs.card.markdown import code, table
+from synth_stack.packs.card.markdown import code, share, table
 from synth_stack.packs.data_figures import ShareCount
 from synth_stack.packs.disclosure.facts import DisclosedModel, Disclosure
 
@@ -24,18 +24,14 @@ def render_shares(told: Disclosure) -> list[str]:
     ]
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "–"
-
-
 def _count(group: ShareCount) -> tuple[str, str, str]:
-    return f"{group.rows:,}", f"{group.synthetic:,}", _share(group.synthetic, group.rows)
+    return f"{group.rows:,}", f"{group.synthetic:,}", share(group.synthetic, group.rows)
 
 
 def _render_terms(terms: Sequence[ShareCount], rows: int) -> list[str]:
     """Of how many rows the strictest terms are which."""
     lines = [
-        (code(group.name) if group.name else "no model known", f"{group.rows:,}", _share(group.rows, rows))
+        (code(group.name) if group.name else "no model known", f"{group.rows:,}", share(group.rows, rows))
         for group in terms
     ]
     return [table(("Output allowed for", "Rows #", "Share of rows #"), lines)] if lines else []
@@ -50,7 +46,7 @@ def _render_models(models: Sequence[DisclosedModel], rows: int) -> list[str]:
             code(model.name or model.digest or ""),
             code(model.part),
             f"{model.rows:,}",
-            _share(model.rows, rows),
+            share(model.rows, rows),
             code(model.terms.license) if model.terms else "not declared",
             code(model.terms.output) if model.terms else "not declared",
             code(model.terms.url) if model.terms and model.terms.url else "",

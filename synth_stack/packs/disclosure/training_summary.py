@@ -6,7 +6,7 @@ C(2025) 8311). Only the sections that a dataset can fill are here, under the tem
 
 from collections.abc import Sequence
 
-from synth_stack.packs.card.markdown import bullets, code, prose, table
+from synth_stack.packs.card.markdown import bullets, code, prose, share, table
 from synth_stack.packs.disclosure.facts import DisclosedModel, Disclosure, Origin
 from synth_stack.packs.disclosure.sentences import describe_replacing
 
@@ -47,10 +47,6 @@ def render_training_summary(told: Disclosure) -> bytes:
     return ("\n\n".join(sections) + "\n").encode("utf-8")
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "–"
-
-
 def _render_size(told: Disclosure) -> str:
     data = told.data
     lines = [("text", f"{data.rows:,}", f"{data.characters:,}", f"{told.bytes:,}")]
@@ -74,7 +70,7 @@ def _render_synthetic(told: Disclosure) -> str:
     unknown = data.rows - data.synthetic
     return table(
         ("Rows #", "Synthetic #", "Share #", "Not known #"),
-        [(f"{data.rows:,}", f"{data.synthetic:,}", _share(data.synthetic, data.rows), f"{unknown:,}")],
+        [(f"{data.rows:,}", f"{data.synthetic:,}", share(data.synthetic, data.rows), f"{unknown:,}")],
     )
 
 
@@ -88,7 +84,7 @@ def _render_models(models: Sequence[DisclosedModel], rows: int) -> list[str]:
             code(model.part),
             code(model.digest) if model.digest else "none",
             f"{model.rows:,}",
-            _share(model.rows, rows),
+            share(model.rows, rows),
             code(model.terms.license) if model.terms else "not declared",
             code(model.terms.output) if model.terms else "not declared",
             code(model.terms.url) if model.terms and model.terms.url else "",
@@ -103,7 +99,7 @@ def _render_methods(told: Disclosure) -> list[str]:
     if not methods:
         return []
     lines = [
-        (code(method.name or ""), f"{method.rows:,}", _share(method.rows, told.data.rows))
+        (code(method.name or ""), f"{method.rows:,}", share(method.rows, told.data.rows))
         for method in methods[:MAX_LINES]
     ]
     return [table(("Method", "Rows #", "Share #"), lines), *_count_rest(len(methods) - MAX_LINES, "method")]

@@ -8,7 +8,7 @@ import yaml
 from synth_stack.inputs.terms import PURPOSES, UNDECLARED, rank_terms
 from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.header import name_size
-from synth_stack.packs.card.markdown import bullets, code, fence, prose, table
+from synth_stack.packs.card.markdown import bullets, code, fence, prose, share, table
 from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.disclosure.facts import Disclosure
 from synth_stack.packs.mixture.contents import MixedPack
@@ -98,7 +98,7 @@ def _render_packs(packs: Sequence[MixedPack], told: Disclosure) -> str:
             code(pack.folder),
             prose(pack.told.title),
             f"{pack.told.data.rows:,}",
-            _share(pack.told.data.rows, told.data.rows),
+            share(pack.told.data.rows, told.data.rows),
             f"{pack.told.data.synthetic:,}",
             ", ".join(map(code, pack.told.licenses)) or "not stated",
             code(pack.told.root),
@@ -107,10 +107,6 @@ def _render_packs(packs: Sequence[MixedPack], told: Disclosure) -> str:
         for pack in packs
     ]
     return table(heads, lines)
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "–"
 
 
 def _render_purpose(told: Disclosure, purpose: str | None) -> str:
