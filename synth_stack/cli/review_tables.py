@@ -45,7 +45,7 @@ def curve_table(summary: PlanSummary) -> Table:
     table.add_column("if so many rows are defective", justify="right")
     table.add_column("the lot passes", justify="right")
     for point in summary.curve:
-        table.add_row(f"{point.share:.2%}", f"{point.passes:.1%} of the time")
+        table.add_row(f"{point.defects:,} ({point.share:.2%})", f"{point.passes:.1%} of the time")
     return table
 
 

@@ -1,7 +1,6 @@
 """What a plan asks of people and what it promises, before anybody is asked."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,13 +9,15 @@ import pyarrow as pa
 
 from synth_stack.review.lots import read_sampling_plan
 from synth_stack.review.plan_file import PlanSettings
+from synth_stack.stats.acceptance import count_defects
 from synth_stack.stats.imperfect_readers import Readers, pass_with_readers
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """The probability with which a lot passes that has that `share` of defects, to the nearest whole row."""
+    """How likely a lot passes that has so many `defects`, which are that `share` of its rows."""
 
+    defects: int
     share: float
     passes: float
 
@@ -81,18 +82,23 @@ def summarise(settings: PlanSettings, lots: pa.Table, sample: pa.Table) -> PlanS
         median_rows=lot["rows"] if lot else 0,
         median_n=lot["n"] if lot else 0,
         median_c=lot["c"] if lot else 0,
-        curve=_draw(lot, _choose_shares(settings), readers) if lot else (),
+        curve=_draw(lot, settings, readers) if lot else (),
     )
 
 
-def _draw(lot: dict[str, Any], shares: Sequence[float], readers: Readers) -> tuple[CurvePoint, ...]:
+def _draw(lot: dict[str, Any], settings: PlanSettings, readers: Readers) -> tuple[CurvePoint, ...]:
     plan, rows = read_sampling_plan(lot), lot["rows"]
     return tuple(
-        CurvePoint(share, pass_with_readers(plan, rows, round(rows * share), readers)) for share in shares
+        CurvePoint(defects, defects / rows, pass_with_readers(plan, rows, defects, readers))
+        for defects in _choose_defects(settings, rows)
     )
 
 
-def _choose_shares(settings: PlanSettings) -> list[float]:
-    """Shares of defects around the two that the plan is about."""
+def _choose_defects(settings: PlanSettings, rows: int) -> list[int]:
+    """Numbers of defects around the two that the plan is about: the most that keep to the AQL, the fewest
+    that reach the LTPD.
+    """
     aql, ltpd = settings.aql, settings.ltpd
-    return sorted({0.0, aql, 2 * aql, (aql + ltpd) / 2, ltpd, min(1.5 * ltpd, 1.0), min(2 * ltpd, 1.0)})
+    few, many = count_defects(rows, aql, up=False), count_defects(rows, ltpd, up=True)
+    others = (2 * aql, (aql + ltpd) / 2, 1.5 * ltpd, 2 * ltpd)
+    return sorted({0, few, many, *(min(rows, round(rows * share)) for share in others)})
