@@ -126,16 +126,28 @@ def _make(
     build: Callable[..., _Row],
 ) -> pa.Table:
     sources = _read_sources(sample)
+    there = {_list_said(source.messages) for source in sources}
     rows = []
     for number, (kind, make) in enumerate(makers.items()):
         rng = np.random.default_rng([seed, number])
         made = 0
         for place in rng.permutation(len(sources)):
             found = make(sources[place], sources, rng) if made < n else None
-            if found is not None and (kind in _CONTROLS or _is_near(sources[place], found[0])):
+            if found is None:
+                continue
+            if kind in _CONTROLS:  # of few rows the same may come twice, or be there: that is no innocent row
+                fits = _list_said(found[0]) not in there
+                there.add(_list_said(found[0]))
+            else:
+                fits = _is_near(sources[place], found[0])
+            if fits:
                 rows.append(_shape(build, sources[place].row, found, kind, made))
                 made += 1
     return build_candidates(rows)
+
+
+def _list_said(messages: list[_Message]) -> tuple[str, ...]:
+    return tuple(message["content"] or "" for message in messages)
 
 
 def _is_near(source: _Source, messages: list[_Message]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from synth_stack.gates.dedup.canaries import BARS
 from synth_stack.gates.dedup.gate import dedup
 from synth_stack.gates.gate import Judge
-from synth_stack.rows.schemas import CANDIDATE_SCHEMA
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.gates.dedup.batches import (
     list_classified,
     list_instructions,
@@ -172,3 +172,24 @@ def test_copies_of_rows_with_calls_or_sides_keep_them_and_are_found() -> None:
     _, shares = measure(judge, table, planted)
     assert shares == {"exact_copy": 1}
     assert planted["alternatives"].null_count == planted["tools"].null_count == 2
+
+
+def test_of_few_rows_no_control_is_a_row_again_or_another_control() -> None:
+    said = [
+        ("Where is my parcel? It was to come on Friday.", "order"),
+        ("Your page has not changed for a week.", "tracking"),
+        ("You sent me a green lamp instead of a blue one.", "exchange"),
+        ("Two bulbs of the four are missing from the box.", "complaint"),
+    ]
+    table = build_candidates(
+        make_row(("system", "Name the topic."), ("user", asked), ("assistant", answer), draw=draw)
+        for draw, (asked, answer) in enumerate(said * 6)
+    )
+    judge = dedup()
+    assert judge.control is not None
+    controls = judge.control(table, N, 1)
+    made = [tuple(message["content"] for message in row) for row in controls["messages"].to_pylist()]
+    there = {tuple(message["content"] for message in row) for row in table["messages"].to_pylist()}
+    assert made
+    assert len(set(made)) == len(made)
+    assert not there & set(made)

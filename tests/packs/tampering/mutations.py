@@ -371,7 +371,9 @@ def _list_row_mutations() -> Iterator[Mutation]:
         "alternatives": [],
         "documents": [],
         "text": "Buy now",
-        "attachments": [{"path": "x.png", "sha256": "a" * 64, "mime": "image/png", "pixels_sha256": "b" * 64}],
+        "attachments": [
+            {"path": "x.png", "sha256": "a" * 64, "mime": "image/png", "pixels_sha256": "b" * 64}
+        ],
         "failure": "torn",
         "extra": '{"a":1}',
         **_ORIGIN,
