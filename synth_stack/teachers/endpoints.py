@@ -1,10 +1,12 @@
 """The servers of a teacher: where they are, the connections to them, and which one takes the next request."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -41,18 +43,76 @@ class Endpoint:
         """The name that a certificate is asked for, where the address does not say it."""
         return {"sni_hostname": self.host.partition(":")[0]} if self.host else {}
 
+    def find_proxy(self) -> str | None:
+        """The proxy that the environment names for this address (urllib.request.getproxies), if it counts."""
+        url = httpx.URL(self.base_url)
+        if not self.trust_env or proxy_bypass(url.host):
+            return None
+        proxies = getproxies()
+        proxy = proxies.get(url.scheme) or proxies.get("all")
+        return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
     def url(self, path: str) -> str:
         """The address of a path below `base_url`."""
         url = f"{self.base_url}/{path}"
         return str(httpx.URL(url, params=dict(self.query))) if self.query else url
 
 
+class Connection:
+    """One connection to a server, kept open between its requests; redirects are not followed.
+
+    It is httpx's transport, without the client around it: cookies, redirects and authentication cost as much
+    CPU as a third of the request (benchmarks/generation.py), and none of them is wanted here.
+    """
+
+    def __init__(self, endpoint: Endpoint, certificates: ssl.SSLContext) -> None:
+        self._endpoint = endpoint
+        self._transport = httpx.AsyncHTTPTransport(
+            verify=certificates, trust_env=endpoint.trust_env, proxy=endpoint.find_proxy(), limits=_ONE
+        )
+        self._headers = [*_HEADERS.items(), *endpoint.headers().items()]
+        timeout = httpx.Timeout(endpoint.timeout_s).as_dict()
+        self._extensions = {"timeout": timeout, **endpoint.extensions()}
+
+    async def post(self, path: str, body: bytes) -> httpx.Response:
+        """The whole response to a JSON body. Raises httpx.HTTPError and httpx.InvalidURL."""
+        request = httpx.Request(
+            "POST",
+            self._endpoint.url(path),
+            headers=self._headers,
+            content=body,
+            extensions=self._extensions,
+        )
+        response = await self._transport.handle_async_request(request)
+        response.request = request
+        try:
+            await response.aread()
+        finally:
+            await response.aclose()
+        return response
+
+    async def aclose(self) -> None:
+        """Closes it."""
+        await self._transport.aclose()
+
+
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+
+_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Content-Type": "application/json",
+    "User-Agent": f"python-httpx/{httpx.__version__}",
+}
+"""What httpx's own client says: a hosted service may turn away what names no client."""
+
+
 class Server:
     """One endpoint at work: its connections, its pace, how much it bears, and whether it is down.
 
-    Each request in flight has a client of its own: httpx looks through every connection of a pool for each
-    request, and with 64 in one pool that takes longer than all the rest (benchmarks/generation.py prints
-    both). They are made as they are needed; redirects are not followed.
+    Each request in flight has a connection of its own: httpx looks through every connection of a pool for
+    each request, and with 64 in one pool that takes longer than all the rest (benchmarks/generation.py prints
+    both). They are made as they are needed.
     """
 
     def __init__(self, endpoint: Endpoint, most: int, pace: Pace) -> None:
@@ -62,32 +122,26 @@ class Server:
         self.down: str | None = None
         self.failures_in_a_row = 0
         self._certificates = httpx.create_ssl_context(trust_env=endpoint.trust_env)
-        self._made: list[httpx.AsyncClient] = []
-        self._free: list[httpx.AsyncClient] = []
+        self._made: list[Connection] = []
+        self._free: list[Connection] = []
 
-    def take_client(self) -> httpx.AsyncClient:
-        """The client that was used last, or a new one."""
+    def take_connection(self) -> Connection:
+        """The connection that was used last, or a new one."""
         return self._free.pop() if self._free else self._make()
 
-    def give_client(self, client: httpx.AsyncClient) -> None:
-        """Put a client back for the next request."""
-        self._free.append(client)
+    def give_connection(self, connection: Connection) -> None:
+        """Put a connection back for the next request."""
+        self._free.append(connection)
 
     async def aclose(self) -> None:
         """Closes every connection."""
-        for client in self._made:
-            await client.aclose()
+        for connection in self._made:
+            await connection.aclose()
 
-    def _make(self) -> httpx.AsyncClient:
-        endpoint = self.endpoint
-        client = httpx.AsyncClient(
-            headers=endpoint.headers(),
-            timeout=endpoint.timeout_s,
-            verify=self._certificates,
-            trust_env=endpoint.trust_env,
-        )
-        self._made.append(client)
-        return client
+    def _make(self) -> Connection:
+        connection = Connection(self.endpoint, self._certificates)
+        self._made.append(connection)
+        return connection
 
 
 class Fleet:

@@ -13,13 +13,11 @@ from typing import Any
 import httpx
 import orjson
 
-from synth_stack.teachers.endpoints import Endpoint, Fleet, Server
+from synth_stack.teachers.endpoints import Connection, Endpoint, Fleet, Server
 from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW, Health
 from synth_stack.teachers.openai_replies import Trouble, read_answer, read_status
 from synth_stack.teachers.prompt import Answer
 from synth_stack.teachers.rate_limit import estimate_tokens
-
-_JSON = {"Content-Type": "application/json"}
 
 
 async def ask(fleet: Fleet, health: Health, body: Mapping[str, Any], *, raw: bool) -> Answer:
@@ -70,11 +68,11 @@ def _drains(server: Server, trouble: Trouble) -> bool:
 
 async def _ask_server(server: Server, body: Mapping[str, Any], *, raw: bool) -> Answer | Trouble:
     sent = monotonic()
-    client = server.take_client()
+    connection = server.take_connection()
     try:
-        answer = await _ask_once(client, server.endpoint, body, raw=raw)
+        answer = await _ask_once(connection, server.endpoint, body, raw=raw)
     finally:
-        server.give_client(client)
+        server.give_connection(connection)
     if isinstance(answer, Answer):
         server.failures_in_a_row = 0
         server.congestion.note_answer(sent)
@@ -88,15 +86,13 @@ async def _ask_server(server: Server, body: Mapping[str, Any], *, raw: bool) -> 
 
 
 async def _ask_once(
-    client: httpx.AsyncClient, endpoint: Endpoint, body: Mapping[str, Any], *, raw: bool
+    connection: Connection, endpoint: Endpoint, body: Mapping[str, Any], *, raw: bool
 ) -> Answer | Trouble:
-    url = endpoint.url("completions" if raw else "chat/completions")
+    path = "completions" if raw else "chat/completions"
     try:
         # httpx's own timeout is between two bytes: a server that trickles would never end
         async with asyncio.timeout(endpoint.timeout_s):
-            response = await client.post(
-                url, content=_render(body), headers=_JSON, extensions=endpoint.extensions()
-            )
+            response = await connection.post(path, orjson.dumps(dict(body)))
     except (httpx.TimeoutException, TimeoutError):
         return Trouble(f"gives no answer within {endpoint.timeout_s:g} s", congested=True)
     except httpx.ConnectError as exc:
@@ -107,7 +103,3 @@ async def _ask_once(
         return Trouble("cannot be sent a prompt that is not valid Unicode", "refusal")
     key = endpoint.api_key
     return read_status(response, key) or read_answer(response, raw=raw, key=key)
-
-
-def _render(body: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(dict(body))

@@ -85,8 +85,8 @@ def test_the_key_goes_into_the_header_that_is_named_and_the_query_behind_every_p
 
 def test_a_client_is_used_by_one_at_a_time_and_then_by_the_next() -> None:
     server = make("http://127.0.0.1/v1").servers[0]
-    one, other = server.take_client(), server.take_client()
+    one, other = server.take_connection(), server.take_connection()
     assert one is not other
-    server.give_client(one)
-    assert server.take_client() is one
+    server.give_connection(one)
+    assert server.take_connection() is one
     asyncio.run(server.aclose())
