@@ -1,6 +1,8 @@
 """A pipeline author's own distilabel Pipeline, of any shape, driven as durably as ours."""
 
+import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,7 @@ from synth_stack.errors import ConfigError, RunMismatch, TeacherError
 from synth_stack.files import count_rows, write_table
 from synth_stack.generation.authored_rows import RowMapping, check_columns, has_spoken
 from synth_stack.generation.driver import (
+    MAX_BATCHES,
     digest_pipeline,
     find_teacher,
     is_mute,
@@ -18,7 +21,7 @@ from synth_stack.generation.driver import (
     stop_when_down,
 )
 from synth_stack.generation.flow import Flow, lay_out
-from synth_stack.generation.flow_run import STAGES, FlowRun, LeafRows
+from synth_stack.generation.flow_run import AFTER_ROWS, STAGES, FlowRun, LeafRows
 from synth_stack.generation.parts import batch_file
 from synth_stack.progress import Progress
 from synth_stack.rows.schemas import build_candidates
@@ -46,6 +49,8 @@ def generate_authored(
     there is nothing, and TeacherError for batches in which no model wrote a text: their teacher is dead,
     which distilabel would take for a finished run. Those batches are not committed.
     """
+    from synth_stack.teachers.openai_llm import SharedLLM  # noqa: F401
+
     flow = lay_out(pipeline)
     named = dict(columns or {})
     for leaf in flow.leaves:
@@ -60,7 +65,8 @@ def generate_authored(
         "replayable": False,
     }
     journal = _Journal(flow, folder / "candidates", RowMapping(pipeline.name, named, origin), progress)
-    with ExitStack() as loaded:
+    at_once = count_at_once(flow)
+    with ThreadPoolExecutor(at_once, "batch") as pool, ExitStack() as loaded:
         for step in flow.order:
             if step not in flow.sinks:
                 loaded.callback(step.unload)  # first: a step that is refused has loaded its LLM by then
@@ -68,11 +74,14 @@ def generate_authored(
         run = FlowRun(
             flow,
             folder,
-            journal.is_done,
+            journal.is_there,
+            journal.pass_over,
             journal.commit,
             stop_when_down,
             journal.hold,
             journal.settle,
+            pool,
+            at_once,
         )
         run.run()
     journal.refuse_others()
@@ -112,6 +121,21 @@ def list_llms(flow: Flow) -> list[Any]:
     return list({id(llm): llm for llm in found}.values())
 
 
+def count_at_once(flow: Flow) -> int:
+    """Batches that are under way at a time: twice as many requests as the teachers take, and a batch more.
+
+    One where an LLM of a step is no teacher of ours: it is not known to bear several threads.
+    """
+    llms = list_llms(flow)
+    slots = max((llm.concurrency for llm in llms if isinstance(llm, Teacher)), default=1)
+    if slots == 1 or not all(isinstance(llm, Teacher) for llm in llms):
+        return 1
+    roots = {root.batch_size for segment in flow.segments for root in segment.roots}
+    batch_rows = min(roots, default=AFTER_ROWS)
+    several = max(getattr(step, "num_generations", 1) for step in flow.order)
+    return min(math.ceil(2 * slots / (batch_rows * several)) + 1, MAX_BATCHES)
+
+
 def list_columns(flow: Flow, leaf: Any) -> list[str]:
     """The columns of the rows of a leaf, as far as the steps before it say; in the order of their making."""
     from distilabel.steps import GroupColumns, KeepColumns
@@ -147,16 +171,19 @@ class _Journal:
     def __post_init__(self) -> None:
         self.advance = self.progress.begin("generate", 0)
 
-    def is_done(self, level: int, number: int, items: list[Any]) -> bool:
+    def is_there(self, level: int, number: int, items: list[Any]) -> bool:
         part = batch_file(self.target, level, number, items)
         self.made.add(part.name)
-        if not part.exists():
-            self._refuse(list(self.target.glob(f"{part.name[:_PLACE_CHARS]}*")))
-            return False
+        if part.exists():
+            return True
+        self._refuse(list(self.target.glob(f"{part.name[:_PLACE_CHARS]}*")))
+        return False
+
+    def pass_over(self, level: int, number: int, items: list[Any]) -> None:
         self.settle()  # what is before it is no outage: the numbers of its rows follow on
-        self.position += count_rows(part)
-        self.advance(count_rows(part))
-        return True
+        rows = count_rows(batch_file(self.target, level, number, items))
+        self.position += rows
+        self.advance(rows)
 
     def hold(self, keep: Callable[[], None]) -> None:
         """Keep a batch once its failures are known to be those of its rows, and not of an outage."""

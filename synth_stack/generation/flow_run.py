@@ -1,26 +1,31 @@
 """Runs a flow: batches through the segments, all rows at once through each barrier, sinks at the end.
 
+Several batches are under way where teachers of ours answer: while one waits another one works (turns.py).
+They are kept in their order, and their answers as they come, so that a run that is killed asks again only for
+what was in flight.
+
 A step that raises gives its outputs as None for its batch, as in distilabel; here the rows also say why. A
 barrier that raises ends the run. What is drawn at random within a step depends on its batch alone, so that a
 run that was stopped makes the rows that it would have made.
 """
 
 import logging
-import random
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from synth_stack.errors import ConfigError, StoreError, SynthStackError, WorkError
 from synth_stack.files import write_bytes
 from synth_stack.generation.flow import Flow, Segment
+from synth_stack.generation.kept_answers import KeptAnswers, StepCall, calling
 from synth_stack.generation.parts import copy_json, to_json
+from synth_stack.generation.turns import Turn, seeded
 from synth_stack.rows.canonical import digest_json
 from synth_stack.teachers.server_words import clean_sentence
 
@@ -48,28 +53,38 @@ LeafRows = list[tuple[str, list[Row]]]
 class FlowRun:
     """A flow at work in a folder.
 
-    `is_done(level, number, items)` skips a batch whose rows are kept, `commit(level, number, items, rows)`
-    keeps what its leaves gave; `after_step` is told of each step that was called. What keeps a batch goes
-    through `hold`, which may wait with it until it is known to be no outage; `settle` ends the waiting.
+    `is_there(level, number, items)` finds a batch whose rows are kept, which `pass_over` is then told of, and
+    `commit(level, number, items, rows)` keeps what the leaves of another gave; `after_step` is told of each
+    step that was called. What keeps a batch goes through `hold`, which may wait with it until it is known to
+    be no outage; `settle` ends the waiting. `pool` has a thread for each of the `at_once` batches that are
+    under way at a time.
     """
 
     flow: Flow
     folder: Path
-    is_done: Callable[[int, int, list[Any]], bool]
+    is_there: Callable[[int, int, list[Any]], bool]
+    pass_over: Callable[[int, int, list[Any]], None]
     commit: Callable[[int, int, list[Any], LeafRows], None]
     after_step: Callable[[Any], None]
     hold: Callable[[Callable[[], None]], None]
     settle: Callable[[], None]
+    pool: ThreadPoolExecutor
+    at_once: int = 1
+    turn: Turn = field(default_factory=Turn)
+    under_way: "deque[tuple[Future[dict[str, list[Row]]], Callable[[dict[str, list[Row]]], None]]]" = field(
+        default_factory=deque
+    )
     kept: dict[str, list[Path]] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Every batch that is not done. Raises WorkError for a barrier that raises, and what commits do."""
+        """Every batch that is not there. Raises WorkError for a barrier that raises, and what commits do."""
         for segment in self.flow.segments:
             if segment.after is not None:
                 continue
             for number, batch in enumerate(self._draw(segment)):
                 self._pass(segment, number, batch)
         for level, barrier in enumerate(self.flow.barriers):
+            self._finish()
             self.settle()
             rows = self._cross(barrier)
             if barrier in self.flow.leaves:
@@ -78,6 +93,7 @@ class FlowRun:
                 if segment.after is barrier:
                     for number, start in enumerate(range(0, len(rows), AFTER_ROWS)):
                         self._pass(segment, number, {barrier.name: rows[start : start + AFTER_ROWS]})
+        self._finish()
         self.settle()
         for sink in self.flow.sinks:
             self._send(sink)
@@ -109,7 +125,7 @@ class FlowRun:
         # distilabel's LoadDataFromDicts eats its rows: a copy, so that the same object can be driven again
         batches = copy(root).process_applying_mappings(offset=done)
         while True:
-            with _seeded(root.name, number):
+            with self.turn.taken(), seeded(root.name, number):
                 try:
                     rows, is_last = next(batches)
                 except StopIteration:
@@ -135,21 +151,53 @@ class FlowRun:
         paths = {name: self._stage(name, number) for name in waiting}
         for name, path in paths.items():
             self.kept.setdefault(name, []).append(path)
-        done = self.is_done(segment.level, number, items)
-        if done and all(path.exists() for path in paths.values()):
-            return
-        outputs = self._call_all(segment, batch, digest_json(to_json(items)))
-        leaves = [(leaf.name, outputs[leaf.name]) for leaf in self.flow.leaves if leaf.name in outputs]
+        there = self.is_there(segment.level, number, items)
+        if there:
+            self._finish()
+            self.pass_over(segment.level, number, items)
+            if all(path.exists() for path in paths.values()):
+                return
+        digest = digest_json(to_json(items))
+        kept = KeptAnswers(self.folder / STAGES / f"{segment.level:02d}-{number:07d}-{digest[:12]}.answers")
 
-        def keep() -> None:
-            for name, path in paths.items():
-                _store(path, outputs.get(name, []))
-            if not done:
-                self.commit(segment.level, number, items, leaves)
+        def take(outputs: dict[str, list[Row]]) -> None:
+            leaves = [(leaf.name, outputs[leaf.name]) for leaf in self.flow.leaves if leaf.name in outputs]
 
-        self.hold(keep)
+            def keep() -> None:
+                for name, path in paths.items():
+                    _store(path, outputs.get(name, []))
+                if not there:
+                    self.commit(segment.level, number, items, leaves)
+                kept.drop()
 
-    def _call_all(self, segment: Segment, batch: dict[str, list[Row]], digest: str) -> dict[str, list[Row]]:
+            self.hold(keep)
+
+        while len(self.under_way) >= self.at_once:
+            self._take_first()
+        self.under_way.append((self.pool.submit(self._call_all, segment, batch, digest, kept), take))
+
+    def _take_first(self) -> None:
+        """Wait for the first batch that is under way, and keep it."""
+        future, take = self.under_way.popleft()
+        take(future.result())
+
+    def _finish(self) -> None:
+        while self.under_way:
+            self._take_first()
+
+    def _call_all(
+        self, segment: Segment, batch: dict[str, list[Row]], digest: str, kept: KeptAnswers
+    ) -> dict[str, list[Row]]:
+        """What the steps of a segment make of a batch, in a thread of its own."""
+        try:
+            with self.turn.taken():
+                return self._call_steps(segment, batch, digest, kept)
+        finally:
+            kept.close()
+
+    def _call_steps(
+        self, segment: Segment, batch: dict[str, list[Row]], digest: str, kept: KeptAnswers
+    ) -> dict[str, list[Row]]:
         outputs = dict(batch)
         sent: dict[str, list[str]] = {}
         for name in batch:
@@ -164,7 +212,8 @@ class FlowRun:
                 continue  # it was routed elsewhere, or a root has no more rows
             # a step may write into the rows that it is given: no other branch may see that
             inputs = [copy_json(outputs[name]) for name in givers]
-            outputs[step.name] = self._call(step, inputs, digest)
+            with calling(StepCall(step.name, self.turn, kept)):
+                outputs[step.name] = self._call(step, inputs, digest)
             sent[step.name] = self._route(step.name, digest)
         return outputs
 
@@ -174,15 +223,15 @@ class FlowRun:
         router = self.flow.routers.get(name)
         if router is None or not after:
             return after
-        with _seeded(name, digest):
+        with seeded(name, digest):
             chosen = router.routing_function(after)
         return [step for step in after if step in set(chosen)]
 
     def _call(self, step: Any, inputs: list[list[Row]], digest: str) -> list[Row]:
-        with _seeded(step.name, digest):
+        with seeded(step.name, digest):
             try:
                 rows = [row for made in step.process_applying_mappings(*inputs) for row in made]
-            except SynthStackError:
+            except (SynthStackError, CancelledError):
                 raise
             except Exception as exc:  # noqa: BLE001  (as distilabel treats it: without these outputs)
                 words = _tell(exc)
@@ -199,7 +248,7 @@ class FlowRun:
         if path.exists():
             return _load(path)
         inputs = [self._collect(name) for name in self.flow.predecessors[barrier.name]]
-        with _seeded(barrier.name, 0):
+        with seeded(barrier.name, 0):
             try:
                 rows = [row for made in barrier.process_applying_mappings(*inputs) for row in made]
             except SynthStackError:
@@ -213,7 +262,9 @@ class FlowRun:
     def _keep_barrier_rows(self, level: int, barrier: Any, rows: list[Row]) -> None:
         for number, start in enumerate(range(0, len(rows), AFTER_ROWS)):
             items: list[Any] = rows[start : start + AFTER_ROWS]
-            if not self.is_done(BARRIER_LEVEL + level, number, items):
+            if self.is_there(BARRIER_LEVEL + level, number, items):
+                self.pass_over(BARRIER_LEVEL + level, number, items)
+            else:
                 self.commit(BARRIER_LEVEL + level, number, items, [(barrier.name, items)])
 
     def _send(self, sink: Any) -> None:
@@ -249,20 +300,6 @@ def _tell(exc: Exception) -> str:
     """What a step raised, without addresses and keys: it stands in rows, which are packed, and in the log."""
     said = (clean_sentence(str(exc)) or "")[:_TOLD_CHARS]
     return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
-
-
-@contextmanager
-def _seeded(*named: Any) -> Iterator[None]:
-    """Both global random generators seeded by a name, and as they were before after the block."""
-    seed = int(digest_json([str(part) for part in named])[:8], 16)
-    states = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
 
 
 def _last(path: Path) -> Path:

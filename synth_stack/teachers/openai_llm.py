@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from synth_stack.errors import ConfigError
 from synth_stack.rows.canonical import canonical_text
+from synth_stack.teachers.batch_call import BATCH_CALL, Asked
 from synth_stack.teachers.endpoints import Endpoint, Fleet, Server
 from synth_stack.teachers.event_loop import LoopThread
 from synth_stack.teachers.health import Health
@@ -97,10 +98,30 @@ class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # dis
         loop = self._loop
         if loop is None:  # unloaded in another thread, or never loaded
             raise CancelledError(f"{self.model_name} is not loaded")
-        outputs: list[dict[str, Any]] = loop.run(
-            self._agenerate(inputs=inputs, num_generations=num_generations, **kwargs)
-        )
-        return outputs
+        call = BATCH_CALL.get()
+        if call is None:
+            outputs: list[dict[str, Any]] = loop.run(
+                self._agenerate(inputs=inputs, num_generations=num_generations, **kwargs)
+            )
+            return outputs
+        asked = call.ask(inputs, num_generations)
+        with call.waiting():
+            return loop.run(self._answer_kept(asked, inputs, num_generations))
+
+    async def _answer_kept(
+        self, asked: Asked, inputs: Sequence[Any], num_generations: int
+    ) -> list[dict[str, Any]]:
+        """The answers to a step's prompts: those that an earlier run got, and others, each kept at once."""
+
+        async def answer(place: int, prompt: Any) -> dict[str, Any]:
+            found = asked.find(place)
+            if found is not None:
+                return dict(found)
+            output: dict[str, Any] = await self.agenerate(input=prompt, num_generations=num_generations)
+            asked.keep(place, output)
+            return output
+
+        return list(await asyncio.gather(*[answer(i, prompt) for i, prompt in enumerate(inputs)]))
 
     def unload(self) -> None:
         loop, self._loop = self._loop, None

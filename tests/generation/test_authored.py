@@ -1,7 +1,9 @@
 """A pipeline author's own distilabel Pipeline through `synth_stack.generate`."""
 
 import json
+import random
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,19 @@ from typing import Any
 import pytest
 from distilabel.models import LLM
 from distilabel.pipeline import Pipeline
-from distilabel.steps import GroupColumns, LoadDataFromDicts
+from distilabel.steps import GroupColumns, LoadDataFromDicts, StepInput, step
 from distilabel.steps.tasks import ChatGeneration, TextGeneration
 
 import synth_stack
+from synth_stack import files
 from synth_stack.errors import ConfigError, RunMismatch, TeacherError
+from synth_stack.generation import authored
 from synth_stack.generation.authored import MAX_SILENT_ROWS
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import list_parts, read_parts
 from synth_stack.teachers.openai_llm import TeacherLLM
 from synth_stack.teachers.scripted_llm import ScriptedLLM
-from tests.openai_server import MODEL, Behaviour, answer, complete, fail, find_closed_url, send, serve
+from tests.openai_server import MODEL, Behaviour, Reply, answer, complete, fail, find_closed_url, send, serve
 
 Row = dict[str, Any]
 QUESTIONS = [{"instruction": f"Question {i}?", "topic": "lamps"} for i in range(10)]
@@ -289,3 +293,73 @@ def test_no_secret_stands_in_the_folder(tmp_path: Path, monkeypatch: pytest.Monk
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"sk-loopback" not in path.read_bytes()
     assert "sk-loopback" not in json.dumps(read(tmp_path))
+
+
+def answer_slowly(body: dict[str, Any], raw: bool) -> Reply:
+    time.sleep(0.03)
+    return answer(body, raw)
+
+
+def build_drawing(base_url: str, concurrency: int) -> Any:
+    """Two steps that ask, two generations each, and between them one that draws from the global generator."""
+
+    @step(inputs=["generation"], outputs=["lot"])  # type: ignore[untyped-decorator]
+    def draw(inputs: StepInput) -> Any:
+        yield [{**row, "lot": random.random()} for row in inputs]
+
+    llm = TeacherLLM(base_url=base_url, model=MODEL, retries=0, concurrency=concurrency)
+    data = [{"instruction": f"Question {i}?"} for i in range(12)]
+    with Pipeline(name="drawing") as pipeline:
+        (
+            LoadDataFromDicts(name="load", data=data, batch_size=2)
+            >> TextGeneration(name="write", llm=llm, num_generations=2, input_batch_size=2)
+            >> draw(name="draw")
+            >> TextGeneration(
+                name="judge",
+                llm=llm,
+                template="{{ generation }}",
+                columns=["generation"],
+                output_mappings={"generation": "verdict"},
+            )
+        )
+    return pipeline
+
+
+def test_batches_side_by_side_keep_the_teacher_busy_and_give_the_rows_of_one_after_the_other(
+    tmp_path: Path,
+) -> None:
+    with serve(always=answer_slowly) as server:
+        slow = generate(build_drawing(server.base_url, 1), tmp_path / "one")
+        assert server.most_at_once == 1
+        fast = generate(build_drawing(server.base_url, 12), tmp_path / "side")
+        assert server.most_at_once > 2 * 2  # more than one batch with its generations
+    assert fast == slow
+    assert len(fast) == 24
+
+
+def test_a_run_that_dies_with_batches_side_by_side_asks_again_only_for_what_was_in_flight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Nothing catches it."""
+
+    write, left = files.write_table, [0]
+
+    def write_or_die(*args: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        write(*args)
+
+    monkeypatch.setattr(authored, "write_table", write_or_die)
+    with serve(always=answer_slowly) as server:
+        whole = generate(build_drawing(server.base_url, 6), tmp_path / "whole")
+        paid, kills = len(server.asked), 0
+        for moment in (1, 3, 2):
+            left[0] = moment
+            with pytest.raises(Killed):
+                generate(build_drawing(server.base_url, 6), tmp_path / "broken")
+            kills += 1
+        assert generate(build_drawing(server.base_url, 6), tmp_path / "broken") == whole
+        assert len(server.asked) - paid <= paid + kills * 6
+    assert not (tmp_path / "broken" / ".stages").exists()
