@@ -121,7 +121,7 @@ def test_an_estimator_of_what_is_given_or_drawn_is_refused(photos: Path, models:
 def test_boxes_of_a_file_are_told_in_pixels_of_the_map(tmp_path: Path) -> None:
     line = '{"file_name": "1.jpg", "width": 100, "height": 50, "boxes": [{"label": "cat", "box": [0, 0, 50, 50]}]}'
     (tmp_path / "boxes.jsonl").write_text(line + "\n")
-    told = {"kind": "layout", "path": str(tmp_path / "boxes.jsonl"), "license": "MIT"}
+    told: dict[str, Any] = {"kind": "layout", "path": str(tmp_path / "boxes.jsonl"), "license": "MIT"}
     told["colours"] = {"cat": [9, 8, 7]}
     (drawn,) = open_conditions([ConditionUse.model_validate(told)]).draw("x", 1, 64, 32)
     assert drawn.how == {
