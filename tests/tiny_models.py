@@ -110,7 +110,7 @@ def write_tiny_segmenter(folder: Path) -> Path:
     return folder
 
 
-def write_tiny_pose(folder: Path) -> Path:
+def write_tiny_pose(folder: Path, *, joints: int = 17) -> Path:
     """A ViTPose of some ten thousand weights, sure of every joint."""
     import torch
     from transformers import (
@@ -130,7 +130,7 @@ def write_tiny_pose(folder: Path) -> Path:
             num_attention_heads=2,
             intermediate_size=16,
         )
-        labels = {number: f"joint {number}" for number in range(17)}
+        labels = {number: f"joint {number}" for number in range(joints)}
         model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, id2label=labels))
         model.head.conv.bias.data += 1
         model.save_pretrained(folder)
