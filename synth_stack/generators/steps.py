@@ -17,7 +17,7 @@ from synth_stack.generation.draws import Plan
 from synth_stack.generators.clean import clean_line, trim_to_sentence
 from synth_stack.generators.template import Template, TemplateChanges
 from synth_stack.rows.canonical import canonical_text, derive_seed
-from synth_stack.teachers.prompt import Prompt
+from synth_stack.teachers.prompt import Prompt, tell_message
 from synth_stack.teachers.teacher import Teacher
 
 Row = dict[str, Any]
@@ -215,7 +215,7 @@ def name_column(what: str, turn: int) -> str:
 
 def note_prompt(row: Row, column: str, prompt: Prompt) -> Row:
     """The row with the prompt that was asked for `column`: shown by a preview, not part of a candidate."""
-    text = "\n".join(f"[{m['role']}] {m['content']}" for m in prompt)
+    text = "\n".join(f"[{message['role']}] {tell_message(message)}" for message in prompt)
     return {**row, "prompts": [*row.get("prompts", []), {"column": column, "text": text}]}
 
 

@@ -30,6 +30,7 @@ def batch(
     reasoning_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = REASONING_TOKENS,
     leave_out: list[LeftOut] = [],  # noqa: B006  (likewise)
     extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
+    takes_tools: bool = False,
     requests_per_batch: Annotated[int, Field(ge=1, le=50_000)] = 2_000,
     completion_window: Literal["24h"] = "24h",
     poll_s: Annotated[float, Field(gt=0, le=3600)] = 30.0,
@@ -62,6 +63,7 @@ def batch(
         max_tokens=max_tokens,
         reasoning_tokens=reasoning_tokens,
         leave_out=leave_out,
+        takes_tools=takes_tools,
         concurrency=requests_per_batch,
         completion_window=completion_window,
         poll_s=poll_s,

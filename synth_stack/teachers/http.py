@@ -29,6 +29,7 @@ def http(
     leave_out: list[LeftOut] = [],  # noqa: B006  (likewise)
     schema_field: SchemaField | None = None,
     extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
+    takes_tools: bool = False,
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0,
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16,
     retries: Annotated[int, Field(ge=0, le=10)] = 3,
@@ -42,7 +43,8 @@ def http(
     `api_key_env` names the environment variable that holds the key; the key itself is never stored.
     `prompts: raw` suits base and very small models. `chat_format` is the model's own, which Magpie needs;
     without it the server cannot be used by Magpie. `limit_field`, `leave_out` and `extra_body` are for
-    servers that want to be asked otherwise; `schema_field` says how this one takes the schema of an answer;
+    servers that want to be asked otherwise; `schema_field` says how this one takes the schema of an answer,
+    `takes_tools` that it takes `tools` and answers with `tool_calls`;
     a temperature or top_p of null is not sent. `reasoning_tokens` is the room to think in, beside what an
     answer may have; 0 for a model that does not. Not replayable: a server elsewhere may batch and change.
     """
@@ -63,6 +65,7 @@ def http(
         max_tokens=max_tokens,
         reasoning_tokens=reasoning_tokens,
         leave_out=leave_out,
+        takes_tools=takes_tools,
         schema_field=schema_field,
         timeout_s=timeout_s,
         concurrency=concurrency,

@@ -61,6 +61,7 @@ class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # dis
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefers_raw: bool = False
     takes_grammar: bool = False
+    takes_tools: bool = False
     price: Price | None = None
     concurrency: int = 1
     chat_format: str | None = None
@@ -232,12 +233,13 @@ class TeacherLLM(SharedLLM):
     async def _answer(self, prompt: Prompt, number: int) -> Answer:
         """The answer to a prompt, whole if it can be had (prompt.OnCut)."""
         answer = await self._ask_thinking(prompt, number)
-        if not answer.cut or answer.text is None:
+        if not answer.cut or not (answer.text or answer.tool_calls):
             return answer
-        if prompt.on_cut == "retry":
+        # a call that was cut cannot be gone on with
+        if prompt.on_cut == "retry" or (prompt.on_cut == "continue" and answer.tool_calls):
             limit = self._form.find_limit(prompt) or 0
             more = await self._ask(prompt, number, room=self._room + (RETRY_FACTOR - 1) * limit)
-            return more.plus(answer) if more.text is not None else answer.plus(more)
+            return more.plus(answer) if more.text or more.tool_calls else answer.plus(more)
         if prompt.on_cut == "continue":
             return await self._go_on(prompt, number, answer)
         return answer

@@ -126,7 +126,8 @@ def _settle(answer: Answer, refused: str | None, *, opened: bool) -> Answer:
     elif not (answer.text or "").strip():
         spent = not answer.tool_calls and (opened or answer.reasoning is not None)
         nothing = None if answer.tool_calls else SPENT if spent else EMPTY
-        return answer._replace(text=None, failure=nothing, cut=False, spent=spent)
+        cut = answer.cut and bool(answer.tool_calls)
+        return answer._replace(text=None, failure=nothing, cut=cut, spent=spent)
     return answer if failure is None else answer._replace(text=None, failure=failure, cut=False)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from synth_stack.teachers.grammar import write_gbnf
-from synth_stack.teachers.prompt import Prompt
+from synth_stack.teachers.prompt import Prompt, tell_message
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 LeftOut = Literal["sampling", "seed", "stop"]
@@ -125,9 +125,10 @@ def is_closed(schema: Any, depth: int = 0) -> bool:
 _MAX_SCHEMA_DEPTH = 40
 
 
-def render_turns(messages: Sequence[Mapping[str, str]], chat_format: str) -> str:
+def render_turns(messages: Sequence[Mapping[str, Any]], chat_format: str) -> str:
     """Finished turns as the text that the model was tuned on; nothing is opened after the last one."""
-    return "".join(TURNS[chat_format].format(**message) for message in messages)
+    said = [(message["role"], tell_message(message)) for message in messages]
+    return "".join(TURNS[chat_format].format(role=role, content=content) for role, content in said)
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:

@@ -1,12 +1,21 @@
 """What a generator asks of a teacher, and what comes back."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from synth_stack.inputs.template_use import OnCut
 from synth_stack.teachers.grammar import Grammar
 
-Message = dict[str, str]
+Message = dict[str, Any]
+"""A chat message as servers have it: `role` and `content`, and `tool_calls` or `tool_call_id` beside them."""
+
+
+def tell_message(message: Mapping[str, Any]) -> str:
+    """What a message says, its calls as JSON among it."""
+    calls = [call["function"] for call in message.get("tool_calls") or ()]
+    said = [message.get("content") or "", json.dumps(calls, ensure_ascii=False) if calls else ""]
+    return "\n".join(part for part in said if part)
 
 
 class Prompt(list[Message]):
@@ -44,8 +53,10 @@ class Prompt(list[Message]):
         self.grammar = grammar
         self.schema = schema
 
-    def with_messages(self, messages: Iterable[Message]) -> "Prompt":
-        """The prompt with other messages."""
+    def with_messages(
+        self, messages: Iterable[Message], *, tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> "Prompt":
+        """The prompt with other messages, and with other tools where some are given."""
         return Prompt(
             messages,
             seed=self.seed,
@@ -54,7 +65,7 @@ class Prompt(list[Message]):
             sampling=self.sampling,
             raw=self.raw,
             on_cut=self.on_cut,
-            tools=self.tools,
+            tools=self.tools if tools is None else tools,
             grammar=self.grammar,
             schema=self.schema,
         )

@@ -1,12 +1,15 @@
 """How fast a server may be asked: its own limits a minute, its pauses, and ours before a retry."""
 
 import asyncio
+import json
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any
+
+from synth_stack.teachers.prompt import tell_message
 
 BACKOFF_BASE_S = 0.5
 """First pause before a retry; doubles each time (0.5, 1, 2 s ...), as in AWS's backoff guidance."""
@@ -70,7 +73,8 @@ def estimate_tokens(body: Mapping[str, Any]) -> int:
     """About what a request will cost: its text at four characters a token, and all that it may answer."""
     texts = [
         body.get("prompt") or "",
-        *[message.get("content") or "" for message in body.get("messages", ())],
+        *[tell_message(message) for message in body.get("messages", ())],
+        json.dumps(body["tools"]) if body.get("tools") else "",
     ]
     limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
     return sum(map(len, texts)) // CHARS_PER_TOKEN + int(limit)

@@ -41,6 +41,7 @@ def scripted(
     repeat_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
     delay_s: Annotated[float, Field(ge=0, le=60)] = 0.0,
     dies_after: Annotated[int, Field(ge=0)] | None = None,
+    takes_tools: bool = False,
     price: Price | None = None,
     model: Annotated[str, Field(min_length=1)] = "scripted",
 ) -> "ScriptedLLM":
@@ -50,7 +51,8 @@ def scripted(
     up. `empty_share` of the answers are empty and `repeat_share` are one stock reply, so that gates have
     something to do; each answer takes `delay_s`; after `dies_after` answers the teacher is down. Its tokens
     are words; a `price` on them tries out what a run would report. `model` is the name that rows carry, so
-    that a writer and a judge can be told apart.
+    that a writer and a judge can be told apart. With `takes_tools` a reply that is a JSON list of
+    calls comes as `tool_calls`, where tools were offered.
     """
     from synth_stack.teachers.scripted_llm import ScriptedLLM
 
@@ -62,6 +64,7 @@ def scripted(
         repeat_share=repeat_share,
         delay_s=delay_s,
         dies_after=dies_after,
+        takes_tools=takes_tools,
         price=price,
         name=model,
     )

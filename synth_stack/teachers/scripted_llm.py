@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import random
 import re
 from typing import Any
@@ -57,10 +58,24 @@ class ScriptedLLM(SharedLLM):
             await asyncio.sleep(self.delay_s)
         text = prompt[0]["content"] if prompt.raw else render_turns(prompt, "qwen2")
         answers = [
-            self._answer(text, (prompt.seed or 0) + number, prompt.grammar)
+            self._call_tools(self._answer(text, (prompt.seed or 0) + number, prompt.grammar), prompt)
             for number in range(num_generations)
         ]
         return collect_answers(answers, prompt)
+
+    def _call_tools(self, answer: Answer, prompt: Prompt) -> Answer:
+        """The answer with its calls as a server gives them, where it was offered tools and calls some."""
+        if not (self.takes_tools and prompt.tools and answer.text):
+            return answer
+        try:
+            said = enumerate(json.loads(answer.text))
+            calls = tuple(
+                {"id": f"s{i}", "name": call["name"], "arguments": json.dumps(call["arguments"])}
+                for i, call in said
+            )
+        except (ValueError, TypeError, KeyError):
+            return answer  # words
+        return answer._replace(text=None, tool_calls=calls, finish="tool_calls")
 
     def _answer(self, text: str, seed: int, grammar: Grammar | None) -> Answer:
         self._answered += 1

@@ -75,6 +75,10 @@ class Teacher(Protocol):
         """Whether an answer keeps to the grammar of its prompt; where not, the grammar is not sent."""
 
     @property
+    def takes_tools(self) -> bool:
+        """Whether it takes the `tools` of a prompt, and answers with calls of them."""
+
+    @property
     def price(self) -> Price | None:
         """What its tokens cost, where that was said."""
 

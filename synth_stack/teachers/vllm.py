@@ -33,6 +33,7 @@ def vllm(
     reasoning_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = REASONING_TOKENS,
     leave_out: list[LeftOut] = [],  # noqa: B006  (likewise)
     extra_body: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
+    takes_tools: bool = False,
     engine: dict[str, JsonValue] = {},  # noqa: B006  (likewise)
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 300.0,
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 64,
@@ -46,8 +47,9 @@ def vllm(
 
     `top_k`, `min_p` and `repetition_penalty` are vLLM's own; `chat_template_kwargs` go to the model's chat
     template (`{enable_thinking: false}`), and `extra_body` into every request as it stands, such as
-    `structured_outputs`. `engine` goes to `vllm.LLM`, in process only. 64 requests in flight let the server
-    batch; it queues what it cannot take. Not replayable: a batch changes the arithmetic of its rows.
+    `structured_outputs`. `takes_tools` is for `vllm serve --enable-auto-tool-choice`. `engine` goes to
+    `vllm.LLM`, in process only. 64 requests in flight let the server batch; it queues what it cannot take.
+    Not replayable: a batch changes the arithmetic of its rows.
     """
     sampling = _given(
         temperature=temperature,
@@ -57,7 +59,7 @@ def vllm(
         repetition_penalty=repetition_penalty,
     )
     if base_url is None:
-        _refuse("base_url", extra_body=extra_body)
+        _refuse("base_url", extra_body=extra_body, takes_tools=takes_tools)
         return _make_engine(
             model=model,
             sampling=sampling,
@@ -81,6 +83,7 @@ def vllm(
         max_tokens=max_tokens,
         reasoning_tokens=reasoning_tokens,
         leave_out=leave_out,
+        takes_tools=takes_tools,
         schema_field="response_format",
         prefers_raw=prompts == "raw",
         api_key_env=api_key_env,

@@ -31,6 +31,7 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
     replayable: bool = False
     concurrency: int = 1
     gives_reasoning: bool = True
+    takes_tools: bool = False
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     reasoning_tokens: int = 0
     max_tokens: int | None = None
@@ -94,7 +95,7 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
 
     def _render(self, prompt: Prompt) -> str:
         if prompt.raw:
-            return prompt[0]["content"]
+            return str(prompt[0]["content"])
         if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
             return render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
         text: str = self._tokenizer.apply_chat_template(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from synth_stack.generation.draws import Plan
     from synth_stack.teachers.teacher import Teacher
 
-VERSION = "1"
+VERSION = "2"
 _METHOD = "tool_traces"
 _REQUEST, _DETAIL, _ASSISTANT, _PLAY, _ANSWER, _CHECK = (
     "tool_request",
@@ -28,7 +28,9 @@ _REQUEST, _DETAIL, _ASSISTANT, _PLAY, _ANSWER, _CHECK = (
     "tool_answer",
     "tool_check",
 )
+_NATIVE = "tool_native"
 Results = Literal["executed", "simulated"]
+Calls = Literal["native", "text"]
 _ALL = list(SHAPES)
 
 
@@ -42,7 +44,7 @@ def _list_templates(params: Mapping[str, Any]) -> tuple[str, ...]:
     detail = (_DETAIL,) if "missing_argument" in params["shapes"] else ()
     play = (_PLAY,) if _find_results(params) == "simulated" else ()
     check = (_CHECK,) if params["judged"] else ()
-    return (_REQUEST, *detail, _ASSISTANT, *play, _ANSWER, *check)
+    return (_REQUEST, *detail, _ASSISTANT, *play, _ANSWER, _NATIVE, *check)
 
 
 def record_tools(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def tool_traces(
     offered: Annotated[int, Field(ge=1, le=32)] = 4,
     max_steps: Annotated[int, Field(ge=2, le=8)] = 3,
     judged: bool = True,
+    calls: Calls | None = None,
 ) -> "Pipeline":
     """A pipeline in which a user asks, an assistant calls tools, and answers from what they give back.
 
@@ -73,9 +76,12 @@ def tool_traces(
     that has to be asked for, or no tool that fits. The functions of a Python file are run in the sandbox;
     with `results: simulated`, and for schemas alone, the teacher plays the tools. `offered` of them are
     shown; `max_steps` are the most rounds of calls in one row. With `judged` the recipe's `models.judge`, or
-    the teacher, says at the end whether calls and answer do what was asked.
+    the teacher, says at the end whether calls and answer do what was asked. The assistant's calls are
+    `native` where the teacher takes tools (`takes_tools`): conversation and tools go to it as messages and
+    schemas, and its `tool_calls` are read; else they are `text`, JSON that a prompt asks for.
 
-    Raises InputError for a file without tools, ConfigError for results and shapes that its tools cannot have,
+    Raises InputError for a file without tools, ConfigError for results and shapes that its tools cannot have
+    and for native calls of a teacher that takes none,
     SandboxError where they are to be run and there is no sandbox.
     """
     from distilabel.pipeline import Pipeline
@@ -86,6 +92,14 @@ def tool_traces(
     catalogue = read_catalogue(tools)
     how = _find_results({"results": results, "tools": {"path": tools.path}})
     _check(catalogue, shapes, how)
+    if calls == "native" and not llm.takes_tools:
+        raise ConfigError(
+            f"{_METHOD}: calls: native needs a teacher that takes tools",
+            seen=llm.model_name,
+            mend="Set teacher.takes_tools: true for a server that does, or say calls: text.",
+        )
+    protocol: Calls = calls or ("native" if llm.takes_tools else "text")
+    native = protocol == "native"
     params = {
         "tools": {"sha256": catalogue.digest, "only": tools.only},
         "shapes": shapes,
@@ -93,15 +107,17 @@ def tool_traces(
         "offered": offered,
         "max_steps": max_steps,
         "judged": judged,
+        "calls": protocol,
     }
     with Pipeline(name="tool-traces") as pipeline:
-        last = _open(llm, draw_items(plan, batch_rows), catalogue, shapes, offered)
+        last = _open(llm, draw_items(plan, batch_rows), catalogue, shapes, offered, native=native)
         for step in range(1, (max_steps if "multi_step" in shapes else 1) + 1):
-            last = last >> _ask_assistant(llm, catalogue, "calls", step) >> _give(llm, catalogue, how, step)
-        last = last >> _ask_assistant(llm, catalogue, "answer")
+            asked = _ask_assistant(llm, catalogue, "calls", step, native=native)
+            last = last >> asked >> _give(llm, catalogue, how, step)
+        last = last >> _ask_assistant(llm, catalogue, "answer", native=native)
         if judged:
             last = last >> _judge(llm)
-        last >> ToToolRows(results=how, **record_origin(llm, _METHOD, VERSION, params))
+        last >> ToToolRows(results=how, calls=protocol, **record_origin(llm, _METHOD, VERSION, params))
     return pipeline
 
 
@@ -120,7 +136,9 @@ def _check(catalogue: Catalogue, shapes: list[Shape], how: Results) -> None:
         )
 
 
-def _open(llm: "Teacher", items: Any, catalogue: Catalogue, shapes: list[Shape], offered: int) -> Any:
+def _open(
+    llm: "Teacher", items: Any, catalogue: Catalogue, shapes: list[Shape], offered: int, *, native: bool
+) -> Any:
     """The steps up to the user's last word before the first call."""
     from synth_stack.generators.tools.steps import AskUser, ChooseTools
 
@@ -132,12 +150,17 @@ def _open(llm: "Teacher", items: Any, catalogue: Catalogue, shapes: list[Shape],
         detail = AskUser(
             name="detail", llm=llm, template=_DETAIL, column="detail", shapes=["missing_argument"]
         )
-        last = last >> _ask_assistant(llm, catalogue, "clarify") >> detail
+        last = last >> _ask_assistant(llm, catalogue, "clarify", native=native) >> detail
     return last
 
 
 def _ask_assistant(
-    llm: "Teacher", catalogue: Catalogue, turn: Literal["clarify", "calls", "answer"], step: int = 1
+    llm: "Teacher",
+    catalogue: Catalogue,
+    turn: Literal["clarify", "calls", "answer"],
+    step: int = 1,
+    *,
+    native: bool,
 ) -> Any:
     from synth_stack.generators.tools.steps import AskAssistant
 
@@ -145,7 +168,8 @@ def _ask_assistant(
     ask = AskAssistant(
         name=name,
         llm=llm,
-        template=_ANSWER if turn == "answer" else _ASSISTANT,
+        template=_NATIVE if native else _ANSWER if turn == "answer" else _ASSISTANT,
+        native=native,
         column=name,
         single_line=False,
         whole=True,

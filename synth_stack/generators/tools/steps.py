@@ -100,6 +100,7 @@ class AskAssistant(Ask):
 
     turn: Literal["clarify", "calls", "answer"]
     step: int = 1
+    native: bool = False
 
     _tools: Mapping[str, Tool] = PrivateAttr()
 
@@ -113,10 +114,13 @@ class AskAssistant(Ask):
         return may_call(row["shape"], self.step, row["turns"])
 
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
-        return super().format_input(_show(input))
+        prompt = super().format_input(_show(input))
+        if not self.native:
+            return prompt
+        return prompt.with_messages([*prompt, *map(_write_message, input["turns"])], tools=input["tools"])
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
-        said = super()._settle(row, prompt, output)
+        said = super()._settle(row, prompt, _spell_out(output) if self.native else output)
         if said["failure"]:
             return said
         try:
@@ -251,6 +255,7 @@ class ToToolRows(ToCandidates):
     """Candidate rows of kind tool: the conversation, its tools, and in `extra` its shape."""
 
     results: Literal["executed", "simulated"]
+    calls: Literal["native", "text"]
 
     @property
     def inputs(self) -> list[str]:
@@ -265,6 +270,7 @@ class ToToolRows(ToCandidates):
         kept = set() if self._keeps_reasoning else {"reasoning"}
         messages = [{key: said[key] for key in said if key not in kept} for said in row["turns"]]
         told = {"shape": row["shape"], "results": self.results, "targets": row["targets"]}
+        told["calls"] = self.calls
         if row["missing"] is not None:
             told["missing"] = row["missing"]
         return {
@@ -275,6 +281,32 @@ class ToToolRows(ToCandidates):
             "text": join_text(messages),
             "extra": canonical_text({**json.loads(made["extra"]), "tool_traces": told}),
         }
+
+
+def _write_message(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """A turn of the conversation as a server takes it."""
+    if turn["role"] == "tool":
+        return {"role": "tool", "tool_call_id": turn["tool_call_id"], "content": turn["content"]}
+    if not turn.get("tool_calls"):
+        return {"role": turn["role"], "content": turn["content"]}
+    calls = [
+        {
+            "id": call["id"],
+            "type": "function",
+            "function": {"name": call["name"], "arguments": call["arguments"]},
+        }
+        for call in turn["tool_calls"]
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def _spell_out(output: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a teacher said, its calls written as the text of the other protocol: one reader is for both."""
+    calls = json.loads(output["call"][0]).get("tool_calls")
+    if not calls:
+        return output
+    said = [{"name": call["name"], "arguments": call["arguments"]} for call in calls]
+    return {**output, "generations": [json.dumps(said, ensure_ascii=False)]}
 
 
 def _show(row: Row) -> Row:
