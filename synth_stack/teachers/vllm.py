@@ -48,8 +48,8 @@ def vllm(
     `top_k`, `min_p` and `repetition_penalty` are vLLM's own; `chat_template_kwargs` go to the model's chat
     template (`{enable_thinking: false}`), and `extra_body` into every request as it stands, such as
     `structured_outputs`. `takes_tools` is for `vllm serve --enable-auto-tool-choice`. `engine` goes to
-    `vllm.LLM`, in process only. 64 requests in flight let the server batch; it queues what it cannot take.
-    Not replayable: a batch changes the arithmetic of its rows.
+    `vllm.LLM`, in process only. 64 requests in flight let the server or engine
+    batch; it queues what it cannot take. Not replayable: a batch changes the arithmetic of its rows.
     """
     sampling = _given(
         temperature=temperature,
@@ -68,6 +68,7 @@ def vllm(
             reasoning_tokens=reasoning_tokens,
             max_tokens=max_tokens,
             prefers_raw=prompts == "raw",
+            concurrency=concurrency,
             price=price,
             **_know_format(chat_format),
         )
