@@ -46,6 +46,7 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
 
     _health: Health = PrivateAttr(default_factory=Health)
     _queue: EngineQueue | None = PrivateAttr(default=None)
+    _model: Any = PrivateAttr(default=None)
 
     @property
     def health(self) -> Health | None:
