@@ -13,7 +13,13 @@ import pyarrow as pa
 from synth_stack.gates.batch_samples import BatchSample
 from synth_stack.gates.drift.distributions import describe_spread
 from synth_stack.gates.drift.features import FeatureReader, RowFeatures, load_features
-from synth_stack.gates.drift.probes import LEAST_EXPECTED, ProbeEffect, measure_effects, pair_rows
+from synth_stack.gates.drift.probes import (
+    COUNTED_LOOKS,
+    LEAST_EXPECTED,
+    ProbeEffect,
+    measure_effects,
+    pair_rows,
+)
 from synth_stack.gates.drift.sampling import Field, join_sketches, sample_baseline
 from synth_stack.gates.gate import DISTRIBUTIONS, State
 from synth_stack.inputs.real_rows import RealRows
@@ -223,7 +229,8 @@ class _Comparison:
             x, y = (real.take(np.sort(half)) for half in np.array_split(order, 2))
             for name, found in measure_effects(pair_rows(x, y, split, draws=2), bars).items():
                 if found.effect is not None:
-                    bars[name] = max(bars[name], LEARN_MARGIN * found.effect.size)
+                    chance = found.effect.low if name in COUNTED_LOOKS else found.effect.size
+                    bars[name] = max(bars[name], LEARN_MARGIN * chance)
         return bars
 
 

@@ -29,6 +29,7 @@ from synth_stack.stats.divergence import (
     measure_wasserstein,
     score_two_samples,
 )
+from synth_stack.stats.scan import scan_thinned
 from synth_stack.stats.spherical_kmeans import find_nearest, fit_centres
 
 DRAWS = 100
@@ -41,6 +42,11 @@ MAX_CLUSTERS = 80
 LEAST_EXPECTED = 10
 """Rows that a class must lead to expect before it can be lost: none of two when ten are due comes by
 chance once in 2,000 times."""
+_PLACES = 200
+"""Real rows that regions are looked for around: some twenty of them stand in a tenth that is left out."""
+COUNTED_LOOKS = frozenset({"topic_thinned"})
+"""Statistics whose interval is wide enough for all that was looked at: halves of one corpus have a lower end
+of 0."""
 _OPENINGS = 30
 _WORDS = 2_000
 _LEAST_WORDS = 50
@@ -124,9 +130,20 @@ def _measure_topic(pair: Pair) -> dict[str, ProbeEffect]:
     more = {"clusters": count, "most_missing_share": round(float(max(0.0, -gain.min())), 4)}
     index = measure_psi(x, y, count, pair.wx, pair.wy)
     return {
+        "topic_thinned": _find_thinned(pair),
         "topic_psi": ProbeEffect(measure_interval(index, LEVEL), tails=tails, more=more),
         "topic_lost": ProbeEffect(measure_interval(lost, LEVEL), tails=tails, more=more),
     }
+
+
+def _find_thinned(pair: Pair) -> ProbeEffect:
+    """What the batch lacks of the region of meanings that it lacks most of, around one of the real rows."""
+    places = np.random.default_rng(pair.seed).permutation(len(pair.y))[:_PLACES]
+    around = pair.y.vectors[np.sort(places)]
+    region = scan_thinned(pair.x.vectors, pair.y.vectors, around, LEVEL)
+    order = np.argsort(-(pair.x.vectors @ around[region.place]), kind="stable")
+    more = {"share_there": round(region.share, 4), "share_there_real": round(region.share_of_y, 4)}
+    return ProbeEffect(region.effect, tails=_name_tails(pair.x, order), more=more)
 
 
 def _measure_locale(pair: Pair) -> dict[str, ProbeEffect]:
