@@ -24,7 +24,7 @@ class Envelope(BaseModel):
     length_wasserstein: Bar | None = 0.35
     topic_psi: Bar | None = 0.25
     topic_lost: Share | None = 0.01
-    topic_thinned: Share | None = 0.002
+    topic_thinned: Share | None = 0.005
     sentiment_ks: Share | None = 0.1
     locale_variation: Share | None = 0.1
     question_psi: Bar | None = 0.25
