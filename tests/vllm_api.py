@@ -8,6 +8,7 @@ import hashlib
 import importlib.machinery
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -104,6 +105,7 @@ class LLM:
     made: ClassVar[list["LLM"]] = []
     says: ClassVar[dict[str, str]] = {}
     dies_after: int | None = None
+    pause_s = 0.0
     context_tokens = 400
 
     def __init__(
@@ -149,6 +151,7 @@ class LLM:
         try:
             read = [self._read(prompt) for prompt in prompts]
             self.calls.append(len(prompts))
+            time.sleep(self.pause_s)
             if self.dies_after is not None and len(self.calls) > self.dies_after:
                 raise RuntimeError("EngineCore encountered an issue. See stack trace (above).")
             self.asked += zip(prompts, sampling_params, strict=True)

@@ -45,7 +45,7 @@ def run(folder: Path, **teacher: Any) -> list[Row]:
 def test_a_run_fills_the_engine_with_rows_of_several_batches_and_gives_the_rows_of_one_after_the_other(
     tmp_path: Path,
 ) -> None:
-    with installed() as engine:
+    with installed(pause_s=0.1) as engine:
         rows = run(tmp_path / "many", concurrency=16)
         many = engine.made[-1]
         assert {row["failure"] for row in rows} == {None}
