@@ -16,8 +16,9 @@
 # make test-pages   check the pages with axe-core, as readers with a screen reader or a keyboard need them (needs npm)
 # make docs    build the site of the docs in build/site, in an environment of its own
 # make test-notebooks   execute the notebooks and the quickstarts
-# make dist    build and check what a release consists of: distributions, SBOM; lint the container file
+# make dist    build and check what a release consists of: distributions, SBOM; lint container files and workflows
 # make test-mlflow   tell a real tracking server of MLflow of a run, in an environment of its own
+# make test-trackers   an offline run of Weights & Biases, and a pack under DVC, in an environment of their own
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -28,7 +29,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-dep
 
 .PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel \
   test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup \
-  test-mlflow check lock clean
+  test-mlflow test-trackers check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -129,6 +130,10 @@ dist: $(VENV)-release/stamp
 	$(VENV)-release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 	  --output-file build/sbom.json requirements/run.lock
 	$(VENV)-release/bin/hadolint deploy/Containerfile
+	$(VENV)-release/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(VENV)-release/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)-release/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(VENV)-release/bin/zizmor --offline --quiet --persona auditor .github/workflows action.yml
 
 $(VENV)-release/stamp: requirements/release.lock
 	test -x $(VENV)-release/bin/python || $(PYTHON) -m venv $(VENV)-release
@@ -143,6 +148,17 @@ $(VENV)-mlflow/stamp: requirements/mlflow.lock
 	test -x $(VENV)-mlflow/bin/python || $(PYTHON) -m venv $(VENV)-mlflow
 	$(VENV)-mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  -r requirements/mlflow.lock
+	@touch $@
+
+test-trackers: $(VENV)/test.stamp $(VENV)-trackers/stamp
+	SYNTH_STACK_TRACKERS=$(CURDIR)/$(VENV)-trackers/bin/python $(BIN)/python -m pytest -m trackers $(PYTEST_ARGS)
+
+$(VENV)-trackers/stamp: requirements/trackers.lock pyproject.toml
+	test -x $(VENV)-trackers/bin/python || $(PYTHON) -m venv $(VENV)-trackers
+	$(VENV)-trackers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/trackers.lock
+	$(VENV)-trackers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --editable .
 	@touch $@
 
 check: $(VENV)/test.stamp
@@ -212,6 +228,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/mlflow.in -o requirements/mlflow.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt \
+	  pyproject.toml requirements/trackers.in requirements/build.in -o requirements/trackers.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
@@ -219,4 +238,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release $(VENV)-mlflow runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release $(VENV)-mlflow $(VENV)-trackers runs build dist *.egg-info
