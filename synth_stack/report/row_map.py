@@ -41,7 +41,7 @@ def draw_map(
         return None
     rows = rows.take(told)
     places, explained, place = _project(vectors[told].astype(np.float64))
-    middles = place(embedder.embed(list(centres)).astype(np.float64)) if centres else []
+    middles = place(embedder.embed(list(centres)).astype(np.float64)) if centres else np.empty((0, 2))
     return {
         "explained": round(explained, 4),
         "centres": [[round(float(x), 4), round(float(y), 4)] for x, y in middles],
@@ -90,6 +90,7 @@ def _project(vectors: Reals) -> tuple[Reals, float, Callable[[Reals], Reals]]:
     explained = float((sizes[:2] ** 2).sum()) / total if total else 0.0
 
     def place(others: Reals) -> Reals:
-        return np.clip(((others - middle) @ axes.T - low) / wide, 0, 1)
+        placed: Reals = np.clip(((others - middle) @ axes.T - low) / wide, 0, 1)
+        return placed
 
     return (places - low) / wide, explained, place
