@@ -5,6 +5,7 @@ only to write a run offline. Sending it is `wandb sync FOLDER`, by whoever holds
 here.
 """
 
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from synth_stack.files import store_errors
 
 FIGURES, ROOT = "figures.json", "root.txt"
 ARTEFACT_TYPE = "synth_stack-run"
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""What begins an address, also where it was taken for a path, which has one slash; a drive has one letter."""
 _NAME_CHARS = 100
 _WHOLE = "synth_stack-whole"
 """An empty file beside the run's log: it is written when all else is."""
@@ -55,7 +58,7 @@ def emit_wandb(facts: RunFacts, folder: Path, project: str) -> OfflineRun:
     without the package, ConfigError for an address, StoreError for a folder that cannot be written, WorkError
     where the package fails.
     """
-    if "://" in str(folder):
+    if _ADDRESS.match(str(folder)):
         raise ConfigError(
             "a run of Weights & Biases is written to a folder",
             seen=str(folder),
