@@ -18,8 +18,8 @@ Row = dict[str, Any]
 
 SHIPPED = Path(__file__).parents[3] / "pipelines" / "magpie" / "recipe.yaml"
 JUDGED = [
-    ("End with a line of this form:\ndifficulty", ["The user wants a poem.\ndifficulty: hard"]),
-    ("End with a line of this form:\nquality", ["Clear.\nquality: good", "Vague, not good.\nquality: poor"]),
+    ("line of this form:\ndifficulty", ["The user wants a poem.\ndifficulty: hard"]),
+    ("line of this form:\nquality", ["Clear.\nquality: good", "Vague, not good.\nquality: poor"]),
     ("category:", ["category: Creative writing"]),
     ("safety:", ["safety: safe"]),
 ]
