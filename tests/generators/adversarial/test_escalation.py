@@ -156,7 +156,7 @@ def test_both_go_to_the_adversarial_split_of_a_verified_pack(tmp_path: Path) -> 
     result = synth_stack.run(recipe, tmp_path / "run")
     verify_pack(result.pack.path)
     loaded = datasets.load_dataset(
-        str(result.pack.path), "adversarial", split="train", cache_dir=str(tmp_path / "cache")
+        str(result.pack.path), "adversarial", split="adversarial", cache_dir=str(tmp_path / "cache")
     )
     assert len(loaded) == result.figures.accepted > 0
     synth_stack.export(result.pack.path, tmp_path / "rows.jsonl", format="messages")
