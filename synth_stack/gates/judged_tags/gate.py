@@ -8,7 +8,6 @@ neighbour, is the gate for near meanings.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
@@ -52,6 +51,8 @@ def judged_tags(
         wanted["safety"] = ["safe"]
 
     def judge(table: pa.Table, _: State) -> pa.Table:
+        import polars as pl
+
         spoken = read_messages(table).filter(pl.col("role") == "user").unique("row", keep="first")
         asked = dict(spoken.select("row", "content").iter_rows())
         said = [
