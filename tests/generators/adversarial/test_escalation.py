@@ -159,4 +159,4 @@ def test_both_go_to_the_adversarial_split_of_a_verified_pack(tmp_path: Path) -> 
         str(result.pack.path), "adversarial", split="adversarial", cache_dir=str(tmp_path / "cache")
     )
     assert len(loaded) == result.figures.accepted > 0
-    synth_stack.export(result.pack.path, tmp_path / "rows.jsonl", format="messages")
+    synth_stack.export(result.pack.path, tmp_path / "rows.jsonl", format="messages", split="adversarial")
