@@ -5,17 +5,18 @@ import importlib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
 from synth_stack.errors import ConfigError, ModelError
 from synth_stack.teachers.batch_call import BATCH_CALL
+from synth_stack.teachers.chat_formats import ChatFormat, read_format
 from synth_stack.teachers.engine_queue import EngineQueue, Job
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_llm import MAX_CONTINUED, RETRY_FACTOR, collect_answers, vLLM
 from synth_stack.teachers.openai_replies import EMPTY, SPENT
-from synth_stack.teachers.openai_requests import PRE_QUERY, cut_at_stop, render_turns
+from synth_stack.teachers.openai_requests import cut_at_stop
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.reasoning import split_reasoning
 from synth_stack.teachers.server_words import clean_sentence
@@ -32,7 +33,8 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
 
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefers_raw: bool = False
-    chat_format: Literal["qwen2", "llama3"] | None = None
+    chat_format: str | None = None
+    chat_template: list[str] | None = None
     price: Price | None = None
     digest: str | None = None
     replayable: bool = False
@@ -57,10 +59,14 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
         return None
 
     def load(self) -> None:
+        # distilabel would give it to the tokenizer, whose own renders chats
+        written, self.chat_template = self.chat_template, None
         try:
             super().load()
         except (ImportError, OSError, RuntimeError, ValueError) as exc:
             raise ModelError(f"vLLM cannot load {self.model}: {exc}") from exc
+        finally:
+            self.chat_template = written
         self._health = Health()
         self._queue = EngineQueue(self._call_engine)
 
@@ -174,7 +180,7 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
                 n=count,
                 seed=prompt.seed,
                 max_tokens=self._find_limit(prompt, factor),
-                stop=list(prompt.stop) if self._stops(prompt) else [],
+                stop=self._list_stops(prompt),
                 **fields,
             )
         except (TypeError, ValueError) as exc:
@@ -196,6 +202,18 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
             core.shutdown()
         gc.collect()
 
+    def _opens_turn(self, prompt: Prompt) -> ChatFormat | None:
+        """The format in which the model writes the user's next turn; None for a prompt that it answers."""
+        if prompt.raw or (prompt and prompt[-1]["role"] == "user"):
+            return None
+        return read_format(self.chat_format, self.chat_template or ())
+
+    def _list_stops(self, prompt: Prompt) -> list[str]:
+        opened = self._opens_turn(prompt)
+        if opened is not None:
+            return list(dict.fromkeys([*prompt.stop, *opened.stop]))
+        return list(prompt.stop) if self._stops(prompt) else []
+
     def _stops(self, prompt: Prompt) -> bool:
         """Whether the engine may stop: not where a thought could meet a stop string."""
         return prompt.raw or not self.reasoning_tokens
@@ -209,8 +227,9 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
         """The prompt as the engine takes it: a text, or the tokens of a chat."""
         if prompt.raw:
             return str(prompt[0]["content"])
-        if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
-            return render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
+        chat_format = self._opens_turn(prompt)
+        if chat_format is not None:
+            return chat_format.open_turn(prompt)
         text: str = self._tokenizer.apply_chat_template(
             list(prompt), tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
         )

@@ -63,6 +63,7 @@ def serve_rows(folder: Path, behaviour: Any, **said: Any) -> tuple[list[Row], li
             "model": MODEL,
             "reasoning_tokens": 0,
             "takes_tools": True,
+            "chat_format": "qwen2",  # Magpie's: a turn after a result is the assistant's all the same
         }
         method = {"shapes": ["single"], **said}
         rows = make(folder, teacher, candidates=3, changes={"models": {}}, **method)
