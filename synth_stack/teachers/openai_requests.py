@@ -66,8 +66,8 @@ class RequestForm:
         body |= self._bind_answer(prompt)
         if prompt.raw:
             return {**body, "prompt": prompt[0]["content"] + after}, True
-        # Magpie: a chat that does not end with the user is continued as if it were the user's turn; with tools
-        # it ends with their results
+        # Magpie: a chat that does not end with the user is continued as if it were the user's turn; one with
+        # tools ends with their results
         if self.chat_format and not prompt.tools and (not prompt or prompt[-1]["role"] != "user"):
             text = self.chat_format.open_turn(prompt)
             if stops and "stop" not in self.left_out:
