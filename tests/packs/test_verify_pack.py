@@ -86,7 +86,11 @@ def test_the_rule_of_the_single_file_is_that_of_the_engine(
 ) -> None:
     seen = [see_in_order(*row) for row in outcomes]
     said = {gate: [row[gate] for row in seen] for gate in ("one", "two", PERSON)}
-    check_decisions(FILE, make_records(said, failure="torn" if broken else None, kind=kind), RULE)
+    check_decisions(
+        FILE,
+        make_records(said, failure="torn" if broken else None, kind=kind),
+        verify_pack.DecisionCheck(RULE),
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,12 +108,39 @@ def test_a_decision_that_its_verdicts_do_not_give_is_named(key: str, value: str 
     records[1]["decision"][key] = value
     said = f"^{FILE}: the {key} of row {records[1]['row_id']} is not what its verdicts give"
     with pytest.raises(VerificationError, match=said):
-        check_decisions(FILE, records, RULE)
+        check_decisions(FILE, records, verify_pack.DecisionCheck(RULE))
 
 
 def find(records: list[dict[str, Any]], rule: verify_pack.SignedRule = RULE) -> str:
     faults = [verify_pack.find_decision_fault(record, rule, rule.places) for record in records]
+    check = verify_pack.DecisionCheck(rule)
+    for _ in range(2):  # the second time by what it learned from the first
+        assert [str(check.find_fault(record)) for record in records] == [str(fault) for fault in faults]
     return next((str(fault) for fault in faults if fault), "")
+
+
+@pytest.mark.parametrize(("outcome", "score"), [("accept", "0.9"), ("reject", "0.1"), ("hold", "0.1")])
+def test_a_score_is_compared_in_every_record_of_a_pattern_that_was_sound_before(
+    outcome: str, score: str
+) -> None:
+    dial = DialLock(
+        parameter="threshold",
+        score="score",
+        rejects=">",
+        threshold="0.5",
+        outcome="reject",
+        classes=["one.reject", "one.hold"],
+        strict=True,
+    )
+    rule = read_rule(lock(GateLock(use="one", version="1", dials=[dial])))
+    records = make_records({"one": [outcome]}) * 2
+    sound = {"accept": "0.1", "reject": "0.9", "hold": "0.9"}[outcome]
+    records = [
+        {**record, "verdicts": [{**record["verdicts"][0], "score": told, "threshold": "0.5"}]}
+        for record, told in zip(records, (sound, score), strict=True)
+    ]
+    assert find(records[:1], rule) == ""
+    assert "threshold" in find(records, rule)
 
 
 def test_verdicts_in_another_order_than_the_gates_worked_are_named() -> None:
