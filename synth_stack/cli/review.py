@@ -58,8 +58,11 @@ def plan(
     estimate: Annotated[int, typer.Option(help="Rows read to measure what ships.", min=0)] = 300,
     overlap: Annotated[float, typer.Option(help="The share of rows that two people read.")] = 0.2,
     min_agreement: Annotated[
-        float, typer.Option(help="The Krippendorff's alpha without which no lot decision counts.")
+        float, typer.Option(help="The Krippendorff's alpha, and kappa of any two, that lot decisions need.")
     ] = 0.667,
+    min_reviewer_agreement: Annotated[
+        float, typer.Option(help="The share of rows on which each reviewer has to agree with others.")
+    ] = 0.8,
     on_failed: Annotated[
         Literal["reject", "screen"],
         typer.Option(help="A failed lot is rejected whole, or every row of it is read."),
@@ -113,6 +116,7 @@ def plan(
         estimate=estimate,
         overlap=overlap,
         min_agreement=min_agreement,
+        min_reviewer_agreement=min_reviewer_agreement,
         on_failed=on_failed,
         on_waiting=on_waiting,
         gold=gold,

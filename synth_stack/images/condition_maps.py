@@ -1,6 +1,8 @@
-"""What steers the making of an image, drawn from another image or from boxes: edges, blur, layout.
+"""What steers the making of an image, drawn from another image, from boxes, or from what a model saw: edges,
+blur, depths, layouts, labels.
 
-OpenCV does the drawing, and its version is recorded with the teacher's. The same pixels give the same map.
+OpenCV draws edges and blurs and changes sizes; its version is recorded with the teacher's. The same pixels
+give the same map.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synth_stack.errors import MissingExtra
 from synth_stack.images.decoding import Pixels
@@ -66,14 +69,29 @@ def draw_boxes(
 
     A label without a colour gets the first three bytes of its SHA-256: the same in every image.
     """
-    cv2 = need_opencv()
     canvas = np.zeros((height, width, 3), np.uint8)
     for box in sorted(boxes, key=lambda each: -each.width * each.height):
-        first = round(box.left * width), round(box.top * height)
-        last = round((box.left + box.width) * width) - 1, round((box.top + box.height) * height) - 1
-        if last[0] >= first[0] and last[1] >= first[1]:
-            cv2.rectangle(canvas, first, last, colours.get(box.label) or colour_of(box.label), thickness=-1)
+        left, top = round(box.left * width), round(box.top * height)
+        right, bottom = round((box.left + box.width) * width), round((box.top + box.height) * height)
+        canvas[top:bottom, left:right] = colours.get(box.label) or colour_of(box.label)
     return canvas
+
+
+def draw_depths(depths: NDArray[np.float32], width: int, height: int) -> Pixels:
+    """Depths (h, w), more where nearer, as greys from black, the farthest, to white (MiDaS, run.py)."""
+    from PIL import Image
+
+    low, high = float(depths.min()), float(depths.max())
+    flat = np.zeros_like(depths) if high - low < 1e-9 else (depths - low) / (high - low)
+    small = Image.fromarray(np.ascontiguousarray(flat, np.float32))
+    grown = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+    grey = np.clip(np.rint(grown * 255), 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def draw_labels(places: NDArray[np.int64], colours: Sequence[Colour]) -> Pixels:
+    """The colour of the label of each point (height, width)."""
+    return np.asarray(colours, np.uint8)[places]
 
 
 def colour_of(label: str) -> Colour:

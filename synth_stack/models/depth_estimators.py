@@ -1,8 +1,9 @@
 """Depth of an image, as a model by path estimates it: nearer is more."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from synth_stack.rows.canonical import Digest
 
 _SIDE = 518
 """What Depth Anything reads (14 x 37 pixels), where a folder says nothing else."""
+_METRIC = frozenset({"glpn", "zoedepth", "depth_pro", "prompt_depth_anything"})
+"""Architectures whose output is a distance, more where farther (transformers, their model documentation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,26 @@ class DepthEstimator:
 
 
 def load_depth_estimator(path: Path) -> DepthEstimator:
-    """The model in a folder of transformers (Depth Anything, DPT, MiDaS). Raises ModelError, MissingExtra."""
+    """The model in a folder of transformers (Depth Anything, DPT, MiDaS, ZoeDepth, GLPN).
+
+    Models of relative depth give more where nearer; those of distances are turned round. Raises ModelError,
+    MissingExtra.
+    """
     folder = check_folder(path)
     model = load_parts(folder, "AutoModelForDepthEstimation")
     torch = need_module("torch")
-    given = read_image_input(path, _SIDE)
+    given = replace(read_image_input(path, _SIDE), crop=False)
+    metric = model.config.model_type in _METRIC or _is_metric(model.config)
 
     def estimate(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             found = model(pixel_values=torch.from_numpy(given.prepare(pixels))[None])
-        return np.asarray(found.predicted_depth[0].numpy(), np.float32)
+        depths = np.asarray(found.predicted_depth[0].numpy(), np.float32)
+        return -depths if metric else depths
 
     return DepthEstimator(folder.name, folder.files, estimate)
+
+
+def _is_metric(config: Any) -> bool:
+    """Depth Anything says it in its config, and ends otherwise where it gives metres."""
+    return getattr(config, "depth_estimation_type", "relative") == "metric"

@@ -67,6 +67,26 @@ def load_parts(folder: ModelFolder, model: str, **options: Any) -> Any:
     return loaded.to(torch.float32)
 
 
+def load_image_processor(folder: ModelFolder) -> Any:
+    """What turns images into the inputs of a model, and its outputs into boxes or joints, on Pillow alone.
+
+    Raises ModelError, also for a folder that does not say it (`preprocessor_config.json`).
+    """
+    if "preprocessor_config.json" not in folder.files:
+        raise ModelError(
+            f"{folder.name} does not say how images become inputs",
+            allowed="preprocessor_config.json",
+            mend="Fetch its folder again, whole.",
+        )
+    try:
+        return need_module("transformers").AutoImageProcessor.from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=False, backend="pil"
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as exc:
+        said = " ".join(str(exc).split())[:200]
+        raise ModelError(f"{folder.name} has no image processor that can be loaded", seen=said) from exc
+
+
 def _digest(path: Path) -> Digest:
     try:
         with path.open("rb") as file:

@@ -39,15 +39,18 @@ def _describe(outcome: Mapping[str, Any]) -> str:
     reliability = outcome["reliability"]
     alpha = reliability["alpha"]
     agreement = "not known" if alpha is None else f"{alpha:.3f} (bar {reliability['bar']:g})"
+    kappas = [pair["kappa"] for pair in reliability["pairs"] if pair["kappa"] is not None]
     facts = {
         "rows settled": f"{outcome['settled']:,} of {outcome['planned']:,}",
         "disputed": f"{outcome['disputed']:,}",
         "reviewers": f"{len(reliability['reviewers']):,}",
         "Krippendorff's alpha": agreement,
+        "Cohen's kappa of two": f"{min(kappas):.3f} to {max(kappas):.3f}" if kappas else "not known",
         "lots": counted or "none",
     }
     drawn = "".join(f"<div><dt>{_escape(k)}</dt><dd>{_escape(v)}</dd></div>" for k, v in facts.items())
-    return f'<dl class="facts">{drawn}</dl>'
+    below = "".join(_note(f"{one}, so no lot is decided.") for one in reliability["below"])
+    return f'<dl class="facts">{drawn}</dl>{below}'
 
 
 def _draw_table(outgoing: Sequence[Mapping[str, Any]]) -> str:

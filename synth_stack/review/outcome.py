@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 OUTCOME = f"{FOLDER}/outcome.json"
-OUTCOME_SCHEME = "synth_stack/review-outcome/v1"
+OUTCOME_SCHEME = "synth_stack/review-outcome/v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,12 @@ def work_out(source: ReviewSource) -> ReviewOutcome:
         row["row_id"] for row in every.select(["row_id", "purpose"]).to_pylist() if row["purpose"] in KNOWN
     }
     real = {row_id: said for row_id, said in judgements.items() if row_id not in planted}
-    reliability = measure_reliability(every, source.answers, bar=plan.settings.min_agreement)
+    reliability = measure_reliability(
+        every,
+        source.answers,
+        bar=plan.settings.min_agreement,
+        reviewer_bar=plan.settings.min_reviewer_agreement,
+    )
     answered = judge_rows(real)
     lots, lotted = _judge_lots(source, real, answered, trusted=reliability.passes)
     replaced = frozenset(source.rows.filter("replaced")["row_id"].to_list())

@@ -118,10 +118,12 @@ class PlanSettings:
     generator go unread after some have passed (stats/skip_lots.py). Lots are told apart `by` slice, generator
     and cluster, or some of them, and clusters are cut so that a lot has about `lot_rows` rows. `held` says
     whether rows that the gates hold are read: besides lots, or alone. `estimate` rows are drawn from all lots
-    to measure what ships. `overlap` is the share of the drawn rows that two people read, and `min_agreement`
-    the Krippendorff's alpha without which no lot decision counts. A failed lot is rejected whole or read
-    whole (`on_failed`); the rows of a lot that waits are held or shipped (`on_waiting`). `sensitivity` and
-    `specificity` are those of the reviewers that the risks allow for.
+    to measure what ships. `overlap` is the share of the drawn rows that two people read. No lot decision
+    counts where Krippendorff's alpha is below `min_agreement`, where kappa of two people surely is, or
+    where the share of rows on which one reviewer agrees with the others surely is below
+    `min_reviewer_agreement`. A failed lot is rejected whole or read whole (`on_failed`); the rows of a lot
+    that waits are held or shipped (`on_waiting`). `sensitivity` and `specificity` are those of the
+    reviewers that the risks allow for.
     """
 
     seed: int
@@ -140,6 +142,7 @@ class PlanSettings:
     estimate: int = 300
     overlap: float = 0.2
     min_agreement: float = 0.667
+    min_reviewer_agreement: float = 0.8
     on_failed: OnFailed = "reject"
     on_waiting: OnWaiting = "hold"
     canaries: int = 0

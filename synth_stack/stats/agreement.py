@@ -5,11 +5,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from synth_stack.stats.intervals import upper_bound
+
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """Two raters: the `units` that both judged, the share on which they `agree`, and Cohen's `kappa` (None
-    where both used one and the same value throughout: chance alone would explain it).
+    """Two raters: the `units` that both judged, the share on which they `agree`, and Cohen's `kappa`.
+    `kappa_high` is what kappa would be with the one-sided 95% Clopper-Pearson upper bound of that share,
+    chance unchanged. Both are None where both used one and the same value throughout: chance alone would
+    explain it.
     """
 
     first: str
@@ -17,6 +21,7 @@ class PairAgreement:
     units: int
     agree: float
     kappa: float | None
+    kappa_high: float | None
 
 
 def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
@@ -45,12 +50,13 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     """Cohen's kappa of two raters over the pairs of their values (Cohen 1960); None where chance alone gives
     full agreement, and without pairs.
     """
-    n = len(pairs)
-    if n == 0:
-        return None
+    return _beyond_chance(sum(a == b for a, b in pairs) / len(pairs), pairs) if pairs else None
+
+
+def _beyond_chance(agreed: float, pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
+    """The share beyond chance of what `agreed`, as a share of what there is beyond it."""
     first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    agreed = sum(a == b for a, b in pairs) / n
-    chance = sum(count * second[value] for value, count in first.items()) / n**2
+    chance = sum(count * second[value] for value, count in first.items()) / len(pairs) ** 2
     return None if chance == 1 else (agreed - chance) / (1 - chance)
 
 
@@ -63,6 +69,9 @@ def compare_raters(said: Mapping[str, Mapping[str, Hashable]]) -> tuple[PairAgre
         shared = sorted(said[first].keys() & said[second].keys())
         if shared:
             pairs = [(said[first][unit], said[second][unit]) for unit in shared]
-            agree = sum(a == b for a, b in pairs) / len(pairs)
-            found.append(PairAgreement(first, second, len(pairs), agree, cohen_kappa(pairs)))
+            same = sum(a == b for a, b in pairs)
+            high = _beyond_chance(upper_bound(same, len(pairs)), pairs)
+            found.append(
+                PairAgreement(first, second, len(pairs), same / len(pairs), cohen_kappa(pairs), high)
+            )
     return tuple(found)

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from synth_stack.images.condition_maps import LabelledBox, blur, colour_of, draw_boxes, draw_edges, fit
+from synth_stack.images.condition_maps import (
+    LabelledBox,
+    blur,
+    colour_of,
+    draw_boxes,
+    draw_depths,
+    draw_edges,
+    draw_labels,
+    fit,
+)
 from tests.picture_rows import draw_picture
 
 
@@ -52,3 +61,16 @@ def test_boxes_are_filled_with_the_colours_of_their_labels_the_smaller_on_top() 
     assert tuple(drawn[19, 0]) == (0, 0, 0)
     assert (drawn[5:10, 10:20] == colour_of("dog")).all()
     assert tuple(drawn[10, 10]) == (1, 2, 3)
+
+
+def test_what_is_nearest_is_white_and_what_is_farthest_black() -> None:
+    depths = np.linspace(-3, 7, 12, dtype=np.float32).reshape(3, 4)
+    drawn = draw_depths(depths, 8, 6)
+    assert drawn.shape == (6, 8, 3)
+    assert (drawn[0, 0].tolist(), drawn[-1, -1].tolist()) == ([0, 0, 0], [255, 255, 255])
+    assert not draw_depths(np.full((3, 4), 2.0, np.float32), 8, 6).any()
+
+
+def test_each_point_has_the_colour_of_its_label() -> None:
+    drawn = draw_labels(np.array([[0, 1], [1, 1]]), [(1, 2, 3), (4, 5, 6)])
+    assert drawn.tolist() == [[[1, 2, 3], [4, 5, 6]], [[4, 5, 6], [4, 5, 6]]]

@@ -67,3 +67,25 @@ def test_no_more_looks_are_kept_than_there_is_room_for(
 def test_a_row_without_an_image_has_no_look(tmp_path: Path) -> None:
     found = look_at(tmp_path, None)
     assert (found.look, found.fault) == (None, None)
+
+
+def test_what_a_gate_wants_is_measured_in_the_one_decode_as_long_as_the_gate_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached = list_attached(write_rows(tmp_path, {f"{n}.png": save(draw_picture(n)) for n in range(3)}))
+    wanted: looks.WantedMeasure | None = looks.want("mean", lambda pixels: float(pixels.mean()))
+    assert wanted is not None
+    first = look_at(tmp_path, attached[0]).look
+    assert first is not None
+    assert dict(first.wanted) == {"mean": pytest.approx(draw_picture(0).mean())}
+    assert look_at(tmp_path, attached[0], wanted=wanted).look is first
+    (plain,) = map_looks(tmp_path, attached[1:2], plain=True)
+    assert plain.look is not None
+    assert not plain.look.wanted
+    (again,) = map_looks(tmp_path, attached[1:2], wanted=wanted)
+    assert again.look is not None
+    assert set(again.look.wanted) == {"mean"}
+    wanted = None
+    gone = look_at(tmp_path, attached[2]).look
+    assert gone is not None
+    assert not gone.wanted

@@ -61,3 +61,4 @@ def test_raters_are_compared_where_they_judged_the_same_units() -> None:
     assert (pair.first, pair.second, pair.units) == ("a", "z", 3)
     assert pair.agree == pytest.approx(2 / 3)
     assert pair.kappa == 0
+    assert pair.kappa_high == pytest.approx(0.949, abs=1e-3)

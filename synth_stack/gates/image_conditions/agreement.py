@@ -70,8 +70,8 @@ def measure_depth(depth: Grid, condition: Pixels) -> float | None:
     return _correlate(*(np.asarray(rankdata(each), np.float64) for each in (found, wanted)))
 
 
-Measure = Callable[[Pixels, Pixels], float | None]
-MEASURES: Mapping[str, Measure] = {"canny": measure_edges, "blur": measure_blurred}
+PixelMeasure = Callable[[Pixels, Pixels], float | None]
+MEASURES: Mapping[str, PixelMeasure] = {"canny": measure_edges, "blur": measure_blurred}
 """By the kind of the condition: those that need no model."""
 
 

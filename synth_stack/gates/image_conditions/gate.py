@@ -1,27 +1,26 @@
 """Images that do not follow the condition that they were made with: another outline, another layout of light.
 
-Edges and blurred images are compared by pixels. A depth map needs an estimator, by path; other kinds are
-abstained on.
+Edges and blurred images are compared by pixels. Depths, poses, layouts and labels need a model by path that
+sees them in the image; without it they are abstained on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, State
-from synth_stack.gates.image_conditions.agreement import MEASURES, Measure, measure_depth
 from synth_stack.gates.image_conditions.canaries import plant_others, plant_own
+from synth_stack.gates.image_conditions.measures import Measure, NotComparable, load_models
 from synth_stack.gates.resources import Resources
 from synth_stack.gates.row_verdicts import RowVerdict, write_row_verdicts
 from synth_stack.images.attached import AttachedFile, list_attached, map_threads, read_attached
-from synth_stack.images.conditions import KindedFile, list_conditions
-from synth_stack.images.decoding import Pixels, require_pillow
-from synth_stack.models.depth_estimators import load_depth_estimator
+from synth_stack.images.conditions import ToldCondition, list_conditions
+from synth_stack.images.decoding import require_pillow
 from synth_stack.registry import FilePath, gate
 from synth_stack.rows.canonical import canonical_text
 
@@ -37,35 +36,33 @@ def image_conditions(
     *,
     threshold: Share = 0.7,
     depth_model: FilePath | None = None,
+    pose_model: FilePath | None = None,
+    detector: FilePath | None = None,
+    segmenter: FilePath | None = None,
     action: Literal["reject", "hold"] = "reject",
 ) -> Judge:
     """A judge that rejects (or holds) an image that agrees with a condition of it by less than `threshold`.
 
     The score is the least agreement: 1 for what follows its condition exactly, 0.5 for what has nothing to do
-    with it. `canny` compares edges, `blur` colours without what is fine, `depth` the order of depths as the
-    model in the folder `depth_model` estimates them (its files have to be safetensors). A row without a
-    condition, or with none that can be compared, is abstained on; the evidence names those.
+    with it. `canny` compares edges, `blur` colours without what is fine. The others ask the model in a folder
+    of transformers, whose weights are safetensors: `depth` the order of depths that `depth_model` estimates,
+    `pose` the joints that `pose_model` estimates where the condition has people, `layout` the boxes that
+    `detector` finds, `segment` the labels that `segmenter` gives. A row without a condition, or with none
+    that can be compared, is abstained on; the evidence names those.
 
-    Default: 0.7, between conditions of an image's own and those of others in benchmarks/images.py. Raises
-    MissingExtra, ModelError.
+    Default: 0.7, between conditions of an image's own and those of others in benchmarks/images.py; of poses,
+    boxes and labels a similarity or overlap of 0.4. Raises MissingExtra, ModelError.
     """
     require_pillow()
-    measures: dict[str, Measure] = dict(MEASURES)
-    facts: dict[str, Any] = {"kinds": sorted(measures)}
-    if depth_model is not None:
-        estimator = load_depth_estimator(Path(depth_model))
-        measures["depth"] = lambda result, condition: measure_depth(estimator.estimate(result), condition)
-        facts = {
-            "kinds": sorted(measures),
-            "depth_model": {"name": estimator.name, "files": dict(estimator.files)},
-        }
+    models = load_models(depth_model, pose_model, detector, segmenter)
+    measures = models.list_measures()
     return Judge(
         judge=partial(
             _judge, folder=resources.attachments, measures=measures, threshold=threshold, action=action
         ),
-        facts=facts,
-        plant=plant_others,
-        control=plant_own,
+        facts=models.describe(),
+        plant=partial(plant_others, models=models, folder=resources.attachments),
+        control=partial(plant_own, models=models, folder=resources.attachments),
         dials=(Dial(threshold, "<", (DEPARTS,), parameter="threshold", outcome="action"),),
     )
 
@@ -95,10 +92,10 @@ def _judge(
 
 
 def _compare(
-    row: tuple[AttachedFile | None, Sequence[KindedFile]],
+    row: tuple[AttachedFile | None, Sequence[ToldCondition]],
     *,
     folder: Path | None,
-    measures: Mapping[str, Callable[[Pixels, Pixels], float | None]],
+    measures: Mapping[str, Measure],
 ) -> ConditionAgreement:
     attached, conditions = row
     if not conditions:
@@ -108,18 +105,19 @@ def _compare(
         return ConditionAgreement({}, {}, "there is no image that can be decoded")
     by_kind: dict[str, float] = {}
     uncompared: dict[str, str] = {}
-    for kind, file in conditions:
-        condition = read_attached(folder, file)
-        if kind not in measures:
-            uncompared[kind] = "nothing here compares this kind"
-        elif condition.image is None:
-            uncompared[kind] = "its file cannot be decoded"
+    for told in conditions:
+        map_ = read_attached(folder, told.file).image
+        if told.kind not in measures:
+            uncompared[told.kind] = "nothing here compares this kind"
+        elif map_ is None:
+            uncompared[told.kind] = "its file cannot be decoded"
         else:
-            agreement = measures[kind](image.pixels, condition.image.pixels)
-            if agreement is None:
-                uncompared[kind] = "there is as good as nothing in it"
+            try:
+                agreement = measures[told.kind](image.pixels, map_.pixels, told)
+            except NotComparable as exc:
+                uncompared[told.kind] = str(exc)
             else:
-                by_kind[kind] = min(round(agreement, _DECIMALS), by_kind.get(kind, 1.0))
+                by_kind[told.kind] = min(round(agreement, _DECIMALS), by_kind.get(told.kind, 1.0))
     return ConditionAgreement(by_kind, uncompared)
 
 

@@ -130,7 +130,7 @@ def _read_sets(sets: Sequence[NamedImages]) -> KnownImages:
     items: list[str] = []
     for number, each in enumerate(sets):
         paths = list(each.files)
-        for path, read in zip(paths, map_looks(each.folder, paths), strict=True):
+        for path, read in zip(paths, map_looks(each.folder, paths, plain=True), strict=True):
             seen = _see(read)
             if seen.area:
                 thumbnails.append(seen.thumbnail[None])

@@ -10,8 +10,9 @@ from pydantic import Field
 from synth_stack.gates.canaries import build_control
 from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.gates.resources import Resources
-from synth_stack.images.attached import ReadImage, attach_inline, list_attached, map_images
-from synth_stack.images.decoding import require_pillow
+from synth_stack.images.attached import attach_inline, list_attached
+from synth_stack.images.decoding import Pixels, require_pillow
+from synth_stack.images.looks import WantedMeasure, map_looks, want
 from synth_stack.images.planting import draw_texture, write_png
 from synth_stack.models.open_nsfw import NsfwModel, load_open_nsfw, prepare_image
 from synth_stack.registry import gate
@@ -39,8 +40,11 @@ def image_nsfw(
     """
     require_pillow()
     model = load_open_nsfw()
+    wanted = want(f"open_nsfw:{model.sha256}", partial(_measure, model=model))
     return Judge(
-        judge=partial(_judge, folder=resources.attachments, model=model, threshold=threshold, action=action),
+        judge=partial(
+            _judge, folder=resources.attachments, wanted=wanted, threshold=threshold, action=action
+        ),
         facts={"model": "Open NSFW", "license": "BSD-2-Clause", "sha256": model.sha256},
         control=_plant_safe,
         dials=(Dial(threshold, ">", (EXPLICIT,), parameter="threshold", outcome="action"),),
@@ -52,16 +56,12 @@ def _judge(
     _: State,
     *,
     folder: Path | None,
-    model: NsfwModel,
+    wanted: WantedMeasure,
     threshold: float,
     action: Literal["hold", "reject"],
 ) -> pa.Table:
-    def measure(read: ReadImage) -> float | None:
-        if read.image is None:
-            return None
-        return round(float(model.score(prepare_image(read.image.pixels)[None])[0]), _DECIMALS)
-
-    scores = list(map_images(folder, list_attached(table), measure))
+    seen = map_looks(folder, list_attached(table), wanted=wanted)
+    scores = [None if read.look is None else read.look.wanted[wanted.name] for read in seen]
     said = [_say(score, threshold, action) for score in scores]
     return build_verdicts(
         table["row_id"],
@@ -72,6 +72,10 @@ def _judge(
         reasons=[reason for _, reason, _ in said],
         reason_classes=[reason_class for _, _, reason_class in said],
     )
+
+
+def _measure(pixels: Pixels, *, model: NsfwModel) -> float:
+    return round(float(model.score(prepare_image(pixels)[None])[0]), _DECIMALS)
 
 
 def _say(score: float | None, threshold: float, action: str) -> tuple[str, str | None, str | None]:

@@ -5,36 +5,44 @@ matched by name: `dogs/7.jpg` of one and `dogs/7.png` of another belong together
 slice.
 """
 
-import json
 import random
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synth_stack.diffusion.families import ControlKind
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.files import digest_file
+from synth_stack.generators.image.boxes import read_boxes, strip_ending
+from synth_stack.generators.image.condition_estimators import (
+    ESTIMATED,
+    DrawMap,
+    EstimatorUse,
+    draw_layout,
+    load_map_drawer,
+)
 from synth_stack.images.attached import AttachedFile, read_attached
-from synth_stack.images.condition_maps import LabelledBox, blur, draw_boxes, draw_edges, fit
+from synth_stack.images.condition_maps import Colour, LabelledBox, blur, draw_edges, fit
+from synth_stack.images.conditions import describe_legend
 from synth_stack.images.decoding import Pixels
 from synth_stack.images.folders import list_image_files
 from synth_stack.images.paths import MIMES
-from synth_stack.inputs.records import read_strictly
 from synth_stack.registry import FilePath
 from synth_stack.rows.canonical import Digest, derive_seed, digest_json
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""A line of boxes is one image, of 10,000 boxes at most."""
+MAX_KEPT = 16
+"""Maps that are kept, the latest: 3 MB each at 1024 x 1024."""
+LABELLED: frozenset[ControlKind] = frozenset({"segment", "layout"})
+"""Kinds whose colours are names."""
 DRAWN: frozenset[ControlKind] = frozenset({"canny", "blur"})
-"""Kinds that are drawn from pictures; of the others the maps are given."""
+"""Kinds that OpenCV draws from pictures; of the others the maps are given, or a model draws them."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-
-
 Rgb = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
 
 
@@ -43,8 +51,8 @@ class ConditionUse(BaseModel):
 
     `path` is a folder of pictures (canny, blur), of maps (depth, pose, segment, layout), or for `layout` a
     file of boxes (JSON Lines: `file_name`, `width`, `height` and `boxes` of `label` and `box` [x, y, width,
-    height] in pixels). `given`: the pictures are maps already. It steers at `scale` from the share `start` of
-    the steps to `end`.
+    height] in pixels). `given`: the pictures are maps already. With an `estimator` the folder is of pictures,
+    and the model draws their maps. It steers at `scale` from the share `start` of the steps to `end`.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -52,15 +60,14 @@ class ConditionUse(BaseModel):
     path: FilePath
     license: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
     given: bool = False
+    estimator: EstimatorUse | None = None
     scale: Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)] = 1.0
     start: Share = 0.0
     end: Share = 1.0
     low: Annotated[int, Field(ge=0, le=2000)] = 100
     high: Annotated[int, Field(ge=1, le=2000)] = 200
     sigma: Annotated[float, Field(gt=0, le=200)] = 10.0
-    colours: dict[
-        str, Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
-    ] = {}
+    colours: dict[str, Rgb] = {}
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -70,6 +77,9 @@ class ConditionUse(BaseModel):
             raise ValueError(
                 f"the low threshold of edges, {self.low}, is not below the high one, {self.high}"
             )
+        if self.estimator is not None and (self.given or self.kind not in ESTIMATED):
+            why = "the maps are given" if self.given else f"{self.kind} is drawn without a model"
+            raise ValueError(f"an estimator is of no use where {why}")
         return self
 
     @property
@@ -77,8 +87,19 @@ class ConditionUse(BaseModel):
         """Whether the map is drawn from a picture."""
         return self.kind in DRAWN and not self.given
 
+    @property
+    def fixed_colours(self) -> dict[str, Colour]:
+        """The colours of labels that the recipe fixes."""
+        return {label: (c[0], c[1], c[2]) for label, c in self.colours.items()}
+
+    def describe_models(self) -> dict[str, Any]:
+        """The models that draw the map, by what they are for; nothing where none does."""
+        return {} if self.estimator is None else self.estimator.describe_all(self.kind)
+
     def say_how(self) -> dict[str, Any]:
         """How the map is drawn, for the row."""
+        if self.estimator is not None:
+            return {"drawn": "estimated", **self.describe_models()}
         if not self.drawn:
             return {"drawn": "boxes" if Path(self.path).is_file() else "given"}
         if self.kind == "canny":
@@ -88,26 +109,15 @@ class ConditionUse(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class DrawnCondition:
-    """The map of a condition, and the file that it was drawn from, with the digest of that."""
+    """The map of a condition, the file that it was drawn from with the digest of that, and how it was drawn:
+    by what, and what its colours and boxes stand for.
+    """
 
     use: ConditionUse
     pixels: Pixels
     source: str
     source_sha256: str
-
-
-class _Box(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    label: Annotated[str, Field(min_length=1, max_length=200)]
-    box: Annotated[list[float], Field(min_length=4, max_length=4)]
-
-
-class _BoxedImage(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    file_name: Annotated[str, Field(min_length=1, max_length=1000)]
-    width: Annotated[float, Field(gt=0, le=1e6)]
-    height: Annotated[float, Field(gt=0, le=1e6)]
-    boxes: Annotated[list[_Box], Field(max_length=10_000)]
+    how: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,23 +133,60 @@ class ConditionSource:
     def names(self) -> set[str]:
         return set(self.files) | set(self.boxes)
 
+    @cached_property
+    def _how(self) -> dict[str, Any]:
+        return self.use.say_how()
+
+    @cached_property
+    def _draw_map(self) -> DrawMap | None:
+        use = self.use
+        return None if use.estimator is None else load_map_drawer(use.kind, use.estimator, use.fixed_colours)
+
+    @cached_property
+    def _kept(self) -> "OrderedDict[tuple[str, int, int], DrawnCondition]":
+        return OrderedDict()
+
+    def load(self) -> None:
+        """Load the model that draws maps, where there is one. Raises what `load_map_drawer` raises."""
+        _ = self._draw_map, self._how
+
     def draw(self, name: str, width: int, height: int) -> DrawnCondition:
-        """The map of that name in that size. Raises InputError for a file that cannot be decoded."""
+        """The map of that name in that size. Raises InputError for a file that cannot be decoded, and where a
+        model finds nothing in it.
+        """
+        key = name, width, height
+        if key not in self._kept:
+            self._kept[key] = self._draw(name, width, height)
+            if len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _draw(self, name: str, width: int, height: int) -> DrawnCondition:
+        use = self.use
         if name in self.boxes:
-            colours = {label: (c[0], c[1], c[2]) for label, c in self.use.colours.items()}
-            pixels = draw_boxes(self.boxes[name], width, height, colours)
-            return DrawnCondition(self.use, pixels, f"{Path(self.use.path).name}: {name}", self.sha256)
+            drawn = draw_layout(self.boxes[name], width, height, use.fixed_colours)
+            source = f"{Path(use.path).name}: {name}"
+            return DrawnCondition(use, drawn.pixels, source, self.sha256, {**self._how, **drawn.told})
         file = self.files[name]
-        read = read_attached(Path(self.use.path), file)
+        read = read_attached(Path(use.path), file)
         if read.image is None:
             said = "" if read.fault is None else f"{read.fault.name}: {read.fault.said}"
             raise InputError(f"the condition {file.path} gives no image", seen=said)
-        pixels = fit(read.image.pixels, width, height, labels=self.use.kind in {"segment", "layout"})
-        if self.use.drawn and self.use.kind == "canny":
-            pixels = draw_edges(pixels, self.use.low, self.use.high)
-        elif self.use.drawn:
-            pixels = blur(pixels, self.use.sigma)
-        return DrawnCondition(self.use, pixels, file.path, str(file.sha256))
+        labels = use.estimator is None and use.kind in LABELLED
+        pixels = fit(read.image.pixels, width, height, labels=labels)
+        told = describe_legend(use.fixed_colours) if labels and use.colours else {}
+        if self._draw_map is not None:
+            try:
+                drawn = self._draw_map(pixels)
+            except InputError as exc:
+                raise InputError(f"the condition {file.path} gives no {use.kind}: {exc}") from exc
+            pixels, told = drawn.pixels, dict(drawn.told)
+        elif use.drawn and use.kind == "canny":
+            pixels = draw_edges(pixels, use.low, use.high)
+        elif use.drawn:
+            pixels = blur(pixels, use.sigma)
+        return DrawnCondition(use, pixels, file.path, str(file.sha256), {**self._how, **told})
 
 
 @dataclass(frozen=True)
@@ -187,10 +234,10 @@ class ConditionSet:
 
 
 def open_conditions(uses: Sequence[ConditionUse]) -> ConditionSet:
-    """The sources of these conditions, every file digested.
+    """The sources of these conditions, every file digested and every model loaded.
 
-    Raises InputError for a source that is not there, has no image or an unreadable line, and ConfigError for
-    sources that have no name in common.
+    Raises ModelError for a model that cannot be loaded, InputError for a source that is not there, has no
+    image or an unreadable line, and ConfigError for sources that have no name in common.
     """
     found = ConditionSet(tuple(_open_source(use) for use in uses))
     if uses and not found.names:
@@ -199,6 +246,8 @@ def open_conditions(uses: Sequence[ConditionUse]) -> ConditionSet:
             seen=", ".join(f"{Path(use.path).name} ({use.kind})" for use in uses),
             allowed="files of the same path, whatever their ending",
         )
+    for source in found.sources:
+        source.load()
     return found
 
 
@@ -211,6 +260,7 @@ def record_conditions(uses: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             "path": Path(use["path"]).name,
             "sha256": source.sha256,
             "files": len(source.names),
+            **source.use.describe_models(),
         }
         for use, source in zip(uses, sources, strict=True)
     ]
@@ -226,7 +276,7 @@ def _open_source(use: ConditionUse) -> ConditionSource:
             )
         named: dict[str, AttachedFile] = {}
         for file in files:
-            name = _strip(file.path)
+            name = strip_ending(file.path)
             if name in named:
                 raise InputError(
                     f"{path.name} has two images of one name", seen=f"{named[name].path}, {file.path}"
@@ -234,42 +284,12 @@ def _open_source(use: ConditionUse) -> ConditionSource:
             named[name] = file
         digest = digest_json([[file.path, file.sha256] for file in files])
         return ConditionSource(use, named, {}, digest)
-    if use.kind != "layout" or not path.is_file():
+    if use.kind != "layout" or not path.is_file() or use.estimator is not None:
         raise InputError(
             f"the condition {use.kind} has no source",
             seen=path.name,
-            allowed="a folder of images" + (", or a file of boxes" if use.kind == "layout" else ""),
+            allowed="a folder of images"
+            + (", or a file of boxes" if use.kind == "layout" and use.estimator is None else ""),
             mend="Check the path.",
         )
-    return ConditionSource(use, {}, _read_boxes(path), digest_file(path))
-
-
-def _read_boxes(path: Path) -> dict[str, tuple[LabelledBox, ...]]:
-    found: dict[str, tuple[LabelledBox, ...]] = {}
-    for place, record in read_strictly(path, max_bytes=MAX_LINE_BYTES):
-        try:
-            image = _BoxedImage.model_validate_json(json.dumps(record))
-        except (ValidationError, ValueError, TypeError) as exc:
-            first = exc.errors()[0] if isinstance(exc, ValidationError) else {"loc": (), "msg": str(exc)}
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{path.name}: {place} describes no boxes: {where} {first['msg']}") from exc
-        name = _strip(image.file_name)
-        if name in found:
-            raise InputError(f"{path.name}: {place} describes an image twice", seen=name)
-        found[name] = tuple(_make_box(box, image, f"{path.name}: {place}") for box in image.boxes)
-    if not found:
-        raise InputError(f"{path.name} describes no image")
-    return found
-
-
-def _make_box(told: _Box, image: _BoxedImage, where: str) -> LabelledBox:
-    left, top, width, height = told.box
-    if not (left >= 0 and top >= 0 and 0 < width <= image.width - left and 0 < height <= image.height - top):
-        raise InputError(f"{where}: a box does not lie in its image", seen=told.box)
-    return LabelledBox(
-        told.label, left / image.width, top / image.height, width / image.width, height / image.height
-    )
-
-
-def _strip(path: str) -> str:
-    return PurePosixPath(path).with_suffix("").as_posix()
+    return ConditionSource(use, {}, read_boxes(path), digest_file(path))

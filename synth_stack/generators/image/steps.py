@@ -234,6 +234,6 @@ def _describe(drawn: DrawnCondition, attached: Mapping[str, Any]) -> Row:
         "scale": repr(use.scale),
         "start": repr(use.start),
         "end": repr(use.end),
-        **use.say_how(),
+        **drawn.how,
         "source": {"file": drawn.source, "sha256": drawn.source_sha256, "license": use.license},
     }

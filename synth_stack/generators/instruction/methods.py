@@ -5,6 +5,7 @@ distilabel's own `pipeline.run()` would run it too.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from pydantic import Field
 from synth_stack.errors import ConfigError
 from synth_stack.generation.provenance import record_origin
 from synth_stack.generators.instruction.evol_rules import GAIN, OPERATORS, SORRY_WORDS
+from synth_stack.generators.instruction.task_rules import FILTERS, Filter
 from synth_stack.registry import generator
 
 if TYPE_CHECKING:
@@ -25,6 +27,14 @@ VERSION = "2"
 Answers = Literal["short", "full"]
 ANSWER_TEMPLATES: dict[Answers, str] = {"short": "answer", "full": "answer_full"}
 """One or two sentences to a customer, or as much as the question needs."""
+
+TASK_TEMPLATES = (
+    "self_instruct_tasks",
+    "self_instruct_kind",
+    "self_instruct_input_first",
+    "self_instruct_output_first",
+)
+"""Those of the whole pipeline of Self-Instruct: the tasks, their kind, instances of either kind."""
 
 _OPENINGS: dict[bool, str] = {False: "magpie", True: "magpie_turns"}
 """Magpie's template for one turn, and for several."""
@@ -63,6 +73,65 @@ def self_instruct(
         write = Ask(name="instruction", llm=llm, template="self_instruct", column="instruction")
         last = to_candidates(llm, "self_instruct", params)
         items >> write >> answer(llm, ANSWER_TEMPLATES[answers]) >> last
+    return pipeline
+
+
+@generator("self_instruct_tasks", version="1", templates=lambda _: TASK_TEMPLATES, checked_by="novelty")
+def self_instruct_tasks(
+    llm: "Teacher",
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    examples: Annotated[int, Field(ge=1, le=20)] = 8,
+    generated: Annotated[int, Field(ge=0, le=20)] = 2,
+    tasks: Annotated[int, Field(ge=1, le=20)] = 7,
+    pool_every: Annotated[int, Field(ge=1, le=10_000)] = 40,
+    filters: list[Filter] = [*FILTERS],  # noqa: B006  (a signature read as a schema; never mutated)
+    max_rouge_l: Annotated[float, Field(gt=0, le=1)] = 0.7,
+    instances: Annotated[int, Field(ge=1, le=20)] = 5,
+) -> "Pipeline":
+    """A pipeline that makes tasks with their instances from seeds and from the tasks that it made before.
+
+    Wang et al. 2023 (arXiv:2212.10560), sections 2.2 and 2.3; the defaults are theirs: 8 examples of which 2
+    are the pool's own, 9 to 15 as the numbers of the new tasks, a ROUGE-L of less than 0.7. As published: 5
+    calls between two looks at the pool, so some 40 tasks, and at most 5 instances of a task.
+    """
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.instruction import task_steps as steps
+    from synth_stack.generators.instruction.task_pool import TaskPool
+
+    params = {
+        "examples": examples,
+        "generated": generated,
+        "tasks": tasks,
+        "pool_every": pool_every,
+        "filters": filters,
+        "max_rouge_l": repr(max_rouge_l),
+        "instances": instances,
+    }
+    ids, texts = (plan.corpus.seeds[name].to_pylist() for name in ("seed_id", "text"))
+    pool = TaskPool(dict(zip(ids, texts, strict=True)), max_rouge_l)
+    write, kind, first, _ = TASK_TEMPLATES
+    with Pipeline(name="self-instruct-tasks") as pipeline:
+        items = steps.DrawTasks(name="items", batch_size=batch_rows, tasks=tasks, pool_every=pool_every)
+        show = steps.ShowTasks(name="show", examples=examples, generated=generated)
+        ask = steps.WriteTasks(name="instruction", llm=llm, template=write, column="instruction")
+        drop = steps.FilterTasks(name="filter", filters=filters, max_rouge_l=max_rouge_l)
+        judge = steps.AskKind(name="kind", llm=llm, template=kind, column="kind", part="judge")
+        example = steps.AskInstances(
+            name="instances",
+            llm=llm,
+            template=first,
+            column="instances",
+            instances=instances,
+            single_line=False,
+        )
+        items._plan = replace(plan, examples=examples)
+        for step in (items, show, drop):
+            step._pool = pool
+        last = steps.ToTaskRows(**record_origin(llm, "self_instruct_tasks", "1", params))
+        items >> show >> ask >> drop >> judge >> example >> last
     return pipeline
 
 

@@ -64,11 +64,19 @@ def render_licences(recipe: RecipeLock) -> list[str]:
         parts += ["Weights:", table(("Part", "Name", "Licence", "SHA-256"), lines)]
     if conditions:
         lines = [[_say(each, name) for name in ("kind", "license")] for each in conditions]
+        models = [
+            [code(part), *(_say(told, name) for name in ("name", "license", "sha256"))]
+            for each in conditions
+            for part in ("estimator", "detector")
+            if isinstance(told := each.get(part), Mapping)
+        ]
         parts += [
             "Conditions were drawn from files under these licences; each row names its file with the digest, "
             "and no such file is in the pack:",
             table(("Condition", "Licence"), lines),
         ]
+        if models:
+            parts += ["Models that drew them:", table(("Part", "Name", "Licence", "SHA-256"), models)]
     return parts
 
 

@@ -91,6 +91,7 @@ def _describe_reviewers(reliability: dict[str, Any]) -> str:
         )
     else:
         said.append("No row was judged by two people, so how far they agree is not known.")
+    said.extend(f"{one}, so no lot was decided." for one in reliability["below"])
     for name, words in (("gold", "gold rows"), ("canaries", "planted canaries")):
         known = reliability[name]
         if known["bad"]:

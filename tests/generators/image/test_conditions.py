@@ -56,23 +56,6 @@ def test_boxes_are_a_layout(tmp_path: Path) -> None:
     assert drawn.source == "boxes.jsonl: cat/1"
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"boxes": [{"label": "a", "box": [0, 0, 101, 5]}]}, "does not lie in its image"),
-        ({"boxes": [{"label": "a", "box": [0, 0, 0, 5]}]}, "does not lie in its image"),
-        ({"boxes": [{"label": "a", "box": [0, 0, 5]}]}, "describes no boxes: boxes.0.box"),
-        ({"width": 0}, "describes no boxes: width"),
-        ({"file_name": 5}, "describes no boxes: file_name"),
-    ],
-)
-def test_a_line_that_describes_no_boxes_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    line = {"file_name": "1.jpg", "width": 100, "height": 50, "boxes": [], **change}
-    (tmp_path / "b.jsonl").write_text(json.dumps({**line, "file_name": line["file_name"]}) + "\n")
-    with pytest.raises(InputError, match=said):
-        open_conditions([use("layout", tmp_path / "b.jsonl")])
-
-
 def test_sources_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
