@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from synth_stack.errors import VerificationError
 from synth_stack.files import open_regular
+from synth_stack.lineage.leaf_index import ENTRY_BYTES, find_leaves
 from synth_stack.lineage.record import RECORD_SCHEMA
-from synth_stack.lineage.row_index import ENTRY_BYTES, find_leaves
 from synth_stack.packs import layout
 from synth_stack.packs.shards import find_row, read_ids
 from synth_stack.rows.row_ids import find_row_id, require_row_id

@@ -15,10 +15,10 @@ from synth_stack.errors import InputError
 from synth_stack.files import read_table, store_errors, write_bytes
 from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.lineage.content_credentials import ContentSigner
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
 from synth_stack.lineage.record_form import Record
-from synth_stack.lineage.row_index import RowIndex
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.credentials import embed_credentials
@@ -196,7 +196,7 @@ def _write_tables(
 
         where = str(run.folder)
 
-        index = RowIndex()
+        index = LeafIndex()
 
         def see(records: Sequence[Record]) -> None:
             check_decisions(where, records, rule)

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from synth_stack.errors import VerificationError
 from synth_stack.files import open_regular
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.record import RECORD_SCHEMA
-from synth_stack.lineage.row_index import RowIndex
 from synth_stack.lineage.verify import check_row, list_repeated, repeat_record, verify_records
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Tally
@@ -90,7 +90,7 @@ def check_contents(
     }
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
 
-    decisions, index = DecisionCheck(rule), RowIndex()
+    decisions, index = DecisionCheck(rule), LeafIndex()
 
     def read() -> Iterator[tuple[str, pa.Table]]:
         for number, name in enumerate(layout.of_kind(names, "lineage", "records")):

@@ -11,10 +11,10 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
-from synth_stack.lineage.row_index import RowIndex
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
 from synth_stack.packs.card.card import render_card
@@ -125,7 +125,7 @@ class Forger:
     def put_index(self, row_ids: Iterable[Any]) -> None:
         """The index of rows in the tree, where ids are such that there can be one."""
         ids = [row_id if is_row_id(str(row_id)) else "0" * 32 for row_id in row_ids]
-        index = RowIndex()
+        index = LeafIndex()
         index.add(pa.array(ids, pa.string()))
         self.path(layout.INDEX).unlink(missing_ok=True)
         index.write(self.path(layout.INDEX))

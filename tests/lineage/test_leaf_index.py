@@ -6,14 +6,14 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.errors import VerificationError
-from synth_stack.lineage.row_index import ENTRY_BYTES, MAX_NEAR, RowIndex, find_leaves
+from synth_stack.lineage.leaf_index import ENTRY_BYTES, MAX_NEAR, LeafIndex, find_leaves
 
 IDS = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(500)]
 ALIKE = ["0" * 16 + f"{number:016x}" for number in range(3)]
 
 
 def build(*parts: list[str]) -> bytes:
-    index = RowIndex()
+    index = LeafIndex()
     for part in parts:
         index.add(pa.array(part, pa.string()))
     return b"".join(index.each_block())
@@ -43,7 +43,7 @@ def test_parts_do_not_change_the_bytes() -> None:
 @pytest.mark.parametrize("change", [lambda d: d[:-12], lambda d: d + bytes(12), lambda d: bytes(12) + d[12:]])
 def test_another_index_is_refused(change: object, tmp_path: Path) -> None:
     assert callable(change)
-    index = RowIndex()
+    index = LeafIndex()
     index.add(pa.array(IDS, pa.string()))
     index.write(tmp_path / "index.bin")
     data = (tmp_path / "index.bin").read_bytes()

@@ -23,7 +23,7 @@ MAX_NEAR = 1_000
 """Entries that begin alike: two of a billion rows share 8 bytes with a chance of 3 %."""
 
 
-class RowIndex:
+class LeafIndex:
     """The index of a tree in the making, 8 bytes a row in memory and three times that at its end."""
 
     def __init__(self) -> None:
