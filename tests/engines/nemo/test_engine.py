@@ -95,7 +95,7 @@ def kill_a_worker(folder: Path, engine: Any, run: str) -> list[int]:
     shards = write_shards(folder, *TEXTS)
     work = open_work(make_spec(folder))
     for process, command in list_marked(run).items():
-        if command.startswith("ray::"):
+        if command.startswith("ray::") and "Agent" not in command:  # without its agents the node ends
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
     engine.map_shards(work, Step("sketch"), shards, rows.append)
