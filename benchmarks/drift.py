@@ -41,6 +41,7 @@ def main() -> None:
         features = read_texts(read, texts)
         show_splits(name, features, args.splits, args.rows)
         show_changes(texts, features, read)
+        show_dropped(features)
 
 
 def show_splits(name: str, features: RowFeatures, splits: int, rows: int) -> None:
@@ -69,6 +70,20 @@ def show_changes(texts: list[str], features: RowFeatures, read: FeatureReader) -
         changed = change([texts[k] for k in mine], read)
         beyond = list_beyond(read_texts(read, changed), real, 1)
         print(f"    {what:24} {'held by ' + ', '.join(beyond) if beyond else 'PASSED'}", flush=True)
+
+
+def show_dropped(features: RowFeatures, rows: int = 20) -> None:
+    """In how many of so many cases `topic_thinned` sees that the tenth nearest to a row is left out."""
+    order = np.random.default_rng(0).permutation(len(features))
+    mine, real = (features.take(np.sort(half)) for half in np.array_split(order, 2))
+    bars = {"topic_thinned": Envelope().list_bars()["topic_thinned"]}
+    seen = 0
+    for row in range(rows):
+        near = np.argsort(-(mine.vectors @ mine.vectors[row]))
+        rest = mine.take(np.sort(near[len(mine) // 10 :]))
+        found = measure_effects(pair_rows(rest, real, 1, draws=2), bars)["topic_thinned"].effect
+        seen += found is not None and found.low > bars["topic_thinned"]
+    print(f"    the tenth nearest to a row left out, seen by topic_thinned: {seen} of {rows}", flush=True)
 
 
 def list_beyond(x: RowFeatures, y: RowFeatures, seed: int) -> list[str]:

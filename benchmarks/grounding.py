@@ -4,10 +4,15 @@
     python benchmarks/grounding.py ../shared/data      and passages of ordinary/rc_en as sources
     python benchmarks/grounding.py --write pairs.jsonl the planted set, to be labelled by others
     python benchmarks/grounding.py --half develop --show paraphrased
+    python benchmarks/grounding.py --verifier qwen.gguf --sha256 DIGEST --asked 200
 
 Sources are parted by the digest of their names: thresholds and rules were fitted on one half. Answers are
 made from sentences of the sources by the rules of this file, and benchmarks/grounding/pairs.jsonl has
 answers that were written by hand. A minute on two cores.
+
+--verifier names the weights of a language model (GGUF, ChatML). Of the prose answers of the judging half that
+rules leave in doubt --asked, drawn by lot, are put to it as the gate does: what the rules said of them stands
+beside what the gate says then, by kind.
 """
 
 import argparse
@@ -28,12 +33,14 @@ import pyarrow as pa
 from synth_stack.gates.factuality.gate import factuality
 from synth_stack.gates.factuality.library import open_library
 from synth_stack.gates.factuality.statements import read_statements
+from synth_stack.gates.factuality.verifier import TeacherVerifier
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.resources import NoResources
 from synth_stack.inputs.source_files import find_files
 from synth_stack.inputs.source_texts import SourcePassage, read_prose
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.stats.intervals import wilson
+from synth_stack.workflows.resources import RunResources
 
 ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).with_suffix("")
@@ -77,6 +84,9 @@ def main() -> None:
     parser.add_argument("--half", choices=HALVES)
     parser.add_argument("--show", help="a kind whose answers with another outcome than hoped for are printed")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--verifier", type=Path)
+    parser.add_argument("--sha256")
+    parser.add_argument("--asked", type=int, default=200)
     options = parser.parse_args()
     with TemporaryDirectory() as made:
         folders = dict(FOLDERS)
@@ -86,6 +96,10 @@ def main() -> None:
         if options.write is not None:
             lines = [json.dumps(asdict(pair), ensure_ascii=False) for pair in pairs]
             options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if options.verifier is not None:
+            model = {"use": "embedded", "weights": str(options.verifier.resolve()), "sha256": options.sha256}
+            print_verified([pair for pair in pairs if pair.half == "judge"], folders, model, options.asked)
+            return
         said = judge_pairs(pairs, folders)
         for half in [options.half] if options.half else HALVES:
             print_figures(half, [(pair, verdict) for pair, verdict in said if pair.half == half])
@@ -335,6 +349,43 @@ def judge_pairs(pairs: Sequence[Pair], folders: dict[str, Path]) -> list[tuple[P
         judge = open_judge(corpus, folders)
         said += zip(mine, judge.judge(build_rows(mine), {}).to_pylist(), strict=True)
     return said
+
+
+def print_verified(pairs: Sequence[Pair], folders: dict[str, Path], model: dict[str, Any], most: int) -> None:
+    """What rules, and then the model, say of a sample of the answers that rules leave in doubt."""
+    verifier = TeacherVerifier(
+        use="teacher", rows=most, teacher={**model, "prompts": "chat", "threads": 2, "servers": 1}
+    )
+    said: list[tuple[str, str, str]] = []
+    doubtful: list[tuple[str, Pair]] = []
+    judges = {}
+    for corpus in sorted({pair.corpus for pair in pairs} & set(folders)):
+        sources = [str(folders[corpus])]
+        resources = RunResources(perimeter="local")
+        judges[corpus] = factuality(resources, sources=sources, verifier=verifier)
+        mine = [pair for pair in pairs if pair.corpus == corpus]
+        table = build_rows(mine)
+        doubts = set(judges[corpus].rounds[0].sketch(table, {})["row_id"].to_pylist())
+        open_ = [row_id in doubts for row_id in table["row_id"].to_pylist()]
+        print(f"{corpus}: {sum(open_)} of {len(mine)} answers are left in doubt", flush=True)
+        doubtful += [(corpus, pair) for pair, left in zip(mine, open_, strict=True) if left]
+    drawn = random.Random("verifier").sample(doubtful, min(most, len(doubtful)))
+    started = time.process_time()
+    for corpus, judge in judges.items():
+        mine = [pair for at, pair in drawn if at == corpus]
+        rules = open_judge(corpus, folders).judge(build_rows(mine), {})["outcome"].to_pylist()
+        for pair, before in zip(mine, rules, strict=True):
+            table = build_rows([pair])
+            state = judge.rounds[0].merge([judge.rounds[0].sketch(table, {})], {})
+            after = judge.judge(table, state)["outcome"][0].as_py()
+            said.append((pair.kind, before, after))
+            print(f"{corpus} {pair.kind}: {before}, then {after}", flush=True)
+    print(f"\n{'kind':26}{'n':>4}  rules alone -> with the model")
+    for kind in sorted({kind for kind, _, _ in said}):
+        mine_said = [(before, after) for each, before, after in said if each == kind]
+        before, after = (dict(Counter(outcomes)) for outcomes in zip(*mine_said, strict=True))
+        print(f"{kind:26}{len(mine_said):>4}  {before} -> {after}")
+    print(f"{time.process_time() - started:.0f} CPU s of this process")
 
 
 def open_judge(corpus: str, folders: dict[str, Path]) -> Judge:

@@ -1,11 +1,13 @@
 """How well and how fast the gates on images work: a planted set with its truth, and images of 512 x 512.
 
     python benchmarks/images.py                  recall and precision of image_duplicates on the planted set
+    python benchmarks/images.py --unseen FOLDER  the same on photographs of which the threshold knows nothing
     python benchmarks/images.py --tune           the same by threshold, on the images that it was chosen on
     python benchmarks/images.py --quality        what image_quality says of good and of spoilt images
     python benchmarks/images.py --conditions     how images agree with their own conditions, and with others
     python benchmarks/images.py --drift          how far apart sets of images are, changed and unchanged
     python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates without a model by path
+      --fastdup .venv-fastdup/bin/python         and of fastdup beside them (make .venv-fastdup/stamp)
 
 --bases N is how many scenes are drawn (400); each image is changed in --changes ways (5), drawn at random.
 """
@@ -16,7 +18,7 @@ import resource
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +27,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageFilter, ImageOps
-from planted_images import PROMISED, UNPROMISED, cut_photographs, draw_scene, draw_view, save_as
+from planted_images import (
+    PROMISED,
+    UNPROMISED,
+    cut_photographs,
+    cut_unseen,
+    draw_scene,
+    draw_view,
+    save_as,
+)
 
 from synth_stack.engines.contract import check_verdicts
 from synth_stack.gates.gate import Judge
@@ -36,6 +46,7 @@ from synth_stack.gates.image_drift.effects import ImageSample, measure_effects
 from synth_stack.gates.image_drift.features import describe_layout, read_features
 from synth_stack.gates.image_drift.gate import ImageEnvelope, image_drift
 from synth_stack.gates.image_duplicates.gate import image_duplicates
+from synth_stack.gates.image_fastdup.gate import image_fastdup
 from synth_stack.gates.image_nsfw.gate import image_nsfw
 from synth_stack.gates.image_quality.gate import image_quality
 from synth_stack.gates.resources import NoResources
@@ -69,17 +80,23 @@ def list_bases(scenes: int, half: int) -> Iterator[tuple[str, Image.Image]]:
 
 def write_planted(folder: Path, scenes: int, changes: int, half: int = JUDGED) -> None:
     """Images by source: `<source>/base.png`, its changed copies, and views of scenes, each its own source."""
-    rng = np.random.default_rng(1 + half)
-    every = {**PROMISED, **UNPROMISED}
-    for source, picture in list_bases(scenes, half):
-        (folder / source).mkdir()
-        picture.save(folder / source / "base.png", compress_level=1)
-        for name in rng.choice(list(every), changes, replace=False):
-            every[name](picture, rng).save(folder / source / f"{name}.png", compress_level=1)
+    write_changed(folder, list_bases(scenes, half), changes, np.random.default_rng(1 + half))
     for seed in range(scenes):
         for number, view in enumerate(draw_view((1 + half) * 10**6 + seed, SIDE)):
             (folder / f"view{seed}-{number}").mkdir()
             view.save(folder / f"view{seed}-{number}" / "view.png", compress_level=1)
+
+
+def write_changed(
+    folder: Path, bases: Iterable[tuple[str, Image.Image]], changes: int, rng: np.random.Generator
+) -> None:
+    """Images by source: `<source>/base.png`, and so many changed copies, drawn at random."""
+    every = {**PROMISED, **UNPROMISED}
+    for source, picture in bases:
+        (folder / source).mkdir()
+        picture.save(folder / source / "base.png", compress_level=1)
+        for name in rng.choice(list(every), changes, replace=False):
+            every[name](picture, rng).save(folder / source / f"{name}.png", compress_level=1)
 
 
 def play(judge: Judge, folder: Path) -> tuple[pa.Table, pa.Table]:
@@ -95,10 +112,13 @@ def judge_rows(judge: Judge, rows: pa.Table) -> pa.Table:
     return judge.judge(rows, state)
 
 
-def measure_duplicates(scenes: int, changes: int) -> None:
+def measure_duplicates(scenes: int, changes: int, unseen: Path | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_planted(folder, scenes, changes)
+        if unseen is None:
+            write_planted(folder, scenes, changes)
+        else:
+            write_changed(folder, cut_unseen(unseen, SIDE), changes, np.random.default_rng(7))
         started = time.process_time()
         rows, verdicts = play(image_duplicates(Folder(folder)), folder)
         spent = time.process_time() - started
@@ -111,6 +131,7 @@ def measure_duplicates(scenes: int, changes: int) -> None:
         said_of, note = found.by_change[change], "" if change in PROMISED else "  (not promised)"
         print(f"  {change:26s} {np.mean(said_of):.3f} of {len(said_of)}{note}")
     print(f"promised changes: recall {found.recall:.4f} of {found.promised:,}")
+    print(f"left out: {found.faint} copies of images that are abstained on, having as good as no detail")
 
 
 def tune_duplicates(scenes: int, changes: int) -> None:
@@ -125,11 +146,14 @@ def tune_duplicates(scenes: int, changes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was right and wrong: pairs that share no source, and for each change whether each was found."""
+    """What was right and wrong: pairs that share no source, and for each change whether each was found.
+    `faint`: copies of images that the gate abstains on, which are in neither.
+    """
 
     right: int
     wrong: list[str]
     by_change: dict[str, list[bool]]
+    faint: int
 
     @property
     def precision(self) -> float:
@@ -152,14 +176,20 @@ def compare_truth(rows: pa.Table, verdicts: pa.Table) -> Found:
     stay: dict[str, list[str]] = defaultdict(list)
     named: dict[str, Counter[str]] = defaultdict(Counter)
     found: dict[str, list[bool]] = defaultdict(list)
-    for said in verdicts.to_pylist():
-        source, change = paths[said["row_id"]].removesuffix(".png").split("/")
+    told = verdicts.to_pylist()
+    split = [paths[said["row_id"]].removesuffix(".png").split("/") for said in told]
+    pairs = list(zip(told, split, strict=True))
+    faint = {source for said, (source, change) in pairs if said["outcome"] == "abstain" and change == "base"}
+    for said, (source, change) in pairs:
+        if source in faint and said["outcome"] != "reject":
+            continue
         if said["outcome"] == "reject":
             twin_source, twin = paths[json.loads(said["evidence"])["twin"]].removesuffix(".png").split("/")
             right += twin_source == source
             wrong += [f"{source}/{change} like {twin_source}"] if twin_source != source else []
             named[source][twin] += 1
-            found[change].append(True)
+            if source not in faint:
+                found[change].append(True)
         else:
             stay[source].append(change)
     for source, changes_left in stay.items():
@@ -167,7 +197,8 @@ def compare_truth(rows: pa.Table, verdicts: pa.Table) -> Found:
         first = named[source].most_common(1)[0][0] if named[source] else "base"
         for change in changes_left:
             found[change].append(change == first)
-    return Found(right, wrong, found)
+    copies = sum(source in faint and change != "base" for source, change in split)
+    return Found(right, wrong, found, copies)
 
 
 def measure_quality(scenes: int) -> None:
@@ -269,7 +300,7 @@ def write_large(folder: Path, count: int) -> None:
         picture.save(folder / f"{number:06d}.{'png' if number % 2 else 'jpg'}")
 
 
-def measure_speed(count: int) -> None:
+def measure_speed(count: int, fastdup: Path | None = None) -> None:
     """What the gates that need no model by path cost, one after another over one batch."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "batch"
@@ -282,15 +313,20 @@ def measure_speed(count: int) -> None:
         judges = [
             (gate.__name__, bind_offline(gate, params, folder, real)) for gate, params in list_offline()
         ]
-        begun = (time.monotonic(), time.process_time())
+        begun = (time.monotonic(), measure_cpu())
         rows = pa.concat_tables(list(read_image_rows(open_image_folder(folder)))).combine_chunks()
         say_spent("reading the folder", count, begun)
         for name, judge in judges:
-            started = (time.monotonic(), time.process_time())
+            started = (time.monotonic(), measure_cpu())
             judge_rows(judge, rows)
             say_spent(name, count, started)
         say_spent("all of them", count, begun)
         measure_plain_hash(folder, count)
+        if fastdup is not None:
+            judge = image_fastdup(Folder(folder), python=str(fastdup), noncommercial=True)
+            started = (time.monotonic(), measure_cpu())
+            judge_rows(judge, rows)
+            say_spent("image_fastdup", count, started)
 
 
 def list_offline() -> list[tuple[Any, dict[str, Any]]]:
@@ -309,8 +345,13 @@ def bind_offline(gate: Any, params: dict[str, Any], folder: Path, real: Path) ->
     return judge
 
 
+def measure_cpu() -> float:
+    """CPU seconds of this process and of those that it started and that ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def say_spent(what: str, count: int, since: tuple[float, float]) -> None:
-    wall, cpu = time.monotonic() - since[0], time.process_time() - since[1]
+    wall, cpu = time.monotonic() - since[0], measure_cpu() - since[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     each = 1000 * cpu / count
     print(
@@ -343,11 +384,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--drift", action="store_true")
     parser.add_argument("--conditions", action="store_true")
+    parser.add_argument("--unseen", type=Path)
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--speed", type=int, default=0)
+    parser.add_argument("--fastdup", type=Path)
     given = parser.parse_args(argv)
     if given.speed:
-        measure_speed(given.speed)
+        measure_speed(given.speed, given.fastdup)
     elif given.quality:
         measure_quality(given.bases)
     elif given.drift:
@@ -357,7 +400,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif given.tune:
         tune_duplicates(given.bases, given.changes)
     else:
-        measure_duplicates(given.bases, given.changes)
+        measure_duplicates(given.bases, given.changes, given.unseen)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,15 @@
 
 Photographs are those that packages carry (scikit-learn, and scikit-image where it is installed): a cut of one
 is 256 pixels of it or more, and no two cuts share more than a few of their pixels.
+
+UNSEEN are 38 photographs of Debian 12's desktop packages, by some thirty people and on which nothing here was
+ever tried or chosen:
+
+    apt-get download lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 mate-backgrounds
+    apt-get download plasma-workspace-wallpapers
+    for each in *.deb; do dpkg-deb -x "$each" FOLDER; done
+
+The drawings among them, and photographs that are there twice, are left out.
 """
 
 import io
@@ -26,6 +35,41 @@ _PHOTOGRAPHS = {
         ),
     ),
 }
+
+
+UNSEEN = (
+    *("Bridge_by_Sander_Klootwijk", "Dragonfly_by_Bolly", "Picture_0B_by_freespace"),
+    *("Picture_1A_by_freespace", "Wine_by_Jakkub_Mede", "aitzgorri_by_Aitzol_Berasategi"),
+    *("analogpattern_by_Peter_Nerlich", "free_by_Peter_Nerlich", "friends_by_Aitzol_Berasategi"),
+    *("greentock_by_Peter_Nerlich", "life_by_Aitzol_Berasategi", "picosdeeuropa_by_Aitzol_Berasategi"),
+    *("seeding_by_Clements_Engelhardt", "sunset_by_Aitzol_Berasategi", "Kleiber_by_Lukas_Baubkus"),
+    *("mate/nature/Aqua", "mate/nature/Blinds", "mate/nature/Dune", "mate/nature/FreshFlower"),
+    *("mate/nature/Garden", "mate/nature/GreenMeadow", "mate/nature/LadyBird", "mate/nature/RainDrops"),
+    *("mate/nature/Storm", "mate/nature/TwoWings", "mate/nature/Wood", "mate/nature/YellowFlower"),
+    *("BytheWater", "ColdRipple", "ColorfulCups", "DarkestHour", "EveningGlow", "FallenLeaf", "Grey"),
+    *("Kite", "OneStandsOut", "Path", "summer_1am"),
+)
+"""Where they lie below usr/share/backgrounds, without .jpg, or their folder in usr/share/wallpapers."""
+
+
+def cut_unseen(folder: Path, side: int = 256) -> Iterator[tuple[str, Picture]]:
+    """The name and a cut of `side` pixels of the photographs UNSEEN below a folder, made smaller to three
+    cuts from top to bottom, none over another. Raises FileNotFoundError.
+    """
+    share = folder / "usr" / "share"
+    for name in UNSEEN:
+        wide = share / "wallpapers" / name / "contents" / "images" / "2560x1600.jpg"
+        path = wide if wide.is_file() else share / "backgrounds" / f"{name}.jpg"
+        with Image.open(path) as photograph:
+            photograph.draft("RGB", (6 * side, 6 * side))
+            whole = photograph.convert("RGB")
+        share_kept = 3 * side / min(whole.size)
+        width, height = (max(3 * side, round(each * share_kept)) for each in whole.size)
+        whole = whole.resize((width, height))
+        for top in range(0, whole.height - side + 1, side):
+            for left in range(0, whole.width - side + 1, side):
+                cut = whole.crop((left, top, left + side, top + side))
+                yield f"{Path(name).name}-{top // side}-{left // side}", cut
 
 
 def draw_scene(seed: int, side: int = 512) -> Picture:

@@ -95,6 +95,7 @@ ELSEWHERE = {
     "engines/nemo/ray_driver.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
+    "engines/nemo/ray_start.py": "engines/nemo/test_engine.py",
     "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
     "extend.py": "test_extend.py",
     "files.py": "runs/test_folder.py",  # killed writers, torn files

@@ -30,9 +30,11 @@ def test_the_script_is_the_one_in_the_repository_and_gives_a_pack_that_verifies(
     )
 
     assert done.returncode == 0, done.stderr
-    assert "PackSummary" in done.stdout
+    counts = {name: int(n) for name, n in re.findall(r"'(generated|replacements)': (\d+)", done.stdout)}
+    assert counts["generated"] == 3
     checked = synth_stack.verify(tmp_path / "packs" / "faq")
-    assert {check.name: check.count for check in checked.checks}["lineage records"] == 3
+    # the model answers freely, and a private number in an answer makes a redacted copy beside the row
+    assert {check.name: check.count for check in checked.checks}["lineage records"] == sum(counts.values())
 
 
 def test_the_recipe_is_that_of_the_demo_but_for_its_defaults(tmp_path: Path) -> None:

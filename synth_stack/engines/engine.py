@@ -114,7 +114,8 @@ def open_work(spec: Spec) -> Work:
             f"a worker would judge with another gate {spec.gate} than the run: version or files differ",
             seen=f"version {bound.version}, facts {found[:12]}",
             allowed=f"version {spec.version}, facts {spec.facts_sha256[:12]}",
-            mend="Install the same package, extras and model files where the worker runs.",
+            mend="Install the same package, extras and model files where the worker runs; a model that is on "
+            "a GPU here needs one there too, or CUDA_VISIBLE_DEVICES set to nothing here.",
         )
     late = find_entry("gate", spec.gate, where=f"gate {spec.gate}").late
     return Work(spec, judge, late(bound.params) if late else None)

@@ -6,19 +6,18 @@ finished batch is handed to `commit`. A batch waits for its slowest answer at ev
 are under way at a time, each in a thread that is asleep while its teacher writes.
 """
 
-import heapq
 import math
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from synth_stack.errors import ConfigError, SynthStackError, TeacherError
+from synth_stack.generation.lines import BatchQueue, Line
 from synth_stack.generation.parts import copy_json, to_json
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.teachers.health import Health
@@ -32,19 +31,6 @@ Row = dict[str, Any]
 
 MAX_BATCHES = 256
 """Batches under way at a time, whatever their size: each is a thread, and a killed run makes them again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A pipeline: `is_done(number, items)` skips a batch, `commit(number, items, rows)` keeps one.
-
-    `share` says how often its batches come round among those of other lines.
-    """
-
-    pipeline: "Pipeline"
-    is_done: Callable[[int, list[Row]], bool]
-    commit: Callable[[int, list[Row], list[Row]], None]
-    share: float = 1.0
 
 
 def drive(
@@ -85,9 +71,8 @@ def drive_lines(
     signal.siginterrupt(signal.SIGINT, True)
     at_once = min((_count_at_once(route) for route in routes), default=1) if overlap else 1
     with ThreadPoolExecutor(at_once, "batch") as pool, _loaded(routes):
-        committed: set[int] = set()
-        planned = _plan_batches(routes, committed)
-        _Batches(planned, at_once, pool if at_once > 1 else None, stop, committed, proven=proven).run()
+        queue = BatchQueue([route.line for route in routes], [route.order[0] for route in routes])
+        _Batches(routes, queue, at_once, pool if at_once > 1 else None, stop, proven=proven).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +91,13 @@ class _Route:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """A batch of one line before its steps, or after them with `rows`.
+    """A batch of the line at `place` before its steps, or after them with `rows`.
 
     `failures`: how many each teacher had when it was finished.
     """
 
     route: _Route
+    place: int
     number: int
     items: list[Row]
     rows: list[Row]
@@ -136,16 +122,16 @@ class _Batches:
 
     def __init__(
         self,
-        planned: Iterator[_Batch],
+        routes: Sequence[_Route],
+        queue: BatchQueue,
         at_once: int,
         pool: ThreadPoolExecutor | None,
         stop: Callable[[], bool] | None,
-        committed: set[int],
         *,
         proven: bool,
     ) -> None:
-        self._planned = planned
-        self._committed = committed
+        self._routes = routes
+        self._queue = queue
         self._proven = proven
         self._at_once = at_once
         self._pool = pool
@@ -154,6 +140,13 @@ class _Batches:
         self._held: list[_Batch] = []
 
     def run(self) -> None:
+        self._run_some()
+        # the batches of a line that grows have waited for those that were held back
+        while not self._queue.is_empty and not self._stop():
+            self._run_some()
+
+    def _run_some(self) -> None:
+        """Everything that may be begun, to its end."""
         while self._start_some() or self._running:
             done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
             finished = [future.result() for future in done if future.exception() is None]
@@ -167,9 +160,10 @@ class _Batches:
         """Starts batches until enough are under way or no more are wanted; whether one was started."""
         started = False
         while len(self._running) < self._at_once and not self._stop():
-            if (batch := next(self._planned, None)) is None:
+            if (planned := self._queue.take()) is None:
                 break
             started = True
+            batch = _Batch(self._routes[planned.line], *planned, [])
             self._running.add(self._pool.submit(_run_batch, batch) if self._pool else _run_here(batch))
         return started
 
@@ -177,31 +171,14 @@ class _Batches:
         held, self._held = self._held, []
         for batch in held:
             # what was committed before shows that its teachers do give texts
-            mute = None if self._committed or self._proven else batch.find_mute()
+            mute = None if self._queue.found_done or self._proven else batch.find_mute()
             if mute is not None and at_the_end:
                 raise refuse_mute(mute)
             if mute is None and (at_the_end or batch.may_be_kept()):
                 batch.commit()
+                self._queue.settle(batch.place, batch.rows)
             else:
                 self._held.append(batch)
-
-
-def _plan_batches(routes: Sequence[_Route], committed: set[int]) -> Iterator[_Batch]:
-    """What is to be done, of each line in order, and at any time so much of each as its share is.
-
-    The numbers of batches that are done already are put into `committed`.
-    """
-
-    def plan_line(route: _Route) -> Iterator[_Batch]:
-        # distilabel's LoadDataFromDicts eats its rows: a copy, so that the same object can be driven again
-        batches = copy(route.order[0]).process_applying_mappings()
-        for number, (items, _) in enumerate(batches):
-            if route.line.is_done(number, items):
-                committed.add(number)
-            else:
-                yield _Batch(route, number, items, [])
-
-    return heapq.merge(*map(plan_line, routes), key=lambda batch: (batch.number + 1) / batch.route.line.share)
 
 
 def _count_at_once(route: _Route) -> int:

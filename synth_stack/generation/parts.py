@@ -20,6 +20,12 @@ def batch_file(
     return folder / f"part-{first}{method:02d}-{batch:07d}-{made_from}.parquet"
 
 
+def list_earlier(folder: Path, method: int, round_: int | None) -> list[Path]:
+    """The files of a method's batches in the rounds before `round_`, in order; none of a run without any."""
+    found = [folder.glob(f"part-{before:03d}-{method:02d}-*.parquet") for before in range(round_ or 0)]
+    return [path for paths in found for path in sorted(paths)]
+
+
 def copy_json(value: Any) -> Any:
     """A copy of `value` that shares nothing that can change; for plain JSON a tenth of deepcopy's time."""
     kind = type(value)

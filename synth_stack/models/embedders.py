@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from synth_stack.models import torch_minilm
+from synth_stack.models.devices import find_gpu
 from synth_stack.models.files import (
     MINILM,
     MINILM_TOKENIZER,
@@ -27,7 +29,6 @@ _EMBEDDED_CHARS = 4000
 """How much of a text is embedded: both models average over what they read, and MiniLM stops at 256
 tokens, about 1,200 characters of English."""
 
-_MINILM_TOKENS = 256
 _BATCH_TOKENS = 256
 """Read at once by MiniLM: one long text, or 16 of 16 tokens. Of 32 texts at once, as is usual, what lies
 between the layers does not stay in the cache, and each takes twice the time."""
@@ -39,7 +40,8 @@ _TOKENISED = 4_096  # texts at once
 class Embedder:
     """`embed(texts)` gives unit vectors, (n, d) float32; a text without any token gets the zero vector.
 
-    The vector of a text does not depend on the texts beside it. `facts` names the files by digest.
+    The vector of a text does not depend on the texts beside it. `facts` names the files by digest, and with
+    them a GPU that reads them.
     """
 
     name: str
@@ -50,11 +52,14 @@ class Embedder:
 def load_embedder(name: Literal["wordllama", "minilm"], *, threads: int | None = None) -> Embedder:
     """The named sentence embedder: wordllama (256-d, fast) or MiniLM int8 (384-d, better, slow).
 
-    `threads` are MiniLM's: by default OMP_NUM_THREADS, or two. Raises MissingExtra with the pip line,
-    ModelError for a file that was changed.
+    MiniLM runs in PyTorch where there is a GPU and what the extra `gpu` installs (CUDA_VISIBLE_DEVICES= hides
+    it), else in onnxruntime with `threads`: by default OMP_NUM_THREADS, or two. Raises MissingExtra with the
+    pip line, ModelError for a file that was changed.
     """
     if name == "wordllama":
         return _load_wordllama()
+    if find_gpu(*torch_minilm.NEEDED):
+        return load_torch_minilm("cuda")
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return _load_minilm(threads or (int(asked) if asked.isdecimal() and int(asked) else 2))
 
@@ -101,12 +106,10 @@ def _load_minilm(threads: int) -> Embedder:
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # it keeps the largest batch that it has ever seen, for each thread
     session = onnxruntime.InferenceSession(files[MINILM], options, providers=["CPUExecutionProvider"])
-    tokenizer = need_module("tokenizers").Tokenizer.from_buffer(files[MINILM_TOKENIZER])
-    tokenizer.enable_truncation(max_length=_MINILM_TOKENS)
-    tokenizer.no_padding()
+    tokenise = _load_tokenizer(files[MINILM_TOKENIZER])
 
     def embed(texts: Sequence[str]) -> Vectors:
-        tokens = [e.ids for e in tokenizer.encode_batch([t[:_EMBEDDED_CHARS] for t in texts])]
+        tokens = tokenise(texts)
         vectors = np.zeros((len(tokens), 384), dtype=np.float32)
         batches = _cut_batches(np.array([len(t) for t in tokens], dtype=np.int64))
         with ThreadPoolExecutor(max_workers=threads) as pool:
@@ -116,6 +119,25 @@ def _load_minilm(threads: int) -> Embedder:
         return _to_unit(vectors)
 
     return Embedder("minilm", embed, {source: PINS[source] for source in files})
+
+
+def load_torch_minilm(place: torch_minilm.Place) -> Embedder:
+    """The same network in PyTorch: vectors within 1e-5 of those of onnxruntime in every place.
+
+    Raises MissingExtra, ModelError as `load_embedder` does.
+    """
+    files = {source: read_model(source) for source in (MINILM, MINILM_TOKENIZER)}
+    tokenise = _load_tokenizer(files[MINILM_TOKENIZER])
+    pool = torch_minilm.load_network(files[MINILM], place)
+    facts = {MINILM_TOKENIZER: PINS[MINILM_TOKENIZER], f"{MINILM} by torch on {place}": PINS[MINILM]}
+    return Embedder("minilm", lambda texts: _to_unit(pool(tokenise(texts))), facts)
+
+
+def _load_tokenizer(data: bytes) -> Callable[[Sequence[str]], list[list[int]]]:
+    tokenizer = need_module("tokenizers").Tokenizer.from_buffer(data)
+    tokenizer.enable_truncation(max_length=torch_minilm.MOST_TOKENS)
+    tokenizer.no_padding()
+    return lambda texts: [e.ids for e in tokenizer.encode_batch([t[:_EMBEDDED_CHARS] for t in texts])]
 
 
 def _cut_batches(lengths: Counts) -> list[Counts]:

@@ -60,6 +60,7 @@ INSTALL = {
     "detoxify": "pip install 'synth-stack[detoxify]'",
     "torch": "pip install 'synth-stack[detoxify]'",
     "transformers": "pip install 'synth-stack[detoxify]'",
+    "onnx": "pip install 'synth-stack[gpu]'",
 }
 
 

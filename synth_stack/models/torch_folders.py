@@ -37,7 +37,8 @@ def check_folder(path: Path) -> ModelFolder:
         raise ModelError(
             f"{path.name} holds no model", seen="no config.json", mend="Name a folder of transformers."
         )
-    names = sorted(each.name for each in path.iterdir() if each.is_file() and not each.is_symlink())
+    # links too: the cache of the Hub keeps a snapshot as links to its files
+    names = sorted(each.name for each in path.iterdir() if each.is_file())
     pickled = next((name for name in names if name.endswith(_PICKLES)), None)
     if pickled is not None:
         raise ModelError(

@@ -5,18 +5,21 @@ make_rows             the same for one round of a run with a target
 preview               a few rows of any recipe, kept nowhere
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from synth_stack.files import count_rows, write_table
+import pyarrow as pa
+
+from synth_stack.files import count_rows, read_table, write_table
 from synth_stack.generation.allocation import share_out
-from synth_stack.generation.parts import batch_file
+from synth_stack.generation.lines import Line
+from synth_stack.generation.parts import batch_file, list_earlier
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.progress import Progress
-from synth_stack.rows.schemas import build_candidates
+from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.runs.committed import DONE, commit_candidates, heal
 from synth_stack.runs.row_files import sweep_row_files, take_row_files, write_files, write_row_files
 from synth_stack.runs.spending import Meter
@@ -46,7 +49,7 @@ def make_rows(
     With a `meter` each part is counted, and no batch is begun any more once a limit is reached. Raises what
     `generate_candidates` does.
     """
-    from synth_stack.generation.driver import Line, drive_lines
+    from synth_stack.generation.driver import drive_lines
 
     for teacher in job.teachers:
         teacher.check()
@@ -59,11 +62,18 @@ def make_rows(
 
         def is_done(batch: int, items: list[Row]) -> bool:
             part = batch_file(folder / "candidates", number, batch, items, round_=round_)
-            if part.exists():
-                advance(count_rows(part))  # not its items: a draw may give several rows
-                return True
             parts[batch] = part
-            return False
+            if not part.exists():
+                return False
+            advance(count_rows(part))  # not its items: a draw may give several rows
+            return True
+
+        def read(batch: int, _items: list[Row]) -> pa.Table:
+            return read_table(parts[batch], CANDIDATE_SCHEMA)
+
+        def read_earlier() -> Iterator[pa.Table]:
+            for path in list_earlier(folder / "candidates", number, round_):
+                yield read_table(path, CANDIDATE_SCHEMA)
 
         def commit(batch: int, _items: list[Row], rows: list[Row]) -> None:
             write_row_files(folder, rows)
@@ -73,7 +83,7 @@ def make_rows(
                 meter.note(table)
             advance(len(rows))
 
-        return Line(build_pipeline(job, method), is_done, commit, method.share)
+        return Line(build_pipeline(job, method), is_done, commit, method.share, read, read_earlier)
 
     lines = [draw_line(number, method) for number, method in enumerate(job.methods) if method.count]
     drive_lines(lines, stop=None if meter is None else lambda: meter.find_limit() is not None)
@@ -98,7 +108,7 @@ def show_rows(
 
     Raises TeacherError when the teacher is down.
     """
-    from synth_stack.generation.driver import Line, drive_lines
+    from synth_stack.generation.driver import drive_lines
 
     if job.aim is not None:
         job = job.aimed(share_out(n, job.wanted.weights, {}))

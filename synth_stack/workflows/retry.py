@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from synth_stack.errors import ConfigError, RunMismatch, StoreError
 from synth_stack.files import read_table, render_yaml, store_errors, write_bytes, write_table
+from synth_stack.generation.lines import Line
 from synth_stack.generation.parts import batch_file
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.progress import Progress
@@ -129,7 +130,7 @@ def drop_unasked(folder: Path) -> None:
 
 
 def _ask_again(job: Job, folder: Path, failed: Mapping[str, Sequence[int]], progress: Progress) -> None:
-    from synth_stack.generation.driver import Line, drive_lines
+    from synth_stack.generation.driver import drive_lines
 
     for teacher in job.teachers:
         teacher.check()

@@ -13,7 +13,8 @@ from distilabel.steps import GroupColumns, KeepColumns, LoadDataFromDicts, StepI
 from distilabel.steps.tasks import TextGeneration
 
 from synth_stack.errors import ConfigError, TeacherError
-from synth_stack.generation.driver import Line, digest_pipeline, drive, drive_lines, find_llms, plan_steps
+from synth_stack.generation.driver import digest_pipeline, drive, drive_lines, find_llms, plan_steps
+from synth_stack.generation.lines import Line
 from synth_stack.generators.instruction.methods import self_instruct
 from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW
 from synth_stack.teachers.openai_llm import TeacherLLM

@@ -20,11 +20,12 @@ from synth_stack.engines.nemo.ray_head import open_head
 from synth_stack.engines.tasks import Answer, Task
 from synth_stack.errors import GateError, SynthStackError
 
-START_WITHIN_S = 300.0
-"""For heads to start and be reached: one takes 5 to 10 seconds on two idle cores, and 70 where each core has
-15 other processes."""
-_REACHED_WITHIN_S = 90.0
-"""For a cluster that is there; Ray itself waits for a node for 60 seconds."""
+START_WITHIN_S = 600.0
+"""For heads to start and be reached: 10 seconds on two idle cores, and 67 where each core has nine other
+processes, most of them for the import of NeMo."""
+_REACHED_WITHIN_S = 300.0
+"""For a cluster that listens: the import of NeMo takes a minute where each core has nine other processes, and
+Ray itself waits for a node for 60 seconds."""
 _LOOK_S = 0.2
 _GRACE_S = 5.0
 """How long it has to leave a cluster of the user's before it is killed."""

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import subprocess
-import sysconfig
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,19 +24,23 @@ _STORE_BYTES = 100_000_000
 """Ray's object store: only descriptions of shards travel through it, and Ray takes no less than 75 MB."""
 _FOLDER_CHARS = 40
 """The longest folder in which the names of Ray's sockets, 66 characters, stay below the 107 of a socket."""
-_PORTS = (
-    "port",
-    "ray-client-server-port",
-    "dashboard-agent-listen-port",
-    "dashboard-agent-grpc-port",
-    "runtime-env-agent-port",
-    "metrics-export-port",
-)
+_PORTS = ("port", "runtime-env-agent-port")
 """What is given a free port: by default some are the same for every Ray. The first is the head's."""
-
 _LEFT_OUT = ("--include-dashboard=false", "--no-monitor", "--include-log-monitor=false")
-"""What scales clusters, draws them and forwards logs. A head whose node is not there in 30 seconds gives up,
-and each of these takes seconds of them to start."""
+"""What scales clusters, draws them and forwards logs: each takes seconds to start."""
+
+_OWN: Mapping[str, str] = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray takes the machine's address for 127.0.0.1
+    "RAY_worker_register_timeout_seconds": "600",  # a busy machine: workers import packages for minutes
+    "RAY_agent_register_timeout_ms": "600000",
+    "RAY_gcs_server_request_timeout_seconds": "600",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_USAGE_DISABLED": "1",  # a process of its own for what would not be sent
+    "RAY_worker_niceness": "0",  # Ray's own is 15: beside other work, tasks would get a thirtieth of a core
+}
+"""How Ray is set up by its environment: on this machine alone, and with time."""
+_START = Path(__file__).with_name("ray_start.py")
 
 _VARIABLES = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR")
 
@@ -57,10 +61,10 @@ class RayHead:
         self.address = f"127.0.0.1:{ports[0]}"
         own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_write_token(folder))}
         clean = {name: value for name, value in env.items() if name not in _VARIABLES}
-        started = {**clean, **own, "RAY_TMPDIR": str(folder)}
+        started = {**clean, **_OWN, **own, "RAY_TMPDIR": str(folder)}
         self.env = {**started, "RAY_ADDRESS": self.address}
         self._log = folder / "head.log"
-        command = [str(Path(sysconfig.get_path("scripts")) / "ray"), "start", "--head", "--block"]
+        command = [sys.executable, "-P", str(_START), "start", "--head", "--block"]
         command += [f"--{option}={port}" for option, port in zip(_PORTS, ports, strict=True)]
         command += [f"--num-cpus={cpus}", f"--object-store-memory={_STORE_BYTES}", f"--temp-dir={folder}"]
         command += ["--node-ip-address=127.0.0.1", "--disable-usage-stats", *_LEFT_OUT]

@@ -13,7 +13,7 @@ from synth_stack.gates.contamination.ngram_overlap import (
 from synth_stack.gates.contamination.paraphrase import read_pairs
 from synth_stack.gates.contamination.reranking import describe_likest, rerank_pairs
 from synth_stack.gates.contamination.row_texts import COLUMNS, read_row_texts
-from synth_stack.gates.contamination.short_list import ContaminationStages, unnest
+from synth_stack.gates.contamination.short_list import RERANKED, ContaminationStages, unnest
 from synth_stack.gates.contamination.solved_items import try_functions
 from synth_stack.gates.contamination.verdicts import (
     SHARED_CHOICES,
@@ -22,9 +22,6 @@ from synth_stack.gates.contamination.verdicts import (
     state_likeness,
     state_overlap,
 )
-
-_RERANKED = 4
-"""Pairs of a row that MiniLM rates, the likest by wordllama."""
 
 
 def look_closer(
@@ -100,7 +97,7 @@ def _rate_pairs(
     doubtful = pl.col("row").is_in(confirmed)
     found = describe_likest(stages.meanings, pairs.filter(~doubtful), "wordllama")
     if stages.confirmer is not None and confirmed:
-        again = pairs.filter(doubtful).group_by("row", maintain_order=True).head(_RERANKED)
+        again = pairs.filter(doubtful).group_by("row", maintain_order=True).head(RERANKED)
         rated = rerank_pairs(stages.meanings, stages.confirmer, again)
         found |= describe_likest(stages.meanings, rated, "minilm")
     offered = dict(zip(rows, noticed["choices"].to_pylist(), strict=True))
@@ -109,5 +106,7 @@ def _rate_pairs(
         agrees = list(likest.agrees)
         if offered[row] and offered[row]["item"] == likest.item:
             agrees.append("choices agree")
-        findings[row] = state_likeness(likest.likeness, likest.fault, agrees, bar)
+        findings[row] = state_likeness(
+            likest.likeness, likest.fault, agrees, bar, holds_alone=stages.holds_alone
+        )
     return findings

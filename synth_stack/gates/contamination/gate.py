@@ -91,7 +91,8 @@ def contamination(
     item teaches as much from there.
 
     Meaning, for the rest: the score is the likeness to the likest item on the short list, 0 where none is on
-    it; rejected from the bar on. Behaviour, for each row on the short list and each with a function of an
+    it; from the bar on rejected where rare words, numbers or choices agree, and else held, or passed where
+    `embedding.alone` is "ignore". Behaviour, for each row on the short list and each with a function of an
     item's name: a function that passes an item's tests has score 1. A row for which too few runs in the
     sandbox were left is held. With `llm_judge`, the rows just below the bar are put to it: rejected with
     score 1 on a yes, held on an answer that is none.
@@ -118,7 +119,7 @@ def contamination(
     sets = [load_eval_set(named, resources) for named in against]
     background = embedding.background if embedding else None
     neutral = load_eval_set(background, resources) if background else None
-    stages = _prepare_stages(sets, rule, embedding, neutral, behaviour)
+    stages = _prepare_stages(sets, rule, embedding, neutral, behaviour, asks=llm_judge is not None)
     ask = None if llm_judge is None else resources.make_asker(llm_judge.teacher, "contamination: llm_judge")
     facts = _state_facts(stages, neutral)
     alone = _find_alone([*against, *([background] if background else [])], llm_judge)
@@ -145,6 +146,8 @@ def _prepare_stages(
     embedding: Embedding | None,
     background: EvalItems | None,
     behaviour: Behaviour | None,
+    *,
+    asks: bool,
 ) -> ContaminationStages:
     meanings = confirmer = None
     if sets and embedding is not None:
@@ -154,7 +157,16 @@ def _prepare_stages(
             confirmer = Confirmer(better, meanings.neutral_texts, meanings.neutral)
     trials = prepare_trials(sets, behaviour) if sets and behaviour is not None else None
     choices = index_choices(sets, rule.min_words)
-    return ContaminationStages(index_words(sets, rule), choices, meanings, confirmer, trials)
+    holds_alone = embedding is None or embedding.alone == "hold"
+    return ContaminationStages(
+        index_words(sets, rule),
+        choices,
+        meanings,
+        confirmer,
+        trials,
+        holds_alone=holds_alone,
+        lists_all=holds_alone or asks,
+    )
 
 
 def _list_rounds(
@@ -221,8 +233,8 @@ def _abstain(table: pa.Table, _: State) -> pa.Table:
 
 
 def _list_dials(embedding: Embedding | None) -> tuple[Dial, ...]:
-    """The bar for likeness: from it on a row is rejected where other evidence agrees, and else held. And that
-    of too few runs, which holds what likeness does not.
+    """The bar for likeness: from it on a row is rejected where other evidence agrees, and else held, unless
+    that is ignored. And that of too few runs, which holds what likeness does not.
     """
     if embedding is None:
         return ()
@@ -233,9 +245,10 @@ def _list_dials(embedding: Embedding | None) -> tuple[Dial, ...]:
         rejects=">=",
         fixed_by="llm_judge",
     )
+    alone = (bar(outcome="hold", classes=(ALIKE,)),) if embedding.alone == "hold" else ()
     return (
         bar(score=AGREED, classes=(REPHRASED,)),
-        bar(outcome="hold", classes=(ALIKE,)),
+        *alone,
         Dial(threshold=1, rejects=">=", score=TOO_FEW_RUNS, outcome="hold", classes=(NOT_TRIED,)),
     )
 

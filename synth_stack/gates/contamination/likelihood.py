@@ -192,6 +192,17 @@ class Lexicon:
         return sorted(words, key=lambda word: (-self.weigh([word]), word))[:n]
 
 
+def can_agree(figures: Mapping[str, float] | Mapping[str, Figures]) -> NDArray[np.bool_]:
+    """Whether so much of both texts is shared that rare words or numbers may prove likeness: of one pair,
+    (), or of p pairs, (p,).
+    """
+    few = np.maximum(figures["differ"], figures["lost"]) <= _FEW_DIFFER
+    agree: NDArray[np.bool_] = (
+        few & (figures["covered"] >= _AGREED_COVERED) & (figures["echoed"] >= _AGREED_ECHOED)
+    )
+    return agree
+
+
 def list_agreeing(
     lexicon: Lexicon, figures: Mapping[str, float], item: frozenset[str], shared: frozenset[str]
 ) -> list[str]:
@@ -201,9 +212,7 @@ def list_agreeing(
     passage has too. Numbers that one lacks speak against both: another item of the same kind. So does a
     cosine that words alone have lifted over the bar.
     """
-    if max(figures["differ"], figures["lost"]) > _FEW_DIFFER or figures["cosine"] < _AGREED_COSINE:
-        return []
-    if figures["covered"] < _AGREED_COVERED or figures["echoed"] < _AGREED_ECHOED:
+    if figures["cosine"] < _AGREED_COSINE or not can_agree(figures):
         return []
     rare = {word for word in item if not word[0].isdigit() and lexicon.weigh([word]) >= RARE_NATS}
     kept = len(rare & shared)

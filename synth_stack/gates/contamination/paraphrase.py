@@ -24,6 +24,7 @@ from synth_stack.gates.contamination.likelihood import (
     Literals,
     Measured,
     Model,
+    can_agree,
     find_alike,
     rate,
     read_literals,
@@ -78,8 +79,9 @@ class Embedding(BaseModel):
     `threshold` 0.5 rejects about 1% of the nearest innocent rows that were measured and next to none of
     others (benchmarks/rephrased.py). MiniLM rates up to `confirm_rows` rows of a batch, the likest by
     wordllama, which decides on the others; 1,500 take it 40 s of two cores.
-    `background` names texts that are known to be innocent, such as earlier prompts: a task that is near one
-    of them is a generic one.
+    `alone` is what becomes of a row that is like an item and has nothing else in common with it: held, or
+    passed. `background` names texts that are known to be innocent, such as earlier prompts: a task that is
+    near one of them is a generic one.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -88,6 +90,7 @@ class Embedding(BaseModel):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     confirm: Literal["minilm"] | None = "minilm"
     confirm_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1_500
+    alone: Literal["hold", "ignore"] = "hold"
     background: NamedEvalSet | None = None
 
 
@@ -170,15 +173,18 @@ def read_passages(index: ItemMeanings, table: pa.Table, skip: Collection[int]) -
     )
 
 
-def list_pairs(index: ItemMeanings, said: RowPassages) -> "pl.DataFrame":
+def list_pairs(
+    index: ItemMeanings, said: RowPassages, proven_by: Collection[int] | None = None
+) -> "pl.DataFrame":
     """The short list: pairs of a passage and an item that wordllama and words rate near each other.
 
-    Columns `row`, `passage`, `block` and `at` (passage `at` of a block's items), `likeness` and the figures
-    of `Measured`; by row, the likeliest first.
+    With `proven_by`, rows that something else than words may prove to be an item, only their pairs are listed
+    and those that words may prove; the others cost nothing. Columns `row`, `passage`, `block` and `at`
+    (passage `at` of a block's items), `likeness` and the figures of `Measured`; by row, the likeliest first.
     """
     import polars as pl
 
-    rated = [_rate_first(index, said, number) for number in range(len(index.blocks))]
+    rated = [_rate_first(index, said, number, proven_by) for number in range(len(index.blocks))]
     if not rated:  # no item says enough to be like anything
         return pl.DataFrame(schema=dict.fromkeys(_PLACE, pl.Int64) | dict.fromkeys(_FIGURES, pl.Float64))
     pairs = sort_likest(pl.concat(rated).select(_PLACE + _FIGURES))
@@ -244,7 +250,9 @@ def _number_passages(table: pa.Table) -> "pl.DataFrame":
     return split_rows(table).with_columns(passage=pl.int_range(pl.len()).over("row"))
 
 
-def _rate_first(index: ItemMeanings, said: RowPassages, number: int) -> "pl.DataFrame":
+def _rate_first(
+    index: ItemMeanings, said: RowPassages, number: int, proven_by: Collection[int] | None
+) -> "pl.DataFrame":
     """The pairs of the short list with one block's items, rated by wordllama and by words."""
     import polars as pl
 
@@ -257,6 +265,10 @@ def _rate_first(index: ItemMeanings, said: RowPassages, number: int) -> "pl.Data
     nothing = np.zeros(len(at))
     figures = {"cosine": nothing + 1, "item_density": nothing, "row_density": nothing, "literals": nothing}
     alike = find_alike("wordllama", block.kind, Measured(**figures, **words, uncoded=nothing))
+    wanted = pl.lit(value=True)
+    if proven_by is not None:
+        wanted = pl.col("provable") | pl.col("row").is_in(list(proven_by))
+        alike &= can_agree(words) | np.isin(which, mine.filter(pl.col("row").is_in(list(proven_by)))["which"])
     which, at = which[alike], at[alike]
     vectors = said.embed(index, which)
     nearest = find_neutral(vectors, index.neutral)[:, 0]
@@ -268,10 +280,11 @@ def _rate_first(index: ItemMeanings, said: RowPassages, number: int) -> "pl.Data
             "cosine": measure_cosines(vectors, block.vectors[at]),
             "item_density": block.measure_density(at, index.neutral),
             "row_density": measure_cosines(vectors, index.neutral[nearest]),
+            "provable": can_agree(words)[alike],
             **{name: figures[alike] for name, figures in words.items()},
         }
     )
-    pairs = pairs.join(mine, on="which", how="inner", maintain_order="left_right")
+    pairs = pairs.join(mine, on="which", how="inner", maintain_order="left_right").filter(wanted)
     pairs = pairs.with_columns(
         literals=_share_literals(index, said, pairs, block),
         uncoded=_mark_uncoded(said, pairs["row"]),

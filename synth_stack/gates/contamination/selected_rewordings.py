@@ -11,7 +11,7 @@ import pyarrow as pa
 from synth_stack.gates.contamination.likelihood import Figures, read_words
 from synth_stack.gates.contamination.ngram_overlap import find_overlaps
 from synth_stack.gates.contamination.paraphrase import ItemMeanings, list_pairs, read_pairs, read_passages
-from synth_stack.gates.contamination.reranking import rerank_pairs
+from synth_stack.gates.contamination.reranking import describe_likest, rerank_pairs
 from synth_stack.gates.contamination.rewording import read_task, say_in_note_form, say_otherwise
 from synth_stack.gates.contamination.short_list import ContaminationStages
 from synth_stack.gates.word_lists import read_neutral
@@ -115,13 +115,18 @@ def _tells(weigh: Callable[[Iterable[str]], float], least: float, word: str) -> 
 
 
 def _rate(stages: ContaminationStages, meanings: ItemMeanings, table: pa.Table) -> Figures:
-    """The likeness of each row by the best embedder that the gate has, (n,)."""
-    pairs = list_pairs(meanings, read_passages(meanings, table, []))
+    """The likeness of each row by the best embedder that the gate has, (n,); 0 where nothing agrees and
+    likeness alone turns no row away.
+    """
+    said = read_passages(meanings, table, [])
+    pairs = list_pairs(meanings, said, None if stages.lists_all else [])
+    pairs = read_pairs(pairs.group_by("row", maintain_order=True).head(1), table)
     if stages.confirmer is not None:
-        likest = pairs.group_by("row", maintain_order=True).head(1)
-        pairs = rerank_pairs(meanings, stages.confirmer, read_pairs(likest, table))
+        pairs = rerank_pairs(meanings, stages.confirmer, pairs)
     likeness = np.zeros(len(table))
-    np.maximum.at(likeness, pairs["row"].to_numpy(), pairs["likeness"].to_numpy())
+    for row, likest in describe_likest(meanings, pairs, "canaries").items():
+        if likest.agrees or stages.holds_alone:
+            likeness[row] = likest.likeness
     return likeness
 
 

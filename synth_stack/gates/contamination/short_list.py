@@ -51,6 +51,9 @@ PAIR = pa.struct(
 )
 """A pair on the short list (paraphrase.py), without its row."""
 
+RERANKED = 4
+"""Pairs of a row that MiniLM rates, the likest by wordllama."""
+
 SHARED = pa.struct(
     [
         ("path", pa.string()),
@@ -101,13 +104,17 @@ NOTICED = SKETCH.append(pa.field("confirmed", pa.bool_(), nullable=False)).appen
 
 @dataclass(frozen=True, slots=True)
 class ContaminationStages:
-    """What the gate compares with, stage by stage; None where a stage is off."""
+    """What the gate compares with, stage by stage; None where a stage is off. `holds_alone`: a row is held
+    for its likeness where no other evidence agrees; `lists_all`: pairs are listed that none can agree with.
+    """
 
     words: WordIndex
     choices: ChoiceIndex
     meanings: ItemMeanings | None
     confirmer: Confirmer | None
     trials: ItemTrials | None
+    holds_alone: bool = True
+    lists_all: bool = True
 
     @property
     def can_run(self) -> bool:
@@ -126,7 +133,7 @@ def sketch_rows(stages: ContaminationStages, table: pa.Table) -> pa.Table:
     pairs, near = pl.DataFrame(), pl.DataFrame({"row": [], "item": [], "nearness": []})
     if stages.meanings is not None:
         said = read_passages(stages.meanings, table, settled)
-        pairs = list_pairs(stages.meanings, said)
+        pairs = list_pairs(stages.meanings, said, None if stages.lists_all else choices)
         near = list_near(stages.meanings, said, settled) if stages.can_run else near
     wanted = list_wanted(stages.trials, table, near, settled) if stages.trials is not None else {}
     claims = [wanted.get(row, _NO_RUNS) for row in range(len(table))]

@@ -63,15 +63,17 @@ def state_overlap(
     return ContaminationFinding("reject", 1.0, reason, SHARED_NGRAM, evidence)
 
 
-def state_likeness(score: float, fault: Fault, agrees: Sequence[str], bar: float) -> ContaminationFinding:
+def state_likeness(
+    score: float, fault: Fault, agrees: Sequence[str], bar: float, *, holds_alone: bool
+) -> ContaminationFinding:
     """The finding on a row of the short list: from the bar on rejected where other evidence `agrees`, named
-    in it, and else held.
+    in it, and else held where likeness `holds_alone`.
     """
     reason, evidence = fault
     shown = {"how": "meaning", **evidence, "agrees": list(agrees), "counts": _count(Trial(0, 0))}
     if agrees:
         shown[AGREED] = score
-    if score < bar:
+    if score < bar or not (agrees or holds_alone):
         return ContaminationFinding("accept", score, None, None, shown)
     if agrees:
         return ContaminationFinding("reject", score, f"{reason}; {', '.join(agrees)}", REPHRASED, shown)

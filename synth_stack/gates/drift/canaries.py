@@ -25,6 +25,10 @@ from synth_stack.stats.spherical_kmeans import find_nearest, fit_centres
 if TYPE_CHECKING:
     import polars as pl
 
+_LEAST = {"topic_thinned": 20}
+"""Rows that a planted group needs where that is more than MIN_PLANTED: of half of all meanings none of 15 is
+what one in a thousand looks finds by chance."""
+
 _JOINED = 3
 _GOOD = " This is wonderful, I love it so much!"
 _BAD = " This is terrible, I hate it so much!"
@@ -58,7 +62,7 @@ def plant_shifts(
     rows: list[dict[str, Any]] = []
     for statistic in statistics:
         made = _KINDS[statistic](some, texts, real, embedder)[:n]
-        if len(made) < MIN_PLANTED:
+        if len(made) < _LEAST.get(statistic, MIN_PLANTED):
             continue
         for draw, text in enumerate(made):
             row = build_canary(
@@ -147,6 +151,7 @@ _KINDS: dict[str, Callable[[Texts, Texts, "pl.Series", Embedder], list[str]]] = 
     "length_wasserstein": _join,
     "topic_psi": _gather,
     "topic_lost": _gather,
+    "topic_thinned": _gather,
     "sentiment_ks": _feel,
     "locale_variation": _translate,
     "question_psi": _prefix(_OPENING),

@@ -24,6 +24,7 @@ class Envelope(BaseModel):
     length_wasserstein: Bar | None = 0.35
     topic_psi: Bar | None = 0.25
     topic_lost: Share | None = 0.01
+    topic_thinned: Share | None = 0.005
     sentiment_ks: Share | None = 0.1
     locale_variation: Share | None = 0.1
     question_psi: Bar | None = 0.25
@@ -43,6 +44,7 @@ STATISTICS: Mapping[str, str] = {
     "length_wasserstein": "length",
     "topic_psi": "topic",
     "topic_lost": "topic",
+    "topic_thinned": "topic",
     "sentiment_ks": "sentiment",
     "locale_variation": "locale",
     "question_psi": "question",

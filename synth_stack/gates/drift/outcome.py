@@ -13,7 +13,14 @@ import pyarrow as pa
 from synth_stack.gates.batch_samples import BatchSample
 from synth_stack.gates.drift.distributions import describe_spread
 from synth_stack.gates.drift.features import FeatureReader, RowFeatures, load_features
-from synth_stack.gates.drift.probes import LEAST_EXPECTED, ProbeEffect, measure_effects, pair_rows
+from synth_stack.gates.drift.probes import (
+    COUNTED_LOOKS,
+    LEAST_EXPECTED,
+    LEVEL,
+    ProbeEffect,
+    measure_effects,
+    pair_rows,
+)
 from synth_stack.gates.drift.sampling import Field, join_sketches, sample_baseline
 from synth_stack.gates.gate import DISTRIBUTIONS, State
 from synth_stack.inputs.real_rows import RealRows
@@ -27,6 +34,11 @@ if TYPE_CHECKING:
 PLANTED = "planted/"
 """Begins the slice of a planted group; what follows is the statistic that has to see it."""
 CONTROL = PLANTED + "real_rows"
+
+CONTROL_LEVEL = 0.999
+"""Of the intervals of the control, which is far smaller than any group of the batch that is judged, and is
+judged by every statistic: of 120 draws of 20 rows against 131 or 600 others of banking77 and GSM8K eleven
+were beyond a bar at 95%. Of 90 of them one was where the interval spans all draws of the bootstrap."""
 
 MIN_PLANTED = 10
 MEASURED_SLICES = 50
@@ -191,7 +203,12 @@ class _Comparison:
                     ~real.is_in(mine["text"].implode()).to_numpy()
                 )  # a control is no own twin
                 yield from self._tell(
-                    "planted", name, rows, (_read(self.read, mine), theirs.take(others)), wanted
+                    "planted",
+                    name,
+                    rows,
+                    (_read(self.read, mine), theirs.take(others)),
+                    wanted,
+                    level=CONTROL_LEVEL if name == CONTROL else LEVEL,
                 )
 
     def _tell(
@@ -201,8 +218,10 @@ class _Comparison:
         rows: tuple[int, int],
         pair: tuple[RowFeatures, RowFeatures],
         bars: Mapping[str, float],
+        *,
+        level: float = LEVEL,
     ) -> Iterator[dict[str, Any]]:
-        effects = measure_effects(pair_rows(*pair, self.settings.seed), bars)
+        effects = measure_effects(pair_rows(*pair, self.settings.seed, level=level), bars)
         for statistic, found in effects.items():
             yield {
                 "scope": scope,
@@ -223,7 +242,8 @@ class _Comparison:
             x, y = (real.take(np.sort(half)) for half in np.array_split(order, 2))
             for name, found in measure_effects(pair_rows(x, y, split, draws=2), bars).items():
                 if found.effect is not None:
-                    bars[name] = max(bars[name], LEARN_MARGIN * found.effect.size)
+                    chance = found.effect.low if name in COUNTED_LOOKS else found.effect.size
+                    bars[name] = max(bars[name], LEARN_MARGIN * chance)
         return bars
 
 

@@ -1,7 +1,7 @@
 """Effects of a group of rows against real rows, each with its interval and the rows at both of its ends."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from synth_stack.stats.divergence import (
     measure_wasserstein,
     score_two_samples,
 )
+from synth_stack.stats.scan import scan_thinned
 from synth_stack.stats.spherical_kmeans import find_nearest, fit_centres
 
 DRAWS = 100
@@ -41,6 +42,11 @@ MAX_CLUSTERS = 80
 LEAST_EXPECTED = 10
 """Rows that a class must lead to expect before it can be lost: none of two when ten are due comes by
 chance once in 2,000 times."""
+_PLACES = 200
+"""Real rows that regions are looked for around: some twenty of them stand in a tenth that is left out."""
+COUNTED_LOOKS = frozenset({"topic_thinned"})
+"""Statistics whose interval is wide enough for all that was looked at: halves of one corpus have a lower end
+of 0."""
 _OPENINGS = 30
 _WORDS = 2_000
 _LEAST_WORDS = 50
@@ -51,13 +57,16 @@ _TAIL = 3
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A group of rows `x` and the real rows `y` that it is compared with, with their weights in each draw."""
+    """A group of rows `x` and the real rows `y` that it is compared with, with their weights in each draw;
+    `level` is that of the intervals.
+    """
 
     x: RowFeatures
     y: RowFeatures
     wx: Weights
     wy: Weights
     seed: int
+    level: float = LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,9 @@ class ProbeEffect:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def pair_rows(x: RowFeatures, y: RowFeatures, seed: int, draws: int = DRAWS) -> Pair:
+def pair_rows(x: RowFeatures, y: RowFeatures, seed: int, draws: int = DRAWS, level: float = LEVEL) -> Pair:
     """Two groups with their bootstrap draws."""
-    return Pair(x, y, draw_weights(len(x), draws, seed), draw_weights(len(y), draws, seed + 1), seed)
+    return Pair(x, y, draw_weights(len(x), draws, seed), draw_weights(len(y), draws, seed + 1), seed, level)
 
 
 def measure_effects(pair: Pair, wanted: Collection[str]) -> dict[str, ProbeEffect]:
@@ -103,7 +112,8 @@ def _measure_density(pair: Pair) -> dict[str, ProbeEffect]:
     half = np.random.default_rng(pair.seed).permutation(len(pair.y)) % 2 == 0
     near, rest = pair.y.vectors[half], pair.y.vectors[~half]
     x, y = (find_nearest(vectors, near)[1].astype(np.float64) for vectors in (pair.x.vectors, rest))
-    other = Pair(pair.x, pair.y, pair.wx, draw_weights(len(rest), len(pair.wy) - 1, pair.seed + 2), pair.seed)
+    drawn = draw_weights(len(rest), len(pair.wy) - 1, pair.seed + 2)
+    other = replace(pair, wy=drawn)
     return {"density_ks": _compare_numbers(other, x, y, measure_ks)}
 
 
@@ -124,9 +134,20 @@ def _measure_topic(pair: Pair) -> dict[str, ProbeEffect]:
     more = {"clusters": count, "most_missing_share": round(float(max(0.0, -gain.min())), 4)}
     index = measure_psi(x, y, count, pair.wx, pair.wy)
     return {
-        "topic_psi": ProbeEffect(measure_interval(index, LEVEL), tails=tails, more=more),
-        "topic_lost": ProbeEffect(measure_interval(lost, LEVEL), tails=tails, more=more),
+        "topic_thinned": _find_thinned(pair),
+        "topic_psi": ProbeEffect(measure_interval(index, pair.level), tails=tails, more=more),
+        "topic_lost": ProbeEffect(measure_interval(lost, pair.level), tails=tails, more=more),
     }
+
+
+def _find_thinned(pair: Pair) -> ProbeEffect:
+    """What the batch lacks of the region of meanings that it lacks most of, around one of the real rows."""
+    places = np.random.default_rng(pair.seed).permutation(len(pair.y))[:_PLACES]
+    around = pair.y.vectors[np.sort(places)]
+    region = scan_thinned(pair.x.vectors, pair.y.vectors, around, pair.level)
+    order = np.argsort(-(pair.x.vectors @ around[region.place]), kind="stable")
+    more = {"share_there": round(region.share, 4), "share_there_real": round(region.share_of_y, 4)}
+    return ProbeEffect(region.effect, tails=_name_tails(pair.x, order), more=more)
 
 
 def _measure_locale(pair: Pair) -> dict[str, ProbeEffect]:
@@ -159,7 +180,9 @@ def _measure_vocabulary(pair: Pair) -> dict[str, ProbeEffect]:
     lean = np.log((x + 0.5) / (x.sum() + 1)) - np.log((y + 0.5) / (y.sum() + 1))
     order = np.argsort(-np.asarray(of_x @ lean).ravel(), kind="stable")
     return {
-        "vocabulary_js": ProbeEffect(measure_interval(divergence, LEVEL), tails=_name_tails(pair.x, order))
+        "vocabulary_js": ProbeEffect(
+            measure_interval(divergence, pair.level), tails=_name_tails(pair.x, order)
+        )
     }
 
 
@@ -171,8 +194,8 @@ def _measure_meaning(pair: Pair) -> dict[str, ProbeEffect]:
     mapped = [map_fourier(rows.vectors, bandwidth, pair.seed) for rows in (pair.x, pair.y)]
     x, y = score_two_samples(pair.x.vectors, pair.y.vectors, _FOLDS, pair.seed)
     tails = _name_tails(pair.x, np.argsort(-x, kind="stable"))
-    mmd = measure_interval(measure_mmd(mapped[0], mapped[1], pair.wx, pair.wy), LEVEL)
-    auc = measure_interval(measure_auc(x, y, pair.wx, pair.wy), LEVEL)
+    mmd = measure_interval(measure_mmd(mapped[0], mapped[1], pair.wx, pair.wy), pair.level)
+    auc = measure_interval(measure_auc(x, y, pair.wx, pair.wy), pair.level)
     return {"mmd": ProbeEffect(mmd, tails=tails), "auc": ProbeEffect(auc, tails=tails)}
 
 
@@ -199,7 +222,7 @@ def _compare_numbers(
         return ProbeEffect(None, "it is the same number in every real row")
     more = {"median": round(float(np.median(x)), 4), "median_real": round(float(np.median(y)), 4)}
     tails = _name_tails(pair.x, np.argsort(-x, kind="stable"))
-    return ProbeEffect(measure_interval(values, LEVEL), tails=tails, more=more)
+    return ProbeEffect(measure_interval(values, pair.level), tails=tails, more=more)
 
 
 def _compare_names(
@@ -219,7 +242,7 @@ def _compare_names(
         "most_lost": {"name": str(names[least]), "share_real": round(float(shares[1][least]), 4)},
     }
     order = np.argsort(-gain[left], kind="stable")
-    return ProbeEffect(measure_interval(values, LEVEL), tails=_name_tails(pair.x, order), more=more)
+    return ProbeEffect(measure_interval(values, pair.level), tails=_name_tails(pair.x, order), more=more)
 
 
 def _name_tails(rows: RowFeatures, falling: NDArray[np.int64]) -> tuple[list[str], list[str]]:

@@ -23,7 +23,7 @@ from synth_stack.rows.canonical import digest_json
 from synth_stack.text.words import TEXT_SCHEME
 
 
-@gate("novelty", version="2", reads=("content",), harm="spread")
+@gate("novelty", version="3", reads=("content",), harm="spread")
 def novelty(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.7,
@@ -31,10 +31,11 @@ def novelty(
 ) -> Judge:
     """A judge that rejects a row whose instruction has a ROUGE-L of `threshold` or more with one of the pool.
 
-    The instruction is the user's first message. 0.7 is the paper's: there a new one is added "only when its
-    ROUGE-L similarity with any existing instruction is less than 0.7". `pool` is a file of texts that the
-    pool starts with, read as the seeds of a recipe are. A row that was evolved in depth is near its seed on
-    purpose, and is not compared with that one.
+    The instruction is the user's first message; of an instance of a task (`extra.task`) it is the task
+    without its input, and all instances of one task get the verdict of the first. 0.7 is the paper's: there a
+    new one is added "only when its ROUGE-L similarity with any existing instruction is less than 0.7". `pool`
+    is a file of texts that the pool starts with, read as the seeds of a recipe are. A row that was evolved in
+    depth is near its seed on purpose, and is not compared with that one.
 
     The score is the highest ROUGE-L. Evidence of a reject: the nearest, by its row_id or the id of its seed,
     and the beginning of its text. Abstains on a row with a failure, without a user's message, or without a

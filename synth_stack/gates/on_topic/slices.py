@@ -17,6 +17,15 @@ FOLDS = 5
 SHRINKAGE = 0.1
 """Of the covariance towards a sphere (Friedman 1989); .05 to .3 give the same AUC to .002 on banking77."""
 
+TWIN_COSINE = 0.75
+"""A seed so near to an earlier one of its slice is left out with it. Seeds are often one sentence in several
+wordings, and where a twin stays in, its like outside the seeds is held to be more frequent than it is: on
+clinc150 2.6% of 4,500 rows were moved wrongly at a bar of 2%, with twins left out 1.8% (banking77 1.3% and
+1.1%).
+"""
+GROUPED_SEEDS = 20
+"""Fewer seeds of a slice are dealt out one by one: whole groups of them cannot be spared."""
+
 KIN_SHARE = 0.15
 KIN_SEEDS = 3
 """A slice is kin of another when left-out seeds are taken for the other's so often: their rows are not
@@ -83,12 +92,12 @@ def fit_slices(
     vectors: Vectors, slices: Codes, count: int, shared: Sequence[tuple[int, int]] = ()
 ) -> SliceModel:
     """A model of `count` slices from seeds (n, d) and their slices (n,), calibrated on seeds left out in
-    folds.
+    folds, each with its twins.
 
     `shared` are pairs of slices that one text stands in. The folds are dealt in the order of the seeds.
     """
     weights, offsets, centres = _fit(vectors, slices, count)
-    fold = _deal(slices, FOLDS)
+    fold = _deal(vectors, slices, FOLDS)
     scores, near = np.zeros((len(vectors), count)), np.zeros(len(vectors))
     for k in range(FOLDS):
         out = fold == k
@@ -126,13 +135,37 @@ def _fit(vectors: Vectors, slices: Codes, count: int) -> tuple[Numbers, Numbers,
     return weights, offsets, (means / np.maximum(lengths, 1e-9)).astype(np.float32)
 
 
-def _deal(slices: Codes, folds: int) -> Codes:
-    """The fold of each seed: those of a slice are dealt out in turn."""
+def _deal(vectors: Vectors, slices: Codes, folds: int) -> Codes:
+    """The fold of each seed: those of a slice are dealt out in turn, or where there are many of them group by
+    group, the largest first, to the fold that has the fewest.
+    """
     fold = np.zeros(len(slices), dtype=np.int64)
     for code in np.unique(slices):
         mine = np.flatnonzero(slices == code)
-        fold[mine] = np.arange(len(mine)) % folds
+        if len(mine) < GROUPED_SEEDS:
+            fold[mine] = np.arange(len(mine)) % folds
+            continue
+        group = _group_twins(vectors[mine], most=len(mine) // 2)
+        sizes = np.bincount(group)
+        dealt = np.zeros(folds, dtype=np.int64)
+        for each in np.argsort(-sizes, kind="stable"):
+            emptiest = dealt.argmin()
+            fold[mine[group == each]] = emptiest
+            dealt[emptiest] += sizes[each]
     return fold
+
+
+def _group_twins(vectors: Vectors, most: int) -> Codes:
+    """The group of each seed, (n,): that of the first seed that it is a twin of; at most `most` in one."""
+    twins = vectors @ vectors.T >= TWIN_COSINE
+    group = np.full(len(vectors), -1)
+    count = 0
+    for k in range(len(vectors)):
+        if group[k] < 0:
+            group[np.flatnonzero(twins[k] & (group < 0))[:most]] = count
+            group[k] = count
+            count += 1
+    return group
 
 
 def _find_kin(

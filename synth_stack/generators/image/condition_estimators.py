@@ -4,7 +4,7 @@ Weights are safetensors in a folder of transformers, or a repository of the Hub 
 the lock have the digest of every file, with the licence.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -174,10 +174,7 @@ def _draw_layouts(path: Path, colours: Mapping[str, Colour]) -> DrawMap:
 
 
 def draw_layout(
-    boxes: "tuple[LabelledBox, ...] | list[LabelledBox]",
-    width: int,
-    height: int,
-    colours: Mapping[str, Colour],
+    boxes: Sequence[LabelledBox], width: int, height: int, colours: Mapping[str, Colour]
 ) -> EstimatedMap:
     """Boxes as a map, with the legend of their colours and the boxes in pixels of it."""
     legend = {box.label: colours.get(box.label) or colour_of(box.label) for box in boxes}

@@ -182,9 +182,8 @@ def head() -> Iterator[RayHead]:
 
 
 def set_cluster(patch: pytest.MonkeyPatch, env: Mapping[str, str], **others: str) -> None:
-    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
-        patch.setenv(name, env[name])
-    for name, value in others.items():
+    cluster = {name: value for name, value in env.items() if name.startswith("RAY_")}
+    for name, value in {**cluster, **others}.items():
         patch.setenv(name, value)
 
 

@@ -74,6 +74,23 @@ def test_the_slow_embedder_confirms_no_more_rows_than_the_batch_allows(
     assert [count_confirmed(n, [table]) for n in (1, 2, 10)] == [1, 2, 3]
 
 
+def test_likeness_alone_can_be_ignored_and_what_agrees_still_rejects(
+    named: NamedEvalSet, texts_table: TextsTable
+) -> None:
+    vague = "Every morning a woman has eggs from her ducks for breakfast and in muffins. How many remain?"
+    table = texts_table([REPHRASED, vague, "Where is my card?"])
+    strict, standard = (
+        judge_rows(make_judge(against=[named], embedding=Embedding(threshold=0.02, alone=alone)), table)
+        for alone in ("hold", "ignore")
+    )
+    assert strict["reason_class"].to_pylist()[:2] == ["contamination.rephrased", "contamination.alike"]
+    assert standard["outcome"].to_pylist() == ["reject", "accept", "accept"]
+    rejected, passed = standard["evidence"].to_pylist()[:2]
+    assert rejected == strict["evidence"].to_pylist()[0]
+    assert json.loads(rejected)["by"] == "minilm"
+    assert passed is None  # nothing can agree with it, so it is not looked at
+
+
 def test_behaviour_can_be_left_out_and_says_why_it_is_off(
     coding: NamedEvalSet, named: NamedEvalSet, texts_table: TextsTable
 ) -> None:

@@ -323,6 +323,8 @@ def test_the_bar_for_likeness_is_a_dial_that_a_language_model_fixes(named: Named
     assert alone.classes == ("contamination.alike",)
     assert (runs.parameter, runs.outcome) == (None, "hold")
     assert make_judge(against=[named], embedding=None).dials == ()
+    ignoring = make_judge(against=[named], embedding=Embedding(alone="ignore")).dials
+    assert [dial.classes for dial in ignoring] == [agreed.classes, runs.classes]
 
 
 @pytest.mark.corpora
