@@ -16,8 +16,9 @@
 # make test-pages   check the pages with axe-core, as readers with a screen reader or a keyboard need them (needs npm)
 # make docs    build the site of the docs in build/site, in an environment of its own
 # make test-notebooks   execute the notebooks and the quickstarts
-# make dist    build and check what a release consists of: distributions, SBOM; lint the container file
+# make dist    build and check what a release consists of: distributions, SBOM; lint container files and workflows
 # make test-mlflow   tell a real tracking server of MLflow of a run, in an environment of its own
+# make test-trackers   an offline run of Weights & Biases, and a pack under DVC, in an environment of their own
 # make check   linters, types, layers, the shape of the package
 # make lock    compile requirements/*.lock again (needs uv)
 PYTHON ?= python3
@@ -26,9 +27,17 @@ BIN := $(VENV)/bin
 # what is installed is what the locks say: no index is asked what else there may be
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
+UV := $(VENV)-uv/bin/uv
+# The environments of single checks are made by uv: $(call fill,FOLDER,LOCKS), the same locks in a fraction of the time.
+# The one that users make, .venv, is made by pip, which everybody has set up.
+define fill
+test -x $(1)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(1)
+$(UV) pip install --quiet --python $(1)/bin/python --no-deps --require-hashes $(2)
+endef
+
 .PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel \
   test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup \
-  test-mlflow check lock clean
+  test-mlflow test-trackers check lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/run.stamp
@@ -114,14 +123,12 @@ $(VENV)-pages/stamp: requirements/pages/package-lock.json
 docs: $(VENV)-docs/stamp
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict --quiet
 
-$(VENV)-docs/stamp: requirements/docs.lock
-	test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-	  -r requirements/docs.lock
+$(VENV)-docs/stamp: requirements/docs.lock $(VENV)-uv/stamp
+	$(call fill,$(VENV)-docs,-r requirements/docs.lock)
 	@touch $@
 
 test-notebooks: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -m notebooks $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto -m notebooks $(PYTEST_ARGS)
 
 dist: $(VENV)-release/stamp
 	rm -rf dist
@@ -131,20 +138,28 @@ dist: $(VENV)-release/stamp
 	$(VENV)-release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 	  --output-file build/sbom.json requirements/run.lock
 	$(VENV)-release/bin/hadolint deploy/Containerfile
+	$(VENV)-release/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(VENV)-release/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)-release/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
+	$(VENV)-release/bin/zizmor --offline --quiet --persona auditor .github/workflows action.yml
 
-$(VENV)-release/stamp: requirements/release.lock
-	test -x $(VENV)-release/bin/python || $(PYTHON) -m venv $(VENV)-release
-	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-	  -r requirements/release.lock
+$(VENV)-release/stamp: requirements/release.lock $(VENV)-uv/stamp
+	$(call fill,$(VENV)-release,-r requirements/release.lock)
 	@touch $@
 
 test-mlflow: $(VENV)/test.stamp $(VENV)-mlflow/stamp
 	SYNTH_STACK_MLFLOW=$(CURDIR)/$(VENV)-mlflow/bin/python $(BIN)/python -m pytest -m mlflow tests/emitters $(PYTEST_ARGS)
 
-$(VENV)-mlflow/stamp: requirements/mlflow.lock
-	test -x $(VENV)-mlflow/bin/python || $(PYTHON) -m venv $(VENV)-mlflow
-	$(VENV)-mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-	  -r requirements/mlflow.lock
+$(VENV)-mlflow/stamp: requirements/mlflow.lock $(VENV)-uv/stamp
+	$(call fill,$(VENV)-mlflow,-r requirements/mlflow.lock)
+	@touch $@
+
+test-trackers: $(VENV)/test.stamp $(VENV)-trackers/stamp
+	SYNTH_STACK_TRACKERS=$(CURDIR)/$(VENV)-trackers/bin/python $(BIN)/python -m pytest -m trackers $(PYTEST_ARGS)
+
+$(VENV)-trackers/stamp: requirements/trackers.lock pyproject.toml $(VENV)-uv/stamp
+	$(call fill,$(VENV)-trackers,-r requirements/trackers.lock)
+	$(UV) pip install --quiet --python $(VENV)-trackers/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 check: $(VENV)/test.stamp
@@ -214,6 +229,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/mlflow.in -o requirements/mlflow.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --constraint requirements/run.lock --override requirements/no-torch.txt \
+	  pyproject.toml requirements/trackers.in requirements/build.in -o requirements/trackers.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  requirements/argilla_server.in -o synth_stack/review/server/argilla_server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --constraint requirements/run.lock --override requirements/no-torch.txt --extra nemo --extra embed --extra drift \
@@ -221,4 +239,4 @@ lock:
 	  pyproject.toml requirements/nemo.in requirements/build.in -o requirements/nemo.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release $(VENV)-mlflow runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-nemo $(VENV)-uv $(VENV)-litellm $(VENV)-pages $(VENV)-docs $(VENV)-release $(VENV)-mlflow $(VENV)-trackers runs build dist *.egg-info

@@ -2,6 +2,7 @@
 
     python benchmarks/audit.py CORPORA
     python benchmarks/audit.py CORPORA --rows 100000 --only time
+    python benchmarks/audit.py CORPORA --rows 500000 --only share
 
 CORPORA has banking77/, clinc150/, gsm8k/, code_alpaca/ and ordinary/. Of each of three data sets (banking77;
 clinc150; GSM8K's training set with code_alpaca) the rows that the gates turn away are left out first, so that
@@ -76,15 +77,17 @@ def main() -> None:
     parser.add_argument(
         "--gates", type=Path, help="a gate file to measure time with, in place of the cheap gates"
     )
-    parser.add_argument("--only", choices=("coverage", "time"))
+    parser.add_argument("--only", choices=("coverage", "time", "share"))
     parser.add_argument("--seed", type=int, default=16)
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="audit-"))
     try:
-        if args.only != "time":
+        if args.only in {None, "coverage"}:
             measure_coverage(args.corpora, folder, args.batches, args.batch_rows, args.seed)
-        if args.only != "coverage":
+        if args.only in {None, "time"}:
             measure_time(folder, args.rows, args.seed, args.gates)
+        if args.only == "share":
+            measure_share(folder, args.rows, args.seed, args.gates)
     finally:
         shutil.rmtree(folder)
 
@@ -355,6 +358,39 @@ _TIMED = {
     "curate": "from synth_stack import curate; curate(sys.argv[1], sys.argv[2], sys.argv[3])",
     "audit": "from synth_stack import audit; audit(sys.argv[1], sys.argv[2], sys.argv[3])",
 }
+
+
+_SPLIT = """
+import resource, sys
+import synth_stack.workflows.audit as workflow
+
+def spend():
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+def judge(*args, _judge=workflow.judge_source, **options):
+    batch = _judge(*args, **options)
+    print(spend())
+    return batch
+
+workflow.judge_source = judge
+workflow.audit(sys.argv[1], sys.argv[2], sys.argv[3])
+print(spend(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def measure_share(folder: Path, rows: int, seed: int, gates: Path | None) -> None:
+    """CPU seconds of one audit up to where `curate` ends, with all imports, and of what an audit adds: one
+    process, so that what else the machine does weighs the same on both.
+    """
+    write_rows(folder / "in", rows, seed)
+    named = [str(folder / "in"), str(gates or write_gates(folder)), str(folder / "audit")]
+    done = subprocess.run(
+        [sys.executable, "-c", _SPLIT, *named], stdout=subprocess.PIPE, text=True, check=True
+    )
+    judged, whole, peak = map(float, done.stdout.split())
+    print(f"{rows:,} rows: {judged:.1f} CPU s as curate, {whole - judged:.1f} more; peak {peak:,.0f} MB")
+    print(f"audit beside curate: {whole / judged - 1:+.1%}")
 
 
 def measure_time(folder: Path, rows: int, seed: int, gates: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""What differs between operating systems: locks on files, and groups of processes.
+"""What differs between operating systems: locks on files, groups of processes, cores, who may read a file.
 
 POSIX has `fcntl` and sessions, Windows `msvcrt` and neither. Whoever locks or ends processes asks here, so
 that what a system lacks is said in one sentence and in one place. The sandbox stands apart: what it lacks
@@ -8,6 +8,7 @@ somewhere it says itself (`synth-stack doctor`).
 import contextlib
 import os
 import signal
+import stat
 import subprocess
 from typing import IO, Any
 
@@ -78,3 +79,16 @@ def kill_group(leader: int) -> None:
             os.killpg(leader, signal.SIGKILL)
         else:
             os.kill(leader, signal.SIGTERM)  # TerminateProcess, on Windows
+
+
+def count_cores() -> int:
+    """The cores that this process may use; all of the machine where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_read_by_others(mode: int) -> bool:
+    """Whether a file of this mode can be read by other users of the machine.
+
+    Windows' modes say nothing of others (all files have 0o666 there): a user's folders are the user's own.
+    """
+    return os.name != "nt" and bool(stat.S_IMODE(mode) & 0o077)

@@ -13,8 +13,10 @@ import pytest
 
 from synth_stack import host
 from synth_stack.errors import StoreError
-from synth_stack.host import kill_group, lock_file, start_apart
+from synth_stack.host import count_cores, is_read_by_others, kill_group, lock_file, start_apart
 from synth_stack.runs.folder import hold_alone
+
+ROOT = Path(__file__).parents[1]
 
 
 class Msvcrt:
@@ -84,15 +86,78 @@ def test_a_system_without_locks_says_so(tmp_path: Path, monkeypatch: pytest.Monk
         lock_file(file, wait=False)
 
 
-def test_the_package_is_imported_where_there_is_no_fcntl_and_no_fork() -> None:
-    script = (
-        "import sys; sys.modules['fcntl'] = None; import os; del os.fork, os.setsid, os.killpg\n"
-        "import synth_stack.workflows.campaign, synth_stack.review.answers, synth_stack.review.server.environment\n"
-        "import synth_stack.runs.folder, synth_stack.packs.verify.verify, synth_stack.cli.main\n"
-        "from synth_stack.host import start_apart; print(start_apart())"
+BARE = """
+import importlib, os, pkgutil, signal, sys, types, warnings
+warnings.simplefilter("ignore")
+import asyncio, datasets, datatrove.executor, distilabel.pipeline, distributed, multiprocessing.pool, polars
+import scipy.stats, tempfile, typer
+sys.modules["msvcrt"] = types.SimpleNamespace(LK_LOCK=1, LK_NBLCK=2, locking=lambda number, mode, size: None)
+for name in ("fcntl", "grp", "pwd", "resource", "termios", "syslog", "pty"):
+    sys.modules[name] = None
+for name in (
+    "fork forkpty setsid killpg getpgid getsid setpgid getuid geteuid getgid getegid uname sched_getaffinity "
+    "sched_setaffinity statvfs sysconf mkfifo wait3 wait4 waitid nice fchmod fchown chown prctl pipe2 O_NOFOLLOW "
+    "O_CLOEXEC O_DIRECTORY O_NONBLOCK O_PATH"
+).split():
+    if hasattr(os, name):
+        delattr(os, name)
+for name in [name for name in dir(signal) if name.startswith("SIG") and name not in {
+    "SIGINT", "SIGTERM", "SIGABRT", "SIGFPE", "SIGILL", "SIGSEGV", "SIG_DFL", "SIG_IGN", "SIGBREAK", "SIG_BLOCK",
+    "SIG_UNBLOCK", "SIG_SETMASK"}]:
+    delattr(signal, name)
+"""
+"""What Windows lacks is taken away, once what the package stands on is loaded: that has an answer of its own."""
+
+IMPORT_ALL = """
+import synth_stack
+# what runs inside of the sandbox, of NeMo and of Argilla's server: on Linux, in processes of their own
+inside = ("sandbox.zygote", "sandbox.confine", "sandbox.program", "engines.nemo", "server.inside", "engines.watcher")
+missing = {"torch", "ray", "nemo_curator", "diffusers", "dask", "distributed", "datatrove", "s3fs", "argilla"}
+for found in pkgutil.walk_packages(synth_stack.__path__, "synth_stack."):
+    if not any(name in found.name for name in inside):
+        try:
+            importlib.import_module(found.name)
+        except ModuleNotFoundError as exc:
+            assert (exc.name or "").partition(".")[0] in missing, (found.name, exc)
+print("all imported")
+"""
+
+WORK = """
+from pathlib import Path
+rows = [{"prompt": f"Where is {n}?", "answer": f"Parcel {n} left on Friday and is on its way."} for n in range(5)]
+gates = "version: 1\\ngates: [{use: personal_data, canaries: 0}, {use: structure, canaries: 0}]\\n"
+Path("gates.yaml").write_text(gates)
+synth_stack.curate(rows, Path("gates.yaml"), Path("run"))
+packed = synth_stack.pack(Path("run"), Path("pack"))
+assert synth_stack.verify(Path("pack")).root == packed.root
+from synth_stack.review.reviewers import load_or_make_key
+load_or_make_key(Path("reviewers.key"))
+from synth_stack.images.attached import map_threads
+assert list(map_threads(abs, [-1])) == [1]
+print(packed.counts["accepted"])
+"""
+
+
+def test_everything_is_imported_and_rows_are_judged_where_nothing_of_posix_is_left(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BARE + IMPORT_ALL + WORK],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SYNTH_STACK_KEY": str(tmp_path / "key.pem")},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "{'creationflags': 0}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "all imported\n5\n"), done.stderr
+
+
+def test_cores_are_counted_and_modes_of_windows_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_cores() >= 1
+    assert is_read_by_others(0o644)
+    assert not is_read_by_others(0o100600)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert count_cores() == (os.cpu_count() or 1)
+    monkeypatch.setattr(os, "name", "nt")
+    assert not is_read_by_others(0o100666)
 
 
 def start_pair() -> subprocess.Popen[str]:

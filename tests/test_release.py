@@ -25,8 +25,9 @@ def test_a_workflow_asks_for_no_right_that_a_job_does_not_name(path: Path) -> No
     assert workflow["permissions"] in ({}, {"contents": "read"})
     for job in workflow["jobs"].values():
         steps = [step.get("uses", "") for step in job["steps"]]
-        assert all(re.fullmatch(r"[\w./-]+@[\w./]+", step) for step in steps if step)
+        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step) for step in steps if step)
         assert "secrets." not in str(job)
+        assert job["timeout-minutes"] <= 60
 
 
 def test_only_what_was_attested_is_published_and_a_person_is_asked() -> None:

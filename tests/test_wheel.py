@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import synth_stack
-from tests.installed_wheel import PYTHONS, ROOT, Installed, build_wheel, find_python, install
+from tests.installed_wheel import ROOT, Installed
 
 pytestmark = pytest.mark.wheel
 
@@ -20,27 +20,6 @@ ROWS = [
     ("Can I return a lamp?", "Yes, within 30 days of delivery; the label is in your account."),
     ("How do I pair the sensor?", "Hold its button for five seconds until the light blinks.</s>"),
 ]
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture(scope="session", params=PYTHONS)
-def installed(
-    request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Installed:
-    python = find_python(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} at hand: make test-extras resolves the package for it")
-    return install(wheel, python, tmp_path_factory.mktemp("python" + request.param.replace(".", "_")))
-
-
-@pytest.fixture(scope="session")
-def here(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """An environment of the Python that runs the tests: what does not depend on the version is tried once."""
-    return install(wheel, sys.executable, tmp_path_factory.mktemp("here"))
 
 
 def write_rows(file: Path) -> None:

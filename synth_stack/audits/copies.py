@@ -26,7 +26,8 @@ def measure_copies(evidence: AuditEvidence) -> Json:
 
     rows = evidence.rows.select("row_id", "split", "draw", "text").with_row_index("number")
     plain = pl.col("text").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", "")
-    rows = rows.with_columns(key=pl.when(plain.str.len_bytes() > 0).then(plain.hash(seed=0)))
+    said = rows.select(plain=plain)["plain"]
+    rows = rows.with_columns(key=pl.when(said.str.len_bytes() > 0).then(said.hash(seed=0)))
     twins = evidence.flags.filter(pl.col("twin").is_not_null()).select("row_id", "gate", "twin")
     numbers = rows.select("row_id", "number")
     pairs = twins.join(numbers, on="row_id").join(

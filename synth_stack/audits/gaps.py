@@ -84,7 +84,9 @@ def _tell_abstained(evidence: AuditEvidence) -> list[Gap]:
         gaps.append(
             _gap(
                 f"Whatever {name} looks for",
-                f"It abstained on all {work.looked_at:,} rows that it saw.",
+                "It abstained on the one row that it saw."
+                if work.looked_at == 1
+                else f"It abstained on all {work.looked_at:,} rows that it saw.",
                 mend,
             )
         )

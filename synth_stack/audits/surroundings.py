@@ -131,23 +131,20 @@ def measure_signs(evidence: AuditEvidence) -> Json:
 
     texts = evidence.rows.select("row_id", "draw", "text").drop_nulls("text")
     lowered = pl.col("text").str.to_lowercase().str.replace_all("’", "'", literal=True)
-    found = texts.select(
-        self_reference=pl.col("text").str.contains(SELF_REFERENCE),
-        **{
-            f"phrase_{number}": lowered.str.contains(phrase, literal=True)
-            for number, phrase in enumerate(PHRASES)
-        },
-    )
-    phrases = {phrase: int(found[f"phrase_{number}"].sum()) for number, phrase in enumerate(PHRASES)}
+    spoken = texts.select(lowered=lowered).filter(pl.col("lowered").str.contains_any(list(PHRASES)))
+    counts = spoken.select(
+        pl.col("lowered").str.contains(phrase, literal=True).sum().alias(phrase) for phrase in PHRASES
+    ).row(0)
     ranked = sorted(
-        ((count, phrase) for phrase, count in phrases.items() if count), key=lambda p: (-p[0], p[1])
+        ((count, phrase) for count, phrase in zip(counts, PHRASES, strict=True) if count),
+        key=lambda found: (-found[0], found[1]),
     )
-    with_any = found.select(pl.any_horizontal(pl.exclude("self_reference"))).to_series()
+    speaks_of_itself = texts["text"].str.contains(SELF_REFERENCE).sum()
     frames = _list_frames(texts)
     return {
-        "self_reference": measure_rate(int(found["self_reference"].sum()), evidence.size),
+        "self_reference": measure_rate(int(speaks_of_itself), evidence.size),
         "phrases": {
-            "rate": measure_rate(int(with_any.sum()), evidence.size),
+            "rate": measure_rate(spoken.height, evidence.size),
             "most": [{"phrase": phrase, "rows": count} for count, phrase in ranked[:SHOWN]],
         },
         "templates": {

@@ -105,7 +105,10 @@ def _show(result: "AuditResult", as_json: bool) -> None:
         say(shown)
     say(f"page    {result.folder / 'audit.html'}")
     say(f"check   synth-stack verify {result.folder}")
-    say(f"next    synth-stack audit --apply {result.folder} --out {result.folder}_pack")
+    if result.audit["plan"]["steps"]:
+        say(f"next    synth-stack audit --apply {result.folder} --out {result.folder}_pack")
+    else:
+        say("next    see on the page what was not checked, and what would check it")
 
 
 def _apply(

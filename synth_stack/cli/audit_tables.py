@@ -39,6 +39,9 @@ def audit_tables(audit: Mapping[str, Any]) -> Iterable[Table | Text]:
         rate = cross["rate"]
         rates.add_row(shared, f"{rate['rows']:,}", f"{rate['count']:,}", format_rate(rate))
     yield rates
+    if not audit["plan"]["steps"]:
+        yield Text("Nothing to mend that these gates see.")
+        return
     plan = _start("Plan, the gravest first", "do", "why", "rows", "rows left", "known defects left")
     for step in audit["plan"]["steps"][:SHOWN]:
         left = format_rate(step["defects_after"])

@@ -1,1 +1,1 @@
-"""Figures and root of a judged run, told to trackers of experiments (MLflow) and of lineage (OpenLineage)."""
+"""Figures and root of a judged run, told to trackers of experiments and of lineage."""

@@ -24,9 +24,9 @@ from pydantic import Field
 from synth_stack.engines.engine import Advance, Step, Work
 from synth_stack.engines.tasks import answer_task, describe_task, list_packages, read_answer
 from synth_stack.engines.watcher import Den, watch
-from synth_stack.engines.worker import ONE_THREAD, count_cores, find_import_path
+from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError, MissingExtra
-from synth_stack.host import start_apart
+from synth_stack.host import count_cores, start_apart
 from synth_stack.registry import FilePath, engine
 from synth_stack.runs.folder import Shard
 

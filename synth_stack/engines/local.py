@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from synth_stack import __version__
 from synth_stack.engines.engine import Advance, Step, Work, perform_here
-from synth_stack.engines.worker import Crew, count_cores
+from synth_stack.engines.worker import Crew
+from synth_stack.host import count_cores
 from synth_stack.registry import engine
 from synth_stack.runs.folder import Shard
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "SYNTH_STACK_ENGINE"
+_END = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What cannot be refused; Windows has one signal that ends a process, and no other."""
 _GRACE_S = 5.0
 """How long a process has to be gone after it was killed; what is left then waits in the kernel."""
 
@@ -80,7 +82,7 @@ def _end_marked(mark: str) -> None:
     while (left := _list_marked(mark)) and time.monotonic() < deadline:
         for process in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGKILL)
+                os.kill(process, _END)
         time.sleep(0.05)
 
 

@@ -31,11 +31,6 @@ ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THRE
 """A worker has one core; libraries that start a thread per core in each worker slow each other down."""
 
 
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def find_import_path() -> str:
     """PYTHONPATH of a worker on this machine: this package and whatever is found from here."""
     home = str(Path(synth_stack.__file__).parents[1])

@@ -5,7 +5,6 @@ Planted rows have no files: their images stand in the path, as `data:` URLs (RFC
 
 import base64
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from synth_stack.host import count_cores
 from synth_stack.images.decoding import DecodedImage, ImageFault, decode, read_bytes
 from synth_stack.images.pixel_digest import digest_pixels
 from synth_stack.images.store import find_file
@@ -153,7 +153,7 @@ def map_images(
 
 def map_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`work(item)` of each item, in order, on as many threads as there are cores for this process."""
-    threads = min(8, len(os.sched_getaffinity(0)))
+    threads = min(8, count_cores())
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[Result]] = deque()
         for item in items:

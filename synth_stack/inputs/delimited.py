@@ -10,6 +10,8 @@ from synth_stack.errors import InputError
 
 ROW_FIELDS = 4
 """A row may be as long as so many of the longest fields."""
+NOT_UTF8 = "not UTF-8: save it as such (in Excel as CSV UTF-8), or convert it with iconv"
+"""No other encoding is guessed: most bytes are letters in all of them, and wrong ones in all but one."""
 
 
 def read_delimited(
@@ -99,7 +101,7 @@ def _check_row(row: dict[Any, Any]) -> dict[str, Any] | str:
         if value is None:
             return "has fewer fields than the header names"
         if not value.isascii() and any("\udc80" <= c <= "\udcff" for c in value):
-            return "not UTF-8"
+            return NOT_UTF8
         if "\0" in value:
             return "holds a NUL byte"
     return row

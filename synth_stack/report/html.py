@@ -18,8 +18,8 @@ from synth_stack.text.page_policy import digest_source
 SCRIPTS = tuple(
     f"{name}.js"
     for name in (
-        *("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "pictures", "sheets"),
-        *("yields", "tables", "report"),
+        *("text", "charts", "funnel", "self_tests", "evidence", "detail", "rows", "pictures", "clusters"),
+        *("sheets", "yields", "tables", "report"),
     )
 )
 """In the order in which they define what the next one uses; the page holds them as one script."""
@@ -43,10 +43,10 @@ def render_report(
 ) -> str:
     """The whole page. `audit_rows` is what `collect_audit_rows` gave; `facts` are shown in their order.
     `pictures` by name, each left out where there is nothing to draw: "distributions", how the batch is spread
-    beside other rows; "map", what `draw_map` gave; "sheets", what `draw_sheets` gave: only with these does
-    the page's policy let images in, those that it holds; "yields", rows accepted over thresholds; "heat",
-    "costs" and "beside" (slice_heat.py, costs.py, beside.py). `review` is the outcome of a review, where
-    there was one, `unchecked` what stands on top.
+    beside other rows; "map", what `draw_map` gave; "clusters", what `list_clusters` gave; "sheets", what
+    `draw_sheets` gave: only with these does the page's policy let images in, those that it holds; "yields",
+    rows accepted over thresholds; "heat", "costs" and "beside" (slice_heat.py, costs.py, beside.py). `review`
+    is the outcome of a review, where there was one, `unchecked` what stands on top.
 
     Nothing from a row becomes markup: rows travel as JSON in which no markup character is left, the
     script makes text nodes of them, and the page's own policy (CSP level 3, trusted types) refuses every

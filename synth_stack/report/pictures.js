@@ -68,18 +68,19 @@ function shareBars(told) {
 
 const EVERY_SLICE = "every slice";
 
-function drawMap(map, pick) {
+function drawMap(map, clusters, pick) {
   const host = section("map");
   if (!map) return host.remove();
   const note =
     `${formatCount(map.rows.length)} rows, drawn by their ids, on the plane on which their static embeddings differ ` +
     `most. It holds ${formatShare(map.explained, 1)} of what tells them apart, so rows that lie together need not ` +
-    "be alike; far ones are not. A click shows the row.";
+    "be alike; far ones are not. A click shows the row." +
+    (map.centres?.length ? " Rings are the clusters below, their area the share of the batch." : "");
   const names = [...new Set(map.rows.map((row) => row.slice))].filter((name) => name !== null).sort();
   const shown = make("p", { class: "text", "aria-live": "polite" });
   const plane = draw("svg", { class: "plane", viewBox: "-10 -10 1020 620", role: "img", "aria-label": note });
   const dots = map.rows.map((row) => mapDot(row, shown, pick));
-  plane.append(...dots.map(({ dot }) => dot));
+  plane.append(...dots.map(({ dot }) => dot), ...clusterRings(map, clusters));
   const choice = make(
     "select",
     {

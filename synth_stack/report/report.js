@@ -10,7 +10,8 @@ if (figures.generated) {
   drawYields(pictures.yields, rows, pick);
   drawBeside(pictures.beside);
   drawDistributions(pictures.distributions);
-  drawMap(pictures.map, pick);
+  drawMap(pictures.map, pictures.clusters, pick);
+  drawClusters(pictures.clusters, pick);
   drawHeat(pictures.heat, pick);
   drawGroups("slices", "slice", figures.slices, pick);
   drawGroups("generators", "generator", figures.generators, pick);

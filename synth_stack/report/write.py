@@ -13,6 +13,7 @@ from synth_stack.files import write_bytes
 from synth_stack.gates.gate import DISTRIBUTION_SCHEMA, DISTRIBUTIONS
 from synth_stack.registry import registered
 from synth_stack.report.beside import compare_figures, read_figures
+from synth_stack.report.clusters import list_clusters
 from synth_stack.report.contact_sheets import draw_sheets
 from synth_stack.report.costs import tell_costs
 from synth_stack.report.html import render_report
@@ -34,13 +35,15 @@ def write_report(folder: Path, beside: Path | None = None) -> Figures:
     figures = compute_figures(read_candidates(folder), _read_all(run), run.decisions, run.self_tests)
     rows = collect_audit_rows(read_candidates(folder), _read_all(run), run.decisions)
     spread = list(_read_distributions(run))
-    row_map = draw_map(read_candidates(folder), run.decisions)
+    clusters = list_clusters(_read_all(run), read_candidates(folder))
+    row_map = draw_map(read_candidates(folder), run.decisions, [each["text"] for each in clusters])
     title = run.recipe.name if run.recipe.card is None else run.recipe.card.pretty_name
     outcome = read_outcome(folder)
     said = chain.from_iterable(_read_all(run).values())
     pictures = {
         "distributions": spread,
         "map": row_map,
+        "clusters": clusters,
         "sheets": draw_sheets(folder, read_candidates(folder), said, run.decisions),
         "yields": _draw_yields(run),
         "heat": count_by_slice(read_candidates(folder), run.decisions),

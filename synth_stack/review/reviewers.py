@@ -16,6 +16,7 @@ from typing import NewType
 
 from synth_stack.errors import ConfigError
 from synth_stack.files import store_errors, write_bytes
+from synth_stack.host import is_read_by_others
 from synth_stack.review.plan_file import FOLDER
 from synth_stack.runs.folder import update_manifest
 
@@ -57,7 +58,7 @@ def load_or_make_key(path: str | Path | None = None, *, outside: str | Path | No
             _make_key(place)
         mode = place.stat().st_mode
         data = place.read_bytes()[: 4 * KEY_BYTES]
-    if stat.S_IMODE(mode) & 0o077:
+    if is_read_by_others(mode):
         raise ConfigError(
             f"{place} can be read by others", seen=oct(stat.S_IMODE(mode)), mend=f"chmod 600 {place}"
         )

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from synth_stack.errors import ConfigError, SandboxError
+from synth_stack.host import count_cores
 from synth_stack.sandbox.levels import ENVIRONMENT, LEVELS, build_command
 from synth_stack.sandbox.modes import FAILING, NEGATED, REAL
 
@@ -234,7 +235,7 @@ def run_many(
     if not pairs:
         return []
     level = find_level()
-    workers = min(len(pairs), workers or len(os.sched_getaffinity(0)))
+    workers = min(len(pairs), workers or count_cores())
     with ThreadPoolExecutor(workers) as pool, ExitStack() as rooms:
         free: SimpleQueue[Room] = SimpleQueue()
         for _ in range(workers):

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from synth_stack.cli.main import app
+from synth_stack.errors import InputError
 from tests.audited import HOSTILE, write_data, write_gates
 
 
@@ -44,3 +45,25 @@ def test_a_data_set_is_audited_verified_mended_and_compared(tmp_path: Path) -> N
 )
 def test_a_call_that_does_not_say_what_to_do_is_refused(words: list[str]) -> None:
     assert CliRunner().invoke(app, ["audit", *words]).exit_code == 2
+
+
+def test_where_nothing_is_to_mend_it_says_so_and_names_what_was_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("prompt,answer\nWhich lamp?,The green one by the door.\n")
+    (tmp_path / "gates.yaml").write_text(
+        "version: 1\ngates: [{use: contamination, canaries: 0, embedding: null, behaviour: null}]\n"
+    )
+    shown = call("audit", tmp_path / "mine.csv", "--gates", tmp_path / "gates.yaml", "--out", tmp_path / "a")
+    assert "Nothing to mend that these gates see." in shown
+    assert "It abstained on the one row that it saw." in " ".join(shown.replace("│", " ").split())
+    assert "what was not checked" in shown
+    assert "--apply" not in shown
+
+
+def test_a_table_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes("prompt;answer\nGröße?;Die größte.\n".encode("cp1252"))
+    (tmp_path / "gates.yaml").write_text("version: 1\ngates: [{use: structure, canaries: 0}]\n")
+    words = ["audit", tmp_path / "mine.csv", "--gates", tmp_path / "gates.yaml", "--out", tmp_path / "a"]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert isinstance(result.exception, InputError)
+    assert "CSV UTF-8" in str(result.exception)
+    assert not (tmp_path / "a" / "audit.json").exists()

@@ -79,6 +79,10 @@ def picture(run: Run) -> dict[str, Any]:
         for row in rows
     ]
     return {
+        "clusters": [
+            {"gate": names[0], "reason_class": names[-1], "centre": "0" * 32, "text": names[0]}
+            | {"share": 0.3, "low": 0.25, "high": 0.36, "rows": 3}
+        ],
         "distributions": [
             {"gate": names[0], "what": names[-1], "form": "quantiles", "labels": None}
             | {"batch": [1.0, 2.0, 4.0], "other": [0.0, 1.0, 2.0]},
@@ -91,7 +95,7 @@ def picture(run: Run) -> dict[str, Any]:
                 "other": shares,
             },
         ],
-        "map": {"explained": 0.25, "rows": dots} if dots else None,
+        "map": {"centres": [[0.5, 0.5]], "explained": 0.25, "rows": dots} if dots else None,
         "yields": [{**YIELD, "gate": gate, "parameter": gate} for gate in names[:3]] + [YIELD],
         "heat": {
             "gates": names,
@@ -570,7 +574,10 @@ def test_a_batch_is_drawn_beside_other_rows_and_on_a_plane(show: Show) -> None:
     label = find(session, "#distributions .quantiles svg")[0].get_attribute("aria-label")
     assert label == "two: median 2 in the batch, 1 in the other rows"
     assert texts(session, "#distributions .shares .what") == ["one", "two"]
-    assert [dot.get_attribute("class") for dot in find(session, "#map circle")] == ["rejected", "accepted"]
+    assert [dot.get_attribute("class") for dot in find(session, "#map .plane > circle")] == [
+        "rejected",
+        "accepted",
+    ]
     session.execute_script(
         "arguments[0].dispatchEvent(new MouseEvent('click'))", find(session, "#map circle")[0]
     )

@@ -77,3 +77,16 @@ def test_without_the_embedder_there_is_none(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(row_map, "load_embedder", refuse)
     assert draw_map([make_batch(9)[0]], make_batch(9)[1]) is None
+
+
+def test_a_centre_lies_among_the_rows_that_say_the_same_and_moves_none_of_them() -> None:
+    candidates, decisions = make_batch(90)
+    alone = draw_map([candidates], decisions)
+    found = draw_map([candidates], decisions, [f"{TOPICS[0]} 3", "", "zebra " * 50])
+    assert alone is not None
+    assert found is not None
+    assert found["rows"] == alone["rows"]
+    xs = [row["x"] for row in found["rows"] if row["slice"] == "s0"]
+    assert min(xs) - 0.05 <= found["centres"][0][0] <= max(xs) + 0.05
+    assert len(found["centres"]) == 3
+    assert all(0 <= place <= 1 for centre in found["centres"] for place in centre)

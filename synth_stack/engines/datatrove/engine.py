@@ -14,8 +14,9 @@ from synth_stack.engines.datatrove.slurm_ranks import SlurmOptions, SlurmRanks
 from synth_stack.engines.engine import Advance, Step, Work
 from synth_stack.engines.tasks import Task
 from synth_stack.engines.watcher import watch
-from synth_stack.engines.worker import Crew, count_cores
+from synth_stack.engines.worker import Crew
 from synth_stack.errors import ConfigError
+from synth_stack.host import count_cores
 from synth_stack.registry import engine
 from synth_stack.runs.folder import Shard
 

@@ -17,8 +17,9 @@ from synth_stack.engines.datatrove.shard_job import JudgeShard, ShardJob
 from synth_stack.engines.engine import Advance
 from synth_stack.engines.tasks import read_answer
 from synth_stack.engines.watcher import MARK, Den
-from synth_stack.engines.worker import ONE_THREAD, count_cores, find_import_path
+from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError, MissingExtra
+from synth_stack.host import count_cores
 
 
 class RayRanks:

@@ -18,6 +18,7 @@ import orjson
 
 from synth_stack.errors import ConfigError, StoreError
 from synth_stack.files import store_errors, write_bytes
+from synth_stack.host import is_read_by_others
 
 ACCOUNTS = "accounts.json"
 OWNER = "owner"
@@ -96,11 +97,13 @@ def read_accounts(folder: Path) -> Accounts | None:
     if not path.exists():
         return None
     with store_errors(path), path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        mode = os.fstat(file.fileno()).st_mode
         data = file.read(_MAX_BYTES)
-    if mode & 0o077:
+    if is_read_by_others(mode):
         raise ConfigError(
-            f"{path} holds passwords and can be read by others", seen=oct(mode), mend=f"chmod 600 {path}"
+            f"{path} holds passwords and can be read by others",
+            seen=oct(stat.S_IMODE(mode)),
+            mend=f"chmod 600 {path}",
         )
     try:
         return _parse(orjson.loads(data))
