@@ -129,6 +129,8 @@ def write_recipe(folder: Path, asked: Asked) -> Path:
     told = {
         "version": 1,
         "name": "images_gpu",
+        "about": "images whose making is timed",
+        "seed": 1,
         "seeds": {"path": "seeds.jsonl", "text_column": "text", "id_column": "id"},
         "teacher": teacher,
         "generate": {
@@ -137,6 +139,12 @@ def write_recipe(folder: Path, asked: Asked) -> Path:
             "methods": [method],
         },
         "gates": "gates.yaml",
+        "pack": {
+            "pretty_name": "Timed",
+            "license": "CC0-1.0",
+            "languages": ["en"],
+            "known_biases": ["None."],
+        },
     }
     path = folder / "recipe.yaml"
     path.write_text(canonical_text(told))
