@@ -8,7 +8,9 @@ every tenth is a copy and every tenth a near copy: so the truth is known.
 """
 
 import json
+import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,14 +43,24 @@ def read_personas(folder: Path) -> list[str]:
 
 
 def count_near(personas: Sequence[str]) -> int:
-    """Personas that share NEAR of their words with an earlier one, the very same among them."""
-    kept: list[frozenset[str]] = []
+    """Personas that share NEAR of their words with an earlier one, the very same among them.
+
+    Two sets with a Jaccard index of t share one of the first (1 - t) |x| + 1 words of each, the rarest words
+    first (prefix filtering, Chaudhuri et al. 2006), so that few are compared, however many there are.
+    """
+    texts = [frozenset(text.split()) for text in normalise(pl.Series(personas)).to_list()]
+    held = Counter(word for words in texts for word in words)
+    holders: dict[str, list[frozenset[str]]] = {}
     near = 0
-    for words in (frozenset(text.split()) for text in normalise(pl.Series(personas)).to_list()):
-        if any(len(words & other) >= NEAR * len(words | other) for other in kept):
+    for words in texts:
+        rarest = sorted(words, key=lambda word: (held[word], word))
+        prefix = rarest[: len(words) - math.ceil(NEAR * len(words)) + 1]
+        others = (other for word in prefix for other in holders.get(word, ()))
+        if any(len(words & other) >= NEAR * len(words | other) for other in others):
             near += 1
         else:
-            kept.append(words)
+            for word in prefix:
+                holders.setdefault(word, []).append(words)
     return near
 
 

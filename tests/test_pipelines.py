@@ -37,6 +37,8 @@ RECIPES = sorted(
         "image_balance",
         "structured_output",
         "self_instruct",
+        "code_languages",
+        "magpie",
     }  # tests/generators runs these: they need a judge, or a script of their own
 )
 ROWS = 12

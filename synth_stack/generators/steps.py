@@ -54,7 +54,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     values: dict[str, Any] = Field(default_factory=dict)
     single_line: bool = True
     whole: bool = False
-    part: Literal["writer", "judge", "rewriter", "reward", "weak"] = "writer"
+    part: Literal["writer", "judge", "rewriter", "reward", "weak", "target"] = "writer"
 
     _templates: TemplateChanges = PrivateAttr(default_factory=TemplateChanges)
 
@@ -69,7 +69,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
         template = self.template_of(input)
         seed = derive_seed(input["rng_seed"], self.name)
-        return template.render({**input, **self.values}, seed=seed, prefers_raw=self.llm.prefers_raw)
+        return template.render({**input, **self.values}, seed=seed, prefers_raw=self.takes_raw(input))
 
     def format_output(self, output: str | None, input: Row | None = None) -> Row:  # noqa: A002
         return {self.column: output}
@@ -77,6 +77,14 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
     def template_of(self, row: Mapping[str, Any]) -> Template:
         """The template of this step for a row."""
         return self._templates.find(self.template)
+
+    def takes_raw(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is asked about with a text to be continued, where its template has one."""
+        return bool(self.llm.prefers_raw)
+
+    def is_single_line(self, prompt: Prompt) -> bool:
+        """Whether an answer to the prompt is one line: then what breaks it is white space."""
+        return self.single_line
 
     def process(self, inputs: StepInput) -> Any:
         # not Task.process: that renders each prompt once more, for a column that nothing here reads
@@ -103,7 +111,7 @@ class Ask(Task):  # type: ignore[misc]  # distilabel has no types
             self.name,
             self.column,
             self.template_of(row).template_id,
-            single_line=self.single_line,
+            single_line=self.is_single_line(prompt),
             whole=self.whole,
             part=self.part,
         )
@@ -206,6 +214,13 @@ def draw_items(plan: Plan, batch_rows: int, *, examples: int = 0) -> DrawItems:
 def answer(llm: Teacher, template: str | Template = "answer") -> Ask:
     """The step that answers the instruction, from the topic's document section where there is one."""
     return Ask(name="answer", llm=llm, template=template, column="answer", single_line=False)
+
+
+def list_texts(row: Mapping[str, Any]) -> list[str]:
+    """Every text of a row and of the lists in it: what a fence around some of them has to be longer than."""
+    listed = [value if isinstance(value, list) else [value] for value in row.values()]
+    flat = [each.get("content") if isinstance(each, dict) else each for values in listed for each in values]
+    return [each for each in flat if isinstance(each, str)]
 
 
 def name_column(what: str, turn: int) -> str:

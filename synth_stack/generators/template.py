@@ -40,6 +40,15 @@ class _Turn(BaseModel):
     content: str
 
 
+class _SmallModel(BaseModel):
+    """What a `raw` text is asked with in the place of what a chat is."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: list[str] | None = None
+    sampling: dict[str, float] | None = None
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     max_tokens: int = Field(ge=1)
@@ -47,6 +56,7 @@ class _Form(BaseModel):
     stop: list[str] = []
     sampling: dict[str, float] = {}
     raw: str | None = None
+    small_model: _SmallModel = _SmallModel()
     chat: list[_Turn] = Field(min_length=1)
 
 
@@ -55,7 +65,7 @@ class Template:
     """A prompt template. `template_id` is its name and the start of its file's SHA-256.
 
     `chat` is for tuned models; `raw`, where there is one, is a text with examples for a small model to
-    continue, which it does far better than it follows instructions.
+    continue, which it does far better than it follows instructions; `small_model` is what it is asked with.
     """
 
     template_id: str
@@ -69,14 +79,13 @@ class Template:
         """
         form = self.form
         raw = form.raw is not None and prefers_raw
+        small = form.small_model.model_dump(exclude_none=True)
         chat = [_Turn(role="user", content=form.raw or "")] if raw else form.chat
         messages = [{"role": turn.role, "content": self._fill(turn.content, values)} for turn in chat]
         return Prompt(
             messages,
             seed=seed,
-            max_tokens=form.max_tokens,
-            stop=form.stop,
-            sampling=form.sampling,
+            **(form.model_dump(include={"max_tokens", "stop", "sampling"}) | (small if raw else {})),
             raw=raw,
             on_cut=form.on_cut or ON_CUT,
         )
@@ -90,20 +99,22 @@ class Template:
         """The template as a recipe has it: another file, and what is said beside it. Raises ConfigError."""
         taken = read_template(use.file) if use.file else self
         said = use.model_dump(exclude={"file"}, exclude_none=True)
-        form = taken.form.model_copy(update=said)
+        small = taken.form.small_model.model_dump(exclude=set(said), exclude_none=True)
+        form = taken.form.model_copy(update={**said, "small_model": _SmallModel(**small)})
         if form.on_cut is None and on_cut is not None:
             form = form.model_copy(update={"on_cut": on_cut})
         return replace(taken, form=form)
 
     def record(self) -> dict[str, Any]:
         """What it asks with beside its text, as the lock has it: no float is in a signed record."""
-        form = self.form
+        form, small = self.form, self.form.small_model.model_dump(exclude_none=True)
         return {
             "template_id": self.template_id,
             "max_tokens": form.max_tokens,
             "stop": list(form.stop),
             "sampling": {name: repr(value) for name, value in sorted(form.sampling.items())},
             "on_cut": form.on_cut or ON_CUT,
+            **({"small_model": _record(small)} if small else {}),
         }
 
     def _fill(self, text: str, values: Mapping[str, Any]) -> str:
@@ -198,6 +209,13 @@ def read_template(path: str | Path) -> Template:
         except TemplateError as exc:
             raise ConfigError(f"{path} is not a Jinja template: {exc}") from exc
     return Template(f"{path.stem}@{digest_bytes(text.encode())[:12]}", text, form)
+
+
+def _record(asked_with: Mapping[str, Any]) -> dict[str, Any]:
+    """What a small model is asked with, as the lock has it."""
+    sampling = asked_with.get("sampling")
+    told = {} if sampling is None else {"sampling": {k: repr(v) for k, v in sorted(sampling.items())}}
+    return {**asked_with, **told}
 
 
 def make_template(name: str, text: str, *, max_tokens: int) -> Template:

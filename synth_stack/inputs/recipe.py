@@ -145,8 +145,9 @@ class Target(StrictModel):
         return self
 
 
-ModelPart = Literal["judge", "rewriter", "reward", "weak"]
-"""As what a model works on a row, beside the teacher, which writes; `weak` writes what is to be rejected."""
+ModelPart = Literal["judge", "rewriter", "reward", "weak", "target"]
+"""As what a model works on a row, beside the teacher, which writes; `weak` writes what is to be rejected, and
+`target` is the one that an attack is tried on."""
 
 
 class GenerateConfig(StrictModel):

@@ -1,6 +1,6 @@
 """A code pair as it stands in a row: the solution in its answer, tests and what they hold it to in `extra`.
 
-    extra.code    {"task", "tests", "prelude", "reference", "relation"}     what our generators write
+    extra.code    {"task", "tests", "prelude", "reference", "relation", "language"}   of our generators
     extra.tests, extra.test                                                 a foreign row's own column
 
 Nothing is run here.
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from synth_stack.rows.answers import read_answers
 
+PYTHON = "python"
 SAME_CODE, OTHER_CODE = "same_code", "other_code"
 
 MAX_SOURCE_CHARS = 20_000
@@ -41,6 +42,7 @@ class CodePair:
     prelude: str = ""
     reference: str | None = None
     relation: str | None = None
+    language: str = PYTHON
 
     @property
     def program(self) -> str:
@@ -58,7 +60,16 @@ class CodePair:
 
 
 def read_pairs(table: pa.Table) -> dict[int, CodePair]:
-    """The pairs of a table by row; a row that is neither of kind code nor foreign with tests has none."""
+    """The pairs of Python in a table by row; a row neither of kind code nor foreign with tests has none."""
+    return {row: pair for row, pair in _read_all(table).items() if pair.language == PYTHON}
+
+
+def find_other_languages(table: pa.Table) -> dict[int, str]:
+    """The language of each row with a pair of another language than Python, by row."""
+    return {row: pair.language for row, pair in _read_all(table).items() if pair.language != PYTHON}
+
+
+def _read_all(table: pa.Table) -> dict[int, CodePair]:
     pairs = {}
     for row, kind, answer, held in read_answers(table):
         if kind not in {"code", "foreign"}:
@@ -85,8 +96,10 @@ def find_fault(pair: CodePair) -> str | None:
     return None if pair.relation is None else _compare(pair, tree)
 
 
-def read_blocks(content: str) -> list[str]:
+def read_blocks(content: str, infos: frozenset[str] = _PYTHON) -> list[str]:
     """The fenced blocks of a text that are or may be Python, in order (CommonMark 0.31, section 4.5).
+
+    Of another language are those with one of its `infos` after their fence.
 
     A fence of more backticks may hold one of fewer; a block that the text never closes goes to its end.
     """
@@ -97,7 +110,7 @@ def read_blocks(content: str) -> list[str]:
         info = line.strip().lstrip("`")
         ticks = len(line.strip()) - len(info)
         if not opened and ticks >= _FENCE:
-            opened, python, block = ticks, info.strip().lower() in _PYTHON, []
+            opened, python, block = ticks, info.strip().lower() in infos, []
         elif opened and ticks >= opened and not info:
             blocks += ["\n".join(block)] if python else []
             opened = 0
@@ -106,12 +119,12 @@ def read_blocks(content: str) -> list[str]:
     return [*blocks, "\n".join(block)] if opened and python else blocks
 
 
-def fence(source: str) -> str:
+def fence(source: str, info: str = PYTHON) -> str:
     """A source as a fenced block, which `read_blocks` gives back."""
     ticks = "`" * _FENCE
     while ticks in source:
         ticks += "`"
-    return f"{ticks}python\n{source.strip()}\n{ticks}"
+    return f"{ticks}{info}\n{source.strip()}\n{ticks}"
 
 
 def find_function(tree: ast.Module, name: str | None = None) -> ast.FunctionDef | None:
@@ -129,11 +142,12 @@ def _read_pair(kind: str, answer: str, held: dict[str, Any]) -> CodePair | None:
     if code is None:
         return CodePair("foreign", solution, tests or "")
     texts = {name: _text(code.get(name)) for name in ("task", "tests", "prelude")}
-    reference, relation = code.get("reference"), code.get("relation")
+    reference, relation, language = (code.get(name) for name in ("reference", "relation", "language"))
     return CodePair(
         solution=solution,
         reference=reference if isinstance(reference, str) else None,
         relation=relation if relation in {SAME_CODE, OTHER_CODE} and isinstance(reference, str) else None,
+        language=language if isinstance(language, str) and language else PYTHON,
         **texts,
     )
 

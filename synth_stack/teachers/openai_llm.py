@@ -6,13 +6,14 @@ import sys
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, PrivateAttr
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from synth_stack.errors import ConfigError
 from synth_stack.rows.canonical import canonical_text
+from synth_stack.teachers.chat_formats import read_format
 from synth_stack.teachers.endpoints import Endpoint, Fleet, Server
 from synth_stack.teachers.event_loop import LoopThread
 from synth_stack.teachers.health import Health
@@ -63,6 +64,7 @@ class SharedLLM(AsyncLLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # dis
     price: Price | None = None
     concurrency: int = 1
     chat_format: str | None = None
+    chat_template: list[str] = Field(default_factory=list)
     gives_reasoning: bool = False
 
     _loop: LoopThread | None = PrivateAttr(default=None)
@@ -138,7 +140,6 @@ class TeacherLLM(SharedLLM):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     allow_hosts: list[str] | None = None
-    chat_format: Literal["qwen2", "llama3"] | None = None
     gives_reasoning: bool = True
     limit_field: LimitField = "max_tokens"
     max_tokens: int | None = None
@@ -178,7 +179,7 @@ class TeacherLLM(SharedLLM):
             self.limit_field,
             self.max_tokens,
             self.leave_out,
-            self.chat_format if self.use_magpie_template else None,
+            read_format(self.chat_format, self.chat_template) if self.use_magpie_template else None,
             self.takes_grammar,
             self.schema_field,
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synth_stack.teachers.chat_formats import ChatFormat
 from synth_stack.teachers.grammar import write_gbnf
 from synth_stack.teachers.prompt import Prompt
 
@@ -22,13 +23,6 @@ TURNS = {
 }
 """One finished turn in each chat format."""
 
-PRE_QUERY = {
-    "qwen2": "<|im_start|>user\n",
-    "llama3": "<|start_header_id|>user<|end_header_id|>\n\n",
-}
-"""What opens the user's turn. distilabel's own for llama3 starts with <|begin_of_text|>, which would stand in
-the middle, after the system prompt; a server puts it in front of every raw prompt itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
@@ -45,7 +39,7 @@ class RequestForm:
     limit_field: LimitField = "max_tokens"
     max_tokens: int | None = None
     left_out: Sequence[LeftOut] = ()
-    chat_format: str | None = None
+    chat_format: ChatFormat | None = None
     takes_grammar: bool = False
     schema_field: SchemaField | None = None
 
@@ -74,7 +68,9 @@ class RequestForm:
             return {**body, "prompt": prompt[0]["content"] + after}, True
         # Magpie: a chat that does not end with the user is continued as if it were the user's turn
         if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
-            text = render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
+            text = self.chat_format.open_turn(prompt)
+            if stops and "stop" not in self.left_out:
+                body["stop"] = list(dict.fromkeys([*prompt.stop, *self.chat_format.stop]))
             return {**body, "prompt": text + after}, True
         if not after:
             return {**body, "messages": list(prompt)}, False

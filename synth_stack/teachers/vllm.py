@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, JsonValue
 
 from synth_stack.errors import ConfigError, MissingExtra
-from synth_stack.registry import teacher
+from synth_stack.registry import FilePath, teacher
+from synth_stack.teachers.chat_formats import ChatFormatName, choose_format, describe_format
 from synth_stack.teachers.openai_requests import LeftOut, LimitField
 from synth_stack.teachers.teacher import REASONING_TOKENS, BaseUrls, Price, check_extra_body, join_urls
 
@@ -40,7 +41,8 @@ def vllm(
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None,
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None,
     price: Price | None = None,
-    chat_format: Literal["qwen2", "llama3"] | None = None,
+    chat_format: ChatFormatName | None = None,
+    tokenizer: FilePath | None = None,
 ) -> "TeacherLLM | EngineLLM":
     """A distilabel LLM on vLLM: the server at `base_url`, or without one the engine in this process.
 
@@ -67,7 +69,7 @@ def vllm(
             max_tokens=max_tokens,
             prefers_raw=prompts == "raw",
             price=price,
-            **_know_format(chat_format),
+            **describe_format(choose_format(chat_format, tokenizer)),
         )
     _refuse("no base_url", engine=engine)
     check_extra_body(extra_body)
@@ -91,7 +93,7 @@ def vllm(
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         price=price,
-        **_know_format(chat_format),
+        **describe_format(choose_format(chat_format, tokenizer)),
     )
 
 
@@ -103,17 +105,6 @@ def _refuse(wanted: str, **values: Any) -> None:
     for name, value in values.items():
         if value:
             raise ConfigError(f"teacher.{name} needs {wanted}", seen=value, mend="Leave one of them out.")
-
-
-def _know_format(chat_format: str | None) -> dict[str, Any]:
-    """The fields of an LLM that let Magpie open the user's turn."""
-    from synth_stack.teachers.openai_requests import PRE_QUERY
-
-    return {
-        "chat_format": chat_format,
-        "use_magpie_template": chat_format is not None,
-        "magpie_pre_query_template": PRE_QUERY[chat_format] if chat_format else None,
-    }
 
 
 def _make_engine(**fields: Any) -> "EngineLLM":

@@ -2,15 +2,16 @@
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from synth_stack.errors import ConfigError, ModelError
+from synth_stack.teachers.chat_formats import ChatFormat, read_format
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_llm import collect_answers, vLLM
 from synth_stack.teachers.openai_replies import EMPTY, SPENT
-from synth_stack.teachers.openai_requests import PRE_QUERY, cut_at_stop, render_turns
+from synth_stack.teachers.openai_requests import cut_at_stop
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.reasoning import split_reasoning
 from synth_stack.teachers.teacher import Price
@@ -25,7 +26,8 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
 
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefers_raw: bool = False
-    chat_format: Literal["qwen2", "llama3"] | None = None
+    chat_format: str | None = None
+    chat_template: list[str] = Field(default_factory=list)
     price: Price | None = None
     digest: str | None = None
     replayable: bool = False
@@ -71,7 +73,7 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
                 n=num_generations,
                 seed=prompt.seed,
                 max_tokens=self._find_limit(prompt),
-                stop=list(prompt.stop) if self._stops(prompt) else [],
+                stop=self._list_stops(prompt),
                 **{**self.sampling, **prompt.sampling},
             )
             for prompt in prompts
@@ -82,6 +84,18 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
             collect_answers([_read(out, len(one.prompt_token_ids), prompt) for out in one.outputs], prompt)
             for one, prompt in zip(said, prompts, strict=True)
         ]
+
+    def _opens_turn(self, prompt: Prompt) -> ChatFormat | None:
+        """The format in which the model writes the user's next turn; None for a prompt that it answers."""
+        if prompt.raw or (prompt and prompt[-1]["role"] == "user"):
+            return None
+        return read_format(self.chat_format, self.chat_template)
+
+    def _list_stops(self, prompt: Prompt) -> list[str]:
+        opened = self._opens_turn(prompt)
+        if opened is not None:
+            return list(dict.fromkeys([*prompt.stop, *opened.stop]))
+        return list(prompt.stop) if self._stops(prompt) else []
 
     def _stops(self, prompt: Prompt) -> bool:
         """Whether the engine may stop: not where a thought could meet a stop string."""
@@ -95,8 +109,9 @@ class EngineLLM(vLLM):  # type: ignore[misc]  # distilabel has no types
     def _render(self, prompt: Prompt) -> str:
         if prompt.raw:
             return prompt[0]["content"]
-        if self.chat_format and (not prompt or prompt[-1]["role"] != "user"):
-            return render_turns(prompt, self.chat_format) + PRE_QUERY[self.chat_format]
+        chat_format = self._opens_turn(prompt)
+        if chat_format is not None:
+            return chat_format.open_turn(prompt)
         text: str = self._tokenizer.apply_chat_template(
             list(prompt), tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
         )

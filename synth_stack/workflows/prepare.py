@@ -202,6 +202,7 @@ def _tell_steps(pipeline: "Pipeline", job: Job, method: Method) -> None:
             step.llm = model
         if hasattr(step, "_models"):
             step._models = named
+        if hasattr(step, "_keeps_reasoning"):
             step._keeps_reasoning = job.recipe.generate.reasoning != "drop"
 
 
@@ -380,6 +381,7 @@ def _record_teacher(bound: Bound, teacher: Teacher, use: TeacherUse) -> dict[str
         "replayable": teacher.replayable,
         "sampling": record_sampling(teacher),
         "prefers_raw": teacher.prefers_raw,
+        **({"chat_format": teacher.chat_format} if "@" in (teacher.chat_format or "") else {}),
         "limits": {
             name: bound.params[name] for name in ("max_tokens", "reasoning_tokens") if bound.params.get(name)
         },

@@ -11,7 +11,7 @@ import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, ModelError
 from synth_stack.models.files import PINS, TEACHER
 from synth_stack.registry import bind
-from synth_stack.teachers.openai_requests import PRE_QUERY
+from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.prompt import Prompt
 
 WRONG = "0" * 64
@@ -107,4 +107,4 @@ def test_it_names_its_weights_by_digest_and_file() -> None:
     llm = make()
     assert llm.digest == PINS[TEACHER]
     assert llm.model_name == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert llm.magpie_pre_query_template == PRE_QUERY["qwen2"]
+    assert llm.magpie_pre_query_template == load_presets()["qwen2"].open_turn()

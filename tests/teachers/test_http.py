@@ -8,7 +8,7 @@ import pytest
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.registry import bind
-from synth_stack.teachers.openai_requests import PRE_QUERY
+from synth_stack.teachers.chat_formats import load_presets
 from tests.openai_server import MODEL, find_closed_url, serve
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -44,7 +44,7 @@ def test_only_a_known_chat_format_makes_it_a_teacher_for_magpie(chat_format: str
     assert not make(base_url="http://127.0.0.1/v1").use_magpie_template
     llm = make(base_url="http://127.0.0.1/v1", chat_format=chat_format)
     assert llm.use_magpie_template
-    assert llm.magpie_pre_query_template == PRE_QUERY[chat_format]
+    assert llm.magpie_pre_query_template == load_presets()[chat_format].open_turn()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from synth_stack.errors import ConfigError
+from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.openai_llm import TeacherLLM, collect_answers
-from synth_stack.teachers.openai_requests import PRE_QUERY, render_turns
+from synth_stack.teachers.openai_requests import render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
 from tests.openai_server import MODEL, OpenAIServer, complete, fail, serve
 
@@ -85,31 +86,36 @@ def test_several_generations_have_seeds_of_their_own_that_stay_in_range() -> Non
 
 
 @pytest.mark.parametrize(
-    ("chat_format", "text"),
+    ("chat_format", "end", "text"),
     [
-        ("qwen2", "<|im_start|>system\nYou sell lamps.<|im_end|>\n<|im_start|>user\n"),
+        ("qwen2", "<|im_end|>", "<|im_start|>system\nYou sell lamps.<|im_end|>\n<|im_start|>user\n"),
         (
             "llama3",
+            "<|eot_id|>",
             "<|start_header_id|>system<|end_header_id|>\n\nYou sell lamps.<|eot_id|>"
             "<|start_header_id|>user<|end_header_id|>\n\n",
         ),
     ],
 )
-def test_magpie_opens_the_user_s_turn_after_the_system_prompt_and_stops(chat_format: str, text: str) -> None:
+def test_magpie_opens_the_user_s_turn_after_the_system_prompt_and_stops(
+    chat_format: str, end: str, text: str
+) -> None:
     with serve() as server:
         llm = make(
             server,
             chat_format=chat_format,
             use_magpie_template=True,
-            magpie_pre_query_template=PRE_QUERY[chat_format],
+            magpie_pre_query_template=load_presets()[chat_format].open_turn(),
         )
         ask(llm, Prompt([SYSTEM], seed=3, stop=["\n"]), [SYSTEM, *HELLO], [])
     by_path = {
-        asked.path: asked.body for asked in server.asked if asked.body.get("prompt") != PRE_QUERY[chat_format]
+        asked.path: asked.body
+        for asked in server.asked
+        if asked.body.get("prompt") != load_presets()[chat_format].open_turn()
     }
-    assert by_path["/v1/completions"] == {"model": MODEL, "prompt": text, "seed": 3, "stop": ["\n"]}
+    assert by_path["/v1/completions"] == {"model": MODEL, "prompt": text, "seed": 3, "stop": ["\n", end]}
     assert by_path["/v1/chat/completions"]["messages"] == [SYSTEM, *HELLO]
-    assert PRE_QUERY[chat_format] in [body.get("prompt") for body in server.bodies()]
+    assert load_presets()[chat_format].open_turn() in [body.get("prompt") for body in server.bodies()]
 
 
 def test_a_finished_dialogue_is_continued_by_the_user() -> None:

@@ -8,7 +8,7 @@ import pytest
 import synth_stack.teachers  # noqa: F401  (registers them)
 from synth_stack.errors import ConfigError, MissingExtra
 from synth_stack.registry import bind
-from synth_stack.teachers.openai_requests import PRE_QUERY
+from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.perimeter import confine
 from synth_stack.teachers.prompt import Prompt
 from tests.openai_server import MODEL, serve
@@ -66,7 +66,7 @@ def test_what_was_not_given_is_not_sent() -> None:
 def test_magpie_needs_its_chat_format_and_it_is_not_replayable() -> None:
     plain, known = make(base_url=HERE), make(base_url=HERE, chat_format="llama3", prompts="raw")
     assert (plain.use_magpie_template, plain.replayable, plain.prefers_raw) == (False, False, False)
-    assert known.magpie_pre_query_template == PRE_QUERY["llama3"]
+    assert known.magpie_pre_query_template == load_presets()["llama3"].open_turn()
     assert known.prefers_raw
 
 

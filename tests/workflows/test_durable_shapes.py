@@ -1,16 +1,21 @@
-"""A run of tools, of maths or of schemas ends with the same bytes, however often it was killed."""
+"""A run of any newer shape of rows ends with the same bytes, however often it was killed."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from synth_stack.runs.folder import list_parts
 from synth_stack.workflows.init import init_recipe
+from tests.generators.code.test_languages import RULES as CODE_RULES
+from tests.generators.instruction.test_task_steps import RULES as TASK_RULES
 from tests.recipes import read_tree
 
 KILLS = 20
@@ -32,6 +37,31 @@ def write_shape(shape: str, folder: Path) -> Path:
     return recipe
 
 
+SHIPPED: dict[str, tuple[list[dict[str, Any]], list[tuple[str, list[str]]]]] = {
+    "self_instruct": ([{"use": "self_instruct_tasks", "pool_every": 8}], TASK_RULES),
+    "magpie": ([{"use": "magpie", "system": "none", "answers": "plain"}], []),
+    "code_languages": ([{"use": "oss_instruct", "pool": {"path": "pool", "snippets": "lines"}}], CODE_RULES),
+    "instruction_pairs": ([{"use": "evol_instruct", "rounds": 3, "keep": "all"}], []),
+    "adversarial": (
+        [{"use": "crescendo", "turns": 3, "share": 0.5}, {"use": "tactic_composition", "share": 0.5}],
+        [("refuse in your first sentence", ["I can't help with that. I can tell you what is allowed."])],
+    ),
+}
+"""Recipes that ship, with the methods of theirs that are killed, and what their teacher says."""
+
+
+def copy_shipped(name: str, folder: Path) -> Path:
+    """A recipe that ships, for a teacher that takes its time, in batches of two rows."""
+    shutil.copytree(Path(__file__).parents[2] / "pipelines" / name, folder)
+    methods, rules = SHIPPED[name]
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    told = [{"match": match, "replies": replies} for match, replies in rules]
+    recipe["teacher"] = {"use": "scripted", "delay_s": 0.01, "rules": told}
+    recipe["generate"] = {"candidates": 32, "batch_rows": 2, "methods": methods}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return folder / "recipe.yaml"
+
+
 def read_bytes(out: Path) -> dict[str, bytes]:
     """What the rows of a run are, and what was decided of them."""
     found = {part.name: part.read_bytes() for part in list_parts(out / "candidates")}
@@ -40,11 +70,12 @@ def read_bytes(out: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.kills
-@pytest.mark.parametrize("shape", ["tools", "maths", "structured"])
+@pytest.mark.parametrize("shape", ["tools", "maths", "structured", *SHIPPED])
 def test_a_shape_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_run(
     shape: str, tmp_path: Path
 ) -> None:
-    recipe, key = write_shape(shape, tmp_path / "recipe"), tmp_path / "key.pem"
+    write = copy_shipped if shape in SHIPPED else write_shape
+    recipe, key = write(shape, tmp_path / "recipe"), tmp_path / "key.pem"
     with start(recipe, tmp_path / "whole", key) as process:
         _, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, err.decode()

@@ -43,6 +43,11 @@ class PairFault:
 NOT_A_PAIR = PairFault("not_a_pair", "no code pair: neither of kind code nor foreign with tests")
 
 
+def refuse_language(language: str) -> PairFault:
+    """What is said of a pair in a language that nothing here can run in a room of its own."""
+    return PairFault("no_runtime", f"no sandboxed runtime for {language[:40]}: nothing was run")
+
+
 def examine_pair(pair: CodePair) -> PairFault | None:
     """What is wrong with a pair before anything is run, or None."""
     reason = find_fault(pair)

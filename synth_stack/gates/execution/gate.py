@@ -22,19 +22,20 @@ from synth_stack.gates.execution.faults import (
     PairFault,
     examine_pair,
     explain_runs,
+    refuse_language,
 )
 from synth_stack.gates.execution.mutation import Mutant, make_mutants
 from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.code_pairs import CodePair, read_pairs
+from synth_stack.rows.code_pairs import CodePair, find_other_languages, read_pairs
 from synth_stack.rows.schemas import build_verdicts
 from synth_stack.sandbox.room import Limits, Outcome, find_level, run_many
 
 _MAX_SURVIVORS = 5
 
 
-@gate("execution", version="3", reads=("content", "alternatives", "extra"), harm="truth")
+@gate("execution", version="4", reads=("content", "alternatives", "extra"), harm="truth")
 def execution(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 1.0,
@@ -44,7 +45,8 @@ def execution(
 ) -> Judge:
     """A judge that rejects code which fails its tests, and tests that let wrong code pass.
 
-    It judges rows of kind code and foreign rows with a `tests` or `test` column, and abstains on others. The
+    It judges rows of kind code and foreign rows with a `tests` or `test` column, and abstains on others, and
+    on code of another language than Python, for which there is no sandboxed runtime. The
     solution is in the last answer, in that of the chosen alternative where a row has one. It has to pass the
     tests, and so has the reference where there is one; then up to `mutants` mutants of the solution run
     against them. The score is the share of mutants that live, and from `threshold` on the row is rejected: at
@@ -61,10 +63,16 @@ def execution(
     level = find_level()
 
     def judge(table: pa.Table, _: State) -> pa.Table:
-        pairs = read_pairs(append_chosen(table))
+        chosen = append_chosen(table)
+        pairs, others = read_pairs(chosen), find_other_languages(chosen)
         found = dict(zip(pairs, _examine(list(pairs.values()), mutants, limits), strict=True))
         results = [found.get(row) for row in range(len(table))]
-        faults = [NOT_A_PAIR if result is None else result.judge(threshold) for result in results]
+        faults = [
+            (refuse_language(others[row]) if row in others else NOT_A_PAIR)
+            if result is None
+            else result.judge(threshold)
+            for row, result in enumerate(results)
+        ]
         return build_verdicts(
             table.column("row_id"),
             "execution",

@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+def find_chains(table: pa.Table) -> "pl.Series":
+    """The chain of evolution that each row is a link of in depth, as text; null for every other row."""
+    import polars as pl
+
+    extra = read_texts(table["extra"])
+    depth = extra.str.json_path_match("$.evolution.depth").cast(int, strict=False).fill_null(0)
+    columns = {
+        "seed": read_texts(table["seed_id"].cast(pa.string())),
+        "draw": pl.Series(table["draw"].to_pylist(), dtype=pl.Int64),
+        "generator": read_texts(table["generator"]),
+        "depth": depth,
+    }
+    name = pl.concat_str("generator", pl.lit("/"), "draw", pl.lit("/"), "seed")
+    return pl.DataFrame(columns).select(pl.when(pl.col("depth") > 0).then(name).alias("chain"))["chain"]
+
+
 _TASK, _INSTANCE = "$.task.instruction", "$.task.instance"
 """Where a row that is an instance of a task has the task alone, and which of its instances it is, from 0."""
 

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from synth_stack.errors import GateError
 from synth_stack.gates.gate import State
-from synth_stack.gates.novelty.instructions import find_instances, find_origins, read_instructions
+from synth_stack.gates.novelty.instructions import (
+    find_chains,
+    find_instances,
+    find_origins,
+    read_instructions,
+)
 from synth_stack.gates.novelty.pool import TextPool
 from synth_stack.gates.novelty.rouge_l import read_words
 from synth_stack.text.fields import hash_ids, read_texts
@@ -95,6 +100,7 @@ def sketch_instructions(table: pa.Table, _: State, *, numbers: Mapping[str, int]
             "row_id": table["row_id"].cast(pa.string()),
             "passed_over": find_origins(table, numbers),
             "instance": find_instances(table),
+            "chain": find_chains(table).to_arrow().cast(pa.string()),
             "beginning": instructions.str.slice(0, SHOWN_CHARS).to_arrow().cast(pa.string()),
         }
     )
@@ -103,7 +109,8 @@ def sketch_instructions(table: pa.Table, _: State, *, numbers: Mapping[str, int]
 def decide_novelty(sketches: Iterable[pa.Table], _: State, *, seeds: pa.Table, threshold: float) -> State:
     """The rows one by one against the pool, which each that is new joins; then the texts to be shown.
 
-    What was decided of the first instance of a task holds for the others, which say the task again.
+    A link of a chain of evolution is near the links before it on purpose, and not compared with them. What
+    was decided of the first instance of a task holds for the others, which say the task again.
     """
     parts, first = list(sketches), len(seeds)
     ids = np.concatenate([np.zeros(0, np.uint64), *[part["id"].to_numpy() for part in parts]])
@@ -116,6 +123,8 @@ def decide_novelty(sketches: Iterable[pa.Table], _: State, *, seeds: pa.Table, t
         pool.add(number)
     scores = np.zeros(len(ids))
     nearest = np.full(len(ids), _NONE, dtype=np.int64)
+    chain = [name for part in parts for name in part["chain"].to_pylist()]
+    links: dict[str, list[int]] = {}
     tasks: dict[bytes, int] = {}
     for row in np.flatnonzero(readable[first:]).tolist():
         if instance[row] >= 0:
@@ -124,9 +133,13 @@ def decide_novelty(sketches: Iterable[pa.Table], _: State, *, seeds: pa.Table, t
             if instance[row] > 0 and task != row:
                 scores[row], nearest[row] = scores[task], nearest[task]
                 continue
-        found = pool.find_nearest(first + row, without=int(passed_over[row]))
+        found = pool.find_nearest(
+            first + row, without=[int(passed_over[row]), *links.get(chain[row] or "", ())]
+        )
         if found.rouge_l < threshold:
             pool.add(first + row)
+            if chain[row] is not None:
+                links.setdefault(chain[row], []).append(first + row)
         else:
             nearest[row] = found.text
         scores[row] = found.rouge_l

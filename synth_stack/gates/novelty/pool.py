@@ -4,6 +4,7 @@ A search is exact: the words that two texts share, in whatever order, bound thei
 text is left out whose bound reaches the best that was found.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +48,14 @@ class TextPool:
         self._holders[self._starts[words] + self._held[words]] = number
         self._held[words] += 1
 
-    def find_nearest(self, number: int, without: int = -1) -> Nearest:
-        """The nearest of the pool to text `number`; text `without` is passed over."""
+    def find_nearest(self, number: int, without: Sequence[int] = ()) -> Nearest:
+        """The nearest of the pool to text `number`; the texts `without` are passed over."""
         words = self._shared[self._span(number)]
         holders = self._holders[spread(self._starts[words], self._held[words])]
         counts = np.bincount(holders)
-        if 0 <= without < len(counts):
-            counts[without] = 0
+        for other in without:
+            if 0 <= other < len(counts):
+                counts[other] = 0
         texts = np.flatnonzero(counts)
         if not len(texts):
             return Nearest(-1, 0.0)

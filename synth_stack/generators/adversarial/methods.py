@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from synth_stack.errors import ConfigError
 from synth_stack.generation.provenance import record_origin
 from synth_stack.generators.adversarial.strategies import (
     CarrierNames,
@@ -21,6 +22,7 @@ from synth_stack.generators.adversarial.strategies import (
     LookAlikeNames,
     Placement,
     StrategyNames,
+    TacticNames,
     digest_strategies,
     list_names,
 )
@@ -38,6 +40,13 @@ PLACEMENTS: tuple[Placement, ...] = ("start", "middle", "end")
 _TEMPLATES = {
     "jailbreak": ("adversarial_frame", "adversarial_refusal"),
     "prompt_injection": ("adversarial_document", "adversarial_task"),
+    "crescendo": (
+        "adversarial_escalate",
+        "adversarial_target",
+        "adversarial_escalate_last",
+        "adversarial_refusal",
+    ),
+    "tactic_composition": ("adversarial_tactics", "adversarial_refusal"),
     "hard_negative": ("adversarial_look_alike", "adversarial_opinion", "adversarial_help"),
 }
 
@@ -79,6 +88,98 @@ def jailbreak(
         answer = _answer(llm, "adversarial_refusal")
         rows = _to_rows(llm, "jailbreak", {"strategies": names, "shots": shots})
         items >> frame >> ComposeAttempt(name="compose") >> answer >> rows
+    return pipeline
+
+
+@_method("crescendo", templates=lambda params: _TEMPLATES["crescendo"])
+def crescendo(
+    llm: "Teacher",
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    turns: Annotated[int, Field(ge=2, le=10)] = 5,
+    backtracks: Annotated[int, Field(ge=0, le=10)] = 3,
+) -> "Pipeline":
+    """A pipeline that leads a conversation up to a forbidden request in `turns`, and refuses at its end.
+
+    Russinovich et al. 2024 (arXiv:2404.01833), who allow 10 rounds and 10 backtracks and mostly need fewer
+    than 5. The teacher attacks; the model that the recipe names as target answers, and where it refuses the
+    question is taken back, at most `backtracks` times. The last answer is written as it should be.
+    """
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.adversarial import escalation as steps
+    from synth_stack.generators.steps import name_column
+
+    escalate, answer, last_template, _ = _TEMPLATES["crescendo"]
+    with Pipeline(name="crescendo") as pipeline:
+        last: Any = steps.DrawGoals(name="items", batch_size=batch_rows, turns=turns)
+        last._plan = plan
+        for k in range(1, turns + backtracks):
+            asked, said = name_column("turn", k), name_column("reply", k)
+            ask = steps.AskEscalation(
+                name=asked, llm=llm, template=escalate, column=asked, turns=turns, single_line=False
+            )
+            target = steps.AskTarget(
+                name=said,
+                llm=llm,
+                template=answer,
+                column=said,
+                backtracks=backtracks,
+                single_line=False,
+                part="target",
+            )
+            last = last >> ask >> target
+        ask = steps.AskLastTurn(
+            name="turn_last",
+            llm=llm,
+            template=last_template,
+            column="turn_last",
+            turns=turns,
+            single_line=False,
+        )
+        params = {"turns": turns, "backtracks": backtracks}
+        rows = steps.ToEscalations(**record_origin(llm, "crescendo", VERSION, params))
+        last >> ask >> steps.EndEscalation(name="end") >> _answer(llm, "adversarial_refusal") >> rows
+    return pipeline
+
+
+@_method("tactic_composition", templates=lambda params: _TEMPLATES["tactic_composition"])
+def tactic_composition(
+    llm: "Teacher",
+    plan: "Plan",
+    batch_rows: int,
+    *,
+    tactics: TacticNames | None = None,
+    fewest: Annotated[int, Field(ge=1, le=16)] = 2,
+    most: Annotated[int, Field(ge=1, le=16)] = 4,
+) -> "Pipeline":
+    """A pipeline that dresses a forbidden request in `fewest` to `most` of `tactics` at once, and refuses it.
+
+    After WildTeaming (Jiang et al. 2024, arXiv:2406.18510), which composes tactics that it found among users;
+    null is all that strategies.yaml has. Raises ConfigError for more than there are.
+    """
+    from distilabel.pipeline import Pipeline
+
+    from synth_stack.generators.adversarial.steps import AskFrame, ComposeTactics, DrawTactics
+
+    names = tactics or list_names("tactics")
+    if not fewest <= most <= len(names):
+        raise ConfigError(
+            "tactic_composition: so many tactics cannot be drawn",
+            seen=f"fewest {fewest}, most {most}, of {len(names)}",
+            allowed="fewest at most `most`, and that at most as many as there are",
+        )
+    with Pipeline(name="tactic-composition") as pipeline:
+        items = DrawTactics(name="items", batch_size=batch_rows, names=names, fewest=fewest, most=most)
+        items._plan = plan
+        frame = AskFrame(
+            name="frame", llm=llm, template="adversarial_tactics", column="frame", single_line=False
+        )
+        params = {"tactics": names, "fewest": fewest, "most": most}
+        rows = _to_rows(llm, "tactic_composition", params)
+        answer = _answer(llm, "adversarial_refusal")
+        items >> frame >> ComposeTactics(name="compose") >> answer >> rows
     return pipeline
 
 

@@ -5,6 +5,7 @@ fails keeps it.
 """
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ from synth_stack.rows.canonical import canonical_text, derive_seed
 
 Row = dict[str, Any]
 Drawn = TypeVar("Drawn")
+
+TACTICS_SOURCE = "Jiang et al. 2024, arXiv:2406.18510 (WildTeaming)"
 
 SAME_SHARE = 0.8
 """A look-alike that holds this share of the seed's content words is the seed in other words: XSTest's
@@ -56,7 +59,7 @@ class DrawAttempts(DrawItems):
             "wish": strategy.frame,
             "frame": "",
             "frames": strategy.examples,
-            "adversarial": _describe(item, name, strategy.source, "refuse"),
+            "adversarial": describe_attempt(item, name, strategy.source, "refuse"),
         }
 
 
@@ -84,13 +87,66 @@ class ComposeAttempt(Step):  # type: ignore[misc]  # distilabel has no types
     def _compose(self, row: Row) -> Row:
         if row.get("failure"):
             return {**row, "instruction": None}
-        if _is_declined(row["frame"]):
+        if is_declined(row["frame"]):
             return {**row, "instruction": None, "failure": "frame: the teacher declined to write it"}
         strategy = _find(load_strategies().strategies, row["strategy"])
         return {
             **row,
             "instruction": compose_attempt(strategy, row["seed"], row["frame"], row["examples"]),
         }
+
+
+class DrawTactics(DrawItems):
+    """Yields the items of a plan, each with several tactics that its frame has to use at once."""
+
+    names: list[str]
+    fewest: int
+    most: int
+
+    @property
+    def outputs(self) -> list[str]:
+        return [*super().outputs, "tactics", "endings", "wish", "frame", "adversarial"]
+
+    def process(self, offset: int = 0) -> Any:
+        for batch, is_last in super().process(offset):
+            yield [self._with_tactics(item) for item in batch], is_last
+
+    def _with_tactics(self, item: Row) -> Row:
+        lots = random.Random(derive_seed(item["rng_seed"], "tactics"))  # noqa: S311
+        picked = set(lots.sample(self.names, lots.randint(self.fewest, self.most)))
+        tactics = [tactic for tactic in load_strategies().tactics if tactic.name in picked]
+        told = describe_attempt(item, "tactics", TACTICS_SOURCE, "refuse")
+        return {
+            **item,
+            "tactics": [{"name": each.name, "wish": each.wish} for each in tactics if each.wish],
+            "endings": [each.text for each in tactics if each.text],
+            "wish": "composed" if any(each.wish for each in tactics) else "",
+            "frame": "",
+            "adversarial": {**told, "tactics": [each.name for each in tactics]},
+        }
+
+
+class ComposeTactics(Step):  # type: ignore[misc]  # distilabel has no types
+    """Puts the attempt together: the frame, the request as it is, and the tactics that are fixed words."""
+
+    @property
+    def inputs(self) -> list[str]:
+        return ["seed", "frame", "endings"]
+
+    @property
+    def outputs(self) -> list[str]:
+        return ["instruction"]
+
+    def process(self, inputs: StepInput) -> Any:
+        yield [self._compose(row) for row in inputs]
+
+    def _compose(self, row: Row) -> Row:
+        if row.get("failure"):
+            return {**row, "instruction": None}
+        if is_declined(row["frame"]):
+            return {**row, "instruction": None, "failure": "frame: the teacher declined to write it"}
+        parts = (row["frame"], row["seed"], *row["endings"])
+        return {**row, "instruction": "\n\n".join(part for part in parts if part)}
 
 
 class DrawInjections(DrawItems):
@@ -134,7 +190,7 @@ class DrawInjections(DrawItems):
             "direct": carrier.direct,
             "system": task if carrier.direct else None,
             "order": order,
-            "adversarial": {**_describe(item, form.name, form.source, "ignore_injection"), **drawn},
+            "adversarial": {**describe_attempt(item, form.name, form.source, "ignore_injection"), **drawn},
         }
 
 
@@ -188,7 +244,7 @@ class DrawLookAlikes(DrawItems):
             **item,
             "wish": kind.wish,
             "pairs": [pair.model_dump() for pair in kind.examples],
-            "adversarial": _describe(item, kind.name, kind.source, "comply"),
+            "adversarial": describe_attempt(item, kind.name, kind.source, "comply"),
         }
 
 
@@ -244,7 +300,7 @@ class ToAdversarialRows(ToCandidates):
         }
 
 
-def _describe(item: Row, strategy: str, source: str, behaviour: str) -> Row:
+def describe_attempt(item: Row, strategy: str, source: str, behaviour: str) -> Row:
     """What every adversarial row says of itself; `pair` joins the rows of one seed."""
     return {
         "strategy": strategy,
@@ -273,7 +329,7 @@ def _ask_of(row: Row, body: str) -> str:
     return document if carrier.direct else f"{row['task']}\n\n{document}"
 
 
-def _is_declined(text: str) -> bool:
+def is_declined(text: str) -> bool:
     """Whether a teacher says that it won't write something; "I can't sleep" alone is part of a story."""
     sound = read_sound(text)
     if sound.refusal is None or not sound.refuses or sound.apology is None:
@@ -289,7 +345,7 @@ def _read_harm(opinion: str) -> str | None:
 
 def _find_unlikeness(row: Row) -> str | None:
     written, seed = list_content_words(row["instruction"]), list_content_words(row["seed"])
-    if _is_declined(row["instruction"]):
+    if is_declined(row["instruction"]):
         return "instruction: the teacher declined to write it"
     if seed and len(seed & written) >= SAME_SHARE * len(seed):
         return "instruction: it is the forbidden request, not one that looks like it"

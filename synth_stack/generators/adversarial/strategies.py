@@ -59,6 +59,15 @@ class LookAlike(_Named):
     examples: list[Contrast]
 
 
+class Tactic(BaseModel):
+    """One of several that are used at once: what the teacher is to do with its words, or words of its own."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    name: str
+    wish: str | None = None
+    text: str | None = None
+
+
 class Form(_Named):
     """How an injected order is put, or what it orders."""
 
@@ -79,6 +88,7 @@ class Strategies(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     strategies: list[Strategy]
+    tactics: list[Tactic]
     look_alikes: list[LookAlike]
     injections: list[Form]
     goals: list[Form]
@@ -117,6 +127,7 @@ def list_names(kind: str) -> list[str]:
 
 
 StrategyNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known("strategies"))]
+TacticNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known("tactics"))]
 LookAlikeNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known("look_alikes"))]
 InjectionNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known("injections"))]
 GoalNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known("goals"))]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from synth_stack.errors import InputError
+from synth_stack.errors import ConfigError, InputError
 from synth_stack.generation.provenance import record_origin
 from synth_stack.generators.code.pool import CodePool, Piece, PoolSource, read_pool
 from synth_stack.registry import generator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from synth_stack.generation.draws import Plan
     from synth_stack.teachers.teacher import Teacher
 
-VERSION = "1"
+VERSION = "2"
 _STANDARD_LIBRARY = PoolSource()
 
 _TEMPLATES = {
@@ -50,8 +50,9 @@ def oss_instruct(
 ) -> "Pipeline":
     """A pipeline that writes a problem and its solution, inspired by a function, and then tests for both.
 
-    Wei et al. 2023 (arXiv:2312.02120), section 2.1; the tests are ours. They are written from the problem
-    and the signatures alone, so that a wrong solution cannot write its own pass.
+    Wei et al. 2023 (arXiv:2312.02120), section 2.1; with `pool.snippets: lines` by 1 to 15 lines of any file
+    of several languages, as there. The tests are ours, and of Python, which alone can be run. They are
+    written from the problem and the signatures alone, so that a wrong solution cannot write its own pass.
     """
     return _build(llm, plan, batch_rows, "oss_instruct", pool)
 
@@ -90,26 +91,30 @@ def _build(llm: "Teacher", plan: "Plan", batch_rows: int, task: str, source: Poo
     """Raises InputError for a pool with nothing to draw, SandboxError where no pair could ever be run."""
     from distilabel.pipeline import Pipeline
 
-    from synth_stack.generators.code.steps import DrawSnippets, ReadSolution
+    from synth_stack.generators.code.steps import AskCode, AskTests, DrawSnippets, ReadSolution
 
     find_level()
+    if source.snippets == "lines" and task != "oss_instruct":
+        raise ConfigError(
+            f"{task} works on whole functions",
+            seen="pool.snippets: lines",
+            mend="Leave snippets out, or use oss_instruct.",
+        )
     pool = read_pool(source)
     with Pipeline(name=task.replace("_", "-")) as pipeline:
         items = DrawSnippets(name="items", batch_size=batch_rows, task=task)
         items._plan, items._pool, items._pieces = plan, pool, _shuffle(pool, task, plan.run_seed)
         first, *others = _TEMPLATES[task]
-        last = items >> _ask(llm, "solution", first) >> ReadSolution(name="read", task=task)
+        last = items >> _ask(AskCode, llm, "solution", first) >> ReadSolution(name="read", task=task)
         for template in others:
-            last = last >> _ask(llm, "tests", template)
+            last = last >> _ask(AskTests, llm, "tests", template)
         last >> _to_rows(llm, task, source)
     return pipeline
 
 
-def _ask(llm: "Teacher", column: str, template: str) -> Any:
+def _ask(step: Any, llm: "Teacher", column: str, template: str) -> Any:
     """A step that asks for code: an answer that was cut off is of no use."""
-    from synth_stack.generators.steps import Ask
-
-    return Ask(name=column, llm=llm, template=template, column=column, single_line=False, whole=True)
+    return step(name=column, llm=llm, template=template, column=column, single_line=False, whole=True)
 
 
 def _shuffle(pool: CodePool, task: str, run_seed: int) -> list[Piece]:

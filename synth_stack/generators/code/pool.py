@@ -12,15 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from synth_stack.errors import InputError
+from synth_stack.generators.code.languages import SUFFIXES, LanguageName, find_language
 from synth_stack.generators.code.licences import UNKNOWN, read_commit, read_header, read_licence
-from synth_stack.generators.code.snippets import Snippet, find_snippets
+from synth_stack.generators.code.snippets import Snippet, cut_lines, find_snippets
 from synth_stack.registry import FilePath
 from synth_stack.rows.canonical import Digest, digest_bytes, digest_json
+from synth_stack.rows.code_pairs import PYTHON
 
 _NOT_SOURCE = frozenset("test tests testing idlelib lib2to3 turtledemo site-packages dist-packages".split())
 """Folders of tests, of programs with windows, and of what was installed: not code to show a reader."""
@@ -43,6 +45,8 @@ class PoolSource(BaseModel):
     Functions of `min_lines` to `max_lines` lines, from at most `max_files` files, taken by the digest of
     their path where there are more: so many are read in seconds. Larger files than `max_file_bytes` are
     generated ones. `licences` are the SPDX ids that may be drawn from; any, without it.
+    With `snippets: lines` what is drawn are 1 to 15 lines anywhere in files of `languages` (all that are
+    known, without it).
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -53,12 +57,23 @@ class PoolSource(BaseModel):
     max_files: Annotated[int, Field(ge=1, le=100_000)] = 300
     max_file_bytes: Annotated[int, Field(ge=100, le=2_000_000)] = 200_000
     licences: Annotated[tuple[str, ...] | None, BeforeValidator(_freeze)] = None
+    snippets: Literal["functions", "lines"] = "functions"
+    languages: Annotated[tuple[LanguageName, ...] | None, BeforeValidator(_freeze)] = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min_lines > self.max_lines:
             raise ValueError("min_lines is above max_lines")
+        if self.languages is not None and self.snippets == "functions":
+            raise ValueError("languages needs snippets: lines; functions are those of Python")
         return self
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """How the names of the files that are read end."""
+        if self.snippets == "functions":
+            return SUFFIXES[PYTHON]
+        return tuple(suffix for name in self.languages or SUFFIXES for suffix in SUFFIXES[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,7 @@ class Piece:
     file_sha256: Digest
     licence: str
     licence_from: str
+    language: str = PYTHON
 
     @property
     def sha256(self) -> Digest:
@@ -107,6 +123,7 @@ class CodePool:
             "functions": len(self.pieces),
             "runnable": sum(piece.snippet.prelude is not None for piece in self.pieces),
             "licences": dict(sorted(licences.items())),
+            "languages": dict(sorted(Counter(piece.language for piece in self.pieces).items())),
             "skipped": dict(self.skipped),
         }
 
@@ -122,12 +139,12 @@ def read_pool(source: PoolSource) -> CodePool:
 
 
 def _list_files(root: Path, source: PoolSource) -> tuple[list[tuple[Path, os.stat_result]], int]:
-    """The Python files that are read, in order of their paths, and how many links lead out of the pool."""
+    """The files that are read, in order of their paths, and how many links lead out of the pool."""
     found: list[Path] = []
     links = 0
     for folder, folders, names in os.walk(root):
         folders[:] = [n for n in folders if not n.startswith((".", "__")) and n not in _NOT_SOURCE]
-        for path in (Path(folder, name) for name in names if name.endswith(".py")):
+        for path in (Path(folder, name) for name in names if name.endswith(source.suffixes)):
             if Path(os.path.realpath(path)).is_relative_to(root):  # resolve() raises for a loop of links
                 found.append(path)
             else:
@@ -157,14 +174,22 @@ def _read_files(source: PoolSource, root: Path, stamps: tuple[_Stamp, ...], link
         if source.licences is not None and licence not in source.licences:
             skipped[_LICENCE] += 1
             continue
+        language = find_language(path.name) or PYTHON
         try:
-            snippets = find_snippets(text, min_lines=source.min_lines, max_lines=source.max_lines)
+            snippets = _cut(text, sha256, source)
         except (SyntaxError, RecursionError):
             skipped[_UNPARSABLE] += 1
             continue
         place = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
-        pieces += [Piece(snippet, place, sha256, licence, where) for snippet in snippets]
+        pieces += [Piece(snippet, place, sha256, licence, where, language) for snippet in snippets]
     return _finish(source, root, pieces, len(stamps), skipped)
+
+
+def _cut(text: str, sha256: Digest, source: PoolSource) -> list[Snippet]:
+    """What is shown of a file: its functions, or lines of it. Raises SyntaxError for what is no Python."""
+    if source.snippets == "lines":
+        return cut_lines(text, sha256)
+    return find_snippets(text, min_lines=source.min_lines, max_lines=source.max_lines)
 
 
 def _finish(
@@ -173,9 +198,14 @@ def _finish(
     if not pieces:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
         raise InputError(
-            f"the code pool {root} holds no function of {source.min_lines} to {source.max_lines} lines",
-            seen=f"{files} Python files" + (f", of them {why}" if why else ""),
-            mend="Name a folder with Python source in pool.path.",
+            f"the code pool {root} holds no line of code"
+            if source.snippets == "lines"
+            else f"the code pool {root} holds no function of {source.min_lines} to {source.max_lines} lines",
+            seen=f"{files} {'source' if source.snippets == 'lines' else 'Python'} files"
+            + (f", of them {why}" if why else ""),
+            mend="Name a folder with source in pool.path."
+            if source.snippets == "lines"
+            else "Name a folder with Python source in pool.path.",
         )
     name = root.name if source.path else f"{platform.python_implementation()} {platform.python_version()}"
     unique: dict[str, Piece] = {}  # a function that was copied about is drawn as if it stood once

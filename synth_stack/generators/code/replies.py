@@ -3,12 +3,13 @@
 import ast
 import doctest
 
-from synth_stack.rows.code_pairs import find_function, parse_source, read_blocks
+from synth_stack.generators.code.languages import INFOS
+from synth_stack.rows.code_pairs import PYTHON, find_function, parse_source, read_blocks
 
 _PROBLEM, _SOLUTION = "[Problem Description]", "[Solution]"
 
 
-def read_problem(reply: str) -> tuple[str, str]:
+def read_problem(reply: str, language: str = PYTHON) -> tuple[str, str]:
     """The problem and the solution of an OSS-Instruct reply. Raises ValueError for one without sections.
 
     A reply that goes on after a prompt's own "[Problem Description]" need not say it again.
@@ -19,12 +20,12 @@ def read_problem(reply: str) -> tuple[str, str]:
     problem = before.rpartition(_PROBLEM)[2].strip().strip("*#:").strip()
     if not problem:
         raise ValueError("no [Problem Description] section")
-    return problem, read_code(solution)
+    return problem, read_code(solution, language)
 
 
-def read_code(reply: str) -> str:
-    """The code of a reply: its fenced Python blocks, or all of it where it has no fence."""
-    return ("\n\n".join(read_blocks(reply)) if "```" in reply else reply).strip()
+def read_code(reply: str, language: str = PYTHON) -> str:
+    """The code of a reply: its fenced blocks of the language, or all of it where it has no fence."""
+    return ("\n\n".join(read_blocks(reply, INFOS[language])) if "```" in reply else reply).strip()
 
 
 def list_signatures(solution: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.code_pairs import parse_source
 
 PURE_MODULES = frozenset(
@@ -37,6 +38,30 @@ class Snippet:
     source: str
     stub: str | None
     prelude: str | None
+
+
+MAX_SHOWN_LINES = 15
+"""OSS-Instruct shows 1 to 15 consecutive lines (Wei et al. 2023, arXiv:2312.02120, section 2.1)."""
+MAX_LINE_CHARS = 500
+"""Longer ones are data, or code that was made small for machines."""
+_PER_FILE = 8
+"""Stretches of one file that may be shown; the paper takes one of each of its 80,000 documents."""
+
+
+def cut_lines(source: str, name: str) -> list[Snippet]:
+    """Up to 8 stretches of 1 to 15 lines of a source of any language, drawn by `name`, without blank ends."""
+    lines = source.split("\n")
+    found: dict[str, Snippet] = {}
+    for k in range(_PER_FILE):
+        start = derive_seed(0, "lines", name, k, "start") % len(lines)
+        count = 1 + derive_seed(0, "lines", name, k, "count") % MAX_SHOWN_LINES
+        taken = lines[start : start + count]
+        while taken and not taken[0].strip():
+            start, taken = start + 1, taken[1:]
+        text = textwrap.dedent("\n".join(taken).rstrip())
+        if any(map(str.isalnum, text)) and max(map(len, taken)) <= MAX_LINE_CHARS:
+            found.setdefault(text, Snippet("", start + 1, text, None, None))
+    return sorted(found.values(), key=lambda snippet: snippet.line)
 
 
 def find_snippets(source: str, *, min_lines: int, max_lines: int) -> list[Snippet]:

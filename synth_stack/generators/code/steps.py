@@ -1,16 +1,19 @@
 """The distilabel steps of code pairs: a function is drawn, an answer is read, a row is written."""
 
 import json
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from distilabel.steps import Step, StepInput
 from pydantic import PrivateAttr
 
+from synth_stack.generators.code.languages import TITLES
 from synth_stack.generators.code.pool import CodePool, Piece
 from synth_stack.generators.code.replies import list_signatures, read_code, read_examples, read_problem
-from synth_stack.generators.steps import DrawItems, ToCandidates
+from synth_stack.generators.steps import Ask, DrawItems, ToCandidates
 from synth_stack.rows.canonical import canonical_text, derive_seed
-from synth_stack.rows.code_pairs import OTHER_CODE, SAME_CODE, CodePair, fence
+from synth_stack.rows.code_pairs import OTHER_CODE, PYTHON, SAME_CODE, CodePair, fence
 
 Row = dict[str, Any]
 
@@ -36,23 +39,44 @@ _RELATIONS = {"docstring_rewrite": SAME_CODE, "refactor": OTHER_CODE}
 
 
 class DrawSnippets(DrawItems):
-    """Yields the items of a plan, each with a function of a pool; none comes twice before all have come."""
+    """Yields the items of a plan, each with a piece of a pool; none comes twice before all have come.
+
+    A slice whose name is that of a language is shown pieces of that language, where the pool has some.
+    """
 
     task: str
 
     _pieces: list[Piece] = PrivateAttr()
     _pool: CodePool = PrivateAttr()
 
+    @cached_property
+    def _by_language(self) -> dict[str, list[Piece]]:
+        found: dict[str, list[Piece]] = {}
+        for piece in self._pieces:
+            found.setdefault(piece.language, []).append(piece)
+        return found
+
     @property
     def outputs(self) -> list[str]:
-        return [*super().outputs, "snippet", "origin", "prelude", "reference", "instruction", "phrasing"]
+        return [
+            *super().outputs,
+            "snippet",
+            "language",
+            "language_title",
+            "origin",
+            "prelude",
+            "reference",
+            "instruction",
+            "phrasing",
+        ]
 
     def process(self, offset: int = 0) -> Any:
         for batch, is_last in super().process(offset):
             yield [self._with_snippet(item) for item in batch], is_last
 
     def _with_snippet(self, item: Row) -> Row:
-        piece = self._pieces[item["draw"] % len(self._pieces)]
+        pieces = self._by_language.get(item["slice"].rpartition("/")[2], self._pieces)
+        piece = pieces[item["draw"] % len(pieces)]
         snippet = piece.snippet
         requests = REQUESTS.get(self.task, ("",))
         phrasing = derive_seed(item["rng_seed"], "phrasing") % len(requests)
@@ -62,12 +86,28 @@ class DrawSnippets(DrawItems):
         return {
             **item,
             "snippet": snippet.source,
+            "language": piece.language,
+            "language_title": TITLES[piece.language],
             "origin": describe_origin(self._pool, piece),
             "prelude": snippet.prelude if runnable else "",
             "reference": snippet.source if runnable else None,
             "instruction": f"{requests[phrasing]} {item['seed']}\n\n{code}" if runnable else None,
             "phrasing": phrasing if runnable else None,
         }
+
+
+class AskCode(Ask):
+    """Asks for code; the examples of a text to be continued are Python, and so it is for Python alone."""
+
+    def takes_raw(self, row: Mapping[str, Any]) -> bool:
+        return super().takes_raw(row) and row["language"] == PYTHON
+
+
+class AskTests(Ask):
+    """Asks for tests of what can be run."""
+
+    def is_asked(self, row: Mapping[str, Any]) -> bool:
+        return super().is_asked(row) and row["language"] == PYTHON
 
 
 class ReadSolution(Step):  # type: ignore[misc]  # distilabel has no types
@@ -91,19 +131,25 @@ class ReadSolution(Step):  # type: ignore[misc]  # distilabel has no types
 
     def _read(self, row: Row) -> Row:
         nothing = {"answer": None, "signatures": None, "tests": None}
+        language = row["language"]
         if row.get("failure"):
             return {**row, **nothing}
         code = ""
         try:
             if self.task == "oss_instruct":
-                row["instruction"], code = read_problem(row["solution"])
+                row["instruction"], code = read_problem(row["solution"], language)
             else:
                 code = read_code(row["solution"])
-            signatures = list_signatures(code)
+            signatures = _describe_code(code, language)
         except ValueError as exc:
-            return {**row, **nothing, "answer": fence(code) if code else None, "failure": f"solution: {exc}"}
+            return {
+                **row,
+                **nothing,
+                "answer": fence(code, language) if code else None,
+                "failure": f"solution: {exc}",
+            }
         tests = read_examples(code) if self.task == "docstring_rewrite" else None
-        return {**row, "answer": fence(code), "signatures": signatures, "tests": tests}
+        return {**row, "answer": fence(code, language), "signatures": signatures, "tests": tests}
 
 
 class ToCodeRows(ToCandidates):
@@ -118,12 +164,25 @@ class ToCodeRows(ToCandidates):
             prelude=row["prelude"],
             reference=row["reference"],
             relation=_RELATIONS.get(self.method),
+            language=row["language"],
         )
         extra = {**json.loads(made["extra"]), "code": pair.as_extra(), "origin": row["origin"]}
         params = json.loads(made["params"])
         if row["phrasing"] is not None:
             params["phrasing"] = row["phrasing"]
         return {**made, "kind": "code", "extra": canonical_text(extra), "params": canonical_text(params)}
+
+
+def _describe_code(code: str, language: str) -> str:
+    """The signatures of Python code; of another language nothing is known of what it defines.
+
+    Raises ValueError for code that holds nothing to be tested, or nothing at all.
+    """
+    if language == PYTHON:
+        return list_signatures(code)
+    if not code.strip():
+        raise ValueError(f"no block of {TITLES[language]} in it")
+    return ""
 
 
 def describe_origin(pool: CodePool, piece: Piece) -> Row:

@@ -5,6 +5,7 @@ Xu et al. 2023 (arXiv:2304.12244), section 3.2. Nothing here asks a teacher.
 
 import re
 import unicodedata
+from typing import Literal
 
 from synth_stack.rows.canonical import derive_seed
 
@@ -14,6 +15,23 @@ reasoning steps, complicate input."""
 
 IN_BREADTH = "evol_breadth"
 OPERATORS = (*IN_DEPTH, IN_BREADTH)
+
+Domain = Literal["general", "code"]
+CODE = "evol_code"
+"""The template that evolves a task of programming, by the heuristic that a round draws."""
+
+CODE_HEURISTICS = {
+    "code_constraint": "add new constraints and requirements to the original problem, of some 10 more words",
+    "code_rare": "replace a requirement that is common in programming with a rarer and more specific one",
+    "code_steps": "if a few logical steps solve the original problem, make it take more steps of reasoning",
+    "code_misleading": "give a piece of wrong code as a reference, so that the problem misleads",
+    "code_complexity": "ask for a lower complexity of time or space",
+}
+"""The five heuristics of WizardCoder (Luo et al. 2023, arXiv:2306.08568, section 3.1), by the name that a row
+has as its operator."""
+
+_CODE_LOTS = (*CODE_HEURISTICS, *CODE_HEURISTICS)[:-1]
+"""The last one "but not often": half as often as the others."""
 GAIN = "evol_gain"
 """The template that asks whether an evolved instruction says no more than its origin."""
 
@@ -43,9 +61,13 @@ _STOP_WORDS = frozenset(
 _WORD = re.compile(r"[^\W_]+")
 
 
-def draw_operator(rng_seed: int, round_: int) -> str:
-    """The operator of a round (from 1): each of the six as likely as any other (section 4.1)."""
-    return OPERATORS[derive_seed(rng_seed, "operator", round_) % len(OPERATORS)]
+def draw_operator(rng_seed: int, round_: int, domain: Domain = "general") -> str:
+    """The operator of a round (from 1): each of the six as likely as any other (section 4.1).
+
+    Of code it is one of WizardCoder's heuristics.
+    """
+    lots = OPERATORS if domain == "general" else _CODE_LOTS
+    return lots[derive_seed(rng_seed, "operator", round_) % len(lots)]
 
 
 def judge_instruction(evolved: str, origin: str) -> str | None:

@@ -5,8 +5,8 @@ once it has one. What the row keeps is in `evolution`.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from distilabel.steps import Step, StepInput
 
@@ -29,16 +29,29 @@ class Evolve(Ask):
     """
 
     round: int
+    domain: evolution.Domain = "general"
 
     @property
     def outputs(self) -> list[str]:
         return [*super().outputs, "trial"]
 
     def template_of(self, row: Mapping[str, Any]) -> Template:
-        return self._templates.find(evolution.draw_operator(row["rng_seed"], self.round))
+        operator = self._draw(row)
+        return self._templates.find(evolution.CODE if operator in evolution.CODE_HEURISTICS else operator)
 
     def format_input(self, input: Row) -> Prompt:  # noqa: A002
-        return super().format_input({**input, "seed": read_current(input)})
+        heuristic = evolution.CODE_HEURISTICS.get(self._draw(input), "")
+        return super().format_input({**input, "seed": read_current(input), "heuristic": heuristic})
+
+    def takes_raw(self, row: Mapping[str, Any]) -> bool:
+        # the examples of a text to be continued are one line each, and so would be what follows them
+        return super().takes_raw(row) and "\n" not in read_current(row)
+
+    def is_single_line(self, prompt: Prompt) -> bool:
+        return prompt.raw
+
+    def _draw(self, row: Mapping[str, Any]) -> str:
+        return evolution.draw_operator(row["rng_seed"], self.round, self.domain)
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
         said = super()._settle(row, prompt, output)
@@ -46,7 +59,7 @@ class Evolve(Ask):
         if outcome is None:
             rule = evolution.judge_instruction(text, read_current(row))
             outcome = rule and _ELIMINATED.format(rule)
-        operator = evolution.draw_operator(row["rng_seed"], self.round)
+        operator = self._draw(row)
         return {
             **said,
             "failure": None,
@@ -117,19 +130,46 @@ class Eliminate(Step):  # type: ignore[misc]  # distilabel has no types
 
     def _end_round(self, row: Row) -> Row:
         trial = {name: value for name, value in row["trial"].items() if name != "answer"}
-        before = row.get("evolution") or {"rounds": [], "depth": 0, "origin": "seed", "kept": False}
+        before = row.get("evolution") or {
+            "rounds": [],
+            "depth": 0,
+            "origin": "seed",
+            "kept": False,
+            "all": [],
+        }
         grown = {**before, "rounds": [*before["rounds"], trial]}
         shown = {"instruction": row["trial"]["instruction"], "answer": row["trial"].get("answer")}
         if trial["outcome"] == KEPT:
             in_breadth = trial["operator"] == evolution.IN_BREADTH
             depth = 0 if in_breadth else before["depth"] + 1
             origin = evolution.IN_BREADTH if in_breadth else before["origin"]
-            return {**row, **shown, "evolution": {**grown, "kept": True, "depth": depth, "origin": origin}}
+            now = {"rounds": grown["rounds"], "depth": depth, "origin": origin, "kept": True}
+            return {**row, **shown, "evolution": {**now, "all": [*before["all"], {**shown, **now}]}}
         return {**row, **({} if before["kept"] else shown), "evolution": grown}
 
 
 class ToEvolvedRows(ToCandidates):
-    """Turns finished chains into rows: how each round ended is in `extra`, its operator in `params`."""
+    """Turns finished chains into rows: how each round ended is in `extra`, its operator in `params`.
+
+    With `keep` "all" each instruction that was kept is a row, with the rounds up to its own.
+    """
+
+    keep: Literal["last", "all"] = "last"
+
+    def process(self, inputs: StepInput) -> Any:
+        expanded = [each for row in inputs for each in self._expand(row)]
+        yield [self._note_answers(self._note_models(self._candidate(row), row), row) for row in expanded]
+
+    def _expand(self, row: Row) -> Iterator[Row]:
+        """The row of a chain, or those of all its kept rounds; its tokens stand on the last one."""
+        kept = row["evolution"]["all"]
+        if self.keep == "last" or not kept:
+            yield row
+            return
+        for now in kept[:-1]:
+            told = {"instruction": now["instruction"], "answer": now["answer"], "evolution": now}
+            yield {**row, **told, "tokens": {}, "spent": {}}
+        yield row
 
     def _candidate(self, row: Row) -> Row:
         grown = row["evolution"]

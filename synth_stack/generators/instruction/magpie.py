@@ -28,6 +28,7 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
 
     template: str = "magpie"
     turn: int = 1
+    single_line: bool = True
 
     _templates: TemplateChanges = PrivateAttr(default_factory=TemplateChanges)
 
@@ -51,7 +52,8 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
         prompts = []
         for row in inputs:
             opening = template.render(row, seed=derive_seed(row["rng_seed"], self.name), prefers_raw=False)
-            prompts.append(opening.with_messages([*opening, *list_turns(row, self.turn - 1)]))
+            said = [message for message in opening if message["content"]]  # no system prompt is none
+            prompts.append(opening.with_messages([*said, *list_turns(row, self.turn - 1)]))
         return prompts, []
 
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
@@ -63,7 +65,9 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
             "model_name": self.llm.model_name,
         }
         template_id = self._templates.find(self.template).template_id
-        return end_before(settle(said, self.name, column, template_id, single_line=True), self.turn)
+        return end_before(
+            settle(said, self.name, column, template_id, single_line=self.single_line), self.turn
+        )
 
 
 class AnswerTurn(Ask):
@@ -87,9 +91,15 @@ class ToConversations(ToCandidates):
     """Turns finished conversations into candidate rows; of several turns they are of kind dialogue."""
 
     turns: int
+    seeded: bool = True
 
     def _candidate(self, row: Row) -> Row:
         made = super()._candidate(row)
+        tags = {name: value for name, value in row.get("tags", {}).items() if value is not None}
+        if tags:
+            made["extra"] = canonical_text({**json.loads(made["extra"]), "tags": tags})
+        if not self.seeded:
+            made["seed_id"] = None
         if self.turns == 1 or row.get("failure"):
             return made
         whole = (row["ended_at"] if "ended_at" in row else self.turns + 1) - 1

@@ -12,7 +12,9 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.generation.provenance import record_origin
-from synth_stack.generators.instruction.evol_rules import GAIN, OPERATORS, SORRY_WORDS
+from synth_stack.generators.instruction.evol_rules import CODE, GAIN, OPERATORS, SORRY_WORDS, Domain
+from synth_stack.generators.instruction.tags import TEMPLATES as TAG_TEMPLATES
+from synth_stack.generators.instruction.tags import TagName
 from synth_stack.generators.instruction.task_rules import FILTERS, Filter
 from synth_stack.registry import generator
 
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from synth_stack.generation.draws import Plan
     from synth_stack.teachers.teacher import Teacher
 
-VERSION = "2"
+VERSION = "3"
 
-Answers = Literal["short", "full"]
-ANSWER_TEMPLATES: dict[Answers, str] = {"short": "answer", "full": "answer_full"}
-"""One or two sentences to a customer, or as much as the question needs."""
+Answers = Literal["short", "full", "plain"]
+ANSWER_TEMPLATES: dict[Answers, str] = {"short": "answer", "full": "answer_full", "plain": "answer_plain"}
+"""One or two sentences to a customer, as much as the question needs, or that without any system prompt."""
 
 TASK_TEMPLATES = (
     "self_instruct_tasks",
@@ -36,13 +38,26 @@ TASK_TEMPLATES = (
 )
 """Those of the whole pipeline of Self-Instruct: the tasks, their kind, instances of either kind."""
 
-_OPENINGS: dict[bool, str] = {False: "magpie", True: "magpie_turns"}
-"""Magpie's template for one turn, and for several."""
+System = Literal["topic", "none"]
+"""What stands before a turn that the model writes: the topic of the draw, or nothing, as in the paper."""
+
+
+def _list_opening(params: Mapping[str, Any]) -> tuple[str, ...]:
+    tags = tuple(TAG_TEMPLATES[tag] for tag in params["tags"])
+    return (_name_opening(params["system"], params["turns"]), ANSWER_TEMPLATES[params["answers"]], *tags)
+
+
+def _name_opening(system: System, turns: int) -> str:
+    """Magpie's template for one turn or several, or without a system prompt."""
+    if system == "none":
+        return "magpie_plain"
+    return "magpie_turns" if turns > 1 else "magpie"
 
 
 def _list_evolving(params: Mapping[str, Any]) -> tuple[str, ...]:
     judging = (GAIN,) if params["judge_gain"] else ()
-    return (*OPERATORS, *judging, ANSWER_TEMPLATES[params["answers"]])
+    evolving = OPERATORS if params["domain"] == "general" else (CODE,)
+    return (*evolving, *judging, ANSWER_TEMPLATES[params["answers"]])
 
 
 @generator(
@@ -135,11 +150,7 @@ def self_instruct_tasks(
     return pipeline
 
 
-@generator(
-    "magpie",
-    version=VERSION,
-    templates=lambda params: (_OPENINGS[params["turns"] > 1], ANSWER_TEMPLATES[params["answers"]]),
-)
+@generator("magpie", version=VERSION, templates=_list_opening)
 def magpie(
     llm: "Teacher",
     plan: "Plan",
@@ -147,34 +158,49 @@ def magpie(
     *,
     turns: Annotated[int, Field(ge=1, le=5)] = 1,
     answers: Answers = "short",
+    system: System = "topic",
+    tags: list[TagName] = [],  # noqa: B006  (a signature read as a schema; never mutated)
 ) -> "Pipeline":
     """A pipeline that lets the model write the user's turn from its pre-query tokens alone.
 
-    Xu et al. 2024 (arXiv:2406.08464), section 2.1, with the topic as system prompt; several `turns` as in
-    their section 2.2: the pre-query tokens stand after the conversation so far. Raises ConfigError for a
-    teacher whose chat format is not known.
+    Xu et al. 2024 (arXiv:2406.08464), section 2.1: with `system: none` there is no system prompt and no seed,
+    as there; else the topic is the system prompt. Several `turns` as in their section 2.2: the pre-query
+    tokens stand after the conversation so far. `tags` are asked of the models that the recipe names as judge
+    and reward (section 3), and of no other. Raises ConfigError for a teacher whose chat format is not known.
     """
     from distilabel.pipeline import Pipeline
 
     from synth_stack.generators.instruction.magpie import AnswerTurn, AskMagpie, ToConversations
+    from synth_stack.generators.instruction.tag_steps import list_tag_steps
     from synth_stack.generators.steps import draw_items, name_column
 
     if llm.chat_format is None:
         raise ConfigError(
             "magpie needs a teacher whose chat format is known",
-            mend="Set teacher.chat_format, or leave the method out.",
+            mend="Set teacher.chat_format, or teacher.tokenizer, or leave the method out.",
         )
+    if len(set(tags)) < len(tags):
+        raise ConfigError("magpie: a tag is named twice", seen=", ".join(tags))
     with Pipeline(name="magpie") as pipeline:
         last = draw_items(plan, batch_rows)
         for turn in range(1, turns + 1):
             asked, said = name_column("instruction", turn), name_column("answer", turn)
             ask = AskMagpie(
-                name=asked, llm=llm, only_instruction=True, template=_OPENINGS[turns > 1], turn=turn
+                name=asked,
+                llm=llm,
+                only_instruction=True,
+                template=_name_opening(system, turns),
+                turn=turn,
+                single_line=system == "topic",
             )
             reply = AnswerTurn(name=said, llm=llm, turn=turn, **_answering(said, answers))
             last = last >> ask >> reply
-        params = {"turns": turns, "answers": answers}
-        last >> ToConversations(turns=turns, **record_origin(llm, "magpie", VERSION, params))
+        for tag in list_tag_steps(llm, tags):
+            last = last >> tag
+        params: dict[str, Any] = {"turns": turns, "answers": answers, "system": system, "tags": tags}
+        params["chat_format"] = llm.chat_format
+        origin = record_origin(llm, "magpie", VERSION, params)
+        last >> ToConversations(turns=turns, seeded=system == "topic", **origin)
     return pipeline
 
 
@@ -188,13 +214,16 @@ def evol_instruct(
     judge_gain: bool = False,
     sorry_words: Annotated[int, Field(ge=0, le=1_000)] = SORRY_WORDS,
     answers: Answers = "short",
+    keep: Literal["last", "all"] = "last",
+    domain: Domain = "general",
 ) -> "Pipeline":
     """A pipeline that evolves one seed in `rounds`, each by an operator of its own, in depth or in breadth.
 
     Xu et al. 2023 (arXiv:2304.12244), section 3.2; they evolve four times (section 4.1). An evolved
     instruction that is eliminated is dropped, and the next round starts from the one before it. `judge_gain`
     also asks the teacher whether anything was gained: a third call a round. `sorry_words` is theirs too; 0
-    is for a desk that says sorry as it answers.
+    is for a desk that says sorry as it answers. With `keep: all` every instruction that was kept is a row, as
+    in the paper. `domain: code` evolves by the heuristics of WizardCoder (Luo et al. 2023, arXiv:2306.08568).
     """
     from distilabel.pipeline import Pipeline
 
@@ -211,7 +240,9 @@ def evol_instruct(
         last = draw_items(plan, batch_rows)
         for k in range(1, rounds + 1):
             evolved, judged, said = (name_column(what, k) for what in ("instruction", "gain", "answer"))
-            last = last >> Evolve(name=evolved, llm=llm, column=evolved, round=k, part="rewriter")
+            last = last >> Evolve(
+                name=evolved, llm=llm, column=evolved, round=k, domain=domain, part="rewriter"
+            )
             if judge_gain:
                 last = last >> JudgeGain(name=judged, llm=llm, template=GAIN, column=judged, part="judge")
             reply = AnswerTrial(name=said, llm=llm, sorry_words=sorry_words, **_answering(said, answers))
@@ -221,8 +252,10 @@ def evol_instruct(
             "judge_gain": judge_gain,
             "sorry_words": sorry_words,
             "answers": answers,
+            "keep": keep,
+            "domain": domain,
         }
-        last >> ToEvolvedRows(**record_origin(llm, "evol_instruct", VERSION, params))
+        last >> ToEvolvedRows(keep=keep, **record_origin(llm, "evol_instruct", VERSION, params))
     return pipeline
 
 

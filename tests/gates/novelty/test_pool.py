@@ -31,7 +31,7 @@ def test_the_nearest_is_the_one_of_all_pairs(said: list[str], without: int) -> N
     words = read_words(pl.Series(said))
     pool, taken = TextPool(words), list[int]()
     for number in range(len(said)):
-        assert pool.find_nearest(number, without) == search_all(words, number, taken, without)
+        assert pool.find_nearest(number, [without]) == search_all(words, number, taken, without)
         if number % 3:
             pool.add(number)
             taken.append(number)
@@ -56,7 +56,7 @@ def test_a_text_is_not_in_the_pool_before_it_is_added() -> None:
     assert pool.find_nearest(1) == Nearest(-1, 0.0)
     pool.add(0)
     assert pool.find_nearest(1) == Nearest(0, 1.0)
-    assert pool.find_nearest(1, without=0) == Nearest(-1, 0.0)
+    assert pool.find_nearest(1, without=[0]) == Nearest(-1, 0.0)
     assert pool.find_nearest(2) == Nearest(-1, 0.0)
 
 

@@ -93,7 +93,7 @@ def test_a_row_is_the_evolved_instruction_with_its_answer_and_its_step() -> None
         "Why is it late, and who pays?",
         "Lisbon is fine.",
     ]
-    assert (row["failure"], row["generator_version"]) == (None, "2")
+    assert (row["failure"], row["generator_version"]) == (None, "3")
     assert row["params"]["operators"] == operator
     assert row["extra"]["evolution"] == {
         "depth": 1,
@@ -278,3 +278,65 @@ def test_over_many_rows_every_operator_evolves_some_and_depth_counts_what_was_ke
         since = kept[len(kept) - kept[::-1].index(IN_BREADTH) :] if IN_BREADTH in kept else kept
         assert row["extra"]["evolution"]["depth"] == len(since)
         assert set(since) <= set(IN_DEPTH)
+
+
+TABLE = "Which month was best?\n\n| month | sold |\n|---|---|\n| May | 12 |\n\n```python\nprint(1)\n```"
+
+
+def test_code_and_tables_of_several_lines_survive() -> None:
+    (row,) = evolve([("#Rewritten Prompt#:|#Created Prompt#:", [TABLE]), ("", [ANSWERED])])
+    assert row["messages"][0]["content"] == TABLE
+    assert "\n" not in TABLE.split("\n", maxsplit=1)[0]
+
+
+ANSWERED = "May was the best month, with twelve that were sold to people from the town."
+
+
+def test_every_round_that_was_kept_may_be_a_row() -> None:
+    texts = ["How deep is the lake?", "How deep is the lake, and why is it cold?"]
+    rules = [
+        (f"(?s){texts[0][:-1]}.*#Rewritten Prompt#:", [texts[1]]),
+        ("#Rewritten Prompt#:|#Created Prompt#:", [texts[0]]),
+        ("", [ANSWERED]),
+    ]
+    plan = plan_for(["evol_deepen", "evol_constraint"])
+    (last,) = evolve(rules, plan, rounds=2)
+    first, second = evolve(rules, plan, rounds=2, keep="all")
+    assert [row["messages"][0]["content"] for row in (first, second)] == texts
+    assert last["messages"] == second["messages"]
+    assert [len(row["extra"]["evolution"]["rounds"]) for row in (first, second)] == [1, 2]
+    assert [row["extra"]["evolution"]["depth"] for row in (first, second)] == [1, 2]
+    assert [row["params"]["operators"] for row in (first, second)] == [
+        ["evol_deepen"],
+        ["evol_deepen", "evol_constraint"],
+    ]
+    assert first["extra"]["tokens"] == {}  # the tokens of a chain stand on its last row
+    assert second["extra"]["tokens"]
+    assert first["row_id"] != second["row_id"]
+
+
+def test_code_is_evolved_by_the_heuristics_of_wizardcoder() -> None:
+    from synth_stack.generators.instruction.evol_rules import CODE_HEURISTICS
+
+    rules = [
+        ("Answer with the new task alone", ["Write a function that adds two numbers of any base."]),
+        ("", [ANSWERED]),
+    ]
+    rows = evolve(rules, make_plan(60, method="evol_instruct"), domain="code")
+    drawn = [row["params"]["operators"][0] for row in rows]
+    assert set(drawn) == set(CODE_HEURISTICS)
+    assert drawn.count("code_complexity") < max(drawn.count(name) for name in CODE_HEURISTICS)
+    for row, name in zip(rows, drawn, strict=True):
+        assert CODE_HEURISTICS[name] in row["prompts"][0]["text"]
+        assert row["template_id"].startswith("evol_code@")
+
+
+def test_a_seed_of_several_lines_is_asked_about_as_a_chat_even_of_a_small_model() -> None:
+    from synth_stack.generators.instruction.evol_steps import Evolve
+
+    step = Evolve(name="e", llm=ScriptedLLM(prefers_raw=True), column="e", round=1)
+    item = next(make_plan(1, method="evol_instruct").batches(1))[0]
+    short, long = step.format_input(item), step.format_input({**item, "seed": TABLE})
+    assert (short.raw, short.stop, short.max_tokens) == (True, ("\n",), 192)
+    assert (long.raw, long.stop, long.max_tokens) == (False, (), 2048)
+    assert TABLE in long[0]["content"]

@@ -14,8 +14,9 @@ from synth_stack.generators.instruction.methods import magpie
 from synth_stack.generators.template import load_template
 from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.openai_llm import TeacherLLM
-from synth_stack.teachers.openai_requests import PRE_QUERY, TURNS
+from synth_stack.teachers.openai_requests import TURNS
 from tests.openai_server import MODEL, complete, fail, serve
 from tests.shop import make_plan
 
@@ -38,7 +39,7 @@ def make_llm(base_url: str, chat_format: str = "qwen2") -> TeacherLLM:
         retries=0,
         chat_format=chat_format,
         use_magpie_template=True,
-        magpie_pre_query_template=PRE_QUERY[chat_format],
+        magpie_pre_query_template=load_presets()[chat_format].open_turn(),
     )
 
 
@@ -69,7 +70,7 @@ def test_magpie_lets_the_model_write_the_user_s_turn_of_each_topic(chat_format: 
     for row, body in zip(rows, server.bodies(), strict=True):
         system, opening = body["prompt"].split(row["title"])
         assert row["about"] in system
-        assert opening.endswith(PRE_QUERY[chat_format])
+        assert opening.endswith(load_presets()[chat_format].open_turn())
         assert body["seed"] == derive_seed(row["rng_seed"], "instruction")
         assert body["stop"] == load_template("magpie").form.stop
     assert out[0]["instruction"] == "my parcel is late"
@@ -94,7 +95,7 @@ def test_each_turn_is_written_after_the_conversation_so_far() -> None:
             TURNS["qwen2"].format(role=message["role"], content=message["content"])
             for message in row["messages"][: 2 * turn]
         )
-        assert asked[2 * turn]["prompt"].endswith(before + PRE_QUERY["qwen2"])
+        assert asked[2 * turn]["prompt"].endswith(before + load_presets()["qwen2"].open_turn())
         system, *messages = asked[2 * turn + 1]["messages"]
         assert system["role"] == "system"
         assert [message["content"] for message in messages] == said[: 2 * turn + 1]

@@ -1,0 +1,1 @@
+"""What models have said of a row: difficulty, quality, kind, safety and reward."""
