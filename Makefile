@@ -78,6 +78,8 @@ test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m kills tests/engines $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -m kills --ignore tests/engines $(PYTEST_ARGS)
 	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
+	SYNTH_STACK_KILLS=all SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion -k killed \
+	  tests/workflows/test_image_balance.py $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
