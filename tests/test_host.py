@@ -128,8 +128,8 @@ rows = [{"prompt": f"Where is {n}?", "answer": f"Parcel {n} left on Friday and i
 gates = "version: 1\\ngates: [{use: personal_data, canaries: 0}, {use: structure, canaries: 0}]\\n"
 Path("gates.yaml").write_text(gates)
 synth_stack.curate(rows, Path("gates.yaml"), Path("run"))
-packed = synth_stack.pack(Path("run"), Path("pack"))
-assert synth_stack.verify(Path("pack")).root == packed.root
+packed = synth_stack.pack("run", "pack")
+assert synth_stack.verify("pack").root == packed.root
 from synth_stack.review.reviewers import load_or_make_key
 load_or_make_key(Path("reviewers.key"))
 from synth_stack.images.attached import map_threads

@@ -178,7 +178,7 @@ class RowProof:
         )
 
 
-def verify_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
+def verify_pack(pack: str | Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     """The checks that a pack passed. Raises VerificationError naming the first file or row that is wrong.
 
     Raises ConfigError for arguments that cannot be used.
@@ -189,16 +189,17 @@ def verify_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     return result
 
 
-def inspect_pack(pack: Path, **signer: Unpack[ExpectedSigner]) -> Verification:
+def inspect_pack(pack: str | Path, **signer: Unpack[ExpectedSigner]) -> Verification:
     """As `verify_pack`, with every problem collected instead of the first one raised.
 
     The tables are not opened while a file or the signature is wrong. Of a mixture every pack is verified.
     """
-    if is_mixture(pack):
+    folder = Path(pack)
+    if is_mixture(folder):
         from synth_stack.packs.mixture.verify import inspect_mixture
 
-        return inspect_mixture(pack, signer)
-    return _inspect_pack(pack, signer)
+        return inspect_mixture(folder, signer)
+    return _inspect_pack(folder, signer)
 
 
 def _inspect_pack(pack: Path, signer: ExpectedSigner) -> Verification:
