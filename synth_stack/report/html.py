@@ -80,7 +80,7 @@ def embed_json(value: Any) -> str:
     """
     written = orjson.dumps(value)
     for character, escaped in _ESCAPES:
-        written = written.replace(character, escaped)  # forty times as fast as str.translate
+        written = written.replace(character, escaped)  # ten times as fast as str.translate
     return written.decode()
 
 

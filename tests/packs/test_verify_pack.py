@@ -25,6 +25,7 @@ from synth_stack.packs.verify.recount import read_verifier
 from synth_stack.rows.canonical import canonical_json, canonical_text
 from synth_stack.rows.schemas import OUTCOMES, build_verdicts
 from synth_stack.runs.locks import DialLock, GateLock, GatesLock, RuleLock
+from tests.examples import examples
 from tests.lineage.shards import CONTEXT, make_candidates
 from tests.packs.judged_run import ADVERSARIAL, ROWS, build_pack
 
@@ -71,7 +72,7 @@ def see_in_order(one: str, two: str, person: str | None) -> dict[str, str | None
     return {"one": one, "two": None if one == "reject" else two, PERSON: person}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(OUTCOMES), st.sampled_from(OUTCOMES), st.sampled_from([*OUTCOMES, None])),
@@ -284,7 +285,7 @@ def test_its_json_is_that_of_rfc_8785(value: Any) -> None:
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=600))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_its_tree_is_that_of_the_package(leaves: list[bytes]) -> None:
     tree = verify_pack.GrowingTree()
     for leaf in leaves:

@@ -33,6 +33,14 @@ _PART_WANTED = re.compile(
     r"|scramble\w*)\b"
 )
 """What a prompt asks for that may well break off."""
+_TRANSLATED = re.compile(
+    r"(?i)\b(?:translat\w+|traduc\w+|tradui\w+|tradur\w+|übersetz\w+|vertaal\w*|przetłumacz\w*"
+    r"|переве\w+)"
+    r"|翻译|翻譯|翻訳"
+)
+"""What asks for a text in another language: it ends as its original does, and in words that no other row of
+the batch may have."""
+_OPEN_ENDS = frozenset(":：,;([{-–—")
 _VERSE_WANTED = re.compile(
     r"(?i)\b(?:poems?|poetry|haikus?|lyrics|verses?|songs?|rap|limericks?|sonnets?|headlines?|titles?|slogans?|captions?"
     r"|tweets?|hashtags?|taglines?|names?|lists?|bullet\w*|keywords?|phrases?|labels?|subject lines?)\b"
@@ -123,7 +131,7 @@ def _find_open(seen: Rows, habits: Habits) -> "pl.DataFrame":
     )
     alone = answers.group_by("row").len().filter(pl.col("len") == 1)["row"]
     looked = looked.with_columns(alone=pl.col("row").is_in(alone.to_list()))
-    found: list[tuple[int, Fault]] = []
+    found: list[tuple[int, Fault, str]] = []
     weak: list[tuple[int, Fault, str]] = []
     columns = ("row", "side", "position", "text", "fenced", "alone")
     for row, side, position, content, is_fenced, is_alone in looked.select(columns).iter_rows():
@@ -132,15 +140,15 @@ def _find_open(seen: Rows, habits: Habits) -> "pl.DataFrame":
         )
         if why is not None:
             fault = Fault("cut_off", f"cut off: message {position} ends {why}", place_of(side, position))
-            if is_sure:
-                found.append((row, fault))
-            else:
-                weak.append((row, fault, content))
+            (found if is_sure else weak).append((row, fault, content))
     loose = _find_loose(answers)
     weak = [line for line in weak if line[0] not in loose]
-    prompts = read_prompts(seen, [row for row, _, _ in weak])
-    found += [(row, fault) for row, fault, said in weak if not _is_asked_for(said, prompts.get(row, ""))]
-    return list_faults(sorted(found, key=lambda line: line[0]))
+    prompts = read_prompts(seen, [row for row, _, _ in [*found, *weak]])
+    found += [line for line in weak if not _is_asked_for(line[2], prompts.get(line[0], ""))]
+    told = [
+        (row, fault) for row, fault, said in found if not _is_translated(fault, said, prompts.get(row, ""))
+    ]
+    return list_faults(sorted(told, key=lambda line: line[0]))
 
 
 def _find_loose(answers: "pl.DataFrame") -> set[int]:
@@ -175,6 +183,14 @@ def _read_end(content: str, habits: Habits, *, is_alone: bool) -> tuple[str | No
     if word is not None and habits.is_torn(word, line):
         return "inside a word", False
     return None, True
+
+
+def _is_translated(fault: Fault, answer: str, prompt: str) -> bool:
+    """Whether an answer is a translation that ends as its original does, or in a word of another language."""
+    if not _TRANSLATED.search(prompt):
+        return False
+    end = answer.rstrip()[-1:]
+    return fault.reason.endswith("inside a word") or (end in _OPEN_ENDS and prompt.rstrip()[-1:] == end)
 
 
 def _is_asked_for(answer: str, prompt: str) -> bool:

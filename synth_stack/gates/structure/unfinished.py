@@ -26,6 +26,8 @@ _RARE |= frozenset(
 )
 _LABEL = re.compile(r"^[\w '-]{1,40}:\s*\S+(?:\s\S+){0,5}$")
 _OPEN_SIGNS = re.compile(r"[,(\[{“‘«]$|[\w)][ \t][-–—&+/=]$|[.!?][ \t]\d{1,2}[.)]$")
+_CLOSED = re.compile(r"„[^“]*“$|‚[^‘]*‘$|»[^«]*«$")
+"""Signs that open a quotation in English or French, and close it in German, Danish or Czech."""
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _QUESTION = re.compile(r"(?i)\b(?:what|which|who|whom|where|how|whose)\b")
 _CODE_SIGNS = re.compile(r"[{}=;<>|]|\w\(")
@@ -52,7 +54,9 @@ def find_open_prose(text: str, *, is_alone: bool) -> tuple[str | None, bool]:
         "with a colon": last.rstrip("*_ ").endswith((":", "：")) and not is_short,
     }
     unsure = {
-        "in the middle of a sentence": _OPEN_SIGNS.search(last) is not None and len(last) > 3,
+        "in the middle of a sentence": _OPEN_SIGNS.search(last) is not None
+        and len(last) > 3
+        and not _CLOSED.search(last),
         "inside a bracket": not _is_finished(last) and last.rfind("(") > last.rfind(")"),
         "inside a quotation": not _is_finished(last) and last.count('"') % 2 == 1 and len(last.split()) >= 4,
     }

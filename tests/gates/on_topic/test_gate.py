@@ -239,3 +239,24 @@ def test_what_cannot_be_used_is_refused(seeds: str, tmp_path: Path) -> None:
         bind("gate", "on_topic", {"action": "drop"}, where="gates.yaml")
     with pytest.raises(GateError):
         on_topic().judge(make_table([("hello", None)]), NO_STATE)
+
+
+def test_seeds_that_are_one_sentence_in_other_words_are_left_out_together() -> None:
+    rng = np.random.default_rng(3)
+    slices, sentences, wordings, width = 4, 12, 4, 64
+    centres = 2 * rng.normal(size=(slices, 1, width)) * np.sqrt(8 / width)
+
+    def draw(rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.asarray(centres + rng.normal(size=(slices, rows, width)))
+
+    seeds = np.repeat(draw(sentences), wordings, axis=1)
+    seeds += 0.1 * rng.normal(size=seeds.shape)
+    vectors, fresh = (
+        (rows / np.linalg.norm(rows, axis=2, keepdims=True)).reshape(-1, width).astype(np.float32)
+        for rows in (seeds, draw(100))
+    )
+    model = fit_slices(vectors, np.repeat(np.arange(slices), sentences * wordings), slices)
+    own = np.repeat(np.arange(slices), 100)
+    margins, _ = model.measure_margin(model.score(fresh), own)
+    # two thirds of the new rows would be below it, were a seed left out without its other wordings
+    assert (model.measure_chance(margins, own) < 0.05).mean() < 0.1

@@ -69,6 +69,28 @@ def test_what_was_to_be_completed_or_is_copied_from_the_prompt_may_break_off() -
     assert find(half, f"Give me the first passage of this text: {half} ran away.") is None
 
 
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("The following packages have been kept back:", "De volgende pakketten zijn achtergehouden:"),
+        ("unrecognized character after (?(", "nieznany znak lub nazwa grupy za znakami (?("),
+    ],
+)
+def test_a_translation_may_end_as_its_original_does(source: str, answer: str) -> None:
+    assert find(answer, f"Translate into the language of the office: {source}") is None
+    assert find(answer, f"Translate this: {source[:-1]}") == "cut_off"
+    assert find(answer, source) == "cut_off"
+
+
+@pytest.mark.parametrize("quoted", ["»%s«", "„Lampe eins“"])
+def test_a_quotation_may_close_with_a_sign_that_opens_one_elsewhere(quoted: str) -> None:
+    assert (
+        find(f"Die Zeile verletzt die Regel für Tabelle {quoted}", "Say it in German.", locale="de") is None
+    )
+    opened = f"Die Zeile verletzt die Regel für Tabelle {quoted[-1]}"
+    assert find(opened, "Say it in German.", locale="de") == "cut_off"
+
+
 def test_a_chat_that_drops_its_full_stops_is_none_of_cut_answers() -> None:
     chat = [("user", "hi"), ("assistant", "Hello there! What can I do for you on this day")]
     assert (
