@@ -71,13 +71,15 @@ test-extras: $(VENV)-uv/stamp
 	$(VENV)-uv/bin/python .ci/extras.py --uv $(VENV)-uv/bin/uv
 
 # what `make test` kills at a few moments only
-KILLED := tests/workflows/test_replace.py tests/workflows/test_durable_rounds.py \
-  tests/workflows/test_durable_line.py
+KILLED := tests/workflows/test_replace.py tests/workflows/test_durable.py \
+  tests/workflows/test_durable_rounds.py tests/workflows/test_durable_line.py
 
 test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m kills tests/engines $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -m kills --ignore tests/engines $(PYTEST_ARGS)
 	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
+	SYNTH_STACK_KILLS=all SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion -k killed \
+	  tests/workflows/test_image_balance.py $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)
@@ -105,9 +107,11 @@ test-tampering: $(VENV)/test.stamp
 test-wheel: $(VENV)/test.stamp $(VENV)-uv/stamp
 	SYNTH_STACK_UV=$(CURDIR)/$(VENV)-uv/bin/uv $(BIN)/python -m pytest -q -x -m "wheel or docs" $(PYTEST_ARGS)
 
-# noise for every parser of what strangers write; a minute or two
+# noise for every parser of what strangers write, and every example of the properties that `make test` tries a part of
 test-fuzz: $(VENV)/test.stamp
 	SYNTH_STACK_FUZZ_EXAMPLES=400 timeout 600 $(BIN)/python -m pytest -q -n auto tests/test_fuzz.py
+	SYNTH_STACK_EXAMPLES=all $(BIN)/python -m pytest -q -n auto --dist loadgroup --ignore tests/test_fuzz.py \
+	  -m hypothesis $(PYTEST_ARGS)
 
 test-pages: $(VENV)/test.stamp $(VENV)-pages/stamp
 	SYNTH_STACK_AXE=$(VENV)-pages/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest -m pages $(PYTEST_ARGS)

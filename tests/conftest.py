@@ -1,5 +1,6 @@
 """What every test may count on: no key of the machine's owner is touched, and no network is needed."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,31 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import examples
 from tests.installed_wheel import PYTHONS, Installed, build_wheel, find_python, install
 
-# how long an example takes says how busy the machine is; the rest stays as the profile of this place has it
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# threads of numpy and torch sleep while they have nothing to do: on a machine whose cores run a test process each,
+# threads that wait in a loop take from the others what they need (read when these libraries are first loaded)
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# how long an example takes says how busy the machine is; `make test` draws the same examples each time
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(100),
+    derandomize=True,
+)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests run in one process, so that what they share is made once (`--dist loadgroup`)."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)

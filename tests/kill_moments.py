@@ -8,7 +8,7 @@ Moment = TypeVar("Moment")
 
 
 def pick_moments(moments: Sequence[Moment], few: int) -> list[Moment]:
-    """`few` of the moments, evenly from the first to the last; all of them with SYNTH_STACK_KILLS=all."""
+    """`few` of the moments, evenly between the first and the last; all with SYNTH_STACK_KILLS=all."""
     if os.environ.get("SYNTH_STACK_KILLS") == "all" or len(moments) <= few:
         return list(moments)
-    return [moments[round(i * (len(moments) - 1) / (few - 1))] for i in range(few)]
+    return [moments[(2 * i + 1) * len(moments) // (2 * few)] for i in range(few)]

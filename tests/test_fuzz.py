@@ -22,7 +22,7 @@ from synth_stack.inputs.records import read_records
 from synth_stack.inputs.seeds import SEED_SCHEMA, parse_topics
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.lineage.ledger import read_ledger, read_pin
-from synth_stack.lineage.record import parse_record
+from synth_stack.lineage.record_form import parse_record
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.verify.verify import inspect_pack

@@ -65,7 +65,7 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     assert not [cell.source for cell in code if cell.outputs or cell.execution_count is not None]
 
 
-@pytest.mark.slow
+@pytest.mark.notebooks
 def test_the_first_run_shows_what_it_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = execute("first_run", tmp_path, monkeypatch)
 
@@ -80,7 +80,7 @@ def test_the_first_run_shows_what_it_promises(tmp_path: Path, monkeypatch: pytes
     assert "data/train-00000-of-00001.parquet was changed" in shown
 
 
-@pytest.mark.slow
+@pytest.mark.notebooks
 def test_the_review_shows_its_curves_and_ends_in_a_pack_that_is_drawn_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

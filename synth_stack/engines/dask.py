@@ -256,7 +256,14 @@ def _start(den: Den, workers: int) -> distributed.SpecCluster:
         **{f"tls_{role}_{what}": path for role in _ROLES for what, path in files.items()},
         tls_ca_file=files["cert"],
     )
-    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard": False, "security": tls, "protocol": "tls"}
+    scheduler = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "dashboard": False,
+        "dashboard_address": "127.0.0.1:0",  # else 8787, and a warning where that is taken
+        "security": tls,
+        "protocol": "tls",
+    }
     try:
         return distributed.SpecCluster(
             scheduler={"cls": distributed.Scheduler, "options": scheduler},

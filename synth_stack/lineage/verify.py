@@ -3,6 +3,7 @@ and that a row is the one its record was written for.
 """
 
 import hashlib
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,10 +23,14 @@ from synth_stack.lineage.merkle import (
     leaf_hash,
     verify_inclusion,
 )
-from synth_stack.lineage.record import RECORD_SCHEMA, REPEATED, Record, leaves_of, parse_record
-from synth_stack.rows.schemas import canonical_row
+from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
+from synth_stack.lineage.record_form import REPEATED, Record, parse_record
+from synth_stack.rows.schemas import ORIGIN_FIELDS, canonical_row
 
 _ROW_ID = re.compile(r"[0-9a-f]{32}")
+_ORIGIN = tuple(field.name for field in ORIGIN_FIELDS)
+_take_repeated = operator.itemgetter(*REPEATED)
+_take_origin = operator.itemgetter(*_ORIGIN)
 
 
 def verify_records(
@@ -76,6 +81,17 @@ def verify_record(
     if record["row_id"] != row_id or not verify_inclusion(leaf_hash(data), index, size, proof, root):
         raise VerificationError(f"the record of row {row_id} is not leaf {index} of the signed tree")
     return record
+
+
+def list_repeated(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Of each row what its record repeats of it, in the order of `repeat_record`."""
+    columns = (rows[name].to_pylist() for name in (*REPEATED, *_ORIGIN))
+    return zip(*columns, strict=True)
+
+
+def repeat_record(record: Record) -> tuple[Any, ...]:
+    """What a record repeats of its row: the fields of REPEATED, then those of its origin."""
+    return (*_take_repeated(record), *_take_origin(record["origin"]))
 
 
 def check_row(row: Mapping[str, Any], record: Record, *, where: str = "the rows") -> None:
@@ -140,23 +156,23 @@ def _check_records(file_name: str, table: pa.Table, counts: Counter[str]) -> tup
     if any(column.null_count for column in table.columns):
         raise VerificationError(f"{file_name} holds a null")
     records: list[Record] = []
-    for batch in table.to_batches(max_chunksize=1_000):
-        for row in batch.to_pylist():
-            if not _ROW_ID.fullmatch(row["row_id"]):
-                raise VerificationError(f"{file_name} names a row that cannot be", seen=row["row_id"])
-            where = f"{file_name}: row {row['row_id']}"
-            if leaf_hash(row["record"]) != row["leaf"]:
-                raise VerificationError(f"{where}: the record is not the one that its leaf was made of")
-            record = parse_record(row["record"], where=where)
-            if record["row_id"] != row["row_id"]:
-                raise VerificationError(f"{where} has the record of another row", seen=record["row_id"])
-            decision = record["decision"]["decision"]
-            if decision != row["decision"]:
-                raise VerificationError(
-                    f"{where}: the column says another decision", seen=row["decision"], allowed=decision
-                )
-            counts[decision] += 1
-            records.append(record)
+    columns = (table[name].to_pylist() for name in ("row_id", "decision", "record", "leaf"))
+    for row_id, stated, data, leaf in zip(*columns, strict=True):
+        if not _ROW_ID.fullmatch(row_id):
+            raise VerificationError(f"{file_name} names a row that cannot be", seen=row_id)
+        where = f"{file_name}: row {row_id}"
+        if leaf_hash(data) != leaf:
+            raise VerificationError(f"{where}: the record is not the one that its leaf was made of")
+        record = parse_record(data, where=where)
+        if record["row_id"] != row_id:
+            raise VerificationError(f"{where} has the record of another row", seen=record["row_id"])
+        decision = record["decision"]["decision"]
+        if decision != stated:
+            raise VerificationError(
+                f"{where}: the column says another decision", seen=stated, allowed=decision
+            )
+        counts[decision] += 1
+        records.append(record)
     return leaves_of(table), records
 
 

@@ -26,6 +26,9 @@ Json = dict[str, Any]
 
 _OUTCOMES = {"rejected": "reject", "held": "hold"}
 _GROUPS = ("slices", "locales", "methods", "seeds")
+_Alike = tuple[bool, bool, tuple[str | None, str | None, str, str], tuple[tuple[str, str, str | None], ...]]
+MAX_ALIKE = 20_000
+"""Sorts of rows (slice, locale, method, who said what) that are counted before they are added up."""
 _DECIDED = ("generated", "replacements", "accepted", "rejected", "held")
 
 
@@ -172,6 +175,7 @@ class Tally:
     groups: dict[str, Counter[tuple[str | None, bool, bool]]] = field(
         default_factory=lambda: {name: Counter() for name in _GROUPS}
     )
+    alike: Counter[_Alike] = field(default_factory=Counter)
     lengths: list[Any] = field(default_factory=list)
     splits: SplitTally = field(default_factory=SplitTally)
     data: DataTally = field(default_factory=DataTally)
@@ -185,10 +189,20 @@ class Tally:
 
     def add_record(self, record: Record) -> bool:
         """Count one row by what its record says; whether it is a replacement."""
-        self._add_decision(record)
-        self._add_verdicts(record["verdicts"])
+        decided, origin, slice_ = record["decision"], record["origin"], record["slice"]
+        decision = decided["decision"]
+        self.decisions[decision] += 1
+        if decision != "accepted":
+            self._add_reason(record)
         replaces = self._meet_replacement(record)
-        self._add_to_groups(record, replaces=replaces)
+        # The seed of a foreign row is its dataset, which it was not drawn from.
+        seed = None if record["kind"] == "foreign" else origin["seed_id"]
+        self.groups["seeds"][seed, decision == "accepted", replaces] += 1
+        said = [(each["gate"], each["outcome"], each["threshold"]) for each in record["verdicts"]]
+        made = (slice_, record["locale"], origin["generator"], origin["generator_version"])
+        self.alike[decision == "accepted", replaces, made, tuple(said)] += 1
+        if len(self.alike) > MAX_ALIKE:
+            self._settle()
         return replaces
 
     @property
@@ -202,6 +216,7 @@ class Tally:
         """
         if not self.decisions["accepted"]:
             return {}
+        self._settle()
         return {gate: rows - self.abstained[gate] for gate, rows in self.looked_at.items()}
 
     def require_replacements(self) -> None:
@@ -225,6 +240,7 @@ class Tally:
         """The counts, with `gates` as the order of work, what was measured of them, and the outcome of a
         review.
         """
+        self._settle()
         seeds = [group for group in self._list_groups("seeds") if group.name is not None]
         return Counts(
             generated=self.generated,
@@ -253,12 +269,9 @@ class Tally:
             review=review,
         )
 
-    def _add_decision(self, record: Record) -> None:
+    def _add_reason(self, record: Record) -> None:
         decided = record["decision"]
         decision, gate = decided["decision"], decided["gate"] or ""
-        self.decisions[decision] += 1
-        if decision == "accepted":
-            return
         self.decided[gate, decision] += 1
         self.reasons[gate, decision, decided["reason_class"] or ""] += 1
         if decided["replaced_by"] is not None:
@@ -271,20 +284,27 @@ class Tally:
                     self.eval_sets[gate, eval_set, decided["reason_class"] or ""] += 1
                 break
 
-    def _add_verdicts(self, verdicts: Sequence[Record]) -> None:
+    def _settle(self) -> None:
+        """Count what was collected of rows that are alike."""
+        for (accepted, replaces, made, said), rows in self.alike.items():
+            self._add_verdicts(said, rows)
+            slice_, locale, generator, version = made
+            groups = self.groups
+            groups["slices"][None if slice_ is None else slice_.split("/", 1)[0], accepted, replaces] += rows
+            groups["locales"][locale, accepted, replaces] += rows
+            groups["methods"][f"{generator} {version}", accepted, replaces] += rows
+        self.alike.clear()
+
+    def _add_verdicts(self, said: Sequence[tuple[str, str, str | None]], rows: int) -> None:
         before = None
-        for verdict in verdicts:
-            gate, threshold = verdict["gate"], verdict["threshold"]
+        for gate, outcome, threshold in said:
             if gate != before:  # what a gate says late stands after what it said
-                self.looked_at[gate] += 1
+                self.looked_at[gate] += rows
                 before = gate
-            if verdict["outcome"] == "abstain":
-                self.abstained[gate] += 1
+            if outcome == "abstain":
+                self.abstained[gate] += rows
             if threshold is not None:
-                known = self.thresholds.get(gate)
-                if known is None:
-                    known = self.thresholds[gate] = set()
-                known.add(threshold)
+                self.thresholds.setdefault(gate, set()).add(threshold)
 
     def _meet_replacement(self, record: Record) -> bool:
         """Whether it is a replacement: the decision on another row names it, and it names that row."""
@@ -293,17 +313,6 @@ class Tally:
         del self.replaced[record["row_id"]]
         self.replacements += 1
         return True
-
-    def _add_to_groups(self, record: Record, *, replaces: bool) -> None:
-        origin, slice_ = record["origin"], record["slice"]
-        accepted = record["decision"]["decision"] == "accepted"
-        groups = self.groups
-        groups["slices"][None if slice_ is None else slice_.split("/", 1)[0], accepted, replaces] += 1
-        groups["locales"][record["locale"], accepted, replaces] += 1
-        groups["methods"][f"{origin['generator']} {origin['generator_version']}", accepted, replaces] += 1
-        # The seed of a foreign row is its dataset, which it was not drawn from.
-        seed = None if record["kind"] == "foreign" else origin["seed_id"]
-        groups["seeds"][seed, accepted, replaces] += 1
 
     def _build_funnel(self, gates: Sequence[str]) -> tuple[GateCount, ...]:
         """The stages: first those whose rows never reached a gate, as a reader's; then the gates; last

@@ -17,7 +17,8 @@ from synth_stack.images.paths import MIMES
 from synth_stack.images.store import STORE
 from synth_stack.lineage.content_credentials import FORMATS, ContentSigner, read_manifest
 from synth_stack.lineage.merkle import TreeHead
-from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of, parse_record
+from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
+from synth_stack.lineage.record_form import parse_record
 from synth_stack.packs import layout
 from synth_stack.packs.images import METADATA, METADATA_SCHEMA, PackedImage
 from synth_stack.packs.shards import read_shard

@@ -29,7 +29,7 @@ MAX_GROUP_BYTES = 2 * MAX_ROW_BYTES
 """A row group that declares more was not written by this package: encoding adds less than that."""
 MAX_BATCH_BYTES = MAX_ROW_BYTES + GROUP_BYTES
 """More than any row group of ours takes, and so more than a part of one."""
-BATCH_ROWS = 500
+BATCH_ROWS = 1_000
 """Rows decoded at a time: enough to hide what a batch costs."""
 MAX_COLUMN_VALUES = 32_000_000
 """Of one column in a row group, nulls included: each takes four bytes of levels while it is decoded. A group

@@ -18,7 +18,8 @@ from synth_stack.errors import InputError
 from synth_stack.files import read_table
 from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
-from synth_stack.lineage.record import RECORD_SCHEMA, parse_record
+from synth_stack.lineage.record import RECORD_SCHEMA
+from synth_stack.lineage.record_form import parse_record
 from synth_stack.packs import layout
 from synth_stack.packs.data_rows import find_row_by_id
 from synth_stack.packs.mixture.listing import require_one_pack

@@ -5,7 +5,7 @@ says of them, so that `load_dataset(pack, "rejected")` is a table to read. The t
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,8 @@ _OF_ROW = (
     *("generator", "generator_version", "teacher", "template_id"),
 )
 _OF_DECISION = ("gate", "reason_class", "reason", "replaced_by")
-TURNED_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in (*_OF_ROW, *_OF_DECISION)])
+_COLUMNS = (*_OF_ROW, *_OF_DECISION)
+TURNED_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in _COLUMNS])
 
 
 def select_turned(rows: pa.Table, decisions: pa.Table, decision: str) -> pa.Table:
@@ -34,14 +35,16 @@ def select_turned(rows: pa.Table, decisions: pa.Table, decision: str) -> pa.Tabl
     return pa.table(columns, schema=TURNED_SCHEMA)
 
 
-def compare_turned(name: str, row: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-    """Raises VerificationError, starting with `name`, for a row that is not what its record says."""
+def compare_turned(name: str, row: Sequence[Any], record: Mapping[str, Any]) -> None:
+    """Raises VerificationError, starting with `name`, for a row (its values, in the order of TURNED_SCHEMA)
+    that is not what its record says.
+    """
     told = {**record["origin"], **record, **record["decision"]}
-    for column in TURNED_SCHEMA.names:
-        if row[column] != told[column]:
+    for column, seen in zip(_COLUMNS, row, strict=True):
+        if seen != told[column]:
             raise VerificationError(
                 f"{name}: the {column} of row {record['row_id']} is not the signed one",
-                seen=row[column],
+                seen=seen,
                 allowed=repr(told[column]),
             )
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v7"
+PACK_SCHEME = "synth_stack/pack/v8"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -65,13 +65,15 @@ LEDGER = "lineage/ledger.json"
 COSIGNATURES = "lineage/cosignatures.json"
 C2PA_CHAIN = "lineage/c2pa_chain.pem"
 TILES = "lineage/tiles"
+INDEX = "lineage/index.bin"
+"""Where each row stands in the tree, sorted by the first bytes of its id."""
 VERIFIER = "verify_pack.py"
 SEEDS = ("seeds/seeds.parquet", "seeds/taxonomy.yaml", "seeds/sections.json")
 ROWS_SUBJECT = "rows"
 """The one subject of the statement that is no file: the Merkle root over the records of all rows."""
 UNSIGNED = frozenset({STATEMENT, PUBLIC_KEY, BUNDLE, COSIGNATURES, MANIFEST})
 """What carries the signature, and the list that is written last."""
-REQUIRED = (CARD, RECIPE, GATES, *DOCUMENTS, MEASURES, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
+REQUIRED = (CARD, RECIPE, GATES, *DOCUMENTS, MEASURES, INDEX, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
 
 MAX_FILES = 100_000
 """More files than a pack of 500 million rows has, or as many images; a longer list is refused instead of
@@ -103,6 +105,9 @@ FOREIGN = "foreign"
 PRECEDENCE = ("override reject", "reject", "failure", "override accept", "hold")
 
 HASH_BYTES = 32
+INDEX_BYTES = 12
+PREFIX_BYTES = 8
+"""Of an entry of the index: the beginning of the id, and after it the number of the leaf."""
 TILE_HEIGHT = 8
 
 KNOWN = re.compile(
@@ -810,6 +815,95 @@ def find_decision_fault(
     return None
 
 
+MAX_PATTERNS = 10_000
+"""Ways of deciding that are kept: a batch has some hundreds, by gates, classes of reasons and thresholds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What follows from who said what of a row, whatever its scores: which verdict decides it and how, and
+    for some verdicts the dials that their score has to be beyond (True), or must not be.
+    """
+
+    decision: str
+    place: int | None
+    scored: tuple[tuple[int, bool, tuple[SignedDial, ...]], ...]
+
+
+class DecisionCheck:
+    """`find_decision_fault` of many records by one rule, in a third of its time.
+
+    What does not depend on a score is worked out once for all records of whom the same was said.
+    """
+
+    def __init__(self, rule: SignedRule) -> None:
+        self._rule, self._places = rule, rule.places
+        self._patterns: dict[tuple[object, ...], _Pattern] = {}
+
+    def find_fault(self, record: Mapping[str, Any]) -> Refusal | None:
+        """What is wrong with the verdicts and the decision of a record; None where nothing is."""
+        verdicts = record["verdicts"]
+        key = (
+            record["failure"] is None,
+            *[
+                (
+                    *(verdict["gate"], verdict["outcome"], verdict["scope"], verdict["reason_class"]),
+                    *(verdict["threshold"], verdict["reason"] is None, verdict["score"] is None),
+                )
+                for verdict in verdicts
+            ],
+        )
+        pattern = self._patterns.get(key)
+        if pattern is None:
+            fault = find_decision_fault(record, self._rule, self._places)
+            if fault is None:
+                if len(self._patterns) >= MAX_PATTERNS:
+                    self._patterns.clear()
+                self._patterns[key] = self._describe(record)
+            return fault
+        is_sound = self._decide(record, pattern) == record["decision"] and all(
+            any(dial.is_crossed(float(verdicts[place]["score"])) for dial in dials) == beyond
+            for place, beyond, dials in pattern.scored
+        )
+        return None if is_sound else find_decision_fault(record, self._rule, self._places)
+
+    def _describe(self, record: Mapping[str, Any]) -> _Pattern:
+        """The pattern of a record in which nothing is wrong."""
+        decided = record["decision"]
+        wanted = {"rejected": {"reject"}, "held": {"hold"}}.get(decided["decision"], set())
+        place = next(
+            (
+                place
+                for place, verdict in enumerate(record["verdicts"])
+                if verdict["gate"] == decided["gate"] and verdict["outcome"] in wanted
+            ),
+            None,
+        )
+        scored = []
+        for number, verdict in enumerate(record["verdicts"]):
+            gate, said = self._rule.gates.get(verdict["gate"]), verdict["reason_class"]
+            if gate is None or verdict["score"] is None or verdict["outcome"] == "abstain":
+                continue
+            if verdict["outcome"] == "accept":
+                dials = tuple(dial for dial in gate.dials if dial.action in {"reject", "hold"})
+            else:
+                dials = tuple(dial for dial in gate.dials if said in dial.classes)
+            if dials:
+                scored.append((number, verdict["outcome"] != "accept", dials))
+        return _Pattern(decided["decision"], place, tuple(scored))
+
+    def _decide(self, record: Mapping[str, Any], pattern: _Pattern) -> Json:
+        if pattern.decision == "accepted":
+            return _ACCEPTED
+        if pattern.place is None:
+            return decide_record(record, self._rule, self._places)
+        told = record["verdicts"][pattern.place]
+        cited = told["cites"] or {}
+        replaced_by = cited.get("replaced_by") if pattern.decision == "rejected" else None
+        return _decision(pattern.decision, told["gate"], told["reason"], told["reason_class"], replaced_by)
+
+
+_ACCEPTED = _decision("accepted", None, None, None, None)
 _DECISION_ORDER = ("decision", "gate", "reason", "reason_class", "replaced_by")
 
 
@@ -1331,9 +1425,15 @@ def _read_records(
     withdrawn: Withdrawn | None,
 ) -> RecordCounts:
     said = signed.predicate
-    size, places = said["tree"]["size"], rule.places
+    size, check = said["tree"]["size"], DecisionCheck(rule)
     context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
-    counts, seen = RecordCounts(rule), set[bytes]()
+    counts, seen, index = RecordCounts(rule), set[bytes](), list[bytes]()
+    if sizes.get(INDEX) != size * INDEX_BYTES:
+        raise Refusal(
+            f"{INDEX} is not of the length that its leaves give",
+            sizes.get(INDEX, 0),
+            f"{size * INDEX_BYTES} bytes",
+        )
     counts.withdrawn = frozenset() if withdrawn is None else withdrawn.rows
     tiles = StoredTiles(pack, size, sizes)
     tree = GrowingTree(tiles.compare)
@@ -1349,9 +1449,11 @@ def _read_records(
                 if row_id in seen:
                     raise Refusal(f"{name}: row {record['row_id']} stands in the lineage twice")
                 seen.add(row_id)
+                place = (tree.size - 1).to_bytes(INDEX_BYTES - PREFIX_BYTES, "big")
+                index.append(row_id[:PREFIX_BYTES] + place)
                 if record["context"] != context:
                     raise Refusal(f"{where} was recorded for another recipe or gate file")
-                fault = find_decision_fault(record, rule, places)
+                fault = check.find_fault(record)
                 if fault is not None:
                     raise Refusal(f"{name}: {fault.what}", fault.seen, fault.allowed)
                 counts.add(record)
@@ -1360,7 +1462,17 @@ def _read_records(
     if tree.size != size or tree.root().hex() != said["tree"]["root"]:
         raise Refusal("the lineage records are not those that were signed", tree.size, f"{size} records")
     counts.require_replacements()
+    index.sort()
+    _compare_index(pack, index)
     return counts
+
+
+def _compare_index(pack: Path | str, entries: Sequence[bytes]) -> None:
+    """Raises Refusal for an index of other entries, or in another order."""
+    with open_regular(pack, INDEX) as file:
+        for number, entry in enumerate(entries):
+            if file.read(INDEX_BYTES) != entry:
+                raise Refusal(f"{INDEX}: entry {number} is not what the records give")
 
 
 # --- the ledger --------------------------------------------------------------------------------------------

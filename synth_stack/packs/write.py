@@ -2,13 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +15,10 @@ from synth_stack.errors import InputError
 from synth_stack.files import read_table, store_errors, write_bytes
 from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.lineage.content_credentials import ContentSigner
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.merkle import LeafHashes, TreeHead, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, build_records, leaves_of
+from synth_stack.lineage.record_form import Record
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts, Tally
 from synth_stack.packs.credentials import embed_credentials
@@ -33,6 +34,7 @@ from synth_stack.packs.turned_away import TURNED_SCHEMA, list_turned, select_tur
 from synth_stack.packs.verify.contents import check_decisions
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import read_verifier
+from synth_stack.packs.verify_pack import DecisionCheck
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.runs.committed import require_whole
@@ -40,10 +42,8 @@ from synth_stack.runs.folder import list_files
 from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
 from synth_stack.runs.self_tests import refuse_failed
 
-RECORDED_ROWS = 2_000
+RECORDED_ROWS = 1_000
 """Rows whose verdicts are Python objects at a time; a whole part of 10,000 takes 150 MB more."""
-CHECKED_ROWS = 1_000
-"""Records that are Python objects at a time: some 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +166,11 @@ def _write_tables(
     review: dict[str, Any] | None,
 ) -> tuple[Counts, TreeHead]:
     """data/, log/ and lineage/ in one pass over the run; the counts and the head of the tree."""
-    rule, terms = read_rule(run.lock), RowTerms(run.recipe)
+    rule, terms = DecisionCheck(read_rule(run.lock)), RowTerms(run.recipe)
     sizes = _count_splits(run)
-    turned = Counter(run.decisions["decision"].to_pylist())
+    turned = Counter(
+        {each["values"]: each["counts"] for each in pc.value_counts(run.decisions["decision"]).to_pylist()}
+    )
     tally = Tally()
     counted: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
@@ -192,10 +194,19 @@ def _write_tables(
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
 
+        where = str(run.folder)
+
+        index = LeafIndex()
+
+        def see(records: Sequence[Record]) -> None:
+            check_decisions(where, records, rule)
+            for record in records:
+                origins.check(where, record, replaces=tally.add_record(record))
+
         def grow() -> Iterator[LeafHashes]:
             advance = progress.begin("pack", run.decisions.num_rows)
             for candidates, verdicts, decisions in read_judged(run):
-                records = _build_records(candidates, verdicts, decisions, run.context)
+                records = _build_records(candidates, verdicts, decisions, run.context, see)
                 accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
                 kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
                 images.add_rows(kept)
@@ -207,19 +218,16 @@ def _write_tables(
                     tally.turned.add_rows(gone, decision)
                 append_decisions(decisions)
                 append_records(records)
-                lines = records["record"].to_pylist()
-                append_lines(lines)
-                for start in range(0, len(lines), CHECKED_ROWS):
-                    told = [orjson.loads(line) for line in lines[start : start + CHECKED_ROWS]]
-                    check_decisions(str(run.folder), told, rule)
-                    for record in told:
-                        origins.check(str(run.folder), record, replaces=tally.add_record(record))
+                append_lines(records["record"].to_pylist())
                 tally.add_rows(kept)
                 add_counts(counted, verdicts)
+                index.add(records["row_id"])
                 advance(len(records))
+                pa.default_memory_pool().release_unused()
                 yield leaves_of(records)
 
         head = write_tiles(staging / layout.TILES, grow())
+        index.write(staging / layout.INDEX)
     tally.require_replacements()
     origins.finish(tally.generated)
     require_planted(run.self_tests, run.gates, tally.count_judged(), where=str(run.folder))
@@ -229,16 +237,23 @@ def _write_tables(
 
 
 def _build_records(
-    candidates: pa.Table, verdicts: pa.Table, decisions: pa.Table, context: Mapping[str, str | None]
+    candidates: pa.Table,
+    verdicts: pa.Table,
+    decisions: pa.Table,
+    context: Mapping[str, str | None],
+    see: Callable[[Sequence[Record]], None],
 ) -> pa.Table:
-    """The records of one part of a run, made RECORDED_ROWS at a time; one decision a row, in its order."""
+    """The records of one part of a run, made RECORDED_ROWS at a time and shown to `see`; one decision a row,
+    in its order.
+    """
     pieces, told = [], 0
     for start in range(0, len(candidates), RECORDED_ROWS):
         rows = candidates.slice(start, RECORDED_ROWS)
         ids = rows["row_id"].combine_chunks()
         own = verdicts.filter(pc.is_in(verdicts["row_id"], value_set=ids))
         told += len(own)
-        pieces.append(build_records(rows, own, decisions.slice(start, RECORDED_ROWS), context=context))
+        decided = decisions.slice(start, RECORDED_ROWS)
+        pieces.append(build_records(rows, own, decided, context=context, see=see))
     if told != len(verdicts) or not pieces:  # of a row twice or of none: the whole part says it
         return build_records(candidates, verdicts, decisions, context=context)
     return pa.concat_tables(pieces).combine_chunks()

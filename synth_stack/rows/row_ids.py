@@ -19,12 +19,7 @@ def find_row_id(tables: Iterable[pa.Table], wanted: str, *, where: str) -> tuple
 
     Raises InputError for an id that is none, that is not there, or that several rows begin with.
     """
-    if not re.fullmatch(f"[0-9a-f]{{{MIN_PREFIX_CHARS},32}}", wanted):
-        raise InputError(
-            "that is not a row id",
-            seen=wanted,
-            allowed=f"its 32 hexadecimal characters, or the first {MIN_PREFIX_CHARS} or more of them",
-        )
+    require_row_id(wanted)
     near: list[tuple[str, int]] = []
     start = 0
     for table in tables:
@@ -43,3 +38,13 @@ def find_row_id(tables: Iterable[pa.Table], wanted: str, *, where: str) -> tuple
     raise InputError(
         f"{where} has no row of that id", seen=wanted, mend=f"Close to it: {named}." if near else None
     )
+
+
+def require_row_id(wanted: str) -> None:
+    """Raises InputError for what is neither a row's id nor enough of its start."""
+    if not re.fullmatch(f"[0-9a-f]{{{MIN_PREFIX_CHARS},32}}", wanted):
+        raise InputError(
+            "that is not a row id",
+            seen=wanted,
+            allowed=f"its 32 hexadecimal characters, or the first {MIN_PREFIX_CHARS} or more of them",
+        )

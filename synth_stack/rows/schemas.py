@@ -197,7 +197,12 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
     for part, names in ((content, _CONTENT_LISTS), (origin, _ORIGIN_LISTS)):
         for name in names:
             if part[name]:
-                part[name] = _drop_nulls(part[name])
+                part[name] = drop_nulls(part[name])
+    return encode_canonical(content, origin)
+
+
+def encode_canonical(content: Mapping[str, Any], origin: Mapping[str, Any]) -> bytes:
+    """The canonical bytes of content and origin, whose structs have no null field. Raises ValueError."""
     value = {"scheme": ROW_SCHEME, "content": content, "origin": origin}
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
@@ -205,7 +210,7 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
         raise ValueError(f"row is not representable as canonical JSON: {exc}") from exc
 
 
-def _drop_nulls(value: Any) -> Any:
+def drop_nulls(value: Any) -> Any:
     """The value, and if it is a list of structs, these without their null fields, however deep they lie."""
     return [_drop_null_fields(item) for item in value] if isinstance(value, list | tuple) else value
 
@@ -213,7 +218,7 @@ def _drop_nulls(value: Any) -> Any:
 def _drop_null_fields(item: Any) -> Any:
     if not isinstance(item, dict):
         return item
-    return {k: _drop_nulls(v) if isinstance(v, list | tuple) else v for k, v in item.items() if v is not None}
+    return {k: drop_nulls(v) if isinstance(v, list | tuple) else v for k, v in item.items() if v is not None}
 
 
 def row_id_of(row: Mapping[str, Any]) -> RowId:

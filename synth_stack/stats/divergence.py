@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from synth_stack.stats.linear import solve_positive
+
 Numbers = NDArray[np.float64]
 Weights = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -213,7 +215,7 @@ def _fit_discriminant(seen: Sequence[_Moments]) -> tuple[Numbers, float]:
     covariance = np.asarray(within) / sum(count for count, _, _ in seen)
     level = float(np.trace(covariance)) / len(covariance)
     covariance = 0.9 * covariance + (0.1 * level + 1e-12) * np.eye(len(covariance))
-    direction = np.asarray(np.linalg.solve(covariance, means[0] - means[1]), dtype=np.float64)
+    direction = solve_positive(covariance, (means[0] - means[1])[:, None])[:, 0]
     return direction, float(direction @ (means[0] + means[1]) / 2)
 
 

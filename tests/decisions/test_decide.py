@@ -14,6 +14,7 @@ from synth_stack.rows.schemas import (
     build_candidates,
     build_verdicts,
 )
+from tests.examples import examples
 from tests.some_rows import make_foreign
 
 
@@ -193,7 +194,7 @@ def test_a_batch_that_holds_a_row_twice_is_refused() -> None:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_every_batch_is_decided_as_the_rule_says_row_by_row(data: st.DataObject) -> None:
     rows = data.draw(st.integers(0, 6))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from synth_stack.decisions import figures as figures_module
 from synth_stack.decisions.figures import Figures, compute_figures
 from synth_stack.errors import StoreError
+from tests.examples import examples
 from tests.report.planted_run import EMPTY, SELF_TESTS, Run, build_run, plant_run, replace_rows
 
 
@@ -39,7 +40,7 @@ def test_the_totals_are_those_of_the_decisions() -> None:
     assert found.acceptance_rate == counted["accepted"] / 500
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(n=st.integers(0, 120), part_size=st.integers(1, 150), seed=st.integers(0, 50))
 def test_the_figures_do_not_depend_on_how_the_run_is_cut_into_parts(
     n: int, part_size: int, seed: int
@@ -48,7 +49,7 @@ def test_the_figures_do_not_depend_on_how_the_run_is_cut_into_parts(
     assert compute(whole) == compute(cut)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(n=st.integers(1, 150), seed=st.integers(0, 50))
 def test_every_row_leaves_the_funnel_once(n: int, seed: int) -> None:
     found = compute(plant_run(n, seed=seed))
@@ -76,7 +77,7 @@ def test_replacements_are_counted_apart_from_the_rows_that_were_generated() -> N
     assert found.to_json()["rows"] == 63
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(part_size=st.integers(1, 90), rows=st.sets(st.integers(1, 59), max_size=20))
 def test_replacements_do_not_depend_on_how_the_run_is_cut_into_parts(part_size: int, rows: set[int]) -> None:
     found = compute(replace_rows(plant_run(60, part_size=part_size), sorted(rows)))

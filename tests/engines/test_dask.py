@@ -1,10 +1,13 @@
 """Dask: two workers give the bytes of the local engine, and what cannot start says so."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +36,12 @@ def map_here(folder: Path, engine: Any, texts: list[list[str]] = TEXTS) -> list[
 
 
 def test_two_workers_give_the_bytes_of_the_local_engine_and_leave_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     monkeypatch.setenv(RUN, str(tmp_path))
     with choose_engine().open() as local:
         map_here(tmp_path / "here", local.engine)
-    with choose_engine({"use": "dask", "workers": 2}).open() as opened:
+    with dashboard_port_taken(), choose_engine({"use": "dask", "workers": 2}).open() as opened:
         assert opened.facts == {"name": "dask", "version": distributed.__version__}
         rows = map_here(tmp_path / "there", opened.engine)
         processes = list_marked(str(tmp_path))
@@ -56,6 +59,17 @@ def test_two_workers_give_the_bytes_of_the_local_engine_and_leave_nothing(
         made, expected = (tmp_path / f / "verdicts" / "long_texts" / name for f in ("there", "here"))
         assert made.read_bytes() == expected.read_bytes()
     assert list_marked(str(tmp_path)) == {}
+    assert [each for each in recwarn if "8787" in str(each.message)] == []
+
+
+@contextlib.contextmanager
+def dashboard_port_taken() -> Iterator[None]:
+    """Dask's own port for its pages is not free."""
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # by somebody else
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        yield
 
 
 @pytest.mark.parametrize(

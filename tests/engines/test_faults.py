@@ -72,7 +72,11 @@ def wait_for_work(process: "subprocess.Popen[str]", out: Path, gate: str = "dedu
 
 def kill_worker(out: Path, use: str, rng: random.Random) -> None:
     """End a process of the engine, where there is one by now."""
-    found = [process for process, words in list_marked(str(out)).items() if WORKERS[use] in words]
+    found = [
+        process
+        for process, words in list_marked(str(out)).items()
+        if WORKERS[use] in words and "Agent" not in words  # Ray's own: without them its node ends
+    ]
     if found:
         os.kill(rng.choice(found), signal.SIGKILL)
 

@@ -18,6 +18,7 @@ from synth_stack.inputs.foreign import SHARD_ROWS, open_dataset, open_records, r
 from synth_stack.inputs.foreign_rows import read_messages
 from synth_stack.inputs.plain_values import MAX_DEPTH
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, recompute_row_ids
+from tests.examples import examples
 from tests.foreign_rows import read, read_one, turns, write_lines
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "code_alpaca" / "code_alpaca_2k.json"
@@ -253,7 +254,7 @@ def test_broken_lines_keep_their_place_between_the_others(tmp_path: Path) -> Non
     assert rows[3]["failure"] == "broken record: line 4: not an object but list"
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(drawn=records)
 def test_any_records_in_memory_become_as_many_rows_that_carry_their_own_ids(drawn: list[Any]) -> None:
     dataset = open_records(drawn, "memory")
@@ -266,7 +267,7 @@ def test_any_records_in_memory_become_as_many_rows_that_carry_their_own_ids(draw
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     drawn=st.dictionaries(
         keys | st.text(max_size=3), st.text() | st.sampled_from(["[", "{}", "NaN"]), max_size=6

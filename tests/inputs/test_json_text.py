@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.inputs.json_text import MAX_DIGITS, MAX_LITERAL_CHARS, parse_json, parse_list, parse_text
+from tests.examples import examples
 
 numbers = st.integers(-(10**45), 10**45) | st.floats(allow_nan=False)
 values: st.SearchStrategy[Any] = st.recursive(
@@ -27,7 +28,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     value=values, ascii_only=st.booleans(), colon=st.sampled_from([":", ": ", " : ", "\t:", " \r\n :", "\n:"])
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from synth_stack.errors import InputError
 from synth_stack.inputs.parquet_pages import measure_columns
 from synth_stack.inputs.records import read_records
+from tests.examples import examples
 
 
 def measure(data: bytes) -> list[tuple[str, int, int, int]]:
@@ -92,7 +93,7 @@ def test_a_page_that_unpacks_to_more_than_is_read_at_once_is_refused(tmp_path: P
 SOUND = write(pa.table({"a": ["x", "y"] * 50, "b": list(range(100))}))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_a_damaged_file_is_measured_or_refused(data: st.DataObject) -> None:
     damaged = bytearray(SOUND)

@@ -20,6 +20,7 @@ from synth_stack.inputs.records import (
     read_strictly,
     require_text,
 )
+from tests.examples import examples
 
 KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow; packed as .gz, .zst or .bz2"
 ROWS = [{"id": 1, "text": 'one, "two"\nthree'}, {"id": 2, "text": "é\u2028€😀"}]
@@ -53,7 +54,7 @@ def test_the_same_rows_are_read_from_every_kind_of_file(tmp_path: Path) -> None:
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     rows=st.lists(
         st.dictionaries(

@@ -18,6 +18,7 @@ from synth_stack.lineage.ledger import (
     read_pin,
 )
 from synth_stack.lineage.merkle import leaf_hash, prove_consistency, verify_consistency
+from tests.examples import examples
 from tests.lineage.test_merkle import CT_LEAVES
 
 KEY = "a" * 64
@@ -56,7 +57,7 @@ def test_consistency_proofs_are_those_of_the_published_vectors(sizes: tuple[int,
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_start_of_a_tree_is_proved_and_no_other(first: int, second: int) -> None:
     if first > second:
         with pytest.raises(InputError):

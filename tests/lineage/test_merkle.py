@@ -21,6 +21,7 @@ from synth_stack.lineage.merkle import (
     verify_inclusion,
     write_tiles,
 )
+from tests.examples import examples
 
 # The leaves, roots and paths of certificate-transparency's merkle_tree_test.cc.
 CT_LEAVES = [
@@ -163,7 +164,7 @@ def test_an_inner_node_does_not_pass_for_a_leaf() -> None:
     assert leaf_hash(data) != inner
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(0, 700), max_size=6))
 def test_how_the_leaves_are_cut_into_shards_changes_nothing(sizes: list[int]) -> None:
     ends = np.cumsum([0, *sizes])
@@ -196,7 +197,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(data=st.data())
 def test_tiles_prove_every_earlier_tree_too(tiles: Path, data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 2_000) | st.integers(1, len(MANY)))

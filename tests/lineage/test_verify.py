@@ -17,7 +17,8 @@ from synth_stack.lineage.merkle import (
     prove_inclusion,
     write_tiles,
 )
-from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of, parse_record
+from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
+from synth_stack.lineage.record_form import parse_record
 from synth_stack.lineage.verify import check_row, verify_record, verify_records
 from tests.lineage.shards import make_candidates, make_records
 

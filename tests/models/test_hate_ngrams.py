@@ -23,6 +23,7 @@ from synth_stack.models.hate_ngrams import (
 )
 from synth_stack.text.hash_index import HashIndex
 from synth_stack.text.words import hash_texts
+from tests.examples import examples
 
 PACKAGED = read_weights(find_model(HATE_NGRAMS).read_bytes(), "x")
 
@@ -94,7 +95,7 @@ def test_a_score_is_the_sum_of_what_is_known_over_the_length() -> None:
     assert np.isnan(scores[3:]).all()  # too few words are known, or there is none
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.lists(st.text(max_size=60), max_size=8))
 def test_the_score_of_a_text_does_not_depend_on_the_others(texts: list[str]) -> None:
     together = PACKAGED.score(pl.Series(texts, dtype=pl.String))

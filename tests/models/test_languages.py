@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from synth_stack.errors import ModelError
 from synth_stack.models.files import LANGUAGES, find_model
 from synth_stack.models.languages import load_language_scorer
+from tests.examples import examples
 
 TEXTS = [
     "Where is the order that I placed last night?",
@@ -45,7 +46,7 @@ def test_every_text_is_scored_as_the_library_itself_scores_it() -> None:
     assert likeliest == [max(r, key=r.__getitem__) for r in ranked]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(st.text(max_size=60), max_size=8))
 def test_a_score_does_not_depend_on_the_texts_beside_it(texts: list[str]) -> None:
     score = load_language_scorer(["en"])

@@ -18,6 +18,7 @@ from synth_stack.packs.splits import (
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import KINDS, build_candidates
 from tests.arbitrary_rows import draw_rows
+from tests.examples import examples
 from tests.lineage.shards import make_candidates
 
 
@@ -41,7 +42,7 @@ def test_adversarial_rows_alone_stand_apart() -> None:
     assert {kind for kind in KINDS if choose_split(kind) != "train"} == {"adversarial"}
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.sampled_from(KINDS), max_size=12))
 def test_every_row_stands_in_one_split_and_in_order(kinds: list[str]) -> None:
     rows = make_rows(kinds)
@@ -111,7 +112,7 @@ def test_a_label_on_a_row_that_is_not_adversarial_is_not_counted() -> None:
     assert tally.count_labels() == ()
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.sampled_from(["code", "adversarial"]), max_size=8), st.integers(1, 8))
 def test_splits_are_counted_the_same_in_any_pieces(kinds: list[str], size: int) -> None:
     rows = make_rows(kinds)
@@ -136,7 +137,7 @@ def measure(value: Any) -> int:
     return 0 if value is None else len(value.encode()) if isinstance(value, str) else 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(draw_rows(kind=st.just("tool")), min_size=1, max_size=4), st.integers(1, 3))
 def test_the_size_of_nested_rows_is_that_of_their_values_however_they_are_cut(
     drafts: list[dict[str, Any]], size: int

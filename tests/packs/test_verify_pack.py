@@ -25,6 +25,7 @@ from synth_stack.packs.verify.recount import read_verifier
 from synth_stack.rows.canonical import canonical_json, canonical_text
 from synth_stack.rows.schemas import OUTCOMES, build_verdicts
 from synth_stack.runs.locks import DialLock, GateLock, GatesLock, RuleLock
+from tests.examples import examples
 from tests.lineage.shards import CONTEXT, make_candidates
 from tests.packs.judged_run import ADVERSARIAL, ROWS, build_pack
 
@@ -71,7 +72,7 @@ def see_in_order(one: str, two: str, person: str | None) -> dict[str, str | None
     return {"one": one, "two": None if one == "reject" else two, PERSON: person}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(OUTCOMES), st.sampled_from(OUTCOMES), st.sampled_from([*OUTCOMES, None])),
@@ -86,7 +87,11 @@ def test_the_rule_of_the_single_file_is_that_of_the_engine(
 ) -> None:
     seen = [see_in_order(*row) for row in outcomes]
     said = {gate: [row[gate] for row in seen] for gate in ("one", "two", PERSON)}
-    check_decisions(FILE, make_records(said, failure="torn" if broken else None, kind=kind), RULE)
+    check_decisions(
+        FILE,
+        make_records(said, failure="torn" if broken else None, kind=kind),
+        verify_pack.DecisionCheck(RULE),
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,12 +109,39 @@ def test_a_decision_that_its_verdicts_do_not_give_is_named(key: str, value: str 
     records[1]["decision"][key] = value
     said = f"^{FILE}: the {key} of row {records[1]['row_id']} is not what its verdicts give"
     with pytest.raises(VerificationError, match=said):
-        check_decisions(FILE, records, RULE)
+        check_decisions(FILE, records, verify_pack.DecisionCheck(RULE))
 
 
 def find(records: list[dict[str, Any]], rule: verify_pack.SignedRule = RULE) -> str:
     faults = [verify_pack.find_decision_fault(record, rule, rule.places) for record in records]
+    check = verify_pack.DecisionCheck(rule)
+    for _ in range(2):  # the second time by what it learned from the first
+        assert [str(check.find_fault(record)) for record in records] == [str(fault) for fault in faults]
     return next((str(fault) for fault in faults if fault), "")
+
+
+@pytest.mark.parametrize(("outcome", "score"), [("accept", "0.9"), ("reject", "0.1"), ("hold", "0.1")])
+def test_a_score_is_compared_in_every_record_of_a_pattern_that_was_sound_before(
+    outcome: str, score: str
+) -> None:
+    dial = DialLock(
+        parameter="threshold",
+        score="score",
+        rejects=">",
+        threshold="0.5",
+        outcome="reject",
+        classes=["one.reject", "one.hold"],
+        strict=True,
+    )
+    rule = read_rule(lock(GateLock(use="one", version="1", dials=[dial])))
+    records = make_records({"one": [outcome]}) * 2
+    sound = {"accept": "0.1", "reject": "0.9", "hold": "0.9"}[outcome]
+    records = [
+        {**record, "verdicts": [{**record["verdicts"][0], "score": told, "threshold": "0.5"}]}
+        for record, told in zip(records, (sound, score), strict=True)
+    ]
+    assert find(records[:1], rule) == ""
+    assert "threshold" in find(records, rule)
 
 
 def test_verdicts_in_another_order_than_the_gates_worked_are_named() -> None:
@@ -253,7 +285,7 @@ def test_its_json_is_that_of_rfc_8785(value: Any) -> None:
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=600))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_its_tree_is_that_of_the_package(leaves: list[bytes]) -> None:
     tree = verify_pack.GrowingTree()
     for leaf in leaves:

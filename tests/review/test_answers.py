@@ -22,6 +22,7 @@ from synth_stack.review.answers import (
 )
 from synth_stack.review.plan_file import read_plan
 from synth_stack.workflows.review import plan
+from tests.examples import examples
 from tests.review.toy_run import make_toy_run
 
 ANNA, BERT = "a" * 64, "b" * 64
@@ -226,7 +227,9 @@ def test_two_processes_that_collect_at_once_lose_and_double_nothing(run: Path) -
     assert sorted(ids) == sorted(f"argilla:{n}" for n in range(30))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_how_answers_are_cut_into_calls_and_repeated_does_not_show(run: Path, data: st.DataObject) -> None:
     (run / ANSWERS).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.rows.json_schema import read_schema
+from tests.examples import examples
 
 WEATHER = {
     "type": "object",
@@ -85,7 +86,7 @@ def extend(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SCHEMAS: st.SearchStrategy[Any] = st.recursive(st.booleans() | st.just({}), extend, max_leaves=8)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(SCHEMAS, SCHEMAS, VALUES)
 def test_a_value_fits_where_the_package_jsonschema_says_so(root: Any, part: Any, value: Any) -> None:
     named = part if isinstance(part, bool) else {k: v for k, v in part.items() if k != "$ref"}

@@ -22,6 +22,7 @@ from synth_stack.rows.schemas import (
     row_id_of,
 )
 from tests.arbitrary_rows import draw_rows, draw_values
+from tests.examples import examples
 
 columns = {f.type: draw_values(f.type) for f in CANDIDATE_FIELDS}
 rows = draw_rows()
@@ -118,7 +119,7 @@ def test_a_row_id_is_32_hexadecimal_characters(row: dict[str, Any]) -> None:
     assert set(row_id) <= set("0123456789abcdef")
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(rows, max_size=4))
 def test_the_ids_in_a_table_are_those_that_its_rows_give(drafts: list[dict[str, Any]]) -> None:
     table = build_candidates(drafts)
@@ -127,7 +128,7 @@ def test_the_ids_in_a_table_are_those_that_its_rows_give(drafts: list[dict[str, 
     assert table["row_id"].to_pylist() == recompute_row_ids(table) == [row_id_of(row) for row in drafts]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(rows)
 def test_the_id_of_a_row_survives_parquet_and_polars(draft: dict[str, Any]) -> None:
     table = build_candidates([draft])

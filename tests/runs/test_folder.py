@@ -37,6 +37,7 @@ from synth_stack.runs.folder import (
     render_manifest,
     write_manifest,
 )
+from tests.examples import examples
 
 LOCK_A = render_yaml({"identity": "a" * 64, "title": "one"})
 LOCK_B = render_yaml({"identity": "b" * 64, "title": "one"})
@@ -173,7 +174,7 @@ def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path: Path) -> None
         raise AssertionError("a run was opened in a file")
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     values=st.lists(st.none() | st.text(st.characters(codec="utf-8")), min_size=1, max_size=50),
     cut=st.integers(1, 7),
@@ -284,7 +285,7 @@ def test_parts_are_grouped_up_to_the_rows_of_a_shard_and_never_beyond(tmp_path: 
     assert list_shards(tmp_path / "nowhere") == []
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(sizes=st.lists(st.integers(0, 2 * SHARD_ROWS), max_size=8))
 def test_shards_hold_every_part_once_and_in_order(
     sizes: list[int], tmp_path_factory: pytest.TempPathFactory

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from synth_stack.errors import ConfigError
 from synth_stack.sandbox.room import Limits, Room, describe, find_level, run_checks, run_many
 from synth_stack.sandbox.syscalls import MACHINES, OTHER, USING, WRITING, number_calls
+from tests.examples import examples
 
 ADD = "def add(a, b):\n    return a + b\n"
 
@@ -237,7 +238,7 @@ def test_no_system_call_is_named_twice_or_without_a_number() -> None:
     }
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(source=st.text(max_size=200))
 def test_no_text_passes_tests_that_it_does_not_solve(room: Room, source: str) -> None:
     assert room.run(source, "assert solve_it_all(3) == 4").status != "passed"

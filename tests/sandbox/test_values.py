@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.sandbox.values import Decoder, Encoder, ForeignValueError
+from tests.examples import examples
 
 SCALARS = (
     st.none()
@@ -45,7 +46,7 @@ def cross(value: Any) -> Any:
     return Decoder(NoHandles()).decode(Encoder(NoHandles()).encode(value))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(VALUES)
 def test_a_value_arrives_as_it_was(value: Any) -> None:
     arrived = cross(value)
@@ -120,7 +121,7 @@ def test_a_code_that_no_encoder_writes_is_refused(code: Any) -> None:
         Decoder(NoHandles()).decode(code)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=4))
 )

@@ -23,6 +23,7 @@ from synth_stack.stats.acceptance import (
     sample_share,
     single,
 )
+from tests.examples import examples
 
 
 def exact_pass(size: int, bad: int, n: int, c: int) -> Fraction:
@@ -39,7 +40,7 @@ def test_the_probability_of_passing_is_exact(size: int, bad: int, n: int, c: int
     assert passed == pytest.approx(float(exact_pass(size, bad, n, c)), abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     size=st.integers(1, 3_000),
     aql=st.sampled_from([0.0, 0.001, 0.0065, 0.015]),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.text.exact_values import are_equal, read_value
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ _FORMULAS = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(_FORMULAS, _FORMULAS)
 def test_formulas_are_equal_where_sympy_says_so(one: str, other: str) -> None:
     difference = sympy.expand(sympy.sympify(one, rational=True) - sympy.sympify(other, rational=True))

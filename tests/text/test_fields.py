@@ -22,6 +22,7 @@ from synth_stack.text.fields import (
     read_sides,
     read_texts,
 )
+from tests.examples import examples
 
 Row = dict[str, Any]
 
@@ -258,7 +259,7 @@ def list_pieces(row: Row) -> Iterator[tuple[Any, ...]]:
     yield "extra", "extra", None, row["extra"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(ROWS, max_size=4), st.sets(st.sampled_from(PARTS)), st.integers(0, 2))
 def test_the_pieces_of_many_rows_are_those_of_each(rows: list[Row], parts: set[str], start: int) -> None:
     table = pa.concat_tables([build_table(row) for row in rows] or [build_table()]).slice(start)

@@ -1,7 +1,6 @@
 """A killed run loses nothing: after SIGKILL at any moment the same command ends with the same bytes."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -13,9 +12,11 @@ import pytest
 from synth_stack.files import read_table
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import list_parts
+from tests.kill_moments import pick_moments
 from tests.shop import write_recipe
 
-KILLS = 3
+DELAYS_S = (0.0, 0.02, 0.05)
+"""How long after a part is committed each kill comes."""
 LIMIT_S = 120.0
 """Far more than the command takes: it is over in about five seconds, most of it imports."""
 
@@ -58,7 +59,6 @@ def kill_after_parts(recipe: Path, out: Path, parts: int, delay_s: float) -> Non
 
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
-    rng = random.Random(20261122)
     teacher = {"use": "scripted", "delay_s": 0.02, "empty_share": 0.1}
     methods = [{"use": "self_instruct", "share": 0.6}, {"use": "magpie", "share": 0.4}]
     recipe = write_recipe(tmp_path, teacher, methods=methods, candidates=60, batch_rows=2)
@@ -67,9 +67,9 @@ def test_a_run_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_on
     assert len(whole) == 30
 
     out = tmp_path / "out"
-    for _ in range(KILLS):
+    for delay_s in pick_moments(DELAYS_S, 1):
         before = read_bytes(out)
-        kill_after_parts(recipe, out, parts=len(before) + 3, delay_s=rng.uniform(0.0, 0.05))
+        kill_after_parts(recipe, out, parts=len(before) + 3, delay_s=delay_s)
         after = read_bytes(out)
         assert before.items() <= after.items() <= whole.items()
         assert len(after) > len(before)

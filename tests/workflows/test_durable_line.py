@@ -27,7 +27,7 @@ def test_a_line_killed_in_any_stage_ends_with_the_files_of_an_undisturbed_one(tm
     out = tmp_path / "out"
 
     for sign in pick_moments(
-        ("candidates", "verdicts/structure", "decisions.parquet", "report.html", "pack"), 3
+        ("candidates", "verdicts/structure", "decisions.parquet", "report.html", "pack"), 2
     ):
         with start(recipe, out) as process:
             end = time.monotonic() + LIMIT_S

@@ -44,7 +44,7 @@ def test_a_run_killed_in_any_round_ends_with_the_files_of_an_undisturbed_one(tmp
     assert whole.spent.reached is True
     out = tmp_path / "out"
 
-    for sign in pick_moments(SIGNS, 4):
+    for sign in pick_moments(SIGNS, 2):
         with start(recipe, out) as process:
             end = time.monotonic() + LIMIT_S
             while not any(out.glob(sign)) and process.poll() is None:

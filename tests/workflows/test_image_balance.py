@@ -5,14 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import synth_stack
 from synth_stack.errors import StoreError
 from synth_stack.inputs.recipe import load_recipe
+from tests.kill_moments import pick_moments
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -25,7 +27,23 @@ SHORT = {
     "generate.batch_rows": 2,
     "generate.balance.floor": 0,
 }
-_RUN = "import sys, synth_stack; from synth_stack.inputs.recipe import load_recipe; "
+_RUN_KILLED = """
+import ast, os, signal, sys
+left = int(sys.argv[2])
+def count(real):
+    def call(*args, **named):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **named)
+    return call
+os.fsync, os.replace = count(os.fsync), count(os.replace)
+import synth_stack
+from synth_stack.inputs.recipe import load_recipe
+synth_stack.run(load_recipe(sys.argv[3], ast.literal_eval(sys.argv[4])), sys.argv[1])
+"""
+"""Runs a recipe, and kills itself before the n-th fsync or rename."""
 
 
 def list_images(run: Path) -> dict[str, str]:
@@ -63,26 +81,44 @@ def test_the_recipe_fills_the_rare_slices_and_says_so(prepared: Path) -> None:
         assert path == f"images/{digest[:2]}/{digest}.png"
 
 
-@pytest.mark.parametrize("after_images", [1, 4])
-def test_a_killed_run_goes_on_and_leaves_the_same_files(
-    prepared: Path, tmp_path: Path, after_images: int
+@pytest.fixture(scope="module")
+def whole(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, int]:
+    """An undisturbed short run: its folder, the root of its pack, and how many durable steps it took."""
+    steps = 0
+
+    def count(real: Callable[..., None]) -> Callable[..., None]:
+        def call(*args: Any, **named: Any) -> None:
+            nonlocal steps
+            steps += 1
+            real(*args, **named)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fsync", "replace"):
+            patch.setattr(os, name, count(getattr(os, name)))
+        recipe = load_recipe(prepared / "recipe.yaml", SHORT)
+        result = synth_stack.run(recipe, tmp_path_factory.mktemp("whole") / "run")
+    return result.folder, result.pack.root, steps
+
+
+@pytest.mark.parametrize("moment", pick_moments(range(20), 2))
+def test_a_run_killed_at_any_moment_goes_on_and_leaves_the_same_files(
+    prepared: Path, whole: tuple[Path, str, int], tmp_path: Path, moment: int
 ) -> None:
-    recipe = load_recipe(prepared / "recipe.yaml", SHORT)
-    whole = synth_stack.run(recipe, tmp_path / "whole")
-    code = f"{_RUN} synth_stack.run(load_recipe({str(prepared / 'recipe.yaml')!r}, {SHORT!r}), sys.argv[1])"
+    """Killed before the fsync or rename that comes so many twentieths of all of them into the run."""
+    undisturbed, root, steps = whole
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(killed)], stderr=subprocess.DEVNULL, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    last = 1 + round(moment * (steps - 2) / 19)
+    process = subprocess.run(
+        [sys.executable, "-c", _RUN_KILLED, str(killed), str(last), str(prepared / "recipe.yaml"), repr(SHORT)],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
-    while process.poll() is None and len(list((killed / "images").rglob("*.png"))) < after_images:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (killed / "MANIFEST.json").exists()
-    again = synth_stack.run(recipe, killed)
-    assert list_images(killed) == list_images(whole.folder)
-    assert again.pack.root == whole.pack.root
+    assert process.returncode == -signal.SIGKILL, process.stderr[-2000:]
+    again = synth_stack.run(load_recipe(prepared / "recipe.yaml", SHORT), killed)
+    assert list_images(killed) == list_images(undisturbed)
+    assert again.pack.root == root
+    assert not list(killed.rglob("*.tmp"))
 
 
 def test_a_full_disk_in_a_batch_is_one_sentence_and_the_run_goes_on(

@@ -336,7 +336,7 @@ def test_a_call_that_is_killed_anywhere_is_finished_by_the_same_call(folder: Pat
     replace(folder, *rows)
     whole = read_tree(folder)
     assert kill_at.made > 20
-    for moment in pick_moments(range(1, kill_at.made + 1), 8):
+    for moment in pick_moments(range(1, kill_at.made + 1), 4):
         shutil.rmtree(folder)
         shutil.copytree(saved, folder)
         kill_at(moment)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.stats.divergence import Numbers
+from synth_stack.stats.linear import solve_positive
 
 Codes = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -129,7 +130,7 @@ def _fit(vectors: Vectors, slices: Codes, count: int) -> tuple[Numbers, Numbers,
     covariance = within.T @ within / max(1, len(wide))
     level = np.trace(covariance) / len(covariance) + 1e-9
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * level * np.eye(len(covariance))
-    weights = np.linalg.solve(covariance, means.T)
+    weights = solve_positive(covariance, means.T)
     offsets = -0.5 * (means * weights.T).sum(axis=1)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     return weights, offsets, (means / np.maximum(lengths, 1e-9)).astype(np.float32)

@@ -56,10 +56,15 @@ class AskMagpie(Magpie):  # type: ignore[misc]  # distilabel has no types
             prompts.append(opening.with_messages([*said, *list_turns(row, self.turn - 1)]))
         return prompts, []
 
+    def _show(self, prompt: Prompt) -> Prompt:
+        """What a preview shows of a prompt: one without any message is the opening of a user's turn alone."""
+        opening = getattr(self.llm, "magpie_pre_query_template", None) or ""
+        return prompt or prompt.with_messages([{"role": "opening", "content": opening}])
+
     def _settle(self, row: Row, prompt: Prompt, output: Mapping[str, Any]) -> Row:
         column = name_column("instruction", self.turn)
         said = {
-            **note_prompt(row, column, prompt),
+            **note_prompt(row, column, self._show(prompt)),
             column: output["generations"][0],
             f"llm_{self.name}_call": output["call"][0],
             "model_name": self.llm.model_name,

@@ -20,6 +20,7 @@ from synth_stack.packs.mixture.contents import (
 )
 from synth_stack.packs.mixture.listing import digest_file, list_mixture
 from synth_stack.packs.mixture.seal import ROOT_SUBJECT, build_facts, open_mixture
+from synth_stack.packs.record_lookup import is_indexed
 from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.statement import read_file
 from synth_stack.packs.verify.recount import MAX_CARD_BYTES, compare_bytes
@@ -99,7 +100,8 @@ def verify_mixed_row(folder: Path, row_id: str, signer: ExpectedSigner) -> RowPr
         raise problems[0]
     signed, _ = open_mixture(folder, signer.get("expected_key"), signer.get("signers"))
     proofs: list[RowProof] = []
-    for source in sources:
+    near = [source for source in sources if is_indexed(folder / source, row_id)]
+    for source in near or sources:
         try:
             proof = verify_row(folder / source, row_id)
         except InputError:

@@ -60,7 +60,8 @@ async function openSigned(pack, keyId, notes) {
 async function readRecords(pack, signed, rule, withdrawn, tell) {
   const { tree: { size, root }, gates_sha256: gates, recipe_sha256: recipe } = signed.predicate;
   const tiles = await StoredTiles.open(pack, size), tree = new GrowingTree((level, node) => tiles.compare(level, node));
-  const counts = new RecordCounts(rule, withdrawn), seen = new Set();
+  const counts = new RecordCounts(rule, withdrawn), seen = new Set(), entries = [], wanted = size * RULES.index_bytes;
+  if (pack.size(RULES.index) !== wanted) throw new Refusal(`${RULES.index} is not of the length that its leaves give`, pack.size(RULES.index) ?? 0, `${wanted} bytes`);
   for (const name of listRecords(pack))
     for await (const line of readLines(pack, name)) {
       const where = `${name}: record ${tree.size}`;
@@ -69,6 +70,8 @@ async function readRecords(pack, signed, rule, withdrawn, tell) {
       tree.add(leafHash(line));
       if (seen.has(record.row_id)) throw new Refusal(`${name}: row ${record.row_id} stands in the lineage twice`);
       seen.add(record.row_id);
+      const place = (tree.size - 1).toString(16).padStart(2 * (RULES.index_bytes - RULES.prefix_bytes), "0");
+      entries.push(record.row_id.slice(0, 2 * RULES.prefix_bytes) + place);
       if (record.context.gates_sha256 !== gates || record.context.recipe_sha256 !== recipe) throw new Refusal(`${where} was recorded for another recipe or gate file`);
       const fault = findDecisionFault(record, rule);
       if (fault) throw new Refusal(`${name}: ${fault.what}`, fault.seen, fault.allowed);
@@ -77,7 +80,14 @@ async function readRecords(pack, signed, rule, withdrawn, tell) {
     }
   if (tree.size !== size || tree.root() !== root) throw new Refusal("the lineage records are not those that were signed", tree.size, `${size} records`);
   counts.requireReplacements();
+  await compareIndex(pack, entries.sort());
   return counts;
+}
+
+async function compareIndex(pack, entries) {
+  const stored = await pack.read(RULES.index, 2 ** 31), long = RULES.index_bytes;
+  for (const [number, entry] of entries.entries())
+    if (toHex(stored.subarray(number * long, (number + 1) * long)) !== entry) throw new Refusal(`${RULES.index}: entry ${number} is not what the records give`);
 }
 
 // Pairs of a name and a text that say what is proved of one row, from its record, the leaves and the signature.

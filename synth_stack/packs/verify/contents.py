@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from synth_stack.errors import VerificationError
+from synth_stack.files import open_regular
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.record import RECORD_SCHEMA
-from synth_stack.lineage.verify import check_row, verify_records
+from synth_stack.lineage.verify import check_row, list_repeated, repeat_record, verify_records
 from synth_stack.packs import layout
 from synth_stack.packs.counts import Tally
 from synth_stack.packs.data_rows import DATA_SCHEMA, RowTerms
@@ -20,15 +22,19 @@ from synth_stack.packs.statement import Seal
 from synth_stack.packs.tombstones import find_rows_of_documents
 from synth_stack.packs.turned_away import TURNED_SCHEMA, compare_turned, list_turned
 from synth_stack.packs.verify.provenance import Origins
-from synth_stack.packs.verify_pack import SignedRule, Withdrawn, find_decision_fault, read_lines
+from synth_stack.packs.verify_pack import DecisionCheck, SignedRule, Withdrawn, read_lines
+from synth_stack.rows.row_digests import digest_rows
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
+
+_DECISION = DECISION_SCHEMA.names[2:]
 
 if TYPE_CHECKING:
     from synth_stack.packs.verify.review import ReviewedRows
 
 Row = dict[str, Any]
-Place = tuple[str, Row]
-"""A row and the file that it stands in."""
+Values = tuple[Any, ...]
+Place = tuple[str, Values]
+"""A row as the values of its columns, or of an accepted one as `_each_accepted` gives it; and its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +90,19 @@ def check_contents(
     }
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
 
+    decisions, index = DecisionCheck(rule), LeafIndex()
+
     def read() -> Iterator[tuple[str, pa.Table]]:
         for number, name in enumerate(layout.of_kind(names, "lineage", "records")):
             lines.begin(number)
             for table in read_shard(pack, name, RECORD_SCHEMA):
                 yield name, table
+                index.add(table["row_id"])
                 lines.follow(table)
             lines.end()
 
     def see(name: str, records: Sequence[Row]) -> None:
-        check_decisions(name, records, rule)
+        check_decisions(name, records, decisions)
         if people is not None:
             people.add_records(records)
         for record in records:
@@ -113,6 +122,8 @@ def check_contents(
         verify_records(read(), expected_root=head.root, expected_size=head.size, tiles=tiles, see=see)
         for follower in (log, *splits.values(), *turned.values()):
             follower.follow(None)
+        with open_regular(pack / layout.INDEX) as file:
+            index.compare(file, layout.INDEX)
         tally.require_replacements()
         origins.finish(tally.generated)
     except VerificationError as exc:
@@ -135,13 +146,12 @@ def _follow_row(
         files[choose_split(record["kind"])].follow(record)
 
 
-def check_decisions(name: str, records: Sequence[Mapping[str, Any]], rule: SignedRule) -> None:
+def check_decisions(name: str, records: Sequence[Mapping[str, Any]], check: DecisionCheck) -> None:
     """Raises VerificationError, starting with `name`, for the first record whose decision its verdicts do not
     give, or whose verdicts its gates could not have given.
     """
-    places = rule.places
     for record in records:
-        fault = find_decision_fault(record, rule, places)
+        fault = check.find_fault(record)
         if fault is not None:
             error = to_error(fault)
             raise VerificationError(f"{name}: {error.what}", seen=error.seen, allowed=error.allowed)
@@ -153,7 +163,7 @@ class _Follower:
 
     what: str
     places: Iterator[Place]
-    compare: Callable[[str, Row, Row], None]
+    compare: Callable[[str, Values, Row], None]
     followed: int = 0
     problem: VerificationError | None = None
 
@@ -169,7 +179,7 @@ class _Follower:
             elif record is not None:
                 raise VerificationError(f"{self.what} ends before row {record['row_id']}")
             elif row is not None:
-                raise VerificationError(f"{name}: row {row['row_id']} has no record")
+                raise VerificationError(f"{name}: row {row[0]} has no record")
         except VerificationError as exc:
             self.problem = exc
 
@@ -224,7 +234,7 @@ class _Lines:
 def _each_row(pack: Path, names: list[str]) -> Iterator[Place]:
     for name in names:
         for table in read_shard(pack, name, DECISION_SCHEMA):
-            for row in table.to_pylist():
+            for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
                 yield name, row
 
 
@@ -232,13 +242,14 @@ def _each_turned(pack: Path, names: list[str], decision: str, tally: Tally) -> I
     for name in names:
         for table in read_shard(pack, name, TURNED_SCHEMA):
             tally.turned.add_rows(table, decision)
-            for row in table.to_pylist():
+            for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
                 yield name, row
 
 
 def _each_accepted(
     pack: Path, names: list[str], split: str, tally: Tally, *, banned: frozenset[str], terms: RowTerms
 ) -> Iterator[Place]:
+    """Of each accepted row its id, its digest, what records repeat of it, its table and its place there."""
     for name in names:
         for table in read_shard(pack, name, DATA_SCHEMA):
             require_split(table, split, name=name)
@@ -247,23 +258,32 @@ def _each_accepted(
                     f"{name}: row {row_id} is of a document that {layout.REVOKED} withdraws"
                 )
             tally.add_rows(table)
-            for row in table.select(CANDIDATE_SCHEMA.names).to_pylist():
-                yield name, row
+            ids, digests = table["row_id"].to_pylist(), digest_rows(table)
+            for place, row in enumerate(zip(ids, digests, list_repeated(table), strict=True)):
+                yield name, (*row, table, place)
             terms.require(table, name)
 
 
-def _compare_row(name: str, row: Row, record: Row) -> None:
-    check_row(row, record, where=name)
+def _compare_row(name: str, row: Values, record: Row) -> None:
+    row_id, digest, repeated, table, place = row
+    if (row_id, digest) == (record["row_id"], record["row_sha256"]) and repeated == repeat_record(record):
+        return
+    whole = table.slice(place, 1).select(CANDIDATE_SCHEMA.names).to_pylist()[0]
+    check_row(whole, record, where=name)
+    raise VerificationError(f"{name}: row {row_id} is not the row that was recorded")
 
 
-def _compare_decision(name: str, row: Row, record: Row) -> None:
-    stated = {"row_id": record["row_id"], "source_id": record["origin"]["source_id"], **record["decision"]}
-    for key, value in stated.items():
-        if row[key] != value:
+def _compare_decision(name: str, row: Values, record: Row) -> None:
+    decision = record["decision"]
+    stated = (record["row_id"], record["origin"]["source_id"], *map(decision.__getitem__, _DECISION))
+    if row == stated:
+        return
+    for key, seen, allowed in zip(DECISION_SCHEMA.names, row, stated, strict=True):
+        if seen != allowed:
             raise VerificationError(
                 f"{name}: the {key} of row {record['row_id']} is not the signed one",
-                seen=row[key],
-                allowed=repr(value),
+                seen=seen,
+                allowed=repr(allowed),
             )
 
 

@@ -15,7 +15,6 @@ from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, prove_from_tiles
-from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.lineage.transparency import verify_sigstore
 from synth_stack.lineage.verify import check_row, verify_record
 from synth_stack.packs import layout
@@ -23,7 +22,7 @@ from synth_stack.packs.counts import Counts
 from synth_stack.packs.data_rows import find_row_by_id
 from synth_stack.packs.images import list_image_names
 from synth_stack.packs.mixture.listing import is_mixture
-from synth_stack.packs.shards import find_row, read_ids
+from synth_stack.packs.record_lookup import find_record
 from synth_stack.packs.splits import ADVERSARIAL, refuse_stray
 from synth_stack.packs.statement import (
     CheckBundle,
@@ -40,7 +39,6 @@ from synth_stack.packs.verify.images import check_images, explain_changes
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
 from synth_stack.packs.verify_pack import Withdrawn
-from synth_stack.rows.row_ids import find_row_id
 from synth_stack.runs.folder import identity_line
 from synth_stack.runs.locks import RecipeLock
 from synth_stack.text.printable import describe_verdict, show
@@ -313,16 +311,9 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
     if faults:
         raise faults[0]
     seal = _open_seal(pack, check_bundle, signer)
-    records = layout.of_kind(names, "lineage", "records")
-    tables = (table for name in records for table in read_ids(pack, name, RECORD_SCHEMA))
-    row_id, index = find_row_id(tables, row_id, where=str(pack))
     size, root = seal.head.size, seal.head.root
-    if index >= size:
-        raise VerificationError(
-            f"row {row_id} stands after the end of the signed tree", seen=index, allowed=f"{size} leaves"
-        )
+    row_id, index, data = find_record(pack, row_id, size)
     proof = prove_from_tiles(pack / layout.TILES, index, size)
-    data = find_row(pack, records, RECORD_SCHEMA, index, ["record"])["record"]
     record = verify_record(data, row_id=row_id, index=index, size=size, proof=proof, root=root)
     withdrawn = read_withdrawn(pack, sizes, seal)
     is_gone = withdrawn is not None and row_id in withdrawn.rows

@@ -23,6 +23,7 @@ from synth_stack.decisions.replay.outcomes import (
     is_beyond,
 )
 from synth_stack.rows.schemas import OUTCOMES, build_candidates, build_verdicts
+from tests.examples import examples
 from tests.some_rows import make_foreign
 
 CODES = {"accept": PASSED, "abstain": PASSED, "hold": HELD, "reject": REJECTED, None: UNSEEN}
@@ -50,7 +51,7 @@ def sum_up(rows: list[Row]) -> Others:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(
         st.tuples(st.booleans(), st.tuples(*[st.sampled_from([*OUTCOMES, None])] * 4)),
@@ -100,7 +101,7 @@ def draw(
         max_size=30,
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_each_point_of_a_curve_counts_every_row_on_its_side(
     rejects: str, rows: list[tuple[int | None, int, int]]
 ) -> None:

@@ -28,6 +28,7 @@ from tests.decisions.replay.scored_run import (
     use,
     write_gates,
 )
+from tests.examples import examples
 from tests.recipes import read_tree
 
 ROWS = draw_scores(400)
@@ -65,7 +66,7 @@ def test_nothing_in_the_run_is_written(run: Path, tmp_path: Path) -> None:
     assert read_tree(run) == before
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(first=st.integers(1, 50), second=st.integers(1, 50), slices=st.booleans())
 def test_stricter_thresholds_give_what_judging_again_gives_slices_included(
     first: int, second: int, slices: bool, tmp_path_factory: pytest.TempPathFactory
@@ -82,7 +83,7 @@ def test_stricter_thresholds_give_what_judging_again_gives_slices_included(
     assert read_changes(replayed) == {k: (before[k], d) for k, d in expected.items() if before[k] != d}
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(first=st.integers(1, 100), second=st.integers(1, 100))
 def test_what_is_not_undecided_is_what_judging_again_gives(
     first: int, second: int, tmp_path_factory: pytest.TempPathFactory

@@ -2,11 +2,11 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,13 +38,13 @@ def test_nemo_gives_the_bytes_of_the_local_engine_and_leaves_nothing(
     monkeypatch.setenv(RUN, str(tmp_path))
     for name, value in OLD_TOKEN.items():  # of a Ray that is gone
         monkeypatch.setenv(name, value)
-    before, home = list_folders(), read_home_token()
+    home = read_home_token()
     with choose_engine().open() as local:
         map_here(tmp_path / "here", local.engine)
     with choose_engine({"use": "nemo", "workers": 2}).open() as opened:
         assert opened.facts["version"].startswith("nemo-curator ")
         rows = map_here(tmp_path / "there", opened.engine)
-        (folder,) = list_folders() - before
+        head, folder = find_head(str(tmp_path))
         assert len(list_marked(str(tmp_path))) >= 4  # the head, its store and its workers
 
         with pytest.raises(GateError, match="long_texts cannot read a text; seen: boom"):
@@ -59,6 +59,7 @@ def test_nemo_gives_the_bytes_of_the_local_engine_and_leaves_nothing(
         made, expected = (tmp_path / f / "verdicts" / "long_texts" / name for f in ("there", "here"))
         assert made.read_bytes() == expected.read_bytes()
     assert list_marked(str(tmp_path)) == {}
+    assert list_session(head) == []
     assert not folder.exists()
     assert {name: os.environ.get(name) for name in OLD_TOKEN} == OLD_TOKEN
     assert read_home_token() == home
@@ -71,8 +72,21 @@ def read_home_token() -> bytes | None:
     return token.read_bytes() if token.exists() else None
 
 
-def list_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("synth-stack-nemo-*"))
+def find_head(run: str) -> tuple[int, Path]:
+    """The process of the Ray of a run, and its folder; others may have theirs on this machine."""
+    [(process, command)] = [each for each in list_marked(run).items() if "ray_start.py start" in each[1]]
+    return process, Path(re.findall(r"--temp-dir=(\S+)", command)[0])
+
+
+def list_session(leader: int) -> list[str]:
+    """What is left of what a process started; those that title themselves lose their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append((folder / "cmdline").read_text())
+    return found
 
 
 def kill_a_worker(folder: Path, engine: Any, run: str) -> list[int]:
@@ -81,7 +95,7 @@ def kill_a_worker(folder: Path, engine: Any, run: str) -> list[int]:
     shards = write_shards(folder, *TEXTS)
     work = open_work(make_spec(folder))
     for process, command in list_marked(run).items():
-        if command.startswith("ray::"):
+        if command.startswith("ray::") and "Agent" not in command:  # without its agents the node ends
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
     engine.map_shards(work, Step("sketch"), shards, rows.append)
@@ -94,29 +108,17 @@ def test_a_run_that_is_killed_leaves_nothing(
     source = tmp_path / "rows.json"
     source.write_bytes(orjson.dumps(list(make_rows(200))))
     gates = write_gates(tmp_path / "gates")
-    before = set(Path("/tmp").glob("synth-stack-nemo-*"))
     with started(
         source, gates, tmp_path / "out", {"use": "nemo", "workers": 1}, run=str(tmp_path)
     ) as process:
         verdicts = tmp_path / "out" / "verdicts" / "structure"
         wait_until(lambda: verdicts.exists() or process.poll() is not None)
         assert process.poll() is None
+        head, folder = find_head(str(tmp_path))
         process.kill()
     wait_until(lambda: not list_marked(str(tmp_path)))
-    wait_until(lambda: set(Path("/tmp").glob("synth-stack-nemo-*")) <= before)
-    agents = [
-        line
-        for stat in Path("/proc").glob("[0-9]*/cmdline")
-        if "ray::" in (line := read_or_nothing(stat)) and line.endswith("Agent")
-    ]
-    assert agents == []
-
-
-def read_or_nothing(path: Path) -> str:
-    try:
-        return path.read_text().rstrip("\0 ")
-    except OSError:
-        return ""
+    wait_until(lambda: not list_session(head))
+    wait_until(lambda: not folder.exists())
 
 
 def wait_until(holds: Any) -> None:

@@ -15,6 +15,7 @@ from synth_stack.gates.contamination.functions import (
     find_solved,
     list_by_name,
 )
+from tests.examples import examples
 
 SUM = Problem(
     "add_all",
@@ -189,7 +190,7 @@ def test_hostile_sources_are_read_or_left_without_an_error(name: str) -> None:
             assert function.name == "f"
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(content=st.text(alphabet=st.sampled_from("def f(x):\n    return`*,@=[]1\\'\t")))
 def test_any_text_can_be_searched_and_what_is_found_is_python(content: str) -> None:
     for function in find_functions("def f(): pass\n" + content):

@@ -15,6 +15,7 @@ from synth_stack.gates.contamination.likelihood import (
     read_literals,
     read_words,
 )
+from tests.examples import examples
 
 NEUTRAL = ["How many apples are left?", "Count the apples.", "Where is the parcel?"]
 
@@ -61,7 +62,7 @@ def test_a_sum_at_the_bar_has_likeness_one_half() -> None:
         assert rate(rule, measure(cosine=rule.bar)) == pytest.approx(0.5)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_likeness_is_between_zero_and_one_to_six_decimals(one: str, other: str) -> None:
     mine, theirs = read_words(one), read_words(other)

@@ -18,6 +18,7 @@ from synth_stack.gates.contamination.passages import (
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.text.fields import read_texts
+from tests.examples import examples
 from tests.some_rows import MakeRow, TextsTable, make_texts
 
 PYTHON = '''
@@ -195,7 +196,7 @@ def test_nothing_gives_no_passages(texts_table: TextsTable) -> None:
     assert split(texts_table([None, "", "  ", "?!", "42"])) == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.text(max_size=200), max_size=4))
 def test_how_a_table_is_cut_does_not_show(texts: list[str]) -> None:
     table = make_texts(texts)

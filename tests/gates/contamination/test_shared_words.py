@@ -11,6 +11,7 @@ from synth_stack.gates.contamination.shared_words import (
     propose_items,
     read_vocabulary,
 )
+from tests.examples import examples
 
 NEUTRAL = ["How many apples are left?", "Count the apples.", "Where is the parcel?"]
 VOCABULARY = read_vocabulary(Lexicon(NEUTRAL))
@@ -58,7 +59,7 @@ words = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(words, min_size=1, max_size=5), st.lists(words, min_size=1, max_size=5))
 def test_figures_are_those_of_the_words_themselves(mine: list[list[str]], items: list[list[str]]) -> None:
     lexicon = Lexicon(NEUTRAL)
@@ -98,7 +99,7 @@ def test_the_items_that_share_the_rarest_words_are_proposed_whatever_stands_besi
         assert np.array_equal(values, figures[name])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(words, min_size=1, max_size=9), st.lists(words, min_size=1, max_size=9), st.integers(1, 4))
 def test_proposed_are_the_items_that_share_the_heaviest_words(
     mine: list[list[str]], items: list[list[str]], n: int

@@ -32,7 +32,7 @@ WRONG = "def {name}(n):\n    return {k}\n"
 
 @dataclass(frozen=True)
 class Batch:
-    """3,000 rows: most ask for everyday things, some repeat an item, some have functions to try."""
+    """900 rows: most ask for everyday things, some repeat an item, some have functions to try."""
 
     table: pa.Table
     canaries: pa.Table
@@ -40,7 +40,7 @@ class Batch:
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    rows = [make_row(("user", ask(k)), ("assistant", answer(k)), draw=k) for k in range(3_000)]
+    rows = [make_row(("user", ask(k)), ("assistant", answer(k)), draw=k) for k in range(900)]
     planted = make_texts([f"{REPHRASED} So {k}?" for k in range(5)], generator="canary")
     return Batch(build_candidates(rows), planted)
 
@@ -60,10 +60,10 @@ def answer(k: int) -> str:
 
 
 PARAMS: dict[str, Any] = {
-    "embedding": Embedding(confirm_rows=15),
-    "behaviour": Behaviour(runs_per_10000_rows=40),
+    "embedding": Embedding(confirm_rows=10),
+    "behaviour": Behaviour(runs_per_10000_rows=9),
 }
-"""Bounds that bind: 120 rows of the batch are like an item, and 50 have functions to try."""
+"""Bounds that bind: 36 rows of the batch are like an item, and 15 have functions to try."""
 
 
 def test_bounds_that_bind_are_cut_for_the_batch_and_not_for_its_tables(
@@ -72,11 +72,11 @@ def test_bounds_that_bind_are_cut_for_the_batch_and_not_for_its_tables(
     judge = make_judge(against=[named, coding], **PARAMS)
     whole = judge_rows(judge, batch.table)
     shown = [json.loads(e) for e in whole["evidence"].to_pylist() if e]
-    assert [e.get("by") for e in shown].count("minilm") == 15
-    assert sum(e["counts"]["tried"] for e in shown if "counts" in e) == 40
+    assert [e.get("by") for e in shown].count("minilm") == 10
+    assert sum(e["counts"]["tried"] for e in shown if "counts" in e) == 9
     assert whole["reason_class"].to_pylist().count("contamination.not_tried") > 0
 
-    hundreds = [batch.table.slice(k, 100) for k in range(0, 3_000, 100)]
+    hundreds = [batch.table.slice(k, 100) for k in range(0, 900, 100)]
     parts, state = play(judge, hundreds, batch.canaries, name="contamination")
     assert pa.concat_tables(parts).combine_chunks().equals(whole)
     planted = judge.judge(batch.canaries, state)

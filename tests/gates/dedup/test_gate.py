@@ -17,6 +17,7 @@ from synth_stack.gates.dedup.gate import dedup
 from synth_stack.registry import bind, registered
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA
+from tests.examples import examples
 from tests.gates.engine_run import read_verdicts, run_gate
 from tests.gates.playing import learn, play
 from tests.some_rows import TextsTable
@@ -167,7 +168,7 @@ def test_how_the_batch_is_cut_into_tables_does_not_show(cut: int) -> None:
     assert judge_texts(texts, cut=cut) == judge_texts(texts)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.lists(st.sampled_from("abcd"), max_size=6).map(" ".join), max_size=20),
     st.lists(st.integers(0, 20), max_size=4),
@@ -239,7 +240,7 @@ def test_planted_duplicates_are_found_as_all_pairs_find_them(threshold: float) -
             assert threshold - 0.05 < verdict["score"] <= threshold
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join), max_size=25))
 def test_no_reject_is_wrong_whatever_the_texts(texts: list[str]) -> None:
     kept: list[str] = []
@@ -412,7 +413,7 @@ def test_the_texts_that_it_reads_and_how_it_is_indexed_are_declared() -> None:
     assert entry.version == "4"
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), min_size=1, max_size=4

@@ -9,6 +9,7 @@ from synth_stack.gates.dedup.jaccard import Shingled, sketch_sets
 from synth_stack.gates.dedup.lsh import Buckets, find_buckets, pair_up
 from synth_stack.text.ragged import Ragged, offsets_of, sort_rows
 from synth_stack.text.words import mix
+from tests.examples import examples
 from tests.gates.dedup.parted import not_parted
 
 SETS = st.lists(st.sets(st.integers(0, 12), min_size=1), min_size=1, max_size=40)
@@ -42,7 +43,7 @@ def settle_in_order(sets: list[set[int]], met: set[tuple[int, int]], fixed: int)
 
 
 @pytest.mark.parametrize("pairs", [1, 7, 1 << 22])
-@settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(60), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(sets=SETS, data=st.data())
 def test_rounds_settle_as_the_sequential_rule_does(
     sets: list[set[int]], data: st.DataObject, pairs: int

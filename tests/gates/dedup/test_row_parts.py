@@ -13,6 +13,7 @@ from synth_stack.gates.dedup.row_parts import (
     split_words,
 )
 from synth_stack.rows.schemas import build_candidates
+from tests.examples import examples
 from tests.some_rows import make_preference_row, make_row, make_texts, make_tool_row
 
 
@@ -111,7 +112,7 @@ PIECES = [
 ]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=60), min_size=1, max_size=20))
 def test_every_answer_of_few_words_is_marked_however_long_it_is(drawn: list[list[str]]) -> None:
     answers = ["".join(pieces) for pieces in drawn]

@@ -18,6 +18,7 @@ from synth_stack.gates.resources import NoResources
 from synth_stack.registry import bind
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.arbitrary_rows import TEXTS, draw_rows
+from tests.examples import examples
 from tests.gates.dialling import decide_again
 from tests.gates.playing import play
 from tests.some_rows import make_foreign, make_preference_row, make_row, make_tool_row
@@ -449,7 +450,7 @@ def test_odd_batches_break_neither_the_judge_nor_its_canaries(house: str) -> Non
     assert len(gate.plant(CANDIDATE_SCHEMA.empty_table(), 5, 0)) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(rows=st.lists(draw_rows(text=st.none() | TEXTS), max_size=3))
 def test_any_row_gets_one_verdict(rows: list[dict[str, Any]]) -> None:
     gate = factuality(NoResources(), sources=[], embedding=None)

@@ -27,6 +27,7 @@ from synth_stack.registry import bind
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_candidates
 from synth_stack.teachers.scripted_llm import ScriptedLLM
+from tests.examples import examples
 from tests.gates.engine_run import read_verdicts, run_gate
 from tests.gates.playing import play
 from tests.openai_server import MODEL, serve
@@ -120,7 +121,7 @@ def test_how_a_batch_is_cut_into_shards_does_not_show() -> None:
         assert judge_all(novelty(), *parts) == whole
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.lists(st.sampled_from("abcd"), max_size=5).map(" ".join), max_size=15),
     st.lists(st.integers(0, 15), max_size=4),

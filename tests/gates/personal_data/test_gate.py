@@ -24,6 +24,7 @@ from synth_stack.gates.personal_data.search import Search
 from synth_stack.gates.personal_data.values import draw_value
 from synth_stack.registry import PARTS, bind, registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates, recompute_row_ids
+from tests.examples import examples
 from tests.gates.dialling import decide_again
 from tests.gates.playing import play
 from tests.some_rows import MakeRow, TextsTable, make_row
@@ -573,7 +574,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.lists(WORDS, max_size=14).map("".join), min_size=1, max_size=4))
 def test_the_sieve_loses_nothing_that_a_close_look_finds(contents: list[str]) -> None:
     units = pl.DataFrame({"row": range(len(contents)), "path": ["text"] * len(contents), "content": contents})
@@ -582,7 +583,7 @@ def test_the_sieve_loses_nothing_that_a_close_look_finds(contents: list[str]) ->
         assert [one.value for one in found.get(k, [])] == FINDER.find(content, "", KINDS)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.lists(WORDS, max_size=14).map("".join), min_size=1, max_size=3))
 def test_a_copy_is_always_clean_and_named_by_the_verdict(contents: list[str]) -> None:
     judge = personal_data(kinds=Actions(card="redact", iban="redact", national_id="redact", secret="redact"))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from synth_stack.gates.personal_data.joined_text import join_texts
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
+from tests.examples import examples
 from tests.some_rows import make_row
 
 TEXTS = st.sampled_from([None, "", "a", "b\n\nc", "é\u200b"])
@@ -32,7 +33,7 @@ def join_all(rows: list[dict[str, Any]]) -> list[str | None]:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.tuples(MESSAGES, SIDES), min_size=1, max_size=4))
 def test_whole_columns_are_joined_as_single_rows_are(parts: list[tuple[Any, Any]]) -> None:
     rows = [

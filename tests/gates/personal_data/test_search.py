@@ -13,6 +13,7 @@ from synth_stack.gates.personal_data.prefilter import HINTS
 from synth_stack.gates.personal_data.search import Found, Search, _flatten, read_units
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
+from tests.examples import examples
 from tests.some_rows import make_row
 
 BARE_PHONE = "4152671234"
@@ -122,7 +123,7 @@ UNITS = (
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(
     st.lists(
         st.one_of(

@@ -15,6 +15,7 @@ from synth_stack.gates.refusal.detection import (
     share_content,
 )
 from synth_stack.gates.word_lists import read_sections
+from tests.examples import examples
 
 KINDS = ("refusal", "apology", "compliance", "offer", "mention")
 
@@ -99,7 +100,7 @@ def test_the_share_is_that_of_the_first_text_and_null_where_it_has_no_words() ->
     assert share_content("yes", "The printer moves.") is None
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.text(max_size=300))
 def test_any_text_can_be_read(answer: str) -> None:
     sound = read_sound(answer)

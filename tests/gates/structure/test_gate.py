@@ -21,6 +21,7 @@ from synth_stack.rows.schemas import (
     build_candidates,
 )
 from tests.arbitrary_rows import draw_rows, draw_values
+from tests.examples import examples
 from tests.gates.structure.judging import find_fault, judge_row, judge_table
 from tests.some_rows import MakeRow, make_call, make_row, make_tool_row
 
@@ -315,7 +316,7 @@ def test_an_empty_table_has_no_verdicts() -> None:
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.tuples(
@@ -339,7 +340,7 @@ SHAPED = draw_rows(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(SHAPED, min_size=1, max_size=4))
 def test_whatever_shape_a_row_has_it_is_judged_alike_alone_and_among_others(
     rows: list[dict[str, Any]],

@@ -18,6 +18,7 @@ from synth_stack.errors import ConfigError
 from synth_stack.gates.turns.gate import turns
 from synth_stack.registry import bind
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA, build_candidates
+from tests.examples import examples
 from tests.gates.engine_run import read_verdicts, run_gate
 from tests.gates.playing import learn, play
 from tests.some_rows import make_call, make_row
@@ -324,7 +325,7 @@ MESSY = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(MESSY, max_size=4))
 def test_whatever_a_row_says_it_gets_a_verdict_and_the_same_one_in_any_table(dialogues: Any) -> None:
     rows = [talk(*said, draw=k) for k, said in enumerate(dialogues)]

@@ -12,6 +12,7 @@ from synth_stack.inputs.recipe import load_recipe
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import read_parts
+from synth_stack.workflows.generate import preview
 from tests.openai_server import MODEL, Reply, complete, serve
 
 Row = dict[str, Any]
@@ -88,6 +89,8 @@ def test_rows_of_no_seed_are_tagged_by_named_models_and_filtered(tmp_path: Path)
 
 
 def test_without_a_named_model_nothing_is_asked_and_the_gate_says_what_is_missing(tmp_path: Path) -> None:
+    shown = preview(load(), 1)[0]["prompts"][0]
+    assert shown == {"column": "instruction", "text": "[opening] <|im_start|>user\n"}
     result = synth_stack.run(load(), tmp_path / "run")
     rows = read(result.folder, "candidates")
     assert all("tags" not in json.loads(row["extra"]) for row in rows)

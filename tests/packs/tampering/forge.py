@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import RECORD_SCHEMA, leaves_of
@@ -25,6 +26,7 @@ from synth_stack.packs.gate_log import parse_measures
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.statement import build_facts, describe_rule
 from synth_stack.packs.turned_away import TURNED_SCHEMA
+from synth_stack.packs.verify_pack import is_row_id
 from synth_stack.rows.canonical import canonical_json
 from synth_stack.rows.schemas import DECISION_SCHEMA
 from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
@@ -112,12 +114,21 @@ class Forger:
         self.put_lines(lines)
         shutil.rmtree(self.path(layout.TILES))
         write_tiles(self.path(layout.TILES), [leaves_of(table)])
+        self.put_index([record.get("row_id") for record in records])
         if log:
             rows = [
                 {"row_id": r["row_id"], "source_id": r["origin"].get("source_id"), **r["decision"]}
                 for r in records
             ]
             write_packed(self.path(LOG), pa.Table.from_pylist(rows, schema=DECISION_SCHEMA))
+
+    def put_index(self, row_ids: Iterable[Any]) -> None:
+        """The index of rows in the tree, where ids are such that there can be one."""
+        ids = [row_id if is_row_id(str(row_id)) else "0" * 32 for row_id in row_ids]
+        index = LeafIndex()
+        index.add(pa.array(ids, pa.string()))
+        self.path(layout.INDEX).unlink(missing_ok=True)
+        index.write(self.path(layout.INDEX))
 
     def put_lines(self, lines: Iterable[bytes]) -> None:
         """The canonical lines alone."""

@@ -52,6 +52,7 @@ FILES = (
     LINES,
     RECORDS,
     "lineage/statement.dsse.json",
+    "lineage/index.bin",
     "lineage/tiles/0.bin",
     LOG,
     "log/gates.json",
@@ -875,6 +876,17 @@ def _list_form_mutations() -> Iterator[Mutation]:
         head = _sign_kept_root
         before = _then(_keep_root, _edit(tiles, cut))
         yield Mutation(f"tiles: {name}", _then(before, head), "tiles")
+    for name, cut in {
+        "the first entry is that of another row": lambda data: bytes(8) + data[8:],
+        "two rows have changed places": lambda data: data[12:24] + data[:12] + data[24:],
+        "a row is led to another leaf": lambda data: (
+            data[:8] + data[20:24] + data[12:20] + data[8:12] + data[24:]
+        ),
+        "a row stands there twice": lambda data: data[:12] + data[:12] + data[24:],
+        "a row is not in it": lambda data: data[12:],
+        "a row more than there is": lambda data: data + data[-12:],
+    }.items():
+        yield Mutation(f"index: {name}", _then(_edit(layout.INDEX, cut), Forger.sign), layout.INDEX)
     for column, value in {"decision": "held", "leaf": bytes(32), "row_id": "0" * 32, "record": b"{}"}.items():
         lie = _rows(RECORDS, _set(4, {column: value}))
         yield Mutation(f"records: the column {column}", _then(lie, Forger.sign), RECORDS, single=False)

@@ -41,6 +41,7 @@ FILES = (
     "disclosure/dataset.spdx.json",
     "disclosure/training_summary.md",
     "gates.yaml",
+    "lineage/index.bin",
     "lineage/public_key.pem",
     "lineage/records-00000.jsonl.gz",
     "lineage/records-00000.parquet",
