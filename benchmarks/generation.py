@@ -33,7 +33,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -276,14 +276,20 @@ async def _serve(pipe: "Connection[Any, Any]", slots: int, service_s: float, spr
         writer.close()
 
     def tell() -> None:
-        pipe.recv()
+        try:
+            pipe.recv()
+        except EOFError:  # whoever started this process is gone
+            asyncio.get_running_loop().remove_reader(pipe.fileno())
+            server.close()
+            return
         pipe.send(asked.copy())
         asked.clear()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     asyncio.get_running_loop().add_reader(pipe.fileno(), tell)
     pipe.send(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
+    with suppress(asyncio.CancelledError):  # what closing the server ends in
+        await server.serve_forever()
 
 
 async def _read_head(reader: asyncio.StreamReader) -> bytes:
