@@ -160,7 +160,7 @@ def _require_replaceable(out: Path, identity: str) -> None:
         raise RunMismatch(
             f"{out} holds the pack of another run", seen=manifest["facts"].get("run"), mend=mend
         )
-    names, faults, _ = layout.list_pack_files(out)
-    foreign = [str(fault) for fault in faults] + sorted(names.keys() - {*manifest["files"], MANIFEST})
+    names, _, _ = layout.list_pack_files(out)
+    foreign = layout.list_foreign(out) + sorted(names.keys() - {*manifest["files"], MANIFEST})
     if foreign:
         raise RunMismatch(f"{out} holds a file that is no part of the pack", seen=foreign[0], mend=mend)

@@ -72,6 +72,7 @@ __all__ = [
     "has_review",
     "lines_name",
     "list_data",
+    "list_foreign",
     "list_pack_files",
     "list_row_files",
     "list_turned_files",
@@ -144,6 +145,16 @@ def list_pack_files(pack: Path) -> tuple[dict[str, int], list[VerificationError]
     with store_errors(pack), raise_refusals():
         found = verify_pack.list_pack(pack)
     return found.sizes, [to_error(fault) for fault in found.faults], found.left_by_hub
+
+
+def list_foreign(pack: Path) -> list[str]:
+    """What lies in the folder of a pack, of this scheme or an older one, that no part of a pack is.
+
+    A sentence each. Files that are missing are none of it.
+    """
+    with store_errors(pack), raise_refusals():
+        found = verify_pack.list_pack(pack)
+    return [str(fault) for fault in found.faults if not isinstance(fault, verify_pack.MissingFile)]
 
 
 def has_review(names: Iterable[str]) -> bool:

@@ -152,6 +152,10 @@ class Refusal(Exception):
         )
 
 
+class MissingFile(Refusal):
+    """A file that every pack has is not there."""
+
+
 # --- files -------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +203,7 @@ def list_pack(pack: Path | str) -> Listing:
                     raise Refusal(f"the pack holds more than {MAX_FILES} files")
     found.sizes = dict(sorted(found.sizes.items()))
     found.faults.sort(key=str)
-    found.faults += [Refusal(f"{name} is missing") for name in REQUIRED if name not in found.sizes]
+    found.faults += [MissingFile(f"{name} is missing") for name in REQUIRED if name not in found.sizes]
     return found
 
 

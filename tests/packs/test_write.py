@@ -25,7 +25,7 @@ from synth_stack.packs import layout
 from synth_stack.packs.signers import Signer, local_signer
 from synth_stack.packs.verify.verify import verify_pack, verify_row
 from synth_stack.packs.write import write_pack
-from synth_stack.rows.canonical import digest_json
+from synth_stack.rows.canonical import canonical_json, digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs.folder import LOCK, list_files, list_parts
 from tests.packs.judged_run import (
@@ -178,6 +178,17 @@ def test_an_older_pack_with_a_file_of_mine_in_it_is_refused(tmp_path: Path) -> N
     with pytest.raises(RunMismatch, match="no part of the pack"):
         write_pack(tmp_path / "run", pack, signer=local_signer(tmp_path / "key.pem"))
     assert (pack / "seeds" / "notes.md").read_text() == "mine"
+
+
+def test_a_pack_of_an_older_scheme_that_lacks_a_file_is_replaced(tmp_path: Path) -> None:
+    pack = build_pack(tmp_path)
+    manifest = orjson.loads((pack / "MANIFEST.json").read_bytes())
+    del manifest["files"]["lineage/index.bin"]
+    (pack / "MANIFEST.json").write_bytes(canonical_json(manifest) + b"\n")
+    (pack / "lineage" / "index.bin").unlink()
+    write_pack(tmp_path / "run", pack, signer=local_signer(tmp_path / "key.pem"))
+    assert (pack / "lineage" / "index.bin").is_file()
+    verify_pack(pack)
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:

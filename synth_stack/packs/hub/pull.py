@@ -230,9 +230,11 @@ def _require_pack_or_nothing(out: Path) -> None:
         raise RunMismatch(f"{out} is in the way: it is no folder", mend=mend)
     if not out.exists() or not any(out.iterdir()):
         return
-    _, faults, _ = layout.list_pack_files(out)
-    if faults:
-        raise RunMismatch(f"{out} is not empty and holds no pack", seen=str(faults[0]), mend=mend)
+    names, _, _ = layout.list_pack_files(out)
+    foreign = layout.list_foreign(out)
+    if foreign or MANIFEST not in names:
+        seen = foreign[0] if foreign else f"{MANIFEST} is missing"
+        raise RunMismatch(f"{out} is not empty and holds no pack", seen=seen, mend=mend)
 
 
 def _read_held(out: Path, seal: Seal, previous: list[bytes] | None) -> bytes | None:
