@@ -51,12 +51,14 @@ def render(name: str, *, prefers_raw: bool = False, **values: Any) -> str:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("prefers_raw", [False, True])
 def test_every_template_renders_with_its_seed_limit_and_stops(name: str, prefers_raw: bool) -> None:
-    template = load_template(name)
-    prompt = template.render(ITEM, seed=41, prefers_raw=prefers_raw)
+    form = load_template(name).form
+    prompt = load_template(name).render(ITEM, seed=41, prefers_raw=prefers_raw)
     assert prompt.seed == 41
-    assert prompt.max_tokens == template.form.max_tokens > 0
-    assert prompt.stop == tuple(template.form.stop) != ()
-    assert prompt.raw == (prefers_raw and template.form.raw is not None)
+    assert prompt.raw == (prefers_raw and form.raw is not None)
+    said = form.small_model.model_dump(exclude_none=True) if prompt.raw else {}
+    assert prompt.max_tokens == said.get("max_tokens", form.max_tokens) > 0
+    assert prompt.stop == tuple(said.get("stop", form.stop))
+    assert prompt.stop or not prompt.raw  # a chat ends by itself, a text that is continued does not
     assert all(message["content"] == message["content"].strip() != "" for message in prompt)
 
 

@@ -214,7 +214,7 @@ def test_csv_rows_that_do_not_fit_the_header_are_broken_and_the_others_are_read(
     assert read(write(tmp_path, "a.csv", data)) == [
         ("line 2", "has fewer fields than the header names"),
         ("line 3", "has more fields than the header names"),
-        ("line 5", "not UTF-8"),
+        ("line 5", "not UTF-8: save it as such (in Excel as CSV UTF-8), or convert it with iconv"),
         ("line 6", "holds a NUL byte"),
         ("line 7", {"id": "5", "text": "ok"}),
     ]
