@@ -59,9 +59,9 @@ async function openSigned(pack, keyId, notes) {
 
 async function readRecords(pack, signed, rule, withdrawn, tell) {
   const { tree: { size, root }, gates_sha256: gates, recipe_sha256: recipe } = signed.predicate;
-  const tiles = await StoredTiles.open(pack, size), tree = new GrowingTree((level, node) => tiles.compare(level, node));
   const counts = new RecordCounts(rule, withdrawn), seen = new Set(), entries = [], wanted = size * RULES.index_bytes;
   if (pack.size(RULES.index) !== wanted) throw new Refusal(`${RULES.index} is not of the length that its leaves give`, pack.size(RULES.index) ?? 0, `${wanted} bytes`);
+  const tiles = await StoredTiles.open(pack, size), tree = new GrowingTree((level, node) => tiles.compare(level, node));
   for (const name of listRecords(pack))
     for await (const line of readLines(pack, name)) {
       const where = `${name}: record ${tree.size}`;
