@@ -85,15 +85,22 @@ class ComposeAttempt(Step):  # type: ignore[misc]  # distilabel has no types
         yield [self._compose(row) for row in inputs]
 
     def _compose(self, row: Row) -> Row:
-        if row.get("failure"):
-            return {**row, "instruction": None}
-        if is_declined(row["frame"]):
-            return {**row, "instruction": None, "failure": "frame: the teacher declined to write it"}
+        if (failed := _fail_without_frame(row)) is not None:
+            return failed
         strategy = _find(load_strategies().strategies, row["strategy"])
         return {
             **row,
             "instruction": compose_attempt(strategy, row["seed"], row["frame"], row["examples"]),
         }
+
+
+def _fail_without_frame(row: Row) -> Row | None:
+    """The row as a failure, where there is no frame to compose an attempt of; else None."""
+    if row.get("failure"):
+        return {**row, "instruction": None}
+    if is_declined(row["frame"]):
+        return {**row, "instruction": None, "failure": "frame: the teacher declined to write it"}
+    return None
 
 
 class DrawTactics(DrawItems):
@@ -141,10 +148,8 @@ class ComposeTactics(Step):  # type: ignore[misc]  # distilabel has no types
         yield [self._compose(row) for row in inputs]
 
     def _compose(self, row: Row) -> Row:
-        if row.get("failure"):
-            return {**row, "instruction": None}
-        if is_declined(row["frame"]):
-            return {**row, "instruction": None, "failure": "frame: the teacher declined to write it"}
+        if (failed := _fail_without_frame(row)) is not None:
+            return failed
         parts = (row["frame"], row["seed"], *row["endings"])
         return {**row, "instruction": "\n\n".join(part for part in parts if part)}
 
