@@ -61,7 +61,7 @@ def plan(
         float, typer.Option(help="The Krippendorff's alpha, and kappa of any two, that lot decisions need.")
     ] = 0.667,
     min_reviewer_agreement: Annotated[
-        float, typer.Option(help="The share of rows on which each reviewer has to agree with others.")
+        float, typer.Option(help="The share of rows on which each reviewer has to agree with another.")
     ] = 0.8,
     on_failed: Annotated[
         Literal["reject", "screen"],

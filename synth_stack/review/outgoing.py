@@ -29,7 +29,8 @@ class Outgoing:
     rejected.
 
     `share` estimates the share of defects among all that ships, `high` is its one-sided 95% upper bound; None
-    where nothing was drawn to measure it. `corrected` is the share in the unread rest corrected for what
+    where nothing was drawn to measure it. Where the samples of the lots bound it further, the estimate ends
+    there too. `corrected` is the share in the unread rest corrected for what
     reviewers miss and invent, with its two-sided interval. Rows that a person read count as free of defects,
     unless gold rows show what reviewers miss (`missed`: how many of theirs are expected to ship).
     """
@@ -106,6 +107,7 @@ def estimate_outgoing(
             high = 1.0 if caught == 0 else min((min(above / caught, 1.0) * unread + most) / counts.rows, 1.0)
     if by_lots is not None:
         high = by_lots if high is None else min(high, by_lots)
+        share = None if share is None else min(share, high)  # one defect in three rows is no estimate
     return Outgoing(
         name, counts.rows, counts.read, counts.sampled, counts.defects, share, high, missed, corrected
     )

@@ -120,7 +120,7 @@ class PlanSettings:
     whether rows that the gates hold are read: besides lots, or alone. `estimate` rows are drawn from all lots
     to measure what ships. `overlap` is the share of the drawn rows that two people read. No lot decision
     counts where Krippendorff's alpha is below `min_agreement`, where kappa of two people surely is, or
-    where the share of rows on which one reviewer agrees with the others surely is below
+    where the share of rows on which one reviewer agrees with anybody surely is below
     `min_reviewer_agreement`. A failed lot is rejected whole or read whole (`on_failed`); the rows of a lot
     that waits are held or shipped (`on_waiting`). `sensitivity` and `specificity` are those of the
     reviewers that the risks allow for.

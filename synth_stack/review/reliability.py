@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.stats.agreement import PairAgreement, compare_raters, krippendorff_alpha
-from synth_stack.stats.intervals import upper_bound
 from synth_stack.stats.prevalence import Detection
 
 KNOWN = ("gold", "canary")
@@ -18,8 +17,7 @@ KNOWN = ("gold", "canary")
 @dataclass(frozen=True, slots=True)
 class ReviewerFigures:
     """One reviewer: how many answers count, on how many rows others judged too and with how many of those
-    they `agreed` (with all of them; `agreed_high` is the one-sided 95% Clopper-Pearson upper bound of the
-    share), and what was done with gold rows and with canaries. `seconds` is the
+    they `agreed` (with all of them), and what was done with gold rows and with canaries. `seconds` is the
     median time of an answer, where it was measured.
     """
 
@@ -27,7 +25,6 @@ class ReviewerFigures:
     answers: int
     shared: int
     agreed: int
-    agreed_high: float | None
     gold: Detection
     canaries: Detection
     seconds: float | None
@@ -40,8 +37,8 @@ class Reliability:
     known truth. `passes` says whether lot decisions count: nothing was shared, or all agreed, or alpha
     reaches the `bar` while nobody is surely below it. `below` says who is, a sentence each: two people where
     the upper limit of their kappa is under the `bar`, a reviewer where that of the share of agreement is
-    under the `reviewer_bar`; ids are shortened to 12 characters. A few rows prove neither, so limits are
-    compared and not the figures.
+    under the `reviewer_bar` with everybody (whoever read with one careless person agrees with others);
+    ids are shortened to 12 characters. A few rows prove neither, so limits are compared and not the figures.
     """
 
     alpha: float | None
@@ -75,8 +72,8 @@ def measure_reliability(
 ) -> Reliability:
     """The figures of reviewers over the answers that count; adjudicators' are left out.
 
-    `bar` is what alpha has to reach, and kappa of no two people may surely miss; `reviewer_bar` the same for
-    the share of shared rows on which a reviewer says what all others say.
+    `bar` is what alpha has to reach, and kappa of no two people may surely miss; `reviewer_bar` the share of
+    rows on which a reviewer has to say what another one says, whoever agrees with them most.
 
     `sample` (SAMPLE_SCHEMA) says which rows are of known truth. An `unsure` is a value like others for the
     agreement, and neither caught nor missed where the truth is known.
@@ -101,7 +98,7 @@ def measure_reliability(
         _measure_one(reviewer, said, shared, known, [o for o in given if o["reviewer"] == reviewer])
         for reviewer, said in sorted(by_reviewer.items())
     )
-    below = (*_list_pairs_below(pairs, bar), *_list_reviewers_below(reviewers, reviewer_bar))
+    below = (*_list_pairs_below(pairs, bar), *_list_reviewers_below(pairs, reviewer_bar))
     return Reliability(
         alpha=alpha,
         bar=bar,
@@ -126,13 +123,14 @@ def _list_pairs_below(pairs: Iterable[PairAgreement], bar: float) -> Iterator[st
             )
 
 
-def _list_reviewers_below(reviewers: Iterable[ReviewerFigures], bar: float) -> Iterator[str]:
-    for one in reviewers:
-        if one.agreed_high is not None and one.agreed_high < bar:
-            yield (
-                f"{one.reviewer[:12]} agrees with others on {one.agreed} of {one.shared} rows, at most "
-                f"{one.agreed_high:.0%}, below {bar:.0%}"
-            )
+def _list_reviewers_below(pairs: Iterable[PairAgreement], bar: float) -> Iterator[str]:
+    highest: dict[str, float] = {}
+    for pair in pairs:
+        for reviewer in (pair.first, pair.second):
+            highest[reviewer] = max(pair.agree_high, highest.get(reviewer, 0.0))
+    for reviewer, high in sorted(highest.items()):
+        if high < bar:
+            yield f"{reviewer[:12]} agrees with nobody on more than {high:.0%} of rows, below {bar:.0%}"
 
 
 def _measure_one(
@@ -143,14 +141,12 @@ def _measure_one(
     given: list[Mapping[str, Any]],
 ) -> ReviewerFigures:
     mine = [row_id for row_id in said if row_id in shared]
-    agreed = sum(len(set(shared[row_id].values())) == 1 for row_id in mine)
     times = sorted(one["seconds"] for one in given if one["seconds"] is not None)
     return ReviewerFigures(
         reviewer,
         answers=len(said),
         shared=len(mine),
-        agreed=agreed,
-        agreed_high=upper_bound(agreed, len(mine)) if mine else None,
+        agreed=sum(len(set(shared[row_id].values())) == 1 for row_id in mine),
         gold=_detect(given, known, "gold"),
         canaries=_detect(given, known, "canary"),
         seconds=times[len(times) // 2] if times else None,

@@ -10,16 +10,17 @@ from synth_stack.stats.intervals import upper_bound
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """Two raters: the `units` that both judged, the share on which they `agree`, and Cohen's `kappa`.
-    `kappa_high` is what kappa would be with the one-sided 95% Clopper-Pearson upper bound of that share,
-    chance unchanged. Both are None where both used one and the same value throughout: chance alone would
-    explain it.
+    """Two raters: the `units` that both judged, the share on which they `agree` with its one-sided 95%
+    Clopper-Pearson upper bound `agree_high`, and Cohen's `kappa`. `kappa_high` is what kappa would be with
+    that bound, chance unchanged. Both kappas are None where both raters used one and the same value
+    throughout: chance alone would explain it.
     """
 
     first: str
     second: str
     units: int
     agree: float
+    agree_high: float
     kappa: float | None
     kappa_high: float | None
 
@@ -69,9 +70,8 @@ def compare_raters(said: Mapping[str, Mapping[str, Hashable]]) -> tuple[PairAgre
         shared = sorted(said[first].keys() & said[second].keys())
         if shared:
             pairs = [(said[first][unit], said[second][unit]) for unit in shared]
-            same = sum(a == b for a, b in pairs)
-            high = _beyond_chance(upper_bound(same, len(pairs)), pairs)
-            found.append(
-                PairAgreement(first, second, len(pairs), same / len(pairs), cohen_kappa(pairs), high)
-            )
+            n, same = len(pairs), sum(a == b for a, b in pairs)
+            high = upper_bound(same, n)
+            kappas = cohen_kappa(pairs), _beyond_chance(high, pairs)
+            found.append(PairAgreement(first, second, n, same / n, high, *kappas))
     return tuple(found)

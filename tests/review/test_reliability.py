@@ -34,8 +34,15 @@ def test_one_who_differs_is_below_the_bars_where_all_together_are_above() -> Non
     assert not found.passes
     kappa, share = found.below
     assert f"kappa of {CAREFUL[:12]} and {CARELESS[:12]} is" in kappa
-    assert share.startswith(f"{CARELESS[:12]} agrees with others on 24 of 40 rows")
+    assert share == f"{CARELESS[:12]} agrees with nobody on more than 73% of rows, below 80%"
     assert found.describe().endswith(f"{kappa}; {share}")
+
+
+def test_whoever_reads_with_a_careless_one_is_not_named() -> None:
+    truth = {row: row % 2 == 0 for row in range(300)}
+    careless = {row: row % 3 == 0 for row in range(100, 300)}
+    found = measure({CAREFUL: dict(list(truth.items())[:200]), SECOND: truth, CARELESS: careless})
+    assert [one[:12] for one in found.below if "nobody" in one] == [CARELESS[:12]]
 
 
 def test_a_few_rows_prove_nothing_about_one_person() -> None:
