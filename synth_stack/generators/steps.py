@@ -5,7 +5,7 @@ rejected row, never a lost one.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -139,7 +139,12 @@ class ToCandidates(Step):  # type: ignore[misc]  # distilabel has no types
         return ["kind", "messages", "text", "failure", "draw"]
 
     def process(self, inputs: StepInput) -> Any:
-        yield [self._note_answers(self._note_models(self._candidate(row), row), row) for row in inputs]
+        expanded = [each for row in inputs for each in self._expand(row)]
+        yield [self._note_answers(self._note_models(self._candidate(row), row), row) for row in expanded]
+
+    def _expand(self, row: Row) -> Iterable[Row]:
+        """The items that become candidates of one that is finished."""
+        return [row]
 
     def _note_models(self, made: Row, row: Row) -> Row:
         """The candidate with every model that worked on it, and as what."""

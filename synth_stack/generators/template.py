@@ -19,6 +19,7 @@ from synth_stack.inputs.yaml_models import validate
 from synth_stack.registry import Bound, find_entry, suggest
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.teachers.prompt import Prompt
+from synth_stack.text.untrusted_templates import TemplateFault, render_untrusted
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -119,17 +120,8 @@ class Template:
 
     def _fill(self, text: str, values: Mapping[str, Any]) -> str:
         try:
-            return _compile(text).render(values).strip()
-        # a template of another author may do anything that an expression can do
-        except (
-            TemplateError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as exc:
+            return render_untrusted(_compile(text), values).strip()
+        except TemplateFault as exc:
             raise ConfigError(
                 f"template {self.template_id} cannot be filled in: {exc}",
                 allowed=", ".join(sorted(name for name in values if name.isidentifier())),

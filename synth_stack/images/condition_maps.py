@@ -6,9 +6,9 @@ give the same map.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,29 @@ class LabelledBox:
     top: float
     width: float
     height: float
+
+
+class PixelBox(Protocol):
+    """A box in pixels of an image, by whomever it was found or asked for, and what is in it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def left(self) -> float: ...
+    @property
+    def top(self) -> float: ...
+    @property
+    def width(self) -> float: ...
+    @property
+    def height(self) -> float: ...
+
+
+def share_boxes(boxes: Iterable[PixelBox], width: int, height: int) -> list[LabelledBox]:
+    """Boxes in pixels of an image of that size, as shares of its sides."""
+    return [
+        LabelledBox(b.label, b.left / width, b.top / height, b.width / width, b.height / height)
+        for b in boxes
+    ]
 
 
 def fit(pixels: Pixels, width: int, height: int, *, labels: bool = False) -> Pixels:

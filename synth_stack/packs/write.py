@@ -193,10 +193,7 @@ def _write_tables(
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
-
-        where = str(run.folder)
-
-        index = LeafIndex()
+        where, index = str(run.folder), LeafIndex()
 
         def see(records: Sequence[Record]) -> None:
             check_decisions(where, records, rule)

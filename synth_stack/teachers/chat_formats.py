@@ -18,8 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from synth_stack.errors import ConfigError, ModelError
 from synth_stack.inputs.strict_yaml import parse_yaml
 from synth_stack.rows.canonical import digest_bytes
+from synth_stack.teachers.prompt import tell_message
+from synth_stack.text.untrusted_templates import TemplateFault, render_untrusted
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 FILE = Path(__file__).with_name("chat_formats.yaml")
@@ -58,6 +61,10 @@ class ChatFormat:
         opening, _ = self._part(messages)
         return opening.removeprefix(self.bos) if self.bos else opening
 
+    def write_turns(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """Finished turns as the text that the model was tuned on; nothing is opened after the last one."""
+        return self._render([{"role": said["role"], "content": tell_message(said)} for said in messages])
+
     def find_end(self) -> str:
         """What stands on the line after the words of the user: it ends their turn. May be empty."""
         return self._part(())[1].strip().partition("\n")[0].strip()
@@ -85,17 +92,8 @@ class ChatFormat:
         said = _join_system(messages, self.system_in_turn) if self.system_in_turn else messages
         values = {"bos_token": self.bos, "eos_token": "", "add_generation_prompt": False, "tools": None}
         try:
-            return _environment().from_string(self.template).render(messages=list(said), **values)
-        # a template of a stranger may do anything that an expression can do
-        except (
-            TemplateError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as exc:
+            return render_untrusted(_compile(self.template), {"messages": list(said), **values})
+        except (TemplateError, TemplateFault) as exc:  # it does not compile, or goes wrong
             raise ConfigError(f"the chat template {self.name} cannot be rendered: {exc}") from exc
 
 
@@ -200,6 +198,11 @@ def read_format(name: str | None, template: Sequence[str]) -> ChatFormat | None:
 @cache
 def _read_presets() -> _Presets:
     return _Presets.model_validate(parse_yaml(FILE.read_text(encoding="utf-8"), where=FILE.name))
+
+
+@cache
+def _compile(template: str) -> "Template":
+    return _environment().from_string(template)
 
 
 @cache

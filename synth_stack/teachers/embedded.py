@@ -1,11 +1,11 @@
 """A teacher inside our own process: llama.cpp on a GGUF file whose digest is pinned."""
 
-import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from synth_stack.errors import ConfigError
+from synth_stack.host import count_cores
 from synth_stack.models.hub import ModelName
 from synth_stack.registry import FilePath, teacher
 from synth_stack.teachers.chat_formats import ChatFormatName, choose_format, describe_format
@@ -65,7 +65,7 @@ def embedded(
         )
     file = fetch_model(HUB_MODELS[model]) if model else check_model(weights or SMOLLM2, sha256)
     prompts = prompts or ("chat" if model else "raw")
-    servers = servers or max(1, (os.cpu_count() or 1) // threads)
+    servers = servers or max(1, count_cores() // threads)
     return EmbeddedLLM(
         base_url="http://127.0.0.1",
         model=file.path.name,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from synth_stack.teachers.chat_formats import ChatFormat
 from synth_stack.teachers.grammar import write_gbnf
-from synth_stack.teachers.prompt import Prompt, tell_message
+from synth_stack.teachers.prompt import Prompt
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 LeftOut = Literal["sampling", "seed", "stop"]
@@ -16,12 +16,6 @@ vLLM before 0.12, as llama.cpp."""
 
 OWN_KEYS = frozenset({"model", "messages", "prompt", "seed", "max_tokens", "stop", "stream", "n", "tools"})
 """Keys of a request that are ours: each row has its own prompt, seed, limit and stop strings."""
-
-TURNS = {
-    "qwen2": "<|im_start|>{role}\n{content}<|im_end|>\n",
-    "llama3": "<|start_header_id|>{role}<|end_header_id|>\n\n{content}<|eot_id|>",
-}
-"""One finished turn in each chat format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +114,6 @@ def is_closed(schema: Any, depth: int = 0) -> bool:
 
 
 _MAX_SCHEMA_DEPTH = 40
-
-
-def render_turns(messages: Sequence[Mapping[str, Any]], chat_format: str) -> str:
-    """Finished turns as the text that the model was tuned on; nothing is opened after the last one."""
-    said = [(message["role"], tell_message(message)) for message in messages]
-    return "".join(TURNS[chat_format].format(role=role, content=content) for role, content in said)
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:

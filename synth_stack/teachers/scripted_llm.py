@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
+from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.grammar import Grammar, draw_text
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_llm import SharedLLM, collect_answers
 from synth_stack.teachers.openai_replies import EMPTY, SPENT
-from synth_stack.teachers.openai_requests import render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.reasoning import split_reasoning
 
@@ -56,7 +56,7 @@ class ScriptedLLM(SharedLLM):
         prompt = input if isinstance(input, Prompt) else Prompt(input)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        text = prompt[0]["content"] if prompt.raw else render_turns(prompt, "qwen2")
+        text = prompt[0]["content"] if prompt.raw else load_presets()["qwen2"].write_turns(prompt)
         answers = [
             self._call_tools(self._answer(text, (prompt.seed or 0) + number, prompt.grammar), prompt)
             for number in range(num_generations)

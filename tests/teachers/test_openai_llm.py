@@ -8,7 +8,6 @@ import pytest
 from synth_stack.errors import ConfigError
 from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.openai_llm import TeacherLLM, collect_answers
-from synth_stack.teachers.openai_requests import render_turns
 from synth_stack.teachers.prompt import Answer, Prompt
 from tests.openai_server import MODEL, OpenAIServer, complete, fail, serve
 
@@ -120,7 +119,7 @@ def test_magpie_opens_the_user_s_turn_after_the_system_prompt_and_stops(
 
 def test_a_finished_dialogue_is_continued_by_the_user() -> None:
     turns = [*HELLO, {"role": "assistant", "content": "Hi {role}!"}]
-    assert render_turns(turns, "qwen2") == (
+    assert load_presets()["qwen2"].write_turns(turns) == (
         "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\nHi {role}!<|im_end|>\n"
     )
 

@@ -18,7 +18,7 @@ from synth_stack.gates.canaries import build_canary, build_control
 from synth_stack.gates.image_conditions.agreement import find_edges
 from synth_stack.gates.image_conditions.measures import ConditionModels
 from synth_stack.images.attached import CONDITION, attach_inline
-from synth_stack.images.condition_maps import LabelledBox, colour_of, draw_boxes, draw_depths, draw_labels
+from synth_stack.images.condition_maps import colour_of, draw_boxes, draw_depths, draw_labels, share_boxes
 from synth_stack.images.conditions import (
     CONDITIONS,
     IMAGE,
@@ -151,11 +151,8 @@ def _ask_layout(detector: ObjectDetector, image: Pixels, *, other: bool) -> Iter
         return
     if other:
         boxes = [replace(box, label=absent[0]) for box in boxes]
-    shares = [
-        LabelledBox(b.label, b.left / width, b.top / height, b.width / width, b.height / height)
-        for b in boxes
-    ]
-    yield PlantedCondition("layout", image, draw_boxes(shares, width, height, {}), describe_boxes(boxes))
+    map_ = draw_boxes(share_boxes(boxes, width, height), width, height, {})
+    yield PlantedCondition("layout", image, map_, describe_boxes(boxes))
 
 
 def _ask_segment(segmenter: ImageSegmenter, image: Pixels, *, other: bool) -> Iterator[PlantedCondition]:

@@ -1,13 +1,12 @@
 """How well what a model sees in an image agrees with a map of poses, boxes or labels: shares from 0 to 1."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Joints = NDArray[np.float32]
-"""Of a person, in the order of COCO: (17, 3), x and y in pixels, and how sure it is."""
+from synth_stack.images.condition_maps import LabelledBox
+from synth_stack.images.pose_maps import Joints
 
 _SIGMAS = np.array(
     (
@@ -18,17 +17,6 @@ _SIGMAS = np.array(
 """How far people who mark the same joint are apart, by the root of a person's area (COCO, keypoints eval)."""
 _AREA = 0.53
 """Of a person, as a share of the box around the joints, where no outline is known (MMPose, CocoMetric)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedBox:
-    """A box with its label, as shares of the image's sides."""
-
-    label: str
-    left: float
-    top: float
-    width: float
-    height: float
 
 
 def compare_joints(wanted: Joints, found: Joints, min_sure: float) -> float:
@@ -50,7 +38,7 @@ def box_joints(joints: Joints) -> tuple[float, float, float, float]:
     return float(left), float(top), max(1.0, float(right - left)), max(1.0, float(bottom - top))
 
 
-def compare_boxes(wanted: Sequence[PlacedBox], found: Sequence[PlacedBox]) -> float:
+def compare_boxes(wanted: Sequence[LabelledBox], found: Sequence[LabelledBox]) -> float:
     """The mean overlap (intersection over union) of each wanted box with the one found that is its match: of
     its label, each for one alone, so that the sum is greatest (Kuhn 1955). What was found beside them is
     free.
@@ -82,7 +70,7 @@ def compare_labels(
     return told
 
 
-def _overlap(one: PlacedBox, other: PlacedBox) -> float:
+def _overlap(one: LabelledBox, other: LabelledBox) -> float:
     if one.label != other.label:
         return 0.0
     width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)

@@ -9,12 +9,12 @@ import numpy as np
 
 from synth_stack.gates.image_conditions.agreement import MEASURES, PixelMeasure, measure_depth
 from synth_stack.gates.image_conditions.map_agreement import (
-    PlacedBox,
     box_joints,
     compare_boxes,
     compare_joints,
     compare_labels,
 )
+from synth_stack.images.condition_maps import LabelledBox, share_boxes
 from synth_stack.images.conditions import LabelledPixelBox, ToldCondition
 from synth_stack.images.decoding import Pixels
 from synth_stack.images.pose_maps import MIN_SURE, read_poses
@@ -123,11 +123,7 @@ def _by_layout(detector: ObjectDetector) -> Measure:
         if not wanted:
             raise NotComparable("the row names no box of a label that the model knows")
         height, width = image.shape[:2]
-        found = [
-            PlacedBox(b.label, b.left / width, b.top / height, b.width / width, b.height / height)
-            for b in detector.detect(image)
-        ]
-        return _raise_half(compare_boxes(wanted, found))
+        return _raise_half(compare_boxes(wanted, share_boxes(detector.detect(image), width, height)))
 
     return compare
 
@@ -149,13 +145,10 @@ def _by_segment(segmenter: ImageSegmenter) -> Measure:
     return compare
 
 
-def _list_boxes(map_: Pixels, told: ToldCondition) -> list[PlacedBox]:
+def _list_boxes(map_: Pixels, told: ToldCondition) -> list[LabelledBox]:
     """The boxes that the row names, or else those around each patch of a colour of its legend."""
     height, width = map_.shape[:2]
-    boxes = told.boxes or _find_patches(map_, told)
-    return [
-        PlacedBox(b.label, b.left / width, b.top / height, b.width / width, b.height / height) for b in boxes
-    ]
+    return share_boxes(told.boxes or _find_patches(map_, told), width, height)
 
 
 def _find_patches(map_: Pixels, told: ToldCondition) -> tuple[LabelledPixelBox, ...]:

@@ -21,6 +21,7 @@ from synth_stack.images.condition_maps import (
     draw_boxes,
     draw_depths,
     draw_labels,
+    share_boxes,
 )
 from synth_stack.images.conditions import LabelledPixelBox, describe_boxes, describe_legend
 from synth_stack.images.decoding import Pixels
@@ -162,10 +163,7 @@ def _draw_layouts(path: Path, colours: Mapping[str, Colour]) -> DrawMap:
 
     def draw(pixels: Pixels) -> EstimatedMap:
         height, width = pixels.shape[:2]
-        boxes = [
-            LabelledBox(b.label, b.left / width, b.top / height, b.width / width, b.height / height)
-            for b in detector.detect(pixels)
-        ]
+        boxes = share_boxes(detector.detect(pixels), width, height)
         if not boxes:
             raise InputError("nothing is found in the picture")
         return draw_layout(boxes, width, height, colours)

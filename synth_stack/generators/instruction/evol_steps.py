@@ -156,10 +156,6 @@ class ToEvolvedRows(ToCandidates):
 
     keep: Literal["last", "all"] = "last"
 
-    def process(self, inputs: StepInput) -> Any:
-        expanded = [each for row in inputs for each in self._expand(row)]
-        yield [self._note_answers(self._note_models(self._candidate(row), row), row) for row in expanded]
-
     def _expand(self, row: Row) -> Iterator[Row]:
         """The row of a chain, or those of all its kept rounds; its tokens stand on the last one."""
         kept = row["evolution"]["all"]

@@ -241,9 +241,8 @@ class ToTaskRows(ToCandidates):
     def inputs(self) -> list[str]:
         return ["draw", "slice", "seed_id", "rng_seed", "instruction"]
 
-    def process(self, inputs: StepInput) -> Any:
-        expanded = [each for row in inputs for each in expand_instances(row)]
-        yield [self._note_answers(self._note_models(self._candidate(row), row), row) for row in expanded]
+    def _expand(self, row: Row) -> Iterator[Row]:
+        yield from expand_instances(row)
 
     def _candidate(self, row: Row) -> Row:
         made = super()._candidate(row)

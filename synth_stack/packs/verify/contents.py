@@ -71,25 +71,10 @@ def check_contents(
     tally = Tally()
     log = _Follower("the log", _each_row(pack, layout.of_kind(names, "log", "decisions")), _compare_decision)
     lines = _Lines(pack)
-    terms = RowTerms(origins.recipe)
     gone = frozenset() if withdrawn is None else withdrawn.rows
-    banned = frozenset() if withdrawn is None else withdrawn.revocations.documents
-    splits = {
-        split: _Follower(
-            f"the {split} split",
-            _each_accepted(pack, files, split, tally, banned=banned, terms=terms),
-            _compare_row,
-        )
-        for split, files in layout.list_data(names).items()
-    }
-    turned = {
-        decision: _Follower(
-            f"the {decision} rows in log/", _each_turned(pack, files, decision, tally), compare_turned
-        )
-        for decision, files in layout.list_turned_files(names).items()
-    }
+    splits = _follow_splits(pack, names, tally, RowTerms(origins.recipe), withdrawn)
+    turned = _follow_turned(pack, names, tally)
     context = {name: seal.predicate[name] for name in ("gates_sha256", "recipe_sha256")}
-
     decisions, index = DecisionCheck(rule), LeafIndex()
 
     def read() -> Iterator[tuple[str, pa.Table]]:
@@ -133,6 +118,29 @@ def check_contents(
     problems += [follower.problem for follower in followers if follower.problem is not None]
     rows = {split: follower.followed for split, follower in splits.items()}
     return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows, tally))
+
+
+def _follow_splits(
+    pack: Path, names: Sequence[str], tally: Tally, terms: RowTerms, withdrawn: Withdrawn | None
+) -> "dict[str, _Follower]":
+    banned = frozenset() if withdrawn is None else withdrawn.revocations.documents
+    return {
+        split: _Follower(
+            f"the {split} split",
+            _each_accepted(pack, files, split, tally, banned=banned, terms=terms),
+            _compare_row,
+        )
+        for split, files in layout.list_data(names).items()
+    }
+
+
+def _follow_turned(pack: Path, names: Sequence[str], tally: Tally) -> "dict[str, _Follower]":
+    return {
+        decision: _Follower(
+            f"the {decision} rows in log/", _each_turned(pack, files, decision, tally), compare_turned
+        )
+        for decision, files in layout.list_turned_files(names).items()
+    }
 
 
 def _follow_row(

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from synth_stack.gates.image_conditions.map_agreement import (
-    PlacedBox,
     box_joints,
     compare_boxes,
     compare_joints,
     compare_labels,
 )
+from synth_stack.images.condition_maps import LabelledBox
 from tests.images.test_pose_maps import stand
 
 
@@ -37,13 +37,13 @@ def test_a_joint_that_was_not_found_is_not_there() -> None:
 
 
 def test_boxes_are_matched_within_their_label_each_once() -> None:
-    wanted = [PlacedBox("car", 0, 0, 0.5, 0.5), PlacedBox("car", 0.5, 0.5, 0.5, 0.5)]
+    wanted = [LabelledBox("car", 0, 0, 0.5, 0.5), LabelledBox("car", 0.5, 0.5, 0.5, 0.5)]
     assert compare_boxes(wanted, wanted[::-1]) == 1
-    assert compare_boxes(wanted, [*wanted, PlacedBox("dog", 0, 0, 1, 1)]) == 1
+    assert compare_boxes(wanted, [*wanted, LabelledBox("dog", 0, 0, 1, 1)]) == 1
     assert compare_boxes(wanted, wanted[:1]) == 0.5
-    assert compare_boxes(wanted, [PlacedBox("bus", 0, 0, 0.5, 0.5)]) == 0
+    assert compare_boxes(wanted, [LabelledBox("bus", 0, 0, 0.5, 0.5)]) == 0
     assert compare_boxes(wanted, []) == 0
-    assert compare_boxes(wanted[:1], [PlacedBox("car", 0.25, 0, 0.5, 0.5)]) == pytest.approx(1 / 3)
+    assert compare_boxes(wanted[:1], [LabelledBox("car", 0.25, 0, 0.5, 0.5)]) == pytest.approx(1 / 3)
 
 
 def test_labels_overlap_where_one_is_asked_for() -> None:

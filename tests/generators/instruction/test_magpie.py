@@ -16,7 +16,6 @@ from synth_stack.rows.canonical import derive_seed
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.openai_llm import TeacherLLM
-from synth_stack.teachers.openai_requests import TURNS
 from tests.openai_server import MODEL, complete, fail, serve
 from tests.shop import make_plan
 
@@ -92,7 +91,7 @@ def test_each_turn_is_written_after_the_conversation_so_far() -> None:
     assert row["extra"]["turns"] == {"wanted": 3, "made": 3, "ended": None}
     for turn in range(3):
         before = "".join(
-            TURNS["qwen2"].format(role=message["role"], content=message["content"])
+            f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n"
             for message in row["messages"][: 2 * turn]
         )
         assert asked[2 * turn]["prompt"].endswith(before + load_presets()["qwen2"].open_turn())
