@@ -49,8 +49,6 @@ def generate_authored(
     there is nothing, and TeacherError for batches in which no model wrote a text: their teacher is dead,
     which distilabel would take for a finished run. Those batches are not committed.
     """
-    from synth_stack.teachers.openai_llm import SharedLLM  # noqa: F401
-
     flow = lay_out(pipeline)
     named = dict(columns or {})
     for leaf in flow.leaves:
