@@ -230,6 +230,11 @@ def test_no_page_names_a_folder_of_somebodys_machine_or_is_unfinished(page: Path
     assert "@@" not in text
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=name_page)
+def test_no_page_has_a_mark_of_a_merge(page: Path) -> None:
+    assert not re.findall(r"(?m)^(?:<{7}|={7}|>{7})(?: |$)", page.read_text(encoding="utf-8"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("title", "blocks"), read_examples(), ids=[title for title, _ in read_examples()])
 def test_the_files_of_a_section_and_its_commands_give_what_the_page_says(
