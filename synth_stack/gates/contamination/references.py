@@ -87,14 +87,14 @@ one, which passed four asserts, on a quarter. The evidence of each row has its f
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SolutionComparison:
     """On how many of so many further inputs a function answers what the item's own solution does."""
 
     inputs: int
     agreed: int
 
 
-def judge_passed(tests: int, comparison: Comparison | None, *, same_name: bool) -> Standing:
+def judge_passed(tests: int, comparison: SolutionComparison | None, *, same_name: bool) -> Standing:
     """What a function that passed `tests` asserts of an item is.
 
     One of the item's name is the item's function, and so is one that answers all further inputs alike. Else
@@ -117,7 +117,7 @@ def compare_solved(
     solved: Sequence[Solved],
     *,
     workers: int | None = None,
-) -> list[Comparison | None]:
+) -> list[SolutionComparison | None]:
     """How each function that passed compares with the solution of its problem, (n,).
 
     None where the problem has no solution that can be run, or one that answers fewer than FEWEST of the
@@ -139,7 +139,7 @@ def compare_solved(
     ]
     outcomes = run_many(runs, limits=LIMITS, workers=workers, confirmed=False)
     return [
-        Comparison(len(cases[s.problem]), outcomes[pairs[_key(functions, s)]].checks)
+        SolutionComparison(len(cases[s.problem]), outcomes[pairs[_key(functions, s)]].checks)
         if s.problem in cases
         else None
         for s in solved

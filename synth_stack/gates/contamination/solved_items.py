@@ -23,7 +23,12 @@ from synth_stack.gates.contamination.functions import (
     find_solved,
     list_by_name,
 )
-from synth_stack.gates.contamination.references import Comparison, Standing, compare_solved, judge_passed
+from synth_stack.gates.contamination.references import (
+    SolutionComparison,
+    Standing,
+    compare_solved,
+    judge_passed,
+)
 from synth_stack.sandbox.room import find_level
 from synth_stack.text.fields import read_messages
 
@@ -218,12 +223,14 @@ class _Passed:
 
     found: _Found
     solved: Solved
-    comparison: Comparison | None
+    comparison: SolutionComparison | None
     same_name: bool
     standing: Standing
 
     @classmethod
-    def of(cls, found: _Found, problem: Problem, solved: Solved, comparison: Comparison | None) -> "_Passed":
+    def of(
+        cls, found: _Found, problem: Problem, solved: Solved, comparison: SolutionComparison | None
+    ) -> "_Passed":
         """The same, with what it amounts to."""
         same_name = bool(list_by_name([found.function], [problem]))
         standing = judge_passed(solved.tests, comparison, same_name=same_name)

@@ -1,14 +1,14 @@
 import pytest
 
 from synth_stack.gates.contamination.functions import Function, Problem, Solved
-from synth_stack.gates.contamination.references import Comparison, compare_solved, judge_passed
+from synth_stack.gates.contamination.references import SolutionComparison, compare_solved, judge_passed
 
 TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(9) == 18\n"
 BODY = Problem("double", TEST, 'def double(n):\n    """Twice a number."""\n', "    return 2 * n\n")
 TWICE = Function("twice", 1, 1, "def twice(n):\n    return n + n\n")
 
 
-def compare(problem: Problem, function: Function = TWICE) -> Comparison | None:
+def compare(problem: Problem, function: Function = TWICE) -> SolutionComparison | None:
     (comparison,) = compare_solved([function], [problem], [Solved(0, 0, 2)])
     return comparison
 
@@ -58,14 +58,14 @@ def test_a_function_that_ends_its_run_or_answers_something_else_agrees_on_nothin
         (1, None, True, "same"),
         (3, None, False, "doubtful"),
         (4, None, False, "same"),
-        (1, Comparison(60, 60), False, "same"),
-        (3, Comparison(60, 53), False, "other"),
-        (3, Comparison(60, 54), False, "doubtful"),
-        (4, Comparison(60, 10), False, "doubtful"),
-        (1, Comparison(60, 0), True, "same"),
+        (1, SolutionComparison(60, 60), False, "same"),
+        (3, SolutionComparison(60, 53), False, "other"),
+        (3, SolutionComparison(60, 54), False, "doubtful"),
+        (4, SolutionComparison(60, 10), False, "doubtful"),
+        (1, SolutionComparison(60, 0), True, "same"),
     ],
 )
 def test_what_a_function_that_passed_is(
-    tests: int, comparison: Comparison | None, same_name: bool, standing: str
+    tests: int, comparison: SolutionComparison | None, same_name: bool, standing: str
 ) -> None:
     assert judge_passed(tests, comparison, same_name=same_name) == standing
