@@ -71,8 +71,9 @@ def _parse_strictly(data: bytes, where: str) -> Record:
         # The place goes into `seen`, which is made printable: an unknown key is the forger's text.
         place = ".".join(str(part) for part in first["loc"])
         raise VerificationError(f"{where}: {first['msg']}", seen=f"{place} {first['input']!r}") from exc
-    if record["row_id"] != record["row_sha256"][:32]:
-        raise VerificationError(f"{where}: row_id does not begin row_sha256", seen=record["row_id"])
+    fault = _find_link_fault(record)
+    if fault is not None:
+        raise VerificationError(f"{where}: {fault}", seen=record["row_id"])
     for verdict in record["verdicts"]:
         if verdict["cites"] == {}:
             raise VerificationError(f"{where}: a verdict cites nothing, and is not null")
@@ -136,11 +137,31 @@ def _is_sound(record: Mapping[str, Any]) -> bool:
     digest, replaced_by = record["row_sha256"], record["decision"]["replaced_by"]
     return bool(
         _SHA256.fullmatch(digest)
-        and record["row_id"] == digest[:32]
         and (replaced_by is None or _ROW_ID.fullmatch(replaced_by))
         and all(map(_is_model, record["origin"]["models"] or ()))
         and all(map(_is_sound_verdict, record["verdicts"]))
+        and _find_link_fault(record) is None
     )
+
+
+def _find_link_fault(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with the rows that a record names: its own is of its digest, none came from itself, and
+    none stands for another that was not rejected.
+    """
+    row_id, origin = record["row_id"], record["origin"]
+    if row_id != record["row_sha256"][:32]:
+        return "row_id does not begin row_sha256"
+    if row_id in {origin["parent_id"], origin["seed_id"], origin["source_id"]}:
+        return "its row came from itself"
+    for verdict in record["verdicts"]:
+        cites = verdict["cites"]
+        if cites is None:
+            continue
+        if row_id in {cites.get("twin"), cites.get("replaced_by")}:
+            return "a verdict names its own row as another"
+        if "replaced_by" in cites and verdict["outcome"] != "reject":
+            return "a verdict names a row in the place of one that it does not reject"
+    return None
 
 
 def _is_model(model: Mapping[str, Any]) -> bool:

@@ -236,7 +236,18 @@ def _open_reader(source: IO[bytes], name: str, schema: pa.Schema) -> Any:
             seen=", ".join(file.schema_arrow.names),
             allowed=", ".join(schema.names),
         )
+    _require_no_notes(file, name)
     return file
+
+
+def _require_no_notes(file: Any, name: str) -> None:
+    """Refuse what a reader may go by and no check reads: notes on the file and on its columns."""
+    notes = {*(file.metadata.metadata or {})} - {b"ARROW:schema"} | {*(file.schema_arrow.metadata or {})}
+    notes |= {key for field in file.schema_arrow for key in field.metadata or {}} - {b"PARQUET:field_id"}
+    if notes:
+        raise VerificationError(
+            f"{name} carries a note that no pack has", seen=min(notes)[:80].decode("utf-8", "replace")
+        )
 
 
 def _require_small_footer(source: IO[bytes], name: str) -> None:

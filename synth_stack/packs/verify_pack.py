@@ -21,8 +21,8 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
-import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -132,6 +132,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ROW_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ROW_PREFIX = re.compile(r"[0-9a-f]{8,32}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?", re.ASCII)
+VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,39}", re.ASCII)
+"""A version of this package, as packaging tools write one."""
+MOMENT = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
 _REASON_CLASS = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_]*)+", re.ASCII)
 
 Json = dict[str, Any]
@@ -520,20 +525,26 @@ def check_predicate(signed: SignedStatement) -> None:
     for name in ("run", "recipe_sha256", "gates_sha256"):
         if type(said[name]) is not str or not _SHA256.fullmatch(said[name]):
             raise Refusal(f"{where} does not say what a pack's statement says: {name}", said[name])
-    if type(said["synth_stack"]) is not str or said["signature"] not in {"local", "sigstore"}:
+    if not _matches(VERSION, said["synth_stack"]):
+        raise Refusal(f"{where}: the version of synth_stack is none", said["synth_stack"])
+    if said["signature"] not in {"local", "sigstore"}:
         raise Refusal(f"{where} does not say what a pack's statement says: signature", said["signature"])
     if type(said["counts"]) is not dict or type(said["bytes"]) is not dict:
         raise Refusal(f"{where} does not say what a pack's statement says: counts, bytes")
-    others = said["cosigners"]
-    if type(others) is not list or any(not _matches(_SHA256, each) for each in others):
-        raise Refusal(f"{where} does not say what a pack's statement says: cosigners")
-    if others != sorted({*others} - {signed.key_id}):
-        raise Refusal(f"{where}: its cosigners are not in order, or stand there twice")
+    _check_promised(said["cosigners"], signed.key_id, "pack")
     if signed.subjects.get(ROWS_SUBJECT) != tree["root"]:
         raise Refusal(f"{where} names two different roots, or no rows")
     for name, digest in (("recipe_sha256", RECIPE), ("gates_sha256", GATES)):
         if signed.subjects.get(digest) != said[name]:
             raise Refusal(f"{where}: its {name} is not that of {digest}")
+
+
+def _check_promised(others: Any, key_id: str, kind: str) -> None:
+    """Raises Refusal for a list of cosigners that is none, or not in order."""
+    if type(others) is not list or any(not _matches(_SHA256, each) for each in others):
+        raise Refusal(f"{STATEMENT} does not say what a {kind}'s statement says: cosigners")
+    if others != sorted({*others} - {key_id}):
+        raise Refusal(f"{STATEMENT}: its cosigners are not in order, or stand there twice")
 
 
 COSIGNATURES_SCHEME = "synth_stack/cosignatures/v1"
@@ -693,13 +704,15 @@ def _find_record_fault(record: Any) -> str | None:
         return "its models are none"
     if not _has_texts(context, ["gates_sha256", "recipe_sha256"]):
         return "its context does not have the keys of one"
+    if record["row_id"] in {origin["parent_id"], origin["seed_id"], origin["source_id"]}:
+        return "its row came from itself"
     if type(record["verdicts"]) is not list:
         return "its verdicts are no list"
-    faults = (_find_verdict_fault(verdict) for verdict in record["verdicts"])
+    faults = (_find_verdict_fault(verdict, record["row_id"]) for verdict in record["verdicts"])
     return next((fault for fault in faults if fault), None) or _find_decision_fault(record["decision"])
 
 
-def _find_verdict_fault(verdict: Any) -> str | None:
+def _find_verdict_fault(verdict: Any, row_id: str) -> str | None:
     if type(verdict) is not dict or verdict.keys() != _VERDICT:
         return "a verdict does not have the keys of one"
     if type(verdict["gate"]) is not str or not _is_text(verdict["reason"]):
@@ -720,6 +733,10 @@ def _find_verdict_fault(verdict: Any) -> str | None:
         return "a verdict cites nothing, or what no verdict cites"
     if cites is not None and verdict["evidence_sha256"] is None:
         return "a verdict cites something without evidence"
+    if cites is not None and row_id in {cites.get("twin"), cites.get("replaced_by")}:
+        return "a verdict names its own row as another"
+    if cites is not None and "replaced_by" in cites and verdict["outcome"] != "reject":
+        return "a verdict names a row in the place of one that it does not reject"
     return None
 
 
@@ -1241,7 +1258,10 @@ def read_lines(pack: Path | str, name: str) -> Iterator[bytes]:
     """The records of one file as bytes, each of at most MAX_RECORD_BYTES. Raises Refusal."""
     with open_regular(pack, name) as raw:
         try:
-            with gzip.GzipFile(fileobj=raw, mode="rb") as packed, _buffered(packed) as file:
+            if (start := raw.read(len(GZIP_START))) and start != GZIP_START:
+                raise Refusal(f"{name} does not begin as packs have it: a name, a time or another format")
+            raw.seek(0)
+            with io.BufferedReader(_OneMember(raw, name), 256 * 1024) as file:
                 while line := file.readline(MAX_RECORD_BYTES + 1):
                     if not line.endswith(b"\n"):
                         fault = (
@@ -1251,14 +1271,39 @@ def read_lines(pack: Path | str, name: str) -> Iterator[bytes]:
                         )
                         raise Refusal(f"{name}: {fault}")
                     yield line[:-1]
-        except (OSError, EOFError, zlib.error) as exc:
+        except (OSError, zlib.error) as exc:
             raise Refusal(f"{name} is not a readable gzip file: {_shorten(exc)}") from exc
 
 
-def _buffered(packed: gzip.GzipFile) -> IO[bytes]:
-    import io
+GZIP_START = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
+"""Deflate, and neither a name nor a time nor a comment (RFC 1952, section 2.3)."""
 
-    return io.BufferedReader(packed, 256 * 1024)
+
+class _OneMember(io.RawIOBase):
+    """What a gzip file of one member unpacks to. Raises Refusal for one that is cut, or holds more."""
+
+    def __init__(self, packed: IO[bytes], name: str) -> None:
+        self._packed, self._name = packed, name
+        self._unpack, self._left = zlib.decompressobj(31), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill `target` with the next bytes; 0 at the end."""
+        view = memoryview(target).cast("B")
+        while not self._unpack.eof:
+            self._left = self._left or self._packed.read(64 * 1024)
+            if not self._left:
+                raise Refusal(f"{self._name} is not a readable gzip file: it ends before its end")
+            data = self._unpack.decompress(self._left, len(view))
+            self._left = self._unpack.unconsumed_tail
+            if data:
+                view[: len(data)] = data
+                return len(data)
+        if self._unpack.unused_data or self._packed.read(1):
+            raise Refusal(f"{self._name} is not a readable gzip file: more stands after its end")
+        return 0
 
 
 # --- the whole ---------------------------------------------------------------------------------------------
@@ -1539,6 +1584,8 @@ def check_ledger(pack: Path | str, sizes: Mapping[str, int], place: Any) -> list
     entries = value["entries"]
     if any(not _matches(_SHA256, entry) for entry in entries):
         raise Refusal(f"{LEDGER}: an entry is no SHA-256")
+    if len({*entries}) != len(entries):
+        raise Refusal(f"{LEDGER}: a batch stands in it twice, and each signs another place")
     leaves = [bytes.fromhex(entry) for entry in entries]
     tree = GrowingTree()
     for leaf in leaves:
@@ -1635,6 +1682,10 @@ def _read_tombstone(payload: bytes, where: str, number: int, previous: str) -> T
         raise Refusal(
             f"{where} does not go on from the one before it", value["sequence"], f"sequence {number}"
         )
+    if not MOMENT.fullmatch(value["when"]):
+        raise Refusal(f"{where} is of no time", value["when"], "as 2026-11-30T05:00:00Z")
+    if any(not value[name].strip() or not value[name].isprintable() for name in ("who", "why")):
+        raise Refusal(f"{where} does not say in one line who withdraws, and why")
     select = value["select"]
     if not select or not {*select} <= {*SELECTORS}:
         raise Refusal(f"{where} selects by nothing, or by what no list selects by", sorted(select))
@@ -1936,13 +1987,12 @@ def check_mixture(signed: SignedStatement) -> None:
     wrong += sorted({*said} ^ {*MIXTURE_PREDICATE})
     if wrong or not _has(said["counts"], rows=int, synthetic=int, slices=list):
         raise Refusal(f"{where} does not say what a mixture's statement says: {(wrong or ['counts'])[0]}")
+    if not VERSION.fullmatch(said["synth_stack"]):
+        raise Refusal(f"{where}: the version of synth_stack is none", said["synth_stack"])
     tree = said["tree"]
     if not _has(tree, size=int, root=str) or not _SHA256.fullmatch(tree["root"]):
         raise Refusal(f"{where} does not say what a mixture's statement says: tree", tree)
-    if any(not _matches(_SHA256, each) for each in said["cosigners"]):
-        raise Refusal(f"{where} does not say what a mixture's statement says: cosigners")
-    if said["cosigners"] != sorted({*said["cosigners"]} - {signed.key_id}):
-        raise Refusal(f"{where}: its cosigners are not in order, or stand there twice")
+    _check_promised(said["cosigners"], signed.key_id, "mixture")
     if signed.subjects.get(PACKS_SUBJECT) != tree["root"]:
         raise Refusal(f"{where} names two different roots, or none")
     if any(

@@ -32,14 +32,16 @@ from synth_stack.packs.splits import SPLITS, list_splits, select_split
 from synth_stack.packs.statement import read_rule
 from synth_stack.packs.turned_away import TURNED_SCHEMA, list_turned, select_turned
 from synth_stack.packs.verify.contents import check_decisions
-from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
+from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids, require_as_written
 from synth_stack.packs.verify.recount import read_verifier
+from synth_stack.packs.verify.row_forms import require_sound_rows
 from synth_stack.packs.verify_pack import DecisionCheck
 from synth_stack.progress import Progress, Silent
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from synth_stack.runs.committed import require_whole
-from synth_stack.runs.folder import list_files
+from synth_stack.runs.folder import GATES_LOCK, LOCK, list_files
 from synth_stack.runs.judged import Judged, open_judged, read_candidates, read_judged
+from synth_stack.runs.locks import is_as_written
 from synth_stack.runs.self_tests import refuse_failed
 
 RECORDED_ROWS = 1_000
@@ -109,6 +111,8 @@ def _fill(
     write_bytes(staging / layout.RECIPE, run.recipe_lock)
     write_bytes(staging / layout.GATES, run.gates_lock)
     write_bytes(staging / layout.VERIFIER, read_verifier())
+    for name, lock, data in ((LOCK, run.recipe, run.recipe_lock), (GATES_LOCK, run.lock, run.gates_lock)):
+        require_as_written(name, is_as_written(lock, data))
     check_locks(run.recipe, run.lock)
     _copy_seeds(run, staging)
     seeds = {f"{layout.SEEDS}/{name}": 0 for name in list_files(staging / layout.SEEDS)}
@@ -206,6 +210,7 @@ def _write_tables(
                 records = _build_records(candidates, verdicts, decisions, run.context, see)
                 accepted = candidates.filter(pc.equal(decisions["decision"], "accepted"))
                 kept = terms.add_columns(accepted.select(CANDIDATE_SCHEMA.names))
+                require_sound_rows(kept, where)
                 images.add_rows(kept)
                 for split, append in append_rows.items():
                     append(select_split(kept, split))

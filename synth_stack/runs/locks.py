@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from synth_stack.errors import ConfigError
+from synth_stack.files import render_yaml
 from synth_stack.inputs.recipe import PackConfig
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
 from synth_stack.registry import config_error
@@ -56,7 +57,7 @@ class MethodLock(_Lock):
     use: str
     version: str
     params: dict[str, Any] = {}
-    share: Annotated[float, Field(strict=False)]
+    share: Annotated[float, Field(strict=False, ge=0, le=1)]
     draws: int | None
     template_ids: list[str] = []
 
@@ -114,8 +115,8 @@ class NamedLock(_Lock):
 class PerimeterLock(_Lock):
     """How far the prompts of a run could go: `open`, or `local` with so many hosts allowed besides."""
 
-    reach: str
-    allowed_hosts: int = 0
+    reach: Literal["open", "local"]
+    allowed_hosts: Annotated[int, Field(ge=0)] = 0
 
 
 class ExtensionLock(_Lock):
@@ -129,7 +130,7 @@ class RecipeLock(_Lock):
     """A run's recipe.lock.yaml: of a recipe, of a `pipeline`, or of a curated dataset, the `source`."""
 
     identity: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    synth_stack: str
+    synth_stack: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+_-]{0,39}$")]
     _value: dict[str, Any] = PrivateAttr(default_factory=dict)
     recipe: NamedLock | None = None
     about: str | None = None
@@ -279,6 +280,11 @@ def find_identity_fault(lock: RecipeLock | GatesLock) -> str | None:
         return None if compute_identity(lock._value) == lock.identity else lock.identity
     except ValueError:
         return lock.identity
+
+
+def is_as_written(lock: RecipeLock | GatesLock, data: bytes) -> bool:
+    """Whether `data`, from which a lock was parsed, is what we write of it: without a comment or a space."""
+    return render_yaml(lock._value) == data
 
 
 def compute_identity(lock: Mapping[str, Any]) -> Digest:

@@ -28,6 +28,7 @@ from synth_stack.rows.schemas import (
     build_candidates,
     build_verdicts,
 )
+from synth_stack.rows.texts import join_text
 from synth_stack.runs.committed import DONE, commit_candidates, commit_verdicts
 from synth_stack.runs.folder import (
     GATES_LOCK,
@@ -175,7 +176,7 @@ def build_run(
         write_table(folder / "seeds" / "seeds.parquet", SEEDS)
         topics = [topic.model_dump(exclude_none=True) for topic in TOPICS.values()]
         write_bytes(folder / "seeds" / "taxonomy.yaml", render_yaml(topics))
-        write_bytes(folder / "seeds" / "sections.json", canonical_json(SECTIONS))
+        write_bytes(folder / "seeds" / "sections.json", canonical_json(SECTIONS) + b"\n")
     attempts = {
         draw: {"kind": "adversarial", "extra": canonical_text({"adversarial": said})}
         for draw, said in (adversarial or {}).items()
@@ -273,17 +274,18 @@ def _write_replacements(run: Path, rows: pa.Table, copies: pa.Table, replaced_by
 
 
 def _make_row(draw: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A row; a `text` in `fields` is what its answer says, or all that a row without messages says."""
     case = 0 if draw == REJECTED[0] else draw
     question = f"Why was I charged {case} times?"
-    return {
+    answer = fields.get("text", f"Sorry. Case {case} is refunded.")
+    row = {
         "kind": "instruction",
         "slice": "billing/late" if draw % 3 else "locks",
         "locale": "de" if draw % 4 == 3 else "en",
         "messages": [
             {"role": "user", "content": question},
-            {"role": "assistant", "content": f"Sorry. Case {case} is refunded."},
+            {"role": "assistant", "content": answer},
         ],
-        "text": question,
         "attachments": [],
         "extra": "{}",
         "seed_id": f"seed-{draw % 4:06d}",
@@ -298,6 +300,9 @@ def _make_row(draw: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         "replayable": True,
         **fields,
     }
+    if row["messages"]:
+        row["text"] = join_text(row["messages"], row.get("alternatives"))
+    return row
 
 
 def _judge(folder: Path, candidates: pa.Table) -> None:

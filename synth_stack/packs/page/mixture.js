@@ -37,6 +37,7 @@ function checkMixture(signed) {
   wrong.push(...keys.filter((name) => Object.hasOwn(said, name) !== RULES.mixture_predicate.includes(name)).sort(comparePoints));
   if (wrong.length || !has(said.counts, "rows:int synthetic:int slices:list")) throw new Refusal(`${odd}: ${[...wrong, "counts"][0]}`);
   const { tree, cosigners, packs, purpose } = said;
+  if (!VERSION_FORM.test(said.synth_stack)) throw new Refusal(`${where}: the version of synth_stack is none`, said.synth_stack);
   if (!has(tree, "size:int root:str") || !SHA256_FORM.test(tree.root)) throw new Refusal(`${odd}: tree`, tree);
   if (cosigners.some((each) => !matches(SHA256_FORM, each))) throw new Refusal(`${odd}: cosigners`);
   if (!equalValues(cosigners, [...new Set(cosigners)].filter((id) => id !== signed.keyId).sort())) throw new Refusal(`${where}: its cosigners are not in order, or stand there twice`);

@@ -32,15 +32,16 @@ function findRecordFault(record) {
   if (odd) return `its ${odd} is of another type`;
   if ((origin.models || []).some((model) => !hasTexts(model, ["part", "name", "digest"]))) return "its models are none";
   if (!hasTexts(context, ["gates_sha256", "recipe_sha256"])) return "its context does not have the keys of one";
+  if ([origin.parent_id, origin.seed_id, origin.source_id].includes(record.row_id)) return "its row came from itself";
   if (!Array.isArray(record.verdicts)) return "its verdicts are no list";
   for (const verdict of record.verdicts) {
-    const fault = findVerdictFault(verdict);
+    const fault = findVerdictFault(verdict, record.row_id);
     if (fault) return fault;
   }
   return findShapeFault(record.decision);
 }
 
-function findVerdictFault(verdict) {
+function findVerdictFault(verdict, row) {
   if (!hasKeys(verdict, VERDICT_KEYS)) return "a verdict does not have the keys of one";
   if (typeof verdict.gate !== "string" || !isText(verdict.reason)) return "a verdict names no gate, or its reason is no text";
   if (!RULES.outcomes.includes(verdict.outcome) || !RULES.scopes.includes(verdict.scope))
@@ -54,7 +55,9 @@ function findVerdictFault(verdict) {
   const sound = isObject(cites) && Object.keys(cites).length && Object.keys(cites).every((key) => RULES.cited.includes(key))
     && Object.values(cites).every(KINDS_OF_VALUE.str);
   if (!sound) return "a verdict cites nothing, or what no verdict cites";
-  return verdict.evidence_sha256 === null ? "a verdict cites something without evidence" : null;
+  if (verdict.evidence_sha256 === null) return "a verdict cites something without evidence";
+  if ([cites.twin, cites.replaced_by].includes(row)) return "a verdict names its own row as another";
+  return "replaced_by" in cites && verdict.outcome !== "reject" ? "a verdict names a row in the place of one that it does not reject" : null;
 }
 
 function findShapeFault(decision) {

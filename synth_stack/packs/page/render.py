@@ -21,7 +21,17 @@ _CONSTANTS = (
     *("REQUIRED", "MAX_FILES", "MAX_NAME_CHARS", "MAX_DEPTH", "MAX_SEAL_BYTES", "MAX_MEASURES_BYTES"),
     *("MAX_VALUES", "MAX_RECORD_BYTES", "MAX_COSIGNATURES_BYTES", "MAX_REVOKED_BYTES", "KINDS", "OUTCOMES"),
     *("DECISIONS", "SCOPES", "CITED", "PRECEDENCE", "SELECTORS", "CORPUS_SELECTORS", "LEFT_BY_HUB"),
-    *("PREDICATE", "KNOWN", "INDEX", "INDEX_BYTES", "PREFIX_BYTES", "CROISSANT", "FOREIGN", "PARQUET_NOTE"),
+    *(
+        "PREDICATE",
+        "KNOWN",
+        "INDEX",
+        "INDEX_BYTES",
+        "PREFIX_BYTES",
+        "CROISSANT",
+        "FOREIGN",
+        "PARQUET_NOTE",
+    ),
+    *("VERSION", "MOMENT", "GZIP_START"),
     *("MIXTURE_SCHEME", "MIXTURE_PREDICATE", "MIXTURE_FILES", "MIXTURE_KNOWN", "PACKS_SUBJECT", "SOURCES"),
     *("JUDGING_PARTS", "TERMS", "TERMS_OF", "PURPOSES", "MIXED_KEYS_NOTE"),
 )
@@ -63,4 +73,6 @@ def read_part(name: str) -> str:
 def _to_plain(value: Any) -> Any:
     if hasattr(value, "pattern"):
         return value.pattern
+    if isinstance(value, bytes):
+        return value.hex()
     return sorted(value) if isinstance(value, frozenset) else value

@@ -170,6 +170,8 @@ async function openStatement(pack, keyId) {
   return checkEnvelope(envelope, pem, keyId);
 }
 
+const VERSION_FORM = new RegExp(`^(?:${RULES.version})$`);
+
 const decodeText = (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 
 function checkPredicate(signed) {
@@ -182,7 +184,8 @@ function checkPredicate(signed) {
   if (!has(tree, "size:int root:str") || !SHA256_FORM.test(tree.root) || tree.size < 0) throw new Refusal(`${odd}: tree`, tree);
   for (const name of ["run", "recipe_sha256", "gates_sha256"])
     if (!matches(SHA256_FORM, said[name])) throw new Refusal(`${odd}: ${name}`, said[name]);
-  if (typeof said.synth_stack !== "string" || !["local", "sigstore"].includes(said.signature)) throw new Refusal(`${odd}: signature`, said.signature);
+  if (!matches(VERSION_FORM, said.synth_stack)) throw new Refusal(`${where}: the version of synth_stack is none`, said.synth_stack);
+  if (!["local", "sigstore"].includes(said.signature)) throw new Refusal(`${odd}: signature`, said.signature);
   if (!isObject(said.counts) || !isObject(said.bytes)) throw new Refusal(`${odd}: counts, bytes`);
   if (!Array.isArray(said.cosigners) || said.cosigners.some((each) => !matches(SHA256_FORM, each))) throw new Refusal(`${odd}: cosigners`);
   const ordered = [...new Set(said.cosigners)].filter((each) => each !== signed.keyId).sort();

@@ -21,10 +21,14 @@ async function readRevocations(bytes, where, keyId) {
   return found;
 }
 
+const MOMENT_FORM = new RegExp(`^(?:${RULES.moment})$`);
+
 function readTombstone(payload, where, number, previous) {
   const value = parseCanonical(payload, where), { selectors } = RULES;
   if (!has(value, "scheme:str previous:str who:str when:str why:str sequence:int select:dict") || value.scheme !== RULES.revocation_scheme) throw new Refusal(`${where} is none`);
   if (value.sequence !== number || value.previous !== previous) throw new Refusal(`${where} does not go on from the one before it`, value.sequence, `sequence ${number}`);
+  if (!MOMENT_FORM.test(value.when)) throw new Refusal(`${where} is of no time`, value.when, "as 2026-11-30T05:00:00Z");
+  if ([value.who, value.why].some((said) => !said.trim() || printSafely(said) !== said.trim() || said.includes("\n"))) throw new Refusal(`${where} does not say in one line who withdraws, and why`);
   const by = Object.keys(value.select);
   if (!by.length || by.some((name) => !selectors.includes(name))) throw new Refusal(`${where} selects by nothing, or by what no list selects by`, by);
   for (const values of Object.values(value.select))
@@ -134,6 +138,7 @@ async function checkLedger(pack, place) {
   const value = parseCanonical(await pack.read(where, RULES.max_seal_bytes * 8), where, "\n");
   if (!has(value, "scheme:str entries:list") || value.scheme !== RULES.ledger_scheme) throw new Refusal(`${where} is of another scheme, or of none`);
   if (value.entries.some((entry) => !matches(SHA256_FORM, entry))) throw new Refusal(`${where}: an entry is no SHA-256`);
+  if (new Set(value.entries).size !== value.entries.length) throw new Refusal(`${where}: a batch stands in it twice, and each signs another place`);
   const tree = new GrowingTree(), { previous } = place;
   value.entries.forEach((entry) => tree.add(fromHex(entry)));
   const sizes = [tree.size, previous.size, place.sequence];

@@ -22,6 +22,7 @@ from synth_stack.packs.statement import Seal
 from synth_stack.packs.tombstones import find_rows_of_documents
 from synth_stack.packs.turned_away import TURNED_SCHEMA, compare_turned, list_turned
 from synth_stack.packs.verify.provenance import Origins
+from synth_stack.packs.verify.row_forms import require_sound_rows
 from synth_stack.packs.verify_pack import DecisionCheck, SignedRule, Withdrawn, read_lines
 from synth_stack.rows.row_digests import digest_rows
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
@@ -270,6 +271,7 @@ def _each_accepted(
             for place, row in enumerate(zip(ids, digests, list_repeated(table), strict=True)):
                 yield name, (*row, table, place)
             terms.require(table, name)
+            require_sound_rows(table, name)
 
 
 def _compare_row(name: str, row: Values, record: Row) -> None:

@@ -12,23 +12,34 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.errors import InputError, SynthStackError, VerificationError
+from synth_stack.files import render_yaml
 from synth_stack.inputs.seeds import SEED_SCHEMA, digest_corpus, parse_topics
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, parse_yaml
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import read_file
-from synth_stack.rows.canonical import derive_seed, digest_bytes
+from synth_stack.rows.canonical import canonical_json, derive_seed, digest_bytes
 from synth_stack.runs.locks import GatesLock, RecipeLock, find_identity_fault
 
 Record = Mapping[str, Any]
 
 MAX_SECTIONS_BYTES = 64 * 1024**2
 """The document sections of a corpus, which a prompt takes one of: more than a shelf of handbooks."""
+_SHARE_TOLERANCE = 1e-6
+"""Shares are written as the decimals of a recipe: thirds do not add up to the last digit."""
 MAX_SEEDS = 5_000_000
 """Seeds whose ids are kept to be looked up, some 100 bytes each."""
 
 _TEMPLATE_DIGITS = 12
+
+
+def require_as_written(name: str, is_so: bool) -> None:
+    """Raises VerificationError for a file that holds more than what is read of it: a comment, a space, a key
+    that stands twice. A person would read it, and no digest of its words has it.
+    """
+    if not is_so:
+        raise VerificationError(f"{name} is not written as packs have it: it says more than is read of it")
 
 
 def check_locks(recipe: RecipeLock, gates: GatesLock) -> None:
@@ -43,12 +54,48 @@ def check_locks(recipe: RecipeLock, gates: GatesLock) -> None:
             raise VerificationError(
                 f"{layout.RECIPE}: template {template_id} has another text than its id says", allowed=digest
             )
+    _check_methods(recipe)
+    _check_dials(gates)
     for method in recipe.methods:
         for template_id in method.template_ids:
             if template_id not in recipe.templates:
                 raise VerificationError(
                     f"{layout.RECIPE}: {method.use} asks with a template whose text is not there",
                     seen=template_id,
+                )
+
+
+def _check_methods(recipe: RecipeLock) -> None:
+    """Raises VerificationError for a recipe that says less of its rows than any does, or what none can."""
+    if not recipe.methods and recipe.source is None and recipe.pipeline is None:
+        raise VerificationError(f"{layout.RECIPE} says of no row how it came about: it has no method")
+    share = sum(method.share for method in recipe.methods)
+    if recipe.methods and abs(share - 1) > _SHARE_TOLERANCE:
+        raise VerificationError(f"{layout.RECIPE}: the shares of its methods are not 1 together", seen=share)
+    draws = [method.draws for method in recipe.methods]
+    for retry in recipe.retries:
+        if None not in draws and retry.draws > sum(draw or 0 for draw in draws):
+            raise VerificationError(
+                f"{layout.RECIPE}: more draws were asked again than there were", seen=retry.draws
+            )
+    used = {template_id for method in recipe.methods for template_id in method.template_ids}
+    unused = sorted({*recipe.templates} - used)
+    if unused and not recipe.retries:  # rows that were not asked again keep the templates of before
+        raise VerificationError(f"{layout.RECIPE}: no method asks with one of its templates", seen=unused[0])
+
+
+def _check_dials(gates: GatesLock) -> None:
+    """Raises VerificationError for a threshold that is not the parameter which it is said to come from."""
+    for gate in gates.gates:
+        for dial in gate.dials:
+            value: Any = gate.params
+            for key in (dial.parameter or "").split("."):
+                value = value.get(key) if isinstance(value, Mapping) else None
+            if isinstance(value, int | float) and float(value) != float(dial.threshold):
+                raise VerificationError(
+                    f"{layout.GATES}: the threshold of {gate.use} is not its parameter {dial.parameter}",
+                    seen=dial.threshold,
+                    allowed=repr(float(value)),
                 )
 
 
@@ -103,7 +150,10 @@ def _read_seeds(pack: Path, name: str, ids: set[str]) -> Iterator[pa.Table]:
 def _read_topics(pack: Path, name: str) -> Mapping[str, Any]:
     data = read_file(pack, name, max_bytes=MAX_FILE_BYTES)
     try:
-        return parse_topics(parse_yaml(data.decode("utf-8"), where=name), where=name)
+        value = parse_yaml(data.decode("utf-8"), where=name)
+        topics = parse_topics(value, where=name)
+        require_as_written(name, render_yaml(value) == data)
+        return topics
     except UnicodeDecodeError as exc:
         raise VerificationError(f"{name} is not UTF-8: byte {exc.start}") from exc
     except (InputError, SynthStackError) as exc:
@@ -116,6 +166,7 @@ def _read_sections(pack: Path, name: str) -> Mapping[str, str]:
         value = verify_pack.parse_json(data, name)
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise VerificationError(f"{name} is not a mapping of sections to texts")
+    require_as_written(name, canonical_json(value) + b"\n" == data)
     return value
 
 
@@ -198,8 +249,12 @@ class Origins:
 
     def _find_teacher_fault(self, origin: Record) -> tuple[str, object, str] | None:
         teacher = self.recipe.teacher
+        named = (origin["teacher"], origin["teacher_digest"])
         if teacher is None:
-            return None
+            known = [each for each in named if each is not None]
+            return ("names a teacher, and the recipe none", known[0], "None") if known else None
+        if None not in {teacher.model, teacher.digest} and (named[0] is None) != (named[1] is None):
+            return "names half of its teacher", repr(named), repr((teacher.model, teacher.digest))
         for key, stated in (("teacher", teacher.model), ("teacher_digest", teacher.digest)):
             if origin[key] is not None and origin[key] != stated:
                 return f"has another {key} than the recipe", origin[key], repr(stated)
@@ -215,6 +270,8 @@ class Origins:
                 spans = (f"{span.draws.start} to {span.draws.stop - 1}" for span in self._spans[use])
                 return f"has a draw that {use} did not have", draw, ", ".join(spans)
             span.met[draw - span.draws.start] = 1
+        if seed is None and origin["rng_seed"] is not None:
+            return "has an rng_seed, and the recipe no seed", origin["rng_seed"], "None"
         if seed is not None and origin["rng_seed"] not in {None, self._last_seeds.get(use)}:
             derived = derive_seed(seed, use, draw)
             self._last_seeds[use] = derived

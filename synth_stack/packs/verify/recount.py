@@ -15,7 +15,8 @@ from synth_stack.packs.disclosure.documents import render_documents
 from synth_stack.packs.disclosure.facts import Disclosure, build_disclosure
 from synth_stack.packs.gate_log import MAX_MEASURES_BYTES, parse_measures
 from synth_stack.packs.statement import Seal, build_predicate, read_file
-from synth_stack.runs.locks import GatesLock, RecipeLock, parse_gates, parse_recipe
+from synth_stack.packs.verify.provenance import require_as_written
+from synth_stack.runs.locks import GatesLock, RecipeLock, is_as_written, parse_gates, parse_recipe
 
 MAX_CARD_BYTES = 16 * 1024**2
 """A card holds both locks in part and the figures, so some 5 MB at most."""
@@ -28,11 +29,14 @@ def read_verifier() -> bytes:
 
 def read_locks(pack: Path) -> tuple[RecipeLock, GatesLock]:
     """recipe.yaml and gates.yaml of a pack. Raises VerificationError."""
+    told = [read_file(pack, name, max_bytes=MAX_FILE_BYTES) for name in (layout.RECIPE, layout.GATES)]
     try:
-        recipe = parse_recipe(read_file(pack, layout.RECIPE, max_bytes=MAX_FILE_BYTES), where=layout.RECIPE)
-        gates = parse_gates(read_file(pack, layout.GATES, max_bytes=MAX_FILE_BYTES), where=layout.GATES)
+        recipe = parse_recipe(told[0], where=layout.RECIPE)
+        gates = parse_gates(told[1], where=layout.GATES)
     except ConfigError as exc:
         raise VerificationError(str(exc)) from exc
+    for name, lock, data in ((layout.RECIPE, recipe, told[0]), (layout.GATES, gates, told[1])):
+        require_as_written(name, is_as_written(lock, data))
     return recipe, gates
 
 

@@ -18,6 +18,7 @@ from synth_stack.packs.turned_away import TURNED_SCHEMA
 from synth_stack.rows.canonical import canonical_json, digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA
 from tests.packs.judged_run import HELD, REJECTED, UNSURE, read_predicate, write_packed
+from tests.packs.tampering.agreed_lies import list_agreed_lies
 from tests.packs.tampering.forge import DATA, HELD_FILE, LINES, LOG, RECORDS, REJECTED_FILE, Forger, Json
 
 ACCEPTED = 0
@@ -84,6 +85,7 @@ def list_mutations() -> list[Mutation]:
         *_list_card_mutations(),
         *_list_seed_mutations(),
         *_list_form_mutations(),
+        *(Mutation(lie.name, lie.apply, lie.says, lie.single) for lie in list_agreed_lies()),
     ]
     assert len({mutation.name for mutation in found}) == len(found)
     return found

@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_stack.gates.personal_data.joined_text import join_texts
+from synth_stack.text.joined_text import join_texts
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 from tests.examples import examples
