@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from synth_stack.sandbox.room import Limits, run_many
+from synth_stack.sandbox.room import Limits
+from synth_stack.sandbox.run_many import run_many
 
 LIMITS = Limits(cpu_s=2, wall_s=10.0)
 """CPU time decides, since it is the same on a busy machine: the slowest of HumanEval's 164 reference
