@@ -72,7 +72,9 @@ REASONING = (
 )
 """The tags that models put around what they think before they answer."""
 
-_PARTS = "analysis|plan|planning|reason|reflect|ponder|internal|answer|final_answer|solution|response|output"
+_PARTS = (
+    r"analysis|plan|planning|reason|reflect|ponder|internal|(?:\w{1,12}_)?answer|solution|response|output"
+)
 OPENING_TAGS = rf"(?is:^\s*<(?:{_PARTS})>.*?</(?:{_PARTS})>)"
 """Tags around the parts of an answer that another program was to take apart. They are XML elsewhere than
 at the start of one."""
