@@ -10,7 +10,9 @@ from typing import Any
 
 from synth_stack.errors import ConfigError, RunMismatch, TeacherError
 from synth_stack.files import count_rows, write_table
-from synth_stack.generation.authored_rows import RowMapping, check_columns, has_spoken
+from synth_stack.generation.authored_rows import RowMapping, has_spoken
+from synth_stack.generation.column_choice import check_columns
+from synth_stack.generation.column_writers import trace_columns
 from synth_stack.generation.driver import (
     MAX_BATCHES,
     digest_pipeline,
@@ -51,8 +53,9 @@ def generate_authored(
     """
     flow = lay_out(pipeline)
     named = dict(columns or {})
-    for leaf in flow.leaves:
-        check_columns(pipeline.name, list_columns(flow, leaf), named)
+    given = {leaf.name: trace_columns(flow, leaf) for leaf in flow.leaves}
+    for columns_of in given.values():
+        check_columns(pipeline.name, [*columns_of.steps], named, columns_of.written)
     for llm in list_llms(flow):
         if isinstance(llm, Teacher):
             llm.check()
@@ -62,7 +65,7 @@ def generate_authored(
         "teacher": " ".join(llm.model_name for llm in list_llms(flow)) or None,
         "replayable": False,
     }
-    journal = _Journal(flow, folder / "candidates", RowMapping(pipeline.name, named, origin), progress)
+    journal = _Journal(flow, folder / "candidates", RowMapping(pipeline.name, named, origin, given), progress)
     at_once = count_at_once(flow)
     with ThreadPoolExecutor(at_once, "batch") as pool, ExitStack() as loaded:
         for step in flow.order:
@@ -134,24 +137,6 @@ def count_at_once(flow: Flow) -> int:
     return min(math.ceil(2 * slots / (batch_rows * several)) + 1, MAX_BATCHES)
 
 
-def list_columns(flow: Flow, leaf: Any) -> list[str]:
-    """The columns of the rows of a leaf, as far as the steps before it say; in the order of their making."""
-    from distilabel.steps import GroupColumns, KeepColumns
-
-    known: dict[str, list[str]] = {}
-    for step in flow.order:
-        before = [name for giver in flow.predecessors[step.name] for name in known[giver]]
-        made = [step.output_mappings.get(name, name) for name in step.get_outputs()]
-        if isinstance(step, KeepColumns):
-            before = []
-        if isinstance(step, GroupColumns):
-            before = [name for name in before if name not in step.columns]
-        known[step.name] = list(dict.fromkeys([*before, *made]))
-        if step is leaf:
-            break
-    return known[leaf.name]
-
-
 @dataclass(slots=True)
 class _Journal:
     """What was committed of a run, and what waits to be."""
@@ -201,12 +186,11 @@ class _Journal:
             self._write_silent()
 
     def commit(self, level: int, number: int, items: list[Any], leaves: LeafRows) -> None:
-        several = len(self.flow.leaves) > 1
         candidates: list[Row] = []
         spoken = False
         for leaf, rows in leaves:
             for row in rows:
-                made = list(self.mapping.read(row, leaf if several else None))
+                made = list(self.mapping.read(row, leaf))
                 candidates += made
                 spoken = spoken or has_spoken(row) or any(not each["failure"] for each in made)
         numbered = [{**each, "draw": self.position + i} for i, each in enumerate(candidates)]

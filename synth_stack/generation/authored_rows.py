@@ -1,7 +1,6 @@
 """What the rows of a pipeline author's own pipeline say: columns to candidates.
 
-The columns are understood as a foreign dataset's are. Where two of them could be the prompt or the answer,
-nothing is guessed: the author says which, in `columns`, and is shown the line to add before any prompt.
+The columns are understood as a foreign dataset's are, or as the author says (column_choice.py).
 """
 
 import json
@@ -9,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synth_stack.errors import ConfigError
+from synth_stack.generation.column_choice import ANSWERS, CALLED, PROMPTS, STEPWISE
+from synth_stack.generation.column_writers import METADATA, LeafColumns
 from synth_stack.generation.flow_run import STEP_FAILURE
 from synth_stack.generation.parts import to_json
 from synth_stack.inputs.columns import (
@@ -17,90 +17,106 @@ from synth_stack.inputs.columns import (
     CONVERSATION_COLUMNS,
     PROMPT_COLUMNS,
     Columns,
-    check_map,
 )
 from synth_stack.inputs.foreign_rows import RowReader
 from synth_stack.inputs.notices import NoticeTally
 from synth_stack.inputs.preferences import read_rating
+from synth_stack.inputs.tool_calls import read_calls
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.texts import join_text
 from synth_stack.teachers.reasoning import split_reasoning
 
 Row = dict[str, Any]
 
-_METADATA = "distilabel_metadata"
-
-PROMPTS = (*PROMPT_COLUMNS, "evolved_instruction", "evolved_instructions", "instructions", "exam")
-"""Columns that a task of distilabel calls what is asked."""
-
-ANSWERS = (
-    *(name for name in ANSWER_COLUMNS if name not in {"chosen", "output"}),
-    "generations",
-    "evolved_response",
-    "evolved_responses",
-    "revision",
-    "accepted_solution",
-    "golden_answers",
-)
-"""Columns that a task of distilabel calls what was answered."""
-
-_COMPARED = ({"chosen", "rejected"}, {"generations", "ratings"})
-"""Columns that together say which answers were compared: they go before a single answer."""
-
 
 @dataclass(frozen=True, slots=True)
 class RowMapping:
     """How the rows of a pipeline are read; `named` is what the author says, by field, else empty.
 
-    `origin` is what every row of the run carries.
+    `origin` is what every row of the run carries, `columns` those of each leaf.
     """
 
     pipeline: str
     named: Mapping[str, str]
     origin: Mapping[str, Any]
+    columns: Mapping[str, LeafColumns]
 
-    def read(self, row: Row, leaf: str | None) -> Iterator[Row]:
+    def read(self, row: Row, leaf: str) -> Iterator[Row]:
         """The candidates of a row, without their draw: one, or one for each answer that was grouped."""
         for single in _split_groups(row, self.named):
             yield self._read_one(single, leaf)
 
-    def _read_one(self, row: Row, leaf: str | None) -> Row:
-        asked = {k: v for k, v in row.items() if k not in {_METADATA, STEP_FAILURE, "model_name"}}
+    def _read_one(self, row: Row, leaf: str) -> Row:
+        asked = {k: v for k, v in row.items() if k not in {METADATA, STEP_FAILURE, "model_name"}}
         compared = _read_compared(asked) if not self.named else None
         failure = row.get(STEP_FAILURE)
         fields: Row = {"messages": []}
         if compared is None:
             try:
-                read = self._prepare(asked, row)
-                fields = RowReader(Columns(self.named), NoticeTally()).read(read)
-                fields["extra"] = _add_rest(fields.get("extra"), asked, read)
+                fields = self._read_columns(asked, row, leaf)
             except ValueError as exc:
                 failure = failure or f"broken row: {exc}"
         else:
             fields, asked = compared
             fields["extra"] = canonical_text(to_json(asked)) if asked else None
-        fields = _split_thoughts(fields)
-        failure = failure or _find_failure(fields, row)
-        model = row.get("model_name")
+        fields = _split_thoughts(self._name_writers(fields, row, leaf))
         made = {
             "kind": _find_kind(fields),
             "attachments": [],
-            "failure": failure,
+            "failure": failure or _find_failure(fields, row),
             **self.origin,
-            **{name: value for name, value in fields.items() if value is not None},
+            **{name: value for name, value in fields.items() if value is not None or name == "teacher"},
         }
-        if isinstance(model, str) and model:
-            made["teacher"] = model
-        if leaf is not None:
+        if len(self.columns) > 1:
             made["params"] = canonical_text({"step": leaf})
         made["text"] = join_text(made["messages"], made.get("alternatives")) or made.get("text")
         return made
 
-    def _prepare(self, asked: Row, row: Row) -> Row:
+    def _name_writers(self, fields: Row, row: Row, leaf: str) -> Row:
+        """The fields with who wrote them; a row of distilabel's names the model of its last task only."""
+        columns, model = self.columns[leaf], row.get("model_name")
+        sides = [
+            {
+                **side,
+                "model": side.get("model") or columns.find_model(self.named.get(name, name), row) or None,
+            }
+            if (name := side["label"]) in _SIDES
+            else side
+            for side in fields.get("alternatives") or []
+        ]
+        fields = {**fields, "alternatives": sides or None}
+        answered = not sides and any(said["role"] == "assistant" for said in fields["messages"])
+        writer = columns.find_model(self._find_answer(row), row) if answered else None
+        if writer is None:
+            return {**fields, "teacher": model} if isinstance(model, str) and model else fields
+        if writer != model and isinstance(model, str) and model:
+            fields["extra"] = canonical_text({**json.loads(fields.get("extra") or "{}"), "model_name": model})
+        return {**fields, "teacher": writer or None}
+
+    def _find_answer(self, row: Row) -> str | None:
+        """The column that the answer of a row is read from."""
+        if self.named:
+            return next(
+                (self.named[name] for name in ("answer", "chosen", "messages") if name in self.named), None
+            )
+        usual = ("generation", *CONVERSATION_COLUMNS, *ANSWERS, CALLED[1], STEPWISE[1])
+        return next((name for name in usual if row.get(name) is not None), None)
+
+    def _read_columns(self, asked: Row, row: Row, leaf: str) -> Row:
+        shape = _read_called(asked, self.named) or _read_stepwise(asked, self.named)
+        read, used = (self._prepare(asked, row, leaf), set()) if shape is None else shape
+        fields = RowReader(Columns({} if shape else self.named), NoticeTally()).read(read)
+        return {**fields, "extra": _add_rest(fields.get("extra"), asked, {*read, *used})}
+
+    def _prepare(self, asked: Row, row: Row, leaf: str) -> Row:
         """The columns of a row with what TextGeneration wrote before any answer that the data came with."""
         known = {k: v for k, v in asked.items() if v is not None}
         for name in {"slice", "locale"} & known.keys():
             known[name] = _as_text(known[name])
+        came_with_it = self.columns[leaf].find_model(self._find_answer(row), row) == ""
+        if "input" not in self.named.values() and not came_with_it:
+            # Alpaca's stands under the instruction; no task of distilabel asks it so
+            known.pop("input", None)
         if self.named:
             return known
         if "generation" in asked:
@@ -120,76 +136,13 @@ class RowMapping:
         return known
 
 
-def check_columns(pipeline: str, columns: Sequence[str], named: Mapping[str, str]) -> None:
-    """Refuses columns of a leaf that leave open what is the prompt or the answer, with the line to add.
-
-    Raises ConfigError.
-    """
-    check_map(named)
-    if named:
-        missing = [column for column in named.values() if column not in columns]
-        if missing:
-            raise ConfigError(
-                f"pipeline {pipeline}: columns names what its last step does not give",
-                seen=", ".join(missing),
-                allowed=", ".join(columns),
-            )
-        return
-    if any(pair <= {*columns} for pair in _COMPARED):
-        return
-    prompts = [name for name in PROMPTS if name in columns]
-    answers = [name for name in ANSWERS if name in columns]
-    turns = [name for name in CONVERSATION_COLUMNS if name in columns]
-    if "generation" in answers and not {"evolved_instruction", "evolved_response"} & {*columns}:
-        answers = ["generation"]  # what a TextGeneration wrote goes before what the data came with
-    if turns:
-        return
-    unclear = [names for names in (prompts, answers) if len(names) > 1]
-    if unclear:
-        guess = {"prompt": _guess(prompts), "answer": _guess(answers)}
-        line = ", ".join(f'"{field}": "{name}"' for field, name in guess.items() if name)
-        raise ConfigError(
-            f"pipeline {pipeline}: more than one column could be the prompt or the answer",
-            seen="; ".join(", ".join(names) for names in unclear),
-            mend=f"Say which: generate(pipeline, out, columns={{{line}}}).",
-        )
-    if answers and not prompts and not turns and answers != ["generation"] and "text" not in columns:
-        first = next((name for name in columns if name not in answers), "...")
-        raise ConfigError(
-            f"pipeline {pipeline}: no column of its last step says what the prompt is",
-            seen=", ".join(columns),
-            allowed=", ".join((*CONVERSATION_COLUMNS, *PROMPTS)),
-            mend="Name it: generate(pipeline, out, columns="
-            f'{{"prompt": "{first}", "answer": "{answers[0]}"}}).',
-        )
-    if not answers and "text" not in columns:
-        raise ConfigError(
-            f"pipeline {pipeline}: no column of its last step says what the answer is",
-            seen=", ".join(columns),
-            allowed=", ".join((*CONVERSATION_COLUMNS, *ANSWERS, "text")),
-            mend=f"Name it: generate(pipeline, out, columns={{{_guess_line(columns, prompts)}}}).",
-        )
-
-
-def _guess(names: Sequence[str]) -> str | None:
-    """Of several the one that was made last: what evolved, and not what it was made from."""
-    return next((name for name in names if name.startswith("evolved")), names[0] if names else None)
-
-
-def _guess_line(columns: Sequence[str], prompts: Sequence[str]) -> str:
-    known = {_METADATA, "model_name", *prompts}
-    other = next((name for name in reversed(columns) if name not in known), "...")
-    if prompts:
-        return f'"prompt": "{prompts[0]}", "answer": "{other}"'
-    return f'"text": "{other}"'
-
-
 def _split_groups(row: Row, named: Mapping[str, str]) -> Iterator[Row]:
     """A row for each answer that stands in a list: num_generations that were grouped."""
     rated = isinstance(row.get("ratings"), list)
-    column = named.get("answer") or next((name for name in _GROUPED if isinstance(row.get(name), list)), "")
+    # `generations` beside a `generation` are what that was made from, as by a mixture of agents
+    column = named.get("answer") or ("generation" if "generation" in row else "generations")
     answers = row.get(column)
-    if not isinstance(answers, list) or (rated and not named):
+    if not isinstance(answers, list) or (rated and not named) or _read_called(row, named):
         yield row
         return
     models = next((row[name] for name in _MODELS if isinstance(row.get(name), list)), row.get("model_name"))
@@ -200,8 +153,54 @@ def _split_groups(row: Row, named: Mapping[str, str]) -> Iterator[Row]:
         yield {**taken, column if named else "generation": said, "model_name": model}
 
 
-_GROUPED = ("generation", "generations")
+_SIDES = ("chosen", "rejected")
+_CARRIED = frozenset({*CONVERSATION_COLUMNS, *PROMPT_COLUMNS, *ANSWER_COLUMNS, "text", "rejected"})
 _MODELS = ("models", "model_names", "generation_models", "model_name")
+
+
+def _read_called(asked: Row, named: Mapping[str, str]) -> tuple[Row, set[str]] | None:
+    """A row whose answer is calls of its tools, as a conversation, and the columns that stand in it."""
+    names = {"prompt": CALLED[0], "answer": CALLED[1], **named}
+    prompt, said = asked.get(names["prompt"]), asked.get(names["answer"])
+    if (
+        not isinstance(prompt, str)
+        or not said
+        or not asked.get("tools")
+        or named.keys() - {"prompt", "answer"}
+    ):
+        return None
+    try:
+        calls, _ = read_calls(said, names["answer"])
+    except ValueError:
+        return None  # a text: that no call could be read is for the reader of tool rows to say
+    if not calls:
+        return None
+    turns = [
+        {"role": "user", "content": prompt},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+    ]
+    used = {names["prompt"], names["answer"]}
+    return {**_leave_out(asked, used), "messages": turns}, used
+
+
+def _read_stepwise(asked: Row, named: Mapping[str, str]) -> tuple[Row, set[str]] | None:
+    """A row whose answer was marked step by step (FormatPRM), the steps in one answer, a line for each."""
+    steps = asked.get("completions")
+    if named or not {*STEPWISE} <= asked.keys() or not isinstance(steps, list):
+        return None
+    if not all(isinstance(said, str) for said in steps):
+        return None
+    turns = [
+        {"role": "user", "content": asked["prompt"]},
+        {"role": "assistant", "content": "\n".join(steps)},
+    ]
+    used = {"prompt"}  # the steps stay in `extra`, beside their labels
+    return {**_leave_out(asked, used), "messages": turns}, used
+
+
+def _leave_out(asked: Row, used: set[str]) -> Row:
+    """The other columns of a row, but those that would be read as a conversation or an answer too."""
+    return {k: v for k, v in asked.items() if v is not None and k not in {*used, *_CARRIED}}
 
 
 def _read_compared(row: Row) -> tuple[Row, Row] | None:
@@ -248,7 +247,7 @@ def label_sides(marks: Sequence[str | None], texts: Sequence[str | None]) -> dic
     return {-best[1]: "chosen", worst[1]: "rejected"}
 
 
-def _add_rest(extra: str | None, asked: Row, read: Row) -> str | None:
+def _add_rest(extra: str | None, asked: Row, read: set[str]) -> str | None:
     """`extra` with the columns that were left out of the reading."""
     left = {k: to_json(v) for k, v in asked.items() if k not in read and v is not None and k != "generation"}
     return canonical_text({**json.loads(extra or "{}"), **left}) if left else extra
@@ -263,7 +262,7 @@ def _as_text(value: Any) -> str:
 
 def _read_asked(row: Row) -> Row | None:
     """What the last task really asked, from its metadata."""
-    metadata = row.get(_METADATA)
+    metadata = row.get(METADATA)
     if not isinstance(metadata, dict):
         return None
     asked = [v for k, v in metadata.items() if k.startswith("raw_input_") and isinstance(v, list)]
@@ -321,7 +320,7 @@ _EMPTY = "empty answer: the teacher gave no text"
 
 def has_spoken(row: Row) -> bool:
     """Whether a model of the pipeline has written something for a row, whatever its task made of it."""
-    metadata = row.get(_METADATA)
+    metadata = row.get(METADATA)
     outputs = metadata.items() if isinstance(metadata, dict) else ()
     said = [v for k, v in outputs if k.startswith("raw_output_")]
     return any(isinstance(text, str) and text.strip() for text in _flatten([*said, row.get("generation")]))

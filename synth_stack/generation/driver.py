@@ -21,7 +21,7 @@ from synth_stack.generation.lines import BatchQueue, Line
 from synth_stack.generation.parts import copy_json, to_json
 from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.teachers.health import Health
-from synth_stack.teachers.server_words import suggest_setting
+from synth_stack.teachers.server_words import suggest_setting, tell_exception
 from synth_stack.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -314,13 +314,19 @@ def _loaded(routes: Sequence[_Route]) -> Iterator[None]:
 
 
 def load_step(pipeline: "Pipeline", step: Any) -> None:
-    """Make a step ready. Raises ConfigError for one that distilabel refuses only now."""
+    """Make a step ready. Raises ConfigError for one that distilabel refuses only now, or cannot load."""
     from distilabel.errors import DistilabelUserError
 
     try:
         step.load()
+    except SynthStackError:
+        raise
     except DistilabelUserError as exc:
         raise _refused(pipeline, exc) from exc
+    except Exception as exc:  # whatever a step of somebody else's needs: a package, a file, a server
+        raise ConfigError(
+            f"pipeline {pipeline.name}: step {step.name!r} cannot be loaded", seen=tell_exception(exc)
+        ) from exc
 
 
 def is_mute(teacher: Teacher) -> bool:

@@ -86,7 +86,7 @@ def lay_out(pipeline: "Pipeline") -> Flow:
         for name in dag
         if (node := dag.get_step(name)).get("routing_batch_function") is not None
     }
-    barriers = tuple(step for step in working if step.is_global)
+    barriers = tuple(step for step in working if _is_barrier(step))
     segments = _cut_segments(working, levels, predecessors)
     return Flow(pipeline.name, order, predecessors, segments, barriers, leaves, sinks, routers)
 
@@ -98,10 +98,10 @@ def _find_levels(
     by_name = {step.name: step for step in steps}
     levels: dict[str, int] = {}
     for step in steps:
-        found = [levels[name] + by_name[name].is_global for name in predecessors[step.name]]
+        found = [levels[name] + _is_barrier(by_name[name]) for name in predecessors[step.name]]
         levels[step.name] = max(found, default=0)
-        crossing = len({*predecessors[step.name]} & {s.name for s in steps if s.is_global}) > 1
-        if not step.is_global and (len(set(found)) > 1 or crossing):
+        crossing = len({*predecessors[step.name]} & {s.name for s in steps if _is_barrier(s)}) > 1
+        if not _is_barrier(step) and (len(set(found)) > 1 or crossing):
             raise ConfigError(
                 f"pipeline {pipeline}: step {step.name!r} joins rows from before and after a step that needs "
                 "all of them at once",
@@ -115,18 +115,25 @@ def _cut_segments(
     steps: Sequence[Any], levels: Mapping[str, int], predecessors: Mapping[str, Sequence[str]]
 ) -> tuple[Segment, ...]:
     roots = tuple(step for step in steps if not predecessors[step.name])
-    first = [step for step in steps if levels[step.name] == 0 and not step.is_global and step not in roots]
+    first = [step for step in steps if levels[step.name] == 0 and not _is_barrier(step) and step not in roots]
     segments = [Segment(0, roots, tuple(first))]
-    for barrier in (step for step in steps if step.is_global):
+    for barrier in (step for step in steps if _is_barrier(step)):
         reached = {barrier.name}
         after = []
         for step in steps:
-            if not step.is_global and reached & {*predecessors[step.name]}:
+            if not _is_barrier(step) and reached & {*predecessors[step.name]}:
                 reached.add(step.name)
                 after.append(step)
         if after:
             segments.append(Segment(len(segments), (), tuple(after), barrier))
     return tuple(segments)
+
+
+def _is_barrier(step: Any) -> bool:
+    """Whether a step has to see all rows at once: what it remembered would be gone after a kill."""
+    from distilabel.steps import MinHashDedup
+
+    return bool(step.is_global) or isinstance(step, MinHashDedup)
 
 
 def _is_sink(step: Any) -> bool:

@@ -1,6 +1,7 @@
 """Runs a flow: batches through the segments, all rows at once through each barrier, sinks at the end.
 
 Several batches are under way where teachers of ours answer: while one waits another one works (turns.py).
+Steps that ask no such teacher work in the main thread, where they were loaded (main_thread.py).
 They are kept in their order, and their answers as they come, so that a run that is killed asks again only for
 what was in flight.
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,14 @@ import orjson
 
 from synth_stack.errors import ConfigError, StoreError, SynthStackError, WorkError
 from synth_stack.files import write_bytes
+from synth_stack.generation.driver import find_teacher
 from synth_stack.generation.flow import Flow, Segment
 from synth_stack.generation.kept_answers import KeptAnswers, StepCall, calling
+from synth_stack.generation.main_thread import MainThread
 from synth_stack.generation.parts import copy_json, to_json
 from synth_stack.generation.turns import Turn, seeded
 from synth_stack.rows.canonical import digest_json
-from synth_stack.teachers.server_words import clean_sentence
+from synth_stack.teachers.server_words import tell_exception
 
 Row = dict[str, Any]
 
@@ -41,9 +45,6 @@ STEP_FAILURE = "synth_stack_failure"
 
 AFTER_ROWS = 50
 """Rows of a batch after a barrier: what a distilabel step takes at a time unless it is told otherwise."""
-
-_TOLD_CHARS = 200
-"""Of what a step raised: enough for a sentence."""
 
 LeafRows = list[tuple[str, list[Row]]]
 """The rows of each leaf that a batch gave."""
@@ -71,6 +72,7 @@ class FlowRun:
     pool: ThreadPoolExecutor
     at_once: int = 1
     turn: Turn = field(default_factory=Turn)
+    main: MainThread = field(default_factory=MainThread)
     under_way: "deque[tuple[Future[dict[str, list[Row]]], Callable[[dict[str, list[Row]]], None]]]" = field(
         default_factory=deque
     )
@@ -78,6 +80,12 @@ class FlowRun:
 
     def run(self) -> None:
         """Every batch that is not there. Raises WorkError for a barrier that raises, and what commits do."""
+        try:
+            self._run_all()
+        finally:
+            self.main.close()
+
+    def _run_all(self) -> None:
         for segment in self.flow.segments:
             if segment.after is not None:
                 continue
@@ -179,7 +187,7 @@ class FlowRun:
     def _take_first(self) -> None:
         """Wait for the first batch that is under way, and keep it."""
         future, take = self.under_way.popleft()
-        take(future.result())
+        take(self.main.wait(future))
 
     def _finish(self) -> None:
         while self.under_way:
@@ -212,8 +220,12 @@ class FlowRun:
                 continue  # it was routed elsewhere, or a root has no more rows
             # a step may write into the rows that it is given: no other branch may see that
             inputs = [copy_json(outputs[name]) for name in givers]
-            with calling(StepCall(step.name, self.turn, kept)):
-                outputs[step.name] = self._call(step, inputs, digest)
+            if find_teacher(step) is None:
+                with self.turn.left():
+                    outputs[step.name] = self.main.call(partial(self._call_in_turn, step, inputs, digest))
+            else:
+                with calling(StepCall(step.name, self.turn, kept)):
+                    outputs[step.name] = self._call(step, inputs, digest)
             sent[step.name] = self._route(step.name, digest)
         return outputs
 
@@ -227,6 +239,10 @@ class FlowRun:
             chosen = router.routing_function(after)
         return [step for step in after if step in set(chosen)]
 
+    def _call_in_turn(self, step: Any, inputs: list[list[Row]], digest: str) -> list[Row]:
+        with self.turn.taken():
+            return self._call(step, inputs, digest)
+
     def _call(self, step: Any, inputs: list[list[Row]], digest: str) -> list[Row]:
         with seeded(step.name, digest):
             try:
@@ -234,7 +250,7 @@ class FlowRun:
             except (SynthStackError, CancelledError):
                 raise
             except Exception as exc:  # noqa: BLE001  (as distilabel treats it: without these outputs)
-                words = _tell(exc)
+                words = tell_exception(exc)
                 log.warning("step %r raised %s", step.name, words)
                 said = f"step {step.name} raised {words}"
                 return [{STEP_FAILURE: said, **row} for row in step.impute_step_outputs(inputs[0])]
@@ -275,7 +291,7 @@ class FlowRun:
             for _ in sink.process_applying_mappings(*inputs):
                 pass
         except Exception as exc:  # noqa: BLE001  (an Argilla or a Hub that is not there)
-            log.warning("step %r was left out: %s", sink.name, _tell(exc))
+            log.warning("step %r was left out: %s", sink.name, tell_exception(exc))
 
     def _collect(self, name: str) -> list[Row]:
         return [row for path in self.kept.get(name, []) for row in _load(path)]
@@ -291,15 +307,9 @@ BARRIER_LEVEL = 50
 def _stopped(flow: Flow, step: Any, exc: Exception) -> WorkError:
     return WorkError(
         f"pipeline {flow.name}: step {step.name!r} raised, and all rows go through it",
-        seen=_tell(exc),
+        seen=tell_exception(exc),
         mend="Every finished batch is kept; mend the step and run the same script again.",
     )
-
-
-def _tell(exc: Exception) -> str:
-    """What a step raised, without addresses and keys: it stands in rows, which are packed, and in the log."""
-    said = (clean_sentence(str(exc)) or "")[:_TOLD_CHARS]
-    return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
 
 
 def _last(path: Path) -> Path:

@@ -159,12 +159,17 @@ def suggest_map(records: Sequence[Mapping[Any, Any]]) -> str:
     texts = [name for name, value in columns.items() if isinstance(value, str) and not _is_key(name)]
     if len(texts) == 1:
         return f"--map {shlex.quote(f'text={texts[0]}')}"
-    answer = _pick(texts, _ANSWER_WORDS)
-    prompt = _pick([name for name in texts if name != answer], _PROMPT_WORDS)
+    prompt, answer = suggest_pair(texts)
     others = [name for name in texts if name not in {prompt, answer}]
     prompt = prompt or (others.pop(0) if others else "COLUMN")
     answer = answer or (others.pop(0) if others else "COLUMN")
     return f"--map {shlex.quote(f'prompt={prompt},answer={answer}')}"
+
+
+def suggest_pair(names: Sequence[str]) -> tuple[str | None, str | None]:
+    """What of the names sounds like a prompt and what like an answer, None for neither."""
+    answer = _pick(names, _ANSWER_WORDS)
+    return _pick([name for name in names if name != answer], _PROMPT_WORDS), answer
 
 
 _TYPED_CHARS = 100

@@ -58,6 +58,16 @@ def clean_sentence(text: str, key: str | None = None) -> str | None:
     return (text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS].rstrip()} ...") or None
 
 
+def tell_exception(exc: Exception) -> str:
+    """What code of others raised, without addresses and keys: it stands in rows, which are packed."""
+    said = (clean_sentence(str(exc)) or "")[:_TOLD_CHARS]
+    return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
+
+
+_TOLD_CHARS = 200
+"""Of what was raised: enough for a sentence."""
+
+
 def suggest_setting(said: str) -> str | None:
     """The parameter of a teacher that answers what a server said, if there is one."""
     return next((mend for word, mend in _SETTINGS if word in said), None)

@@ -5,13 +5,10 @@ that have to be named (docs/distilabel.md); without them the pipeline is refused
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distilabel.models import LLM, Embeddings
-from distilabel.models.mixins.magpie import MagpieChatTemplateMixin
 from distilabel.pipeline import Pipeline, sample_n_steps
 from distilabel.steps import (
     CombineOutputs,
@@ -33,83 +30,9 @@ from distilabel.steps import (
     step,
 )
 from distilabel.steps import tasks as t
-from pydantic import Field
 
-Row = dict[str, Any]
-
-QUESTIONS = [{"instruction": text} for text in ("How long is a refund?", "Where is it?", "Why so late?")]
-
-REPLIES: tuple[tuple[str, str], ...] = (
-    (r"(?i)ranking the questions|complexity|quality of", "[1] Score: 3\n[2] Score: 4\n[3] Score: 2"),
-    (r"(?i)informativeness|rating|#### output for text", "Rating: 4\nRationale: It is so."),
-    (r"(?i)5-point scale|additive", "It answers.\n\nScore: 4"),
-)
-
-
-class DocLLM(LLM, MagpieChatTemplateMixin):  # type: ignore[misc]  # distilabel has no types
-    """Answers what a task can read, by what its prompt says; else a sentence on the prompt."""
-
-    label: str = "a"
-    says: list[tuple[str, str]] = Field(default_factory=list)
-    structured_output: Any = None
-    use_magpie_template: bool = True
-    magpie_pre_query_template: str = "qwen2"
-
-    def load(self) -> None:
-        super().load()
-
-    @property
-    def model_name(self) -> str:
-        return f"doc-{self.label}"
-
-    def generate(self, inputs: list[Any], num_generations: int = 1) -> list[Any]:
-        return [self._answer(chat, num_generations) for chat in inputs]
-
-    def _answer(self, chat: Any, count: int) -> Row:
-        asked = "\n".join(str(turn["content"]) for turn in (chat[0] if isinstance(chat, tuple) else chat))
-        found = next((said for match, said in (*self.says, *REPLIES) if re.search(match, asked)), None)
-        texts = [found or f"Answer {i} of {self.label} on {len(asked)} characters." for i in range(count)]
-        return {
-            "generations": texts,
-            "statistics": {"input_tokens": [3] * count, "output_tokens": [4] * count},
-        }
-
-
-class DocEmbeddings(Embeddings):  # type: ignore[misc]  # likewise
-    """Two numbers of a text."""
-
-    def load(self) -> None:
-        super().load()
-
-    @property
-    def model_name(self) -> str:
-        return "doc-embeddings"
-
-    def encode(self, inputs: list[str]) -> list[list[float]]:
-        return [[len(text) / 7, text.count("e") / 3] for text in inputs]
-
-
-def llm(label: str = "a", *says: tuple[str, str]) -> DocLLM:
-    return DocLLM(label=label, says=list(says))
-
-
-def load(data: list[Row] = QUESTIONS, batch_size: int = 2) -> Any:
-    return LoadDataFromDicts(name="load", data=list(data), batch_size=batch_size)
-
-
-def rated(name: str = "judge") -> Any:
-    both = "#### Output for Text 1\nRating: 4\nRationale: Good.\n\n#### Output for Text 2\nRating: 2\nRationale: Poor."
-    return t.UltraFeedback(name=name, llm=llm("judge", ("(?s).*", both)), aspect="instruction-following")
-
-
-def two_writers() -> tuple[Any, Any]:
-    writers = [t.TextGeneration(name=f"write_{label}", llm=llm(label)) for label in "ab"]
-    group = GroupColumns(
-        name="group",
-        columns=["generation", "model_name"],
-        output_columns=["generations", "generation_models"],
-    )
-    return writers, group
+from tests.generation import documented_papers as papers
+from tests.generation.documented_steps import QUESTIONS, DocEmbeddings, llm, load, rated, two_writers
 
 
 def quickstart() -> None:
@@ -386,7 +309,8 @@ def step_that_raises() -> None:
 class Documented:
     """A pipeline, where it is documented, the columns that it needs named, and the rows that it gives.
 
-    `refused` is the reason of one that is refused, whatever is named.
+    `first` is what its first row says: the prompt, the answer (the chosen one of a comparison, the name of a
+    called tool) and the model that the row names.
     """
 
     build: Callable[[], None]
@@ -394,7 +318,7 @@ class Documented:
     rows: int
     needs: Mapping[str, str] = field(default_factory=dict)
     failed: int = 0
-    refused: str | None = None
+    first: tuple[str, str, str | None] | None = None
 
     @property
     def name(self) -> str:
@@ -441,7 +365,7 @@ DOCUMENTED = (
         2,
         {"prompt": "anchor", "chosen": "positive", "rejected": "negative"},
     ),
-    Documented(apigen, "Paper: APIGen", 1, {"prompt": "query", "answer": "answers"}),
+    Documented(apigen, "Paper: APIGen", 1, first=("Add 1.", "add", "doc-a")),
     Documented(structured_generation, "StructuredGeneration", 3),
     Documented(routed_batches, "Routing: sample_n_steps", 6),
     Documented(sampled_few_shots, "DataSampler with CombineOutputs", 3),
@@ -449,4 +373,99 @@ DOCUMENTED = (
     Documented(two_leaves, "Several leaves", 6),
     Documented(conversation_template, "ConversationTemplate", 3),
     Documented(step_that_raises, "Steps that raise", 3, failed=1),
+    Documented(
+        papers.math_shepherd,
+        "Paper: Math-Shepherd",
+        4,
+        {"prompt": "instruction", "answer": "label"},
+        first=("What is 2 + 2 + 1?", "*Step 1: 2 + 2 = 4 +", "doc-b"),
+    ),
+    Documented(papers.marked_steps, "FormatPRM for TRL", 1, first=("What?", papers.STEPS, None)),
+    Documented(
+        papers.apigen_checked,
+        "Paper: APIGen, with its checkers",
+        1,
+        first=("Add 1 to one.", "add", "doc-a"),
+    ),
+    Documented(
+        papers.embedding_dedup,
+        "EmbeddingDedup",
+        3,
+        first=("How long is a refund?", "*21 characters.", "doc-a"),
+    ),
+    Documented(papers.minhash_dedup, "MinHashDedup", 6, first=("How long is a refund?", "*", "doc-a")),
+    Documented(
+        papers.exam_questions,
+        "Example: exam questions",
+        1,
+        {"prompt": "page", "answer": "exam"},
+        first=("Refunds take three days.", "*", "doc-a"),
+    ),
+    Documented(
+        papers.mixture_of_agents,
+        "Example: mixture of agents",
+        3,
+        first=("How long is a refund?", "*of last", "doc-last"),
+    ),
+    Documented(
+        papers.cleaned_preferences,
+        "Tutorial: clean a preference dataset",
+        3,
+        first=("How long is a refund?", "In five days.", "doc-judge"),
+    ),
+    Documented(
+        papers.retrieval_triplets,
+        "Paper: improving text embeddings, retrieval",
+        2,
+        {"prompt": "user_query", "chosen": "positive_document", "rejected": "hard_negative_document"},
+        first=("late parcels", "It is late.", "doc-b"),
+    ),
+    Documented(
+        papers.bitext_retrieval,
+        "Paper: improving text embeddings, bitext",
+        1,
+        {"prompt": "S1", "answer": "S2"},
+        first=("It is late.", "Es ist spät.", "doc-a"),
+    ),
+    Documented(
+        papers.answered_self_instruct,
+        "SelfInstruct with answers",
+        4,
+        first=("Where is it?", "*of b", "doc-b"),
+    ),
+    Documented(
+        papers.backtranslated_texts,
+        "Paper: instruction backtranslation, whole",
+        3,
+        {"prompt": "instruction", "answer": "text"},
+        first=("How long is a refund?", "A refund takes 0 days.", None),
+    ),
+    Documented(
+        papers.self_taught_evaluator,
+        "Self-taught evaluators (Wang et al. 2024)",
+        3,
+        first=("How long is a refund?", "*of good", "doc-judge"),
+    ),
+    Documented(
+        papers.arena_hard, "Example: Arena Hard", 6, first=("How long is a refund?", "*of a", "doc-a")
+    ),
+    Documented(
+        papers.files_of_rows, "LoadDataFromFileSystem", 3, first=("How long is ", "*12 char", "doc-a")
+    ),
+    Documented(
+        papers.merged_columns,
+        "MergeColumns",
+        3,
+        first=("['How long is a refund?', 'parcels']", "*of a", "doc-a"),
+    ),
+    Documented(
+        papers.criticised_answers, "A task after a task", 3, first=("How long is a refund?", "*of a", "doc-a")
+    ),
+    Documented(
+        papers.overwritten_answer,
+        "A task that writes over the one before",
+        3,
+        {"prompt": "instruction", "answer": "critique"},
+        first=("How long is a refund?", "*of critic", "doc-critic"),
+    ),
 )

@@ -64,8 +64,8 @@ def read(folder: Path) -> list[Row]:
     return [row for table in read_parts(folder / "candidates", CANDIDATE_SCHEMA) for row in table.to_pylist()]
 
 
-def generate(pipeline: Any, folder: Path) -> list[Row]:
-    assert synth_stack.generate(pipeline, folder) == folder
+def generate(pipeline: Any, folder: Path, columns: dict[str, str] | None = None) -> list[Row]:
+    assert synth_stack.generate(pipeline, folder, columns=columns) == folder
     return read(folder)
 
 
@@ -325,16 +325,19 @@ def build_drawing(base_url: str, concurrency: int) -> Any:
     return pipeline
 
 
+DRAWN = {"prompt": "instruction", "answer": "verdict"}  # the judge's task writes over the first `generation`
+
+
 def test_batches_side_by_side_keep_the_teacher_busy_and_give_the_rows_of_one_after_the_other(
     tmp_path: Path,
 ) -> None:
     with serve(always=answer_slowly) as server:
-        slow = generate(build_drawing(server.base_url, 1), tmp_path / "one")
+        slow = generate(build_drawing(server.base_url, 1), tmp_path / "one", DRAWN)
         assert server.most_at_once == 1
-        fast = generate(build_drawing(server.base_url, 12), tmp_path / "side")
+        fast = generate(build_drawing(server.base_url, 12), tmp_path / "side", DRAWN)
         assert server.most_at_once > 2 * 2  # more than one batch with its generations
     assert fast == slow
-    assert len(fast) == 24
+    assert [row["failure"] for row in fast] == [None] * 24
 
 
 def test_a_run_that_dies_with_batches_side_by_side_asks_again_only_for_what_was_in_flight(
@@ -353,14 +356,14 @@ def test_a_run_that_dies_with_batches_side_by_side_asks_again_only_for_what_was_
 
     monkeypatch.setattr(authored, "write_table", write_or_die)
     with serve(always=answer_slowly) as server:
-        whole = generate(build_drawing(server.base_url, 6), tmp_path / "whole")
+        whole = generate(build_drawing(server.base_url, 6), tmp_path / "whole", DRAWN)
         paid, kills = len(server.asked), 0
         for moment in (1, 3, 2):
             left[0] = moment
             with pytest.raises(Killed):
-                generate(build_drawing(server.base_url, 6), tmp_path / "broken")
+                generate(build_drawing(server.base_url, 6), tmp_path / "broken", DRAWN)
             kills += 1
-        assert generate(build_drawing(server.base_url, 6), tmp_path / "broken") == whole
+        assert generate(build_drawing(server.base_url, 6), tmp_path / "broken", DRAWN) == whole
         # in flight, and the answer whose writing died
         assert len(server.asked) - paid <= paid + kills * (6 + 1)
     assert not (tmp_path / "broken" / ".stages").exists()

@@ -1,23 +1,30 @@
 """Pipelines of every shape, stopped at any moment: they end in the bytes of an undisturbed run."""
 
+import json
 import logging
 import random
+import signal
+import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from distilabel.pipeline import Pipeline
-from distilabel.steps import LoadDataFromDicts, StepInput, step
+from distilabel.steps import LoadDataFromDicts, MinHashDedup, Step, StepInput, step
 from distilabel.steps.tasks import TextGeneration
+from pydantic import PrivateAttr
 
 import synth_stack
 from synth_stack import files
-from synth_stack.errors import WorkError
+from synth_stack.errors import ConfigError, WorkError
 from synth_stack.generation import authored, flow_run
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.folder import read_parts
-from tests.generation.documented_pipelines import DOCUMENTED, QUESTIONS, DocLLM, Documented
+from synth_stack.teachers.scripted_llm import ScriptedLLM
+from tests.generation.documented_pipelines import DOCUMENTED, Documented
+from tests.generation.documented_steps import QUESTIONS, DocLLM
 from tests.generation.test_flow import Sort
 
 Row = dict[str, Any]
@@ -50,7 +57,11 @@ def behind_a_barrier() -> None:
 BARRIER = Documented(behind_a_barrier, "a global step", 3)
 SHAPES = [
     BARRIER,
-    *(s for s in DOCUMENTED if s.name in {"routed_batches", "two_leaves", "evol_instruct_generator"}),
+    *(
+        s
+        for s in DOCUMENTED
+        if s.name in {"routed_batches", "two_leaves", "evol_instruct_generator", "minhash_dedup"}
+    ),
 ]
 
 
@@ -181,3 +192,44 @@ def test_what_a_step_raised_is_told_without_addresses_and_keys(
     assert "step leak raised ValueError: [address] refused [key]" in told
     for secret in ("10.0.0.7", "sk-abcdefghij123", "hf_secretsecret1"):
         assert secret not in told
+
+
+def test_a_step_of_an_author_works_where_it_was_loaded(tmp_path: Path) -> None:
+    class Kept(Step):  # type: ignore[misc]  # distilabel has no types
+        """Holds what only its thread may touch, and sets a handler that only the main thread may set."""
+
+        _store: Any = PrivateAttr(None)
+
+        def load(self) -> None:
+            super().load()
+            self._store = sqlite3.connect(":memory:")
+
+        def unload(self) -> None:
+            if self._store is not None:
+                self._store.close()
+
+        @property
+        def outputs(self) -> list[str]:
+            return ["two"]
+
+        def process(self, inputs: StepInput) -> Any:
+            signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))
+            (two,) = self._store.execute("select 1 + 1").fetchone()
+            yield [{**row, "two": two} for row in inputs]
+
+    with Pipeline(name="kept") as pipeline:
+        load = LoadDataFromDicts(name="load", data=list(QUESTIONS), batch_size=1)
+        load >> TextGeneration(llm=ScriptedLLM()) >> Kept(name="kept")
+    rows = read(synth_stack.generate(pipeline, tmp_path))
+    assert [(row["failure"], json.loads(row["extra"])["two"]) for row in rows] == [(None, 2)] * 3
+
+
+def test_a_step_that_cannot_be_loaded_is_refused_before_the_first_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasketch", None)
+    with Pipeline(name="lacks") as pipeline:
+        load = LoadDataFromDicts(name="load", data=[{"text": "a"}])
+        load >> MinHashDedup(name="dedup", tokenizer="ngrams")
+    with pytest.raises(ConfigError, match=r"step 'dedup' cannot be loaded; seen: .*datasketch"):
+        synth_stack.generate(pipeline, tmp_path)
