@@ -48,7 +48,7 @@ def draw_reading(columns: Sequence[Json]) -> str:
         return "<p>These rows say themselves what they are: no column had to be understood.</p>"
     lines = [
         f'<tr><th scope="row">{escape(column["column"] or "(no name)")}</th>'
-        f"<td>{escape(FIELD_WORDS.get(column['field'], column['field']))}</td>"
+        f"<td>{escape(FIELD_WORDS.get(column['field'], str(column['field'])))}</td>"
         f'<td class="n">{column["rows"]:,}</td></tr>'
         for column in columns
     ]
