@@ -175,12 +175,12 @@ def _list_locks() -> Iterator[AgreedLie]:
 
 def _list_statements() -> Iterator[AgreedLie]:
     for version in ("1.0 (certified)", "", "1.0\u202e", "v1"):
-        yield AgreedLie(
-            f"statement made anew: the version {version!r}",
-            lambda f, version=version: f.sign({"synth_stack": version}),
-            "the version of synth_stack is none",
-            single=True,
-        )
+        name = f"statement made anew: the version {version!r}"
+        yield AgreedLie(name, _sign_version(version), "the version of synth_stack is none", single=True)
+
+
+def _sign_version(version: str) -> Lie:
+    return lambda forger: forger.sign({"synth_stack": version})
 
 
 def remake(draw: int, change: Callable[[Json], object]) -> Lie:
