@@ -16,8 +16,8 @@ from synth_stack.gates.personal_data.kinds import BEFORE_CHARS, KINDS, Finder, K
 from synth_stack.gates.personal_data.phones import find_regions
 from synth_stack.gates.personal_data.prefilter import HINTS, Hint
 from synth_stack.registry import PARTS
+from synth_stack.rows.joined_text import join_texts
 from synth_stack.text.fields import read_pieces, read_texts
-from synth_stack.text.joined_text import join_texts
 from synth_stack.text.json_text import FILLED, FILLER, show_escaped
 from synth_stack.text.parts import list_parts
 

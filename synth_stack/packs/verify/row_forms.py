@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import VerificationError
-from synth_stack.text.joined_text import join_texts
+from synth_stack.rows.joined_text import join_texts
 
 _FORMS: dict[str, type] = {"tools": list, "extra": dict, "params": dict}
 """Columns of JSON text, and what each holds."""

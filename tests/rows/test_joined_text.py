@@ -4,9 +4,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth_stack.rows.joined_text import join_texts
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
-from synth_stack.text.joined_text import join_texts
 from tests.examples import examples
 from tests.some_rows import make_row
 
