@@ -135,6 +135,8 @@ def read_table(path: Path, schema: pa.Schema | None = None, columns: Sequence[st
     """
     try:
         # not pq.read_table: that loads pyarrow.dataset, and with it pandas
+        with store_errors(path):
+            require_regular(path)
         with store_errors(path), pq.ParquetFile(path) as file:
             found = file.schema_arrow
             table = file.read(columns=columns)
@@ -160,8 +162,13 @@ def count_rows(path: Path) -> int:
 
 def digest_file(path: Path) -> Digest:
     """SHA-256 of a file's bytes, read in blocks. Raises StoreError."""
-    with store_errors(path), path.open("rb") as file:
+    with store_errors(path), open_regular(path) as file:
         return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+SPARSE_BYTES = 64 * 1024**2
+MAX_SPARSE = 50
+"""No text is packed so well by a disk that packs; packs refuse the same (packs/verify_pack.py)."""
 
 
 def open_regular(path: Path) -> IO[bytes]:
@@ -177,7 +184,25 @@ def open_regular(path: Path) -> IO[bytes]:
             "it is a folder" if is_folder else "it is a pipe or a device, and not a file",
             str(path),
         )
+    if is_hole(os.fstat(handle)):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is almost nothing but a hole in the disk", str(path))
     return os.fdopen(handle, "rb")
+
+
+def is_hole(status: os.stat_result) -> bool:
+    """Whether a file of SPARSE_BYTES or more takes less than 1/MAX_SPARSE of its size on the disk: to read it
+    takes as long as its size says, and nothing comes of it.
+    """
+    blocks = getattr(status, "st_blocks", None)  # not on Windows
+    if blocks is None or status.st_size < SPARSE_BYTES:
+        return False
+    return bool(blocks * 512 < status.st_size / MAX_SPARSE)
+
+
+def require_regular(path: Path) -> None:
+    """Raises OSError for what is there and no regular file, before a library opens it and waits."""
+    open_regular(path).close()
 
 
 def read_regular(path: Path, *, max_bytes: int) -> bytes:

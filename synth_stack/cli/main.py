@@ -374,6 +374,12 @@ def main() -> None:
         for fault in (str(exc), *exc.others):
             sys.stderr.write(f"error: {to_one_line(fault)}\n")
         sys.exit(exc.exit_code)
+    except OSError as exc:
+        if exc.filename is None:
+            raise
+        told = to_one_line(f"{exc.filename}: {exc.strerror}")  # a name that no disk takes, a loop of links
+        sys.stderr.write(f"error: {told}\n")
+        sys.exit(2)
     except MemoryError:
         sys.stderr.write("error: that takes more memory than this process may have\n")
         sys.exit(1)

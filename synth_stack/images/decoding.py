@@ -6,7 +6,6 @@ format that runs a program (EPS), follows a reference or holds a script (SVG) is
 used: an image lies as its pixels lie, whatever its EXIF says.
 """
 
-import stat
 import struct
 import warnings
 import zlib
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.errors import MissingExtra
+from synth_stack.files import read_regular
 from synth_stack.images.containers import count_trailing
 
 if TYPE_CHECKING:
@@ -86,11 +86,7 @@ def require_pillow() -> None:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file of at most MAX_BYTES. Raises ImageFault: `missing`, `too_large`."""
     try:
-        with path.open("rb") as file:
-            state = path.stat()
-            if not stat.S_ISREG(state.st_mode):
-                raise ImageFault("missing", "it is not a file")
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular(path, max_bytes=MAX_BYTES)
     except (OSError, ValueError) as exc:
         raise ImageFault("missing", f"the file cannot be read: {type(exc).__name__}") from exc
     if len(data) > MAX_BYTES:

@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 
 from synth_stack.errors import ConfigError, StoreError, VerificationError
-from synth_stack.files import store_errors, write_bytes
+from synth_stack.files import read_regular, store_errors, write_bytes
 from synth_stack.lineage.merkle import HASH_BYTES, TreeHead, grow_tree, prove_consistency, verify_consistency
 from synth_stack.rows.canonical import canonical_json
 
@@ -117,10 +117,9 @@ def read_ledger(path: Path) -> list[LedgerEntry]:
 
     A last line without its end was being written when the machine stopped; its batch was never published.
     """
-    if not path.exists():
+    data = _read_if_there(path, MAX_LEDGER_BYTES)
+    if data is None:
         return []
-    with store_errors(path), path.open("rb") as file:
-        data = file.read(MAX_LEDGER_BYTES + 1)
     if len(data) > MAX_LEDGER_BYTES:
         raise StoreError(f"{path} is too large for a ledger", allowed=f"at most {MAX_LEDGER_BYTES} bytes")
     lines = data.split(b"\n")[:-1]
@@ -157,10 +156,9 @@ def append_entry(path: Path, entries: Sequence[LedgerEntry], entry: LedgerEntry)
 
 def read_pin(path: Path) -> Pin | None:
     """The pin at `path`; None where there is no file. Raises ConfigError for a file that is none."""
-    if not path.exists():
+    data = _read_if_there(path, MAX_PIN_BYTES)
+    if data is None:
         return None
-    with store_errors(path), path.open("rb") as file:
-        data = file.read(MAX_PIN_BYTES + 1)
     try:
         match orjson.loads(data):
             case {
@@ -179,6 +177,15 @@ def read_pin(path: Path) -> Pin | None:
     raise ConfigError(
         f"{path} is no pin", mend="Name the file that --pin wrote, or one that is not there yet."
     )
+
+
+def _read_if_there(path: Path, max_bytes: int) -> bytes | None:
+    """The bytes of a regular file, or the first `max_bytes` + 1; None for none. Raises StoreError."""
+    with store_errors(path):
+        try:
+            return read_regular(path, max_bytes=max_bytes)
+        except FileNotFoundError:
+            return None
 
 
 def _read_pinned(value: object) -> tuple[PinnedLedger, ...] | None:

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 import orjson
 
 from synth_stack.errors import ConfigError, VerificationError
+from synth_stack.files import store_errors
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, prove_from_tiles
@@ -420,7 +421,9 @@ def check_identity(statement: bytes, bundle: str | None, signer: ExpectedSigner)
 
 
 def _list_files(pack: Path) -> tuple[dict[str, int], list[VerificationError], list[str]]:
-    if not pack.is_dir():
+    with store_errors(pack):
+        is_folder = pack.is_dir()
+    if not is_folder:
         raise VerificationError(f"{pack} is not a folder", mend="Name the folder of a pack.")
     return layout.list_pack_files(pack)
 
