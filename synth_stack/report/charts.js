@@ -208,7 +208,7 @@ function groupRow(group, column, pick) {
   const label = group.folded ? `${formatCount(group.folded)} smaller ones` : (group.name ?? "not named");
   const name = group.folded
     ? label
-    : make("button", { class: "link", type: "button", click: () => pick({ [column]: group.name }) }, label);
+    : make("button", { class: "link", type: "button", click: () => pick({ [column]: group.name }) }, breakable(label));
   const small = group.n < SMALL_N;
   const rate = make(
     "td",

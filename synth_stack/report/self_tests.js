@@ -48,7 +48,7 @@ function testRow(test) {
     make(
       "th",
       { scope: "row" },
-      test.gate,
+      breakable(test.gate),
       flags.map((flag) => make("b", { class: "flag" }, flag)),
     ),
     counts.map((count) => make("td", {}, count)),
