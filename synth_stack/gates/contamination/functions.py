@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from synth_stack.gates.contamination.further_inputs import Arguments, read_inputs
-from synth_stack.sandbox.room import Limits, run_many
+from synth_stack.sandbox.room import Limits
+from synth_stack.sandbox.run_many import run_many
 
 LIMITS = Limits(cpu_s=2, wall_s=10.0)
 """CPU time decides, since it is the same on a busy machine: the slowest of HumanEval's 164 reference

@@ -20,7 +20,7 @@ from synth_stack.gates.contamination.functions import (
     prepare_problem,
 )
 from synth_stack.gates.contamination.further_inputs import MAX_CHARS, Arguments, make_inputs
-from synth_stack.sandbox.room import run_many
+from synth_stack.sandbox.run_many import run_many
 
 FEWEST = 8
 """Inputs that the solution has to answer for the comparison to say anything."""
