@@ -83,7 +83,7 @@ _SAME = 0.9
 """More asserts than three are evidence, and so are answers that are the same on nine tenths of the inputs:
 both together are proof, neither is another function. Fitted on code_alpaca_2k: of its functions that pass an
 item's tests, the 8 that are no solution have neither. Of the 22 right ones without the item's name 20 agree
-on all inputs, one has only the answers, and one only the asserts. The evidence of each row has its figures."""
+on all inputs, one has only the answers, and one only the asserts."""
 
 
 @dataclass(frozen=True, slots=True)
