@@ -34,16 +34,20 @@ def read_card(card: str) -> tuple[int, dict[str, dict[str, int]], int]:
     cells = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
     names = [name.lower().removesuffix(" #") for name in cells[0]]
     stages = [dict(zip(names, line, strict=True)) for line in cells[2:]]
-    count = lambda text: int(text.replace(",", ""))  # noqa: E731
     gates = {
         stage["stage"]: {
-            name: count(stage[name]) for name in ("looked at", "abstained", "rejected", "held", "left")
+            name: parse_count(stage[name]) for name in ("looked at", "abstained", "rejected", "held", "left")
         }
         for stage in stages
         if stage["looked at"]
     }
     came = [stage for stage in stages if not stage["looked at"] and stage["stage"] != "accepted"]
-    return count(came[-1]["left"]), gates, count(stages[-1]["left"])
+    return parse_count(came[-1]["left"]), gates, parse_count(stages[-1]["left"])
+
+
+def parse_count(text: str) -> int:
+    """The number that a card writes with commas."""
+    return int(text.replace(",", ""))
 
 
 def check_funnel(session: Any, pack: Path) -> None:
