@@ -54,7 +54,7 @@ test-review: $(VENV)/test.stamp
 
 test-engines: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	$(BIN)/python -m pytest -m engines $(PYTEST_ARGS)
-	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m engines tests/engines/test_faults.py $(PYTEST_ARGS)
+	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m engines $(ENGINES_NEMO) $(PYTEST_ARGS)
 
 test-nemo: $(VENV)-nemo/stamp
 	SYNTH_STACK_REQUIRE_NEMO=1 $(VENV)-nemo/bin/python -m pytest -m nemo $(NEMO_TESTS) $(PYTEST_ARGS)
@@ -193,6 +193,7 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 	@touch $@
 
 # NeMo Curator and Ray in an environment of their own, with the other engines beside them. torch is not in it: NeMo's text stages and Ray need none.
+ENGINES_NEMO := tests/engines/test_faults.py tests/engines/datatrove/test_ray_ranks.py
 NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/gates/dedup/test_nemo_buckets.py
 # a Ray that NeMo starts by itself: in a process of its own, since nothing makes that one read its token again
 NEMO_OWN_RAY := tests/workflows/test_nemo_workflow.py

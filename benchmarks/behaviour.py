@@ -36,7 +36,8 @@ from synth_stack.gates.resources import NoResources
 from synth_stack.inputs.foreign import open_records, read_candidates
 from synth_stack.inputs.gate_file import NamedEvalSet
 from synth_stack.models.embedders import load_embedder
-from synth_stack.sandbox.room import describe, run_many
+from synth_stack.sandbox.room import describe
+from synth_stack.sandbox.run_many import run_many
 
 UNLIMITED = 10**9
 TIMED_RUNS = 200

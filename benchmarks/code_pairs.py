@@ -29,7 +29,8 @@ from synth_stack.inputs.recipe import load_recipe
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.code_pairs import CodePair, fence
 from synth_stack.rows.schemas import build_candidates
-from synth_stack.sandbox.room import describe, run_many
+from synth_stack.sandbox.room import describe
+from synth_stack.sandbox.run_many import run_many
 from synth_stack.workflows.generate import preview
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "code_pairs" / "recipe.yaml"

@@ -224,7 +224,7 @@ def verify(
     if is_audit(folder):
         from synth_stack.workflows.audit import verify_audit
 
-        if further:
+        if further or any(given is not None for given in (identity, issuer, trust_config)):
             raise typer.BadParameter("of an audit nothing further is asked", param_hint="PACK_AUDIT_OR_PROOF")
         checked = verify_audit(folder, expected_key=key_id)
         show(checked, as_json)

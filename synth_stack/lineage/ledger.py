@@ -11,7 +11,7 @@ and `revoked` of one that was issued again.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ LEDGER_SCHEME = "synth_stack/ledger/v1"
 PIN_SCHEME = "synth_stack/pin/v1"
 MAX_LEDGER_BYTES = 256 * 1024**2
 """About a million batches."""
-MAX_PIN_BYTES = 4096
+MAX_PIN_BYTES = 1024**2
+"""A ledger that packs of mixtures stand in takes some 250 bytes."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = canonical_json({"scheme": LEDGER_SCHEME})
@@ -68,22 +69,40 @@ class LedgerPlace:
         return canonical_json({"scheme": LEDGER_SCHEME, "entries": list(self.previous)}) + b"\n"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class PinnedLedger:
+    """The furthest that a reader has seen of another ledger, by packs in a mixture: it is known by its key
+    and its `first` batch.
+    """
+
+    key_id: str
+    first: str
+    size: int
+    root: str
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The last head of a ledger that a reader has verified, and whose key had signed it."""
+    """The last head of a ledger that a reader has verified, and whose key had signed it; and what its
+    mixtures have shown of other ledgers.
+    """
 
     key_id: str
     size: int
     root: str
+    packs: tuple[PinnedLedger, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The bytes of a pin file."""
-        return (
-            canonical_json(
-                {"scheme": PIN_SCHEME, "key_id": self.key_id, "size": self.size, "root": self.root}
-            )
-            + b"\n"
-        )
+        told: dict[str, Any] = {
+            "scheme": PIN_SCHEME,
+            "key_id": self.key_id,
+            "size": self.size,
+            "root": self.root,
+        }
+        if self.packs:
+            told["packs"] = [asdict(each) for each in self.packs]
+        return canonical_json(told) + b"\n"
 
 
 def grow_head(leaves: Any) -> TreeHead:
@@ -151,13 +170,61 @@ def read_pin(path: Path) -> Pin | None:
                 "root": str(root),
                 **rest,
             }:
-                if not rest and size > 0 and _SHA256.fullmatch(root) and _SHA256.fullmatch(key):
-                    return Pin(key, size, root)
+                packs = _read_pinned(rest.pop("packs", []))
+                sound = size > 0 and _SHA256.fullmatch(root) and _SHA256.fullmatch(key)
+                if not rest and sound and packs is not None:
+                    return Pin(key, size, root, packs)
     except orjson.JSONDecodeError:
         pass
     raise ConfigError(
         f"{path} is no pin", mend="Name the file that --pin wrote, or one that is not there yet."
     )
+
+
+def _read_pinned(value: object) -> tuple[PinnedLedger, ...] | None:
+    """The ledgers in a pin; None for what is none."""
+    found = []
+    for each in value if isinstance(value, list) else [None]:
+        match each:
+            case {"key_id": str(key), "first": str(first), "size": int(size), "root": str(root), **rest}:
+                if not rest and size > 0 and all(_SHA256.fullmatch(text) for text in (key, first, root)):
+                    found.append(PinnedLedger(key, first, size, root))
+                    continue
+        return None
+    return tuple(found)
+
+
+def advance_packs(
+    pinned: Sequence[PinnedLedger], chains: Sequence[tuple[str, str, Sequence[bytes]]]
+) -> tuple[PinnedLedger, ...]:
+    """The ledgers of a pin after a mixture, each as far as it was seen. `chains` are the packs in it that
+    have a place: folder, key, and the leaf hashes up to them.
+
+    Raises VerificationError where all packs of a pinned ledger stand before what was seen (rollback), and
+    where one holds other batches (a fork). A ledger that has no pack in the mixture stays as it was.
+    """
+    known = {(each.key_id, each.first): each for each in pinned}
+    furthest: dict[tuple[str, str], tuple[str, Sequence[bytes]]] = {}
+    for folder, key_id, leaves in chains:
+        at = (key_id, leaves[0].hex())
+        if len(leaves) > len(furthest.get(at, ("", ()))[1]):
+            furthest[at] = (folder, leaves)
+    for (key_id, first), (folder, leaves) in furthest.items():
+        before = known.get((key_id, first))
+        if before is not None and len(leaves) < before.size:
+            raise VerificationError(
+                f"{folder} was rolled back: a mixture before had a later batch of its ledger",
+                seen=f"batch {len(leaves) - 1}",
+                allowed=f"batch {before.size - 1} or later",
+            )
+        if before is not None and grow_head(leaves[: before.size]).root.hex() != before.root:
+            raise VerificationError(
+                f"{folder} is of a fork: its ledger does not hold the batches that were pinned",
+                seen=grow_head(leaves[: before.size]).root.hex(),
+                allowed=before.root,
+            )
+        known[key_id, first] = PinnedLedger(key_id, first, len(leaves), grow_head(leaves).root.hex())
+    return tuple(sorted(known.values()))
 
 
 def advance_pin(pin: Pin | None, key_id: str, previous: Sequence[bytes], leaf: bytes) -> Pin:
@@ -169,7 +236,7 @@ def advance_pin(pin: Pin | None, key_id: str, previous: Sequence[bytes], leaf: b
     """
     size = len(previous) + 1
     head = grow_head([*previous, leaf])
-    new = Pin(key_id, size, head.root.hex())
+    new = Pin(key_id, size, head.root.hex(), () if pin is None else pin.packs)
     if pin is None:
         return new
     if pin.key_id != key_id:

@@ -1,5 +1,6 @@
 """Sentence embedders from files on this machine: unit vectors, the same for the same text."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from synth_stack.models.token_table import TokenTable
 from synth_stack.text.ragged import Counts
 
 Vectors = NDArray[np.float32]
+_Tokenise = Callable[[Sequence[str]], list[list[int]]]
 
 _EMBEDDED_CHARS = 4000
 """How much of a text is embedded: both models average over what they read, and MiniLM stops at 256
@@ -70,14 +72,9 @@ def _load_wordllama() -> Embedder:
     Its class is not used: importing it configures the root logger, its default loader looks for the files
     in a wrong folder and then on the network, and it pads a whole batch to its longest text.
     """
-    files = {source: read_model(source) for source in (WORDLLAMA, WORDLLAMA_TOKENIZER)}
     from scipy import sparse
 
-    table = need_module("safetensors.numpy").load(files[WORDLLAMA])["embedding.weight"].astype(np.float32)
-    tokenizer = need_module("tokenizers").Tokenizer.from_buffer(files[WORDLLAMA_TOKENIZER])
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-
+    table, tokenizer = _open_wordllama(os.getpid())
     known = TokenTable(
         lambda words: [e.ids for e in tokenizer.encode_batch_fast(words, add_special_tokens=False)]
     )
@@ -94,19 +91,22 @@ def _load_wordllama() -> Embedder:
             vectors[first : first + _TOKENISED] = (counted @ table) / np.maximum(tokens.lengths, 1)[:, None]
         return _to_unit(vectors)
 
-    return Embedder("wordllama", embed, {source: PINS[source] for source in files})
+    return Embedder("wordllama", embed, _name_files(WORDLLAMA, WORDLLAMA_TOKENIZER))
+
+
+@functools.cache
+def _open_wordllama(process: int) -> tuple[Vectors, Any]:
+    """Its vectors and its tokenizer: opened once in a `process`, since a fork does not take threads along."""
+    table = need_module("safetensors.numpy").load(read_model(WORDLLAMA))["embedding.weight"]
+    tokenizer = need_module("tokenizers").Tokenizer.from_buffer(read_model(WORDLLAMA_TOKENIZER))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return table.astype(np.float32), tokenizer
 
 
 def _load_minilm(threads: int) -> Embedder:
     """all-MiniLM-L6-v2 in int8: the mean of the token vectors that the attention mask keeps, unit length."""
-    files = {source: read_model(source) for source in (MINILM, MINILM_TOKENIZER)}
-    onnxruntime = need_module("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # several batches side by side waste less than several threads in one
-    options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # it keeps the largest batch that it has ever seen, for each thread
-    session = onnxruntime.InferenceSession(files[MINILM], options, providers=["CPUExecutionProvider"])
-    tokenise = _load_tokenizer(files[MINILM_TOKENIZER])
+    session, tokenise = _open_minilm(os.getpid())
 
     def embed(texts: Sequence[str]) -> Vectors:
         tokens = tokenise(texts)
@@ -118,7 +118,19 @@ def _load_minilm(threads: int) -> Embedder:
                 vectors[rows] = found
         return _to_unit(vectors)
 
-    return Embedder("minilm", embed, {source: PINS[source] for source in files})
+    return Embedder("minilm", embed, _name_files(MINILM, MINILM_TOKENIZER))
+
+
+@functools.cache
+def _open_minilm(process: int) -> tuple[Any, _Tokenise]:
+    """Its session and its tokenizer: opened once in a `process`, since a fork does not take threads along."""
+    onnxruntime = need_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # several batches side by side waste less than several threads in one
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it keeps the largest batch that it has ever seen, for each thread
+    session = onnxruntime.InferenceSession(read_model(MINILM), options, providers=["CPUExecutionProvider"])
+    return session, _load_tokenizer(read_model(MINILM_TOKENIZER))
 
 
 def load_torch_minilm(place: torch_minilm.Place) -> Embedder:
@@ -133,7 +145,11 @@ def load_torch_minilm(place: torch_minilm.Place) -> Embedder:
     return Embedder("minilm", lambda texts: _to_unit(pool(tokenise(texts))), facts)
 
 
-def _load_tokenizer(data: bytes) -> Callable[[Sequence[str]], list[list[int]]]:
+def _name_files(*sources: str) -> dict[str, str]:
+    return {source: PINS[source] for source in sources}
+
+
+def _load_tokenizer(data: bytes) -> _Tokenise:
     tokenizer = need_module("tokenizers").Tokenizer.from_buffer(data)
     tokenizer.enable_truncation(max_length=torch_minilm.MOST_TOKENS)
     tokenizer.no_padding()

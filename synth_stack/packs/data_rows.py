@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from synth_stack.errors import VerificationError
 from synth_stack.inputs.terms import TERMS, UNDECLARED, rank_terms
 from synth_stack.packs.shards import find_by_id, read_shard
-from synth_stack.packs.verify_pack import FOREIGN
+from synth_stack.packs.verify_pack import FOREIGN, JUDGING_PARTS
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.locks import RecipeLock, TermsLock
 
@@ -32,8 +32,6 @@ DATA_SCHEMA = pa.schema(
 where no model is known. `synthetic` is true for a row that a method or a model made, and null where nobody
 told."""
 
-_JUDGING = ("judge", "reward")
-"""Parts of models that write no text of a row."""
 _COLUMNS = ("license", "output_terms", "synthetic")
 _NO_MODEL = len(TERMS)
 
@@ -127,7 +125,7 @@ def mark_synthetic(rows: pa.Table) -> pa.Array:
     made = pc.or_(pc.not_equal(rows["generator"], FOREIGN), pc.is_valid(rows["teacher"]))
     written = _flat(made).to_numpy(zero_copy_only=False)
     models = _flat(rows["models"])
-    writes = pc.invert(pc.is_in(pc.struct_field(models.flatten(), "part"), value_set=pa.array(_JUDGING)))
+    writes = pc.invert(pc.is_in(pc.struct_field(models.flatten(), "part"), value_set=pa.array(JUDGING_PARTS)))
     written[pc.list_parent_indices(models).filter(writes).to_numpy()] = True
     return pc.if_else(pa.array(written), pa.scalar(True), pa.scalar(None, pa.bool_()))
 

@@ -13,16 +13,22 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_stack.errors import InputError, VerificationError
+from synth_stack.errors import ConfigError, InputError, VerificationError
 from synth_stack.files import read_regular, store_errors, write_bytes
 from synth_stack.lineage.record import RECORD_SCHEMA
 from synth_stack.packs import layout, verify_pack
-from synth_stack.packs.mixture.listing import require_one_pack
 from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.shards import find_row
 from synth_stack.packs.statement import read_file
 from synth_stack.packs.trace import find_accepted
-from synth_stack.packs.verify.verify import ExpectedSigner, RowProof, check_identity, verify_row
+from synth_stack.packs.verify.verify import (
+    ExpectedSigner,
+    RowProof,
+    SignatureCheck,
+    check_identity,
+    name_identity,
+    verify_row,
+)
 from synth_stack.rows.schemas import canonical_row
 from synth_stack.runs.judged import read_candidates
 from synth_stack.text.printable import show
@@ -38,9 +44,11 @@ class ProofCheck:
     path: Path
     proof: verify_pack.Proof
     warnings: tuple[str, ...]
+    signature: SignatureCheck
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain JSON."""
+        """The same as plain JSON; of a pack in a mixture `mixture` has root and key of the mixture."""
+        outer = self.proof.mixture
         signed = self.proof.signed
         return {
             "path": str(self.path),
@@ -58,12 +66,20 @@ class ProofCheck:
             "root": signed.predicate["tree"]["root"],
             "size": signed.predicate["tree"]["size"],
             "key_id": signed.key_id,
+            "signature": self.signature.to_json(),
+            "mixture": None
+            if outer is None
+            else {
+                "folder": self.proof.folder,
+                "root": outer.predicate["tree"]["root"],
+                "key_id": outer.key_id,
+            },
         }
 
     def lines(self) -> list[str]:
         """The same for a person."""
         return show(
-            *verify_pack.describe_proof(self.proof), *(f"note     {warning}" for warning in self.warnings)
+            *verify_pack.describe_proof(self.proof, self.signature.key_checked, self.signature.identity)
         )
 
 
@@ -78,8 +94,17 @@ def prove_rows(pack: Path, row_ids: Sequence[str], out: Path, *, run: Path | Non
         raise InputError("a proof is of some rows", seen=len(row_ids), allowed=f"1 to {MAX_PROVED}")
     if out.resolve().is_relative_to(pack.resolve()):
         raise InputError(f"{out} lies in the pack, which it would alter", mend="Choose another --out.")
-    found = {proved.index: proved for proved in (verify_row(pack, row_id) for row_id in row_ids)}
-    require_one_pack(pack)
+    proved = [verify_row(pack, row_id) for row_id in row_ids]
+    sources = sorted({each.mixture.folder for each in proved if each.mixture is not None})
+    if len(sources) > 1:
+        raise InputError(
+            "the rows are of several packs of the mixture, and a proof is of one",
+            seen=", ".join(sources),
+            mend="Write a proof for each.",
+        )
+    outer = _tell_mixture(pack) if sources else {}
+    pack = pack / sources[0] if sources else pack
+    found = {each.index: each for each in proved}
     names, _, _ = layout.list_pack_files(pack)
     told = [_tell(pack, names, found[index], run) for index in sorted(found)]
     has_bundle = layout.BUNDLE in names
@@ -91,6 +116,7 @@ def prove_rows(pack: Path, row_ids: Sequence[str], out: Path, *, run: Path | Non
         if has_bundle
         else None,
         "rows": told,
+        **outer,
     }
     data = verify_pack.canonical(value) + b"\n"
     with raise_refusals():
@@ -108,11 +134,19 @@ def verify_proof(path: Path, **signer: Unpack[ExpectedSigner]) -> ProofCheck:
     data = read_regular(path, max_bytes=verify_pack.MAX_PROOF_BYTES)
     with raise_refusals():
         proof = verify_pack.read_proof(data, str(path), signer.get("expected_key"))
+    if proof.mixture is not None and signer.get("identity") is not None:
+        raise ConfigError("a mixture is signed with keys: no identity vouches for it")
     checked = check_identity(proof.signed.statement, proof.bundle, signer)
-    notes = verify_pack.describe_trust(
-        signer.get("expected_key") is not None or checked, proof.bundle is not None and not checked
-    )
-    return ProofCheck(path, proof, tuple(note.removeprefix("note     ") for note in notes))
+    known = signer.get("expected_key") is not None
+    signature = SignatureCheck(known, proof.bundle is not None, name_identity(signer) if checked else None)
+    return ProofCheck(path, proof, () if known or checked else (verify_pack.LOCAL_NOTE,), signature)
+
+
+def _tell_mixture(folder: Path) -> dict[str, Any]:
+    """What a proof says of the mixture that its pack lies in."""
+    envelope = read_file(folder, layout.STATEMENT, max_bytes=verify_pack.MAX_SEAL_BYTES)
+    key = read_file(folder, layout.PUBLIC_KEY, max_bytes=4096)
+    return {"mixture": {"public_key": key.decode(), "statement": orjson.loads(envelope)}}
 
 
 def _tell(pack: Path, names: Mapping[str, int], proved: RowProof, run: Path | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ alone.
     python verify_pack.py PACK                   every file, record, decision and count
     python verify_pack.py PACK --key-id KEY_ID   and that this key signed it
     python verify_pack.py PACK --row ROW_ID      the record of one row alone
+    python verify_pack.py MIXTURE                every pack in it, and what is said of them together
 
 It is one file: copy it from the package, not from the pack that you want to check, since whoever made the
 pack could have changed it there. It reads the signed canonical bytes of the records
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PACK_SCHEME = "synth_stack/pack/v8"
+PACK_SCHEME = "synth_stack/pack/v9"
 """Stands in the signed statement. It fixes the layout, what this file checks, and how the card is written."""
 RECORD_SCHEME = "synth_stack/lineage/v2"
 RULE_SCHEME = "synth_stack/decision/v1"
@@ -1001,9 +1002,13 @@ _AWAY = {"rejected": "reject", "held": "hold"}
 
 @dataclass(slots=True)
 class RecordCounts:
-    """What the statement says of the rows, counted from their records; and the rows that decisions name."""
+    """What the statement says of the rows, counted from their records; and the rows that decisions name.
+
+    `see` is shown the record of each row that stands in data/.
+    """
 
     rule: SignedRule
+    see: Callable[[Json], None] = lambda record: None
     decisions: Counter[str] = field(default_factory=Counter)
     looked_at: Counter[str] = field(default_factory=Counter)
     abstained: Counter[str] = field(default_factory=Counter)
@@ -1014,7 +1019,7 @@ class RecordCounts:
     replacements: int = 0
     withdrawn: frozenset[str] = frozenset()
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: Json) -> None:
         """Count one record; they come in the order of the tree."""
         decided = record["decision"]
         decision, gate = decided["decision"], decided["gate"] or ""
@@ -1029,6 +1034,7 @@ class RecordCounts:
             if record["row_id"] in self.withdrawn:
                 return
             self.splits[ADVERSARIAL if record["kind"] == ADVERSARIAL else "train"] += 1
+            self.see(record)
             return
         self.decided[gate, decision] += 1
         if decided["replaced_by"] is not None:
@@ -1258,9 +1264,35 @@ def _buffered(packed: gzip.GzipFile) -> IO[bytes]:
 # --- the whole ---------------------------------------------------------------------------------------------
 
 
+LOCAL_NOTE = "signed with a local key: proves integrity, not who signed; check the key with --key-id"
+PARQUET_NOTE = (
+    "the Parquet files were compared with their digests, not with the records: see synth-stack verify"
+)
+MIXED_KEYS_NOTE = (
+    "of the packs the keys are those that came with them: look each up where its publisher says it"
+)
+
+
+def describe_identity(has_bundle: bool, checked: str | None = None) -> str:
+    """Whether an identity signed, and whether it was checked: `checked` is who, if it was."""
+    if not has_bundle:
+        return "none: there is no sigstore bundle, so no identity signed"
+    if checked is None:
+        return f"not checked: {BUNDLE} is there; synth-stack verify --identity WHO --issuer URL checks it"
+    return f"checked: {checked}"
+
+
+def describe_inner_bundle(folder: str) -> str:
+    """What is said of a pack in a mixture that an identity signed too."""
+    return f"the identity in {folder}/{BUNDLE} was not checked: verify {folder} alone with --identity"
+
+
 @dataclass(slots=True)
 class Findings:
-    """What the checks gave: nothing is wrong where `problems` is empty."""
+    """What the checks gave: nothing is wrong where `problems` is empty.
+
+    `key_checked` says that whoever asked named the key, or the keys, that must have signed.
+    """
 
     problems: list[Refusal] = field(default_factory=list)
     passed: list[tuple[int, str]] = field(default_factory=list)
@@ -1268,6 +1300,8 @@ class Findings:
     root: str | None = None
     key_id: str | None = None
     counts: Json = field(default_factory=dict)
+    key_checked: bool = False
+    identity: str = "not checked: no signature could be read"
 
 
 def compare_sizes(
@@ -1341,9 +1375,12 @@ def inspect(
     """Every check that needs no Parquet reader, of the pack at that folder. `signers` are how many of which
     keys must have signed. Raises nothing that a pack can cause.
     """
-    found = Findings()
+    found = Findings(key_checked=key_id is not None or signers is not None)
     try:
-        _inspect(pack, key_id, found, signers)
+        if is_mixture(pack):
+            _inspect_mixture(pack, key_id, found, signers)
+        else:
+            _inspect(pack, key_id, found, signers)
     except Refusal as exc:
         found.problems.append(exc)
     except OSError as exc:
@@ -1354,8 +1391,13 @@ def inspect(
 
 
 def _inspect(
-    pack: Path | str, key_id: str | None, found: Findings, signers: tuple[int, Sequence[str]] | None
+    pack: Path | str,
+    key_id: str | None,
+    found: Findings,
+    signers: tuple[int, Sequence[str]] | None,
+    see: Callable[[Json], None] = lambda record: None,
 ) -> None:
+    """`see` is shown the record of each row that stands in data/."""
     listing = list_pack(pack)
     found.problems += listing.faults
     found.notes += [f"{name} was left by the Hub and is no part of the pack" for name in listing.left_by_hub]
@@ -1367,6 +1409,7 @@ def _inspect(
     if signers is not None:
         require_signers(signed, cosigners, *signers)
     found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
+    found.identity = describe_identity(signed.predicate["signature"] == "sigstore")
     if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
         raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
     manifest = read_manifest(pack)
@@ -1379,7 +1422,9 @@ def _inspect(
     found.passed.append((len(listing.sizes), "files"))
     rule = read_rule(signed.predicate)
     withdrawn = check_withdrawn(pack, listing.sizes, signed.predicate["withdrawn"], signed.key_id)
-    counts = _read_records(pack, listing.sizes, signed, rule, withdrawn)
+    gone = frozenset[str]() if withdrawn is None else withdrawn.rows
+    counts = RecordCounts(rule, see, withdrawn=gone)
+    _read_records(pack, listing.sizes, signed, counts)
     found.counts = counts.to_json(read_self_tests(pack, rule, counts.count_judged()))
     for name in sorted({*found.counts, *signed.predicate["counts"]}):
         if found.counts.get(name) != signed.predicate["counts"].get(name):
@@ -1391,21 +1436,16 @@ def _inspect(
     check_ledger(pack, listing.sizes, signed.predicate["ledger"])
     rows = counts.decisions.total()
     found.passed += [(rows, "lineage records"), (rows, "decisions")]
-    found.notes.append(
-        "the Parquet files were compared with their digests, not with the records: see synth-stack verify"
-    )
-    if key_id is None and signers is None:
-        found.notes.append(
-            "signed with a local key: proves integrity, not who signed; check the key with --key-id"
-        )
-    if BUNDLE in listing.sizes:
-        found.notes.append(f"the identity in {BUNDLE} was not checked: see synth-stack verify --identity")
+    found.notes.append(PARQUET_NOTE)
+    if not found.key_checked:
+        found.notes.append(LOCAL_NOTE)
 
 
 def _compare_digests(
     pack: Path | str, sizes: Mapping[str, int], manifest: Json, signed: SignedStatement, found: Findings
 ) -> None:
-    for name in {*signed.subjects} - {*sizes, ROWS_SUBJECT}:
+    is_mixed = signed.predicate["scheme"] == MIXTURE_SCHEME
+    for name in sorted({*signed.subjects} - {*sizes, PACKS_SUBJECT if is_mixed else ROWS_SUBJECT}):
         found.problems.append(Refusal(f"{name} is missing"))
     for name, size in sizes.items():
         if name == MANIFEST:
@@ -1417,28 +1457,25 @@ def _compare_digests(
             )
         elif manifest["files"][name]["sha256"] != digest:
             found.problems.append(Refusal(f"{MANIFEST} does not list {name} as it was signed"))
-    if not found.problems and manifest["facts"] != build_facts(signed.predicate):
+    facts = build_mixture_facts if is_mixed else build_facts
+    if not found.problems and manifest["facts"] != facts(signed.predicate):
         found.problems.append(Refusal(f"{MANIFEST}: its facts are not those that were signed"))
 
 
 def _read_records(
-    pack: Path | str,
-    sizes: Mapping[str, int],
-    signed: SignedStatement,
-    rule: SignedRule,
-    withdrawn: Withdrawn | None,
-) -> RecordCounts:
+    pack: Path | str, sizes: Mapping[str, int], signed: SignedStatement, counts: RecordCounts
+) -> None:
+    """Check and count every record of a pack, against the tree, its tiles and its index."""
     said = signed.predicate
-    size, check = said["tree"]["size"], DecisionCheck(rule)
+    size, check = said["tree"]["size"], DecisionCheck(counts.rule)
     context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
-    counts, seen, index = RecordCounts(rule), set[bytes](), list[bytes]()
+    seen, index = set[bytes](), list[bytes]()
     if sizes.get(INDEX) != size * INDEX_BYTES:
         raise Refusal(
             f"{INDEX} is not of the length that its leaves give",
             sizes.get(INDEX, 0),
             f"{size * INDEX_BYTES} bytes",
         )
-    counts.withdrawn = frozenset() if withdrawn is None else withdrawn.rows
     tiles = StoredTiles(pack, size, sizes)
     tree = GrowingTree(tiles.compare)
     try:
@@ -1468,7 +1505,6 @@ def _read_records(
     counts.require_replacements()
     index.sort()
     _compare_index(pack, index)
-    return counts
 
 
 def _compare_index(pack: Path | str, entries: Sequence[bytes]) -> None:
@@ -1775,6 +1811,437 @@ def _each_record(pack: Path | str, sizes: Mapping[str, int]) -> Iterator[Json]:
             yield parse_record(line, f"{name}: record {number}")
 
 
+# --- mixtures ----------------------------------------------------------------------------------------------
+
+MIXTURE_SCHEME = "synth_stack/mixture/v2"
+PACKS_SUBJECT = "packs"
+"""The one subject of a mixture's statement that is no file: the Merkle root over the statements of its
+packs."""
+SOURCES = "sources"
+MAX_SOURCES = 100
+MIXTURE_FILES = (CARD, *DOCUMENTS, STATEMENT, PUBLIC_KEY, VERIFIER, MANIFEST)
+"""What lies beside the packs, always."""
+MIXTURE_KNOWN = frozenset({*MIXTURE_FILES, COSIGNATURES, LEDGER})
+MIXTURE_PREDICATE = tuple(
+    "scheme synth_stack name purpose tree packs counts ledger cosigners bytes".split(),
+)
+JUDGING_PARTS = ("judge", "reward")
+"""Parts of models that write no text of a row."""
+TERMS = ("research-only", "non-commercial", "no-competing-models", "train-any")
+PURPOSES = ("research", "non-commercial", "commercial", "competing-models")
+"""What rows are used for, in the order of the terms that allow it: see inputs/terms.py."""
+TERMS_OF = "terms of "
+"""Begins the name of a model's terms in croissant.json."""
+_OF_A_PACK = ("statement", "root", "key_id")
+_SOURCE = re.compile(r"[0-9]{2}", re.ASCII)
+
+
+@dataclass(slots=True)
+class MixtureListing(Listing):
+    """The files of a mixture, those of its packs too; `sources` are the folders of the packs, in order."""
+
+    sources: list[str] = field(default_factory=list)
+
+
+def is_mixture(folder: Path | str) -> bool:
+    """Whether a folder is laid out as a mixture of packs."""
+    return _is_folder(os.path.join(folder, SOURCES))
+
+
+def name_source(number: int) -> str:
+    """The folder of the pack of that number in a mixture."""
+    return f"{SOURCES}/{number:02d}"
+
+
+def find_mixed_name_fault(name: str) -> str | None:
+    """What is wrong with a file's path inside a mixture, or None; it says nothing of the file itself."""
+    top, _, rest = name.partition("/")
+    number, _, inner = rest.partition("/")
+    if top == SOURCES and inner and _SOURCE.fullmatch(number):
+        return find_name_fault(inner)
+    return None if name in MIXTURE_KNOWN else "no part of a mixture has that name"
+
+
+def list_mixture(folder: Path | str) -> MixtureListing:
+    """The files of a mixture; none is opened. The files of each pack are listed as those of any pack are.
+
+    Raises Refusal for more than MAX_FILES, and OSError.
+    """
+    found = MixtureListing()
+    for prefix in ("", *sorted({name.partition("/")[0] + "/" for name in MIXTURE_KNOWN if "/" in name})):
+        if not prefix or _is_folder(os.path.join(folder, prefix[:-1])):
+            with os.scandir(os.path.join(folder, prefix) if prefix else folder) as entries:
+                for entry in sorted(entries, key=lambda each: each.name):
+                    _list_mixed_entry(f"{prefix}{entry.name}", entry, found)
+    _list_sources(folder, found)
+    for source in found.sources:
+        held = list_pack(os.path.join(folder, *source.split("/")))
+        found.sizes.update({f"{source}/{name}": size for name, size in held.sizes.items()})
+        found.faults += [Refusal(f"{source}: {fault}") for fault in held.faults]
+        if len(found.sizes) > MAX_FILES:
+            raise Refusal(f"the mixture holds more than {MAX_FILES} files")
+    found.sizes = dict(sorted(found.sizes.items()))
+    found.faults += [MissingFile(f"{name} is missing") for name in MIXTURE_FILES if name not in found.sizes]
+    return found
+
+
+def _list_mixed_entry(name: str, entry: os.DirEntry[str], found: MixtureListing) -> None:
+    status = entry.stat(follow_symlinks=False)
+    is_folder = stat.S_ISDIR(status.st_mode) and not _is_junction(status)
+    if name in LEFT_BY_HUB and not stat.S_ISLNK(status.st_mode):
+        found.left_by_hub.append(name)
+    elif name in MIXTURE_KNOWN and stat.S_ISREG(status.st_mode) and not _is_hole(status):
+        found.sizes[name] = status.st_size
+    elif not is_folder or not any(each.startswith(f"{name}/") for each in (*MIXTURE_KNOWN, f"{SOURCES}/")):
+        found.faults.append(Refusal(f"{_print_safely(name)} does not belong into a mixture of packs"))
+    if len(found.faults) > MAX_FILES:
+        raise Refusal(f"the mixture holds more than {MAX_FILES} files")
+
+
+def _list_sources(folder: Path | str, found: MixtureListing) -> None:
+    for name in sorted(os.listdir(os.path.join(folder, SOURCES)))[: MAX_FILES + 1]:
+        if _SOURCE.fullmatch(name) and _is_folder(os.path.join(folder, SOURCES, name)):
+            found.sources.append(f"{SOURCES}/{name}")
+        else:
+            shown = _print_safely(f"{SOURCES}/{name}")
+            found.faults.append(Refusal(f"{shown} does not belong into a mixture of packs"))
+    numbered = [name_source(number) for number in range(len(found.sources))]
+    if found.sources != numbered or len(numbered) < 2:
+        found.faults.append(
+            Refusal(
+                f"{SOURCES}/ is not numbered from 00 without a gap, or holds fewer than two packs",
+                ", ".join(found.sources),
+            )
+        )
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and not _is_junction(status)
+
+
+def check_mixture(signed: SignedStatement) -> None:
+    """Raises Refusal for a predicate that does not say what a mixture's says, in the shape that it has
+    there.
+    """
+    said, where = signed.predicate, STATEMENT
+    if said.get("scheme") != MIXTURE_SCHEME:
+        raise Refusal(f"{where} is of another scheme", said.get("scheme"), MIXTURE_SCHEME)
+    shapes = {"tree": dict, "packs": list, "counts": dict, "cosigners": list, "bytes": dict}
+    shapes |= {"synth_stack": str, "name": str}
+    wrong = [name for name, kind in shapes.items() if type(said.get(name)) is not kind]
+    wrong += sorted({*said} ^ {*MIXTURE_PREDICATE})
+    if wrong or not _has(said["counts"], rows=int, synthetic=int, slices=list):
+        raise Refusal(f"{where} does not say what a mixture's statement says: {(wrong or ['counts'])[0]}")
+    tree = said["tree"]
+    if not _has(tree, size=int, root=str) or not _SHA256.fullmatch(tree["root"]):
+        raise Refusal(f"{where} does not say what a mixture's statement says: tree", tree)
+    if any(not _matches(_SHA256, each) for each in said["cosigners"]):
+        raise Refusal(f"{where} does not say what a mixture's statement says: cosigners")
+    if said["cosigners"] != sorted({*said["cosigners"]} - {signed.key_id}):
+        raise Refusal(f"{where}: its cosigners are not in order, or stand there twice")
+    if signed.subjects.get(PACKS_SUBJECT) != tree["root"]:
+        raise Refusal(f"{where} names two different roots, or none")
+    if any(
+        type(each) is not dict or not all(_matches(_SHA256, each.get(name)) for name in _OF_A_PACK)
+        for each in said["packs"]
+    ):
+        raise Refusal(f"{where} does not say what a mixture's statement says: packs")
+    leaves = [bytes.fromhex(each["statement"]) for each in said["packs"]]
+    if tree != {"size": len(leaves), "root": grow_root(leaves).hex()}:
+        raise Refusal(f"{where}: its tree is not that of the statements of its packs", tree["root"])
+    if said["purpose"] is not None and said["purpose"] not in PURPOSES:
+        raise Refusal(f"{where}: its purpose is none that there is", said["purpose"], ", ".join(PURPOSES))
+
+
+def check_any(signed: SignedStatement) -> None:
+    """Raises Refusal for a predicate that says neither what a pack's says nor what a mixture's does."""
+    (check_mixture if signed.predicate.get("scheme") == MIXTURE_SCHEME else check_predicate)(signed)
+
+
+def grow_root(leaves: Iterable[bytes]) -> bytes:
+    """The root over leaf hashes, in their order."""
+    tree = GrowingTree()
+    for leaf in leaves:
+        tree.add(leaf)
+    return tree.root()
+
+
+def build_mixture_facts(predicate: Mapping[str, Any]) -> Json:
+    """The facts of a mixture's manifest."""
+    return {
+        "scheme": predicate["scheme"],
+        "root": predicate["tree"]["root"],
+        "packs": len(predicate["packs"]),
+        "accepted": predicate["counts"]["rows"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerChain:
+    """Where a pack of a mixture stands in its publisher's ledger: the hashes of the batches up to it."""
+
+    folder: str
+    key_id: str
+    leaves: tuple[bytes, ...]
+
+
+def find_fork(chains: Sequence[LedgerChain]) -> Refusal | None:
+    """Two packs by one key that stand in one ledger, and do not agree on the batches in it; None for none.
+
+    A ledger is known by its key and its first batch.
+    """
+    ledgers: dict[tuple[str, bytes], LedgerChain] = {}
+    for chain in sorted(chains, key=lambda each: (-len(each.leaves), each.folder)):
+        longest = ledgers.setdefault((chain.key_id, chain.leaves[0]), chain)
+        if longest.leaves[: len(chain.leaves)] != chain.leaves:
+            first, second = sorted((longest.folder, chain.folder))
+            return Refusal(
+                f"{first} and {second} are of two forks of one ledger: they disagree on its batches",
+                f"batches {len(longest.leaves) - 1} and {len(chain.leaves) - 1}",
+            )
+    return None
+
+
+class MixedRows:
+    """What the accepted rows of several packs add up to, pack by pack; and whether one stands in two.
+
+    Takes some 100 bytes a row.
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[bytes, int] = {}
+        self._slices: Counter[tuple[str | None, bool]] = Counter()
+        self.packs: list[Counter[bool]] = []
+        self.clash: tuple[str, int, int] | None = None
+
+    def begin_pack(self) -> None:
+        """What follows is of the next pack."""
+        self.packs.append(Counter())
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """See the record of a row that stands in the data of a pack."""
+        number, is_made = len(self.packs) - 1, is_synthetic(record["origin"])
+        self.packs[number][is_made] += 1
+        self._slices[record["slice"], is_made] += 1
+        other = self._met.setdefault(bytes.fromhex(record["row_id"]), number)
+        if other != number and self.clash is None:
+            self.clash = (record["row_id"], other, number)
+
+    def to_json(self) -> Json:
+        """The counts as the statement of a mixture has them."""
+        slices = self._slices
+        shares = [
+            {"slice": name, "rows": slices[name, True] + slices[name, False], "synthetic": slices[name, True]}
+            for name in {name for name, _ in slices}
+        ]
+        made = sum(pack[True] for pack in self.packs)
+        return {
+            "rows": sum(pack.total() for pack in self.packs),
+            "synthetic": made,
+            "slices": sorted(shares, key=lambda s: (-s["rows"], s["slice"] is None, s["slice"] or "")),
+        }
+
+
+def is_synthetic(origin: Mapping[str, Any]) -> bool:
+    """Whether a method or a model made a row, by its origin; of the others nobody told."""
+    writers = [model for model in origin["models"] or () if model["part"] not in JUDGING_PARTS]
+    return origin["generator"] != FOREIGN or origin["teacher"] is not None or bool(writers)
+
+
+def _inspect_mixture(
+    folder: Path | str, key_id: str | None, found: Findings, signers: tuple[int, Sequence[str]] | None
+) -> None:
+    listing = list_mixture(folder)
+    found.problems += listing.faults
+    found.notes += [
+        f"{name} was left by the Hub and is no part of the mixture" for name in listing.left_by_hub
+    ]
+    if found.problems:
+        return
+    signed = open_statement(folder, key_id)
+    check_mixture(signed)
+    cosigners = check_cosigners(folder, signed)
+    if signers is not None:
+        require_signers(signed, cosigners, *signers)
+    said = signed.predicate
+    found.root, found.key_id = said["tree"]["root"], signed.key_id
+    found.identity = describe_identity(False)
+    manifest = read_manifest(folder)
+    found.problems += compare_sizes(listing.sizes, manifest["files"], said["bytes"]).values()
+    if not found.problems:
+        _compare_digests(folder, listing.sizes, manifest, signed, found)
+    if found.problems:
+        return
+    check_ledger(folder, listing.sizes, said["ledger"])
+    packs, rows = _inspect_sources(folder, listing.sources, found)
+    if found.problems:
+        return
+    found.problems += _find_clashes(packs, rows)
+    found.problems = found.problems or [*_find_withdrawn_elsewhere(folder, packs)]
+    found.problems = found.problems or _compare_told(folder, packs, rows, said)
+    found.passed += [
+        (len(listing.sizes), "files"),
+        (len(packs), "packs"),
+        (rows.to_json()["rows"], "accepted rows"),
+    ]
+    found.notes += [PARQUET_NOTE, MIXED_KEYS_NOTE]
+    if not found.key_checked:
+        found.notes.append(LOCAL_NOTE)
+    for source in listing.sources:
+        if f"{source}/{BUNDLE}" in listing.sizes:
+            found.notes.append(describe_inner_bundle(source))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A pack of a mixture: its folder, its signed statement, its files, and its place in a ledger."""
+
+    folder: str
+    signed: SignedStatement
+    sizes: Mapping[str, int]
+    chain: LedgerChain | None
+    withdrawn: Withdrawn | None
+
+
+def _inspect_sources(
+    folder: Path | str, sources: Sequence[str], found: Findings
+) -> tuple[list[_Source], MixedRows]:
+    packs, rows = [], MixedRows()
+    for source in sources:
+        rows.begin_pack()
+        path, inner = os.path.join(folder, *source.split("/")), Findings()
+        try:
+            _inspect(path, None, inner, None, rows.add)
+        except Refusal as exc:
+            inner.problems.append(exc)
+        found.problems += [Refusal(f"{source}: {problem}") for problem in inner.problems]
+        if inner.problems:
+            continue
+        signed, sizes = open_statement(path), list_pack(path).sizes
+        previous = check_ledger(path, sizes, signed.predicate["ledger"])
+        leaves = None if previous is None else (*previous, leaf_hash(signed.statement))
+        chain = None if leaves is None else LedgerChain(source, signed.key_id, leaves)
+        gone = check_withdrawn(path, sizes, signed.predicate["withdrawn"], signed.key_id)
+        packs.append(_Source(source, signed, sizes, chain, gone))
+    return packs, rows
+
+
+def _find_clashes(packs: Sequence[_Source], rows: MixedRows) -> list[Refusal]:
+    met: dict[bytes, str] = {}
+    for pack in packs:
+        if (other := met.setdefault(leaf_hash(pack.signed.statement), pack.folder)) != pack.folder:
+            return [Refusal(f"{pack.folder} is the same pack as {other}")]
+    if rows.clash is not None:
+        row_id, first, second = rows.clash
+        where = f"{packs[first].folder} and {packs[second].folder}"
+        return [Refusal(f"row {row_id} stands in two packs: {where}")]
+    fork = find_fork([pack.chain for pack in packs if pack.chain is not None])
+    return [] if fork is None else [fork]
+
+
+def _find_withdrawn_elsewhere(folder: Path | str, packs: Sequence[_Source]) -> Iterator[Refusal]:
+    """Rows that the list in one pack withdraws, or what they came from, and another still has."""
+
+    def each_record(pack: _Source) -> Iterator[Json]:
+        return _each_record(os.path.join(folder, *pack.folder.split("/")), pack.sizes)
+
+    for pack in packs:
+        if pack.withdrawn is None:
+            continue
+        found = Withdrawal(pack.withdrawn.revocations.tombstones)
+        for other in packs:
+            for record in each_record(other):
+                found.add(record)
+        wanted = found.find_accepted()
+        for other in packs:
+            gone = frozenset[str]() if other.withdrawn is None else other.withdrawn.rows
+            left = [
+                r["row_id"] for r in each_record(other) if r["row_id"] in wanted and r["row_id"] not in gone
+            ]
+            if left:
+                yield Refusal(f"{other.folder}: row {min(left)} is withdrawn by {pack.folder}/{REVOKED}")
+                return
+
+
+def _compare_told(
+    folder: Path | str, packs: Sequence[_Source], rows: MixedRows, said: Mapping[str, Any]
+) -> list[Refusal]:
+    """What the statement of a mixture says otherwise than its packs give."""
+    entries = []
+    for pack, counted in zip(packs, rows.packs):  # noqa: B905  (of one length)
+        told = read_disclosure(os.path.join(folder, *pack.folder.split("/")), pack.folder)
+        fault = find_forbidden(pack.folder, told, said["purpose"])
+        if fault is not None:
+            return [fault]
+        entries.append(
+            {
+                "folder": pack.folder,
+                "name": told["name"],
+                "statement": leaf_hash(pack.signed.statement).hex(),
+                "run": pack.signed.predicate["run"],
+                "root": pack.signed.predicate["tree"]["root"],
+                "key_id": pack.signed.key_id,
+                "rows": counted.total(),
+                "synthetic": counted[True],
+                "licenses": told["licenses"],
+                "output_terms": told["output_terms"],
+            }
+        )
+    expected = {"packs": entries, "counts": rows.to_json()}
+    return [
+        Refusal(f"{STATEMENT}: its {key} is not what the packs give", said[key], repr(value))
+        for key, value in expected.items()
+        if said[key] != value
+    ]
+
+
+def read_disclosure(pack: Path | str, where: str) -> Json:
+    """What croissant.json of a pack says: its name, licences, models, and the terms of those that have some.
+
+    That it follows from recipe and rows is the full verifier's. Raises Refusal.
+    """
+    name = f"{where}/{CROISSANT}"
+    value = parse_json(read_bounded(pack, CROISSANT, MAX_MEASURES_BYTES), name)
+    try:
+        made = value["prov:wasGeneratedBy"]
+        told = {
+            "name": value["name"],
+            "licenses": list(value.get("license", [])),
+            "models": [each["prov:label"] for each in made.get("prov:wasAssociatedWith", [])],
+            "output_terms": [
+                {
+                    "model": each["name"].removeprefix(TERMS_OF),
+                    "output": each["description"],
+                    "license": each["license"],
+                }
+                for each in value.get("usageInfo", [])
+            ],
+        }
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise Refusal(f"{name} does not say what a pack's says: {_shorten(exc)}") from exc
+    return told
+
+
+def find_forbidden(folder: str, told: Json, purpose: str | None) -> Refusal | None:
+    """A model of a pack whose declared terms do not allow a purpose; None where all do."""
+    if purpose is None:
+        return None
+    needed, left = PURPOSES.index(purpose), Counter(each["model"] for each in told["output_terms"])
+    for model in told["models"]:
+        left[model] -= 1
+    undeclared = sorted(model for model, count in left.items() if count < 0)
+    outputs = [(each["model"], each["output"]) for each in told["output_terms"]]
+    for model, output in [*((model, "undeclared") for model in undeclared), *outputs]:
+        if output not in TERMS[needed:]:
+            what = f"{folder}: the terms of {model} do not allow this purpose: {purpose}"
+            return Refusal(what, output, ", ".join(TERMS[needed:]))
+    return None
+
+
 # --- proofs ------------------------------------------------------------------------------------------------
 
 PROOF_SCHEME = "synth_stack/proof/v1"
@@ -1794,25 +2261,35 @@ class ProvedRow:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a proof file shows: rows of a signed batch, and the sigstore bundle where there is one."""
+    """What a proof file shows: rows of a signed batch, and the sigstore bundle where there is one.
+
+    Of a pack in a mixture also the statement of the `mixture`, and the `folder` of the pack there.
+    """
 
     signed: SignedStatement
     rows: tuple[ProvedRow, ...]
     bundle: str | None
+    mixture: SignedStatement | None = None
+    folder: str | None = None
 
 
 def read_proof(data: bytes, where: str, key_id: str | None = None) -> Proof:
-    """What a proof file proves, each row against the signed root. Raises Refusal naming what is wrong."""
+    """What a proof file proves, each row against the signed root. Raises Refusal naming what is wrong.
+
+    Of a pack in a mixture `key_id` is the key that must have signed the mixture.
+    """
     if len(data) > MAX_PROOF_BYTES:
         raise Refusal(f"{where} is too large for a proof", allowed=f"at most {MAX_PROOF_BYTES} bytes")
     value = parse_canonical(data, where, end=b"\n")
     shape = {"scheme": str, "public_key": str, "statement": dict, "rows": list}
     bundle: Any = value.pop("bundle", 0) if type(value) is dict else 0
+    outer: Any = value.pop("mixture", None) if type(value) is dict else None
     if not _has(value, **shape) or not _is_text(bundle) or value["scheme"] != PROOF_SCHEME:
         raise Refusal(f"{where} is no proof of rows")
     pem = value["public_key"].encode("utf-8", "replace")
-    signed = check_envelope(canonical(value["statement"]), pem, key_id)
+    signed = check_envelope(canonical(value["statement"]), pem, key_id if outer is None else None)
     check_predicate(signed)
+    mixture, folder = (None, None) if outer is None else _read_outer(outer, signed, where, key_id)
     if (bundle is not None) != (signed.predicate["signature"] == "sigstore"):
         raise Refusal(f"{where}: its sigstore bundle is missing, or does not belong to it")
     if not value["rows"]:
@@ -1822,7 +2299,23 @@ def read_proof(data: bytes, where: str, key_id: str | None = None) -> Proof:
     indexes = [row.index for row in rows]
     if indexes != sorted({*indexes}):
         raise Refusal(f"{where}: its rows are not in the order of the tree, or stand there twice")
-    return Proof(signed, rows, bundle)
+    return Proof(signed, rows, bundle, mixture, folder)
+
+
+def _read_outer(
+    outer: Any, signed: SignedStatement, where: str, key_id: str | None
+) -> tuple[SignedStatement, str]:
+    """The statement of the mixture that a proof names, and where the pack lies in it."""
+    if not _has(outer, public_key=str, statement=dict):
+        raise Refusal(f"{where}: the mixture that it names is none")
+    pem = outer["public_key"].encode("utf-8", "replace")
+    mixture = check_envelope(canonical(outer["statement"]), pem, key_id)
+    check_mixture(mixture)
+    leaf = leaf_hash(signed.statement).hex()
+    for pack in mixture.predicate["packs"]:
+        if pack["statement"] == leaf:
+            return mixture, str(pack.get("folder"))
+    raise Refusal(f"{where}: its pack is none of those in the mixture", leaf)
 
 
 def _read_proved_row(row: Any, number: int, signed: SignedStatement, rule: SignedRule) -> ProvedRow:
@@ -1871,8 +2364,8 @@ def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
     return last == 0 and node == root
 
 
-def describe_proof(proof: Proof) -> list[str]:
-    """Lines that say what a proof shows of each row."""
+def describe_proof(proof: Proof, key_checked: bool, identity: str | None = None) -> list[str]:
+    """Lines that say what a proof shows of each row, and who signed; `identity` is who, if it was checked."""
     lines = []
     for row in proof.rows:
         decision = row.record["decision"]
@@ -1889,24 +2382,76 @@ def describe_proof(proof: Proof) -> list[str]:
         lines.append("note     rows were withdrawn from this batch; a proof does not show which")
     if proof.signed.predicate["cosigners"]:
         lines.append("note     further keys signed the batch; a proof does not hold their signatures")
+    if not key_checked and identity is None:
+        lines.append(f"note     {LOCAL_NOTE}")
+    key_id, root = proof.signed.key_id, proof.signed.predicate["tree"]["root"]
+    if proof.mixture is not None:
+        tree = proof.mixture.predicate["tree"]
+        lines += [f"pack     {proof.folder} of {tree['size']}, with the root {root} and the key {key_id}"]
+        key_id, root = proof.mixture.key_id, tree["root"]
     return [
         *lines,
-        f"root     {proof.signed.predicate['tree']['root']}",
-        f"key id   {proof.signed.key_id}",
+        f"identity {describe_identity(proof.bundle is not None, identity)}",
+        *describe_signature(root, key_id, key_checked),
     ]
 
 
 # --- the command -------------------------------------------------------------------------------------------
 
 
+class MissingRow(Refusal):
+    """A pack has no row of that id."""
+
+
 def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[str]:
-    """Lines that say what is proved of one row, from its record, the leaves and the signature. Raises
-    Refusal.
+    """Lines that say what is proved of one row, from its record, the leaves and the signature; of a mixture
+    by the pack that has it. Raises Refusal.
     """
     if not _ROW_PREFIX.fullmatch(wanted):
         raise Refusal(
             "that is not a row id", wanted, "its 32 hexadecimal characters, or the first 8 or more of them"
         )
+    lines, signed, has_bundle = (_prove_mixed if is_mixture(pack) else _prove_row)(pack, wanted, key_id)
+    return [
+        *lines,
+        *([] if key_id is not None else [f"note     {LOCAL_NOTE}"]),
+        f"identity {describe_identity(has_bundle)}",
+        *describe_signature(signed.predicate["tree"]["root"], signed.key_id, key_id is not None),
+    ]
+
+
+def _prove_mixed(
+    folder: Path | str, wanted: str, key_id: str | None
+) -> tuple[list[str], SignedStatement, bool]:
+    listing = list_mixture(folder)
+    if listing.faults:
+        raise listing.faults[0]
+    signed = open_statement(folder, key_id)
+    check_mixture(signed)
+    check_cosigners(folder, signed)
+    found = []
+    for source in listing.sources:
+        path = os.path.join(folder, *source.split("/"))
+        try:
+            lines, inner, has_bundle = _prove_row(path, wanted, None)
+        except MissingRow:
+            continue
+        except Refusal as exc:
+            raise Refusal(f"{source}: {exc}") from exc
+        name = f"{source}/{STATEMENT}"
+        if signed.subjects.get(name) != digest_bounded(folder, name, listing.sizes[name]):
+            raise Refusal(f"{name} is not the one that the mixture signs")
+        root = inner.predicate["tree"]["root"]
+        lines.append(f"pack     {source}, with the root {root} and the key {inner.key_id}")
+        found.append(lines + ([f"note     {describe_inner_bundle(source)}"] if has_bundle else []))
+    if len(found) != 1:
+        raise MissingRow(
+            "several rows begin with that id" if found else "no pack has a row of that id", wanted
+        )
+    return found[0], signed, False
+
+
+def _prove_row(pack: Path | str, wanted: str, key_id: str | None) -> tuple[list[str], SignedStatement, bool]:
     listing = list_pack(pack)
     if listing.faults:
         raise listing.faults[0]
@@ -1925,7 +2470,8 @@ def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[
             if number > size:
                 raise Refusal(f"{name} holds more records than were signed", allowed=f"{size}")
     if len(found) != 1:
-        raise Refusal(
+        kind = Refusal if found else MissingRow
+        raise kind(
             "the pack has no row of that id" if not found else "several rows begin with that id", wanted
         )
     index, line = found[0]
@@ -1944,14 +2490,13 @@ def prove_row(pack: Path | str, wanted: str, key_id: str | None = None) -> list[
     is_gone = withdrawn is not None and record["row_id"] in withdrawn.rows
     decision = record["decision"]
     by = f" by {decision['gate']}: {decision['reason']}" if decision["gate"] else ""
-    return [
+    lines = [
         f"row      {record['row_id']}",
         f"decision {decision['decision']}{by}",
         f"proved   record: leaf {index} of {size}",
         *(["note     accepted then, and withdrawn since"] if is_gone else []),
-        f"root     {signed.predicate['tree']['root']}",
-        f"key id   {signed.key_id}",
     ]
+    return lines, signed, signed.predicate["signature"] == "sigstore"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -1990,7 +2535,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             *(f"wrong    {problem}" for problem in found.problems),
             *passed,
             *(f"note     {note}" for note in found.notes),
-            *([f"root     {found.root}", f"key id   {found.key_id}"] if found.root else []),
+            f"identity {found.identity}",
+            *describe_signature(found.root, found.key_id, found.key_checked),
         ]
     )
     return 1 if found.problems else 0
@@ -2011,14 +2557,14 @@ def _prove(path: str, row: str | None, key_id: str | None) -> list[str]:
         return prove_row(path, row, key_id)
     folder, name = os.path.split(os.path.abspath(path))
     proof = read_proof(read_bounded(folder, name, MAX_PROOF_BYTES), name, key_id)
-    return describe_proof(proof) + describe_trust(key_id is not None, proof.bundle is not None)
+    return describe_proof(proof, key_id is not None)
 
 
-def describe_trust(key_checked: bool, has_bundle: bool) -> list[str]:
-    """Lines that say what of a signature was not checked."""
-    note = "signed with a local key: proves integrity, not who signed; check the key with --key-id"
-    bundle = f"the identity in {BUNDLE} was not checked: see synth-stack verify --identity"
-    return [f"note     {text}" for text in ([] if key_checked else [note]) + ([bundle] if has_bundle else [])]
+def describe_signature(root: str | None, key_id: str | None, key_checked: bool) -> list[str]:
+    """Lines that name the signed root and the key; none where no signature could be read."""
+    if root is None or key_id is None:
+        return []
+    return [f"root     {root}", f"key id   {key_id}{', which was expected' if key_checked else ''}"]
 
 
 def _write(lines: Iterable[str]) -> None:

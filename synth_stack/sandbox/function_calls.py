@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from synth_stack.errors import replace_unprintable
-from synth_stack.sandbox.room import DEFAULT, Limits, Outcome, run_many
+from synth_stack.sandbox.room import DEFAULT, Limits, Outcome
+from synth_stack.sandbox.run_many import run_many
 
 MAX_RESULT_CHARS = 16_000
 """Of one result as JSON: a model reads no more of a tool beside its work, and the room passes on four."""

@@ -1,7 +1,7 @@
 """Rooms in which generated Python runs against its tests, and what came of it.
 
     run_checks(solution, tests)              one pair
-    run_many(pairs, workers=2)               a list of pairs on all cores, in order
+    run_many(pairs, workers=2)               a list of pairs on all cores, in order (sandbox/run_many.py)
     with Room() as room: room.run(...)       as many as you like; docs/sandbox.md says what one costs
 
 Linux only. `find_level` says which kind of room this machine can build, after trying to break out of it;
@@ -17,16 +17,13 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+import weakref
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 from synth_stack.errors import ConfigError, SandboxError
-from synth_stack.host import count_cores
 from synth_stack.sandbox.levels import ENVIRONMENT, LEVELS, build_command
 from synth_stack.sandbox.modes import FAILING, NEGATED, REAL
 
@@ -113,6 +110,7 @@ class Room:
             bufsize=0,
             start_new_session=True,  # an interrupt from the terminal is ours to handle
         )
+        self._ended = weakref.finalize(self, _end, self._process)
         try:
             self.facts = self._receive(_BUILD_S)
         except BaseException:
@@ -131,17 +129,12 @@ class Room:
         self.close()
 
     def close(self) -> None:
-        """End the room and what runs in it."""
-        process = self._process
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        """End the room and what runs in it. It is ended too when nobody holds it any more."""
+        self._ended()
+
+    def is_open(self) -> bool:
+        """Whether it can still run something: not closed, and not ended by the system."""
+        return self._process.poll() is None
 
     def run(self, solution: str, tests: str, limits: Limits = DEFAULT, *, confirmed: bool = True) -> Outcome:
         """Run `tests` against `solution`.
@@ -214,41 +207,22 @@ class Room:
         return data
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
 def run_checks(solution: str, tests: str, *, limits: Limits = DEFAULT) -> Outcome:
     """The outcome of `Room.run` in a room of its own. Raises SandboxError when this machine has none."""
     with Room() as room:
         return room.run(solution, tests, limits)
-
-
-def run_many(
-    pairs: Sequence[tuple[str, str]],
-    *,
-    limits: Limits = DEFAULT,
-    workers: int | None = None,
-    confirmed: bool = True,
-) -> list[Outcome]:
-    """The outcomes of (solution, tests) pairs, in their order, on `workers` rooms at once.
-
-    Without `workers` one for each core that this process may use. Without `confirmed` a pass is believed
-    after one run. Raises SandboxError.
-    """
-    if not pairs:
-        return []
-    level = find_level()
-    workers = min(len(pairs), workers or count_cores())
-    with ThreadPoolExecutor(workers) as pool, ExitStack() as rooms:
-        free: SimpleQueue[Room] = SimpleQueue()
-        for _ in range(workers):
-            free.put(rooms.enter_context(Room(level)))
-
-        def run(pair: tuple[str, str]) -> Outcome:
-            room = free.get()
-            try:
-                return room.run(*pair, limits, confirmed=confirmed)
-            finally:
-                free.put(room)
-
-        return list(pool.map(run, pairs))
 
 
 @functools.cache

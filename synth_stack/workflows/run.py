@@ -168,8 +168,6 @@ def pack(
     `mix_packs` raises.
     """
     if not isinstance(folder, str | Path):
-        if ledger is not None:
-            raise ConfigError("a mixture of packs has no place in a ledger: its packs have theirs")
         if credentials is not None:
             raise ConfigError("the images of a mixture keep the manifests that they have")
         return mix_packs(
@@ -179,6 +177,7 @@ def pack(
             name=name,
             purpose=purpose,
             revoked=[Path(each) for each in revoked],
+            ledger=None if ledger is None else Path(ledger),
         )
     if name is not None or purpose is not None or revoked:
         raise ConfigError("a name, a purpose and revoked rows are asked of a mixture of several packs")

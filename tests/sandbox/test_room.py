@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.errors import ConfigError
-from synth_stack.sandbox.room import Limits, Room, describe, find_level, run_checks, run_many
+from synth_stack.sandbox.room import Limits, Room, describe, find_level, run_checks
 from synth_stack.sandbox.syscalls import MACHINES, OTHER, USING, WRITING, number_calls
 from tests.examples import examples
 
@@ -160,16 +160,6 @@ def test_what_a_program_prints_comes_back_as_text(room: Room) -> None:
     outcome = room.run(solution, "assert 1 < 2")
 
     assert (outcome.stdout, outcome.stderr) == ("café �", "aside")
-
-
-def test_many_pairs_come_back_in_their_order() -> None:
-    pairs = [
-        (f"import time\ntime.sleep({0.02 * (k % 3)})\nx = {k}", f"assert x == {k % 7}") for k in range(14)
-    ]
-    outcomes = run_many(pairs, workers=3)
-
-    assert [outcome.status for outcome in outcomes] == ["passed"] * 7 + ["failed"] * 7
-    assert run_many([]) == []
 
 
 @pytest.mark.parametrize(

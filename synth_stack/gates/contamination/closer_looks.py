@@ -42,7 +42,7 @@ def look_closer(
             wanted.setdefault(row, []).append((function, problem))
         taken = dict(zip(rows, noticed["taken"].to_pylist(), strict=True))
         for row, trial in try_functions(stages.trials, table, wanted, taken).items():
-            findings[row] = add_trial(findings.get(row), trial)
+            findings[row] = add_trial(findings.get(row), trial, bar)
     return findings
 
 

@@ -8,11 +8,13 @@ parsed here; they run in the sandbox.
 import ast
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from synth_stack.sandbox.room import Limits, run_many
+from synth_stack.gates.contamination.further_inputs import Arguments, read_inputs
+from synth_stack.sandbox.room import Limits
+from synth_stack.sandbox.run_many import run_many
 
 LIMITS = Limits(cpu_s=2, wall_s=10.0)
 """CPU time decides, since it is the same on a busy machine: the slowest of HumanEval's 164 reference
@@ -49,11 +51,13 @@ class Problem:
     """An eval item with executable tests: `test` defines `check(candidate)`, or asserts on the entry point.
 
     `prompt` may define helpers that solution and test use; `entry_point` itself is only a stub there.
+    `answer` is the item's own solution: a module, or the body that follows the prompt.
     """
 
     entry_point: str
     test: str
     prompt: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def list_by_name(functions: Sequence[Function], problems: Sequence[Problem]) -> 
 
 def accepts(function: Function, problem: Problem) -> bool:
     """Whether the function takes as many arguments as the problem's test passes."""
-    return _prepare(problem).accepts(function)
+    return prepare_problem(problem).accepts(function)
 
 
 def find_solved(
@@ -119,7 +123,7 @@ def find_solved(
     `pairs` are positions in `functions` and `problems`; what passed comes back by function, then problem. A
     problem whose test holds no assert is never solved. Raises SandboxError where this machine has no sandbox.
     """
-    programs = [_prepare(problem) for problem in problems]
+    programs = [prepare_problem(problem) for problem in problems]
     wanted: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
     unmatched = beyond = 0
     for f, p in pairs:
@@ -132,7 +136,7 @@ def find_solved(
             wanted[key] = [(f, p)]
         else:
             beyond += 1
-    runs = [(_HEAD + programs[p].prelude + source, programs[p].test_as(name)) for source, name, p in wanted]
+    runs = [(programs[p].place(source), programs[p].test_as(name)) for source, name, p in wanted]
     # a faked pass harms the row that fakes it, so none is confirmed
     outcomes = run_many(runs, limits=limits, workers=workers, confirmed=False)
     passed = {
@@ -146,16 +150,21 @@ def find_solved(
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
-    """A problem ready to run: the helpers of its prompt, its test, and how many arguments it passes."""
+class ReadyProblem:
+    """A problem ready to run: the helpers of its prompt, its test, and how many arguments it passes.
+
+    `inputs` are the arguments of its calls that are literals.
+    """
 
     entry_point: str
     prelude: str
     test: str
     passes: frozenset[int]
+    inputs: Sequence[Arguments] = ()
 
     @classmethod
-    def of(cls, problem: Problem) -> "_Program":
+    def of(cls, problem: Problem) -> "ReadyProblem":
+        """The problem, parsed; one that no function fits where its test is no Python."""
         prompt, test = _parse(problem.prompt), _parse(problem.test)
         helpers = [n for n in prompt.body if _name_of(n) != problem.entry_point] if prompt else []
         prelude = _unparse(ast.Module(_suppress_imports(helpers), [])) if helpers else ""
@@ -163,12 +172,17 @@ class _Program:
             return cls("", prelude, problem.test, frozenset())
         checks = any(_name_of(node) == "check" for node in test.body)
         code = problem.test + (f"\n\ncheck({problem.entry_point})\n" if checks else "\n")
-        return cls(problem.entry_point, prelude, code, _count_passed(test, problem.entry_point))
+        called = {_CANDIDATE, problem.entry_point}
+        return cls(problem.entry_point, prelude, code, _count_passed(test, called), read_inputs(test, called))
 
     def accepts(self, function: Function) -> bool:
         """Whether each call in the tests could be a call of `function`."""
         most = float("inf") if function.most is None else function.most
         return bool(self.entry_point) and all(function.least <= n <= most for n in self.passes)
+
+    def place(self, source: str) -> str:
+        """The module that holds a function, with the helpers of the prompt."""
+        return _HEAD + self.prelude + source
 
     def test_as(self, name: str) -> str:
         """The tests of the function called `name` in the solution, under the item's own name for it."""
@@ -176,9 +190,9 @@ class _Program:
 
 
 @lru_cache(maxsize=16_384)
-def _prepare(problem: Problem) -> _Program:
-    """Parsing prompt and test of an item takes 2 ms: once, and not for every table of rows."""
-    return _Program.of(problem)
+def prepare_problem(problem: Problem) -> ReadyProblem:
+    """The problem, ready to run: parsing it takes 2 ms, once, and not for every table of rows."""
+    return ReadyProblem.of(problem)
 
 
 def _find_blocks(content: str) -> Iterator[str]:
@@ -269,9 +283,8 @@ def _describe(node: ast.FunctionDef, source: str, *, of_class: bool = False) -> 
     return [Function(node.name, least, None if arguments.vararg else max(0, most), source)]
 
 
-def _count_passed(test: ast.Module, entry_point: str) -> frozenset[int]:
+def _count_passed(test: ast.Module, called: Collection[str]) -> frozenset[int]:
     """How many arguments the calls in a test pass; none where that cannot be read off."""
-    called = {_CANDIDATE, entry_point}
     nodes = ast.walk(test)
     calls = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "id", None) in called]
     if any(n.keywords or any(isinstance(a, ast.Starred) for a in n.args) for n in calls):

@@ -2,8 +2,9 @@
 
 Three stages, the cheap ones first. Words: a shared run of 12 words rejects at once (ngram_overlap.py).
 Meaning: a short list of rows that are like an item, by fast vectors (paraphrase.py); better ones decide
-(reranking.py). Behaviour: a function that passes a held-out item's tests is its solution, whatever its words
-(solved_items.py). What comes near the bar may be put to a language model (llm_judge.py).
+(reranking.py). Behaviour: a function that passes a held-out item's tests and answers as its solution does is
+the solution, whatever its words (solved_items.py). What comes near the bar may be put to a language model
+(llm_judge.py).
 
 The first stages are the sketch of a shard (short_list.py); what a batch may spend on the rest is cut once for
 all of it (batch_budgets.py), and the judge spends it (closer_looks.py).
@@ -69,7 +70,7 @@ _EMBEDDING = Embedding()
 _BEHAVIOUR = Behaviour()
 
 
-@gate("contamination", version="4", reads=READS, harm="exams")
+@gate("contamination", version="5", reads=READS, harm="exams")
 def contamination(
     resources: Resources,
     *,
@@ -93,9 +94,10 @@ def contamination(
     Meaning, for the rest: the score is the likeness to the likest item on the short list, 0 where none is on
     it; from the bar on rejected where rare words, numbers or choices agree, and else held, or passed where
     `embedding.alone` is "ignore". Behaviour, for each row on the short list and each with a function of an
-    item's name: a function that passes an item's tests has score 1. A row for which too few runs in the
-    sandbox were left is held. With `llm_judge`, the rows just below the bar are put to it: rejected with
-    score 1 on a yes, held on an answer that is none.
+    item's name: a function that passes an item's tests and has its name, or answers as its solution does,
+    has score 1; one that is neither is held, or another function (references.py). A row for which too few
+    runs in the sandbox were left is held. With `llm_judge`, the rows just below the bar are put to it:
+    rejected with score 1 on a yes, held on an answer that is none.
 
     What is spent on a batch is bounded: rows that MiniLM reads, runs in the sandbox, rows that the language
     model is asked about. Each bound is cut once for the whole batch; canaries stand outside it.

@@ -20,6 +20,7 @@ from synth_stack.gates.contamination.choice_overlap import ChoiceIndex, find_cho
 from synth_stack.gates.contamination.ngram_overlap import Overlap, WordIndex, find_overlaps
 from synth_stack.gates.contamination.ngram_table import Flags
 from synth_stack.gates.contamination.paraphrase import ItemMeanings, list_near, list_pairs, read_passages
+from synth_stack.gates.contamination.quotations import is_quotation
 from synth_stack.gates.contamination.reranking import Confirmer
 from synth_stack.gates.contamination.row_texts import read_row_texts
 from synth_stack.gates.contamination.solved_items import ItemTrials, WantedRuns, list_wanted
@@ -220,6 +221,8 @@ def _find_shared(
     best: dict[int, tuple[str, Overlap]] = {}
     for number, overlap in found.items():
         row = int(owners[number])
+        if overlap.weak and is_quotation(index, overlap, texts["content"][number]):
+            continue
         if row not in best or overlap.rank > best[row][1].rank:
             best[row] = paths[number], overlap
     return {row: {"path": path, **asdict(overlap)} for row, (path, overlap) in best.items()}, readable

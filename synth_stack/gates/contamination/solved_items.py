@@ -2,7 +2,7 @@
 
 Which items a row is tried on: those of the same function name, then those that its prompt is most like. The
 number of runs is bounded for a row and for a batch (batch_budgets.py); a row that no runs were left for is
-told apart from one that failed.
+told apart from one that failed. What passed is compared with the item's own solution (references.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +23,12 @@ from synth_stack.gates.contamination.functions import (
     find_solved,
     list_by_name,
 )
+from synth_stack.gates.contamination.references import (
+    SolutionComparison,
+    Standing,
+    compare_solved,
+    judge_passed,
+)
 from synth_stack.sandbox.room import find_level
 from synth_stack.text.fields import read_messages
 
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 _ENOUGH = 3
 """Items nearest to a row that have to be tried: of code_alpaca's 90 rows that solve any item, 86 solve one of
 these (benchmarks/behaviour.py)."""
+_STANDINGS: Sequence[Standing] = ("other", "doubtful", "same")
 
 
 class Behaviour(BaseModel):
@@ -75,12 +82,14 @@ class ItemTrials:
 class Trial:
     """What came of one row: pairs of function and item that were tried, those that were not for want of runs.
 
-    `solved` is the reason and the evidence of the item that it solves with most tests, if any.
+    `solved` is the reason and the evidence of the item whose tests it passes, if any: of several the one that
+    it surely solves, then that with most tests. `standing` says how sure that is.
     """
 
     tried: int
     untried: int
     solved: Fault | None = None
+    standing: Standing = "same"
 
     @property
     def has_too_few(self) -> bool:
@@ -96,7 +105,7 @@ def prepare_trials(sets: Sequence[EvalItems], settings: Behaviour) -> ItemTrials
         for k, (entry_point, test) in enumerate(zip(s.entry_points, s.tests, strict=True)):
             if entry_point and test:
                 items.append(first + k)
-                problems.append(Problem(entry_point, test, s.prompts[k]))
+                problems.append(Problem(entry_point, test, s.prompts[k], s.answers[k] or ""))
         first += len(s.ids)
     level, lacking = None, None
     if not items:
@@ -185,18 +194,17 @@ def try_functions(
             rows.append(row)
             functions.append(found[row][k])
             pairs.append((len(pairs), problem))
-    outcome = find_solved([f.function for f in functions], trials.problems, pairs, budget=max(len(pairs), 1))
-    best: dict[int, Solved] = {}
-    for solved in outcome.solved:
+    tried = [found.function for found in functions]
+    outcome = find_solved(tried, trials.problems, pairs, budget=max(len(pairs), 1))
+    compared = compare_solved(tried, trials.problems, outcome.solved)
+    best: dict[int, _Passed] = {}
+    for solved, comparison in zip(outcome.solved, compared, strict=True):
+        passed = _Passed.of(functions[solved.function], trials.problems[solved.problem], solved, comparison)
         row = rows[solved.function]
-        if row not in best or solved.tests > best[row].tests:
-            best[row] = solved
+        if row not in best or passed.rank > best[row].rank:
+            best[row] = passed
     return {
-        row: Trial(
-            taken[row],
-            len(asked) - taken[row],
-            _describe(trials, functions[best[row].function], best[row]) if row in best else None,
-        )
+        row: Trial(taken[row], len(asked) - taken[row], *_describe(trials, best.get(row)))
         for row, asked in wanted.items()
     }
 
@@ -207,6 +215,31 @@ class _Found:
 
     function: Function
     message: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A function that passed the tests of an item, and how it compares with the item's own solution."""
+
+    found: _Found
+    solved: Solved
+    comparison: SolutionComparison | None
+    same_name: bool
+    standing: Standing
+
+    @classmethod
+    def of(
+        cls, found: _Found, problem: Problem, solved: Solved, comparison: SolutionComparison | None
+    ) -> "_Passed":
+        """The same, with what it amounts to."""
+        same_name = bool(list_by_name([found.function], [problem]))
+        standing = judge_passed(solved.tests, comparison, same_name=same_name)
+        return cls(found, solved, comparison, same_name, standing)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The surer comes first, then the one with most tests."""
+        return _STANDINGS.index(self.standing), self.solved.tests
 
 
 def _list_functions(table: pa.Table, skip: Collection[int]) -> dict[int, list[_Found]]:
@@ -224,17 +257,23 @@ def _list_functions(table: pa.Table, skip: Collection[int]) -> dict[int, list[_F
     return found
 
 
-def _describe(trials: ItemTrials, found: _Found, solved: Solved) -> Fault:
-    eval_set, item = _locate(trials.sets, trials.items[solved.problem])
+def _describe(trials: ItemTrials, passed: _Passed | None) -> tuple[Fault | None, Standing]:
+    if passed is None:
+        return None, "same"
+    eval_set, item = _locate(trials.sets, trials.items[passed.solved.problem])
     evidence = {
         "part": "test",
         **show_item(eval_set, item, eval_set.prompts[item]),
-        "function": found.function.name,
-        "message": found.message,
-        "tests_passed": solved.tests,
+        "function": passed.found.function.name,
+        "message": passed.found.message,
+        "tests_passed": passed.solved.tests,
+        "same_name": passed.same_name,
         "sandbox": trials.level,
     }
-    return f"solves a held-out item: passes {solved.tests} tests of {name_item(eval_set, item)}", evidence
+    if passed.comparison is not None:
+        evidence |= {"further_inputs": passed.comparison.inputs, "agreed_on": passed.comparison.agreed}
+    reason = f"passes {passed.solved.tests} tests of {name_item(eval_set, item)}"
+    return (reason, evidence), passed.standing
 
 
 def _locate(sets: Sequence[EvalItems], item: int) -> tuple[EvalItems, int]:

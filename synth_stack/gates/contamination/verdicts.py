@@ -21,6 +21,7 @@ SHARED_CHOICES = "contamination.shared_choices"
 ALIKE = "contamination.alike"
 REPHRASED = "contamination.rephrased"
 SOLVES_ITEM = "contamination.solves_item"
+MAY_SOLVE = "contamination.may_solve_item"
 LLM_JUDGE = "contamination.llm_judge"
 NOT_TRIED = "contamination.not_tried"
 NOT_DECIDED = "contamination.not_decided"
@@ -80,17 +81,18 @@ def state_likeness(
     return ContaminationFinding("hold", score, f"{reason}, and nothing else agrees", ALIKE, shown)
 
 
-def add_trial(found: ContaminationFinding | None, trial: Trial) -> ContaminationFinding:
+def add_trial(found: ContaminationFinding | None, trial: Trial, bar: float) -> ContaminationFinding:
     """The finding with what came of the sandbox: a solved item is proof, and runs that were not left prove
-    nothing.
+    nothing. Where it is in doubt whether tests that were passed tell the item's function from another, a
+    likeness to that item from the bar on decides it, and else the row is held.
     """
     found = found or ContaminationFinding("accept", 0.0, None, None, {"how": "tests"})
-    if trial.solved is not None:
-        reason, shown = trial.solved
-        likeness = {"likeness": found.score} if found.score else {}
-        evidence = {"how": "tests", **shown, **likeness, "counts": _count(trial)}
-        return ContaminationFinding("reject", 1.0, reason, SOLVES_ITEM, evidence)
+    solved = _state_solved(found, trial, bar)
+    if solved is not None:
+        return solved
     evidence = {**found.evidence, "counts": _count(trial)}
+    if trial.solved is not None:
+        evidence["passed"] = trial.solved[1]
     if not trial.has_too_few:
         return replace(found, evidence=evidence)
     evidence[TOO_FEW_RUNS] = 1
@@ -139,6 +141,26 @@ def abstain(table: pa.Table) -> pa.Table:
         reasons=["no eval set named: nothing to compare with"] * n,
         reason_classes=[_NO_EVAL_SET] * n,
     )
+
+
+def _state_solved(found: ContaminationFinding, trial: Trial, bar: float) -> ContaminationFinding | None:
+    """What passed tests say of a row; None where they say nothing, or less than what was found already."""
+    if trial.solved is None or trial.standing == "other":
+        return None
+    reason, shown = trial.solved
+    likeness = {"likeness": found.score} if found.score else {}
+    evidence = {"how": "tests", **shown, **likeness, "counts": _count(trial)}
+    alike = found.score >= bar and _name_item(found.evidence) == _name_item(shown)
+    if trial.standing == "same" or alike:
+        return ContaminationFinding("reject", 1.0, f"solves a held-out item: {reason}", SOLVES_ITEM, evidence)
+    if found.outcome == "reject":
+        return None
+    doubt = f"may solve a held-out item: {reason}, which may fit other functions"
+    return ContaminationFinding("hold", 1.0, doubt, MAY_SOLVE, evidence)
+
+
+def _name_item(evidence: Mapping[str, Any]) -> tuple[Any, Any]:
+    return evidence.get("eval_set"), evidence.get("item")
 
 
 def _count(trial: Trial) -> dict[str, int]:

@@ -30,7 +30,8 @@ from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.code_pairs import CodePair, find_other_languages, read_pairs
 from synth_stack.rows.schemas import build_verdicts
-from synth_stack.sandbox.room import Limits, Outcome, find_level, run_many
+from synth_stack.sandbox.room import Limits, Outcome, find_level
+from synth_stack.sandbox.run_many import run_many
 
 _MAX_SURVIVORS = 5
 

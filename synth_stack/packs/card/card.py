@@ -14,6 +14,7 @@ from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.figures import format_count, format_share, render_figures
 from synth_stack.packs.card.header import build_metadata, name_title
 from synth_stack.packs.card.images import render_images, render_licences
+from synth_stack.packs.card.ledger_place import render_place
 from synth_stack.packs.card.markdown import bullets, code, fence, fold, prose, table
 from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.counts import Counts
@@ -71,7 +72,7 @@ def render_card(
         "## Signature",
         _render_signature(told, signature, counts),
         *_render_cosigners(cosigners),
-        *_render_place(place),
+        *render_place(place),
     ]
     return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
 
@@ -337,17 +338,6 @@ def _render_cosigners(cosigners: Sequence[str]) -> list[str]:
     return [
         f"{keys} the same statement (`{layout.COSIGNATURES}`): {', '.join(map(code, cosigners))}. Ask for "
         "several of the keys that you expect with `--signers 2of3 --keys ID --keys ID --keys ID`."
-    ]
-
-
-def _render_place(place: Mapping[str, Any] | None) -> list[str]:
-    if place is None:
-        return []
-    previous = place["previous"]
-    return [
-        f"This is batch {place['sequence']:,} of its publisher's ledger. The root over the "
-        f"{format_count(previous['size'], 'batch', 'batches')} before it is {code(previous['root'])}; "
-        "`synth-stack verify PATH --pin FILE` refuses one that does not go on from the last that you saw."
     ]
 
 

@@ -17,6 +17,8 @@ from synth_stack.lineage.merkle import leaf_hash
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.hub.download import WantedFile, download_file
 from synth_stack.packs.hub.repository import LEFT_BY_HUB, MAIN, TOKEN_VARIABLE, HubRepository
+from synth_stack.packs.mixture.listing import is_mixture, list_foreign, list_mixture
+from synth_stack.packs.mixture.verify import open_signed_mixture
 from synth_stack.packs.publish import publish, remove_leftovers
 from synth_stack.packs.refusals import raise_refusals, to_error
 from synth_stack.packs.statement import Seal, check_place, read_manifest
@@ -77,7 +79,8 @@ def pull_pack(
     progress: Progress | None = None,
     **signer: Unpack[ExpectedSigner],
 ) -> PulledPack:
-    """The pack in a dataset repository, at `out`: there whole and verified, or not at all.
+    """The pack, or mixture of packs, in a dataset repository, at `out`: there whole and verified, or not at
+    all.
 
     `revision` is a branch, commit or tag (`root-...` and `batch-...` have to be of that root or batch);
     without one it is the newest, and its place in its ledger is compared with the last one that was pulled
@@ -147,18 +150,21 @@ class _Download:
         """
         listed = self.repository.list_files(self.commit)
         sizes = {name: file.size for name, file in listed.items() if name not in LEFT_BY_HUB}
+        is_mixed = any(name.startswith(f"{verify_pack.SOURCES}/") for name in sizes)
+        find_fault = verify_pack.find_mixed_name_fault if is_mixed else verify_pack.find_name_fault
         with raise_refusals():
             for name, size in sizes.items():
-                if (fault := verify_pack.find_name_fault(name)) is not None:
+                if (fault := find_fault(name)) is not None:
                     raise verify_pack.Refusal(f"{name} does not belong into a pack: {fault}")
                 if not 0 <= size <= SEAL_BYTES.get(name, MAX_PACK_BYTES):
                     raise verify_pack.Refusal(f"{name} cannot be of that size", f"{size} bytes")
-        missing = [name for name in verify_pack.REQUIRED if name not in sizes]
+        required = verify_pack.MIXTURE_FILES if is_mixed else verify_pack.REQUIRED
+        missing = [name for name in required if name not in sizes]
         if missing:
             raise VerificationError(f"{self.repository.repo_id} holds no pack: {missing[0]} is missing")
         for name in SEAL_BYTES.keys() & sizes.keys():
             download_file(self.repository, WantedFile(self.commit, name, sizes[name]), self.staging / name)
-        seal = open_signed(self.staging, **signer)
+        seal = (open_signed_mixture if is_mixed else open_signed)(self.staging, signer)
         manifest = read_manifest(self.staging)
         faults = verify_pack.compare_sizes(sizes, manifest["files"], seal.predicate["bytes"])
         for refusal in faults.values():
@@ -230,8 +236,8 @@ def _require_pack_or_nothing(out: Path) -> None:
         raise RunMismatch(f"{out} is in the way: it is no folder", mend=mend)
     if not out.exists() or not any(out.iterdir()):
         return
-    names, _, _ = layout.list_pack_files(out)
-    foreign = layout.list_foreign(out)
+    names = (list_mixture(out) if is_mixture(out) else layout.list_pack_files(out))[0]
+    foreign = list_foreign(out) if is_mixture(out) else layout.list_foreign(out)
     if foreign or MANIFEST not in names:
         seen = foreign[0] if foreign else f"{MANIFEST} is missing"
         raise RunMismatch(f"{out} is not empty and holds no pack", seen=seen, mend=mend)

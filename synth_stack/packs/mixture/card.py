@@ -1,6 +1,6 @@
 """The card of a mixture: its packs as a table, what they add up to, and how each is verified alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -8,6 +8,7 @@ import yaml
 from synth_stack.inputs.terms import PURPOSES, UNDECLARED, rank_terms
 from synth_stack.packs.card.examples import render_examples
 from synth_stack.packs.card.header import name_size
+from synth_stack.packs.card.ledger_place import render_place
 from synth_stack.packs.card.markdown import bullets, code, fence, prose, share, table
 from synth_stack.packs.card.shares import render_shares
 from synth_stack.packs.disclosure.facts import Disclosure
@@ -22,6 +23,12 @@ _VERIFY = """pip install synth-stack
 synth-stack verify PATH                  # every pack in it, whole, and what stands here
 synth-stack verify PATH/sources/00       # one pack alone
 synth-stack verify PATH --row ROW_ID     # one row, by its proof in its own pack"""
+_SINGLE_FILE = """pip install cryptography
+python verify_pack.py PATH"""
+_SINGLE_FILE_NOTE = (
+    "Where the package cannot be installed, one file does without it: every pack in it without its Parquet "
+    "files, and what the statement says of all. `synth-stack verify --emit > verify_pack.py` writes it."
+)
 _NOTE = (
     "Every pack lies in `sources/` as it was signed, to the byte, with its own card, records, tree and "
     "signature; nothing was taken out of it. Licences and terms are those that each pack states. What stands "
@@ -29,8 +36,10 @@ _NOTE = (
 )
 
 
-def render_card(packs: Sequence[MixedPack], told: Disclosure, purpose: str | None) -> str:
-    """README.md of a mixture, the same for the same arguments."""
+def render_card(
+    packs: Sequence[MixedPack], told: Disclosure, purpose: str | None, place: Mapping[str, Any] | None
+) -> str:
+    """README.md of a mixture, the same for the same arguments; `place` is its place in a ledger."""
     header = yaml.safe_dump(_build_metadata(packs, told), sort_keys=False, allow_unicode=True)
     sections = [
         f"# {prose(told.title)}",
@@ -39,6 +48,8 @@ def render_card(packs: Sequence[MixedPack], told: Disclosure, purpose: str | Non
         fence(_LOAD, "python"),
         "## Verify",
         fence(_VERIFY, "sh"),
+        _SINGLE_FILE_NOTE,
+        fence(_SINGLE_FILE, "sh"),
         "## Packs",
         _render_packs(packs, told),
         *render_examples(told.data.examples),
@@ -53,6 +64,7 @@ def render_card(packs: Sequence[MixedPack], told: Disclosure, purpose: str | Non
         f"The Merkle root over the statements of the packs is {code(told.root)}, and the key is "
         f"{code(told.key_id)}. It signs the digest of every file. **It does not vouch for the packs**: each "
         "has its own key, in the table above.",
+        *render_place(place),
     ]
     return f"---\n{header}---\n\n" + "\n\n".join(sections) + "\n"
 

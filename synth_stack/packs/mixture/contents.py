@@ -10,17 +10,20 @@ from synth_stack.errors import VerificationError
 from synth_stack.inputs.terms import PURPOSES, TERMS, UNDECLARED, rank_terms
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import TreeHead, leaf_hash
-from synth_stack.packs import layout
+from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.counts import Counts
 from synth_stack.packs.data_figures import DataFigures, DataTally
 from synth_stack.packs.data_rows import read_rows
 from synth_stack.packs.disclosure.facts import DisclosedModel, Disclosure, Origin
-from synth_stack.packs.statement import Seal, open_seal, read_withdrawn
+from synth_stack.packs.disclosure.sentences import name_model
+from synth_stack.packs.refusals import to_error
+from synth_stack.packs.statement import Seal, check_place, open_seal, read_withdrawn
 from synth_stack.packs.tombstones import find_withdrawn, open_revocations
 from synth_stack.packs.verify.recount import disclose_sealed, read_locks
 from synth_stack.packs.verify.verify import inspect_pack
+from synth_stack.packs.verify_pack import LedgerChain
+from synth_stack.rows.canonical import canonical_json, digest_bytes
 
-MIXTURE_SCHEME = "synth_stack/mixture/v1"
 Json = dict[str, Any]
 
 
@@ -51,7 +54,20 @@ class MixedPack:
             "rows": self.told.data.rows,
             "synthetic": self.told.data.synthetic,
             "licenses": list(self.told.licenses),
+            "output_terms": [
+                {"model": name_model(model), "output": model.terms.output, "license": model.terms.license}
+                for model in self.told.models
+                if model.terms is not None
+            ],
         }
+
+    def read_chain(self) -> LedgerChain | None:
+        """Its place in its publisher's ledger; None without one. Raises VerificationError."""
+        sizes, _, _ = layout.list_pack_files(self.path)
+        previous = check_place(self.path, sizes, self.seal)
+        if previous is None:
+            return None
+        return LedgerChain(self.folder, self.seal.key_id, (*previous, leaf_hash(self.seal.statement)))
 
 
 def open_packs(places: Sequence[tuple[str, Path]]) -> tuple[list[MixedPack], list[VerificationError]]:
@@ -69,8 +85,9 @@ def open_packs(places: Sequence[tuple[str, Path]]) -> tuple[list[MixedPack], lis
 
 
 def find_clashes(packs: Sequence[MixedPack]) -> list[VerificationError]:
-    """Why packs cannot stand side by side: one that stands there twice, a row that two have, and a row that
-    is withdrawn by a list in another pack. Memory is some 100 bytes a row.
+    """Why packs cannot stand side by side: one that stands there twice, a row that two have, two that stand
+    in two forks of one ledger, and a row that is withdrawn by a list in another pack. Memory is some 100
+    bytes a row.
     """
     problems: list[VerificationError] = []
     met: dict[str, str] = {}
@@ -78,7 +95,12 @@ def find_clashes(packs: Sequence[MixedPack]) -> list[VerificationError]:
         if pack.leaf in met:
             problems.append(VerificationError(f"{pack.folder} is the same pack as {met[pack.leaf]}"))
         met[pack.leaf] = pack.folder
-    return problems or [*_find_duplicates(packs), *_find_revoked(packs)]
+    return problems or [*_find_duplicates(packs), *_find_fork(packs), *_find_revoked(packs)]
+
+
+def _find_fork(packs: Sequence[MixedPack]) -> list[VerificationError]:
+    fork = verify_pack.find_fork([chain for pack in packs if (chain := pack.read_chain()) is not None])
+    return [] if fork is None else [to_error(fork)]
 
 
 def _find_duplicates(packs: Sequence[MixedPack]) -> list[VerificationError]:
@@ -164,13 +186,19 @@ def grow_tree(packs: Sequence[MixedPack]) -> TreeHead:
     return grow_head([leaf_hash(pack.seal.statement) for pack in packs])
 
 
+def identify_mixture(packs: Sequence[MixedPack], name: str, purpose: str | None) -> str:
+    """The SHA-256 by which a ledger knows a mixture: these packs in this order, this name and purpose."""
+    root = grow_tree(packs).root.hex()
+    return digest_bytes(canonical_json({"name": name, "packs": root, "purpose": purpose}))
+
+
 def describe_mixture(
     packs: Sequence[MixedPack], name: str, purpose: str | None, version: str = __version__
 ) -> Json:
     """What is signed of a mixture beside the digests of its files."""
     head, data = grow_tree(packs), _add_up(packs)
     return {
-        "scheme": MIXTURE_SCHEME,
+        "scheme": verify_pack.MIXTURE_SCHEME,
         "synth_stack": version,
         "name": name,
         "purpose": purpose,

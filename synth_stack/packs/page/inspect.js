@@ -1,12 +1,21 @@
 // Every check that needs no Parquet reader, of a folder that was chosen; and one row of it alone.
 const LOCAL_NOTE = "signed with a local key: proves integrity, not who signed; give the key id that the publisher named";
-const PARQUET_NOTE = "the Parquet files were compared with their digests, not with the records: see synth-stack verify";
 const BROWSER_NOTE = "a browser shows no links, devices or empty folders: verify_pack.py looks for these too";
 
-async function inspectPack(chosen, keyId, tell) {
-  const found = { problems: [], passed: [], notes: [], root: null, keyId: null, counts: null, gates: null, place: null };
+// What the checks of a folder gave. `identity` says whether an identity signed, and that it was not checked.
+const newFindings = () => ({
+  problems: [], passed: [], notes: [], root: null, keyId: null, keyChecked: false, counts: null, place: null,
+  identity: "not checked: no signature could be read",
+});
+
+async function inspectChosen(chosen, keyId, tell) {
+  const found = newFindings();
   try {
-    await inspectInto(found, chosen, keyId, tell);
+    const entries = listChosen(chosen);
+    if (isMixture(entries)) await inspectMixture(found, new Mixture(entries), keyId, tell);
+    else await inspectPack(found, new Pack(entries), keyId, tell);
+    found.notes.push(BROWSER_NOTE);
+    if (!keyId && found.root) found.notes.push(LOCAL_NOTE);
   } catch (error) {
     found.problems.push(toRefusal(error));
   }
@@ -18,48 +27,55 @@ function toRefusal(error) {
   return new Refusal(`the pack cannot be checked: ${error.name}: ${error.message}`);
 }
 
-async function inspectInto(found, chosen, keyId, tell) {
-  const pack = new Pack(chosen);
+function keepSignature(found, signed, root, keyId, hasBundle) {
+  Object.assign(found, { root, keyId: signed.keyId, keyChecked: Boolean(keyId), identity: describeIdentity(hasBundle) });
+}
+
+const describeIdentity = (hasBundle) => hasBundle ? RULES.identity_not_checked : RULES.no_identity;
+
+// The checks of one pack; `see` is shown the records of the rows in data/. Gives what the signature says and what was withdrawn.
+async function inspectPack(found, pack, keyId, tell, see = () => {}) {
   found.problems.push(...pack.faults);
   found.notes.push(...[...pack.left].map((name) => `${name} was left by the Hub and is no part of the pack`));
-  if (found.problems.length) return;
+  if (found.problems.length) return null;
   const signed = await openSigned(pack, keyId, found.notes);
   const { predicate: said } = signed;
-  [found.root, found.keyId, found.place] = [said.tree.root, signed.keyId, said.ledger];
+  keepSignature(found, signed, said.tree.root, keyId, said.signature === "sigstore");
+  found.place = said.ledger;
   if ((said.signature === "sigstore") !== pack.files.has(RULES.bundle)) throw new Refusal(`${RULES.bundle} does not belong to a pack signed with a key alone, or is missing`);
   const manifest = await readManifest(pack);
   found.problems.push(...compareSizes(pack, manifest.files, said.bytes));
   if (!found.problems.length) found.problems.push(...await compareDigests(pack, manifest, signed, tell));
-  if (found.problems.length) return;
+  if (found.problems.length) return null;
   found.passed.push([pack.files.size, "files"]);
   const rule = readRule(said), withdrawn = await checkWithdrawn(pack, signed);
-  const counts = await readRecords(pack, signed, rule, withdrawn, tell);
+  const counts = await readRecords(pack, signed, new RecordCounts(rule, withdrawn, see), tell);
   const counted = counts.toJson(await readSelfTests(pack, rule, counts.countJudged()));
   for (const name of [...new Set([...Object.keys(counted), ...Object.keys(said.counts)])].sort(comparePoints))
     if (!equalValues(counted[name], said.counts[name]))
       throw new Refusal(`${RULES.statement}: its counts.${name} is not what the records give`, quote(said.counts[name]), shorten(quote(counted[name])));
-  await checkLedger(pack, said.ledger);
+  const previous = await checkLedger(pack, said.ledger);
   found.counts = counted;
   found.passed.push([counts.total, "lineage records"], [counts.total, "decisions"]);
   if (signed.cosigners) found.passed.push([signed.cosigners, "further signatures"]);
   if (withdrawn.size) found.passed.push([withdrawn.size, "withdrawn rows"]);
-  found.notes.push(PARQUET_NOTE, BROWSER_NOTE);
-  if (!keyId) found.notes.push(LOCAL_NOTE);
-  if (pack.files.has(RULES.bundle)) found.notes.push(`the identity in ${RULES.bundle} was not checked: see synth-stack verify --identity`);
+  found.notes.push(RULES.parquet_note);
+  return { signed, withdrawn, previous };
 }
 
-async function openSigned(pack, keyId, notes) {
+async function openSigned(pack, keyId, notes, check = checkPredicate) {
   const signed = await openStatement(pack, keyId);
-  checkPredicate(signed);
+  check(signed);
   const { count, unchecked } = await checkCosigners(pack, signed);
   signed.cosigners = count - unchecked;
   if (unchecked) notes.push(`${unchecked} of the signatures in ${RULES.cosignatures} were not checked: this browser has no ML-DSA; verify_pack.py checks them`);
   return signed;
 }
 
-async function readRecords(pack, signed, rule, withdrawn, tell) {
+// Checks every record of a pack, against the tree, its tiles and its index, and counts it.
+async function readRecords(pack, signed, counts, tell) {
   const { tree: { size, root }, gates_sha256: gates, recipe_sha256: recipe } = signed.predicate;
-  const counts = new RecordCounts(rule, withdrawn), seen = new Set(), entries = [], wanted = size * RULES.index_bytes;
+  const { rule } = counts, seen = new Set(), entries = [], wanted = size * RULES.index_bytes;
   if (pack.size(RULES.index) !== wanted) throw new Refusal(`${RULES.index} is not of the length that its leaves give`, pack.size(RULES.index) ?? 0, `${wanted} bytes`);
   const tiles = await StoredTiles.open(pack, size), tree = new GrowingTree((level, node) => tiles.compare(level, node));
   for (const name of listRecords(pack))
@@ -90,10 +106,26 @@ async function compareIndex(pack, entries) {
     if (toHex(stored.subarray(number * long, (number + 1) * long)) !== entry) throw new Refusal(`${RULES.index}: entry ${number} is not what the records give`);
 }
 
-// Pairs of a name and a text that say what is proved of one row, from its record, the leaves and the signature.
-async function proveRow(chosen, wanted, keyId) {
+class MissingRow extends Refusal {}
+
+// Pairs of a name and a text that say what is proved of one row; of a mixture by the pack that has it.
+async function proveChosen(chosen, wanted, keyId) {
   if (!/^[0-9a-f]{8,32}$/.test(wanted)) throw new Refusal("that is not a row id", wanted, "its 32 hexadecimal characters, or the first 8 or more of them");
-  const pack = new Pack(chosen), notes = [];
+  const entries = listChosen(chosen);
+  const proof = isMixture(entries) ? await proveMixed(new Mixture(entries), wanted, keyId) : await proveRow(new Pack(entries), wanted, keyId);
+  return [
+    ...proof.lines,
+    ["root", proof.signed.predicate.tree.root],
+    ["key id", proof.signed.keyId + (keyId ? ", which was expected" : "")],
+    ["identity", describeIdentity(proof.signed.predicate.signature === "sigstore")],
+    ...(keyId ? [] : [["note", LOCAL_NOTE]]),
+    ["record", decodeText(proof.line)],
+  ];
+}
+
+// The same from its record, the leaves and the signature of one pack.
+async function proveRow(pack, wanted, keyId) {
+  const notes = [];
   if (pack.faults.length) throw pack.faults[0];
   const signed = await openSigned(pack, keyId, notes), { tree: { size, root } } = signed.predicate, rule = readRule(signed.predicate);
   const found = [], needle = `"row_id":"${wanted}`;
@@ -104,7 +136,7 @@ async function proveRow(chosen, wanted, keyId) {
       if (decodeText(line).includes(needle) && JSON.parse(decodeText(line)).row_id?.startsWith(wanted)) found.push([number, line.slice()]);
       number++;
     }
-  if (found.length !== 1) throw new Refusal(found.length ? "several rows begin with that id" : "the pack has no row of that id", wanted);
+  if (found.length !== 1) throw found.length ? new Refusal("several rows begin with that id", wanted) : new MissingRow("the pack has no row of that id", wanted);
   const [[index, line]] = found, record = parseRecord(line, `the record of row ${wanted}`);
   const leaves = await pack.read(`${RULES.tiles}/0.bin`, size * HASH_BYTES), tree = new GrowingTree();
   for (let at = 0; at < leaves.length; at += HASH_BYTES) tree.add(leaves.subarray(at, at + HASH_BYTES));
@@ -114,13 +146,11 @@ async function proveRow(chosen, wanted, keyId) {
   if (fault) throw fault;
   const withdrawn = await checkWithdrawn(pack, signed), { decision } = record;
   if (withdrawn.has(record.row_id)) notes.push("accepted then, and withdrawn since");
-  return [
+  const lines = [
     ["row", record.row_id],
     ["decision", decision.decision + (decision.gate ? ` by ${decision.gate}: ${decision.reason}` : "")],
     ["proved", `record: leaf ${index} of ${size}`],
     ...notes.map((note) => ["note", note]),
-    ["root", root],
-    ["key id", signed.keyId],
-    ["record", decodeText(line)],
   ];
+  return { lines, signed, line };
 }

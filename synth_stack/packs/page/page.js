@@ -32,7 +32,8 @@ function describe(found) {
   fill("problems", problems.slice(0, 200).map((text) => make("li", text)));
   fill("passed", problems.length ? [] : found.passed.map(([count, what]) => make("li", `${count.toLocaleString("en")} ${what}`)));
   fill("notes", found.notes.map((text) => make("li", printSafely(text))));
-  const facts = [["root", found.root], ["key id", found.keyId]].filter(([, text]) => text);
+  const known = found.keyChecked ? ", which was expected" : "";
+  const facts = [["identity", found.identity], ["root", found.root], ["key id", found.keyId && found.keyId + known]].filter(([, text]) => text);
   if (found.place && !problems.length) facts.push(["ledger", `batch ${found.place.sequence}`]);
   if (found.counts && !problems.length)
     for (const name of ["generated", ...RULES.decisions]) facts.push([name, found.counts[name].toLocaleString("en")]);
@@ -64,7 +65,7 @@ async function check() {
   await tell("Reading the signature");
   if (row) await showRow(chosen, row, keyId);
   else {
-    describe(await inspectPack(chosen, keyId, tell));
+    describe(await inspectChosen(chosen, keyId, tell));
     $("result").hidden = false;
     $("headline").focus();
   }
@@ -76,7 +77,7 @@ async function check() {
 async function showRow(chosen, row, keyId) {
   let lines;
   try {
-    lines = await proveRow(chosen, row, keyId);
+    lines = await proveChosen(chosen, row, keyId);
     $("proof").dataset.state = "ok";
     $("proved").textContent = "The record of this row was signed";
   } catch (error) {

@@ -165,10 +165,11 @@ class Tally extends Map {
   }
 }
 
-// What the statement says of the rows, counted from their records, in the order of the tree.
+// What the statement says of the rows, counted from their records, in the order of the tree; `see` is shown
+// those of the rows in data/.
 class RecordCounts {
-  constructor(rule, withdrawn) {
-    Object.assign(this, { rule, withdrawn, replacements: 0, waiting: new Map(), late: new Set() });
+  constructor(rule, withdrawn, see) {
+    Object.assign(this, { rule, withdrawn, see, replacements: 0, waiting: new Map(), late: new Set() });
     for (const name of ["decisions", "lookedAt", "abstained", "decided", "splits"]) this[name] = new Tally();
   }
 
@@ -182,7 +183,9 @@ class RecordCounts {
       this.replacements++;
     }
     if (decision === "accepted") {
-      if (!this.withdrawn.has(record.row_id)) this.splits.add(record.kind === "adversarial" ? "adversarial" : "train");
+      if (this.withdrawn.has(record.row_id)) return;
+      this.splits.add(record.kind === "adversarial" ? "adversarial" : "train");
+      this.see(record);
       return;
     }
     this.decided.add(`${decision} ${gate ?? ""}`);

@@ -9,7 +9,7 @@ from synth_stack import __version__
 from synth_stack.packs import verify_pack
 from synth_stack.text.page_policy import digest_source
 
-SCRIPTS = ("sha256", "canonical", "seal", "records", "tree", "withdrawal", "inspect", "page")
+SCRIPTS = ("sha256", "canonical", "seal", "records", "tree", "withdrawal", "mixture", "inspect", "page")
 """In the order in which they define what the next one uses; the page holds them as one script."""
 
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -21,7 +21,9 @@ _CONSTANTS = (
     *("REQUIRED", "MAX_FILES", "MAX_NAME_CHARS", "MAX_DEPTH", "MAX_SEAL_BYTES", "MAX_MEASURES_BYTES"),
     *("MAX_VALUES", "MAX_RECORD_BYTES", "MAX_COSIGNATURES_BYTES", "MAX_REVOKED_BYTES", "KINDS", "OUTCOMES"),
     *("DECISIONS", "SCOPES", "CITED", "PRECEDENCE", "SELECTORS", "CORPUS_SELECTORS", "LEFT_BY_HUB"),
-    *("PREDICATE", "KNOWN", "INDEX", "INDEX_BYTES", "PREFIX_BYTES"),
+    *("PREDICATE", "KNOWN", "INDEX", "INDEX_BYTES", "PREFIX_BYTES", "CROISSANT", "FOREIGN", "PARQUET_NOTE"),
+    *("MIXTURE_SCHEME", "MIXTURE_PREDICATE", "MIXTURE_FILES", "MIXTURE_KNOWN", "PACKS_SUBJECT", "SOURCES"),
+    *("JUDGING_PARTS", "TERMS", "TERMS_OF", "PURPOSES", "MIXED_KEYS_NOTE"),
 )
 
 
@@ -46,7 +48,11 @@ def render_page() -> str:
 def list_rules() -> dict[str, Any]:
     """The constants of the single file that the page goes by, by their names in small letters."""
     found = {name.lower(): _to_plain(getattr(verify_pack, name)) for name in _CONSTANTS}
-    return {**found, "seeds": verify_pack.SEEDS[0]}
+    identities = {
+        "no_identity": verify_pack.describe_identity(False),
+        "identity_not_checked": verify_pack.describe_identity(True),
+    }
+    return {**found, **identities, "seeds": verify_pack.SEEDS[0]}
 
 
 def read_part(name: str) -> str:

@@ -13,28 +13,17 @@ function findNameFault(name) {
   return null;
 }
 
-// A folder that was chosen: `files` maps paths inside it to File, `faults` are what is wrong with it as a list.
-class Pack {
-  constructor(chosen) {
+// Pairs of a path inside the folder that was chosen, and its File.
+function listChosen(chosen) {
+  return [...chosen].map((file) => [(file.webkitRelativePath || file.name).split("/").slice(1).join("/"), file]);
+}
+
+// The files of a folder: `files` maps paths inside it to File, and reads them.
+class Folder {
+  constructor() {
     this.files = new Map();
     this.faults = [];
     this.left = new Set();
-    if (chosen.length > RULES.max_files) throw new Refusal(`the pack holds more than ${RULES.max_files} files`);
-    for (const file of chosen) {
-      const name = (file.webkitRelativePath || file.name).split("/").slice(1).join("/");
-      const top = name.split("/")[0];
-      if (RULES.left_by_hub.includes(top)) {
-        this.left.add(top);
-        continue;
-      }
-      const fault = findNameFault(name);
-      const deep = name.split("/").length - 1 > RULES.max_depth;
-      if (deep) this.faults.push(new Refusal(`${printSafely(name)} does not belong into a pack: its folders are too deep`));
-      else if (fault) this.faults.push(new Refusal(`${printSafely(name)} does not belong into a pack: ${fault}`));
-      else this.files.set(name, file);
-    }
-    for (const name of RULES.required)
-      if (!this.files.has(name)) this.faults.push(new Refusal(`${name} is missing`));
   }
 
   get names() {
@@ -58,6 +47,28 @@ class Pack {
     const hash = new Sha256();
     for (let at = 0; at < file.size; at += 2 ** 24) hash.update(new Uint8Array(await readPart(file.slice(at, at + 2 ** 24), name)));
     return toHex(hash.digest());
+  }
+}
+
+// A pack: `faults` are what is wrong with its list of files.
+class Pack extends Folder {
+  constructor(entries) {
+    super();
+    if (entries.length > RULES.max_files) throw new Refusal(`the pack holds more than ${RULES.max_files} files`);
+    for (const [name, file] of entries) {
+      const top = name.split("/")[0];
+      if (RULES.left_by_hub.includes(top)) {
+        this.left.add(top);
+        continue;
+      }
+      const fault = findNameFault(name);
+      const deep = name.split("/").length - 1 > RULES.max_depth;
+      if (deep) this.faults.push(new Refusal(`${printSafely(name)} does not belong into a pack: its folders are too deep`));
+      else if (fault) this.faults.push(new Refusal(`${printSafely(name)} does not belong into a pack: ${fault}`));
+      else this.files.set(name, file);
+    }
+    for (const name of RULES.required)
+      if (!this.files.has(name)) this.faults.push(new Refusal(`${name} is missing`));
   }
 }
 
@@ -267,10 +278,10 @@ function findSizeFault(name, size, entry, vouched) {
   return new Refusal(`${name} was changed: it is not the file that ${RULES.statement} lists`, `${size} bytes`, `${vouched} bytes`);
 }
 
-async function compareDigests(pack, manifest, signed, tell) {
+async function compareDigests(pack, manifest, signed, tell, subject = RULES.rows_subject, facts = buildFacts) {
   const found = [];
   for (const name of signed.subjects.keys())
-    if (name !== RULES.rows_subject && !pack.files.has(name)) found.push(new Refusal(`${name} is missing`));
+    if (name !== subject && !pack.files.has(name)) found.push(new Refusal(`${name} is missing`));
   for (const name of pack.names) {
     if (name === RULES.manifest) continue;
     await tell(`Comparing ${name}`);
@@ -279,7 +290,7 @@ async function compareDigests(pack, manifest, signed, tell) {
       found.push(new Refusal(`${name} was changed: it is not the file that ${RULES.statement} lists`, `SHA-256 ${digest}`));
     else if (manifest.files[name].sha256 !== digest) found.push(new Refusal(`${RULES.manifest} does not list ${name} as it was signed`));
   }
-  if (!found.length && !equalValues(manifest.facts, buildFacts(signed.predicate)))
+  if (!found.length && !equalValues(manifest.facts, facts(signed.predicate)))
     found.push(new Refusal(`${RULES.manifest}: its facts are not those that were signed`));
   return found;
 }

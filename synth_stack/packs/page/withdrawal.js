@@ -72,13 +72,21 @@ class Withdrawal {
   }
 }
 
-// The ids of the rows that a pack which was issued again has withdrawn, if its list withdraws these.
+// The ids of withdrawn rows, and the tombstones that withdraw them.
+class Withdrawn extends Set {
+  constructor(rows = [], tombstones = []) {
+    super(rows);
+    this.tombstones = tombstones;
+  }
+}
+
+// The rows that a pack which was issued again has withdrawn, if its list withdraws these.
 async function checkWithdrawn(pack, signed) {
   const said = signed.predicate.withdrawn, { revoked, withdrawn: where } = RULES;
   if (said === null) {
     for (const name of [revoked, where])
       if (pack.files.has(name)) throw new Refusal(`${name} does not belong to a pack from which nothing was withdrawn`);
-    return new Set();
+    return new Withdrawn();
   }
   if (!has(said, "entries:int list:str rows:int statement:str") || !matches(SHA256_FORM, said.statement)) throw new Refusal(`${RULES.statement}: what it says of withdrawn rows is none`);
   const bytes = await pack.read(revoked, RULES.max_revoked_bytes);
@@ -86,7 +94,7 @@ async function checkWithdrawn(pack, signed) {
   if (said.entries !== tombstones.length || said.list !== toHex(sha256(bytes))) throw new Refusal(`${RULES.statement}: its rows were withdrawn by another list than ${revoked}`, said.list);
   if (tombstones.some((select) => RULES.corpus_selectors.some((by) => by in select)) && pack.files.has(RULES.seeds))
     throw new Refusal(`${RULES.seeds} is there, and ${revoked} withdraws a text of the seed corpus`);
-  const rows = await readWithdrawnRows(pack, said.rows), listed = new Set(rows), ordered = [], found = new Withdrawal(tombstones);
+  const rows = await readWithdrawnRows(pack, said.rows), listed = new Withdrawn(rows, tombstones), ordered = [], found = new Withdrawal(tombstones);
   for (const name of listRecords(pack))
     for await (const line of readLines(pack, name)) {
       const record = parseRecord(line, name);
@@ -115,11 +123,12 @@ async function readWithdrawnRows(pack, signed) {
   return rows;
 }
 
+// The hashes of the batches before this one; null for a pack without a place in a ledger.
 async function checkLedger(pack, place) {
   const where = RULES.ledger;
   if (place === null) {
     if (pack.files.has(where)) throw new Refusal(`${where} does not belong to a pack that has no place in a ledger`);
-    return;
+    return null;
   }
   if (!has(place, "sequence:int previous:dict") || !has(place.previous, "size:int root:str")) throw new Refusal(`${RULES.statement}: its place in a ledger is none`);
   const value = parseCanonical(await pack.read(where, RULES.max_seal_bytes * 8), where, "\n");
@@ -129,4 +138,5 @@ async function checkLedger(pack, place) {
   value.entries.forEach((entry) => tree.add(fromHex(entry)));
   const sizes = [tree.size, previous.size, place.sequence];
   if (new Set(sizes).size > 1 || tree.root() !== previous.root) throw new Refusal(`${where} does not give the head that was signed`, tree.root(), previous.root);
+  return value.entries;
 }

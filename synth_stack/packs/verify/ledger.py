@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synth_stack.errors import ConfigError, VerificationError
 from synth_stack.files import write_bytes
-from synth_stack.lineage.ledger import advance_pin, read_pin
+from synth_stack.lineage.ledger import advance_packs, advance_pin, read_pin
 from synth_stack.packs.verify.verify import Verification
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -16,7 +16,8 @@ def follow_ledger(found: Verification, *, pin: Path | None = None, root: str | N
     """The verification with what `pin` and `root` say of the pack's place in a ledger.
 
     `pin` is a file with the last head that was seen: the pack has to be that batch or the next one, and a
-    sound pack moves it on; a file that is not there yet is made of the first pack. `root` is the head that
+    sound pack moves it on; a file that is not there yet is made of the first pack. Of a mixture it keeps how
+    far the ledgers of its packs were seen, too. `root` is the head that
     the ledger has to have with this batch, from another source. Raises ConfigError for a root or a pin that
     is none.
     """
@@ -40,6 +41,8 @@ def follow_ledger(found: Verification, *, pin: Path | None = None, root: str | N
                 "the ledger has another head than the expected one", seen=head, allowed=root
             )
         after = advance_pin(before, found.key_id, found.place.previous, found.place.leaf)
+        chains = [(part.folder, part.key_id, part.leaves) for part in found.parts]
+        after = replace(after, packs=advance_packs(after.packs, chains))
     except VerificationError as exc:
         return replace(found, checks=(), problems=(exc,))
     if pin is not None and after != before:

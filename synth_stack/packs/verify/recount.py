@@ -55,13 +55,17 @@ def check_statements(
     counts = tally.finish([gate.use for gate in lock.gates], measures, review)
     problems = compare_predicate(seal, locks, counts)
     problems += _compare_documents(pack, seal, locks, counts)
-    verifier = read_verifier()
-    found = read_file(pack, layout.VERIFIER, max_bytes=MAX_FILE_BYTES)
-    if found != verifier:
-        problems.append(
-            VerificationError(f"{layout.VERIFIER} is not the verifier of {layout.PACK_SCHEME}; do not run it")
-        )
+    problems += check_verifier(pack)
     return counts, problems
+
+
+def check_verifier(pack: Path) -> list[VerificationError]:
+    """What is wrong with the copy of the single file that lies in a pack."""
+    if read_file(pack, layout.VERIFIER, max_bytes=MAX_FILE_BYTES) == read_verifier():
+        return []
+    return [
+        VerificationError(f"{layout.VERIFIER} is not the verifier of {layout.PACK_SCHEME}; do not run it")
+    ]
 
 
 def disclose_sealed(seal: Seal, locks: tuple[RecipeLock, GatesLock], counts: Counts) -> Disclosure:

@@ -38,7 +38,13 @@ from synth_stack.packs.verify.files import compare_files
 from synth_stack.packs.verify.images import check_images, explain_changes
 from synth_stack.packs.verify.provenance import Origins, check_locks, read_seed_ids
 from synth_stack.packs.verify.recount import check_statements, read_locks
-from synth_stack.packs.verify_pack import Withdrawn
+from synth_stack.packs.verify_pack import (
+    LOCAL_NOTE,
+    LedgerChain,
+    Withdrawn,
+    describe_identity,
+    describe_signature,
+)
 from synth_stack.runs.folder import identity_line
 from synth_stack.runs.locks import RecipeLock
 from synth_stack.text.printable import describe_verdict, show
@@ -82,12 +88,40 @@ class BatchPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureCheck:
+    """What of a signature was checked: whether the key, or keys, are those that were asked for; whether an
+    identity signed too, and who, where it was checked.
+    """
+
+    key_checked: bool = False
+    has_bundle: bool = False
+    identity: str | None = None
+
+    @classmethod
+    def of(cls, seal: Seal, signer: ExpectedSigner) -> "SignatureCheck":
+        """Of a seal that was opened with that `signer`."""
+        named = signer.get("expected_key") is not None or signer.get("signers") is not None
+        return cls(named, seal.has_bundle, name_identity(signer) if seal.identity_checked else None)
+
+    def to_json(self) -> Json:
+        """The same as plain JSON."""
+        checked = {"key_checked": self.key_checked, "bundle": self.has_bundle}
+        return {**checked, "identity_checked": self.identity is not None, "identity": self.identity}
+
+    def lines(self, root: str | None, key_id: str | None) -> list[str]:
+        """Whether an identity signed and was checked, the signed root, and which key signed."""
+        identity = describe_identity(self.has_bundle, self.identity)
+        return [f"identity {identity}", *describe_signature(root, key_id, self.key_checked)]
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What the checks of a pack gave. It is verified when there are no `problems`.
 
     `checks` passed; `warnings` are what they cannot prove. `root` and `key_id` are None where the
     signature could not be read, `counts` where the rows could not be counted, `place` without a ledger.
-    `withdrawn` are rows that a list of tombstones meets, with the selector.
+    `withdrawn` are rows that a list of tombstones meets, with the selector. Of a mixture, `parts` are the
+    places of its packs in ledgers.
     """
 
     path: Path
@@ -100,6 +134,8 @@ class Verification:
     place: BatchPlace | None = None
     withdrawn: Mapping[str, str] = field(default_factory=dict)
     cosigners: tuple[str, ...] = ()
+    parts: tuple[LedgerChain, ...] = ()
+    signature: SignatureCheck | None = None
 
     def to_json(self) -> Json:
         """The same as plain JSON; `counts` are those that are signed."""
@@ -111,6 +147,7 @@ class Verification:
             "problems": [str(problem) for problem in self.problems],
             "root": self.root,
             "key_id": self.key_id,
+            "signature": None if self.signature is None else self.signature.to_json(),
             "cosigners": list(self.cosigners),
             "counts": None if self.counts is None else self.counts.to_predicate(),
             "withdrawn": dict(self.withdrawn),
@@ -126,11 +163,24 @@ class Verification:
             *(f"gone     {row_id} by {cause}" for row_id, cause in self.withdrawn.items()),
             *(f"ok       {check.count:,} {check.name}" for check in self.checks),
             *(f"note     {warning}" for warning in self.warnings),
-            *([f"root     {self.root}"] if self.root else []),
-            *([f"key id   {self.key_id}"] if self.key_id else []),
+            *(["identity not checked: no signature could be read"] if self.signature is None else []),
+            *([] if self.signature is None else self.signature.lines(self.root, self.key_id)),
             *(f"cosigner {each}" for each in self.cosigners),
             *([f"ledger   batch {len(self.place.previous):,}, head {self.place.head}"] if self.place else []),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MixturePart:
+    """A pack in a mixture: its folder, and root and key of the mixture."""
+
+    folder: str
+    root: str
+    key_id: str
+
+    def line(self, root: str, key_id: str) -> str:
+        """The pack for a person, with its own root and key."""
+        return f"pack     {self.folder}, with the root {root} and the key {key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +188,8 @@ class RowProof:
     """One row, proved against the signature alone: leaf `index` of a tree of `size` leaves.
 
     The decision and the `verdicts` are those of the record, in the order of work. `in_data` says that the row
-    itself was compared too, which only an accepted one can be.
+    itself was compared too, which only an accepted one can be. `mixture` is where the pack that proves it
+    lies, in a mixture; `signature` is then what was checked of the mixture's.
     """
 
     row_id: str
@@ -155,11 +206,13 @@ class RowProof:
     root: str
     key_id: str
     warnings: tuple[str, ...]
+    signature: SignatureCheck
+    mixture: MixturePart | None = None
 
     def to_json(self) -> Json:
         """The same as plain JSON."""
         plain: Json = orjson.loads(orjson.dumps(self))
-        return plain
+        return {**plain, "signature": self.signature.to_json()}
 
     def lines(self) -> list[str]:
         """The same for a person."""
@@ -171,9 +224,15 @@ class RowProof:
             *(f"verdict  {describe_verdict(verdict)}" for verdict in self.verdicts),
             f"proved   {what}: leaf {self.index:,} of {self.size:,}, {len(self.proof)} hashes to the root",
             *(f"note     {warning}" for warning in self.warnings),
-            f"root     {self.root}",
-            f"key id   {self.key_id}",
+            *([] if self.mixture is None else [self.mixture.line(self.root, self.key_id)]),
+            *self.signature.lines(*_name_signed(self)),
         )
+
+
+def _name_signed(proof: RowProof) -> tuple[str, str]:
+    """Root and key of what was asked about: the pack, or the mixture that it lies in."""
+    whole = proof if proof.mixture is None else proof.mixture
+    return whole.root, whole.key_id
 
 
 def verify_pack(pack: str | Path, **signer: Unpack[ExpectedSigner]) -> Verification:
@@ -214,12 +273,12 @@ def _inspect_pack(pack: Path, signer: ExpectedSigner) -> Verification:
     warnings += [f"{name} was left by the Hub and is no part of the pack" for name in left_by_hub]
     checks, counts, place = [Check("files", len(names))], None, None
     if seal is not None and not problems:
-        warnings += _describe_trust(seal, signer)
+        warnings += describe_trust(seal, signer)
         try:
             locks = read_locks(pack)
             rule = read_rule(locks[1])
             check_locks(*locks)
-            place = _find_place(pack, sizes, seal)
+            place = find_place(pack, sizes, seal)
             withdrawn = read_withdrawn(pack, sizes, seal)
             origins = _open_origins(pack, sizes, locks[0], withdrawn)
             people = None
@@ -266,10 +325,11 @@ def _inspect_pack(pack: Path, signer: ExpectedSigner) -> Verification:
         counts=counts,
         place=None if problems else place,
         cosigners=() if seal is None else seal.cosigners,
+        signature=None if seal is None else SignatureCheck.of(seal, signer),
     )
 
 
-def open_signed(pack: Path, **signer: Unpack[ExpectedSigner]) -> Seal:
+def open_signed(pack: Path, signer: ExpectedSigner) -> Seal:
     """What the signature of a pack says, once whoever must have signed it has; no other file is opened.
 
     Raises VerificationError, and ConfigError for arguments that cannot be used.
@@ -289,7 +349,8 @@ def _open_origins(
     return Origins(recipe, read_seed_ids(pack, sizes, recipe, left_out=left_out))
 
 
-def _find_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> BatchPlace | None:
+def find_place(pack: Path, sizes: Mapping[str, int], seal: Seal) -> BatchPlace | None:
+    """The place of a pack in its ledger; None without one. Raises VerificationError."""
     previous = check_place(pack, sizes, seal)
     return None if previous is None else BatchPlace(tuple(previous), leaf_hash(seal.statement))
 
@@ -337,8 +398,9 @@ def verify_row(pack: Path, row_id: str, **signer: Unpack[ExpectedSigner]) -> Row
                 if is_gone
                 else []
             ),
-            *_describe_trust(seal, signer),
+            *describe_trust(seal, signer),
         ),
+        signature=SignatureCheck.of(seal, signer),
     )
 
 
@@ -391,7 +453,12 @@ def _choose_identity(signer: ExpectedSigner) -> CheckBundle | None:
     return check
 
 
-def _describe_trust(seal: Seal, signer: ExpectedSigner) -> list[str]:
+def name_identity(signer: ExpectedSigner) -> str:
+    """Who must have signed, as people read it."""
+    return f"{signer.get('identity')}, by {signer.get('issuer')}"
+
+
+def describe_trust(seal: Seal, signer: ExpectedSigner) -> list[str]:
     """What the signature does not prove, in sentences."""
     known = signer.get("expected_key") is not None or signer.get("signers") is not None
     if seal.identity_checked or (known and not seal.has_bundle):
@@ -400,4 +467,4 @@ def _describe_trust(seal: Seal, signer: ExpectedSigner) -> list[str]:
         return show(
             "signed with sigstore, and the identity was not checked: name it with --identity and --issuer"
         )
-    return ["signed with a local key: proves integrity, not who signed; check the key with --key-id"]
+    return [LOCAL_NOTE]

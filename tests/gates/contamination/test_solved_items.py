@@ -22,14 +22,14 @@ SQUARE = "def check(candidate):\n    assert candidate(3) == 9\n"
 TWICE = "def twice(x):\n    return x + x\n"
 
 
-def make_set(name: str, *items: tuple[str | None, str | None]) -> EvalItems:
-    """Items of an entry point and a test each."""
+def make_set(name: str, *items: tuple[str | None, str | None], solution: str | None = None) -> EvalItems:
+    """Items of an entry point and a test each; a `solution` is that of all."""
     return EvalItems(
         name=name,
         sha256=Digest("0" * 64),
         ids=[f"i{k}" for k in range(len(items))],
         prompts=["Say what to do."] * len(items),
-        answers=[None] * len(items),
+        answers=[solution] * len(items),
         entry_points=[entry_point for entry_point, _ in items],
         tests=[test for _, test in items],
         passages=[None] * len(items),
@@ -78,7 +78,7 @@ def test_a_function_is_tried_on_the_items_that_its_row_is_like(
     tried = try_rows(trials, table, {0: [0, 1, 2, 3], 2: [2]})
     assert list(tried) == [0]
     reason, evidence = tried[0].solved or ("", {})
-    assert reason == "solves a held-out item: passes 2 tests of second/i0"
+    assert reason == "passes 2 tests of second/i0"
     assert (evidence["function"], evidence["message"], evidence["tests_passed"]) == ("twice", 0, 2)
     assert (evidence["eval_set"], evidence["item"], evidence["item_text"]) == (
         "second",
@@ -183,3 +183,49 @@ def test_an_item_whose_test_is_no_python_is_never_solved(texts_table: TextsTable
     trials = prepare_trials([make_set("a", ("f", "def check(candidate:\n"), ("g", "pass"))], Behaviour())
     tried = try_rows(trials, texts_table([TWICE]), {0: [0, 1]})
     assert [t.solved for t in tried.values()] == [None]
+
+
+JOIN = """
+def check(candidate):
+    assert candidate([]) == ''
+    assert candidate(['x', 'y']) == 'xy'
+    assert candidate(['z']) == 'z'
+"""
+JOINED = "def join(xs):\n    return ''.join(xs)\n"
+OTHERS = {
+    "same": "def glue(xs):\n    out = ''\n    for x in xs:\n        out += x\n    return out\n",
+    "other": "def once(xs):\n    return ''.join(dict.fromkeys(xs))\n",
+    "doubtful": "def strip(xs):\n    return ''.join(xs).strip()\n",
+}
+
+
+@pytest.mark.parametrize("standing", OTHERS)
+def test_what_passes_a_few_tests_is_compared_with_the_items_solution(
+    texts_table: TextsTable, standing: str
+) -> None:
+    trials = prepare_trials([make_set("a", ("join", JOIN), solution=JOINED)], Behaviour())
+    [trial] = try_rows(trials, texts_table([OTHERS[standing]]), {0: [0]}).values()
+    assert trial.standing == standing
+    assert trial.solved is not None
+    assert trial.solved[1]["further_inputs"] == 120
+    assert (trial.solved[1]["agreed_on"] == 120) == (standing == "same")
+
+
+def test_a_function_of_the_items_name_is_its_solution_whatever_it_does_elsewhere(
+    texts_table: TextsTable,
+) -> None:
+    trials = prepare_trials(
+        [make_set("a", ("double", DOUBLE), solution="def double(x):\n    return x * 2\n")], Behaviour()
+    )
+    clumsy = "def Double(x):\n    return x + x if x > -4 else 0\n"
+    named, other = (clumsy, clumsy.replace("Double", "f"))
+    tried = try_rows(trials, texts_table([named, other]), {0: [0], 1: [0]})
+    assert [trial.standing for trial in tried.values()] == ["same", "other"]
+
+
+def test_few_tests_of_an_item_without_a_solution_leave_a_doubt(texts_table: TextsTable) -> None:
+    many = "def check(candidate):\n" + "".join(f"    assert candidate({k}) == {2 * k}\n" for k in range(5))
+    trials = prepare_trials([make_set("a", ("p", DOUBLE)), make_set("b", ("q", many))], Behaviour())
+    table = texts_table([TWICE])
+    few, enough = (try_rows(trials, table, {0: [item]})[0] for item in (0, 1))
+    assert (few.standing, enough.standing) == ("doubtful", "same")

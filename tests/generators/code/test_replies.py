@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_stack.generators.code.replies import list_signatures, read_code, read_examples, read_problem
-from synth_stack.sandbox.room import run_many
+from synth_stack.sandbox.run_many import run_many
 
 
 @pytest.mark.parametrize(

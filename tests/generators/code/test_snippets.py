@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from synth_stack.generators.code.snippets import Snippet, find_snippets
-from synth_stack.sandbox.room import run_many
+from synth_stack.sandbox.run_many import run_many
 
 MODULE = '''
 import math

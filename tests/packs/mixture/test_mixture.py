@@ -1,9 +1,7 @@
-import os
-import random
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +11,29 @@ import pytest
 import synth_stack
 from synth_stack.errors import ConfigError, InputError, RunMismatch, SynthStackError, VerificationError
 from synth_stack.files import digest_file, read_table
-from synth_stack.lineage.sign import build_statement
+from synth_stack.inputs import terms
 from synth_stack.packs import layout
+from synth_stack.packs import verify_pack as verify_pack_file
 from synth_stack.packs.export import export_pack
 from synth_stack.packs.load import compare_revoked, load_pack
-from synth_stack.packs.mixture.seal import ROOT_SUBJECT, build_facts
 from synth_stack.packs.mixture.write import mix_packs
+from synth_stack.packs.prove import prove_rows, verify_proof
 from synth_stack.packs.signers import add_cosigners, local_signer
 from synth_stack.packs.tombstones import revoke
 from synth_stack.packs.trace import trace
 from synth_stack.packs.verify.verify import inspect_pack, verify_pack, verify_row
-from synth_stack.runs.folder import MANIFEST, list_files, write_manifest
+from synth_stack.runs.folder import MANIFEST, list_files
 from tests.packs.disclosure.stated_pack import build_stated_pack
-from tests.packs.judged_run import ADVERSARIAL, build_pack, read_predicate
+from tests.packs.judged_run import build_pack, read_predicate
+from tests.packs.mixture.mixed_pack import Parts, build_parts, mix
 from tests.packs.tampering.forge import Forger
+from tests.packs.tampering.mixed_lies import swap
 from tests.packs.withdrawn_pack import WHEN, issue_again, withdraw
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Two packs of different keys, and a mixture of them signed with a third."""
-
-    folder: Path
-    first: Path
-    second: Path
-    mixture: Path
 
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    folder = tmp_path_factory.mktemp("mixture")
-    first = build_stated_pack(folder / "a")
-    second = build_pack(folder / "b", text="other words", adversarial=ADVERSARIAL)
-    mix(folder, [first, second])
-    return Parts(folder, first, second, folder / "mixture")
-
-
-def mix(folder: Path, packs: Sequence[Path], out: str = "mixture", **options: Any) -> Path:
-    mix_packs(packs, folder / out, signer=local_signer(folder / "mixture.pem"), **options)
-    return folder / out
+    return build_parts(tmp_path_factory.mktemp("mixture"))
 
 
 @pytest.fixture
@@ -122,9 +104,83 @@ def test_a_row_is_proved_by_its_own_pack(parts: Parts) -> None:
         row_id = read_table(pack / layout.records_name(0))["row_id"][2].as_py()
         proof = verify_row(parts.mixture, row_id)
         assert proof.root == verify_pack(pack).root
-        assert f"proved by sources/{number:02d}" in proof.warnings[0]
+        assert proof.mixture is not None
+        assert proof.mixture.folder == f"sources/{number:02d}"
     with pytest.raises(InputError, match="has no row of that id"):
         verify_row(parts.mixture, "f" * 32)
+
+
+def test_the_single_file_proves_a_row_as_the_full_verifier_does(parts: Parts) -> None:
+    row_id = read_table(parts.second / layout.records_name(0))["row_id"][2].as_py()
+    proof = verify_row(parts.mixture, row_id[:9])
+    told = verify_pack_file.prove_row(parts.mixture, row_id[:9])
+    said = {line.split()[0] for line in proof.lines()} - {"verdict", "note"}
+    assert {line.split()[0] for line in told} - {"note"} == said
+    assert [line for line in told if line[:4] in {"pack", "root", "key "}] == [
+        line for line in proof.lines() if line[:4] in {"pack", "root", "key "}
+    ]
+    with pytest.raises(verify_pack_file.MissingRow):
+        verify_pack_file.prove_row(parts.mixture, "f" * 32)
+
+
+def test_a_proof_of_a_row_names_the_mixture_that_its_pack_lies_in(parts: Parts, tmp_path: Path) -> None:
+    row_id = read_table(parts.second / layout.data_name(0, 1))["row_id"][0].as_py()
+    prove_rows(parts.mixture, [row_id], tmp_path / "proof.json")
+    key = local_signer(parts.folder / "mixture.pem").key_id
+    shown = verify_proof(tmp_path / "proof.json", expected_key=key)
+    assert f"key id   {key}, which was expected" in shown.lines()
+    assert any(line.startswith("pack     sources/01 of 2, with the root ") for line in shown.lines())
+    with pytest.raises(VerificationError, match="not the expected key"):
+        verify_proof(tmp_path / "proof.json", expected_key=str(verify_pack(parts.second).key_id))
+    assert (
+        subprocess.run(
+            [sys.executable, parts.mixture / "verify_pack.py", tmp_path / "proof.json", "--key-id", key],
+            capture_output=True,
+            check=True,
+        )
+        .stdout.decode()
+        .splitlines()
+        == shown.lines()
+    )
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_proof_of_another_pack_or_mixture_is_refused(parts: Parts, tmp_path: Path, place: int) -> None:
+    row_id = read_table(parts.second / layout.data_name(0, 1))["row_id"][0].as_py()
+    prove_rows(parts.mixture, [row_id], tmp_path / "proof.json")
+    value = orjson.loads((tmp_path / "proof.json").read_bytes())
+    other = mix(tmp_path, [parts.first, parts.third], key=parts.folder / "mixture.pem")
+    changes: list[tuple[Callable[[], object], str]] = [
+        (
+            lambda: value["mixture"].update(statement=read_envelope(other)),
+            "its pack is none of those in the mixture",
+        ),
+        (lambda: value.update(statement=read_envelope(parts.first)), "was signed with another key"),
+        (
+            lambda: value["mixture"].update(statement=read_envelope(parts.second)),
+            "was signed with another key",
+        ),
+        (lambda: value["mixture"].update(note=1), "the mixture that it names is none"),
+    ]
+    change, says = changes[place]
+    change()
+    (tmp_path / "proof.json").write_bytes(verify_pack_file.canonical(value) + b"\n")
+    with pytest.raises(VerificationError, match=says):
+        verify_proof(tmp_path / "proof.json")
+
+
+def read_envelope(pack: Path) -> Any:
+    return orjson.loads((pack / layout.STATEMENT).read_bytes())
+
+
+def test_a_proof_is_of_rows_of_one_pack(parts: Parts, tmp_path: Path) -> None:
+    ids = [read_table(p / layout.data_name(0, 1))["row_id"][0].as_py() for p in (parts.first, parts.second)]
+    with pytest.raises(InputError, match="a proof is of one"):
+        prove_rows(parts.mixture, ids, tmp_path / "proof.json")
+
+
+def test_the_single_file_says_what_the_package_says_of_terms() -> None:
+    assert (verify_pack_file.TERMS, verify_pack_file.PURPOSES) == (terms.TERMS, terms.PURPOSES)
 
 
 def test_rows_of_all_packs_are_loaded(parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -223,7 +279,6 @@ def test_what_cannot_be_mixed_is_said(parts: Parts, tmp_path: Path) -> None:
         (ConfigError, "no purpose of that name", lambda: mix(tmp_path, packs, purpose="fun")),
         (ConfigError, "a name of one line", lambda: mix(tmp_path, packs, name="a\nb")),
         (RunMismatch, "holds no mixture", lambda: mix(tmp_path, packs, "full")),
-        (ConfigError, "no place in a ledger", lambda: synth_stack.pack(packs, tmp_path / "o", ledger="l")),
         (ConfigError, "asked of a mixture", lambda: synth_stack.pack(parts.first, tmp_path / "o", name="n")),
         (InputError, "is a mixture of packs", lambda: trace(parts.mixture, "f" * 32)),
         (
@@ -247,115 +302,6 @@ def test_several_keys_sign_a_mixture(parts: Parts, tmp_path: Path) -> None:
     assert problems_of(tmp_path / "out")
 
 
-def resign(folder: Path, key: Path, **changes: Any) -> None:
-    """A mixture as it is now, signed again by whoever has the key; `changes` is what the statement says."""
-    predicate, _ = read_predicate(folder)
-    names = [name for name in list_files(folder) if name not in layout.UNSIGNED]
-    predicate["bytes"] = {name: (folder / name).stat().st_size for name in names} | changes.pop("bytes", {})
-    predicate |= changes
-    subjects: dict[str, str] = {name: digest_file(folder / name) for name in names}
-    subjects[ROOT_SUBJECT] = str(predicate["tree"]["root"])
-    for name, data in local_signer(key).sign(build_statement(subjects, predicate)).items():
-        (folder / name).write_bytes(data)
-    (folder / MANIFEST).unlink()
-    write_manifest(folder, build_facts(predicate))
-
-
-def swap(name: str, old: bytes, new: bytes) -> Callable[[Path], object]:
-    def change(folder: Path) -> None:
-        data = (folder / name).read_bytes()
-        assert old in data
-        (folder / name).write_bytes(data.replace(old, new, 1))
-
-    return change
-
-
-def test_what_nobody_changed_is_sound_when_it_is_signed_again(parts: Parts, mixture: Path) -> None:
-    resign(mixture, parts.folder / "mixture.pem")
-    assert problems_of(mixture) == []
-
-
-EDITS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "card: another share": (swap(layout.CARD, b"| 18 | 18 | 100.0% |", b"| 18 | 1 | 5.6% |"), r"README\.md"),
-    "card: another licence": (swap(layout.CARD, b"license: cc-by-4.0", b"license: mit"), r"README\.md"),
-    "card: a file of its own": (
-        swap(layout.CARD, b"sources/01/data/train-", b"sources/01/log/rejected-"),
-        r"README\.md",
-    ),
-    "croissant": (swap(layout.CROISSANT, b"pack support_intents", b"pack of people"), r"croissant\.json"),
-    "spdx": (swap(layout.SPDX, b'"CC-BY-4.0"', b'"MIT"'), "dataset.spdx.json"),
-    "provenance": (swap(layout.PROVENANCE, b"18 of 18 rows", b"0 of 18 rows"), "data_provenance.json"),
-    "summary": (swap(layout.TRAINING_SUMMARY, b"| 18 | 18 |", b"| 18 | 0 |"), r"training_summary\.md"),
-    "card of a pack": (swap("sources/01/README.md", b"# Support", b"# Better"), "sources/01: README"),
-    "rows of a pack": (
-        lambda f: shutil.copy(f / "sources/00" / layout.data_name(0, 1), f / "sources/01/data/"),
-        "sources/01: data/train",
-    ),
-    "two packs exchanged": (
-        lambda f: (
-            (f / "sources/00").rename(f / "x"),
-            (f / "sources/01").rename(f / "sources/00"),
-            (f / "x").rename(f / "sources/01"),
-        ),
-        "its packs is not what the packs give",
-    ),
-    "a pack left out": (lambda f: shutil.rmtree(f / "sources/01"), "fewer than two packs"),
-    "a pack twice": (
-        lambda f: shutil.copytree(f / "sources/00", f / "sources/02"),
-        "sources/02 is the same pack as sources/00",
-    ),
-    "a file in a pack": (
-        lambda f: (f / "sources/00/setup.py").touch(),
-        "sources/00: setup.py does not belong",
-    ),
-    "a file beside": (lambda f: (f / "setup.py").touch(), "setup.py does not belong"),
-    "a hidden folder": (lambda f: (f / ".git").mkdir(), ".git does not belong"),
-    "a mixture within": (
-        lambda f: shutil.copytree(f / "sources/01", f / "sources/00/sources/00"),
-        "sources/00: sources/",
-    ),
-}
-STATEMENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "another purpose": ({"purpose": "commercial"}, "do not allow this purpose: commercial"),
-    "no purpose": ({"purpose": "fun"}, "its purpose is none that there is"),
-    "another name": ({"name": "Better"}, r"README\.md"),
-    "another scheme": ({"scheme": "synth_stack/mixture/v9"}, "of another scheme"),
-    "more rows": ({"counts": {"rows": 19, "synthetic": 18, "slices": []}}, "its counts is not what"),
-    "another root": ({"tree": {"size": 2, "root": "f" * 64}}, "its tree is not what"),
-    "no packs": ({"packs": []}, "its packs is not what"),
-    "a key more": ({"more": 1}, "does not say what a mixture's statement says: more"),
-    "a number for a name": ({"name": 3}, "does not say what a mixture's statement says: name"),
-    "other bytes": ({"bytes": {"README.md": 1}}, r"README\.md was changed"),
-}
-
-
-def choose(names: Iterable[str]) -> list[str]:
-    """A sample of the lies, as for the other tampered packs; `make test-tampering` tells all."""
-    every = sorted(names)
-    if os.environ.get("SYNTH_STACK_TAMPERING") == "all":
-        return every
-    seed = int(os.environ.get("SYNTH_STACK_TAMPERING_SEED", "13"))
-    return random.Random(seed).sample(every, 4)
-
-
-@pytest.mark.parametrize("name", choose(EDITS))
-def test_a_lie_in_a_file_is_named(parts: Parts, mixture: Path, name: str) -> None:
-    change, says = EDITS[name]
-    change(mixture)
-    assert problems_of(mixture), "nobody signed it again"
-    resign(mixture, parts.folder / "mixture.pem")
-    problems = problems_of(mixture)
-    assert any(re.search(says, problem) for problem in problems), problems
-
-
-@pytest.mark.parametrize("name", choose(STATEMENTS))
-def test_a_lie_in_the_statement_is_named(parts: Parts, mixture: Path, name: str) -> None:
-    changes, says = STATEMENTS[name]
-    resign(mixture, parts.folder / "mixture.pem", **dict(changes))
-    problems = problems_of(mixture)
-    assert any(re.search(says, problem) for problem in problems), problems
-
-
 def list_links(folder: Path) -> Iterator[tuple[Path, Path]]:
     yield folder / "sources/01", folder / "sources/00"
     yield folder / "disclosure", folder / "lineage"
@@ -370,6 +316,6 @@ def test_a_link_is_never_followed(mixture: Path, place: int) -> None:
     assert any(f"{link.relative_to(mixture)} does not belong" in text for text in problems_of(mixture))
 
 
-def test_a_changed_manifest_is_named(mixture: Path) -> None:
-    swap(MANIFEST, b'"accepted":18', b'"accepted":19')(mixture)
+def test_a_changed_manifest_is_named(parts: Parts, mixture: Path) -> None:
+    swap(MANIFEST, b'"accepted":18', b'"accepted":19')(mixture, parts)
     assert problems_of(mixture) == [f"{MANIFEST}: its facts are not those that were signed"]

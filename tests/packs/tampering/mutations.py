@@ -626,7 +626,7 @@ def _list_measure_mutations() -> Iterator[Mutation]:
 def _list_statement_mutations() -> Iterator[Mutation]:
     said = "statement.dsse.json"
     values: Json = {
-        "scheme": "synth_stack/pack/v9",
+        "scheme": "synth_stack/pack/v0",
         "run": ELSE,
         "synth_stack": 3,
         "signature": "sigstore",

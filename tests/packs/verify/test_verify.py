@@ -429,7 +429,7 @@ class TestSignedLies:
         assert problems_of(pack)[0].startswith("lineage/statement.dsse.json: its run is not what")
 
     def test_another_scheme_is_refused_by_name(self, pack: Path) -> None:
-        reseal(pack, pack.parent / "key.pem", {"scheme": "synth_stack/pack/v9"})
+        reseal(pack, pack.parent / "key.pem", {"scheme": "synth_stack/pack/v0"})
         assert problems_of(pack)[0].startswith("lineage/statement.dsse.json is of another scheme")
 
     def test_a_predicate_without_a_tree_is_refused(self, pack: Path) -> None:
