@@ -18,6 +18,7 @@ from synth_stack.gates.structure.cut_off import asks_for_part
 from synth_stack.gates.structure.encoding import asks_about_encoding
 from synth_stack.gates.structure.language import asks_for_language
 from synth_stack.gates.structure.leaks import asks_about_tokens
+from synth_stack.gates.structure.placeholders import asks_for_form
 from synth_stack.gates.structure.planted_phrases import (
     BLANKS,
     FOREIGN,
@@ -31,7 +32,7 @@ from synth_stack.gates.structure.planted_phrases import (
 from synth_stack.gates.structure.reading import Rules
 from synth_stack.gates.structure.repetition import asks_for_repeats
 from synth_stack.gates.structure.shape_canaries import break_shapes
-from synth_stack.gates.structure.stock_answers import asks_for_form, asks_for_stock
+from synth_stack.gates.structure.stock_answers import asks_for_stock
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 

@@ -9,9 +9,10 @@ from synth_stack.gates.structure.cut_off import find_cut, find_unpunctuated
 from synth_stack.gates.structure.encoding import find_broken, find_mojibake
 from synth_stack.gates.structure.faults import Fault, of_messages, of_rows, pick_first
 from synth_stack.gates.structure.leaks import find_leaks
+from synth_stack.gates.structure.placeholders import find_placeholders
 from synth_stack.gates.structure.reading import OWN, Rows, Rules
 from synth_stack.gates.structure.repetition import find_loops
-from synth_stack.gates.structure.stock_answers import find_placeholders, find_stock_answers
+from synth_stack.gates.structure.stock_answers import find_stock_answers
 from synth_stack.gates.structure.tool_calls import find_call_faults
 from synth_stack.text.words import UNSPACED, normalise
 

@@ -7,7 +7,8 @@ from synth_stack.gates.structure.batch_habits import FINAL, Habits
 from synth_stack.gates.structure.faults import Fault, list_faults, of_messages, place_of
 from synth_stack.gates.structure.prose import FENCED, is_code
 from synth_stack.gates.structure.reading import OWN, Rows, Rules, read_prompts
-from synth_stack.gates.structure.unfinished import find_open_prose, read_last_words
+from synth_stack.gates.structure.torn_words import asks_for_letter, is_torn_end
+from synth_stack.gates.structure.unfinished import find_open_prose, split_sentences
 from synth_stack.gates.structure.unfinished_code import find_open_code
 
 if TYPE_CHECKING:
@@ -25,14 +26,18 @@ _TOLD_WORDS = 5
 _SIGNS = re.compile(r"[{}<>=;|\[\]#_/\\]|\w\(")
 _FENCE = r"(?m)^[ \t>]*(?:```|~~~)"
 _PART_WANTED = re.compile(
-    r"(?i)\b(?:complete the|completions?|signatures?|declarations?|continue|continuation|finish the"
-    r"|fill in|unfinished"
-    r"|incomplete|cliffhanger|prefix|(?:first|opening|next|missing) (?:\w+ )?(?:line|half|part|words?"
+    r"(?i)\b(?:signatures?|declarations?|unfinished"
+    r"|incomplete|cliffhanger|(?:first|opening|next|missing) (?:\w+ )?(?:line|half|part|words?"
     r"|lines|sentence|letters?)"
     r"|truncat\w*|cut off|auto-?complet\w*|punctuation|lower ?case|encrypt\w*|decrypt\w*|cipher|rearrange"
     r"|scramble\w*)\b"
 )
 """What a prompt asks for that may well break off."""
+_REST_WANTED = re.compile(
+    r"(?i)\b(?:complete the|completions?|continue|continuation|finish the|fill in|prefix)\b"
+)
+"""What a prompt asks for that may begin anywhere, and end so where it is no more than a sentence."""
+_MAX_REST = 2
 _TRANSLATED = re.compile(
     r"(?i)\b(?:translat\w+|traduc\w+|tradui\w+|tradur\w+|übersetz\w+|vertaal\w*|przetłumacz\w*"
     r"|переве\w+)"
@@ -42,7 +47,8 @@ _TRANSLATED = re.compile(
 the batch may have."""
 _OPEN_ENDS = frozenset(":：,;([{-–—")
 _VERSE_WANTED = re.compile(
-    r"(?i)\b(?:poems?|poetry|haikus?|lyrics|verses?|songs?|rap|limericks?|sonnets?|headlines?|titles?|slogans?|captions?"
+    r"(?i)\b(?:poems?|poetry|haikus?|lyrics|verses?|songs?|rap|limericks?|sonnets?|headlines?|titles?"
+    r"|slogans?|captions?"
     r"|tweets?|hashtags?|taglines?|names?|lists?|bullet\w*|keywords?|phrases?|labels?|subject lines?)\b"
 )
 """What a prompt asks for that may well end without a full stop."""
@@ -50,7 +56,7 @@ _VERSE_WANTED = re.compile(
 
 def asks_for_part(prompt: str) -> bool:
     """Whether a prompt asks for what may end without a full stop, or break off."""
-    return bool(_PART_WANTED.search(prompt) or _VERSE_WANTED.search(prompt))
+    return any(pattern.search(prompt) for pattern in (_PART_WANTED, _REST_WANTED, _VERSE_WANTED))
 
 
 def find_cut(seen: Rows, rules: Rules, habits: Habits) -> "pl.DataFrame":
@@ -179,10 +185,7 @@ def _read_end(content: str, habits: Habits, *, is_alone: bool) -> tuple[str | No
     why, is_sure = find_open_prose(tail if plain is content else plain[-_TAIL_CHARS:], is_alone=is_alone)
     if why is not None:
         return why, is_sure
-    line, word = read_last_words(tail)
-    if word is not None and habits.is_torn(word, line):
-        return "inside a word", False
-    return None, True
+    return ("inside a word", False) if is_torn_end(tail, content, habits, is_alone=is_alone) else (None, True)
 
 
 def _is_translated(fault: Fault, answer: str, prompt: str) -> bool:
@@ -195,4 +198,6 @@ def _is_translated(fault: Fault, answer: str, prompt: str) -> bool:
 
 def _is_asked_for(answer: str, prompt: str) -> bool:
     """Whether a prompt asks for what may end so, or for a passage of its own text."""
-    return bool(_PART_WANTED.search(prompt)) or answer.strip() in prompt
+    is_rest = _REST_WANTED.search(prompt) is not None and len(split_sentences(answer)) <= _MAX_REST
+    is_part = is_rest or _PART_WANTED.search(prompt) is not None
+    return is_part or answer.strip() in prompt or asks_for_letter(answer, prompt)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from synth_stack.gates.structure.faults import Fault, list_faults, of_messages, place_of
+from synth_stack.gates.structure.misread import HINTS, find_misread
 from synth_stack.gates.structure.prose import drop_code
 from synth_stack.gates.structure.reading import Rows, Rules, read_prompts
 from synth_stack.models.files import need_module
@@ -59,7 +60,7 @@ def find_mojibake(seen: Rows, rules: Rules) -> "pl.DataFrame":
     """
     import polars as pl
 
-    suspect = seen.messages.filter(pl.col("content").str.contains(_SUSPECT)).select(
+    suspect = seen.messages.filter(pl.col("content").str.contains(f"{_SUSPECT}|{HINTS}")).select(
         "row", "side", "position", text=drop_code(pl.col("content").str.slice(0, _READ_CHARS))
     )
     if not (rules.outcomes.get("mojibake") and suspect.height):
@@ -79,7 +80,8 @@ def find_mojibake(seen: Rows, rules: Rules) -> "pl.DataFrame":
 
 
 def _load_finder() -> Callable[[str], str | None]:
-    """A function that gives the part of a text that is mojibake: ftfy sees it, and its repair changes it.
+    """A function that gives the part of a text that is mojibake: ftfy sees it, and its repair changes it,
+    or it was decoded by an encoding of another script.
 
     ftfy looks at windows of _WINDOW_CHARS around what it finds, so that a long text takes linear time.
     """
@@ -95,7 +97,7 @@ def _load_finder() -> Callable[[str], str | None]:
             for piece in (part, _cut_words(text, hit.start(), hit.end())):
                 if repair(piece) != piece:
                     return hit[0]
-        return None
+        return find_misread(text)
 
     return find
 

@@ -35,7 +35,7 @@ _LANGUAGES = ["en"]
 
 @gate(
     "structure",
-    version="4",
+    version="5",
     reads=("content", "reasoning", "tool_calls", "tools", "alternatives", "extra"),
 )
 def structure(

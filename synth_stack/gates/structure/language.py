@@ -85,14 +85,17 @@ _NAMED = {
 }
 """How prompts name the languages that are told, by code."""
 _TASK = re.compile(
-    r"(?i)\b(?:translat\w*|traduc\w*|traduz\w*|tradui\w*|übersetz\w*|vertaal\w*|vertalen|przetłumacz\w*|tłumacz\w*"
+    r"(?i)\b(?:translat\w*|traduc\w*|traduz\w*|tradui\w*|übersetz\w*|vertaal\w*|vertalen|przetłumacz\w*"
+    r"|tłumacz\w*"
     r"|översätt\w*|oversæt\w*|oversett\w*|çevir\w*|terjemah\w*|dịch|käännä\w*|přelož\w*|fordíts\w*|bilingual"
-    r"|multilingual|transliterat\w*|romaji|pinyin|conjugat\w*|(?:another|other|foreign|different|any|multiple|several"
+    r"|multilingual|transliterat\w*|romaji|pinyin|conjugat\w*|(?:another|other|foreign|different|any"
+    r"|multiple|several"
     r"|native|target|source|two|three) languages?|what language|which language|language of the"
     r"|foreign (?:words?|phrases?)"
     r"|in(?:to)? english|to english|(?:in|into|to|from) (?:latin|esperanto|hawaiian|welsh|irish|gaelic"
     r"|swahili|zulu|maori"
-    r"|sanskrit|nepali|yiddish|galician|hausa|igbo|somali|xhosa|afrikaans|khmer|burmese|mongolian|pashto|uzbek|kazakh))\b"
+    r"|sanskrit|nepali|yiddish|galician|hausa|igbo|somali|xhosa|afrikaans|khmer|burmese|mongolian|pashto"
+    r"|uzbek|kazakh))\b"
     r"|翻[译譯訳]|译成|перев[её]?[дс]|перекла|ترجم|الترجمة|अनुवाद|번역|แปล|μεταφρ|תרג|ترجمه|অনুবাদ"
 )
 """What a prompt says whose answer, or text, may be in any language."""

@@ -20,6 +20,7 @@ _LABELS = re.compile(f"{tokens.OWN_LABELS}|{tokens.OTHER_LABELS}")
 _ANSWER = re.compile(r"\n(?:ASSISTANT|Assistant|AI):[ \n]")
 _END = re.compile(tokens.END_MARKERS)
 _REASONING = re.compile(tokens.REASONING)
+_OF_ANSWERS = f"{tokens.TOOL_TAGS}|{tokens.UNJOINED}|{tokens.OPENING_TAGS}|{tokens.THOUGHTS}"
 _QUOTES = "\"'“”‘’«»"
 _HTML = re.compile(r"</?(?:p|b|i|u|del|ins|div|span|body|html|li|em|strong|h[1-6])\b")
 _ABOUT = re.compile(
@@ -29,16 +30,34 @@ _ABOUT = re.compile(
 )
 """What a prompt speaks of when its row is about such tokens."""
 _TALK = re.compile(
-    r"(?i)\b(?:dialogues?|dialogs?|conversations?|chat\w*|scripts?|interviews?|transcripts?|role-?play\w*|scenes?"
-    r"|q&a)\b"
+    r"(?i)\b(?:dialogues?|dialogs?|conversations?|chat\w*|scripts?|interviews?|transcripts?|role-?play\w*"
+    r"|scenes?"
+    r"|q&a|q and a)\b"
 )
 """What a prompt speaks of when an answer may quote who speaks."""
+_PROGRAMS = re.compile(
+    r"(?i)\b(?:shell|bash|sh|zsh|power ?shell|batch|python|perl|php|ruby|lua|node(?:\.js)?|sql|awk|unix"
+    r"|linux|c#|r)[- ]scripts?\b"
+)
+_TAG = re.compile(r"</?\w+>")
+
+
+_ABOUT_TAGS = re.compile(
+    r"(?i)\b(?:xml|html|tags?|markup|elements?|soap|rss|svg|users?|thoughts?|think\w*)\b"
+)
+"""What a prompt speaks of when an answer may begin with a tag, or with what a user does."""
+_QUESTIONS = re.compile(r"\nQ(?:uestion)?:[ \t][^\n]+\n+A(?:nswer)?:[ \t]")
+_ASKS_QUESTIONS = re.compile(
+    r"(?i)\b(?:faqs?|q ?& ?a|questions?|quiz\w*|trivia|riddles?|flash ?cards?|jokes?|interviews?|exams?"
+    r"|tests?)\b"
+)
+"""What a prompt speaks of when an answer may ask and answer questions by itself."""
 
 
 def asks_about_tokens(prompt: str) -> bool:
     """Whether a prompt is about the tokens of chat formats, holds some, or is about who speaks."""
-    spoken = (_ABOUT, _TALK, _FORMAT, _END, _REASONING)
-    return any(pattern.search(prompt) for pattern in spoken)
+    spoken = (_ABOUT, _FORMAT, _END, _REASONING)
+    return _asks_for_talk(prompt) or any(pattern.search(prompt) for pattern in spoken)
 
 
 def find_leaks(seen: Rows, rules: Rules) -> "pl.DataFrame":
@@ -50,7 +69,10 @@ def find_leaks(seen: Rows, rules: Rules) -> "pl.DataFrame":
     hinted = seen.messages.filter(
         text.str.contains_any(list(tokens.HINTS), ascii_case_insensitive=True)
         | tail.str.contains(tokens.END_MARKERS)
-        | ((pl.col("role") == "assistant") & text.str.contains(_LABELS.pattern))
+        | (
+            (pl.col("role") == "assistant")
+            & text.str.contains(f"{_LABELS.pattern}|{_OF_ANSWERS}|{_QUESTIONS.pattern}")
+        )
     ).filter(pl.col("role") != "tool")
     prompts = read_prompts(seen, hinted["row"])
     found = []
@@ -74,12 +96,39 @@ def _find_leak(role: str, content: str, prompt: str, place: dict[str, int]) -> F
             if not innocent and not _is_quoted(spoken, leak):
                 at = f"message {place['message']} holds {_show(token)}"
                 return Fault(what, f"{said}: {at}", place)
-    if role == "assistant" and not _TALK.search(prompt):
-        label = _LABELS.search(spoken)
-        if label is not None and (not is_code(spoken) or _ANSWER.search(spoken, label.end())):
-            at = f"message {place['message']} speaks for the other side at {_show(label[0].strip())}"
-            return Fault("chat_tokens", f"chat tokens: {at}", place)
+    return _find_in_answer(spoken, prompt, place) if role == "assistant" else None
+
+
+def _find_in_answer(spoken: str, prompt: str, place: dict[str, int]) -> Fault | None:
+    """What stands in no answer, though a message of another role may well hold it."""
+    for what, pattern, innocent, said in _ANSWER_LEAKS:
+        leak = pattern.search(spoken)
+        if leak is None or innocent.search(prompt) or _names(prompt, leak[0].strip()):
+            continue
+        if what == "reasoning_block" and is_code(_TAG.sub(" ", spoken)):
+            continue
+        at = f"message {place['message']} holds {_show(leak[0].strip())}"
+        return Fault(what, f"{said}: {at}", place)
+    is_talk = _asks_for_talk(prompt)
+    label = None if is_talk else _LABELS.search(spoken)
+    if label is None and not (is_talk or spoken.startswith("Q") or _ASKS_QUESTIONS.search(prompt)):
+        label = _QUESTIONS.search(spoken)
+    if label is not None and (not is_code(spoken) or _follows_code(spoken, label)):
+        at = f"message {place['message']} speaks for the other side at {_show(label[0].strip())}"
+        return Fault("chat_tokens", f"chat tokens: {at}", place)
     return None
+
+
+def _asks_for_talk(prompt: str) -> bool:
+    """Whether a prompt speaks of who speaks; a script that a shell runs says nothing of it."""
+    return bool(_TALK.search(_PROGRAMS.sub(" ", prompt)))
+
+
+def _follows_code(spoken: str, label: re.Match[str]) -> bool:
+    """Whether after code the label of the other side and that of the assistant follow each other."""
+    return (
+        _ANSWER.search(spoken, max(0, label.end() - 1)) is not None or _QUESTIONS.match(label[0]) is not None
+    )
 
 
 def _is_spoken_of(text: str, leak: re.Match[str]) -> bool:
@@ -116,6 +165,12 @@ def _show(token: str) -> str:
     return re.sub(r"[^\w<>|\[\]/#:. -]", "?", token)[:_SEEN_CHARS]
 
 
+_ANSWER_LEAKS = (
+    ("chat_tokens", re.compile(tokens.TOOL_TAGS), _ABOUT, "chat tokens"),
+    ("chat_tokens", re.compile(tokens.UNJOINED), _ABOUT, "chat tokens"),
+    ("reasoning_block", re.compile(tokens.OPENING_TAGS), _ABOUT_TAGS, "reasoning block"),
+    ("reasoning_block", re.compile(tokens.THOUGHTS), _ABOUT_TAGS, "reasoning block"),
+)
 _LEAKS = (
     ("reasoning_block", _REASONING, "reasoning block"),
     ("chat_tokens", _FORMAT, "chat tokens"),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 FENCED = r"(?s:```.*?(?:```|$))"
 INLINE = r"`[^`\n]{1,400}`"
 CODE_LINE = (
-    r"(?m:^(?:.*[{}<>=;\\|_].*|.*\w\(.*|.*\[[^\]\n]*$"
+    r"(?m:^(?:.*[{}<>=\\|_].*|.*;[ \t]*|.*[A-Za-z0-9_]\(.*|.*\[[^\]\n]*$"
     r"|\s*(?:#|//|--|\$|\.|@|from |import |def |class |return |print ).*)$)"
 )
 """A line that looks like code, a table or a formula."""

@@ -3,7 +3,9 @@
 What comes back after something else (a refrain, the keys of a JSON list, the cells of a table) is no loop.
 """
 
+import itertools
 import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,14 +42,43 @@ _BETWEEN = r"[\x00-/:-@\[-`{-\x7f]+"
 _TOKEN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
 """A word, or a character of a script without spaces."""
 _MIN_NUMBERS = 20
-"""A number or sign alone, between spaces, repeats so many times before it is a loop."""
+"""A number or sign alone, between spaces, repeats so many times before it is a loop, and so does a line
+of them."""
+_MIN_PAIRS = 12
+"""So often a phrase of numbers alone repeats before it is a loop."""
+_SIGNS = r"(?:[!-@\[-`{-~]{1,8}\s{1,4}){20}"
+"""A run of numbers or signs of ASCII, which `hash_words` takes for spaces."""
+_RULE_SIGNS = frozenset("-=_*~#+.|:·•—–─═")
+"""What a line that parts a text consists of, or the dots of a table of contents."""
+_END_RUN_CHARS = 120
+"""So many of one character end no text: it is a loop of a token that a limit ended."""
+_BLANK_CHARS = 40
+"""So much white space stands at the end of no text, nor so many empty lines in it."""
+_EMPTY_LINES = re.compile(rf"(?:\n[ \t]*){{{_BLANK_CHARS},}}")
+_ASKED_REPEATS = 60
+"""What was asked for again and again may stand so often."""
+_PHRASES = range(3, _PHRASE_WORDS)
+"""Phrases of so many words of which each repeat in code or tables counts by half more: less is a value that
+columns of them hold, and longer ones count twice everywhere."""
 
-_WANTED = re.compile(
-    r"(?i)\b(?:repeat(?:ed(?:ly)?|ing|s)?|(?:\d+|five|six|seven|eight|nine|ten|twelve|twenty|thirty|fifty|hundred"
-    r"|thousand|million) times|chant\w*|mantra|over and over|again and again|ascii|binary|zeros?"
-    r"|patterns?)\b|重复|繰り返"
+_SAY = (
+    r"\b(?:repeat|say|writ(?:e|ing)|print|typ(?:e|ing)|output|copy|paste|echo|show|display|log"
+    r"|generat(?:e|ing)|chant|sing|recite"
+    r"|hello|loop\w*|run)\b"
 )
-"""What a prompt says that asks for the same again."""
+_TIMES = (
+    r"\b(\d{1,4}|five|six|seven|eight|nine|ten|twelve|twenty|thirty|fifty|hundred|thousand|million) times\b"
+)
+_WANTED = re.compile(
+    rf"(?i)\b(?:repeat(?:ed(?:ly)?|ing|s)?|chant\w*|mantra|over and over|again and again|ascii|binary|zeros?"
+    rf"|patterns?)\b|重复|繰り返|{_SAY}[^.?!\n]{{0,80}}{_TIMES}|{_TIMES}[^.?!\n]{{0,40}}{_SAY}"
+)
+"""What a prompt says that asks for the same again; "he ran it five times" does not."""
+
+
+_HOW_OFTEN = re.compile(
+    rf"(?i){_TIMES}|\b(\d{{1,4}}) (?:\w+ ){{0,2}}(?:times|copies|lines|characters|zeros|rows)\b"
+)
 
 
 def asks_for_repeats(prompt: str) -> bool:
@@ -71,16 +102,18 @@ def find_loops(seen: Rows, rules: Rules) -> "pl.DataFrame":
     text = pl.col("content")
     words = hash_words(written.select(_keep_words(text)).to_series())
     repeats = _count_repeats(words)
-    dense = written.select(text.str.contains(rf"\S{{{_RUN_CHARS}}}")).to_series().to_numpy()
+    odd = text.str.contains(rf"\S{{{_RUN_CHARS}}}|{_SIGNS}|\s{{{_BLANK_CHARS}}}")
+    dense = written.select(odd).to_series().to_numpy()
     looked = (repeats > rules.max_repeats) | dense
     suspects = written.filter(pl.Series(looked)).with_columns(repeats=pl.Series(repeats[looked]))
     prompts = read_prompts(seen, suspects["row"])
     columns = ("row", "side", "position", "role", "content", "repeats")
     found = []
     for row, side, position, role, content, counted in suspects.select(columns).iter_rows():
-        times = _count_phrases(content) if counted > rules.max_repeats else 0
+        is_free = not _is_structured(content)
+        times = _count_phrases(content, is_free=is_free) if counted > rules.max_repeats else 0
         if role != "user":
-            times = max(times, _count_tokens(content), _count_characters(content))
+            times = max(times, _count_tokens(content), _count_characters(content), _count_end(content))
         if times <= rules.max_repeats:
             continue
         asked = "" if role == "text" else prompts.get(row, "")
@@ -98,8 +131,8 @@ def _allow(role: str, content: str, asked: str, max_repeats: int) -> float:
     if _is_structured(content):
         most *= _STRUCTURED_FACTOR
     if role == "assistant" and asks_for_repeats(asked):
-        numbers = [int(number) for number in re.findall(r"\b[0-9]{1,4}\b", asked)]
-        most = max([2.0 * number + 2 for number in numbers] + [most * _STRUCTURED_FACTOR])
+        numbers = [int(number) for found in _HOW_OFTEN.findall(asked) for number in found if number.isdigit()]
+        most = max([2.0 * number + 2 for number in numbers] + [most * _STRUCTURED_FACTOR, _ASKED_REPEATS])
     return most
 
 
@@ -134,8 +167,10 @@ def _keep_words(text: "pl.Expr") -> "pl.Expr":
     return pl.when(is_listed).then(unlisted).otherwise(text).str.replace_all(_BETWEEN, " ")
 
 
-def _count_phrases(content: str) -> int:
-    """How many times a unit with a word in it stands in a row in one text, counted as by `_count_repeats`."""
+def _count_phrases(content: str, *, is_free: bool) -> int:
+    """How many times a unit stands in a row in one text, counted as by `_count_repeats`. One of numbers alone
+    counts from _MIN_PAIRS on, and in what is not `is_free`, code or tables, one of _PHRASES by half more.
+    """
     plain = re.sub(_ITEM_NUMBER, "", content[:_READ_CHARS])
     words = re.findall(_TOKEN, plain)
     numbers = {word: at for at, word in enumerate(dict.fromkeys(words))}
@@ -149,10 +184,15 @@ def _count_phrases(content: str) -> int:
         more = np.flatnonzero(counts > max(most, 2))
         for start, times in zip(starts[more].tolist(), counts[more].tolist(), strict=True):
             unit = words[int(same[start]) : int(same[start]) + lag]
-            if times > most and any(
-                not word[0].isdigit() and (len(word) > 1 or not word.isascii()) for word in unit
+            if (
+                is_free
+                and lag > 1
+                and len(set(unit)) > 1
+                and times >= _MIN_PAIRS * (1 + (lag >= _PHRASE_WORDS))
             ):
-                most = times
+                most = max(most, times)
+            elif any(not word[0].isdigit() and (len(word) > 1 or not word.isascii()) for word in unit):
+                most = max(most, times * 3 // 2 if not is_free and lag in _PHRASES else times)
     return most
 
 
@@ -181,14 +221,37 @@ def _find_runs(places: Counts, owner: Counts) -> tuple[Counts, Counts]:
 
 
 def _count_tokens(content: str) -> int:
-    """How many times a number or sign stands in a row between spaces; 0 under _MIN_NUMBERS."""
-    most, run, last = 0, 0, ""
-    for token in content.split():
-        run = run + 1 if token == last else 1
-        last = token
-        if run > most and token[-1] not in ",;|":
-            most = run
+    """How many times a number or sign stands in a row between spaces of one line, or a line of one alone;
+    0 under _MIN_NUMBERS. A line of signs alone parts a text, but at its end.
+    """
+    lines = [line.strip() for line in content[:_READ_CHARS].split("\n")]
+    most = max((run for run, line in _list_runs(lines) if line and line[-1] not in ",|"), default=0)
+    for at, line in enumerate(lines):
+        tokens = line.split()
+        for run, token in _list_runs(tokens):
+            is_rule = run == len(tokens) and at + 1 < len(lines) and set(token) <= _RULE_SIGNS
+            if run > most and token[-1] not in ",|" and not is_rule:
+                most = run
     return most if most >= _MIN_NUMBERS else 0
+
+
+def _list_runs(tokens: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """The tokens that follow each other unchanged, with how often they do."""
+    return ((sum(1 for _ in run), token) for token, run in itertools.groupby(tokens))
+
+
+def _count_end(content: str) -> int:
+    """How many white spaces, or how many of one other character, end a text, or how many lines in it are
+    empty; 0 where that is ordinary: a line of signs, and fewer than _END_RUN_CHARS.
+    """
+    whole = content.rstrip()
+    empty = _EMPTY_LINES.search(whole)
+    blank = max(len(content) - len(whole), empty[0].count("\n") if empty else 0)
+    if blank >= _BLANK_CHARS:
+        return blank
+    run = len(whole) - len(whole.rstrip(whole[-1:]))
+    is_rule = whole[-1:] in _RULE_SIGNS and whole[: len(whole) - run][-1:] in {"", "\n"}
+    return run if run >= _END_RUN_CHARS and not is_rule else 0
 
 
 def _count_characters(content: str) -> int:

@@ -10,8 +10,8 @@ _SENTENCE_END = re.compile(
     r"""(?<!\bGen)(?<!\bSen)(?<!\bGov)(?<!\bProf)(?<!\bCapt)[.!?]["'”’»)\]*_]*\s+(?=["'“‘«(*_]*[^\W\d_a-z])"""
     r"""|[。！？](?=\w)"""
 )
-_WORD_END = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*$")
-_FUNCTION_WORDS = frozenset(
+WORD_END = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*$")
+FUNCTION_WORDS = frozenset(
     """the an and or but because although though unless whereas their its our my your his whose which than
     from into onto upon between among during without within including regarding via such as if while when
     where that this these those is are was were has have had will would can could should may might must
@@ -35,6 +35,12 @@ _MIN_SENTENCE, _MIN_WORDS = 5, 2
 """After a finished sentence so many words are another one; fewer are a greeting, a name or a remark, but in
 an answer of _MANY_SENTENCES that stands alone."""
 _MANY_SENTENCES = 3
+_OPENING = re.compile(
+    r"(?:The|This|These|Those|It|In|But|And|However|As|When|If|For|To|With|By|He|She|They|We|There|A|An"
+    r"|Because|Although|While"
+    r"|On|At|From|Its|Their|His|Her|Our|Additionally|Moreover|Furthermore|Also),? (?!end\b)[^\n]*[ ,][a-z]+$"
+)
+"""How a sentence begins that is no remark: so few words of one are its beginning."""
 
 
 def find_open_prose(text: str, *, is_alone: bool) -> tuple[str | None, bool]:
@@ -57,14 +63,14 @@ def find_open_prose(text: str, *, is_alone: bool) -> tuple[str | None, bool]:
         "in the middle of a sentence": _OPEN_SIGNS.search(last) is not None
         and len(last) > 3
         and not _CLOSED.search(last),
-        "inside a bracket": not _is_finished(last) and last.rfind("(") > last.rfind(")"),
-        "inside a quotation": not _is_finished(last) and last.count('"') % 2 == 1 and len(last.split()) >= 4,
+        "inside a bracket": not is_finished(last) and last.rfind("(") > last.rfind(")"),
+        "inside a quotation": not is_finished(last) and last.count('"') % 2 == 1 and len(last.split()) >= 4,
     }
     for ends, is_sure in ((sure, True), (unsure, False)):
         for why, is_open in ends.items():
             if is_open:
                 return why, is_sure
-    if _is_finished(last) or last[-1:] in "\"”’'»`":
+    if is_finished(last) or last[-1:] in "\"”’'»`":
         return None, True
     line = last[item.end() :] if item else last
     return _find_half_sentence(line, lines, is_item=bool(item), is_alone=is_alone), False
@@ -80,29 +86,17 @@ def _is_torn_row(last: str, lines: list[str]) -> bool:
     return bool(rows) and (not last.endswith("|") or last.count("|") < rows[0].count("|"))
 
 
-def read_last_words(text: str) -> tuple[str, str | None]:
-    """The last line of a text and the word that ends it, in small letters; None where it does not end with
-    one of at least two letters, and for a text of one or two words.
-    """
-    line = text.rpartition("\n")[2].strip()
-    found = _WORD_END.search(line)
-    if found is None or len(found[0]) < 2 or (line == text.strip() and len(line.split()) < 3):
-        return line, None
-    before = line[: found.start()][-1:]
-    return line, found[0].lower() if before in {"", " ", "“", '"', "(", "-", "*"} else None
-
-
 def _find_half_sentence(line: str, lines: list[str], *, is_item: bool, is_alone: bool) -> str | None:
-    found = _WORD_END.search(line)
+    found = WORD_END.search(line)
     if found is None:
         return None
-    *whole, last = _split(line)
+    *whole, last = split_sentences(line)
     is_rare = found[0] in _RARE
-    if found[0] in _FUNCTION_WORDS and len(line.split()) >= (8 if is_rare else 4):
+    if found[0] in FUNCTION_WORDS and len(line.split()) >= (8 if is_rare else 4):
         return None if is_rare and _QUESTION.search(last) else f"with {found[0]!r}"
     if whole:
-        is_long_answer = is_alone and len(whole) + len(lines) >= _MANY_SENTENCES
-        least = _MIN_WORDS if is_long_answer else _MIN_SENTENCE
+        is_long_answer = len(whole) + len(lines) >= _MANY_SENTENCES or _OPENING.match(last) is not None
+        least = _MIN_WORDS if is_alone and is_long_answer else _MIN_SENTENCE
         return "in the middle of a sentence" if _is_sentence(last, least) else None
     if not _CODE_SIGNS.search(line) and _is_alone_unfinished(line, lines, is_item):
         return "without the full stop of its other lines"
@@ -130,16 +124,18 @@ def _is_alone_unfinished(line: str, lines: list[str], is_item: bool) -> bool:
         for other in lines
         if (not is_item or _ITEM.match(other)) and len(other.split()) >= _MIN_SENTENCE
     ]
-    finished = sum(_is_finished(other) for other in fellows)
+    finished = sum(is_finished(other) for other in fellows)
     words = line.split()
     is_low = sum(word[:1].islower() for word in words) * 2 >= len(words)
     is_text = (is_item and len(words) >= _MIN_WORDS) or (is_low and len(words) >= 4)
     return is_text and finished >= 2 and finished * 5 >= len(fellows) * 4
 
 
-def _split(line: str) -> list[str]:
+def split_sentences(line: str) -> list[str]:
+    """The sentences of a line, the line alone where there is one."""
     return [piece for piece in _SENTENCE_END.split(line) if piece.strip()] or [line]
 
 
-def _is_finished(line: str) -> bool:
+def is_finished(line: str) -> bool:
+    """Whether a line ends with a sign that ends a sentence, or with a colon."""
     return line.rstrip(_MARKUP)[-1:] in _FINAL_SIGNS or line[-1:] == ":"
