@@ -90,13 +90,15 @@ ELSEWHERE = {
     "cli/review_rows.py": "cli/test_review.py",
     "cli/review_tables.py": "cli/test_review.py",
     "engines/contract.py": "engines/test_gate_loop.py",  # judges that break it
+    "engines/dask_cluster.py": "engines/test_dask.py",
     "engines/engine.py": "engines/test_gate_loop.py",  # the steps that the loop asks for
     "engines/local.py": "engines/test_gate_loop.py",  # which runs on it
-    "engines/nemo/ray_driver.py": "engines/nemo/test_engine.py",
-    "engines/nemo/ray_head.py": "engines/nemo/test_engine.py",
     "engines/nemo/ray_pipeline.py": "engines/nemo/test_engine.py",
-    "engines/nemo/ray_start.py": "engines/nemo/test_engine.py",
     "engines/nemo/shard_stage.py": "engines/nemo/test_engine.py",
+    "engines/ray_connection.py": "engines/nemo/test_engine.py",
+    "engines/ray_driver.py": "engines/nemo/test_engine.py",
+    "engines/ray_head.py": "engines/nemo/test_engine.py",
+    "engines/ray_start.py": "engines/nemo/test_engine.py",
     "extend.py": "test_extend.py",
     "files.py": "runs/test_folder.py",  # killed writers, torn files
     "gates/canaries.py": "engines/test_canaries.py",

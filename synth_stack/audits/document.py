@@ -67,11 +67,14 @@ def _tell_dataset(evidence: AuditEvidence) -> Json:
         "rows": evidence.size,
         "sampled": is_sampled(evidence),
         "splits": [dict(part) for part in evidence.input.get("parts") or []],
+        "columns": [dict(column) for column in evidence.input.get("columns") or []],
     }
 
 
 def _plan_review(evidence: AuditEvidence) -> Json | None:
-    """How many rows of each lot people would have to read so that a bad lot is found; None without rows."""
+    """How many rows people would have to read so that a bad lot is found, and besides for an estimate of what
+    ships; None without rows.
+    """
     import polars as pl
 
     settings = PlanSettings(seed=SEED_FROM_RUN, tier=TIER, **asdict(TIERS[TIER]), by="slice,generator")
@@ -80,12 +83,14 @@ def _plan_review(evidence: AuditEvidence) -> Json | None:
         settings, tables, _ = build_plan(evidence.run, settings, CANDIDATE_SCHEMA.empty_table(), truths)
     except InputError:
         return None
-    read = len(set(tables.sample["row_id"].to_pylist()))
+    drawn = pl.DataFrame(tables.sample.select(["row_id", "purpose"]))
+    read = drawn.filter(purpose="sample")["row_id"].n_unique()
     risks = TIERS[TIER]
     return {
         "tier": TIER,
         "lots": len(tables.lots),
         "rows": read,
+        "besides": drawn["row_id"].n_unique() - read,
         "hours": round(read * settings.seconds_a_row / 3600, 1),
         "finds": risks.ltpd,
         "confidence": 1 - risks.beta,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 
-from synth_stack.errors import StoreError
+from synth_stack.errors import InputError, StoreError
 from synth_stack.files import read_table, store_errors
 from synth_stack.registry import registered
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import list_made
 from synth_stack.runs.judged import Judged, list_gates, open_judged, read_verdicts
+from synth_stack.text.printable import show
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,6 +44,9 @@ SPLIT_COLUMNS = ("split", "partition", "fold", "subset")
 FILE = "file"
 """What tells sources apart where no column does and the rows come from several files."""
 MAX_NAME_CHARS = 200
+SEEN_ROWS = 1_000
+"""Rows of a part whose columns are named where one that was asked for is not there, and how many names."""
+SEEN_COLUMNS = 20
 
 _SPLITS = {"train": "train", "training": "train", "valid": "validation", "validation": "validation"}
 _SPLITS |= {"val": "validation", "dev": "validation", "test": "test", "testing": "test", "eval": "test"}
@@ -166,6 +170,26 @@ def read_evidence(folder: Path, settings: AuditSettings) -> AuditEvidence:
     unread = rows.filter(pl.col("failure").is_not_null() & ~pl.col("row_id").is_in(flags["row_id"].implode()))
     flags = pl.concat([flags, _flag_unread(unread, flags.schema)])
     return AuditEvidence(run, settings, told, rows, flags, wide, work, column)
+
+
+def check_source_column(folder: Path, column: str | None) -> None:
+    """Raises InputError where a column is named and no row of a judged folder has it beside its text."""
+    import polars as pl
+
+    if column is None:
+        return
+    seen: set[str] = set()
+    for path in list_made(folder / "candidates"):
+        extra = pl.DataFrame(read_table(path, CANDIDATE_SCHEMA, ["extra"]))
+        if _has_column(extra, column):
+            return
+        seen.update(*(orjson.loads(held) for held in extra["extra"].drop_nulls().head(SEEN_ROWS)))
+    raise InputError(
+        "no row has the column that says where it comes from",
+        seen=column,
+        allowed=", ".join(show(*sorted(seen)[:SEEN_COLUMNS])) or "no columns beside the text",
+        mend="Name another with --source-column.",
+    )
 
 
 def _read_rows(folder: Path, settings: AuditSettings) -> "tuple[pl.DataFrame, str | None]":

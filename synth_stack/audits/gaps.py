@@ -49,7 +49,7 @@ def _tell_reach(evidence: AuditEvidence) -> list[Gap]:
             _gap(
                 "The error of the gates themselves",
                 "No label file was given: every rate here is what the gates say, not what people found.",
-                "Review a sample (below) and pass what people found with --labels.",
+                "Review a sample (below) and pass what people found with `--labels`.",
             )
         )
     return gaps
@@ -78,9 +78,9 @@ def _tell_abstained(evidence: AuditEvidence) -> list[Gap]:
         known = evidence.settings.known.get(name, {})
         mend = ""
         if known.get("exams"):
-            mend = "Name the exams that the model will be measured on: --against NAME=PATH."
+            mend = "Name the exams that the model will be measured on: `--against NAME=PATH`."
         elif known.get("baseline"):
-            mend = "Name rows of the kind that you want: --baseline FILE."
+            mend = "Name rows of the kind that you want: `--baseline FILE`."
         gaps.append(
             _gap(
                 f"Whatever {name} looks for",
@@ -98,20 +98,30 @@ def _tell_absent(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     gaps = []
     absent = sorted(name for name in evidence.settings.known if name not in used)
     if absent:
-        why = f"The gate file does not name {list_names(absent, 20)}."
+        why = f"The gate file does not name {list_names(absent, len(absent))}."
         gaps.append(_gap("What other gates look for", why, "Add them to the gate file where they fit."))
     if not any(evidence.settings.known.get(name, {}).get("exams") for name in used):
         gaps.append(
             _gap(
                 "Overlap with exams",
                 "No gate of the file compares rows with evaluation sets.",
-                "--against NAME=PATH",
+                f"Add {_name_takers(evidence, 'exams')} to the gate file, and name exams: "
+                "`--against NAME=PATH`.",
             )
         )
     if not figures["baseline"]["baselines"]:
         why = "No baseline was given, so nothing says whether these are the rows that you want."
-        gaps.append(_gap("Drift", why, "--baseline FILE"))
+        takes = any(evidence.settings.known.get(name, {}).get("baseline") for name in used)
+        add = "" if takes else f"Add {_name_takers(evidence, 'baseline')} to the gate file. "
+        gaps.append(_gap("Drift", why, f"{add}Name rows of the kind that you want: `--baseline FILE`."))
     return gaps
+
+
+def _name_takers(evidence: AuditEvidence, what: str) -> str:
+    """The gates that take exams or a baseline, as a choice."""
+    return " or ".join(
+        f"`{name}`" for name, known in sorted(evidence.settings.known.items()) if known.get(what)
+    )
 
 
 def _tell_partly(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
@@ -150,13 +160,19 @@ def _tell_partly(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
 
 
 def _tell_input(evidence: AuditEvidence) -> list[Gap]:
-    gaps = []
+    gaps, beside = [], []
     for notice in read_notices(evidence.input.get("notices") or []):
         if PurePosixPath(notice.name).name.lower() in DESCRIBING:
             continue  # it says what the data are, and holds none
-        if notice.what in {"skipped", "kept"}:
-            why = "was not read" if notice.what == "skipped" else "is in no text that most gates read"
-            gaps.append(
-                _gap(f"Input: {notice.name}", f"It {why}: {notice.detail}, {notice.count:,} {notice.unit}.")
-            )
+        if notice.what == "skipped":
+            why = f"It was not read: {notice.detail}, {notice.count:,} {notice.unit}."
+            gaps.append(_gap(f"Input: {notice.name}", why))
+        elif notice.what == "kept":
+            beside.append(f"{notice.name} ({notice.count:,} {notice.unit})")
+    if beside:
+        why = (
+            f"It stands beside the rows, in no text that most gates read: {list_names(beside, MAX_NOTICES)}."
+        )
+        mend = "If one of them holds a text, name what it is: `--map FIELD=COLUMN`."
+        gaps.insert(0, _gap("Input: what is not in the text of a row", why, mend))
     return gaps[:MAX_NOTICES]

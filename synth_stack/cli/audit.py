@@ -105,7 +105,10 @@ def _show(result: "AuditResult", as_json: bool) -> None:
         say(shown)
     say(f"page    {result.folder / 'audit.html'}")
     say(f"check   synth-stack verify {result.folder}")
-    if result.audit["plan"]["steps"]:
+    steps = result.audit["plan"]["steps"]
+    if steps and not steps[-1]["size_after"]:
+        say("next    see on the page how the rows were read: the plan would leave none")
+    elif steps:
         say(f"next    synth-stack audit --apply {result.folder} --out {result.folder}_pack")
     else:
         say("next    see on the page what was not checked, and what would check it")

@@ -18,6 +18,10 @@ def audit_tables(audit: Mapping[str, Any]) -> Iterable[Table | Text]:
     for gap in audit["not_checked"]:
         gaps.add_row(Text(clean(gap["what"])), Text(clean(gap["why"])))
     yield gaps
+    if audit["dataset"]["columns"]:
+        read = [f"{clean(c['column'])} as {c['field']}" for c in audit["dataset"]["columns"]]
+        others = f", and {len(read) - SHOWN} more on the page" if len(read) > SHOWN else ""
+        yield Text(f"read    {', '.join(read[:SHOWN])}{others}")
     defects = audit["overall"]["defects"]
     yield Text(f"{defects['count']:,} of {defects['rows']:,} rows have a defect: {format_rate(defects)}")
     corrected = audit["overall"]["corrected"]

@@ -4,29 +4,31 @@ Its own cluster has one worker process a core, or with dask-cuda one a GPU. A wo
 again, and its shards are done again elsewhere; what the run leaves is the same.
 """
 
-import asyncio
 import contextlib
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import dask
 import distributed
-from distributed.deploy.subprocess import SubprocessWorker
-from distributed.diagnostics import nvml
 from pydantic import Field
 
+from synth_stack.engines.dask_cluster import (
+    CONNECT_S,
+    find_gpus,
+    find_last_line,
+    has_process,
+    start_cluster,
+    start_gpus,
+)
 from synth_stack.engines.engine import Advance, Step, Work
 from synth_stack.engines.tasks import answer_task, describe_task, list_packages, read_answer
-from synth_stack.engines.watcher import Den, watch
-from synth_stack.engines.worker import ONE_THREAD, find_import_path
-from synth_stack.errors import ConfigError, GateError, MissingExtra
-from synth_stack.host import count_cores, start_apart
+from synth_stack.engines.watcher import watch
+from synth_stack.errors import ConfigError, GateError
+from synth_stack.host import count_cores
 from synth_stack.registry import FilePath, engine
 from synth_stack.runs.folder import Shard
 
@@ -42,8 +44,13 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": _ATTEMPTS,
     "distributed.comm.retry.count": 3,
     "distributed.admin.low-level-log-length": 0,  # a shard's task is never looked into
+    "distributed.deploy.lost-worker-timeout": "600s",  # with 15 it gives up workers that import
 }
-_QUIET = {"DASK_LOGGING__DISTRIBUTED": "error"}
+_PATIENCE_S = 120.0
+"""How long workers of somebody else's cluster may be away: one that grows on demand takes about that."""
+_OWN_PATIENCE_S = 600.0
+"""The same for a cluster of its own, where the wait ends with the last process: a worker takes 10 seconds of
+a core to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +141,14 @@ def open_dask(
     gpus: bool | None = None,
     scheduler: Annotated[str, Field(min_length=1)] | None = None,
     scheduler_file: FilePath | None = None,
-    patience_s: Annotated[float, Field(gt=0)] = 120.0,
+    patience_s: Annotated[float, Field(gt=0)] | None = None,
 ) -> Iterator[DaskEngine]:
     """A cluster of `workers` processes on this machine (default: one a core), or the one of a scheduler.
 
     `gpus`: one worker a GPU by dask-cuda; None: where there are GPUs and dask-cuda. `scheduler` is the
     address of a running one, `scheduler_file` the file that it wrote; their certificates come from Dask's own
-    configuration. `patience_s` is how long the run waits for workers when there are none: a cluster that
-    grows on demand may take that long.
+    configuration. `patience_s` is how long the run waits for workers when there are none. Default: 120, since
+    a cluster that grows on demand may take that long, and 600 for one of its own, on a busy machine.
     """
     either = {"scheduler": scheduler, "scheduler_file": scheduler_file}
     own = {"workers": workers, "gpus": gpus}
@@ -155,16 +162,18 @@ def open_dask(
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(_SETTINGS))
         crowd = _Crowd()
+        patience_s = patience_s or (_PATIENCE_S if given else _OWN_PATIENCE_S)
         if given:
             client = stack.enter_context(_connect(scheduler, scheduler_file, patience_s))
         else:
+            stack.enter_context(dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_S}s"}))
             den = stack.enter_context(watch("dask"))
-            cuda = _find_gpus(gpus)
-            make = _start_gpus(den, workers, cuda) if cuda else _start(den, workers or count_cores())
+            cuda = find_gpus(gpus)
+            make = start_gpus(den, workers, cuda) if cuda else start_cluster(den, workers or count_cores())
             cluster = stack.enter_context(make)
             client = stack.enter_context(distributed.Client(cluster))
             if not cuda:
-                crowd = _Crowd(lambda: _has_process(cluster), lambda: _find_last_line(den))
+                crowd = _Crowd(lambda: has_process(cluster), lambda: find_last_line(den))
         _require_workers(client, crowd, patience_s)
         yield DaskEngine(client, crowd, patience_s)
 
@@ -208,137 +217,6 @@ def _require_workers(client: distributed.Client, crowd: _Crowd, patience_s: floa
         ) from exc
 
 
-class _Worker(SubprocessWorker):  # type: ignore[misc]  # distributed has no types
-    """A nanny with its worker, in processes with the mark of the engine, silent on this terminal.
-
-    Not distributed's own way, which would run a pipeline author's script again in each worker.
-    """
-
-    env: dict[str, str]
-    log: str
-
-    def __init__(self, scheduler: str, *, env: dict[str, str], log: str, **options: Any) -> None:
-        super().__init__(scheduler, **options)
-        self.env, self.log = env, log
-
-    async def _start(self) -> None:
-        spec = json.dumps({"cls": self.worker_class, "opts": self.worker_kwargs})
-        with Path(self.log).open("ab") as said:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "dask", "spec", self.scheduler, "--spec", spec),
-                env=self.env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                **start_apart(),  # Ctrl-C is for the run, which ends them
-            )
-
-
-def _start(den: Den, workers: int) -> distributed.SpecCluster:
-    """A scheduler in this process and `workers` beside it; they speak over TLS with keys of their own."""
-    keys = _write_keys(den)
-    log = den.folder / _LOG
-    log.touch()
-    options = {
-        "worker_class": "distributed.Nanny",
-        "worker_kwargs": {
-            "nthreads": 1,  # most of a judge is Python
-            "memory_limit": 0,  # it has one shard and the models of one gate; a pause makes them no less
-            "local_directory": str(den.folder),
-            "dashboard": False,
-        },
-        "env": {**den.env, **ONE_THREAD, **keys, **_QUIET, "PYTHONPATH": find_import_path()},
-        "log": str(log),
-    }
-    files = {what: str(den.folder / f"{what}.pem") for what in ("cert", "key")}
-    tls = distributed.Security(
-        require_encryption=True,
-        **{f"tls_{role}_{what}": path for role in _ROLES for what, path in files.items()},
-        tls_ca_file=files["cert"],
-    )
-    scheduler = {
-        "host": "127.0.0.1",
-        "port": 0,
-        "dashboard": False,
-        "dashboard_address": "127.0.0.1:0",  # else 8787, and a warning where that is taken
-        "security": tls,
-        "protocol": "tls",
-    }
-    try:
-        return distributed.SpecCluster(
-            scheduler={"cls": distributed.Scheduler, "options": scheduler},
-            workers={number: {"cls": _Worker, "options": options} for number in range(workers)},
-            security=tls,
-            silence_logs="error",
-        )
-    except (OSError, RuntimeError) as exc:
-        raise ConfigError("engine dask: its cluster cannot start here", seen=str(exc)) from exc
-
-
-_ROLES = ("scheduler", "worker", "client")
-_LOG = "workers.log"
-
-
-def _write_keys(den: Den) -> dict[str, str]:
-    """A certificate for this cluster alone, and the environment that tells its workers of it."""
-    made = distributed.Security.temporary()
-    for name, text in (("cert", made.tls_ca_file), ("key", made.tls_scheduler_key)):
-        path = den.folder / f"{name}.pem"
-        path.touch(mode=0o600)
-        path.write_text(text)
-    start = "DASK_DISTRIBUTED__COMM"
-    env = {f"{start}__REQUIRE_ENCRYPTION": "true", f"{start}__TLS__CA_FILE": str(den.folder / "cert.pem")}
-    for role in _ROLES:
-        for what in ("cert", "key"):
-            env[f"{start}__TLS__{role.upper()}__{what.upper()}"] = str(den.folder / f"{what}.pem")
-    return env
-
-
-def _find_gpus(wanted: bool | None) -> Any:
-    """dask_cuda where its workers are to be used, else None. Raises MissingExtra, ConfigError."""
-    if wanted is False:
-        return None
-    try:
-        import dask_cuda
-    except ImportError as exc:
-        if wanted:
-            raise MissingExtra(
-                "engine dask: workers on GPUs are started by dask-cuda",
-                seen=str(exc),
-                mend="Run: pip install 'synth-stack[gpu]'",
-            ) from exc
-        return None
-    count = nvml.device_get_count()
-    if not count and wanted:
-        raise ConfigError("engine dask: there is no GPU here", seen="gpus: true", mend="Leave gpus out.")
-    return dask_cuda if count else None
-
-
-def _start_gpus(den: Den, workers: int | None, cuda: Any) -> distributed.SpecCluster:
-    """One worker a GPU, each of which sees its own first."""
-    return cuda.LocalCUDACluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        memory_limit=0,
-        local_directory=str(den.folder),
-        dashboard_address=None,
-        env={**den.env, "PYTHONPATH": find_import_path()},
-        silence_logs="error",
-    )
-
-
 def _take(waiting: Iterator[Shard], most: int) -> Iterator[Shard]:
     for _, shard in zip(range(most), waiting, strict=False):
         yield shard
-
-
-def _has_process(cluster: distributed.SpecCluster) -> bool:
-    """Whether a nanny is there, which starts its worker again."""
-    processes = [worker.process for worker in cluster.workers.values()]
-    return any(process is not None and process.returncode is None for process in processes)
-
-
-def _find_last_line(den: Den) -> str:
-    """What the workers of a cluster on this machine said last."""
-    lines = (den.folder / _LOG).read_bytes()[-10_000:].decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -44,9 +44,14 @@ def answer_task(task: Task) -> Answer:
     try:
         return {"rows": _bench.perform(task)}
     except SynthStackError as exc:
-        seen = None if exc.seen is None else str(exc.seen)
-        details = {"seen": seen, "allowed": exc.allowed, "mend": exc.mend}
-        return {"error": type(exc).__name__, "what": exc.what, "details": details}
+        return describe_error(exc)
+
+
+def describe_error(exc: SynthStackError) -> Answer:
+    """What the package raised on purpose, as the answer to a task."""
+    seen = None if exc.seen is None else str(exc.seen)
+    details = {"seen": seen, "allowed": exc.allowed, "mend": exc.mend}
+    return {"error": type(exc).__name__, "what": exc.what, "details": details}
 
 
 def read_answer(answer: Answer) -> int:

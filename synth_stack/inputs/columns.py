@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,10 @@ MAX_NAMES_CHARS = 64 * 1024
 """All names of one set of columns that is remembered; 1,000 sets are 64 MB at most."""
 
 
+Shape = tuple[tuple[str, str], ...]
+"""The columns that a row was read from, each with its field."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
     """What the columns of one record mean: the columns of each field, those that may count first.
@@ -54,7 +58,8 @@ class ColumnPlan:
     `pair` is (prompt, answer, input or None) and `chat` a column where nothing else can count, `rest` what is
     then left over. `under` are the prompt columns of an input, `labels` which of slice and locale
     there are, `missing` the columns of a map that carry the text and are not there, `known` every column of a
-    field; `renamed` holds (column, field) where the name is spelled otherwise or came by the map.
+    field; `renamed` holds (column, field) where the name is spelled otherwise or came by the map. `shape` is
+    what becomes of the columns of `pair` or `chat`.
     """
 
     fields: Mapping[str, tuple[Any, ...]]
@@ -67,6 +72,11 @@ class ColumnPlan:
     known: frozenset[Any]
     rest: tuple[Any, ...]
     renamed: tuple[tuple[Any, str], ...]
+    shape: Shape
+
+    def name_fields(self, used: Collection[Any]) -> Shape:
+        """The columns that were used, each with its field; none for a row of ours."""
+        return () if self.ours else _name_fields(self.fields, used)
 
     @property
     def says_something(self) -> bool:
@@ -218,7 +228,20 @@ def _make_plan(keys: tuple[Any, ...], named: Mapping[str, str]) -> ColumnPlan:
     known = frozenset(key for found in fields.values() for key in found)
     labels = tuple(field for field in ("slice", "locale") if field in fields)
     missing = tuple(named[field] for field in CARRIERS if field in named and field not in fields)
-    return ColumnPlan(fields, ours, pair, chat, under, labels, missing, known, rest, tuple(renamed))
+    shape = _name_fields(fields, read)
+    return ColumnPlan(fields, ours, pair, chat, under, labels, missing, known, rest, tuple(renamed), shape)
+
+
+def _name_fields(fields: Mapping[str, tuple[Any, ...]], used: Collection[Any]) -> Shape:
+    """Each used column with its field; `chosen` is an answer where there is nothing that was rejected."""
+    compared = any(key in used for key in fields.get("rejected", ()))
+    named = {
+        key: field
+        for field, keys in fields.items()
+        for key in keys
+        if key in used and (field != "chosen" or compared)
+    }
+    return tuple((str(key), field) for key, field in named.items())
 
 
 _PAIRED = frozenset({"prompt", "answer", "chosen", "rejected"})

@@ -19,6 +19,8 @@ _SHOWN_ROWS = 5
 """Rows from whose columns a refusal tells what was seen."""
 _SHOWN_COLUMNS = 20
 _SHOWN_CHARS = 60
+_TEXT_WORDS = 8
+"""A name of a column has fewer words; so long a one is a text, in a table without a header."""
 
 
 def check_dataset(dataset: Dataset) -> Dataset:
@@ -106,10 +108,18 @@ def _refuse(dataset: Dataset, part: Part, look: _Look) -> InputError:
         f"{where}: no column says what the text is",
         seen=_tell(look.columns),
         allowed=", ".join((*CONVERSATION_COLUMNS, *PROMPT_COLUMNS, "text")),
-        mend=f"Name them: {suggest_map(look.shown)}"
-        if inside is None
-        else f"Are the rows in {inside!r}? Write that list to a file of its own.",
+        mend=_suggest(part, look, inside),
     )
+
+
+def _suggest(part: Part, look: _Look, inside: str | None) -> str:
+    """What may be done about a part whose columns say nothing."""
+    if inside is not None:
+        return f"Are the rows in {inside!r}? Write that list to a file of its own."
+    table = any(ending in part.name.lower() for ending in (".csv", ".tsv"))
+    if table and any(len(name.split()) >= _TEXT_WORDS for name in look.columns):
+        return "The first line seems to be a row: put a line above it that names the columns."
+    return f"Name them: {suggest_map(look.shown)}"
 
 
 def _holds_rows(value: Any) -> bool:

@@ -6,6 +6,7 @@ that it is counted and rejected with a reason instead of being dropped.
 
 import hashlib
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,7 +49,8 @@ class Dataset:
 
     `named` says which column is which field where the usual names do not; `sample` is how many records, drawn
     without replacement, are read of all; `skipped` counts what was passed
-    over when the data set was opened, `tally` what `read_candidates` kept aside when it last ran.
+    over when the data set was opened, `tally` what `read_candidates` kept aside when it last ran, and
+    `columns` of how many rows it read a column as a field.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Dataset:
     tally: NoticeTally = field(default_factory=NoticeTally)
     sample: int | None = None
     counted: Counter[str] = field(default_factory=Counter)
+    columns: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def read(self) -> Iterator[Placed]:
         """Every record in order, with its place, or those of the sample; `counted` has how many of a part."""
@@ -103,7 +106,7 @@ def open_dataset(
     if path.exists() or path.suffix.lower() in (*SUFFIXES, *CODECS):
         kind_of(path)
         return _open_files(path, [path], Dataset(path.name, Digest(""), (), columns, skip_broken, skipped))
-    return open_hub(str(source), named=columns)
+    return _open_hub_name(str(source), columns)
 
 
 def build_dataset(rows: pa.Table) -> Any:
@@ -122,19 +125,7 @@ def open_hub(
     named: Mapping[str, str] | None = None,
 ) -> Dataset:
     """The rows of one split of a dataset on the Hub. Raises InputError, MissingExtra."""
-    try:
-        import datasets
-    except ImportError as exc:
-        raise MissingExtra(f"{name} is read with datasets", mend="pip install datasets") from exc
-    try:
-        loaded = datasets.load_dataset(name, config, split=split, revision=revision)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as exc:
-        first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise InputError(
-            f"{name} is neither a file or folder here nor a dataset that the Hub gives: {first}",
-            mend="Check the path, or the Hub name (owner/name) and your network.",
-        ) from exc
-    return open_records(loaded, name, named=named)
+    return open_records(_load(name, config, split, revision), name, named=named)
 
 
 def open_records(records: Any, name: str, *, named: Mapping[str, str] | None = None) -> Dataset:
@@ -213,6 +204,9 @@ def read_candidates(dataset: Dataset) -> Iterator[pa.Table]:
         if len(rows) == SHARD_ROWS:
             yield build_candidates(rows)
             rows = []
+    dataset.columns.clear()
+    for shape, count in reader.shapes.items():
+        dataset.columns.update(dict.fromkeys(shape, count))
     if rows:
         yield build_candidates(rows)
 
@@ -252,6 +246,44 @@ def _bytes_of(record: Any) -> bytes:
             return f"{value!r}\n".encode("utf-8", "backslashreplace")
         except (ValueError, RecursionError) as exc:  # a number of 5,000 digits, a list within itself
             raise InputError(f"a record in memory cannot be written down: {exc}") from exc
+
+
+_HUB_NAME = re.compile(r"(?P<name>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<config>[^:]*))?(:(?P<split>[^:]+))?", re.ASCII)
+"""owner/name, with a configuration and a split where they are named: owner/name:CONFIG:SPLIT."""
+_OTHER_FILES = frozenset(
+    ".xlsx .xls .ods .txt .md .pdf .docx .zip .tar .tgz .yaml .yml .xml .html .db .pkl".split()
+)
+"""Endings of files. A name with one that is not there is a path with a slip in it, and no Hub is asked."""
+
+
+def _open_hub_name(source: str, named: Mapping[str, str]) -> Dataset:
+    """All splits of a dataset on the Hub, a part for each, or the one that the name says."""
+    found = _HUB_NAME.fullmatch(source)
+    if found is None or Path(found["name"]).suffix.lower() in _OTHER_FILES:
+        raise InputError(f"{source} does not exist", mend="Check the path.")
+    loaded = _load(found["name"], found["config"] or None, found["split"], None)
+    if not isinstance(loaded, Mapping):
+        return open_records(loaded, source, named=named)
+    if len(loaded) == 1:
+        return open_records(next(iter(loaded.values())), source, named=named)
+    return open_collection(loaded, source, named=named)
+
+
+def _load(name: str, config: str | None, split: str | None, revision: str | None) -> Any:
+    """What `datasets` reads from the Hub: one split, or without a name of one all of them by name."""
+    try:
+        import datasets
+    except ImportError as exc:
+        raise MissingExtra(f"{name} is read with datasets", mend="pip install datasets") from exc
+    try:
+        return datasets.load_dataset(name, config, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as exc:
+        said = " ".join(str(exc).splitlines()[:2]) or type(exc).__name__
+        mend = "Check the path, or the Hub name (owner/name, owner/name:CONFIG:SPLIT) and your network."
+        raise InputError(
+            f"{name} is neither a file or folder here nor a dataset that the Hub gives: {said.rstrip('.')}",
+            mend=mend,
+        ) from exc
 
 
 def _open_files(path: Path, files: list[Path], empty: Dataset) -> Dataset:

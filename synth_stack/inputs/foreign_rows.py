@@ -1,10 +1,11 @@
 """One foreign record as the fields of one row; what no field holds of it is in `extra`."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synth_stack.inputs.chat_shapes import Message, read_turns
-from synth_stack.inputs.columns import ColumnPlan, Columns
+from synth_stack.inputs.columns import ColumnPlan, Columns, Shape
 from synth_stack.inputs.notices import NoticeTally
 from synth_stack.inputs.our_rows import read_our_row
 from synth_stack.inputs.plain_values import (
@@ -20,13 +21,18 @@ from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.texts import JOINT, join_text
 
 _NAMING = ("id", "slice", "locale")
+MAX_SHAPES = 1_000
+"""Ways to read a row that are counted; a data set has a few, a hostile one as many as it has rows."""
 
 
 class RowReader:
-    """Reads the records of one data set, and counts what does not become a field of a row."""
+    """Reads the records of one data set; counts what does not become a field of a row, and in `shapes` of how
+    many rows which columns became which fields.
+    """
 
     def __init__(self, columns: Columns, tally: NoticeTally) -> None:
         self._columns, self._tally = columns, tally
+        self.shapes: Counter[Shape] = Counter()
 
     def read(self, record: Record) -> Fields:
         """The fields of the record's row. Raises ValueError with the reason when it cannot be read."""
@@ -34,12 +40,14 @@ class RowReader:
         fields = _read_plainly(record, plan, self._tally)
         rest: Iterable[Any] = plan.rest
         kept: dict[str, Any] = {}
+        shape = plan.shape
         if fields is None:
             reading = RecordReading(record, plan, self._tally)
             fields = read_our_row(record, reading) if plan.ours else reading.read()
             reading.used |= {plan.find(record, field) for field in _NAMING} - {None}
             rest = [key for key in record if key not in reading.used]
             kept = reading.kept
+            shape = plan.name_fields(reading.used)
         if "left" in fields:
             kept = {str(plan.chat): fields.pop("left")}
         if "source_id" not in fields:
@@ -52,6 +60,8 @@ class RowReader:
         for column, field in plan.renamed:
             if column not in rest:
                 self._tally.add("renamed", f"column {str(column)!r}", f"read as {field}", "rows")
+        if shape in self.shapes or len(self.shapes) < MAX_SHAPES:
+            self.shapes[shape] += 1
         return fields
 
     def read_id(self, record: Record) -> str | None:

@@ -13,6 +13,7 @@ from synth_stack.report.audit_sections import (
     draw_grounding,
     draw_groups,
     draw_plan,
+    draw_reading,
     draw_signs,
 )
 from synth_stack.report.html import escape_text as escape
@@ -38,6 +39,7 @@ def render_audit(audit: Json) -> str:
         meaning=escape(_say_meaning(audit)),
         interval=escape(_say_interval(dataset)),
         gaps=_list_gaps(audit["not_checked"]),
+        reading=draw_reading(dataset["columns"]),
         plan=draw_plan(audit),
         gates=draw_gates(audit["gates"]),
         exams=draw_exams(audit["exams"]),
@@ -120,21 +122,29 @@ def _say_interval(dataset: Json) -> str:
 def _list_gaps(gaps: Sequence[Json]) -> str:
     lines = []
     for gap in gaps:
-        mend = f' <span class="mend">{escape(gap["mend"])}</span>' if gap["mend"] else ""
+        mend = f' <span class="mend">{_mark_code(gap["mend"])}</span>' if gap["mend"] else ""
         lines.append(f"<li><b>{escape(gap['what'])}</b>{escape(gap['why'])}{mend}</li>")
     return (
         f'<ul class="gaps">{"".join(lines)}</ul>' if lines else "<p>Nothing that these gates could check.</p>"
     )
 
 
+def _mark_code(text: str) -> str:
+    """A sentence of ours, escaped, with what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
+
+
 def _draw_review(review: Json | None) -> str:
     if review is None:
         return "<p>No accepted row is left to read.</p>"
+    besides = count_noun(review["besides"], "more row")
+    tail = f" The plan draws {besides} for an estimate of what ships." if review["besides"] else ""
     return (
         f"<p>No gate replaces a reader. {review['rows']:,} rows drawn from "
         f"{count_noun(review['lots'], 'lot')} (about {review['hours']:g} hours for one reader) would show "
         f"with {format_percent(review['confidence'])} confidence any lot in which "
-        f"{format_percent(review['finds'])} of the rows are bad.</p>"
+        f"{format_percent(review['finds'])} of the rows are bad.{tail}</p>"
         "<pre tabindex='0'><code>synth-stack review plan .</code></pre>"
     )
 

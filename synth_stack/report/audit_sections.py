@@ -27,6 +27,38 @@ HARMS = {
 _DONE = {"drop": "drop", "hold": "hold for a person", "rewrite": "rewrite"}
 
 
+FIELD_WORDS = {
+    "messages": "the conversation",
+    "prompt": "what is asked",
+    "input": "what is asked, after the prompt",
+    "answer": "the answer",
+    "text": "a text without turns",
+    "chosen": "the answer that was chosen",
+    "rejected": "the answer that was rejected",
+    "documents": "what the row is grounded in",
+    "slice": "what the row is about",
+    "id": "the name of the row",
+}
+"""Fields of a row in words; what is not here is said as it is named."""
+
+
+def draw_reading(columns: Sequence[Json]) -> str:
+    """Which column was taken for what, so that a reader sees whether the rows were understood."""
+    if not columns:
+        return "<p>These rows say themselves what they are: no column had to be understood.</p>"
+    lines = [
+        f'<tr><th scope="row">{escape(column["column"] or "(no name)")}</th>'
+        f"<td>{escape(FIELD_WORDS.get(column['field'], str(column['field'])))}</td>"
+        f'<td class="n">{column["rows"]:,}</td></tr>'
+        for column in columns
+    ]
+    table = draw_table("", ["Column", "Read as", "Rows#n"], lines)
+    fields = {column["field"] for column in columns}
+    if fields & {"answer", "messages", "text", "chosen"}:
+        return table
+    return f"{table}<p>No column was read as the answer: name it with <code>--map answer=COLUMN</code>.</p>"
+
+
 def draw_plan(audit: Json) -> str:
     """The plan as a table, with the commands that carry it out."""
     plan, rows = audit["plan"], audit["dataset"]["rows"]
@@ -80,8 +112,8 @@ def draw_gates(gates: Sequence[Json]) -> str:
     most = max((gate["rate"]["high"] for gate in gates if gate["rate"]["rows"]), default=1.0)
     for gate in gates:
         test = gate["self_test"]
-        tested = "none"
-        if test is not None:
+        tested = "it planted no rows"
+        if test is not None and test["canaries"] + test["controls"]:
             tested = (
                 f"{test['caught']:,} of {test['canaries']:,} caught, "
                 f"{test['turned_away']:,} of {test['controls']:,} blamed"

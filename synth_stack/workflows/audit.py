@@ -20,6 +20,7 @@ from synth_stack.audits.evidence import (
     CLUSTERS,
     SETTINGS,
     AuditSettings,
+    check_source_column,
     describe_gates,
     read_json,
 )
@@ -114,6 +115,7 @@ def audit(
         progress=progress,
     )
     settings = AuditSettings(source_column, by, counts, describe_gates())
+    check_source_column(folder, source_column)
     with open_run(folder, (folder / LOCK).read_bytes()):
         write_bytes(folder / SETTINGS, canonical_json(settings.to_file()) + b"\n")
         if by == "cluster":

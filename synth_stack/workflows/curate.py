@@ -46,6 +46,8 @@ from synth_stack.workflows.stores import Destination, bring_source, find_work_fo
 
 CURATE_SCHEME = "synth_stack/curate-lock/v2"
 INPUT = "input.json"
+MAX_COLUMNS = 100
+"""Columns of which INPUT says what they were read as; rows have a few, and hostile ones each its own."""
 """What was read, by name and digest, and what of it is in no field of a row."""
 
 
@@ -160,7 +162,7 @@ def _run_folder(source: Any) -> Path | None:
 
 
 def read_input(folder: Path) -> dict[str, Any] | None:
-    """What INPUT of a judged folder says: `name`, `sha256` and `notices`; None where its rows are a run's."""
+    """What INPUT of a judged folder says: `name`, `sha256`, `notices`, `columns`; None for rows of a run."""
     path = folder / INPUT
     if not path.exists():
         return None
@@ -246,6 +248,9 @@ def _write_candidates(
     noticed = dataset.list_notices() if isinstance(dataset, Dataset) else ()
     notices = [notice.to_json() for notice in noticed]
     told = {"name": dataset.name, "sha256": dataset.sha256, "notices": notices}
+    if isinstance(dataset, Dataset):
+        columns = dataset.columns.most_common(MAX_COLUMNS)
+        told["columns"] = [{"column": c, "field": f, "rows": count} for (c, f), count in columns]
     if isinstance(dataset, Dataset) and len(dataset.parts) > 1:
         told["parts"] = [{"name": part.name, "rows": dataset.counted[part.name]} for part in dataset.parts]
     write_bytes(folder / INPUT, json.dumps(told, indent=1).encode("utf-8") + b"\n")

@@ -32,8 +32,8 @@ from tests.nemo_installed import REQUIRED
 LIBRARIES = {"dask": "distributed", "datatrove": "datatrove", "nemo": "nemo_curator"}
 ENGINES = [{"use": use, "workers": 2} for use, library in LIBRARIES.items() if find_spec(library)]
 """Those that are installed: with NeMo Curator in its own environment all three."""
-WORKERS = {"dask": "dask spec", "datatrove": "rank_worker", "nemo": "ray::"}
-"""In the command lines of the processes that may be killed."""
+WORKERS = {"dask": ("dask spec", "spawn_main"), "datatrove": ("rank_worker",), "nemo": ("ray::",)}
+"""In the command lines of the processes that may be killed: of Dask, nannies and their workers."""
 if os.environ.get(REQUIRED):
     assert len(ENGINES) == len(LIBRARIES)
 
@@ -75,7 +75,8 @@ def kill_worker(out: Path, use: str, rng: random.Random) -> None:
     found = [
         process
         for process, words in list_marked(str(out)).items()
-        if WORKERS[use] in words and "Agent" not in words  # Ray's own: without them its node ends
+        if any(part in words for part in WORKERS[use])
+        and "Agent" not in words  # Ray's own: without them its node ends
     ]
     if found:
         os.kill(rng.choice(found), signal.SIGKILL)

@@ -6,6 +6,8 @@ import pytest
 
 from synth_stack.errors import ConfigError
 from synth_stack.inputs.columns import MAX_PLANS, Columns, check_map, parse_map, suggest_map
+from synth_stack.inputs.foreign_rows import RowReader
+from synth_stack.inputs.notices import NoticeTally
 from tests.foreign_rows import read_one, turns
 
 
@@ -137,3 +139,27 @@ def test_as_many_sets_of_columns_as_rows_are_read_and_not_all_remembered() -> No
         assert columns.plan({f"c{number}": 1, "text": "x"}).fields["text"] == ("text",)
     assert columns.plan({"c" * 100_000: 1, "text": "x"}).fields["text"] == ("text",)
     assert len(columns._plans) <= MAX_PLANS
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        (
+            {"Instruction": "Add.", "output": "2", "id": 1, "note": "x"},
+            {("Instruction", "prompt"), ("output", "answer"), ("id", "id")},
+        ),
+        (
+            {"prompt": "p", "chosen": "a", "rejected": "b"},
+            {("prompt", "prompt"), ("chosen", "chosen"), ("rejected", "rejected")},
+        ),
+        ({"prompt": "p", "chosen": "a"}, {("prompt", "prompt"), ("chosen", "answer")}),
+        ({"messages": turns("Hi", "Hello"), "text": "t"}, {("messages", "messages")}),
+        ({"text": "t", "": 3}, {("text", "text")}),
+    ],
+)
+def test_what_a_column_was_read_as_is_counted(record: dict[str, Any], fields: set[tuple[str, str]]) -> None:
+    reader = RowReader(Columns(), NoticeTally())
+    for _ in range(3):
+        reader.read(record)
+    [(shape, count)] = reader.shapes.items()
+    assert (set(shape), count) == (fields, 3)

@@ -143,3 +143,10 @@ def test_a_parquet_file_that_cannot_be_read_whole_is_refused(
 def test_the_conversation_columns_of_a_file_are_no_list_of_rows() -> None:
     with pytest.raises(InputError, match="--map messages=dialog"):
         check_dataset(open_records([{"dialog": turns("a", "b")}], "memory"))
+
+
+def test_a_table_without_a_header_is_told_to_have_none(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("How do I clean the lamp in the hall?,With a dry cloth.\nAnd the chair?,With water.\n")
+    with pytest.raises(InputError, match="The first line seems to be a row: put a line above it"):
+        check_dataset(open_dataset(path))

@@ -1,6 +1,8 @@
 """Somebody else's rows: every record becomes one row, in order, whole or with the reason why not."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,7 @@ from synth_stack.inputs.plain_values import MAX_DEPTH
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, recompute_row_ids
 from tests.examples import examples
 from tests.foreign_rows import read, read_one, turns, write_lines
+from tests.packs.hub.hub_loopback import Repository, run_hub
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "code_alpaca" / "code_alpaca_2k.json"
 
@@ -440,7 +443,9 @@ def test_a_name_that_is_neither_here_nor_on_the_hub_is_one_sentence(monkeypatch:
     assert message.startswith(
         "nobody-of-that-name/no-such-set is neither a file or folder here nor a dataset that the Hub gives: "
     )
-    assert message.endswith(". Check the path, or the Hub name (owner/name) and your network.")
+    assert message.endswith(
+        ". Check the path, or the Hub name (owner/name, owner/name:CONFIG:SPLIT) and your network."
+    )
     assert message.isprintable()
 
 
@@ -456,3 +461,56 @@ def test_code_alpaca_is_read_whole_and_in_order() -> None:
     assert sum("\n\n" in row["messages"][0]["content"] for row in rows) >= sum(
         bool(record["input"].strip()) for record in source
     )
+
+
+HUB_READER = """
+import json, sys
+from synth_stack.inputs.foreign import open_dataset
+for name in sys.argv[1:]:
+    try:
+        found = open_dataset(name)
+        print(json.dumps({part.name: len(list(part.read())) for part in found.parts}))
+    except Exception as exc:
+        print(json.dumps(str(exc)))
+"""
+
+
+def test_all_splits_of_a_hub_dataset_are_read_or_those_that_its_name_says(tmp_path: Path) -> None:
+    rows = {"train": 3, "test": 2}
+    shard = {name: b'{"prompt": "Hello", "answer": "Hi"}\n' * count for name, count in rows.items()}
+    configs = "".join(f"- config_name: {n}\n  data_files: {n}/data.jsonl\n" for n in ("a", "b"))
+    with run_hub() as hub:
+        one, two = Repository(private=False), Repository(private=False)
+        one.add({f"data/{name}.jsonl": data for name, data in shard.items()})
+        two.add(
+            {
+                "a/data.jsonl": shard["train"],
+                "b/data.jsonl": shard["test"],
+                "README.md": f"---\nconfigs:\n{configs}---\n".encode(),
+            }
+        )
+        hub.repositories |= {"shop/faq": one, "shop/two": two}
+        told = subprocess.run(
+            [sys.executable, "-c", HUB_READER, "shop/faq", "shop/faq::test", "shop/two", "shop/two:b"],
+            env={
+                **os.environ,
+                "HF_ENDPOINT": hub.endpoint,
+                "HF_HOME": str(tmp_path),
+                "HF_HUB_OFFLINE": "0",
+                "HF_DATASETS_OFFLINE": "0",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    both, test, unsaid, second = [json.loads(line) for line in told.stdout.splitlines()]
+    assert both == rows
+    assert test == {"shop/faq::test": 2}
+    assert "Please pick one among the available configs: ['a', 'b']. Check" in unsaid
+    assert second == {"shop/two:b": 2}
+
+
+@pytest.mark.parametrize("name", ["no/such.xlsx", "../no/such/folder", "a/b/c", "no such file", "a/b:c:d:e"])
+def test_a_path_that_is_no_name_of_the_hub_is_not_asked_for_there(name: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(name)} does not exist. Check the path.$"):
+        open_dataset(name)

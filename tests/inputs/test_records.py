@@ -220,6 +220,11 @@ def test_csv_rows_that_do_not_fit_the_header_are_broken_and_the_others_are_read(
     ]
 
 
+def test_a_header_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has a header that is not UTF-8: save it as such"):
+        read(write(tmp_path, "a.csv", b"Fl\xe4che,text\n1,a\n"))
+
+
 def test_a_csv_field_that_is_too_long_does_not_end_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", f"id,text\n1,{'x' * 101}\n2,{'x' * 100}\n3,{'x' * 101}\n")
 
@@ -248,6 +253,36 @@ def test_a_table_is_read_with_the_mark_that_parts_its_header(name: str, data: st
     assert place == "line 2"
     assert isinstance(row, dict)
     assert list(row.values()) == ["1", "a;b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "first"),
+    [
+        ("a.csv", "id|text\n1|a, b\n", {"id": "1", "text": "a, b"}),
+        ("a.csv", "text, of mine;id\na, b;1\nc, d;2\n", {"text, of mine": "a, b", "id": "1"}),
+        ("a.csv", 'id;"text, of; mine"\n1;a\n2;b\n', {"id": "1", "text, of; mine": "a"}),
+        ("a.csv", "id,a|b\n1,x\n2,y\n", {"id": "1", "a|b": "x"}),
+        ("a.tsv", "id,text\n1,a\n", {"id": "1", "text": "a"}),
+        ("a.tsv", "id,no\ttext\n1\ta\n", {"id,no": "1", "text": "a"}),
+        ("a.csv", "id,text\n1,a,b\n2,a,b\n", "has more fields than the header names"),
+    ],
+)
+def test_the_mark_between_fields_is_that_by_which_rows_fit_the_header(
+    tmp_path: Path, name: str, data: str, first: dict[str, str] | str
+) -> None:
+    assert read(write(tmp_path, name, data))[0] == ("line 2", first)
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", "\ufeffsep=;\r\n", '"sep=;"\n'])
+def test_a_line_by_which_excel_names_the_mark_is_no_row(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path, "a.csv", f"{line}id;text\n1;a, b\n")
+    assert read(path) == [("line 3", {"id": "1", "text": "a, b"})]
+
+
+def test_a_mark_is_found_where_the_first_rows_are_long(tmp_path: Path) -> None:
+    long = "word, " * 20_000
+    path = write(tmp_path, "a.csv", "id;text, mine\n" + "".join(f"{n};{long}\n" for n in range(3)))
+    assert [row for _, row in read(path)] == [{"id": str(n), "text, mine": long} for n in range(3)]
 
 
 def test_a_csv_row_without_end_is_broken_and_the_next_one_read(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.registry import gate
 from synth_stack.report.audit import render_audit
 from synth_stack.rows.schemas import build_verdicts
+from synth_stack.stats.acceptance import TIERS, find_single
 from synth_stack.stats.intervals import clopper_pearson
 from synth_stack.workflows.audit import AuditResult, apply_audit, audit, compare, verify_audit
 from tests.audited import HOSTILE, good_row, list_rows, write_data, write_gates
@@ -322,3 +323,39 @@ def test_files_tell_sources_apart_where_no_column_does(tmp_path: Path) -> None:
     assert told["source_column"] == "file"
     rows_of = {group["name"]: group["rate"]["rows"] for group in told["sources"]["groups"]}
     assert rows_of == {"vendor_a": 4, "vendor_b": 4}
+
+
+def test_the_audit_says_which_column_was_read_as_what(audited: AuditResult) -> None:
+    read = {
+        column["column"]: (column["field"], column["rows"]) for column in audited.audit["dataset"]["columns"]
+    }
+    assert read == {"instruction": ("prompt", 100), "output": ("answer", 100), "slice": ("slice", 100)}
+    page = (audited.folder / "audit.html").read_text(encoding="utf-8")
+    assert '<th scope="row">output</th><td>the answer</td><td class="n">100</td>' in page
+    beside = [gap for gap in audited.audit["not_checked"] if gap["what"].startswith("Input: ")]
+    assert ["column 'source' (100 rows)" in gap["why"] for gap in beside] == [True]
+
+
+def test_rows_without_an_answer_are_told_so_before_anything_is_left_out(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{good_row(n)['instruction']}", "reply": "Yes."} for n in range(20)]
+    told = audit(rows, write_gates(tmp_path), tmp_path / "out", key=tmp_path / "key.pem")
+    page = (told.folder / "audit.html").read_text(encoding="utf-8")
+    assert "No column was read as the answer: name it with <code>--map answer=COLUMN</code>." in page
+
+
+def test_the_plan_of_a_review_counts_the_rows_that_decide_lots_apart(audited: AuditResult) -> None:
+    review = audited.audit["review"]
+    lots = [group["rate"]["rows"] - group["rate"]["count"] for group in audited.audit["groups"]["groups"]]
+    plans = find_single([size for size in lots if size], TIERS["medium"])
+    assert review["lots"] == len(plans)
+    assert review["rows"] == sum(plan.looks[-1].n for plan in plans)
+    assert 0 <= review["besides"] <= sum(lots) - review["rows"]
+
+
+def test_a_column_of_sources_that_no_row_has_is_refused(tmp_path: Path) -> None:
+    rows = [{**good_row(n), "vendor": "a"} for n in range(20)]
+    gates = write_gates(tmp_path)
+    with pytest.raises(InputError, match=r"seen: seller; allowed: source, vendor\. Name another with"):
+        audit(rows, gates, tmp_path / "out", source_column="seller", key=tmp_path / "key.pem")
+    told = audit(rows, gates, tmp_path / "out", source_column="vendor", key=tmp_path / "key.pem")
+    assert [group["name"] for group in told.audit["sources"]["groups"]] == ["a"]

@@ -25,11 +25,12 @@ LEAKED = "A farmer has seventeen sheep and sells all but nine of them at the mar
 @pytest.fixture(scope="module")
 def ray() -> Iterator[dict[str, str]]:
     """The environment of a process that finds a Ray with two workers."""
-    from synth_stack.engines.nemo.ray_driver import connect_to
-    from synth_stack.engines.nemo.ray_head import open_head
+    from synth_stack.engines.nemo.engine import RUNNER
+    from synth_stack.engines.ray_driver import connect_to
+    from synth_stack.engines.ray_head import open_head
 
-    with open_head(2, {"PYTHONPATH": str(Path(__file__).parents[2])}) as head:
-        with connect_to(head.address, head.env):  # its node is there
+    with open_head(2, {"PYTHONPATH": str(Path(__file__).parents[2])}, "nemo") as head:
+        with connect_to(head.address, RUNNER, head.env):  # its node is there
             pass
         yield {**head.env}
 

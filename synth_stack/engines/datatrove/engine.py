@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from synth_stack.engines.datatrove.ray_ranks import open_ray
-from synth_stack.engines.datatrove.shard_job import ShardJob, remove_job, write_job
+from synth_stack.engines.datatrove.shard_job import ATTEMPTS, ShardJob, remove_job, write_job
 from synth_stack.engines.datatrove.slurm_ranks import SlurmOptions, SlurmRanks
 from synth_stack.engines.engine import Advance, Step, Work
 from synth_stack.engines.tasks import Task
@@ -19,9 +19,6 @@ from synth_stack.errors import ConfigError
 from synth_stack.host import count_cores
 from synth_stack.registry import engine
 from synth_stack.runs.folder import Shard
-
-_ATTEMPTS = 3
-"""Deaths of a process on the same rank before it is the shard's fault."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -83,7 +80,7 @@ def open_datatrove(
     `slurm` needs a `partition`; `time`, `cpus_per_task`, `mem_per_cpu_gb`, `qos` and `env_command` (a line of
     shell that makes the environment ready) go into its batch script, a job of the array does
     `shards_per_job` shards, and the queue is looked at every `poll_s` seconds. `ray` joins the cluster at
-    `address`, or starts one of its own here.
+    `address` ("host:port", or "auto"), or starts one of its own here.
     """
     given = {"partition": partition, "address": address}
     stray = [k for k, v in given.items() if v is not None and k != _OWN.get(executor)]
@@ -108,11 +105,10 @@ def open_datatrove(
             )
             ranks = stack.enter_context(contextlib.closing(SlurmRanks(options, poll_s)))
         elif executor == "ray":
-            den = stack.enter_context(watch("datatrove"))
-            ranks = stack.enter_context(open_ray(den, address, workers, cpus_per_task, shards_per_job))
+            ranks = stack.enter_context(open_ray(address, workers, cpus_per_task, shards_per_job))
         else:
             den = stack.enter_context(watch("datatrove"))
-            crew = Crew(workers or count_cores(), module=_WORKER, env=den.env, attempts=_ATTEMPTS)
+            crew = Crew(workers or count_cores(), module=_WORKER, env=den.env, attempts=ATTEMPTS)
             ranks = LocalRanks(stack.enter_context(contextlib.closing(crew)))
         yield DatatroveEngine(ranks)
 

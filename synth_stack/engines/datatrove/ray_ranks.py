@@ -1,45 +1,37 @@
 """Ranks as tasks of a Ray cluster, by datatrove's Ray executor.
 
-Without an address Ray is started here, with its files and its token in the engine's own folder, so that
-neither another Ray on this machine is met nor anything of it is left.
+Without an address Ray is started here (ray_head.py). Nothing of Ray is imported: a process of its own talks
+to it (ray_driver.py).
 """
 
 import contextlib
-import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
-from datatrove.executor.ray import RayPipelineExecutor
-from datatrove.utils.logging import logger
-
-from synth_stack.engines.datatrove.shard_job import JudgeShard, ShardJob
+from synth_stack.engines.datatrove.shard_job import ShardJob
 from synth_stack.engines.engine import Advance
-from synth_stack.engines.tasks import read_answer
-from synth_stack.engines.watcher import MARK, Den
+from synth_stack.engines.ray_driver import RayDriver, connect_to, start_ray
+from synth_stack.engines.ray_head import listens
+from synth_stack.engines.tasks import Answer, read_answer
+from synth_stack.engines.watcher import watch
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError, MissingExtra
 from synth_stack.host import count_cores
 
+_RUNNER = "synth_stack.engines.datatrove.ray_executor"
+
 
 class RayRanks:
-    """Runs the ranks of a job; Ray is initialised."""
+    """Runs the ranks of a job; Ray is there."""
 
-    def __init__(self, workers: int, cpus_per_task: int, shards_per_job: int) -> None:
-        self._workers = workers
-        self._options = {"cpus_per_task": cpus_per_task, "tasks_per_job": shards_per_job, "mem_per_cpu_gb": 0}
+    def __init__(self, driver: RayDriver, options: Mapping[str, Any]) -> None:
+        self._driver, self._options = driver, options
 
     def run(self, job: ShardJob, gate: str, advance: Advance) -> None:
         """Every rank. Raises what the gate raised, GateError for tasks that ended without an answer."""
-        executor = RayPipelineExecutor(
-            [JudgeShard(job)],
-            tasks=job.ranks,
-            workers=self._workers,
-            logging_dir=str(job.logs),
-            skip_completed=False,
-            **self._options,
-        )
-        executor.run()
+        asked = {"folder": str(job.folder), "ranks": job.ranks, "options": dict(self._options)}
+        self._driver.ask(asked, gate, _hear_none)
         answered = job.list_answered()
         for rank in sorted(answered):
             advance(read_answer(job.read_answer(rank)))
@@ -51,64 +43,52 @@ class RayRanks:
             )
 
 
+def _hear_none(answer: Answer) -> None:
+    """Answers lie in the job's folder."""
+
+
 @contextlib.contextmanager
 def open_ray(
-    den: Den, address: str | None, workers: int | None, cpus_per_task: int, shards_per_job: int
+    address: str | None, workers: int | None, cpus_per_task: int, shards_per_job: int
 ) -> Iterator[RayRanks]:
     """Ranks on the cluster at `address`, or on one of its own. Raises MissingExtra, ConfigError."""
-    logger.remove()
-    cores = workers or count_cores()
-    with _own_environment(den) if address is None else contextlib.nullcontext():
-        try:
-            import ray
-        except ImportError as exc:
-            raise MissingExtra(
-                "engine datatrove: its executor ray needs Ray",
-                seen=str(exc),
-                mend="Run: pip install 'synth-stack[ray]'",
-            ) from exc
-        try:
-            ray.init(**(_start_here(den, cores) if address is None else {"address": address}))
-        except (OSError, RuntimeError, ConnectionError, ValueError) as exc:
-            raise ConfigError("engine datatrove: Ray does not start", seen=str(exc)) from exc
-        try:
-            yield RayRanks(cores if address is None else workers or -1, cpus_per_task, shards_per_job)
-        finally:
-            ray.shutdown()
-
-
-def _start_here(den: Den, cores: int) -> dict[str, Any]:
-    return {
-        "address": "local",
-        "num_cpus": cores,
-        "include_dashboard": False,
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "_temp_dir": str(den.folder / "ray"),
-        "runtime_env": {"env_vars": {**ONE_THREAD, "PYTHONPATH": find_import_path()}},
+    if find_spec("ray") is None:
+        raise MissingExtra(
+            "engine datatrove: its executor ray needs Ray",
+            seen="No module named 'ray'",
+            mend="Run: pip install 'synth-stack[ray]'",
+        )
+    own = workers or count_cores()
+    options = {
+        "workers": own if address is None else workers or -1,
+        "cpus_per_task": cpus_per_task,
+        "tasks_per_job": shards_per_job,
+        "mem_per_cpu_gb": 0,
     }
+    with contextlib.ExitStack() as stack:
+        try:
+            driver = stack.enter_context(
+                _start(own * cpus_per_task) if address is None else _connect(address)
+            )
+        except GateError as exc:
+            raise ConfigError(f"engine datatrove: {exc.what}", seen=exc.seen, mend=exc.mend) from exc
+        yield RayRanks(driver, options)
+
+
+def _start(cores: int) -> contextlib.AbstractContextManager[RayDriver]:
+    return start_ray(cores, _RUNNER, {**ONE_THREAD, "PYTHONPATH": find_import_path()}, "datatrove")
 
 
 @contextlib.contextmanager
-def _own_environment(den: Den) -> Iterator[None]:
-    """The environment in which Ray is started: its own token and folder, and the mark of the engine."""
-    token = den.folder / "token"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
-    changes = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_TMPDIR": str(den.folder),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        MARK: den.env[MARK],
-    }
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _connect(address: str) -> Iterator[RayDriver]:
+    """A driver on a cluster of the user's, with the token that Ray finds for it as usual."""
+    if address != "auto" and not listens(address):
+        raise GateError(
+            "there is no Ray that can be reached at this address",
+            seen=address,
+            mend="Check address, or leave it out.",
+        )
+    with watch("datatrove") as den:
+        env = {**den.env, "PYTHONPATH": find_import_path()}
+        with connect_to(address, _RUNNER, env) as driver:
+            yield driver

@@ -9,7 +9,7 @@ about. A job therefore has a folder of its own, named by a digest of all that it
 to leave is looked for where it has to be: no mark of datatrove is believed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from synth_stack.runs.folder import Shard, remove_folder
 
 JOBS = ".datatrove"
 """In the run folder, hidden: where jobs lie until they are done."""
+ATTEMPTS = 3
+"""Deaths of a process on the same rank before it is the shard's fault."""
 _SHARDS = "shards.arrow"
 _TASK = "task.json"
 _ANSWERS = "answers"
@@ -101,15 +103,16 @@ class JudgeShard(PipelineStep):  # type: ignore[misc]  # datatrove has no types
     type = "🔻 - GATE"
     name = "synth_stack"
 
-    def __init__(self, job: ShardJob) -> None:
+    def __init__(self, job: ShardJob, give_answer: Callable[[Task], Answer] = answer_task) -> None:
         super().__init__()
         self.job = job
         self.answer: Answer | None = None
+        self._give_answer = give_answer
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Yields what it was given: nothing, where it stands first."""
         with self.track_time("shard"):
-            self.answer = answer = answer_task(self.job.read_task(rank))
+            self.answer = answer = self._give_answer(self.job.read_task(rank))
             self.job.write_answer(rank, answer)
         self.stat_update("rows", value=answer.get("rows", 0))
         self.stat_update("errors", value=int("error" in answer))

@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import Field
 
 from synth_stack.engines.engine import Advance, Step, Work, perform_here
-from synth_stack.engines.nemo.ray_driver import RayDriver, connect_to, start_ray
-from synth_stack.engines.nemo.ray_head import listens
+from synth_stack.engines.ray_driver import RayDriver, connect_to, start_ray
+from synth_stack.engines.ray_head import listens
 from synth_stack.engines.tasks import describe_task, read_answer
 from synth_stack.engines.watcher import watch
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
@@ -22,6 +22,8 @@ from synth_stack.errors import ConfigError, GateError
 from synth_stack.host import count_cores
 from synth_stack.registry import engine
 from synth_stack.runs.folder import Shard
+
+RUNNER = "synth_stack.engines.nemo.ray_pipeline"
 
 
 class NemoEngine:
@@ -42,10 +44,11 @@ class NemoEngine:
                 _connect(self._address) if self._address else self._start()
             )
         tasks = [describe_task(work.spec, step, shard) for shard in shards]
-        self._driver.run(tasks, self._gpus, lambda answer: advance(read_answer(answer)))
+        asked = {"tasks": tasks, "gpus": self._gpus}
+        self._driver.ask(asked, work.spec.gate, lambda answer: advance(read_answer(answer)))
 
     def _start(self) -> contextlib.AbstractContextManager[RayDriver]:
-        return start_ray(self._workers, {**ONE_THREAD, "PYTHONPATH": find_import_path()})
+        return start_ray(self._workers, RUNNER, {**ONE_THREAD, "PYTHONPATH": find_import_path()}, "nemo")
 
     def close(self) -> None:
         """Disconnect, and end the Ray that was started."""
@@ -62,7 +65,7 @@ def _connect(address: str) -> Iterator[RayDriver]:
             if found and not listens(found):
                 raise GateError("no Ray", seen="nothing answers there")
             env = {**stack.enter_context(watch("nemo")).env, "PYTHONPATH": find_import_path()}
-            driver = stack.enter_context(connect_to(address, env))
+            driver = stack.enter_context(connect_to(address, RUNNER, env))
         except GateError as exc:
             raise GateError(
                 "engine nemo: there is no Ray that can be reached at this address",

@@ -1,14 +1,15 @@
 """Steps of our gates as a stage of NeMo Curator: one task is one shard of a run folder."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemo_curator.backends.utils import RayStageSpecKeys
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks import FileGroupTask
 
-from synth_stack.engines.tasks import Answer, Task, answer_task
+if TYPE_CHECKING:
+    from synth_stack.engines.tasks import Answer, Task
 
 TASK, ANSWER = "synth_stack_task", "synth_stack_answer"
 """In the metadata of a NeMo task: a step on a shard as plain JSON (tasks.py), and what came of it."""
@@ -52,8 +53,10 @@ class ShardStage(ProcessingStage[FileGroupTask, FileGroupTask]):  # type: ignore
         )
 
 
-def _answer(task: Task) -> Answer:
+def _answer(task: "Task") -> "Answer":
     """What came of a step; of what a library raises, its kind and words: Ray would put them among its own."""
+    from synth_stack.engines.tasks import answer_task  # and every gate: in a worker alone
+
     try:
         return answer_task(task)
     except Exception as exc:  # noqa: BLE001  (raised by read_answer where the run is led)
@@ -66,7 +69,7 @@ def _answer(task: Task) -> Answer:
         return {"error": "GateError", "what": what, "details": details}
 
 
-def describe(task: Task) -> FileGroupTask:
+def describe(task: "Task") -> FileGroupTask:
     """A step on a shard as NeMo's task."""
     shard = task["shard"]
     return FileGroupTask(dataset_name="candidates", data=list(shard["parts"]), _metadata={TASK: dict(task)})

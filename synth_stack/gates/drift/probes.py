@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from synth_stack.gates.drift.envelope import STATISTICS
 from synth_stack.gates.drift.features import Names, RowFeatures
@@ -253,6 +252,8 @@ def _name_tails(rows: RowFeatures, falling: NDArray[np.int64]) -> tuple[list[str
 
 def _count_words(rows: RowFeatures, kept: NDArray[np.uint64]) -> tuple[Numbers, Any]:
     """Of each kept word the number of texts with it, and which texts have which, sparse (n, v)."""
+    from scipy import sparse
+
     place = np.minimum(np.searchsorted(kept, rows.words.values), len(kept) - 1)
     owner = np.repeat(np.arange(len(rows)), rows.words.lengths)
     known = kept[place] == rows.words.values

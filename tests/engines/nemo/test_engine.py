@@ -15,11 +15,12 @@ from typing import Any
 import orjson
 import pytest
 
+from synth_stack.engines import ray_head
 from synth_stack.engines.catalog import choose_engine
 from synth_stack.engines.engine import Step, open_work
-from synth_stack.engines.nemo import ray_head
-from synth_stack.engines.nemo.ray_driver import connect_to, start_ray
-from synth_stack.engines.nemo.ray_head import RayHead, open_head
+from synth_stack.engines.nemo.engine import RUNNER
+from synth_stack.engines.ray_driver import connect_to, start_ray
+from synth_stack.engines.ray_head import RayHead, open_head
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError
 from tests.engines.engine_runs import RUN, list_marked, make_rows, started, write_gates
@@ -170,15 +171,15 @@ def test_a_head_whose_port_is_taken_is_followed_by_another(monkeypatch: pytest.M
         drawn = iter([[port] * len(ray_head._PORTS)])  # the first head has no port that is free
         find_ports = ray_head._find_ports
         monkeypatch.setattr(ray_head, "_find_ports", lambda count: next(drawn, None) or find_ports(count))
-        with start_ray(1, {}):
+        with start_ray(1, RUNNER, {}, "nemo"):
             assert next(drawn, None) is None
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[RayHead]:
     """A Ray that is somebody else's."""
-    with open_head(1, {**ONE_THREAD, "PYTHONPATH": find_import_path()}) as head:
-        with connect_to(head.address, head.env):
+    with open_head(1, {**ONE_THREAD, "PYTHONPATH": find_import_path()}, "nemo") as head:
+        with connect_to(head.address, RUNNER, head.env):
             pass
         yield head
 
@@ -187,17 +188,6 @@ def set_cluster(patch: pytest.MonkeyPatch, env: Mapping[str, str], **others: str
     cluster = {name: value for name, value in env.items() if name.startswith("RAY_")}
     for name, value in {**cluster, **others}.items():
         patch.setenv(name, value)
-
-
-@pytest.mark.parametrize("address", ["auto", "its own"])
-def test_a_cluster_of_somebody_else_is_used_and_left_alone(
-    address: str, head: RayHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_cluster(monkeypatch, head.env)
-    given = address if address == "auto" else head.address
-    with choose_engine({"use": "nemo", "address": given}).open() as opened:
-        assert sorted(map_here(tmp_path / "there", opened.engine)) == sorted([3, 1, 2] * 2)
-    assert head.is_alive()
 
 
 def test_the_token_of_an_old_session_is_refused(
@@ -222,12 +212,10 @@ def test_a_cluster_of_another_version_is_refused(
     set_cluster(monkeypatch, head.env)
     with (
         cluster_version(head, "2.1.0"),
-        choose_engine({"use": "nemo", "address": "auto"}).open() as opened,
+        choose_engine({"use": "nemo", "address": head.address}).open() as opened,
         pytest.raises(GateError, match=r"no Ray that can be reached at this address; seen: .*2\.1\.0"),
     ):
         map_here(tmp_path / "there", opened.engine)
-    with choose_engine({"use": "nemo", "address": "auto"}).open() as opened:
-        assert sorted(map_here(tmp_path / "again", opened.engine)) == sorted([3, 1, 2] * 2)
 
 
 @contextlib.contextmanager
@@ -249,6 +237,16 @@ def cluster_version(head: RayHead, told: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(change, env={**head.env}, check=True, capture_output=True)
+
+
+def test_a_cluster_of_somebody_else_is_used_and_left_alone(
+    head: RayHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that has refused others before."""
+    set_cluster(monkeypatch, head.env)
+    with choose_engine({"use": "nemo", "address": "auto"}).open() as opened:
+        assert sorted(map_here(tmp_path / "there", opened.engine)) == sorted([3, 1, 2] * 2)
+    assert head.is_alive()
 
 
 def test_a_ray_that_loses_its_head_is_an_error_and_no_end(

@@ -152,8 +152,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_bytes(self.hub.large[oid], {"X-Repo-Commit": commit, "ETag": f'"{oid}"'})
         elif match := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self.send_file(match[1], match[2], match[3])
-        elif match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
-            self.describe(match[1], match[2], match[3])
+        elif match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/(revision|tree)/([^/]+)(?:/(.+))?", path):
+            self.describe(match[1], match[2], match[3], match[4] or "")
         elif match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)", path):
             self.describe(match[1], "revision", "main")
         else:
@@ -234,7 +234,7 @@ class Handler(BaseHTTPRequestHandler):
             found.tags[tag] = revision
             self.answer({"success": True})
 
-    def describe(self, name: str, what: str, revision: str) -> None:
+    def describe(self, name: str, what: str, revision: str, under: str = "") -> None:
         found = self.find(name)
         if found is None:
             return
@@ -247,12 +247,30 @@ class Handler(BaseHTTPRequestHandler):
             siblings = [{"rfilename": path} for path, _ in files]
             self.answer({"id": name, "sha": commit, "private": found.private, "siblings": siblings})
             return
-        start = int(parse_qs(urlsplit(self.path).query).get("cursor", ["0"])[0])
+        asked = parse_qs(urlsplit(self.path).query)
+        if asked.get("recursive") == ["false"]:
+            self.list_folder(files, under)
+            return
+        start = int(asked.get("cursor", ["0"])[0])
         following = (
             f"{self.hub.endpoint}{urlsplit(self.path).path}?recursive=true&cursor={start + PAGE_FILES}"
         )
         link = {"Link": f'<{following}>; rel="next"'} if start + PAGE_FILES < len(files) else {}
         self.answer([list_entry(*file) for file in files[start : start + PAGE_FILES]], extra=link)
+
+    def list_folder(self, files: list[tuple[str, bytes]], under: str) -> None:
+        """What lies in a folder itself; the folders in it by name."""
+        prefix = f"{under}/" if under else ""
+        inside = [(path, data) for path, data in files if path.startswith(prefix)]
+        if under and not inside:
+            self.answer({"error": "Entry not found"}, 404, "EntryNotFound")
+            return
+        folders = sorted(
+            {path[len(prefix) :].split("/")[0] for path, _ in inside if "/" in path[len(prefix) :]}
+        )
+        listed = [{"type": "directory", "path": prefix + name, "oid": find_blob(b"")} for name in folders]
+        here = [list_entry(path, data) for path, data in inside if "/" not in path[len(prefix) :]]
+        self.answer([*listed, *here])
 
     def send_file(self, name: str, revision: str, path: str) -> None:
         found = self.find(name)

@@ -46,8 +46,8 @@ _VARIABLES = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_
 
 
 def listens(address: str) -> bool:
-    """Whether something answers at "host:port". Ray itself would wait for minutes."""
-    host, _, port = address.rpartition(":")
+    """Whether something answers at "host:port" or "ray://host:port". Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     with contextlib.suppress(OSError, ValueError), socket.create_connection((host, int(port)), _ANSWER_S):
         return True
     return False
@@ -89,15 +89,16 @@ class RayHead:
 
 
 @contextlib.contextmanager
-def open_head(cpus: int, env: Mapping[str, str]) -> Iterator[RayHead]:
+def open_head(cpus: int, env: Mapping[str, str], engine: str) -> Iterator[RayHead]:
     """A head with room for `cpus` worker processes, which have the environment of this process with `env`
-    over it. Its start is not waited for. With the block end all its processes, and its folder is removed.
+    over it. Its start is not waited for. With the block end all its processes, and its folder, which the
+    `engine` names, is removed.
 
     Raises ConfigError for a folder of temporary files with too long a name.
     """
     head = None
     try:
-        with watch("nemo") as den:
+        with watch(engine) as den:
             if len(str(den.folder)) > _FOLDER_CHARS:
                 raise ConfigError(
                     "the folder for temporary files has too long a name for the sockets of Ray",

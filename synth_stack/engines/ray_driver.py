@@ -1,4 +1,4 @@
-"""The process that talks to Ray in the place of this one, asked over pipes (ray_pipeline.py answers).
+"""The process that talks to Ray in the place of this one, asked over pipes (ray_connection.py answers).
 
 Ray ends whatever process has been without its head for a minute, with `std::_Exit(1)` in its GCS client: no
 exception, no cleaning up, and where output is captured no word. A head that cannot start on a busy machine is
@@ -11,33 +11,36 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import orjson
 
-from synth_stack.engines.nemo.ray_head import open_head
-from synth_stack.engines.tasks import Answer, Task
+from synth_stack.engines.ray_head import open_head
+from synth_stack.engines.tasks import Answer
 from synth_stack.errors import GateError, SynthStackError
 
 START_WITHIN_S = 600.0
 """For heads to start and be reached: 10 seconds on two idle cores, and 67 where each core has nine other
-processes, most of them for the import of NeMo."""
+processes."""
 _REACHED_WITHIN_S = 300.0
-"""For a cluster that listens: the import of NeMo takes a minute where each core has nine other processes, and
-Ray itself waits for a node for 60 seconds."""
+"""For a cluster that listens: Ray itself waits for a node for 60 seconds, and its import takes as long where
+each core has fifty other processes."""
 _LOOK_S = 0.2
 _GRACE_S = 5.0
 """How long it has to leave a cluster of the user's before it is killed."""
 
 
 class RayDriver:
-    """A process that is connected to the Ray at an address, or about to be; `env` is its environment."""
+    """A process that is connected to the Ray at an address, or about to be; `env` is its environment.
 
-    def __init__(self, address: str, env: Mapping[str, str]) -> None:
+    It imports the module `runner`, whose `run(asked, hear)` does what it is asked, once it is asked.
+    """
+
+    def __init__(self, address: str, runner: str, env: Mapping[str, str]) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `close`)
-        self._process = subprocess.Popen(  # noqa: S603  (a module of ours, and an address that is no option)
-            [sys.executable, "-m", "synth_stack.engines.nemo.ray_pipeline", address],
+        self._process = subprocess.Popen(  # noqa: S603  (modules of ours, and an address that is no option)
+            [sys.executable, "-m", "synth_stack.engines.ray_connection", address, runner],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -55,14 +58,15 @@ class RayDriver:
         if "refused" in said:
             raise GateError("Ray cannot be reached", seen=said["refused"])
 
-    def run(self, tasks: Sequence[Task], gpus: float, hear: Callable[[Answer], None]) -> None:
-        """One NeMo pipeline over the tasks of a gate; `hear` has the answer of each, up to the first at which
-        it raises. Raises that, GateError where Ray lost its workers or itself.
+    def ask(self, asked: Mapping[str, Any], gate: str, hear: Callable[[Answer], None]) -> None:
+        """One run of the runner for a gate; `hear` has each answer, up to the first at which it raises.
+
+        Raises that, GateError where Ray lost its workers or itself.
         """
-        gate, failure = tasks[0]["spec"]["gate"], None
+        failure = None
         with contextlib.suppress(OSError):  # one that is dead is found out when it is heard
             assert self._process.stdin is not None
-            self._process.stdin.write(orjson.dumps({"tasks": tasks, "gpus": gpus}) + b"\n")
+            self._process.stdin.write(orjson.dumps(asked) + b"\n")
             self._process.stdin.flush()
         while (said := self._hear()) is None or "done" not in said:
             if said is None or "lost" in said:
@@ -74,7 +78,7 @@ class RayDriver:
             try:
                 hear(said["answer"])
             except SynthStackError as exc:
-                failure = exc  # the pipeline ends there too, and says so
+                failure = exc  # the runner ends there too, and says so
         if failure is not None:
             raise failure
 
@@ -104,18 +108,18 @@ class RayDriver:
 
 
 @contextlib.contextmanager
-def connect_to(address: str, env: Mapping[str, str]) -> Iterator[RayDriver]:
+def connect_to(address: str, runner: str, env: Mapping[str, str]) -> Iterator[RayDriver]:
     """A driver on the cluster at an address ("host:port", "auto"). Raises GateError where it cannot be
     reached.
     """
     until = time.monotonic() + _REACHED_WITHIN_S
-    with contextlib.closing(RayDriver(address, env)) as driver:
+    with contextlib.closing(RayDriver(address, runner, env)) as driver:
         driver.wait_until_connected(lambda: time.monotonic() < until)
         yield driver
 
 
 @contextlib.contextmanager
-def start_ray(cpus: int, env: Mapping[str, str]) -> Iterator[RayDriver]:
+def start_ray(cpus: int, runner: str, env: Mapping[str, str], engine: str) -> Iterator[RayDriver]:
     """A driver on a Ray of its own with `cpus` worker processes (ray_head.py). A head that does not come up
     in time, as on a busy machine, is followed by another.
 
@@ -123,7 +127,10 @@ def start_ray(cpus: int, env: Mapping[str, str]) -> Iterator[RayDriver]:
     """
     until, failure = time.monotonic() + START_WITHIN_S, ""
     while time.monotonic() < until:
-        with open_head(cpus, env) as head, contextlib.closing(RayDriver(head.address, head.env)) as driver:
+        with (
+            open_head(cpus, env, engine) as head,
+            contextlib.closing(RayDriver(head.address, runner, head.env)) as driver,
+        ):
             try:
                 driver.wait_until_connected(lambda: head.is_alive() and time.monotonic() < until)
             except GateError as exc:
