@@ -51,7 +51,8 @@ def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
     """The file's text as UTF-8 bytes, unpacked, read forwards only.
 
     Raises OSError where the file cannot be opened; reading raises InputError where it breaks off, holds more
-    than its size allows (MAX_UNPACKED_RATIO, MIN_UNPACKED_BYTES), or is UTF-16 or UTF-32 that is not valid.
+    than its size allows (MAX_UNPACKED_RATIO, MIN_UNPACKED_BYTES), or is UTF-16 or UTF-32 that is not valid,
+    or either without a byte order mark.
     """
     raw: Any = open_regular(path)
     if codec is not None:
@@ -62,6 +63,9 @@ def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
         raise InputError(f"{path} is UTF-32", mend="Save it as UTF-8.")
     if start.startswith(_WIDE_MARKS):
         return io.BufferedReader(_Transcoded(raw, path), _BLOCK_BYTES)
+    if len(start) > 2 and (start[::2] == b"\0\0") != (start[1::2] == b"\0\0"):
+        raw.close()
+        raise InputError(f"{path} is UTF-16 without a byte order mark", mend="Save it as UTF-8.")
     if start.startswith(codecs.BOM_UTF8):
         raw.read(len(codecs.BOM_UTF8))
     return raw  # type: ignore[no-any-return]  # a BufferedReader, of a file or of _Unpacked

@@ -28,7 +28,7 @@ def read_delimited(
     """(place, row or reason) for every row; the mark between fields is the one by which the rows have as many
     fields as the header, or what Excel's line `sep=;` says. With `tabs` a tab is the likeliest.
 
-    Raises InputError for a header that is no CSV or names a column twice.
+    Raises InputError for a header that is no CSV or no UTF-8, or names a column twice.
     """
     csv.field_size_limit(max_bytes)
     # surrogateescape keeps the place of a byte that is not UTF-8, so one bad row does not end the file
@@ -135,6 +135,8 @@ def _check_header(reader: "csv.DictReader[str]", path: Path) -> None:
         raise InputError(f"{path} has a header that is not CSV: {exc}") from exc
     seen: set[str] = set()
     for name in names:
+        if not _is_utf8(name):
+            raise InputError(f"{path} has a header that is {NOT_UTF8}")
         if name in seen:
             raise InputError(
                 f"{path} has two columns of one name", seen=name, mend="Rename one of them in its header."
@@ -148,8 +150,12 @@ def _check_row(row: dict[Any, Any]) -> dict[str, Any] | str:
     for value in row.values():
         if value is None:
             return "has fewer fields than the header names"
-        if not value.isascii() and any("\udc80" <= c <= "\udcff" for c in value):
+        if not _is_utf8(value):
             return NOT_UTF8
         if "\0" in value:
             return "holds a NUL byte"
     return row
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\udc80" <= c <= "\udcff" for c in text)

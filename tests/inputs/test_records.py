@@ -220,6 +220,11 @@ def test_csv_rows_that_do_not_fit_the_header_are_broken_and_the_others_are_read(
     ]
 
 
+def test_a_header_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has a header that is not UTF-8: save it as such"):
+        read(write(tmp_path, "a.csv", b"Fl\xe4che,text\n1,a\n"))
+
+
 def test_a_csv_field_that_is_too_long_does_not_end_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", f"id,text\n1,{'x' * 101}\n2,{'x' * 100}\n3,{'x' * 101}\n")
 

@@ -56,7 +56,7 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
         "verify",
         str(pack),
         "--pin",
-        str(path / "x" if os.path.isdir(path) else path),
+        str(path),
     ],
     "verify --revoked": lambda pack, path: ["verify", str(pack), "--revoked", str(path)],
     "verify --row": lambda pack, path: ["verify", str(pack), "--row", str(path)],
@@ -73,29 +73,30 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 
 
+def run_main(arguments: list[str]) -> object:
+    """The exit code of the command line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["synth-stack", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    return stopped.value.code
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_that_holds_no_file_is_one_sentence(
     pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str, command: str
 ) -> None:
-    with pytest.raises(SystemExit) as stopped, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["synth-stack", *COMMANDS[command](pack, PATHS[path](tmp_path))])
-        main()
-    assert stopped.value.code in {1, 2}
+    code = run_main(COMMANDS[command](pack, PATHS[path](tmp_path)))
+    assert code in {1, 2}
     told = capsys.readouterr()
-    assert (
-        len([line for line in told.err.splitlines() if line.startswith("error: ")]) == 1
-        or stopped.value.code == 2
-    )
+    assert len([line for line in told.err.splitlines() if line.startswith("error: ")]) == 1 or code == 2
     assert "Traceback" not in told.err
     assert all(line.isprintable() for line in (told.out + told.err).splitlines())
 
 
 def test_an_image_that_is_a_pipe_is_not_waited_for(
-    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    image = fifo(tmp_path / "x.png")
-    monkeypatch.setattr(sys, "argv", ["synth-stack", "verify", str(pack), "--row", str(image)])
-    with pytest.raises(SystemExit):
-        main()
+    assert run_main(["verify", str(pack), "--row", str(fifo(tmp_path / "x.png"))]) == 2
     assert "is no image that can be looked for" in capsys.readouterr().err

@@ -75,6 +75,11 @@ class ItemParts:
     entry_point: str | None
     test: str | None
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it has a prompt, a passage or choices, and not an answer alone."""
+        return any(part and part.strip() for part in (self.prompt, self.passage, *self.choices))
+
 
 def unfold(place: str, record: Row) -> Iterator[tuple[str, Row]]:
     """The items of a record: itself, or what SQuAD's and BBH's files hold inside one object."""

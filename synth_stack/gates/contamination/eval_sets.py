@@ -74,8 +74,8 @@ def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> Ev
     Each part stands in the column that `named` gives, or else in the first usual one that a record has. A
     prompt is needed; without an id an item is called by its position.
 
-    Raises InputError for a set that is missing, empty, unreadable or holds what is no item; ConfigError for
-    a column that is not there, and for a set on the Hub without `resources` to open it by.
+    Raises InputError for a set that is missing, empty, unreadable, asks nothing or holds what is no item;
+    ConfigError for a column that is not there, and for a set on the Hub without `resources` to open it by.
     """
     where = f"eval set {named.name}"
     columns = {role: column for role in ROLES if (column := getattr(named, role)) is not None}
@@ -88,12 +88,16 @@ def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> Ev
     records, digest = _open(named, resources, where)
     seen: dict[str, None] = {}
     items: list[ItemParts] = []
+    silent: dict[str, Mapping[str, Any]] = {}
     for place, record in records:
         seen.update(dict.fromkeys(record))
         items.append(read_item(record, columns, f"{where}: {place}"))
+        if not silent and not _has_prompt(record, columns):
+            silent[place] = record
     if not items:
         raise InputError(f"{where} has no items", seen=named.path or named.hub, allowed="at least one item")
     _check_columns(list(seen), columns, where)
+    _check_items(items, silent, where)
     return EvalItems(
         name=named.name,
         sha256=digest(),
@@ -207,6 +211,27 @@ def _check_columns(seen: Sequence[str], named: Mapping[str, str], where: str) ->
             allowed=", ".join(ROLES["prompt"]),
             mend="Name it with `prompt:`.",
         )
+
+
+def _check_items(items: Sequence[ItemParts], silent: Mapping[str, Mapping[str, Any]], where: str) -> None:
+    """Refuse records without a column for what is asked, and a set that asks nothing."""
+    for place, record in silent.items():
+        raise InputError(
+            f"{where}: {place} has no prompt column",
+            seen=", ".join(record) or "no columns",
+            mend="Take it out, or name its column with `prompt:`.",
+        )
+    if not any(item.says_something for item in items):
+        raise InputError(
+            f"{where} has no item with a prompt, a passage or choices", seen=f"{len(items)} empty items"
+        )
+
+
+def _has_prompt(record: Mapping[str, Any], named: Mapping[str, str]) -> bool:
+    """Whether the record has a column for what is asked, be it empty."""
+    if "prompt" in named:
+        return named["prompt"] in record
+    return any(fold_name(column) in ROLES["prompt"] for column in record)
 
 
 def _name(text: str | None, position: int, where: str) -> str:

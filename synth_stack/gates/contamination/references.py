@@ -80,10 +80,10 @@ Standing = Literal["same", "doubtful", "other"]
 
 _FEW_TESTS = 3
 _SAME = 0.9
-"""At most three asserts, and answers that part on more than a tenth of the inputs, are another function.
-Fitted on code_alpaca_2k: of its functions that pass an item's tests, the 8 that are no solution have so few
-asserts and part on a sixth or more. Of the 22 right ones without the item's name one parts on a fortieth, and
-one, which passed four asserts, on a quarter. The evidence of each row has its figures."""
+"""More asserts than three are evidence, and so are answers that are the same on nine tenths of the inputs:
+both together are proof, neither is another function. Fitted on code_alpaca_2k: of its functions that pass an
+item's tests, the 8 that are no solution have neither. Of the 22 right ones without the item's name 20 agree
+on all inputs, one has only the answers, and one only the asserts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +97,19 @@ class SolutionComparison:
 def judge_passed(tests: int, comparison: SolutionComparison | None, *, same_name: bool) -> Standing:
     """What a function that passed `tests` asserts of an item is.
 
-    One of the item's name is the item's function, and so is one that answers all further inputs alike. Else
-    it is in doubt; and another where the tests are few and it parts from the solution on many inputs.
-    Without a comparison the number of tests decides.
+    One of the item's name is the item's function, and so is one that answers all further inputs alike, or
+    nearly all after more than a few asserts. With one of both it is in doubt, and with neither another.
+    Without a comparison the asserts decide.
     """
-    if same_name:
+    many = tests > _FEW_TESTS
+    if same_name or (comparison is not None and comparison.agreed == comparison.inputs):
         return "same"
     if comparison is None:
-        return "same" if tests > _FEW_TESTS else "doubtful"
-    if comparison.agreed == comparison.inputs:
+        return "same" if many else "doubtful"
+    near = comparison.agreed >= _SAME * comparison.inputs
+    if many and near:
         return "same"
-    few = tests <= _FEW_TESTS and comparison.agreed < _SAME * comparison.inputs
-    return "other" if few else "doubtful"
+    return "doubtful" if many or near else "other"
 
 
 def compare_solved(
