@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -171,7 +172,7 @@ MAX_SPARSE = 50
 """No text is packed so well by a disk that packs; packs refuse the same (packs/verify_pack.py)."""
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> BufferedReader:
     """A file to read from. Raises OSError for anything but a regular one: opening a pipe or a device may wait
     for ever, and reading it need not end.
     """
