@@ -29,6 +29,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 UV := $(VENV)-uv/bin/uv
+# containers often set it: then each process of the tests would compile the package anew, a second of its start
+unexport PYTHONDONTWRITEBYTECODE
+
 # The environments of single checks are made by uv: $(call fill,FOLDER,LOCKS), the same locks in a fraction of the time.
 # The one that users make, .venv, is made by pip, which everybody has set up.
 define fill
