@@ -8,6 +8,7 @@ from synth_stack.files import write_table
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.write import write_pack
 from synth_stack.rows.schemas import build_candidates
+from synth_stack.rows.texts import join_text
 from synth_stack.runs.folder import LOCK
 from synth_stack.workflows.curate import curate
 
@@ -15,8 +16,12 @@ GATES = "version: 1\ngates:\n  - use: structure\n"
 
 
 def judge_rows(folder: Path, rows: Iterable[Mapping[str, Any]], gates: str = GATES) -> Path:
-    """A folder at `folder`/judged in which the rows, as they are, were judged."""
+    """A folder at `folder`/judged in which the rows were judged, each with the text that its messages give."""
     made = folder / "made"
+    rows = [
+        {**row, "text": join_text(row["messages"], row.get("alternatives")) or row.get("text")}
+        for row in rows
+    ]
     write_table(made / "candidates" / "part-00000.parquet", build_candidates(rows))
     (made / LOCK).write_text("identity: none\n", encoding="utf-8")
     (folder / "gates.yaml").write_text(gates, encoding="utf-8")

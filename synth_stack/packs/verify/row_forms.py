@@ -20,20 +20,20 @@ def require_sound_rows(table: pa.Table, name: str) -> None:
     _refuse(
         table,
         pc.and_(pc.is_valid(joined), pc.not_equal(pc.fill_null(table["text"].combine_chunks(), ""), joined)),
-        f"{name}: the text of row {{}} is not what its messages say",
+        (f"{name}: the text of row", "is not what its messages say"),
     )
     for column, kind in _FORMS.items():
         texts = table[column].combine_chunks()
         wrong = [text for text in pc.unique(texts).to_pylist() if not _holds(text, kind)]
         if wrong:
             found = pc.is_in(texts, value_set=pa.array(wrong, pa.string()))
-            _refuse(table, found, f"{name}: the {column} of row {{}} is not JSON of its kind")
+            _refuse(table, found, (f"{name}: the {column} of row", "is not JSON of its kind"))
 
 
-def _refuse(table: pa.Table, wrong: pa.Array, says: str) -> None:
+def _refuse(table: pa.Table, wrong: pa.Array, says: tuple[str, str]) -> None:
     place = pc.index(wrong, True).as_py()
     if place >= 0:
-        raise VerificationError(says.format(table["row_id"][place].as_py()))
+        raise VerificationError(f"{says[0]} {table['row_id'][place].as_py()} {says[1]}")
 
 
 def _holds(text: str | None, kind: type) -> bool:
