@@ -7,6 +7,7 @@
 # make test-parity   20,000 rows with planted defects of every gate, on every engine: half an hour
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
+# make test-shape-kills   kill a short run of every kind of rows at twenty random moments (KILLS=5 for fewer)
 # make test-distilabel   run distilabel's documented pipelines, and kill them at many moments
 # make test-fastdup   the gate of fastdup with fastdup itself, in an environment of its own; not for commercial use
 # make test-litellm   ask llama.cpp through a real litellm proxy, in an environment of its own
@@ -28,6 +29,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 UV := $(VENV)-uv/bin/uv
+# containers often set it: then each process of the tests would compile the package anew, a second of its start
+unexport PYTHONDONTWRITEBYTECODE
+
 # The environments of single checks are made by uv: $(call fill,FOLDER,LOCKS), the same locks in a fraction of the time.
 # The one that users make, .venv, is made by pip, which everybody has set up.
 define fill
@@ -35,7 +39,7 @@ test -x $(1)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(1)
 $(UV) pip install --quiet --python $(1)/bin/python --no-deps --require-hashes $(2)
 endef
 
-.PHONY: demo test test-review test-engines test-kills test-nemo test-parity test-image test-extras test-distilabel \
+.PHONY: demo test test-review test-engines test-kills test-shape-kills test-nemo test-parity test-image test-extras test-distilabel \
   test-litellm test-tampering test-fuzz test-wheel test-pages test-notebooks docs dist test-fastdup \
   test-mlflow test-trackers check lock clean
 .DELETE_ON_ERROR:
@@ -80,6 +84,11 @@ test-kills: $(VENV)/test.stamp $(VENV)-nemo/stamp
 	SYNTH_STACK_KILLS=all $(BIN)/python -m pytest -m slow $(KILLED) $(PYTEST_ARGS)
 	SYNTH_STACK_KILLS=all SYNTH_STACK_REQUIRE_DIFFUSION=1 $(BIN)/python -m pytest -m diffusion -k killed \
 	  tests/workflows/test_image_balance.py $(PYTEST_ARGS)
+
+KILLS ?= 20
+
+test-shape-kills: $(VENV)/test.stamp
+	SYNTH_STACK_SHAPE_KILLS=$(KILLS) $(BIN)/python -m pytest -m kills tests/workflows/test_killed_shapes.py $(PYTEST_ARGS)
 
 test-distilabel: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m distilabel $(PYTEST_ARGS)

@@ -58,6 +58,14 @@ class Endpoint:
         return str(httpx.URL(url, params=dict(self.query))) if self.query else url
 
 
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""Of one response, unpacked: 128,000 tokens, escaped and with the log-probability of each, are less."""
+
+
+class TooLongError(Exception):
+    """A response is longer than any answer."""
+
+
 class Connection:
     """One connection to a server, kept open between its requests; redirects are not followed.
 
@@ -75,7 +83,7 @@ class Connection:
         self._extensions = {"timeout": timeout, **endpoint.extensions()}
 
     async def post(self, path: str, body: bytes) -> httpx.Response:
-        """The whole response to a JSON body. Raises httpx.HTTPError and httpx.InvalidURL."""
+        """The whole response to a JSON body. Raises httpx.HTTPError, httpx.InvalidURL and TooLongError."""
         request = httpx.Request(
             "POST",
             self._endpoint.url(path),
@@ -85,10 +93,16 @@ class Connection:
         )
         response = await self._transport.handle_async_request(request)
         response.request = request
+        parts, read_bytes = [], 0
         try:
-            await response.aread()
+            async for part in response.aiter_bytes():  # as aread does, and no further than this
+                read_bytes += len(part)
+                if read_bytes > MAX_ANSWER_BYTES:
+                    raise TooLongError
+                parts.append(part)
         finally:
             await response.aclose()
+        response._content = b"".join(parts)
         return response
 
     async def aclose(self) -> None:
@@ -155,9 +169,12 @@ class Fleet:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[Server | None]:
-        """A server that has room for a request, until the block ends; None when all of them are down."""
-        server = await self._reserve()
+    async def take(self, failed: Server | None = None) -> AsyncIterator[Server | None]:
+        """A server that has room for a request, until the block ends; None when all of them are down.
+
+        One that has `failed` the request gets it only where no other has room: it would be the least busy.
+        """
+        server = await self._reserve(failed)
         if server is None:
             yield None
             return
@@ -180,14 +197,14 @@ class Fleet:
         for server in self.servers:
             await server.aclose()
 
-    async def _reserve(self) -> Server | None:
+    async def _reserve(self, failed: Server | None) -> Server | None:
         while True:
             live = [server for server in self.servers if server.down is None]
             if not live:
                 return None
             free = [server for server in live if server.congestion.has_room]
             if free:
-                chosen = min(free, key=lambda server: (server.pace.is_held, server.congestion.load))
+                chosen = min(free, key=lambda each: (each is failed, each.pace.is_held, each.congestion.load))
                 chosen.congestion.in_flight += 1
                 return chosen
             turn = asyncio.get_running_loop().create_future()

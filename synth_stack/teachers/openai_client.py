@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 
-from synth_stack.teachers.endpoints import Connection, Endpoint, Fleet, Server
+from synth_stack.teachers.endpoints import MAX_ANSWER_BYTES, Connection, Endpoint, Fleet, Server, TooLongError
 from synth_stack.teachers.health import MAX_FAILURES_IN_A_ROW, Health
 from synth_stack.teachers.openai_replies import Trouble, read_answer, read_status
 from synth_stack.teachers.prompt import Answer
@@ -27,9 +27,10 @@ async def ask(fleet: Fleet, health: Health, body: Mapping[str, Any], *, raw: boo
     """
     estimated = estimate_tokens(body)
     attempt = 0
+    failed: Server | None = None
     while True:
         if health.down is None:
-            async with fleet.take() as server:
+            async with fleet.take(failed) as server:
                 if server is not None:
                     await server.pace.admit(estimated)
                 began = health.failures
@@ -46,6 +47,7 @@ async def ask(fleet: Fleet, health: Health, body: Mapping[str, Any], *, raw: boo
         if answer.kind in {"fatal", "refusal"} or attempt == server.endpoint.retries:
             break
         attempt += 1
+        failed = server
         await asyncio.sleep(server.pace.backoff(attempt))
     if answer.kind == "refusal":
         health.note_refusal(answer.what, began)
@@ -99,6 +101,8 @@ async def _ask_once(
         return Trouble(f"cannot be reached ({exc})", "unreachable")
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         return Trouble(f"breaks the connection ({type(exc).__name__})")
+    except TooLongError:
+        return Trouble(f"answers more than {MAX_ANSWER_BYTES // 2**20} MiB", "refusal")
     except (UnicodeEncodeError, orjson.JSONEncodeError):
         return Trouble("cannot be sent a prompt that is not valid Unicode", "refusal")
     key = endpoint.api_key

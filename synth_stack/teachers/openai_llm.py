@@ -1,6 +1,7 @@
 """The distilabel LLMs that teachers are made of: any, and one that is reached over HTTP."""
 
 import asyncio
+import logging
 import os
 import sys
 import warnings
@@ -11,7 +12,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 
-from synth_stack.errors import ConfigError
+from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.teachers.batch_call import BATCH_CALL, Asked
 from synth_stack.teachers.chat_formats import read_format
@@ -32,6 +33,8 @@ from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.teachers.rate_limit import Pace
 from synth_stack.teachers.server_check import check_server
 from synth_stack.teachers.teacher import Price
+
+log = logging.getLogger(__name__)
 
 _hook = sys.excepthook
 # pydantic complains about distilabel's own models, and once more for each class that is derived from them
@@ -212,9 +215,25 @@ class TeacherLLM(SharedLLM):
         super().load()
 
     def check(self) -> None:
-        """Raises TeacherError or ConfigError when no row could be answered. Sends no prompt."""
-        for endpoint in self._endpoints():
-            check_server(endpoint)
+        """Raises TeacherError or ConfigError when no row could be answered. Sends no prompt.
+
+        Of several servers one that can be reached is enough: a run goes on while another is mended.
+        """
+        endpoints, unreachable = self._endpoints(), []
+        for endpoint in endpoints:
+            try:
+                check_server(endpoint)
+            except TeacherError as exc:
+                unreachable.append(exc)
+        if len(unreachable) == len(endpoints):
+            raise unreachable[0]
+        if unreachable:
+            log.warning(
+                "%d of the %d servers of teacher %s cannot be reached; the others answer",
+                len(unreachable),
+                len(endpoints),
+                self.model,
+            )
 
     def keep_local(self, allow_hosts: list[str]) -> None:
         """Send prompts to this machine and `allow_hosts` alone. Raises ConfigError when it is elsewhere."""

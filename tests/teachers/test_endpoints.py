@@ -4,17 +4,18 @@ import asyncio
 
 import pytest
 
+from synth_stack.teachers import endpoints
 from synth_stack.teachers.endpoints import Endpoint, Fleet, Server
 from synth_stack.teachers.health import Health
 from synth_stack.teachers.openai_client import ask
 from synth_stack.teachers.rate_limit import Pace
-from tests.openai_server import MODEL, Behaviour, fail, find_closed_url, serve
+from tests.openai_server import MODEL, Behaviour, complete, fail, find_closed_url, send, serve
 
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
 
 
-def make(*base_urls: str, most: int = 2) -> Fleet:
-    ends = [Endpoint(url, MODEL, 5.0, 0, trust_env=False) for url in base_urls]
+def make(*base_urls: str, most: int = 2, retries: int = 0) -> Fleet:
+    ends = [Endpoint(url, MODEL, 5.0, retries, trust_env=False) for url in base_urls]
     return Fleet([Server(end, most, Pace()) for end in ends])
 
 
@@ -73,6 +74,24 @@ def test_a_server_that_asks_for_a_pause_is_left_alone_while_another_has_room() -
 
         assert asyncio.run(take()) is free
         assert len(one.asked) == before
+
+
+def test_a_request_that_failed_is_tried_again_at_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "backoff", lambda *_: 0.0)
+    with serve(always=fail(500)) as one, serve() as other:
+        failures, health = ask_all(make(one.base_url, other.base_url, most=8, retries=1), 6)
+    assert (failures, health.down) == ([None] * 6, None)
+    assert len(one.asked) >= 2
+
+
+def test_an_answer_that_is_too_long_is_that_row_s_failure_and_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoints, "MAX_ANSWER_BYTES", 100_000)
+    with serve(send(b"x" * 1_000_000), complete("fine")) as server:
+        failures, health = ask_all(make(server.base_url, most=1), 2)
+    assert failures == ["teacher error: answers more than 16 MiB", None]
+    assert health.down is None
 
 
 def test_the_key_goes_into_the_header_that_is_named_and_the_query_behind_every_path() -> None:

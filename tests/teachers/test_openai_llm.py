@@ -1,15 +1,16 @@
 """The distilabel LLM: what of a prompt arrives at the server, and what comes back to a step."""
 
 import json
+import logging
 from typing import Any
 
 import pytest
 
-from synth_stack.errors import ConfigError
+from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.teachers.chat_formats import load_presets
 from synth_stack.teachers.openai_llm import TeacherLLM, collect_answers
 from synth_stack.teachers.prompt import Answer, Prompt
-from tests.openai_server import MODEL, OpenAIServer, complete, fail, serve
+from tests.openai_server import MODEL, OpenAIServer, complete, fail, find_closed_url, serve
 
 HELLO = [{"role": "user", "content": "hello"}]
 SYSTEM = {"role": "system", "content": "You sell lamps."}
@@ -54,6 +55,18 @@ def test_seed_stop_strings_limit_sampling_and_model_arrive_with_each_row() -> No
         },
         {"model": MODEL, "messages": HELLO, "seed": 6, "temperature": 0.7, "top_p": 0.9},
     ]
+
+
+def test_of_several_servers_one_that_can_be_reached_is_enough_to_begin(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gone = find_closed_url()
+    with serve() as server, caplog.at_level(logging.WARNING):
+        make(server, base_url=f"{gone} {server.base_url}").check()
+    assert "1 of the 2 servers" in caplog.text
+    assert gone not in caplog.text
+    with pytest.raises(TeacherError, match="cannot be reached"):
+        TeacherLLM(base_url=f"{gone} {find_closed_url()}", model=MODEL).check()
 
 
 def test_a_plain_chat_is_asked_without_seed_or_limits() -> None:
