@@ -281,7 +281,7 @@ def test_a_word_that_no_gate_has_is_refused(name: str, word: str) -> None:
 def test_what_evidence_cites_stands_in_the_clear_and_the_rest_as_a_digest(
     evidence: str | None, cites: dict[str, str] | None
 ) -> None:
-    verdict = build_one(evidence=evidence)["verdicts"][0]
+    verdict = build_one(outcome="reject", evidence=evidence)["verdicts"][0]
     assert verdict["cites"] == cites
     assert (verdict["evidence_sha256"] is None) == (evidence is None)
 
