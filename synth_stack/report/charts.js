@@ -27,6 +27,21 @@ function drawBalance(figures) {
 const scrolling = (label, inside) =>
   make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": spell(label) }, inside);
 
+/** A dot on its interval with the tick of its bar, all from 0 to 1. Placed in percent of the width, so that the
+ * dot stays round whatever the width is. */
+function intervalMark(interval, dot, label) {
+  const at = (x) => `${100 * x}%`;
+  const [low, high, tick] = [interval.low, interval.high, interval.bar].map(at);
+  return draw(
+    "svg",
+    { class: "mark", role: "img", "aria-label": label },
+    draw("line", { class: "axis", x1: 0, x2: "100%", y1: 12, y2: 12 }),
+    draw("line", { class: "tick", x1: tick, x2: tick, y1: 2, y2: 22 }),
+    draw("line", { class: "whisker", x1: low, x2: high, y1: 12, y2: 12 }),
+    draw("circle", { class: "dot", cx: at(dot), cy: 12, r: 5 }),
+  );
+}
+
 /** A button that says how many there are in all, and goes once it has shown them. */
 function showAllButton(count, showAll) {
   const button = make("button", { class: "quiet", type: "button" }, `Show all ${formatCount(count)}`);
@@ -208,7 +223,7 @@ function groupRow(group, column, pick) {
   const label = group.folded ? `${formatCount(group.folded)} smaller ones` : (group.name ?? "not named");
   const name = group.folded
     ? label
-    : make("button", { class: "link", type: "button", click: () => pick({ [column]: group.name }) }, label);
+    : make("button", { class: "link", type: "button", click: () => pick({ [column]: group.name }) }, breakable(label));
   const small = group.n < SMALL_N;
   const rate = make(
     "td",

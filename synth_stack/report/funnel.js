@@ -46,7 +46,7 @@ function describeFunnel(figures) {
   const stages = figures.funnel.map(
     (s) => `${s.gate}: ${s.entered} in, ${s.rejected} rejected, ${s.held} held`,
   );
-  const others = figures.replacements ? ` and ${figures.replacements} replacements` : "";
+  const others = figures.replacements ? ` and ${figures.replacements} replacement${figures.replacements === 1 ? "" : "s"}` : "";
   return spell(`${figures.generated} generated${others}. ${stages.join(". ")}. ${figures.accepted} accepted.`);
 }
 
@@ -64,7 +64,7 @@ function funnelHeadings(width) {
 /** The bar that goes in: the rows that were generated, and those that stand for some of them. */
 function funnelStart(figures, frame, y, scale) {
   const { generated, replacements } = figures;
-  const others = replacements ? ` + ${formatCount(replacements)} replacements` : "";
+  const others = replacements ? ` + ${formatCount(replacements)} replacement${replacements === 1 ? "" : "s"}` : "";
   const bar = (kind, from, n) =>
     draw("rect", { class: kind, x: frame.left + scale(from), y, width: scale(n), height: 30 });
   return [
@@ -121,7 +121,7 @@ function funnelStage(stage, frame, y, scale) {
     draw("text", { class: "name", x: 0, y: y + 5 }, shorten(stage.gate, 22)),
     at(width - 210, formatCount(stage.rejected), stage.rejected ? "rejected" : "muted"),
     at(width - 130, formatCount(stage.held), stage.held ? "held" : "muted"),
-    at(width - 60, formatCount(stage.passed), ""),
+    at(width - 66, formatCount(stage.passed), ""),
     at(width, share, "muted"),
   ];
 }
@@ -143,7 +143,7 @@ function funnelTable(figures) {
     return make(
       "tr",
       {},
-      make("th", { scope: "row" }, s.gate),
+      make("th", { scope: "row" }, breakable(s.gate)),
       cells.map((n) => make("td", {}, formatCount(n))),
     );
   });

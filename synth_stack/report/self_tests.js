@@ -48,7 +48,7 @@ function testRow(test) {
     make(
       "th",
       { scope: "row" },
-      test.gate,
+      breakable(test.gate),
       flags.map((flag) => make("b", { class: "flag" }, flag)),
     ),
     counts.map((count) => make("td", {}, count)),
@@ -83,21 +83,6 @@ function shareMark(kind, share, bar) {
   const label =
     `${formatRecall(share)} turned away, interval ${formatRecall(kind.low)} to ${formatRecall(kind.high)}, ${bar}`;
   return intervalMark(kind, share, label);
-}
-
-/** A dot on its interval with the tick of its bar, all from 0 to 1. Placed in percent of the width, so that the
- * dot stays round whatever the width is. */
-function intervalMark(interval, dot, label) {
-  const at = (x) => `${100 * x}%`;
-  const [low, high, tick] = [interval.low, interval.high, interval.bar].map(at);
-  return draw(
-    "svg",
-    { class: "mark", role: "img", "aria-label": label },
-    draw("line", { class: "axis", x1: 0, x2: "100%", y1: 12, y2: 12 }),
-    draw("line", { class: "tick", x1: tick, x2: tick, y1: 2, y2: 22 }),
-    draw("line", { class: "whisker", x1: low, x2: high, y1: 12, y2: 12 }),
-    draw("circle", { class: "dot", cx: at(dot), cy: 12, r: 5 }),
-  );
 }
 
 function scaleLine() {

@@ -48,7 +48,7 @@ function drawCosts(costs) {
     ]);
     host.append(plainTable(["tokens of", "read", "of these cached", "written", "for each accepted row"], lines));
   } else host.append(emptyNote("The rows do not say how many tokens they took."));
-  const ratio = (value) => (value === null ? "–" : value.toFixed(2));
+  const ratio = (value) => (value === null ? "–" : formatRatio(value));
   const lines = costs.gates.map((told) => [
     told.gate,
     formatCount(told.away),
@@ -89,7 +89,7 @@ function plainTable(heads, lines, kind = "") {
     make(
       "tr",
       {},
-      make("th", { scope: "row" }, name),
+      make("th", { scope: "row" }, typeof name === "string" ? breakable(name) : name),
       cells.map((cell) => (typeof cell === "string" ? make("td", {}, cell) : cell)),
     ),
   );

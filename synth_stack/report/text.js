@@ -56,12 +56,17 @@ function fill(element, attributes, children) {
   return element;
 }
 
+/** The pieces of a name, which may wrap after each of its marks: a code is one word for a browser. */
+const breakable = (name) =>
+  name.split(/(?<=[_/.:-])(?=.)/u).flatMap((piece, at) => (at ? [make("wbr"), piece] : [piece]));
+
 /** At most `size` characters of `text`, none of them torn. */
 function shorten(text, size) {
   const points = Array.from(text);
   return points.length > size ? `${points.slice(0, size - 1).join("")}…` : text;
 }
 
+const formatRatio = (x) => x.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const formatCount = (n) => n.toLocaleString("en");
 const formatScore = (x) => x.toLocaleString("en", { maximumSignificantDigits: 4 });
 /** Scores of one column, their decimal points below each other where they are of ordinary size. */

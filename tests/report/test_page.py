@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from synth_stack.decisions.figures import compute_figures
+from synth_stack.packs.signers import local_signer
+from synth_stack.packs.write import write_pack
 from synth_stack.report.html import render_report
 from synth_stack.report.sample import collect_audit_rows
 from synth_stack.report.unchecked import Unchecked
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.runs.self_tests import KindCount, SelfTestBars, measure
+from synth_stack.workflows.curate import curate
+from tests.audited import good_row
 from tests.browser import open_browser, open_page, read_console
+from tests.report.funnel_arithmetic import check_funnel
 from tests.report.planted_run import EMPTY, INSULT, SELF_TESTS, Run, build_run, plant_run, replace_rows
 from tests.some_rows import make_preference_row, make_reasoning_row, make_tool_row
 
@@ -844,3 +849,29 @@ def test_what_was_not_checked_stands_on_the_first_screen_without_the_script(
         session.execute_script("return document.querySelector('.unchecked').getBoundingClientRect().bottom")
         < 900
     )
+
+
+FUNNEL_GATES = """
+version: 1
+gates:
+  - use: personal_data
+    kinds: {email: redact, phone: hold, card: reject}
+  - use: structure
+  - use: dedup
+    threshold: 0.85
+"""
+
+
+def test_the_funnel_counts_what_the_card_of_the_pack_counts(session: Any, tmp_path: Path) -> None:
+    rows = [good_row(number) for number in range(60)]
+    for number, tail in enumerate(("anna@mail.example", "+44 20 7946 0018", "4111 1111 1111 1111")):
+        rows[number]["output"] += f" Ask {tail}."
+    rows[7]["output"] = rows[8]["output"] = ""
+    rows += [rows[20], rows[21], rows[22]]
+    (tmp_path / "gates.yaml").write_text(FUNNEL_GATES)
+    curate(rows, tmp_path / "gates.yaml", tmp_path / "run")
+    write_pack(tmp_path / "run", tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+    for width in (1280, 390):
+        resize(session, width)
+        assert open_page(session, tmp_path / "run" / "report.html") == []
+        check_funnel(session, tmp_path / "pack")

@@ -1,6 +1,8 @@
 """The page is served to whoever has its token, and to nobody else."""
 
 import json
+import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from synth_stack.errors import InputError
 from synth_stack.ui.judging import Desk
-from synth_stack.ui.server import MAX_BODY_BYTES, LocalPage, parse_query
+from synth_stack.ui.server import MAX_BODY_BYTES, SHARED, LocalPage, parse_query
 from tests.review.toy_run import find_ids
 from tests.ui.conftest import REVIEWER, ask, serve
 
@@ -44,6 +46,18 @@ def test_without_the_token_or_for_another_host_nothing_is_told_or_written(
         for path in ("/api/summary", "/api/rows", "/api/plan", "/api/decide", "/api/nothing"):
             assert ask(page, path, body, **headers)[0] == 403
     assert not (run / "review").exists()
+
+
+def test_the_page_has_every_function_of_the_report_that_its_scripts_call() -> None:
+    report, ui = files("synth_stack.report"), files("synth_stack.ui")
+    named = re.compile(r"^(?:async )?(?:function|const|let) (\w+)", re.MULTILINE)
+    scripts = {file.name: file.read_text() for file in report.iterdir() if file.name.endswith(".js")}
+    bundle = "\n".join([*(scripts[name] for name in SHARED), ui.joinpath("ui.js").read_text()])
+    lists = re.findall(r"function \w+\(([^)]*)\)|\(([^()]*)\) =>|(\w+) =>", bundle)
+    handed = {name for groups in lists for text in groups for name in re.findall(r"\w+", text)}
+    others = set(named.findall("\n".join(scripts.values()))) - set(named.findall(bundle))
+    assert others
+    assert [name for name in sorted(others - handed) if re.search(rf"\b{name}[(,)]", bundle)] == []
 
 
 def test_the_page_itself_holds_no_row_and_no_token_and_lets_no_other_script_run(toy: Path) -> None:

@@ -6,7 +6,7 @@ with a capital. Which tells a person, and not whether that is a customer or Mari
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cache
 from typing import Literal
 
@@ -66,6 +66,25 @@ _NOT_A_SURNAME = re.compile(
     r"|will|can|to|for|on|at|i|a)",
     re.IGNORECASE,
 )
+_INITIALLED = re.compile(rf"(?<![\w.@/#-])({_CAP}) (?:[A-Z]\.? ){{1,2}}((?:{_PARTICLE} )?{_CAP})(?![\w@])")
+"""A word with a capital, an initial and another such word: a name of any language."""
+_LETTERED = frozenset(
+    """let suppose assume statement given find prove ring field subgroup plan vitamin group type
+    appendix hepatitis exhibit class section part grade model series team phase level step option
+    table figure chapter schedule form division category zone gate terminal building block room line
+    unit influenza protein factor set point study case version size lot wing hall tier league side i
+    a the in on at by for from to of with and or but if when what who how why is was are were do
+    does did can could may""".split()
+)
+"""What a letter numbers: "Vitamin C Deficiency" names nobody; and what begins a sentence."""
+_SUBJECT = re.compile(
+    rf"(?<![\w.@/#-])({_CAP} (?:{_PARTICLE} ){{0,2}}{_CAP}) (?:lives|lived|was born|is married"
+    rf"|works as|worked as)\b"
+    rf"|\b(?:was|is|were|are|am) (?:called|named) ({_CAP} (?:{_PARTICLE} ){{0,2}}{_CAP})(?![\w@])"
+)
+"""What only a person does, or is called."""
+_MIN_SURNAME_CHARS, _MAX_SURNAMES = 4, 100
+"""Shorter ones are words too often, and so many names stand in a list and no letter."""
 _PLACED = re.compile(r"\b(?:in|near|at|visit|visiting|around|across)\s$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"(?:['’]s?|\.)$")
 _HEAD = frozenset(
@@ -103,6 +122,26 @@ def find_names(text: str) -> Iterator[tuple[int, int, Named]]:
             if named and (shape is not _LABELLED or _begins_with_name(named)):
                 kind: Named = "mention" if shape is _TITLED else "name"
                 yield match.start(1), match.start(1) + len(named), kind
+    mentioned = [*_find_shapes(text), *_find_given(text)]
+    yield from ((start, end, "mention") for start, end in mentioned)
+    for start, end in _find_again(text, {text[start:end].rsplit(maxsplit=1)[-1] for start, end in mentioned}):
+        yield start, end, "mention"
+
+
+def _find_shapes(text: str) -> Iterator[tuple[int, int]]:
+    """Names of two words and more that are told by an initial between them, or by what a person does."""
+    for match in _INITIALLED.finditer(text):
+        if match[1].lower() not in _LETTERED and not _NOT_A_SURNAME.fullmatch(match[2].split()[-1]):
+            yield match.span()
+    for match in _SUBJECT.finditer(text):
+        group = 1 if match[1] else 2
+        words = match[group].split()
+        if words[0].lower() not in _HEAD and not _NOT_A_SURNAME.fullmatch(words[-1]):
+            yield match.span(group)
+
+
+def _find_given(text: str) -> Iterator[tuple[int, int]]:
+    """Names that begin with a given name."""
     for run in _CAPITALS.finditer(text):
         for word in re.finditer(r"\S+", run[0]):
             start = run.start() + word.start()
@@ -110,8 +149,16 @@ def find_names(text: str) -> Iterator[tuple[int, int, Named]]:
             after = run[0][word.start() + len(named) :].split(maxsplit=1)[:1]
             placed = bool(after) and _NOT_A_SURNAME.fullmatch(after[0]) is not None  # Charlotte Street
             if named and not placed and _is_name(named, text, start):
-                yield start, start + len(named), "mention"
+                yield start, start + len(named)
                 break
+
+
+def _find_again(text: str, surnames: Set[str]) -> Iterator[tuple[int, int]]:
+    """Where a surname of somebody who is named in full stands alone."""
+    told = sorted(name for name in surnames if len(name) >= _MIN_SURNAME_CHARS and name[0].isupper())
+    if told and len(told) <= _MAX_SURNAMES:
+        for match in re.finditer(rf"(?<![\w-])(?:{'|'.join(map(re.escape, told))})(?![\w-])", text):
+            yield match.span()
 
 
 def find_birth_dates(text: str) -> Iterator[tuple[int, int]]:

@@ -17,14 +17,19 @@ from synth_stack.gates.structure.batch_habits import STIPULATED
 from synth_stack.gates.structure.cut_off import asks_for_part
 from synth_stack.gates.structure.encoding import asks_about_encoding
 from synth_stack.gates.structure.language import asks_for_language
-from synth_stack.gates.structure.leaks import asks_about_tokens
+from synth_stack.gates.structure.leaks import asks_about_tags, asks_about_tokens
 from synth_stack.gates.structure.placeholders import asks_for_form
 from synth_stack.gates.structure.planted_phrases import (
+    BARE_THOUGHTS,
     BLANKS,
+    CUT_CODE,
     FOREIGN,
     MARKERS,
+    MISREAD,
     REFUSALS,
+    REFUSALS_ABROAD,
     SELVES,
+    SPEAKERS,
     THOUGHTS,
     TURNS,
     UNFINISHED,
@@ -91,8 +96,7 @@ def _spoil(row: Mapping[str, Any], defect: _Fault, draws: random.Random, draw: i
     kind, wrong, spoil = defect
     answer = spoil(_read_answer(row) or "", draws)
     kept = {name: row[name] for name in ("slice", "locale", "tools")}
-    if kind == "no_final_punctuation":
-        kept["slice"] = STIPULATED
+    kept["slice"] = STIPULATED if kind == "no_final_punctuation" else _ALONE
     if not row["messages"]:
         return build_canary(row["kind"], [{"role": "text", "content": answer}], wrong, draw, kind=kind) | kept
     said = _find_said(row) or []
@@ -118,9 +122,10 @@ def _suits(kind: str, row: Mapping[str, Any]) -> bool:
     if not row["messages"]:
         return kind in _OF_TEXTS
     prompt = "\n".join(m["content"] or "" for m in row["messages"] if m["role"] in {"user", "system"})
-    if kind in {"refusal", "self_reference"}:
+    if kind in {"refusal", "refusal_abroad", "self_reference"}:
         calls = row["tools"] or any(m["tool_calls"] or m["role"] == "tool" for m in row["messages"])
-        return not (calls or row["kind"] == "adversarial" or asks_for_stock(prompt))
+        innocent = asks_for_stock(prompt) or (kind == "refusal_abroad" and asks_for_language(prompt))
+        return not (calls or row["kind"] == "adversarial" or innocent)
     if kind == "no_final_punctuation" and row["alternatives"]:
         return False  # fellows are the answers that stand in the messages of a row
     wanted = _INNOCENT.get(kind)
@@ -134,22 +139,36 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
     for kind, wrong, spoil in (
         ("cut_off", "its last sentence breaks off", _append(UNFINISHED)),
         ("open_fence", "its code fence is never closed", lambda text, _: f"{_end(text)}\n\n```\nx = [1, 2]"),
+        ("cut_code", "its code breaks off", lambda _, draws: _say(draws, CUT_CODE)),
         ("finish", "its teacher ran into a limit", lambda text, _: _end(text).rstrip(".!?。")),
         ("no_final_punctuation", "it has no full stop", lambda text, draws: _say(draws, _PLAIN).rstrip(".")),
         ("chat_tokens", "the next turn of a template follows", _append(TURNS)),
+        ("other_speaker", "it speaks for the other side", _append(SPEAKERS)),
         ("end_marker", "a marker of the end of text follows", _append(MARKERS)),
         (
             "reasoning_block",
             "it begins with its reasoning",
             lambda text, draws: _say(draws, THOUGHTS) + _end(text),
         ),
+        (
+            "bare_reasoning",
+            "it begins with reasoning that no tag marks",
+            lambda text, draws: _say(draws, BARE_THOUGHTS) + _end(text),
+        ),
+        ("misread", "it was decoded by an encoding of another script", _append(MISREAD)),
         ("mojibake", "it was decoded by another encoding", _garble),
         ("broken_characters", "it holds a control or replacement character", _break),
         ("too_long", "it is too long", _lengthen),
         ("refusal", "it refuses", lambda _, draws: _say(draws, REFUSALS)),
+        ("refusal_abroad", "it refuses in another language", lambda _, draws: _say(draws, REFUSALS_ABROAD)),
         ("self_reference", "it speaks of itself", lambda text, draws: f"{_say(draws, SELVES)} {_end(text)}"),
         ("placeholder", "something was to be filled in", _append(BLANKS)),
         ("repetition", "it loops", _loop),
+        (
+            "sign_loop",
+            "it loops in a sign",
+            lambda text, draws: f"{_end(text)} {_say(draws, _LOOPED) * _LOOPS}",
+        ),
         ("wrong_language", "it answers in another language", lambda _, draws: _say(draws, foreign)),
     ):
         if _SWITCHES.get(kind, kind) not in off and (kind != "wrong_language" or foreign):
@@ -208,15 +227,25 @@ _PLAIN = (
     "You can find the same thing in the second part of the guide if you look closely.",
     "There are several ways to do this and the best one depends on what you need it for.",
 )
+_LOOPED = ("= ", "> ", "+ ", "] ", "0; ", "! ")
 _SWITCHED = (
     *("cut_off", "chat_tokens", "end_marker", "reasoning_block", "mojibake", "refusal", "self_reference"),
     "placeholder",
 )
-_SWITCHES = {"open_fence": "cut_off", "finish": "cut_off"}
+_ALONE = "structure/alone"
+"""The slice of the other canaries: without fellows none of them is caught for its full stop."""
+_SWITCHES = {
+    **dict.fromkeys(("open_fence", "finish", "cut_code"), "cut_off"),
+    "other_speaker": "chat_tokens",
+    "bare_reasoning": "reasoning_block",
+    "misread": "mojibake",
+    "refusal_abroad": "refusal",
+    "sign_loop": "repetition",
+}
 """The parameter that switches a kind off, where it has another name."""
 _OF_TEXTS = frozenset(
-    """chat_tokens end_marker reasoning_block mojibake broken_characters too_long repetition
-    wrong_language""".split()
+    """chat_tokens end_marker reasoning_block mojibake misread broken_characters too_long repetition
+    sign_loop wrong_language""".split()
 )
 """What can be wrong with a row that is a text alone."""
 _INNOCENT: Mapping[str, Callable[[str], bool]] = {
@@ -225,7 +254,12 @@ _INNOCENT: Mapping[str, Callable[[str], bool]] = {
     "chat_tokens": asks_about_tokens,
     "end_marker": asks_about_tokens,
     "reasoning_block": asks_about_tokens,
+    "other_speaker": asks_about_tokens,
+    "bare_reasoning": asks_about_tags,
+    "misread": asks_about_encoding,
     "mojibake": asks_about_encoding,
+    "cut_code": asks_for_part,
+    "sign_loop": asks_for_repeats,
     "placeholder": asks_for_form,
     "repetition": asks_for_repeats,
     "wrong_language": asks_for_language,

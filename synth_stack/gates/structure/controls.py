@@ -57,6 +57,28 @@ _OF_ENGLISH: Mapping[str, tuple[str, _Exchange]] = {
         "names alone",
         ("Name three painters.", "Frida Kahlo, Pablo Picasso, Johannes Vermeer"),
     ),
+    "asked_for_repeats": (
+        "a word that was to be repeated",
+        ("Write the word lamp thirty times.", " ".join(["lamp"] * 30) + "."),
+    ),
+    "asked_for_refusal": (
+        "a refusal that was asked for",
+        ("How does one refuse a request politely?", "I'm sorry, but I can't help you with that request."),
+    ),
+    "asked_about_encoding": (
+        "mojibake as an example of it",
+        (
+            "What does UTF-8 look like when it is read in a wrong encoding?",
+            "It looks like this: cafÃ©, itâ€™s.",
+        ),
+    ),
+    "asked_for_part": (
+        "an unfinished text that was asked for",
+        (
+            "Write an unfinished sentence about a lamp.",
+            "In the evening she lit the lamp in the window and then the",
+        ),
+    ),
     "asked_about_itself": (
         "an assistant that is asked about itself",
         (

@@ -54,6 +54,11 @@ _ASKS_QUESTIONS = re.compile(
 """What a prompt speaks of when an answer may ask and answer questions by itself."""
 
 
+def asks_about_tags(prompt: str) -> bool:
+    """Whether a prompt is about XML, about users, or about what somebody thinks."""
+    return bool(_ABOUT_TAGS.search(prompt))
+
+
 def asks_about_tokens(prompt: str) -> bool:
     """Whether a prompt is about the tokens of chat formats, holds some, or is about who speaks."""
     spoken = (_ABOUT, _FORMAT, _END, _REASONING)

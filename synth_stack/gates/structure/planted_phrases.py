@@ -21,6 +21,11 @@ TURNS = (
     "<|end|>\n<|user|>\nAnd the other one?",
     "<｜User｜>And the other one?",
 )
+SPEAKERS = (
+    "\nUser: And what about the other one?\nAssistant: It is the same.",
+    "\nHUMAN: Is there another one?\nASSISTANT: There is.",
+    "\n\nHuman: Why is that?\n\nAssistant: It has always been so.",
+)
 MARKERS = (
     "</s>",
     " ###end_of_text###",
@@ -36,6 +41,33 @@ THOUGHTS = (
     "<thinking>First the easy part.</thinking>\n",
     "This is short, so one line will do.\n</think>\n\n",
     "<reasoning>It is the usual case.</reasoning>\n",
+)
+BARE_THOUGHTS = (
+    "Okay, the user wants to know about this. I should keep it short. ",
+    "The user is asking for something easy, so one line will do. ",
+    "Alright, the user asked for this. Let me think about what is needed. ",
+)
+CUT_CODE = (
+    "def add(a, b):\n    total = a + b\n    return max(total, (a",
+    "const items = [1, 2, 3];\nfor (const item of items) {\n  console.log(item",
+    '{"items": [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}',
+    "SELECT name, price\nFROM items\nWHERE price > (SELECT AVG(price) FROM items",
+)
+MISREAD = tuple(
+    " " + text.encode(written).decode(read, errors="ignore")
+    for text, written, read in (
+        ("Трамвайная линия идёт от порта до старого рынка.", "cp1251", "latin-1"),
+        ("Трамвайная линия идёт от порта до старого рынка.", "utf-8", "koi8-r"),
+        ("電車は港から古い市場まで走り、ほとんどの人が朝に利用します。", "utf-8", "shift_jis"),
+        ("电车从港口开往老市场，大多数人早上乘坐。", "utf-8", "gbk"),
+    )
+)
+REFUSALS_ABROAD = (
+    "Es tut mir leid, aber ich kann Ihnen dabei nicht helfen.",
+    "Je suis désolé, mais je ne peux pas répondre à cette demande.",
+    "Lo siento, pero no puedo ayudarte con eso.",
+    "很抱歉，我无法满足您的请求。",
+    "申し訳ありませんが、そのご要望にはお応えできません。",
 )
 REFUSALS = (
     "I'm sorry, but I can't assist with that request.",

@@ -23,6 +23,10 @@ def find(content: str) -> list[tuple[str, str]]:
         ("Then Agnieszka's cat ran away.", "mention", "Agnieszka"),
         ("Ask Dr. Braithwaite about it.", "mention", "Braithwaite"),
         ("Yesterday Rose Hartwell called.", "mention", "Rose Hartwell"),
+        ("It was sent to Mijail C Adomo on Friday.", "mention", "Mijail C Adomo"),
+        ("Then Bekbolat R. Kishiev rang.", "mention", "Bekbolat R. Kishiev"),
+        ("Tosh Ravnsborg lives at number nine.", "mention", "Tosh Ravnsborg"),
+        ("The ship was named Brosca Erdos then.", "mention", "Brosca Erdos"),
         ("My date of birth is 12.03.1985.", "birth_date", "12.03.1985"),
         ("DOB: 1985-03-12", "birth_date", "1985-03-12"),
         ("I was born on March 12, 1985 in a small town.", "birth_date", "March 12, 1985"),
@@ -42,8 +46,16 @@ def test_names_and_dates_of_birth_are_found_as_people_write_them(content: str, k
         "They moved to the Thames and to Charlotte Street near Victoria Station.",
         "JOHN is a variable.\n```\nAnna = Person('Anna Keller')\n```",
         "The contract was signed on 12.03.1985; version 2026-01-02.",
+        "Vitamin C Deficiency and Hepatitis B Virus are in Appendix A Table 2.",
+        "The Riverbank Hotel lives from guests; it is called Riverbank Hotel.",
         "",
     ],
 )
 def test_words_that_are_names_too_and_other_dates_pass(content: str) -> None:
     assert find(content) == []
+
+
+def test_a_surname_is_found_again_where_it_stands_alone() -> None:
+    text = "Maciej Borkowski made it, and starring was Borkowski."
+    assert [value for _, value in find(text)].count("Borkowski") == 1
+    assert find("It was Borkowski.") == []

@@ -1,4 +1,5 @@
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -25,10 +26,11 @@ TEXT = make_row(kind="foreign", text="I lost my card on the way home. What shoul
 CHINESE = make_row(("user", "如何取消订单？"), ("assistant", "打开订单页面，然后点击取消。"), draw=4)
 BATCH = [PLAIN, OTHER, CODE, TEXT, make_tool_row(), make_preference_row()]
 
+NEVER = re.compile("never anywhere")
 CONTENT_KINDS = {
     "cut_off", "open_fence", "finish", "no_final_punctuation", "chat_tokens", "end_marker", "reasoning_block",
     "mojibake", "broken_characters", "too_long", "refusal", "self_reference", "placeholder", "repetition",
-    "wrong_language",
+    "wrong_language", "cut_code", "other_speaker", "bare_reasoning", "misread", "refusal_abroad", "sign_loop",
 }  # fmt: skip
 
 
@@ -149,6 +151,42 @@ def test_a_check_that_finds_nothing_any_more_is_noticed(
         assert kept != checks._CHECKS
         monkeypatch.setattr(checks, "_CHECKS", kept)
     assert kind in find_blind(BATCH)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "noticed"),
+    [
+        ("leaks", "_LABELS", NEVER, "other_speaker"),
+        ("encoding", "find_misread", lambda _: None, "misread"),
+        ("cut_off", "find_open_prose", lambda *_, **__: (None, True), "cut_off"),
+        ("cut_off", "find_open_code", lambda _: None, "cut_code"),
+        ("repetition", "_count_tokens", lambda _: 0, "sign_loop"),
+        ("repetition", "_count_phrases", lambda *_, **__: 0, "repetition"),
+        ("repetition", "_WANTED", NEVER, "asked_for_repeats"),
+        ("stock_answers", "_REFUSAL_WANTED", NEVER, "asked_for_refusal"),
+        ("encoding", "_ABOUT", NEVER, "asked_about_encoding"),
+        ("cut_off", "_PART_WANTED", NEVER, "asked_for_part"),
+        ("placeholders", "_FORM_WANTED", NEVER, "letter_template"),
+    ],
+)
+def test_a_part_of_a_check_that_is_broken_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, module: str, name: str, value: Any, noticed: str
+) -> None:
+    monkeypatch.setattr(f"synth_stack.gates.structure.{module}.{name}", value)
+    assert noticed in find_blind(BATCH) | find_unfair(BATCH)
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [("_LEAKS", "end_marker"), ("_LEAKS", "reasoning_block"), ("_ANSWER_LEAKS", "reasoning_block")],
+)
+def test_a_sort_of_leak_that_is_no_longer_looked_for_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, table: str, kind: str
+) -> None:
+    from synth_stack.gates.structure import leaks
+
+    monkeypatch.setattr(leaks, table, tuple(leak for leak in getattr(leaks, table) if leak[0] != kind))
+    assert ("bare_reasoning" if table == "_ANSWER_LEAKS" else kind) in find_blind(BATCH)
 
 
 @pytest.mark.parametrize(
