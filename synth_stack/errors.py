@@ -58,7 +58,8 @@ class SynthStackError(Exception):
         if self.allowed is not None:
             parts.append(f"; allowed: {self.allowed}")
         if self.mend is not None:
-            parts.append(f". {self.mend}")
+            # what was seen may be somebody's sentence, with a full stop of its own
+            parts.append(f" {self.mend}" if parts[-1].endswith(".") else f". {self.mend}")
         return "".join(parts)
 
 

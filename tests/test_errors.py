@@ -113,3 +113,10 @@ def test_what_does_not_print_is_replaced_wherever_a_text_is_shown() -> None:
     assert errors.replace_unprintable(hostile) == "a\ufffd[2Jb\ufffdc\ufffdd"
     assert errors.replace_unprintable(hostile, keep="\n") == "a\ufffd[2Jb\ufffdc\nd"
     assert errors.replace_unprintable(hostile, mark="?") == "a?[2Jb?c?d"
+
+
+def test_a_sentence_that_was_seen_keeps_its_one_full_stop() -> None:
+    error = ConfigError("the teacher refuses: I cannot help.", mend="Ask another one.")
+    assert str(error) == "the teacher refuses: I cannot help. Ask another one."
+    assert str(ConfigError("a", seen="Slow down.", mend="Wait.")) == "a; seen: Slow down. Wait."
+    assert str(ConfigError("a", seen="b", mend="Wait.")) == "a; seen: b. Wait."

@@ -1,7 +1,12 @@
 import pytest
 
 from synth_stack.gates.contamination.functions import Function, Problem, Solved
-from synth_stack.gates.contamination.references import SolutionComparison, compare_solved, judge_passed
+from synth_stack.gates.contamination.references import (
+    SolutionComparison,
+    _read_answers,
+    compare_solved,
+    judge_passed,
+)
 
 TEST = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(9) == 18\n"
 BODY = Problem("double", TEST, 'def double(n):\n    """Twice a number."""\n', "    return 2 * n\n")
@@ -28,6 +33,21 @@ def test_a_solution_is_a_body_after_its_prompt_or_a_module(problem: Problem) -> 
 )
 def test_without_a_solution_that_answers_there_is_no_comparison(answer: str) -> None:
     assert compare(Problem("double", TEST, BODY.prompt, answer)) is None
+
+
+@pytest.mark.parametrize("said", ["5", "[" * 30_000, '["[", "x y", "9" ]', "null"])
+def test_a_solution_that_prints_answers_of_its_own_is_no_danger(said: str) -> None:
+    answer = f"    import atexit\n    print()\n    atexit.register(print, 'further answers: {said}')\n    return 2 * n\n"
+    found = compare(Problem("double", TEST, BODY.prompt, answer))
+    assert found is None or found.inputs == found.agreed
+    assert _read_answers(f"\nfurther answers: {said}", [(1,), (2,), (3,)]) in ([], [((3,), 9)])
+
+
+def test_an_answer_too_long_to_write_is_left_out() -> None:
+    answer = "    return 2 * n if n % 2 else 10 ** 5_000\n"
+    found = compare(Problem("double", TEST, BODY.prompt, answer))
+    assert found is not None
+    assert found.inputs == found.agreed >= 8
 
 
 def test_an_input_that_the_solution_never_ends_on_is_left_out() -> None:
