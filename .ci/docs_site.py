@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,11 @@ EXECUTED = ROOT / "build" / "notebooks"
 MAX_OUTPUT_LINES = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+_NAMED_FENCE = re.compile(r"^```([a-z]+) ([\w./-]+)$", re.MULTILINE)
+"""A block that is a file of that name, as tests write it; the site knows the name as a title alone, and takes
+what it does not know for a paragraph."""
 
 
 def on_files(files: Any, *, config: Any) -> Any:
@@ -53,7 +59,14 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
                 parts.append(part)
         return match[0] if files.get_file_from_path("/".join(parts)) else words
 
-    return _LINK.sub(keep, markdown)
+    return _NAMED_FENCE.sub(r'```\1 title="\2"', _LINK.sub(keep, markdown))
+
+
+def on_page_content(html: str, *, page: Any, config: Any, files: Any) -> str:
+    """The page as it is. Raises PluginError where a block of code was not read as one."""
+    if re.search(r"<(?:p|code)>(?:<span></span>)?```", html):
+        raise PluginError(f"{page.file.src_uri} has a block of code that the site does not read as one")
+    return html
 
 
 def read_first_page() -> str:

@@ -1,9 +1,10 @@
-"""Linear equations whose solution has the same bits whatever the number of threads."""
+"""Linear algebra that says the same of a row whatever the number of threads and the rows beside it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+Vectors = NDArray[np.float32]
 
 
 def solve_positive(matrix: Numbers, right: Numbers) -> Numbers:
@@ -22,3 +23,14 @@ def solve_positive(matrix: Numbers, right: Numbers) -> Numbers:
         rows -= factors[:, None] * rows[k]
     solution: Numbers = rows[:, size:]
     return solution
+
+
+def measure_cosines(vectors: Vectors, others: Vectors) -> Numbers:
+    """The cosines (n, m) of unit vectors (n, d) and (m, d), to be compared with other cosines.
+
+    In float64: BLAS sums in an order that depends on how many rows there are, and in float32 the last digits
+    decide of two in 1,600 rows which of some hundred other cosines are greater. A row would be judged
+    otherwise in a shard of another size.
+    """
+    cosines: Numbers = vectors.astype(np.float64) @ others.T.astype(np.float64)
+    return cosines

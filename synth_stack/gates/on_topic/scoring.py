@@ -20,6 +20,7 @@ from synth_stack.gates.on_topic.seeds import (
     open_embedder,
 )
 from synth_stack.inputs.real_rows import RealRows
+from synth_stack.stats.linear import measure_cosines
 from synth_stack.text.fields import find_canaries, hash_ids, read_asked, read_field, read_texts
 
 if TYPE_CHECKING:
@@ -164,8 +165,9 @@ def measure_stray(
     """The share of `others` (m, d) to which each answer (n, d) is nearer than to its own question (n, d),
     (n,).
     """
-    cosine = (own * answers).sum(axis=1, keepdims=True)
-    share: Numbers = (answers @ others.T > cosine + 1e-6).mean(axis=1).astype(np.float64)
+    wide = answers.astype(np.float64)
+    cosine = (own * wide).sum(axis=1, keepdims=True)
+    share: Numbers = (measure_cosines(answers, others) > cosine + 1e-6).mean(axis=1)
     return share
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth_stack.stats.divergence import Numbers
-from synth_stack.stats.linear import solve_positive
+from synth_stack.stats.linear import measure_cosines, solve_positive
 
 Codes = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -84,7 +84,7 @@ class SliceModel:
         """The cosine to the nearest centre, and how often a left-out seed lies as far or further, (n,)
         both.
         """
-        cosines: Numbers = (vectors @ self.centres.T).max(axis=1).astype(np.float64)
+        cosines = measure_cosines(vectors, self.centres).max(axis=1)
         further = (1 + np.searchsorted(self.nearness, cosines, side="right")) / (1 + len(self.nearness))
         return cosines, further
 
@@ -106,7 +106,7 @@ def fit_slices(
             continue
         w, b, near_centres = _fit(vectors[~out], slices[~out], count)
         scores[out] = vectors[out].astype(np.float64) @ w + b
-        near[out] = (vectors[out] @ near_centres.T).max(axis=1)
+        near[out] = measure_cosines(vectors[out], near_centres).max(axis=1)
     kin = _find_kin(scores, slices, count, shared)
     margins, _ = measure_margins(scores, slices, kin)
     own = tuple(np.sort(margins[slices == code]) for code in range(count))

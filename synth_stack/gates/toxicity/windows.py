@@ -40,7 +40,8 @@ def score_rows(pieces: "pl.DataFrame", scorer: Scorer) -> "pl.DataFrame":
     found = told[worst["window"]].with_columns(end=pl.col("start") + size, count=worst["count"])
     if scorer.excess:
         odds = (pl.col("score") / (1 - pl.col("score"))) * pl.col("count").cast(pl.Float64) ** -scorer.excess
-        found = found.with_columns(score=odds / (1 + odds))
+        certain = odds.is_infinite()  # of a score of exactly 1
+        found = found.with_columns(score=pl.when(certain).then(1.0).otherwise(odds / (1 + odds)))
     return found.select("row", "position", "role", "start", "end", "score", "label")
 
 

@@ -1,6 +1,9 @@
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from synth_stack.gates.toxicity.windows import cut_sentences, cut_windows
+from synth_stack.gates.toxicity.windows import cut_sentences, cut_windows, score_rows
+from synth_stack.models.toxicity import Scorer
 
 
 def read(text: str) -> pl.DataFrame:
@@ -49,3 +52,14 @@ def test_a_long_sentence_is_cut_where_it_stands() -> None:
 def test_a_text_of_nothing_but_line_ends_has_no_sentence_to_read() -> None:
     assert cut_sentences(read("\n\n \n"), 300).filter(pl.col("content").str.contains(r"\S")).is_empty()
     assert cut_sentences(read(""), 300).is_empty()
+
+
+def test_a_score_of_exactly_one_stays_one_among_many_sentences() -> None:
+    def score(texts: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return np.where(texts.str.starts_with("Bad").to_numpy(), 1.0, 0.5), np.zeros(
+            len(texts), dtype=np.int64
+        )
+
+    scorer = Scorer("s", 100, ("hate",), score, {}, by_sentence=True, excess=0.4)
+    worst = score_rows(read("Bad. Fine. Fine too."), scorer)
+    assert worst["score"].to_list() == [1.0]
