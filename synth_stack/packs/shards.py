@@ -30,7 +30,7 @@ MAX_GROUP_BYTES = 2 * MAX_ROW_BYTES
 MAX_BATCH_BYTES = MAX_ROW_BYTES + GROUP_BYTES
 """More than any row group of ours takes, and so more than a part of one."""
 BATCH_ROWS = 1_000
-"""Rows decoded at a time: enough to hide what a batch costs."""
+"""Rows decoded, or written as lines, at a time: enough to hide what a batch costs."""
 MAX_COLUMN_VALUES = 32_000_000
 """Of one column in a row group, nulls included: each takes four bytes of levels while it is decoded. A group
 of ours takes 64 MiB and so has at most as many messages of two bytes."""
@@ -84,8 +84,9 @@ def write_shards(
 @contextlib.contextmanager
 def write_lines(
     folder: Path, name: Callable[[int], str], *, shard_rows: int = SHARD_ROWS
-) -> Iterator[Callable[[Sequence[bytes]], None]]:
-    """A function that appends lines to the gzip files `name(0)`, `name(1)`, ... of `shard_rows` lines each.
+) -> Iterator[Callable[[pa.ChunkedArray], None]]:
+    """A function that appends a binary column as lines to the gzip files `name(0)`, `name(1)`, ... of
+    `shard_rows` lines each.
 
     There is always a first file, and the files are on the disk when the block ends. Equal lines give equal
     bytes: no name and no time is in the files. Raises StoreError.
@@ -100,15 +101,14 @@ def write_lines(
             file = stack.enter_context(_open_lines(folder / name(shards)))
             shards, room = shards + 1, shard_rows
 
-        def append(lines: Sequence[bytes]) -> None:
+        def append(lines: pa.ChunkedArray) -> None:
             nonlocal room
-            start = 0
-            while start < len(lines):
+            while len(lines):
                 if not room:
                     begin()
-                piece = lines[start : start + room]
+                piece = lines.slice(0, min(room, BATCH_ROWS)).to_pylist()
                 file.write(b"\n".join(piece) + b"\n")
-                room, start = room - len(piece), start + len(piece)
+                room, lines = room - len(piece), lines.slice(len(piece))
 
         with store_errors(folder):
             begin()

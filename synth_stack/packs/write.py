@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_stack.errors import InputError
-from synth_stack.files import read_table, store_errors, write_bytes
+from synth_stack.files import read_table, store_errors, use_system_pool, write_bytes
 from synth_stack.inputs.seeds import SEED_SCHEMA
 from synth_stack.lineage.content_credentials import ContentSigner
 from synth_stack.lineage.leaf_index import LeafIndex
@@ -61,6 +61,7 @@ class PackSummary:
     withdrawn: int = 0
 
 
+@use_system_pool()
 def write_pack(
     run: Path,
     out: Path,
@@ -83,7 +84,7 @@ def write_pack(
     packs to `out`, SigningError.
     """
     require_whole(run)
-    source = open_judged(run)
+    source = open_judged(run, decision_columns=["decision"])
     refuse_failed(source.self_tests)
     with open_staging(out, source.recipe.identity, ledger) as staging:
         counts, head = _fill(
@@ -220,7 +221,7 @@ def _write_tables(
                     tally.turned.add_rows(gone, decision)
                 append_decisions(decisions)
                 append_records(records)
-                append_lines(records["record"].to_pylist())
+                append_lines(records["record"])
                 tally.add_rows(kept)
                 add_counts(counted, verdicts)
                 index.add(records["row_id"])

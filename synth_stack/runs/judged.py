@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from synth_stack.errors import InputError, StoreError
-from synth_stack.files import read_table, store_errors
+from synth_stack.files import SHARD_ROWS, read_table, store_errors
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, late_part, list_parts, list_shards, read_parts
@@ -74,15 +75,18 @@ class Judged:
         }
 
 
-def open_judged(folder: Path) -> Judged:
-    """The judged run at `folder`. Raises InputError for a folder that is not judged to the end."""
+def open_judged(folder: Path, decision_columns: Sequence[str] | None = None) -> Judged:
+    """The judged run at `folder`, with all columns of its decisions (some 100 bytes a row) or those named.
+
+    Raises InputError for a folder that is not judged to the end.
+    """
     for name in (LOCK, GATES_LOCK, DECISIONS):
         if not (folder / name).is_file():
             raise _unfinished(f"{folder} holds no judged rows: it has no {name}")
     with store_errors(folder):
         recipe_lock, gates_lock = (folder / LOCK).read_bytes(), (folder / GATES_LOCK).read_bytes()
     shards = list_shards(folder / "candidates")
-    decisions = read_table(folder / DECISIONS, DECISION_SCHEMA)
+    decisions = read_table(folder / DECISIONS, DECISION_SCHEMA, decision_columns)
     rows = sum(shard.rows for shard in shards)
     if rows != decisions.num_rows:
         raise _unfinished(
@@ -131,13 +135,27 @@ def read_judged(run: Judged) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
 
     Raises StoreError where the tables do not belong together.
     """
-    start = 0
+    every = _read_decisions(run)
     for shard in read_shards(run.folder, run.gate_names):
-        decisions = run.decisions.slice(start, len(shard.candidates))
+        decisions = next(every)
         if not decisions["row_id"].equals(shard.candidates["row_id"]):
             raise StoreError(f"the decisions of {run.folder} are not in the order of its candidates")
         yield shard.candidates, shard.stack(), decisions
-        start += len(shard.candidates)
+
+
+def _read_decisions(run: Judged) -> Iterator[pa.Table]:
+    """The decisions on each shard, read from their file as they are asked for."""
+    path = run.folder / DECISIONS
+    try:
+        with store_errors(path), pq.ParquetFile(path) as file:
+            batches, waiting = file.iter_batches(SHARD_ROWS), DECISION_SCHEMA.empty_table()
+            for shard in run.shards:
+                while len(waiting) < shard.rows:
+                    waiting = pa.concat_tables([waiting, pa.Table.from_batches([next(batches)])])
+                yield waiting.slice(0, shard.rows).combine_chunks()
+                waiting = waiting.slice(shard.rows)
+    except (pa.ArrowException, StopIteration) as exc:
+        raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
 
 
 def list_gates(folder: Path, gates: Sequence[str]) -> list[str]:

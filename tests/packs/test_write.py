@@ -2,7 +2,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orjson
@@ -25,6 +25,7 @@ from synth_stack.packs import layout
 from synth_stack.packs.signers import Signer, local_signer
 from synth_stack.packs.verify.verify import verify_pack, verify_row
 from synth_stack.packs.write import write_pack
+from synth_stack.progress import Silent
 from synth_stack.rows.canonical import canonical_json, digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA, build_verdicts
 from synth_stack.runs.folder import LOCK, list_files, list_parts
@@ -56,6 +57,38 @@ def test_the_same_run_and_key_give_the_same_bytes(tmp_path: Path) -> None:
     write_pack(run, tmp_path / "one", signer=signer)
     write_pack(run, tmp_path / "two", signer=local_signer(tmp_path / "key.pem"))
     assert read_all(tmp_path / "one") == read_all(tmp_path / "two")
+
+
+def test_memory_comes_from_malloc_while_a_pack_is_written_and_from_arrow_again_after_it(
+    tmp_path: Path,
+) -> None:
+    run, seen = build_run(tmp_path / "run"), []
+
+    class Watching(Silent):
+        def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
+            seen.append(pa.default_memory_pool().backend_name)
+            return super().begin(stage, total, done)
+
+    before = pa.default_memory_pool().backend_name
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"), progress=Watching())
+    with pytest.raises(StoreError):
+        write_pack(tmp_path / "nowhere", tmp_path / "none", signer=local_signer(tmp_path / "key.pem"))
+
+    assert (seen, pa.default_memory_pool().backend_name) == (["system"], before)
+
+
+def test_decisions_are_cut_at_the_shards_of_the_run_however_they_lie_in_their_file(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "run")
+    pack = build_pack(tmp_path / "whole")
+    decisions = pq.read_table(run / "decisions.parquet")
+    pq.write_table(decisions, run / "decisions.parquet", row_group_size=3)
+    commit_run(run)
+    write_pack(run, tmp_path / "pack", signer=local_signer(tmp_path / "key.pem"))
+
+    assert (
+        read_table(tmp_path / "pack" / layout.log_name(0), DECISION_SCHEMA).to_pylist()
+        == read_table(pack / layout.log_name(0), DECISION_SCHEMA).to_pylist()
+    )
 
 
 def test_the_summary_counts_every_row(tmp_path: Path) -> None:
@@ -217,6 +250,7 @@ import os, signal
 from pathlib import Path
 from synth_stack.packs.signers import Signer
 from synth_stack.packs.write import write_pack
+from synth_stack.progress import Silent
 def die(statement):
     os.kill(os.getpid(), signal.SIGKILL)
 write_pack(Path({str(tmp_path / "run")!r}), Path({str(pack)!r}), signer=Signer("local", "0" * 64, die))

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 import orjson
 
 from synth_stack.errors import ConfigError, VerificationError
-from synth_stack.files import store_errors
+from synth_stack.files import store_errors, use_system_pool
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, prove_from_tiles
@@ -260,6 +260,7 @@ def inspect_pack(pack: str | Path, **signer: Unpack[ExpectedSigner]) -> Verifica
     return _inspect_pack(folder, signer)
 
 
+@use_system_pool()
 def _inspect_pack(pack: Path, signer: ExpectedSigner) -> Verification:
     check_bundle = _choose_identity(signer)
     sizes, problems, left_by_hub = _list_files(pack)
