@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.errors import InputError
+from synth_stack.inputs import records
 from synth_stack.inputs.records import (
-    MAX_JSON_BYTES,
     Broken,
     kind_of,
     read_records,
@@ -196,11 +196,12 @@ def test_an_item_of_a_json_list_that_is_no_object_is_broken(tmp_path: Path) -> N
     assert read(path) == [("item 1", {"n": 1}), ("item 2", "not an object but int"), ("item 3", {"n": 3})]
 
 
-def test_a_json_file_that_memory_would_not_hold_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    with path.open("wb") as file:
-        file.truncate(MAX_JSON_BYTES + 1)
-    with pytest.raises(InputError, match="is too large to be read as one JSON value; seen: 2147483649 bytes"):
+def test_a_json_file_that_memory_would_not_hold_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "a.json", "[" + " " * 4_000)
+    monkeypatch.setattr(records, "MAX_JSON_BYTES", 4_000)
+    with pytest.raises(InputError, match="is too large to be read as one JSON value; seen: 4001 bytes"):
         read(path)
 
 

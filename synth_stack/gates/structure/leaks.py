@@ -40,6 +40,7 @@ _PROGRAMS = re.compile(
     r"|linux|c#|r)[- ]scripts?\b"
 )
 _TAG = re.compile(r"</?\w+>")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 
 
 _ABOUT_TAGS = re.compile(
@@ -89,7 +90,8 @@ def find_leaks(seen: Rows, rules: Rules) -> "pl.DataFrame":
 
 
 def _find_leak(role: str, content: str, prompt: str, place: dict[str, int]) -> Fault | None:
-    spoken = _CODE.sub("\n", content).strip()
+    uncoded = _CODE.sub("\n", content.strip())
+    spoken = uncoded.strip()
     asks = role in {"user", "system"}
     for what, pattern, said in _LEAKS:
         for leak in pattern.finditer(spoken):
@@ -101,27 +103,40 @@ def _find_leak(role: str, content: str, prompt: str, place: dict[str, int]) -> F
             if not innocent and not _is_quoted(spoken, leak):
                 at = f"message {place['message']} holds {_show(token)}"
                 return Fault(what, f"{said}: {at}", place)
-    return _find_in_answer(spoken, prompt, place) if role == "assistant" else None
+    return _find_in_answer(uncoded, prompt, place) if role == "assistant" else None
 
 
-def _find_in_answer(spoken: str, prompt: str, place: dict[str, int]) -> Fault | None:
-    """What stands in no answer, though a message of another role may well hold it."""
+def _find_in_answer(uncoded: str, prompt: str, place: dict[str, int]) -> Fault | None:
+    """What stands in no answer, though a message of another role may well hold it.
+
+    In the place of code there is an empty line: a label behind it begins a line.
+    """
+    spoken = uncoded.strip()
     for what, pattern, innocent, said in _ANSWER_LEAKS:
         leak = pattern.search(spoken)
         if leak is None or innocent.search(prompt) or _names(prompt, leak[0].strip()):
             continue
-        if what == "reasoning_block" and is_code(_TAG.sub(" ", spoken)):
+        if what == "reasoning_block" and is_code(_read_first(spoken, leak)):
             continue
         at = f"message {place['message']} holds {_show(leak[0].strip())}"
         return Fault(what, f"{said}: {at}", place)
     is_talk = _asks_for_talk(prompt)
-    label = None if is_talk else _LABELS.search(spoken)
+    label = None if is_talk else _LABELS.search(uncoded)
     if label is None and not (is_talk or spoken.startswith("Q") or _ASKS_QUESTIONS.search(prompt)):
-        label = _QUESTIONS.search(spoken)
-    if label is not None and (not is_code(spoken) or _follows_code(spoken, label)):
+        label = _QUESTIONS.search(uncoded)
+    if label is not None and (not is_code(spoken) or _follows_code(uncoded, label)):
         at = f"message {place['message']} speaks for the other side at {_show(label[0].strip())}"
         return Fault("chat_tokens", f"chat tokens: {at}", place)
     return None
+
+
+def _read_first(spoken: str, leak: re.Match[str]) -> str:
+    """What says whether an answer is code that only looks like reasoning: all of it, without its tags, where a
+    tag or a label begins it, and of an answer that begins with a sentence that sentence.
+    """
+    if leak[0].endswith((">", ":")):
+        return _TAG.sub(" ", spoken)
+    return _SENTENCE_END.split(spoken, maxsplit=1)[0]
 
 
 def _asks_for_talk(prompt: str) -> bool:

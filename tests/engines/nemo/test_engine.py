@@ -18,7 +18,6 @@ import pytest
 from synth_stack.engines import ray_head
 from synth_stack.engines.catalog import choose_engine
 from synth_stack.engines.engine import Step, open_work
-from synth_stack.engines.nemo.engine import RUNNER
 from synth_stack.engines.ray_driver import connect_to, start_ray
 from synth_stack.engines.ray_head import RayHead, open_head
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
@@ -31,6 +30,13 @@ from tests.nemo_installed import mark_nemo
 pytestmark = [*mark_nemo(), pytest.mark.xdist_group("ray")]
 
 OLD_TOKEN = {"RAY_ADDRESS": "127.0.0.1:1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of an old session"}
+
+
+def find_runner() -> str:
+    """What runs in the process that talks to Ray; its module needs NeMo Curator to be imported."""
+    from synth_stack.engines.nemo.engine import RUNNER
+
+    return RUNNER
 
 
 def test_nemo_gives_the_bytes_of_the_local_engine_and_leaves_nothing(
@@ -171,7 +177,7 @@ def test_a_head_whose_port_is_taken_is_followed_by_another(monkeypatch: pytest.M
         drawn = iter([[port] * len(ray_head._PORTS)])  # the first head has no port that is free
         find_ports = ray_head._find_ports
         monkeypatch.setattr(ray_head, "_find_ports", lambda count: next(drawn, None) or find_ports(count))
-        with start_ray(1, RUNNER, {}, "nemo"):
+        with start_ray(1, find_runner(), {}, "nemo"):
             assert next(drawn, None) is None
 
 
@@ -179,7 +185,7 @@ def test_a_head_whose_port_is_taken_is_followed_by_another(monkeypatch: pytest.M
 def head() -> Iterator[RayHead]:
     """A Ray that is somebody else's."""
     with open_head(1, {**ONE_THREAD, "PYTHONPATH": find_import_path()}, "nemo") as head:
-        with connect_to(head.address, RUNNER, head.env):
+        with connect_to(head.address, find_runner(), head.env):
             pass
         yield head
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from synth_stack.gates.contamination import canaries
+from synth_stack.gates.contamination import canaries, short_list
 from synth_stack.gates.contamination.canaries import BARS
 from synth_stack.gates.contamination.paraphrase import Embedding
 from synth_stack.gates.gate import Judge
@@ -191,7 +191,10 @@ def test_the_papers_conventions_find_their_canaries(exams: list[NamedEvalSet], s
         assert max(measure(judge, sample, judge.control).values()) <= judge.max_unfair
 
 
-def test_an_ngram_of_five_words_is_unfair(exams: list[NamedEvalSet], sample: pa.Table) -> None:
+def test_an_ngram_of_five_words_is_unfair_where_a_piece_that_stands_alone_counts(
+    exams: list[NamedEvalSet], sample: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_list, "is_quotation", lambda *_: False)
     judge = make_judge(against=exams, ngram=5, min_item_words=3, embedding=None, behaviour=None)
     assert max(measure(judge, sample, judge.control).values()) > judge.max_unfair
 
@@ -226,7 +229,7 @@ def test_rows_have_the_shape_of_the_sample_and_ids_of_their_own(exams: list[Name
         assert said == {("dialogue", 2), ("foreign", 0)}
 
 
-@pytest.mark.parametrize("prompt", ["", "Too short to say.", "x" * 5_000 + " word" * 30, "? " * 100])
+@pytest.mark.parametrize("prompt", ["Too short to say.", "x" * 5_000 + " word" * 30, "? " * 100])
 def test_items_that_no_rule_fits_are_passed_over(tmp_path: Path, sample: pa.Table, prompt: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps([{"prompt": prompt}]))

@@ -275,7 +275,7 @@ def test_nothing_is_like_nothing(meanings: ItemMeanings, texts_table: TextsTable
     for table in (CANDIDATE_SCHEMA.empty_table(), texts_table([None, "", "  "])):
         assert find_alike(meanings, table) == {}
         assert len(list_near(meanings, read_passages(meanings, table, []), [])) == 0
-    hollow = index_meanings([load(tmp_path, "hollow", [{"prompt": "", "answer": None}])], Embedding())
+    hollow = index_meanings([load(tmp_path, "hollow", [{"prompt": "?", "answer": None}])], Embedding())
     assert find_alike(hollow, texts_table([DUCKS])) == {}
 
 

@@ -20,12 +20,14 @@ BAD = {
         f"We think so.assistantfinal{SAY}", f"<im_start>assistant\n{SAY}", f"{SAY} < | im_end | >",
         f"{SAY}&lt;|im_end|&gt;", f"{SAY}<0x0A>", "▁The▁tram▁line▁runs▁from▁the▁harbour", f"assistant\n\n{SAY}",
         f"{SAY}user\nAnd then?", f"{SAY}\nQ: And the bus?\nA: It is slow.", f"<tool_call>{{}}</tool_call>{SAY}",
+        "```rust\npub fn twice(n: i64) -> i64 { n * 2 }\n```\n\nUser: And thrice?\nAssistant: The same with 3.",
         f"{SAY}\n### Instruction\nAnd now?\n### Response\nYes.", f"<human>: hi\n<bot>: {SAY}",
     ],
     "end_marker": [f"{SAY} [END OF UTTERANCE]"],
     "reasoning_block": [
         f"<inner_thoughts>So.</inner_thoughts>{SAY}", f"<analysis>So.</analysis>{SAY}", f"<answer>{SAY}</answer>",
         f"&lt;think&gt;So.&lt;/think&gt;{SAY}", f"Okay, the user is asking about trams. {SAY}",
+        "Okay, the user wants a loop. So:\nfor (let i = 0; i < 9; i++) {\n  console.log(i);\n}\nreturn i;",
         f"**Thinking:** They want it short.\n\n**Answer:** {SAY}", f"<antThinking>So.</antThinking>{SAY}",
     ],
     "mojibake": [
