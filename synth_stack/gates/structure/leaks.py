@@ -131,7 +131,7 @@ def _find_in_answer(uncoded: str, prompt: str, place: dict[str, int]) -> Fault |
 
 
 def _read_first(spoken: str, leak: re.Match[str]) -> str:
-    """What says whether an answer is code that only looks like reasoning: all of it, without its tags, where a
+    """What says whether an answer is code that only looks like reasoning: all of it without its tags where a
     tag or a label begins it, and of an answer that begins with a sentence that sentence.
     """
     if leak[0].endswith((">", ":")):
