@@ -65,7 +65,7 @@ function listRecords(pack) {
 
 // The records of one file as bytes, each of at most so many.
 async function* readLines(pack, name) {
-  if (!pack.size(name)) return;
+  if (!pack.size(name)) throw new Refusal(`${name} is not a readable gzip file: it ends before its end`);
   const start = toHex(new Uint8Array(await readPart(pack.files.get(name).slice(0, RULES.gzip_start.length / 2), name)));
   if (start !== RULES.gzip_start) throw new Refusal(`${name} does not begin as packs have it: a name, a time or another format`);
   const reader = pack.files.get(name).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
