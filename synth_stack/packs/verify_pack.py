@@ -1448,12 +1448,7 @@ def _inspect(
     found.notes += [f"{name} was left by the Hub and is no part of the pack" for name in listing.left_by_hub]
     if listing.faults:
         return
-    signed = open_statement(pack, key_id)
-    check_predicate(signed)
-    cosigners = check_cosigners(pack, signed)
-    if signers is not None:
-        require_signers(signed, cosigners, *signers)
-    found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
+    signed = _open_signed(pack, check_predicate, key_id, found, signers)
     found.identity = describe_identity(signed.predicate["signature"] == "sigstore")
     if (signed.predicate["signature"] == "sigstore") != (BUNDLE in listing.sizes):
         raise Refusal(f"{BUNDLE} does not belong to a pack signed with a key alone, or is missing")
@@ -1484,6 +1479,23 @@ def _inspect(
     found.notes.append(PARQUET_NOTE)
     if not found.key_checked:
         found.notes.append(LOCAL_NOTE)
+
+
+def _open_signed(
+    pack: Path | str,
+    check: Callable[[SignedStatement], None],
+    key_id: str | None,
+    found: Findings,
+    signers: tuple[int, Sequence[str]] | None,
+) -> SignedStatement:
+    """What was signed, by whom it must be, and checked in its form; `found` then names root and key."""
+    signed = open_statement(pack, key_id)
+    check(signed)
+    cosigners = check_cosigners(pack, signed)
+    if signers is not None:
+        require_signers(signed, cosigners, *signers)
+    found.root, found.key_id = signed.predicate["tree"]["root"], signed.key_id
+    return signed
 
 
 def _compare_digests(
@@ -2112,13 +2124,8 @@ def _inspect_mixture(
     ]
     if found.problems:
         return
-    signed = open_statement(folder, key_id)
-    check_mixture(signed)
-    cosigners = check_cosigners(folder, signed)
-    if signers is not None:
-        require_signers(signed, cosigners, *signers)
+    signed = _open_signed(folder, check_mixture, key_id, found, signers)
     said = signed.predicate
-    found.root, found.key_id = said["tree"]["root"], signed.key_id
     found.identity = describe_identity(False)
     manifest = read_manifest(folder)
     found.problems += compare_sizes(listing.sizes, manifest["files"], said["bytes"]).values()

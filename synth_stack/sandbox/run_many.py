@@ -66,12 +66,11 @@ def _borrow_rooms(count: int) -> Iterator[list[Room]]:
     kept, _kept.rooms = _kept.rooms, []
     with ExitStack() as closing:
         rooms = [closing.enter_context(room) for room in kept]
-        open_rooms = [room for room in rooms if room.is_open()]
-        while len(open_rooms) < count:
-            open_rooms.append(closing.enter_context(Room(find_level())))
-        yield open_rooms[:count]
-        most = count_cores()
-        for room in [*(room for room in rooms if room not in open_rooms), *open_rooms[most:]]:
+        rooms = [room for room in rooms if room.is_open()]
+        while len(rooms) < count:
+            rooms.append(closing.enter_context(Room(find_level())))
+        yield rooms[:count]
+        for room in rooms[count_cores() :]:
             room.close()
-        _kept.rooms = open_rooms[:most]
+        _kept.rooms = rooms[: count_cores()]
         closing.pop_all()

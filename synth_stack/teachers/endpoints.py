@@ -62,6 +62,10 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """Of one response, unpacked: 128,000 tokens, escaped and with the log-probability of each, are less."""
 
 
+_OF_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+"""Headers that say how a body came, and nothing of what it is once it is unpacked."""
+
+
 class TooLongError(Exception):
     """A response is longer than any answer."""
 
@@ -102,8 +106,8 @@ class Connection:
                 parts.append(part)
         finally:
             await response.aclose()
-        response._content = b"".join(parts)
-        return response
+        headers = [pair for pair in response.headers.raw if pair[0].lower() not in _OF_TRANSFER]
+        return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=request)
 
     async def aclose(self) -> None:
         """Closes it."""

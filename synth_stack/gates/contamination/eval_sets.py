@@ -88,12 +88,12 @@ def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> Ev
     records, digest = _open(named, resources, where)
     seen: dict[str, None] = {}
     items: list[ItemParts] = []
-    silent: dict[str, Mapping[str, Any]] = {}
+    silent: tuple[str, Mapping[str, Any]] | None = None
     for place, record in records:
         seen.update(dict.fromkeys(record))
         items.append(read_item(record, columns, f"{where}: {place}"))
-        if not silent and not _has_prompt(record, columns):
-            silent[place] = record
+        if silent is None and not _has_prompt(record, columns):
+            silent = place, record
     if not items:
         raise InputError(f"{where} has no items", seen=named.path or named.hub, allowed="at least one item")
     _check_columns(list(seen), columns, where)
@@ -213,9 +213,14 @@ def _check_columns(seen: Sequence[str], named: Mapping[str, str], where: str) ->
         )
 
 
-def _check_items(items: Sequence[ItemParts], silent: Mapping[str, Mapping[str, Any]], where: str) -> None:
-    """Refuse records without a column for what is asked, and a set that asks nothing."""
-    for place, record in silent.items():
+def _check_items(
+    items: Sequence[ItemParts], silent: tuple[str, Mapping[str, Any]] | None, where: str
+) -> None:
+    """Refuse a record without a column for what is asked, which is the first such, and a set that asks
+    nothing.
+    """
+    if silent is not None:
+        place, record = silent
         raise InputError(
             f"{where}: {place} has no prompt column",
             seen=", ".join(record) or "no columns",

@@ -41,8 +41,6 @@ _PROGRAMS = re.compile(
 )
 _TAG = re.compile(r"</?\w+>")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
-
-
 _ABOUT_TAGS = re.compile(
     r"(?i)\b(?:xml|html|tags?|markup|elements?|soap|rss|svg|users?|thoughts?|think\w*)\b"
 )

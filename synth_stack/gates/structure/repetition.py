@@ -74,8 +74,6 @@ _WANTED = re.compile(
     rf"|patterns?)\b|重复|繰り返|{_SAY}[^.?!\n]{{0,80}}{_TIMES}|{_TIMES}[^.?!\n]{{0,40}}{_SAY}"
 )
 """What a prompt says that asks for the same again; "he ran it five times" does not."""
-
-
 _HOW_OFTEN = re.compile(
     rf"(?i){_TIMES}|\b(\d{{1,4}}) (?:\w+ ){{0,2}}(?:times|copies|lines|characters|zeros|rows)\b"
 )

@@ -13,12 +13,7 @@ from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.ledger import follow_ledger
 from synth_stack.packs.verify.verify import Verification, inspect_pack
 from synth_stack.runs.folder import list_files
-from tests.packs.mixture.mixed_pack import Parts, build_parts, mix
-
-
-@pytest.fixture(scope="session")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    return build_parts(tmp_path_factory.mktemp("mixture"))
+from tests.packs.mixture.mixed_pack import Parts, mix
 
 
 @pytest.fixture(scope="session")

@@ -25,22 +25,10 @@ from synth_stack.packs.verify.verify import inspect_pack, verify_pack, verify_ro
 from synth_stack.runs.folder import MANIFEST, list_files
 from tests.packs.disclosure.stated_pack import build_stated_pack
 from tests.packs.judged_run import build_pack, read_predicate
-from tests.packs.mixture.mixed_pack import Parts, build_parts, mix
+from tests.packs.mixture.mixed_pack import Parts, mix
 from tests.packs.tampering.forge import Forger
 from tests.packs.tampering.mixed_lies import swap
 from tests.packs.withdrawn_pack import WHEN, issue_again, withdraw
-
-
-@pytest.fixture(scope="session")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    return build_parts(tmp_path_factory.mktemp("mixture"))
-
-
-@pytest.fixture
-def mixture(parts: Parts, tmp_path: Path) -> Path:
-    """A copy of the mixture to be changed."""
-    shutil.copytree(parts.mixture, tmp_path / "mixture")
-    return tmp_path / "mixture"
 
 
 def problems_of(folder: Path) -> list[str]:

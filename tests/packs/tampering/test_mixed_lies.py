@@ -6,7 +6,6 @@
 import os
 import random
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from synth_stack.packs import verify_pack
 from synth_stack.packs.verify.verify import inspect_pack
-from tests.packs.mixture.mixed_pack import Parts, build_parts, resign
+from tests.packs.mixture.mixed_pack import Parts, resign
 from tests.packs.page.page_browser import VerifyPage, open_verify_page
 from tests.packs.tampering.mixed_lies import MixedLie, list_lies
 from tests.packs.tampering.test_page import PARSERS
@@ -27,17 +26,6 @@ def choose(lies: list[MixedLie], count: int) -> list[MixedLie]:
     if os.environ.get("SYNTH_STACK_TAMPERING") == "all":
         return lies
     return random.Random(int(os.environ.get("SYNTH_STACK_TAMPERING_SEED", "13"))).sample(lies, count)
-
-
-@pytest.fixture(scope="session")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    return build_parts(tmp_path_factory.mktemp("mixture"))
-
-
-@pytest.fixture
-def mixture(parts: Parts, tmp_path: Path) -> Path:
-    shutil.copytree(parts.mixture, tmp_path / "mixture")
-    return tmp_path / "mixture"
 
 
 @pytest.fixture(scope="session")
