@@ -56,7 +56,7 @@ function evidenceBlock(evidence, row, byId, goTo) {
   if (here !== WHOLE_ROW && panes.length) told.push("message", "path", "role");
   const rest = Object.entries(evidence).filter(([key]) => !told.includes(key));
   const pairs = rest.map(([key, value]) =>
-    make("div", {}, make("dt", {}, key), make("dd", {}, asText(value))),
+    make("div", {}, make("dt", {}, key), make("dd", {}, isTally(value) ? listCounts(value) : asText(value))),
   );
   return [...panes, pairs.length ? make("dl", { class: "facts" }, pairs) : null];
 }
@@ -86,6 +86,16 @@ function apart(ranges) {
   }
   return joined;
 }
+
+/** Counts by name, of which some are not zero. */
+const isTally = (value) =>
+  isRecord(value) && Object.values(value).every(Number.isInteger) && Object.values(value).some((n) => n);
+
+const listCounts = (tally) =>
+  Object.entries(tally)
+    .filter(([, n]) => n)
+    .map(([name, n]) => `${name} ${formatCount(n)}`)
+    .join(", ");
 
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 

@@ -59,7 +59,7 @@ function drawRows(allRows) {
     const range = matches.length
       ? `${formatCount(first + 1)}–${formatCount(first + visible.length)} of `
       : "";
-    status.textContent = matches.length ? `${range}${formatCount(matches.length)} rows` : "No row matches.";
+    status.textContent = matches.length ? `${range}${countRows(matches.length)}` : "No row matches.";
     table.hidden = !matches.length;
     clear.hidden = matches.length === rows.length;
     pager.replaceChildren(...pageButtons(page, pages, turnTo));
@@ -160,8 +160,8 @@ function rowElements(row, byId, open, goTo) {
     { class: "line" },
     make("td", { class: "c-decision" }, decisionMark(row.decision)),
     make("td", { class: "c-row" }, button, reason),
-    make("td", { class: "c-slice" }, row.slice ?? "–"),
-    make("td", { class: "c-gate" }, row.gate ?? "–"),
+    make("td", { class: "c-slice" }, row.slice ? breakable(row.slice) : "–"),
+    make("td", { class: "c-gate" }, row.gate ? breakable(row.gate) : "–"),
     make("td", { class: "c-score" }, deciding && deciding.score !== null ? alignScore(deciding.score) : "–"),
   );
   const details = () =>

@@ -70,7 +70,7 @@ function kindLine(gate, kind, share, count, failed, bar) {
   return make(
     "li",
     { class: failed ? "failed" : null },
-    make("span", { class: "what" }, `${gate}: ${kind.kind}`),
+    make("span", { class: "what" }, breakable(`${gate}: ${kind.kind}`)),
     shareMark(kind, share, bar),
     make("b", { class: "number" }, formatRecall(share)),
     make("span", { class: "number muted range" }, `${formatRecall(kind.low)}–${formatRecall(kind.high)}`),

@@ -12,7 +12,7 @@ function drawHeat(heat, pick) {
   const scale = Array.from({ length: HEAT_STEPS }, (_, i) =>
     make("span", { class: `key h${i + 1}` }, i ? `over ${100 * HEAT_EDGES[i]}%` : "any"),
   );
-  const note = "The share of each slice that a gate turned away. Darker is more; a click shows the rows.";
+  const note = "The share of each slice that a gate turned away. The stronger the colour, the larger the share; a click shows the rows.";
   const folded = heat.folded ? ` ${formatCount(heat.folded)} smaller slices are not drawn.` : "";
   host.append(make("p", { class: "note" }, note + folded), make("p", { class: "keys" }, scale));
   const heads = ["slice", "rows", ...heat.gates];

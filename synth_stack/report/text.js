@@ -68,6 +68,7 @@ function shorten(text, size) {
 
 const formatRatio = (x) => x.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const formatCount = (n) => n.toLocaleString("en");
+const countRows = (n) => (n === 1 ? "1 row" : `${formatCount(n)} rows`);
 const formatScore = (x) => x.toLocaleString("en", { maximumSignificantDigits: 4 });
 /** Scores of one column, their decimal points below each other where they are of ordinary size. */
 const alignScore = (x) => (Math.abs(x) < 100 ? x.toFixed(4) : formatScore(x));

@@ -23,11 +23,14 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from synth_stack.errors import InputError, SynthStackError
+from synth_stack.packs.layout import STATEMENT
 from synth_stack.packs.trace import trace
+from synth_stack.packs.verify.verify import verify_row
 from synth_stack.report.html import read_asset
 from synth_stack.text.page_policy import digest_source
 from synth_stack.ui.judging import Desk
 from synth_stack.ui.row_index import CHOICES, RowIndex, RowQuery, open_rows
+from synth_stack.workflows.replace import PACK
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024
@@ -75,12 +78,33 @@ class LocalPage(ThreadingHTTPServer):
         """The answer to a GET of `path`; None where there is nothing there."""
         if path == "/api/summary":
             desk = None if self.desk is None else self.desk.describe()
-            return {**self.index.summarise(), "desk": desk}
+            packed = (self._pack / STATEMENT).is_file()
+            return {**self.index.summarise(), "desk": desk, "packed": packed}
         if path == "/api/rows":
             return self.index.find(parse_query(asked))
-        if path.startswith("/api/rows/") and _ROW_ID.fullmatch(path[10:]):
-            return trace(self.folder, path[10:]).to_json()
+        match path.split("/"):
+            case ["", "api", "rows", row_id] if _ROW_ID.fullmatch(row_id):
+                return trace(self.folder, row_id).to_json()
+            case ["", "api", "rows", row_id, "proof"] if _ROW_ID.fullmatch(row_id):
+                return self._prove(row_id)
         return None
+
+    @property
+    def _pack(self) -> Path:
+        """The pack that proves rows, where there is one."""
+        return self.folder if self.index.where == "pack" else self.folder / PACK
+
+    def _prove(self, row_id: str) -> Any:
+        """What the signature of the pack proves of a row.
+
+        Raises InputError for a run without one, VerificationError where the proof does not hold.
+        """
+        if not (self._pack / STATEMENT).is_file():
+            raise InputError(
+                "this run has no pack yet, and only a pack is signed",
+                mend=f"Write it: synth-stack pack RUN --out {PACK}.",
+            )
+        return verify_row(self._pack, row_id).to_json()
 
     def write(self, path: str, body: Any) -> Any:
         """The answer to a POST; None where nothing can be written. One at a time."""

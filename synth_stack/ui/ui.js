@@ -8,7 +8,6 @@ const CHOICES = ["decision", "gate", "reason_class", "slice", "locale", "kind", 
 const SHOWN_SIBLINGS = 20;
 
 const byName = (id) => document.getElementById(id);
-const countRows = (n) => (n === 1 ? "1 row" : `${formatCount(n)} rows`);
 const quiet = (text, click, chief) =>
   make("button", { type: "button", class: chief ? "do chief" : "do", click }, text);
 
@@ -103,11 +102,22 @@ function drawFilters(summary) {
     ...(scoreGate ? [scoreGate, bound("low", "from"), bound("high", "to"), byScore()] : []),
   );
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("change", (event) => event.target !== search && restart());
+  form.addEventListener("change", (event) => {
+    updateBounds();
+    if (event.target !== search) restart();
+  });
   byName("clear").addEventListener("click", () => {
     form.reset();
+    updateBounds();
     restart();
   });
+  updateBounds();
+}
+
+/** Bounds and order of a score can be chosen once its gate is: before, there is no score that they are of. */
+function updateBounds() {
+  const { score_gate: gate, low, high, sort } = byName("filters").elements;
+  for (const part of gate ? [low, high, sort] : []) part.disabled = !gate.value;
 }
 
 const countedValues = (counts) =>
@@ -116,19 +126,22 @@ const countedValues = (counts) =>
 function select(name, label, values) {
   if (values.length < 2) return null;
   const chooser = make("select", { name });
-  chooser.append(new Option(`any ${label}`, ""));
-  for (const [value, text] of values) chooser.append(new Option(spell(text), value));
+  chooser.append(...listOptions(label, values));
   return make("label", {}, make("span", { class: "hidden" }, label), chooser);
 }
+
+const listOptions = (label, values) => [
+  new Option(`any ${label}`, ""),
+  ...values.map(([value, text]) => new Option(spell(text), value)),
+];
 
 function updateCounts(summary) {
   for (const name of CHOICES) {
     const chooser = byName("filters").elements[name];
     if (!chooser) continue;
     const chosen = chooser.value;
-    const fresh = select(name, name.replace("_", " "), countedValues(summary.counts[name]));
-    if (fresh) chooser.replaceChildren(...fresh.querySelector("select").children);
-    chooser.value = chosen;
+    chooser.replaceChildren(...listOptions(name.replace("_", " "), countedValues(summary.counts[name])));
+    chooser.value = [...chooser.options].some((option) => option.value === chosen) ? chosen : "";
   }
 }
 
@@ -248,7 +261,7 @@ async function traceRow(rowId) {
   for (const other of others.filter((id) => typeof id === "string" && /^[0-9a-f]{32}$/.test(id)))
     await readRow(other).then((found) => known.set(other, found), () => null);
   const card = rowDetail(row, known, findRow);
-  card.append(lineage(row.traced), ...[judgeForm(rowId, row)].filter(Boolean));
+  card.append(lineage(row.traced), proofPart(rowId), ...[judgeForm(rowId, row)].filter(Boolean));
   return card;
 }
 
@@ -262,12 +275,13 @@ function namedTwin(verdict) {
 
 function findRow(rowId) {
   byName("filters").reset();
+  updateBounds();
   byName("filters").elements.q.value = rowId;
   byName("rows").scrollIntoView();
   return restart();
 }
 
-/** Where the row comes from: seed, templates, draw, models, siblings, and its place among the attachments. */
+/** Where the row comes from: seed, templates, draw, models and siblings. */
 function lineage(traced) {
   const row = traced.row;
   const facts = [
@@ -311,6 +325,40 @@ function lineage(traced) {
   );
 }
 
+/** A button that proves the row against the signature of its pack, and what came of it. */
+function proofPart(rowId) {
+  if (!view.summary.packed) return make("p", { class: "note" }, "Not proved: this run has no pack, and only a pack is signed.");
+  const said = make("div", { role: "status" });
+  const prove = async () => {
+    let proof;
+    try {
+      proof = await call(`/api/rows/${rowId}/proof`);
+    } catch (error) {
+      return said.replaceChildren(make("p", { class: "note" }, error.message));
+    }
+    said.replaceChildren(proofFacts(proof));
+  };
+  return make("section", { class: "lineage", "aria-label": "Proof" }, quiet("Prove this row", prove), said);
+}
+
+function proofFacts(proof) {
+  const what = proof.in_data ? "the record and the row itself" : "the record; a pack holds no row that was turned away";
+  const facts = [
+    ["proved", what],
+    ["recorded as", proof.decision],
+    ["leaf", `${formatCount(proof.index)} of ${formatCount(proof.size)}`],
+    ["hashes to the root", formatCount(proof.proof.length)],
+    ["signed root", proof.root],
+    ["key", proof.key_id],
+  ];
+  return make(
+    "div",
+    {},
+    make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
+    proof.warnings.map((warning) => make("p", { class: "note" }, warning)),
+  );
+}
+
 // --- judging held rows ---
 
 function drawDesk() {
@@ -321,17 +369,36 @@ function drawDesk() {
   const box = make("div", { class: "desk" });
   if (!view.desk.planned) {
     box.append(
-      make("p", {}, `Held: ${countRows(held)}. A person releases or rejects what is held, and that is signed with the rest.`),
+      make(
+        "p",
+        {},
+        `Held: ${countRows(held)}. A person releases or rejects what is held, and that is signed with the rest: open a ` +
+          "held row to say. Your first answer plans that one person reads each held row.",
+      ),
+      quiet("Show held rows", showHeld, true),
       quiet("Plan their review", () => act("/api/plan")),
     );
+  } else if (!held) {
+    box.append(make("p", {}, "No row is held any more. A pack that was written before is of before: write it again."));
   } else {
     const left = [...view.asked].filter((id) => !(id in view.said)).length;
     box.append(
       make("p", {}, `To judge here: ${countRows(left)} of ${formatCount(view.asked.size)}. Answered by you: ${countRows(said)}.`),
+      quiet("Show held rows", showHeld),
       quiet("Put the answers into effect", () => act("/api/decide", true), true),
     );
   }
   host.replaceChildren(box);
+}
+
+function showHeld() {
+  byName("filters").reset();
+  const { decision } = byName("filters").elements;
+  if (decision) decision.value = "held";
+  updateBounds();
+  byName("rows").focus({ preventScroll: true });
+  byName("rows").scrollIntoView();
+  return restart();
 }
 
 async function act(path, all) {
@@ -349,8 +416,8 @@ async function act(path, all) {
 
 function judgeForm(rowId, row) {
   if (!view.desk || row.decision !== "held") return null;
-  if (!view.asked.has(rowId))
-    return make("p", { class: "note" }, "To judge this row here, plan the review of held rows (above).");
+  if (view.desk.planned && !view.asked.has(rowId))
+    return make("p", { class: "note" }, "The review plan does not ask for this row here: read it with synth-stack review rows.");
   const option = (value, text) => new Option(text, value);
   const defect = make("select");
   defect.append(...view.desk.defects.map((each) => option(each.name, `${each.name}: ${each.means}`)));
@@ -360,7 +427,10 @@ function judgeForm(rowId, row) {
   const send = (judgement) => async () => {
     const fault = judgement === "reject" ? { defect: defect.value, severity: severity.value } : {};
     const body = { row_id: rowId, judgement, ...fault, ...(note.value ? { note: note.value } : {}) };
-    const done = await attempt(() => call("/api/judgements", body));
+    const done = await attempt(async () => {
+      if (!view.desk.planned) takeDesk(await call("/api/plan", {}));
+      return call("/api/judgements", body);
+    });
     if (!done) return;
     takeDesk(done);
     drawDesk();

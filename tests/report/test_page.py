@@ -259,7 +259,7 @@ def test_rows_are_found_by_what_they_call_and_reason(show: Show) -> None:
         box = find(session, "[type=search]")[0]
         box.clear()
         box.send_keys(needle)
-        wait_for_status(session, "1–1 of 1 rows")
+        wait_for_status(session, "1–1 of 1 row")
 
 
 def test_the_policy_of_the_page_refuses_foreign_script_and_markup(session: Any, tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_search_finds_text_reason_and_id(show: Show) -> None:
     wait_for_status(session, f"1–{insults} of {insults} rows")
     box.clear()
     box.send_keys(run.candidates[0]["row_id"][3].as_py())
-    wait_for_status(session, "1–1 of 1 rows")
+    wait_for_status(session, "1–1 of 1 row")
     box.clear()
     box.send_keys("no row says this")
     wait_for_status(session, "No row matches.")
@@ -465,7 +465,7 @@ def test_a_twin_is_shown_beside_its_row_with_the_shared_words_marked(show: Show)
     text, other = "My card was charged twice today", "Hello, my card was charged once today"
     twin = rejected_with("{}", text, other).candidates[0]["row_id"][1].as_py()
     session = show(rejected_with(f'{{"twin":"{twin}","jaccard":0.9}}', text, other), limit=1)
-    assert texts(session, "[role=status]") == ["1–1 of 1 rows"]
+    assert texts(session, "[role=status]") == ["1–1 of 1 row"]
     find(session, ".toggle")[0].click()
     assert texts(session, ".pane .text") == [text, other]
     assert texts(session, ".pane mark") == ["My card was charged", "my card was charged"]
@@ -479,7 +479,7 @@ def test_a_listed_twin_is_one_click_away(show: Show) -> None:
     session = show(rejected_with(f'{{"twin":"{twin}"}}', "one", "two"))
     find(session, ".toggle")[0].click()
     find(session, ".pane button")[0].click()
-    wait_for_status(session, "1–1 of 1 rows")
+    wait_for_status(session, "1–1 of 1 row")
     assert texts(session, ".card .facts dd")[0] == twin
 
 
@@ -534,7 +534,7 @@ def test_claims_stand_beside_the_passages_that_they_were_held_against(show: Show
         {"role": "user", "content": "How long?"},
         {"role": "assistant", "content": "within 30 days, or Contoso Plus"},
     ]
-    evidence = canonical_text({"claims": CLAIMS, "counts": {"contradicted": 1}})
+    evidence = canonical_text({"claims": CLAIMS, "counts": {"contradicted": 1, "in_doubt": 0}})
     verdict = {"row": 0, "gate": "factuality", "outcome": "reject", "evidence": evidence}
     decision = {"row": 0, "decision": "rejected", "gate": "factuality", "reason": "30 days"}
     session = show(build_run([{"text": "all of it", "messages": turns}], [verdict], [decision]))
@@ -544,6 +544,7 @@ def test_claims_stand_beside_the_passages_that_they_were_held_against(show: Show
     assert texts(session, ".claims .pane-title") == places
     assert texts(session, ".claims .pane .text") == ["within 30 days", "within 14 days", "Contoso Plus"]
     assert texts(session, ".claims .note") == ["Marked: words that both hold."]
+    assert texts(session, ".verdict .facts dd") == ["contradicted 1"]
 
 
 def test_shifts_are_drawn_with_their_interval_and_bar(show: Show) -> None:
@@ -811,7 +812,7 @@ def test_a_threshold_is_turned_from_the_keyboard_and_shows_rows_that_change(show
     assert len(listed) == min(len(released), 9)
     assert listed[0].startswith("let pass")
     find(session, "#yields figure:last-child .changed button")[0].click()
-    wait_for_status(session, "1–1 of 1 rows")
+    wait_for_status(session, "1–1 of 1 row")
 
 
 def test_a_cell_of_the_heat_map_leads_to_its_rows(show: Show) -> None:
@@ -820,6 +821,7 @@ def test_a_cell_of_the_heat_map_leads_to_its_rows(show: Show) -> None:
     session = show(run)
     assert len(find(session, "#heat tbody tr")) == len(page["slices"])
     assert "h0" in (find(session, "#heat tbody td")[1].get_attribute("class") or "")
+    assert find(session, "#heat tbody tr > :last-child")[0].value_of_css_property("padding-right") != "0px"
 
 
 def test_two_batches_stand_beside_each_other(show: Show) -> None:

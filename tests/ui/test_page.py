@@ -50,14 +50,15 @@ def test_rows_are_found_opened_and_judged_and_nothing_of_them_runs(tmp_path: Pat
         session.find_element(By.CSS_SELECTOR, ".toggle").click()
         wait("document.querySelector('.lineage') !== null")
         assert "it says HOLD" in session.find_element(By.CSS_SELECTOR, ".card").text
-        press("Plan their review")
-        wait("document.querySelector('.desk').textContent.includes('To judge here: 1 row')")
-        session.find_element(By.CSS_SELECTOR, ".toggle").click()
-        wait("document.querySelector('.judge') !== null")
+        assert "this run has no pack" in session.find_element(By.CSS_SELECTOR, ".card").text
         press("Release")
         wait("document.querySelector('.head').textContent.includes('you said release')")
+        press("Show held rows")
+        wait(f"{status} === '1–1 of 1 row'")
         press("Put the answers into effect")
         wait("!document.getElementById('totals').textContent.includes('held')")
+        assert "No row is held any more" in session.find_element(By.ID, "desk").text
+        wait(f"{status} === '1–25 of 40 rows'")
         for width in (1280, 390):
             session.set_window_size(width, 900)
             assert session.execute_script(
@@ -67,4 +68,19 @@ def test_rows_are_found_opened_and_judged_and_nothing_of_them_runs(tmp_path: Pat
             !(e.labels?.length || e.getAttribute('aria-label') || e.textContent.trim())).length"""
         assert session.execute_script(unnamed) == 0
         assert session.execute_script("return window.pwned === undefined")
+        assert read_console(session) == []
+
+
+def test_a_row_of_a_pack_is_proved_where_it_is_shown(pack: Path, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    with serve(pack, None) as page, open_browser(tmp_path / "profile") as session:
+        wait = WebDriverWait(session, 20).until
+        session.get(page.address)
+        wait(lambda s: s.find_elements(By.CSS_SELECTOR, ".toggle"))[0].click()
+        wait(lambda s: s.find_elements(By.XPATH, "//button[.='Prove this row']"))[0].click()
+        facts = wait(lambda s: s.find_elements(By.CSS_SELECTOR, "[aria-label=Proof] dl"))[0].text
+        assert "signed root" in facts
+        assert "0 of 65" in facts
         assert read_console(session) == []

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,25 @@ def test_rows_and_their_lineage_are_given_with_the_token(toy: Path) -> None:
         assert (status, found["total"], len(found["rows"])) == (200, 3, 2)
         status, traced = ask(page, f"/api/rows/{held}")
         assert (status, traced["row_id"], traced["verdicts"][0]["reason"]) == (200, held, "it says HOLD")
+
+
+def test_a_row_is_proved_against_the_signature_of_the_pack_shown_or_beside_the_run(
+    toy: Path, pack: Path, run: Path
+) -> None:
+    held = find_ids(toy, "HOLD")[0]
+    path = f"/api/rows/{held}/proof"
+    with serve(pack, None) as page:
+        status, proof = ask(page, path)
+    assert (status, proof["row_id"], proof["decision"], proof["in_data"]) == (200, held, "held", False)
+    with serve(run, None) as page:
+        status, told = ask(page, path)
+        assert (status, told["error"].startswith("this run has no pack yet")) == (400, True)
+        shutil.copytree(pack, run / "pack")
+        assert ask(page, path) == (200, proof)
+        record = next((run / "pack" / "lineage").rglob("*.parquet"))
+        record.write_bytes(record.read_bytes()[:-9] + b"123456789")
+        assert ask(page, path)[0] == 400
+        assert ask(page, f"/api/rows/{'0' * 32}/proof")[0] == 400
 
 
 @pytest.mark.parametrize(
