@@ -163,12 +163,14 @@ def preview(
     """Make a few rows of a recipe: their prompts, what the gates say, and the price of the run; nothing is
     kept.
     """
+    from synth_stack.cli.asked_prompts import AskedPrompts
     from synth_stack.cli.tables import preview_panel
     from synth_stack.workflows.preview import preview_run
 
     loaded = _load(recipe, {**_other_seeds(seeds, text_column, slice_column, id_column), "about": about})
     show_budget(loaded, as_json)
-    see = None if as_json else lambda row: say(preview_panel(row))
+    asked = AskedPrompts()
+    see = None if as_json else lambda row: say(preview_panel(row, asked))
     found = preview_run(loaded, n, see, load=load or (), judged=not no_gates)
     if as_json:
         print_json(found.to_json())

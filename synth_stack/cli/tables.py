@@ -11,6 +11,7 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 from rich.table import Table
 from rich.text import Text
 
+from synth_stack.cli.asked_prompts import AskedPrompts
 from synth_stack.errors import replace_unprintable
 
 COLOURS = {"accepted": "green", "rejected": "red", "held": "yellow"}
@@ -190,13 +191,28 @@ def balance_table(balance: Iterable[Any]) -> Table:
     return table
 
 
-def preview_panel(row: Mapping[str, Any]) -> Panel:
-    """A row: where it comes from, the prompts that were asked, the messages, the failure."""
+def preview_panel(row: Mapping[str, Any], asked: AskedPrompts) -> Panel:
+    """A row: where it comes from, what was asked for it, its messages, the sides it prefers, its failure.
+
+    Prompts of the rows before, which `asked` has told, are not told again.
+    """
     body = Text()
-    for prompt in row.get("prompts", []):
-        body.append(f"prompt for {prompt['column']}\n", style="bold magenta")
-        body.append(clean(prompt["text"]) + "\n\n", style="dim")
-    for message in row["messages"]:
+    for heading, text in asked.tell(row.get("prompts", [])):
+        body.append(f"{clean(heading)}\n", style="bold magenta")
+        body.append(f"{clean(text)}\n\n" if text else "\n", style="dim")
+    _append_messages(body, row["messages"])
+    for side in row.get("alternatives") or ():
+        rating = "" if side.get("rating") is None else f", rated {clean(str(side['rating']))}"
+        body.append(f"{clean(side['label'] or 'another answer')}{rating}\n", style="bold green")
+        _append_messages(body, side["messages"])
+    if row.get("failure"):
+        body.append(f"failed  {clean(row['failure'])}", style="red")
+    title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")
+    return Panel(body, title=title, title_align="left")
+
+
+def _append_messages(body: Text, messages: Iterable[Mapping[str, Any]]) -> None:
+    for message in messages:
         body.append(f"{clean(message['role'])}  ", style="bold cyan")
         calls = [
             f"calls {clean(call['name'])}({clean(call['arguments'])})"
@@ -204,10 +220,6 @@ def preview_panel(row: Mapping[str, Any]) -> Panel:
         ]
         said = [clean(message["content"])] if message["content"] is not None or not calls else []
         body.append("\n".join([*said, *calls]) + "\n")
-    if row.get("failure"):
-        body.append(f"failed  {clean(row['failure'])}", style="red")
-    title = Text(f"{row['generator']} · {clean(row.get('slice'))} · seed {clean(row.get('seed_id'))}")
-    return Panel(body, title=title, title_align="left")
 
 
 def replay_tables(replayed: Any) -> Iterable[Table | Text]:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from synth_stack.cli.asked_prompts import AskedPrompts
 from synth_stack.cli.tables import (
     Bars,
     budget_table,
@@ -136,7 +137,7 @@ def test_what_looks_like_markup_is_shown_as_it_stands() -> None:
         "seed_id": "s1",
         "messages": [{"role": "user", "content": "[/] [red]not red[/red]"}],
     }
-    text = show(preview_panel(row), colour=True)
+    text = show(preview_panel(row, AskedPrompts()), colour=True)
     assert "[/] [red]not red[/red]" in text
     assert "magpie · [blink]a[/] · seed s1" in text
 
@@ -152,7 +153,7 @@ def test_a_row_cannot_move_the_cursor_or_rename_the_window() -> None:
         "prompts": [{"column": "instruction", "text": evil}],
     }
     reasons = (Reason("dedup", "rejected", evil, 1),)
-    text = show(preview_panel(row)) + show(reasons_table(make_figures(reasons=reasons)))
+    text = show(preview_panel(row, AskedPrompts())) + show(reasons_table(make_figures(reasons=reasons)))
 
     assert not {c for c in text if not c.isprintable()} - {"\n"}
     assert text.count("�[2J�]0;owned�") >= 5
@@ -189,7 +190,7 @@ def test_a_preview_shows_prompts_messages_and_failure_of_each_row() -> None:
             "failure": "empty answer",
         },
     ]
-    first, second = (show(preview_panel(row)) for row in rows)
+    first, second = (show(preview_panel(row, AskedPrompts())) for row in rows)
 
     for shown in (
         "magpie · a/b · seed s1",
@@ -281,6 +282,26 @@ def test_a_budget_names_each_slice_with_its_rows_and_cannot_rename_the_window() 
 
 def test_a_preview_shows_what_an_assistant_calls() -> None:
     row = make_tool_row(slice="weather", seed_id="s1")
-    shown = show(preview_panel(row))
+    shown = show(preview_panel(row, AskedPrompts()))
     assert 'calls weather({"city":"Oslo"})' in shown
     assert "In Bergen it rains tomorrow" in shown
+
+
+def test_a_preview_shows_every_side_of_a_preference_with_its_rating() -> None:
+    said = (("chosen", "4.50", "By Friday."), ("rejected", "1.25", "Some day."), (None, None, "Soon."))
+    sides = [
+        {"label": label, "rating": rating, "messages": [{"role": "assistant", "content": text}]}
+        for label, rating, text in said
+    ]
+    row = {
+        "generator": "best_of_n",
+        "slice": "orders",
+        "seed_id": "s1",
+        "messages": [{"role": "user", "content": "When?"}],
+        "alternatives": sides,
+    }
+    shown = show(preview_panel(row, AskedPrompts()))
+    assert "chosen, rated 4.50" in shown
+    assert "rejected, rated 1.25" in shown
+    assert "another answer" in shown
+    assert all(text in shown for text in ("By Friday.", "Some day.", "Soon."))
