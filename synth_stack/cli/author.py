@@ -41,11 +41,10 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Write a recipe of a shape, with seeds, gates and schemas for editors, that previews at once."""
-    from synth_stack.workflows.init import init_recipe, list_shapes
+    from synth_stack.workflows.init import DEFAULT_SHAPE, init_recipe, list_shapes
 
     if shape is None:
-        shapes = list(list_shapes())
-        shape = typer.prompt(f"Shape ({', '.join(shapes)})", default=shapes[0], err=True)
+        shape = typer.prompt(f"Shape ({', '.join(list_shapes())})", default=DEFAULT_SHAPE, err=True)
     recipe = init_recipe(shape, out, name=name, about=about)
     if as_json:
         print_json({"recipe": str(recipe)})

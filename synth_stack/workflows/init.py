@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import orjson
@@ -21,8 +22,10 @@ from synth_stack.registry import suggest
 from synth_stack.shipped_files import list_recipes
 from synth_stack.workflows.editor_schemas import Kind, write_schema
 
-SHAPES_FILE = Path(synth_stack.generators.__file__).parent / "starters" / "shapes.yaml"
+_SHAPES = Path(synth_stack.generators.__file__).parent / "starters"
+"""A file for each shape: the lines of its methods, its gates, its models, and other files by their names."""
 
+DEFAULT_SHAPE = "instruction"
 DEFAULT_NAME = "my_rows"
 DEFAULT_ABOUT = "the support desk of a lamp shop"
 """Whom the seeds below are written to."""
@@ -43,20 +46,18 @@ version: 1
 name: {name}
 about: {about}
 seed: 7
-seeds: {{path: seeds.jsonl, slice_column: slice, id_column: id}}
-# A teacher that follows a script: nothing that it writes is training data. Name a server instead, such as
+{seeds}# A teacher that follows a script: nothing that it writes is training data. Name a server in its place:
 # teacher: {{use: http, base_url: "http://127.0.0.1:8000/v1", model: Qwen/Qwen3-8B, chat_format: qwen2}}
 {teacher}{models}generate:
   candidates: 48
   batch_rows: 8
   methods:
-    - {method}
-gates: gates.yaml
+{methods}gates: gates.yaml
 pack:
   pretty_name: {title}
   license: other
   known_biases:
-    - Six seeds stand behind every row.
+    - A handful of seeds stands behind every row.
 """
 
 _GATE_FILE = """\
@@ -68,9 +69,8 @@ gates:
 
 
 def list_shapes() -> dict[str, dict[str, str]]:
-    """What there is to begin with, by shape: the line of its method, its gates, models and other files."""
-    shapes: dict[str, dict[str, str]] = read_mapping(SHAPES_FILE)
-    return shapes
+    """What there is to begin with, by shape: the lines of its methods, its gates, models and other files."""
+    return {file.stem: read_mapping(file) for file in sorted(_SHAPES.glob("*.yaml"))}
 
 
 def init_recipe(
@@ -152,23 +152,22 @@ def _write_schemas() -> dict[str, bytes]:
 
 
 def _write_files(starter: dict[str, str], name: str, about: str) -> dict[str, bytes]:
-    gates = _GATE_FILE + starter["gates"]
+    gates = _GATE_FILE + indent(starter["gates"], "  ")
     recipe = _RECIPE.format(
         name=name,
         about=json.dumps(about, ensure_ascii=False),
+        seeds=starter.get("seeds", "seeds: {path: seeds.jsonl, slice_column: slice, id_column: id}\n"),
         teacher=starter.get("teacher", "teacher: {use: scripted}\n"),
         models=starter.get("models", ""),
-        method=starter["method"],
+        methods=indent(starter["methods"], "    "),
         title=json.dumps(name.replace("_", " ").capitalize(), ensure_ascii=False),
     )
     seeds = b"".join(
         orjson.dumps({"id": f"seed-{i}", "slice": slice_, "text": text}, option=orjson.OPT_APPEND_NEWLINE)
         for i, (slice_, text) in enumerate(_SEEDS)
     )
-    files: dict[str, Any] = {
-        "recipe.yaml": recipe.encode(),
-        "gates.yaml": gates.encode(),
-        "seeds.jsonl": seeds,
-    }
+    files: dict[str, Any] = {"recipe.yaml": recipe.encode(), "gates.yaml": gates.encode()}
+    if "seeds" not in starter:
+        files["seeds.jsonl"] = seeds
     files.update({file: text.encode() for file, text in starter.items() if "." in file})
     return {**files, **_write_schemas()}
