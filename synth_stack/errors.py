@@ -19,6 +19,8 @@
         ├── SigningError        no key, no identity, the transparency log refused
         └── VerificationError   a pack is not what its lineage says
 
+UnknownSigner is a UserWarning: rows were loaded of a pack that anybody may have signed.
+
 A message is one sentence: the thing, the value seen, what is allowed, and how to mend it.
 """
 
@@ -170,6 +172,10 @@ class SigningError(WorkError):
 
 class VerificationError(WorkError):
     """A pack that is not what its lineage says it is."""
+
+
+class UnknownSigner(UserWarning):
+    """A pack was loaded whole, by a key that nobody was asked to expect."""
 
 
 def replace_unprintable(text: str, *, keep: str = "", mark: str = "\N{REPLACEMENT CHARACTER}") -> str:

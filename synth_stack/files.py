@@ -25,7 +25,8 @@ from synth_stack.rows.canonical import Digest
 
 SHARD_ROWS = 10_000
 """Rows that are in memory at a time: about 5 MB of text, small enough to stream on any machine."""
-
+SHARD_BYTES = 128 * 1024**2
+"""Of columns, at a time, where rows are long; a longer part is alone."""
 
 ROW_GROUP_ROWS = SHARD_ROWS
 
@@ -164,10 +165,17 @@ def use_system_pool() -> Iterator[None]:
 
 
 def count_rows(path: Path) -> int:
-    """The rows of a Parquet file, from its footer."""
+    """The rows of a Parquet file, from its footer. Raises StoreError."""
+    return measure_table(path)[0]
+
+
+def measure_table(path: Path) -> tuple[int, int]:
+    """The rows of a Parquet file, and the bytes of its columns, from its footer. Raises StoreError."""
     try:
-        with store_errors(path):
-            return int(pq.read_metadata(path).num_rows)
+        with store_errors(path), open_regular(path) as file:
+            footer = pq.read_metadata(file)
+            groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+            return int(footer.num_rows), sum(int(group.total_byte_size) for group in groups)
     except (pa.ArrowException, UnicodeDecodeError) as exc:
         raise StoreError(f"{path} is not a readable Parquet file: {exc}") from exc
 

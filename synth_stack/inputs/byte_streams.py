@@ -47,6 +47,23 @@ def split_suffix(path: Path) -> tuple[str, str | None]:
     return kind, packed
 
 
+class UnpackedBound:
+    """How much may still come out of the file at `path`, of `size` bytes, before it is refused."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path, self._left = path, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size)
+
+    def take(self, count: int) -> None:
+        """Counts bytes that came out. Raises InputError once they are more than the file's size allows."""
+        self._left -= count
+        if self._left < 0:
+            raise InputError(
+                f"{self._path} unpacks to far more than its size",
+                allowed=f"at most {MAX_UNPACKED_RATIO} times, or {MIN_UNPACKED_BYTES} bytes",
+                mend="Unpack it yourself, if you trust it.",
+            )
+
+
 def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
     """The file's text as UTF-8 bytes, unpacked, read forwards only.
 
@@ -76,7 +93,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], path: Path, codec: str) -> None:
         self._file, self._path, self._codec = file, path, codec
-        self._left = max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * path.stat().st_size)
+        self._bound = UnpackedBound(path, path.stat().st_size)
         self._stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
 
     def readable(self) -> bool:
@@ -87,13 +104,7 @@ class _Unpacked(io.RawIOBase):
             data = self._stream.read(len(buffer))
         except (OSError, pa.ArrowException) as exc:
             raise InputError(f"{self._path} is not whole {self._codec} data: {exc}") from exc
-        self._left -= len(data)
-        if self._left < 0:
-            raise InputError(
-                f"{self._path} unpacks to far more than its size",
-                allowed=f"at most {MAX_UNPACKED_RATIO} times, or {MIN_UNPACKED_BYTES} bytes",
-                mend="Unpack it yourself, if you trust it.",
-            )
+        self._bound.take(len(data))
         buffer[: len(data)] = data
         return len(data)
 

@@ -30,6 +30,8 @@ from synth_stack.rows.schemas import build_candidates
 
 SHARD_ROWS = 10_000
 """Rows a candidate part: about 5 MB of text."""
+SHARD_CHARS = 64_000_000
+"""Of what a part has to say, however few rows that is: it stands in memory some five times over."""
 
 Placed = tuple[str, Record | Broken]
 """Where a record stands, and the record."""
@@ -109,11 +111,11 @@ def open_dataset(
     return _open_hub_name(str(source), columns)
 
 
-def build_dataset(rows: pa.Table) -> Any:
-    """The rows as a `datasets.Dataset`, without a copy."""
+def build_dataset(rows: pa.Table, description: str = "") -> Any:
+    """The rows as a `datasets.Dataset`, without a copy; `description` is in its `info`."""
     import datasets
 
-    return datasets.Dataset(rows)
+    return datasets.Dataset(rows, info=datasets.DatasetInfo(description=description))
 
 
 def open_hub(
@@ -182,7 +184,9 @@ def open_collection(
 
 
 def read_candidates(dataset: Dataset) -> Iterator[pa.Table]:
-    """The records as candidate tables of up to SHARD_ROWS rows, in order; none is left out."""
+    """The records as candidate tables of up to SHARD_ROWS rows, and of one row more than SHARD_CHARS hold, in
+    order; none is left out.
+    """
     dataset.tally.clear()
     reader = RowReader(Columns(dataset.named), dataset.tally)
     origin = {
@@ -196,14 +200,16 @@ def read_candidates(dataset: Dataset) -> Iterator[pa.Table]:
     }
     seen_ids: set[int] = set()
     rows: list[dict[str, Any]] = []
+    chars = 0
     for position, (place, record) in enumerate(dataset.read()):
         fields = _read_fields(reader, record, place)
         if fields.get("source_id") is not None and "failure" not in fields:
             _check_duplicate(fields, seen_ids)
         rows.append({**origin, "draw": position, **fields})
-        if len(rows) == SHARD_ROWS:
+        chars += sum(len(fields.get(name) or "") for name in ("text", "extra", "failure"))
+        if len(rows) == SHARD_ROWS or chars > SHARD_CHARS:
             yield build_candidates(rows)
-            rows = []
+            rows, chars = [], 0
     dataset.columns.clear()
     for shape, count in reader.shapes.items():
         dataset.columns.update(dict.fromkeys(shape, count))

@@ -1,5 +1,6 @@
 """Rows of Parquet files, each with its place, or the reason why there is none."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth_stack.errors import InputError
+from synth_stack.inputs.byte_streams import UnpackedBound
 from synth_stack.inputs.parquet_pages import measure_columns
 
 BATCH_ROWS = 4_096
@@ -16,7 +18,8 @@ MAX_PAGE_BYTES = 512 * 1024**2
 """A page holds a megabyte as writers come, and never less than one value."""
 MAX_VALUES = 64_000_000
 """Of one column in a row group, nulls included; a group of common writers has a million rows at most."""
-MAX_BATCH_BYTES = 512 * 1024**2
+MAX_BATCH_BYTES = 256 * 1024**2
+"""A batch stands in memory as Arrow's buffers, which grow by doubling, and in slices as Python's objects."""
 SLICE_ROWS = 512
 """Rows that are Python objects at a time, so that a look at the first ones of a shard is cheap."""
 
@@ -24,15 +27,18 @@ SLICE_ROWS = 512
 def read_parquet(file: IO[bytes], path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """(place, row or reason) for every row; texts that are stored as bytes come as texts.
 
-    Raises InputError for a file that is no Parquet or has two columns of one name.
+    Raises InputError for a file that is no Parquet, has two columns of one name, or unpacks to far more than
+    its size.
     """
     try:
         table = pq.ParquetFile(file)
         check_names(table.schema_arrow.names, path)
+        bound = UnpackedBound(path, file.seek(0, os.SEEK_END))
         number = 0
         for group in range(table.metadata.num_row_groups):
             rows = _bound_batch(file, table.metadata, group, path)
             for batch in table.iter_batches(batch_size=rows, row_groups=[group]):
+                bound.take(batch.nbytes)
                 for start in range(0, batch.num_rows, SLICE_ROWS):
                     for row in read_batch(batch.slice(start, SLICE_ROWS)):
                         number += 1
@@ -42,12 +48,12 @@ def read_parquet(file: IO[bytes], path: Path) -> Iterator[tuple[str, dict[str, A
 
 
 def _bound_batch(file: IO[bytes], metadata: Any, group: int, path: Path) -> int:
-    """Rows to decode at a time, so that no value of a dictionary that stands in all of them fills the memory.
+    """Rows to decode at a time, so that no values of dictionaries that stand in all of them fill the memory.
 
     Raises InputError for a row group of which one page or one row may do so.
     """
     columns, rows = list(measure_columns(file, metadata, group)), metadata.row_group(group).num_rows
-    widest = max((pages.dictionary * -(-pages.values // max(rows, 1)) for pages in columns), default=0)
+    widest = sum(pages.dictionary * -(-pages.values // max(rows, 1)) for pages in columns)
     for pages in columns:
         if pages.largest > MAX_PAGE_BYTES or pages.values > MAX_VALUES:
             raise InputError(

@@ -1,5 +1,6 @@
 """The rows of a pack for a program: verified first, and without those that were withdrawn."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -7,7 +8,7 @@ from typing import Any, Literal, Unpack
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_stack.errors import InputError, VerificationError
+from synth_stack.errors import InputError, UnknownSigner, VerificationError
 from synth_stack.inputs.foreign import build_dataset
 from synth_stack.packs import layout
 from synth_stack.packs.data_rows import DATA_SCHEMA
@@ -19,7 +20,11 @@ from synth_stack.packs.shards import read_shard
 from synth_stack.packs.splits import TRAIN
 from synth_stack.packs.statement import open_seal
 from synth_stack.packs.tombstones import find_withdrawn, open_for_pack
-from synth_stack.packs.verify.verify import Check, ExpectedSigner, Verification, verify_pack
+from synth_stack.packs.verify.verify import Check, ExpectedSigner, SignatureCheck, Verification, verify_pack
+from synth_stack.rows.canonical import canonical_json
+
+SIGNATURE = b"synth_stack.signature"
+"""In the metadata of a table: root, key id, and what of the signature was checked, as JSON."""
 
 
 def load_pack(
@@ -33,14 +38,18 @@ def load_pack(
     """The accepted rows of one split of a pack, or of a mixture of packs: a `datasets.Dataset`, or with
     `form="arrow"` a pyarrow.Table.
 
-    The pack is verified whole before a row is given, with `expected_key` or `identity` and `issuer` as who
-    must have signed. `revoked` is a list of tombstones of the same key: rows that it withdraws, and rows that
-    came from such, are left out. Columns are those of DATA_SCHEMA (data_rows.py); all rows of the split are
-    in memory. Raises VerificationError for a pack or list that is not what was signed, InputError for a split
-    that the pack does not have.
+    The pack is verified whole before a row is given, with `expected_key`, `signers`, or `identity` and
+    `issuer` as who must have signed. What of the signature was checked goes with the rows, in the words of
+    `verify`: in `info.description` of a Dataset, under SIGNATURE in the metadata of a Table. Where nobody was
+    named, UnknownSigner is warned of. `revoked` is a list of tombstones of the same key: rows that it
+    withdraws, and rows that came from such, are left out. Columns are those of DATA_SCHEMA (data_rows.py);
+    all rows of the split are in memory. Raises VerificationError for a pack or list that is not what was
+    signed, InputError for a split that the pack does not have.
     """
     pack = Path(path)
-    verify_pack(pack, **signer)
+    found = verify_pack(pack, **signer)
+    signature = found.signature or SignatureCheck()
+    _warn_of_unknown_signer(pack, found.key_id, signature)
     parts = [pack / source for source in list_mixture(pack)[1]] if is_mixture(pack) else [pack]
     files = [(part, layout.list_data(layout.list_pack_files(part)[0])) for part in parts]
     if not any(held.get(split) for _, held in files):
@@ -55,7 +64,23 @@ def load_pack(
         for table in read_shard(part, name, DATA_SCHEMA)
     ]
     rows = pa.concat_tables([DATA_SCHEMA.empty_table(), *tables])
-    return rows if form == "arrow" else build_dataset(rows)
+    if form == "arrow":
+        told = {"root": found.root, "key_id": found.key_id, **signature.to_json()}
+        return rows.replace_schema_metadata({SIGNATURE: canonical_json(told)})
+    return build_dataset(rows, description="\n".join(signature.lines(found.root, found.key_id)))
+
+
+def _warn_of_unknown_signer(pack: Path, key_id: str | None, signature: SignatureCheck) -> None:
+    """Says so where whoever loads a pack named nobody who must have signed it."""
+    if signature.key_checked or signature.identity is not None:
+        return
+    warnings.warn(
+        f"who signed {pack} was not checked: its key {key_id} came with it, and whoever alters a pack can "
+        "sign it again with a key of their own. Say who must have signed, with expected_key, with signers, "
+        "or with identity and issuer.",
+        UnknownSigner,
+        stacklevel=3,
+    )
 
 
 def _list_revoked(pack: Path, revoked: Path) -> list[str]:

@@ -31,9 +31,10 @@ import pyarrow as pa
 
 from synth_stack.errors import RunMismatch, StoreError
 from synth_stack.files import (
+    SHARD_BYTES,
     SHARD_ROWS,
-    count_rows,
     digest_file,
+    measure_table,
     read_arrow,
     read_table,
     rename_whole,
@@ -107,23 +108,25 @@ class Shard:
 
 
 def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
-    """The parts of a stage in groups of up to SHARD_ROWS rows, in order; the same for the same parts.
+    """The parts of a stage in groups of up to SHARD_ROWS rows and SHARD_BYTES, in order; the same for the
+    same parts.
 
     A generator commits parts of a few rows so that little is lost; judging them one by one would cost more
     than judging the rows. No shard holds rows of two rounds, nor rows that were made beside such as replace
     others: the shards of what was there stay as they are when rows are added.
     """
-    groups: list[tuple[list[Path], int]] = []
+    groups: list[tuple[list[Path], int, int]] = []
     before = None
     for path in list_parts(folder) if amended else list_made(folder):
-        rows, origin = count_rows(path), _read_origin(path)
-        if not groups or groups[-1][1] + rows > SHARD_ROWS or origin != before:
-            groups.append(([], 0))
+        (rows, size), origin = measure_table(path), _read_origin(path)
+        parts, held, filled = groups[-1] if groups else ([], 0, 0)
+        if not parts or held + rows > SHARD_ROWS or filled + size > SHARD_BYTES or origin != before:
+            parts, held, filled = [], 0, 0
+            groups.append((parts, held, filled))
         before = origin
-        parts, held = groups[-1]
         parts.append(path)
-        groups[-1] = (parts, held + rows)
-    return [Shard(f"part-{i:05d}.parquet", tuple(parts), n) for i, (parts, n) in enumerate(groups)]
+        groups[-1] = (parts, held + rows, filled + size)
+    return [Shard(f"part-{i:05d}.parquet", tuple(parts), n) for i, (parts, n, _) in enumerate(groups)]
 
 
 def state_folder(folder: str | Path, gate: str) -> Path:

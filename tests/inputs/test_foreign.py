@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_stack.errors import InputError
+from synth_stack.inputs import foreign
 from synth_stack.inputs.dataset_check import check_dataset
 from synth_stack.inputs.foreign import SHARD_ROWS, open_dataset, open_records, read_candidates
 from synth_stack.inputs.foreign_rows import read_messages
@@ -292,6 +293,12 @@ def test_rows_come_in_shards_in_order_and_none_is_lost() -> None:
     assert [table.num_rows for table in tables] == [SHARD_ROWS, 1]
     texts = [text for table in tables for text in table["text"].to_pylist()]
     assert texts == [str(i) for i in range(SHARD_ROWS + 1)]
+
+
+def test_a_shard_of_long_rows_has_few_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "SHARD_CHARS", 1_000)
+    records = open_records([{"text": "x" * 400} for _ in range(8)], "memory")
+    assert [table.num_rows for table in read_candidates(records)] == [3, 3, 2]
 
 
 def test_the_same_rows_are_read_from_every_kind_of_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from synth_stack.errors import InputError
 from synth_stack.inputs.parquet_pages import measure_columns
+from synth_stack.inputs.parquet_rows import _bound_batch
 from synth_stack.inputs.records import read_records
 from tests.examples import examples
 
@@ -81,6 +82,23 @@ def test_a_value_that_stands_in_every_row_is_read_a_few_rows_at_a_time(tmp_path:
     rows = read_records(path)
     place, row = next(rows)
     assert (place, len(row["text"])) == ("row 1", 64 * 1024**2)  # type: ignore[index]  # a record
+
+
+def test_a_file_that_unfolds_to_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    path.write_bytes(make_bomb(rows=300, value_bytes=1024**2))
+    with pytest.raises(InputError, match=r"bomb\.parquet unpacks to far more than its size"):
+        for _ in read_records(path):
+            pass
+
+
+def test_values_that_stand_in_every_row_of_many_columns_are_added_up(tmp_path: Path) -> None:
+    value = pa.DictionaryArray.from_arrays(pa.array([0] * 40, pa.int32()), pa.array(["x" * 1024**2]))
+    columns = {f"column_{n}": value for n in range(40)}
+    file = io.BytesIO(
+        write(pa.table(columns), compression="zstd", write_statistics=False, store_schema=False)
+    )
+    assert _bound_batch(file, pq.read_metadata(file), 0, tmp_path) == 6
 
 
 def test_a_page_that_unpacks_to_more_than_is_read_at_once_is_refused(tmp_path: Path) -> None:

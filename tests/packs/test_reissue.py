@@ -101,4 +101,4 @@ def test_what_cannot_be_issued_again_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="does not go on"):
         reissue_pack(again, other, path, signer=signer)
     with pytest.raises(VerificationError, match="does not go on"):
-        load_pack(again, revoked=path)
+        load_pack(again, revoked=path, expected_key=signer.key_id)

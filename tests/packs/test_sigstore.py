@@ -3,8 +3,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from synth_stack.errors import VerificationError
+from synth_stack.errors import UnknownSigner, VerificationError
 from synth_stack.packs import layout
+from synth_stack.packs.load import load_pack
 from synth_stack.packs.signers import sigstore_signer
 from synth_stack.packs.verify.verify import inspect_pack, verify_pack, verify_row
 from synth_stack.packs.write import write_pack
@@ -48,6 +49,15 @@ def test_one_row_verifies_by_identity(signed: tuple[Path, Path]) -> None:
 
 def test_an_identity_that_was_not_asked_for_is_warned_of(signed: tuple[Path, Path]) -> None:
     assert "identity was not checked" in verify_pack(signed[0]).warnings[0]
+
+
+def test_rows_that_are_loaded_say_who_signed_and_whether_that_was_checked(signed: tuple[Path, Path]) -> None:
+    pack, trust = signed
+    rows = load_pack(pack, identity=WHO, issuer=ISSUER, trust_config=trust)
+    assert rows.info.description.startswith(f"identity checked: {WHO}, by {ISSUER}")
+    with pytest.warns(UnknownSigner):
+        rows = load_pack(pack)
+    assert rows.info.description.startswith("identity not checked: lineage/bundle.sigstore.json is there")
 
 
 def test_another_identity_or_issuer_is_refused(signed: tuple[Path, Path]) -> None:

@@ -19,6 +19,7 @@ from synth_stack.files import (
     SHARD_ROWS,
     count_rows,
     digest_file,
+    measure_table,
     read_table,
     read_yaml,
     render_yaml,
@@ -283,6 +284,13 @@ def test_parts_are_grouped_up_to_the_rows_of_a_shard_and_never_beyond(tmp_path: 
     assert [shard.read(SCHEMA).num_rows for shard in shards] == [shard.rows for shard in shards]
     assert list_shards(tmp_path) == shards
     assert list_shards(tmp_path / "nowhere") == []
+
+
+def test_parts_of_long_rows_are_read_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        write_part(tmp_path, number, 1_000)
+    monkeypatch.setattr("synth_stack.runs.folder.SHARD_BYTES", 2 * measure_table(list_parts(tmp_path)[0])[1])
+    assert [len(shard.parts) for shard in list_shards(tmp_path)] == [2, 2, 1]
 
 
 @settings(max_examples=examples(15))

@@ -7,12 +7,12 @@ from typing import Any
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.replay.outcomes import HELD, PASSED, REJECTED
-from synth_stack.errors import ConfigError
+from synth_stack.errors import ConfigError, StoreError
 from synth_stack.gates.gate import Late
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.gate_file import GateUse, load_gates
 from synth_stack.registry import Bound, Entry, bind, find_entry
-from synth_stack.runs.folder import list_amended
+from synth_stack.runs.folder import GATES_LOCK, list_amended
 from synth_stack.runs.locks import DialLock, GateLock
 from synth_stack.runs.self_tests import SelfTestBars
 
@@ -128,13 +128,26 @@ def plan_as_judged(judged: Sequence[GateLock]) -> tuple[GateChange, ...]:
                 changes=(),
                 before=standing,
                 after=standing,
-                late=entry.late(lock.params) if entry.late else None,
+                late=_read_late(entry, lock),
                 asked=lock.asked,
                 counts_canaries=lock.canaries > 0,
                 kept_sets=(),
             )
         )
     return tuple(changes)
+
+
+def _read_late(entry: Entry, lock: GateLock) -> Late | None:
+    """What a gate says late under the parameters of its lock, which is a file that anybody may have written.
+
+    Raises StoreError for parameters that are none of the gate's.
+    """
+    try:
+        return entry.late(lock.params) if entry.late else None
+    except (KeyError, TypeError, ValueError) as exc:
+        raise StoreError(
+            f"{GATES_LOCK}: the parameters of {lock.use} are not those of version {lock.version}: {exc!r}"
+        ) from exc
 
 
 def leave_out(

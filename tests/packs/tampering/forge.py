@@ -171,7 +171,8 @@ class Forger:
         counts = tally.finish([gate.use for gate in gates.gates], measures)
         head = self.read_head()
         signer = local_signer(self.key)
-        withdrawn = read_predicate(self.pack)[0]["withdrawn"]
+        said = read_predicate(self.pack)[0]
+        withdrawn = said["withdrawn"]
         told = build_disclosure(
             recipe,
             gates.gates,
@@ -187,7 +188,7 @@ class Forger:
             counts,
             told=told,
             signature="local",
-            place=None,
+            place=said["ledger"],
             withdrawn=withdrawn,
         )
         self.path(layout.CARD).write_text(card, encoding="utf-8")

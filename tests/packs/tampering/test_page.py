@@ -15,10 +15,11 @@ from synth_stack.packs import verify_pack
 from tests.packs.page.page_browser import VerifyPage, open_verify_page
 from tests.packs.tampering.forge import Forger, build_base
 from tests.packs.tampering.mutations import Mutation, list_mutations
+from tests.packs.tampering.test_ledger_lies import LEDGER_LIES, third
 from tests.packs.tampering.test_withdrawal import LIES, again
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("tampering_page")]
-__all__ = ["again"]
+__all__ = ["again", "third"]
 
 FEW = 20
 UNSEEN = re.compile(r"file linked|a FIFO|a folder|a hole")
@@ -73,4 +74,15 @@ def test_a_lie_about_withdrawn_rows_is_found_by_the_page(
 ) -> None:
     forger = Forger(again, tmp_path)
     LIES[name][0](forger)
+    compare(page, forger.pack)
+
+
+@pytest.mark.parametrize(
+    "name", list(LEDGER_LIES)[:: 1 if os.environ.get("SYNTH_STACK_TAMPERING") == "all" else 6]
+)
+def test_a_lie_about_the_ledger_is_found_by_the_page(
+    page: VerifyPage, third: Path, tmp_path: Path, name: str
+) -> None:
+    forger = Forger(third, tmp_path)
+    LEDGER_LIES[name][0](forger)
     compare(page, forger.pack)

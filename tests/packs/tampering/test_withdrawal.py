@@ -1,5 +1,6 @@
 """Lies about withdrawn rows, signed by whoever holds the key, found by both verifiers."""
 
+import base64
 import re
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from synth_stack.lineage.merkle import leaf_hash
+from synth_stack.lineage.sign import load_or_make_key, sign_payload
 from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.tombstones import open_revocations, revoke
 from synth_stack.packs.verify.verify import inspect_pack
@@ -64,6 +66,26 @@ def put_list(change: Callable[[list[bytes]], object]) -> Lie:
         say(forger, list=digest_bytes(data), entries=len(lines) - 1)
 
     return lie
+
+
+def put_tombstone(change: Callable[[dict[str, Any]], object], *, stranger: bool = False) -> Lie:
+    """Another second tombstone, signed with the key, or with a `stranger`'s; the list goes on from it."""
+
+    def lie(forger: Forger) -> None:
+        key = load_or_make_key(forger.pack.parent / "stranger.pem" if stranger else forger.key)
+
+        def sign(lines: list[bytes]) -> None:
+            said = orjson.loads(base64.b64decode(orjson.loads(lines[2])["payload"]))
+            change(said)
+            lines[2] = sign_payload(canonical_json(said), key, verify_pack.REVOCATION_TYPE)
+
+        put_list(sign)(forger)
+
+    return lie
+
+
+def date_tombstone(when: str) -> Lie:
+    return put_tombstone(lambda said: said.update(when=when))
 
 
 def put_strangers_list(forger: Forger) -> None:
@@ -132,6 +154,53 @@ LIES: dict[str, tuple[Lie, str, bool]] = {
     "withdrawn seeds are back": (bring_seeds_back, "seeds/", True),
 }
 
+TIMES = (
+    "",
+    "yesterday",
+    "2026-11-30",
+    "2026-11-30T05:00:00",
+    "2026-11-30T05:00:00+01:00",
+    "2026-11-30 05:00:00Z",
+)
+FALSE_TIMES = ("2026-02-30T05:00:00Z", "2026-13-01T05:00:00Z", "2027-02-29T05:00:00Z", "1900-02-29T05:00:00Z")
+LIES |= {
+    f"a tombstone of the time {time!r}": (
+        date_tombstone(time),
+        "of no time",
+        True,
+    )
+    for time in (*TIMES, *FALSE_TIMES, "2026-11-31T05:00:00Z", "2026-11-30T24:00:00Z", "2026-11-30T23:59:60Z")
+} | {
+    "a tombstone without a time": (put_tombstone(lambda said: said.pop("when")), "tombstone 1 is none", True),
+    "a tombstone whose time is a number": (
+        put_tombstone(lambda said: said.update(when=1796014800)),
+        "tombstone 1 is none",
+        True,
+    ),
+    "a tombstone by nobody": (put_tombstone(lambda said: said.update(who=" ")), "who withdraws", True),
+    "a tombstone in two lines": (put_tombstone(lambda said: said.update(why="a\nb")), "in one line", True),
+    "a tombstone of another number": (put_tombstone(lambda said: said.update(sequence=0)), "go on", True),
+    "a tombstone after another one": (
+        put_tombstone(lambda said: said.update(previous="0" * 64)),
+        "go on",
+        True,
+    ),
+    "a tombstone that selects nothing": (put_tombstone(lambda said: said.update(select={})), "nothing", True),
+    "a tombstone by another selector": (
+        put_tombstone(lambda said: said.update(select={"words": ["x"]})),
+        "no list selects by",
+        True,
+    ),
+    "a tombstone of a row that cannot be": (
+        put_tombstone(lambda said: said.update(select={"row": ["x"]})),
+        "cannot be",
+        True,
+    ),
+    "a tombstone that says more": (put_tombstone(lambda said: said.update(note="x")), "is none", True),
+    "a tombstone by a stranger": (put_tombstone(lambda said: None, stranger=True), "another key", True),
+    "a tombstone that stands twice": (put_list(lambda lines: lines.append(lines[-1])), "go on", True),
+}
+
 
 def test_nobody_lied(again: Path, tmp_path: Path) -> None:
     forger = Forger(again, tmp_path)
@@ -152,6 +221,14 @@ def test_a_lie_about_withdrawn_rows_is_found(again: Path, tmp_path: Path, name: 
     assert any(re.search(says, problem) for problem in problems), problems
     if single:
         assert verify_pack.inspect(forger.pack).problems, problems
+
+
+@pytest.mark.parametrize("time", ["2028-02-29T05:00:00Z", "2000-02-29T23:59:59Z", "2026-12-31T00:00:00Z"])
+def test_a_time_that_there_is_is_believed(again: Path, tmp_path: Path, time: str) -> None:
+    forger = Forger(again, tmp_path)
+    date_tombstone(time)(forger)
+    assert inspect_pack(forger.pack).problems == ()
+    assert verify_pack.inspect(forger.pack).problems == []
 
 
 @pytest.mark.parametrize("name", [layout.REVOKED, layout.WITHDRAWN])
