@@ -102,6 +102,8 @@ def write_arrow(path: Path, table: pa.Table) -> None:
 def read_arrow(path: Path) -> pa.Table:
     """The Arrow IPC file at `path`, memory-mapped. Raises StoreError when it is missing or torn."""
     try:
+        with store_errors(path):
+            require_regular(path)
         with store_errors(path), pa.memory_map(str(path)) as source:
             return pa.ipc.open_file(source).read_all()
     except pa.ArrowException as exc:
@@ -119,15 +121,6 @@ class _PlainDumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def read_yaml(path: Path) -> Any:
-    """The value of a lock file that we wrote. Raises StoreError when it is missing or torn."""
-    try:
-        with store_errors(path):
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise StoreError(f"{path} is not readable YAML: {exc}") from exc
 
 
 def read_table(path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:

@@ -13,7 +13,7 @@ import orjson
 from synth_stack import __version__
 from synth_stack.emitters.run_facts import RunFacts
 from synth_stack.errors import ConfigError, ServerError
-from synth_stack.files import store_errors
+from synth_stack.files import require_regular, store_errors
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACET = "https://openlineage.io/spec/facets/1-0-0"
@@ -95,6 +95,8 @@ def emit_openlineage(
         path = Path(target)
         with store_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                require_regular(path)
             with path.open("ab") as file:
                 file.write(lines)
     return events

@@ -52,7 +52,7 @@ def _bound_batch(file: IO[bytes], metadata: Any, group: int, path: Path) -> int:
 
     Raises InputError for a row group of which one page or one row may do so.
     """
-    columns, rows = list(measure_columns(file, metadata, group)), metadata.row_group(group).num_rows
+    columns, rows = list(measure_columns(file, metadata, group)), int(metadata.row_group(group).num_rows)
     widest = sum(pages.dictionary * -(-pages.values // max(rows, 1)) for pages in columns)
     for pages in columns:
         if pages.largest > MAX_PAGE_BYTES or pages.values > MAX_VALUES:

@@ -149,7 +149,7 @@ def _read_json(
     if not is_list:
         yield from _read_json_lines(file, max_bytes, first, number)
         return
-    value = _parse_whole(file, path, first)
+    value, held = _parse_whole(file, path, first)
     if isinstance(value, dict):
         yield "item 1", value
         return
@@ -157,13 +157,16 @@ def _read_json(
         raise InputError(f"{path} is not a list of objects", seen=type(value).__name__)
     for position, item in enumerate(value, start=1):
         place = f"item {position}"
-        if isinstance(item, dict):
+        if isinstance(item, dict) and held > max_bytes and (size := _count_chars(item)) > max_bytes:
+            yield place, Broken(place, f"too long: {size} characters; allowed: at most {max_bytes} bytes")
+        elif isinstance(item, dict):
             yield place, item
         else:
             yield place, Broken(place, f"not an object but {type(item).__name__}")
 
 
-def _parse_whole(file: IO[bytes], path: Path, first: bytes) -> Any:
+def _parse_whole(file: IO[bytes], path: Path, first: bytes) -> tuple[Any, int]:
+    """The one value of a file, and how many bytes it stands in."""
     size = path.stat().st_size
     if size > MAX_JSON_BYTES:
         raise InputError(f"{path} is too large to be read as one JSON value", seen=f"{size} bytes")
@@ -175,9 +178,21 @@ def _parse_whole(file: IO[bytes], path: Path, first: bytes) -> Any:
             raise InputError(f"{path} unpacks to more than one JSON value may hold", seen=f"{held} bytes")
         blocks.append(block)
     try:
-        return parse_json(b"".join(blocks))
+        return parse_json(b"".join(blocks)), held
     except ValueError as exc:
         raise InputError(
             f"{path} is neither one list of objects nor one object a line: {exc}",
             mend="JSON Lines has one object on each line.",
         ) from exc
+
+
+def _count_chars(value: Any) -> int:
+    """The characters of all texts in a value of JSON."""
+    chars, pending = 0, [value]
+    while pending:
+        held = pending.pop()
+        if isinstance(held, str):
+            chars += len(held)
+        elif isinstance(held, dict | list):
+            pending += [*held, *held.values()] if isinstance(held, dict) else held
+    return chars

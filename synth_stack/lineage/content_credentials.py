@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth_stack import __version__
 from synth_stack.errors import MissingExtra, SigningError, VerificationError
+from synth_stack.files import open_regular
 from synth_stack.lineage.sign import load_private_key
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def given_signer(chain: Path, key: Path) -> ContentSigner:
 
     need_c2pa()
     try:
-        with chain.open("rb") as file:
+        with open_regular(chain) as file:
             pem = file.read(_MAX_PEM)
         certificates = x509.load_pem_x509_certificates(pem)
     except (OSError, ValueError) as exc:

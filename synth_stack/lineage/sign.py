@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from synth_stack.errors import SigningError, VerificationError
+from synth_stack.files import open_regular
 from synth_stack.rows.canonical import canonical_json
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 KEY_VARIABLE = "SYNTH_STACK_KEY"
 
+_MAX_PEM_BYTES = 64 * 1024
+"""A private key of ML-DSA-65 takes some 6 kB."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
 
@@ -263,9 +266,9 @@ def _load_key(path: Path) -> Ed25519PrivateKey:
 
 
 def _load_private(path: Path) -> Any:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        pem = file.read()
+        pem = file.read(_MAX_PEM_BYTES)
     if mode & 0o077:
         raise SigningError(
             f"the signing key {path} is open to others",

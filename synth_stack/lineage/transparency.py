@@ -15,10 +15,15 @@ from synth_stack.errors import (
     VerificationError,
     replace_unprintable,
 )
+from synth_stack.files import read_regular
 from synth_stack.lineage.sign import PAYLOAD_TYPE, parse_statement
 
 if TYPE_CHECKING:
     from sigstore.models import ClientTrustConfig
+
+
+_MAX_TRUST_BYTES = 4 * 1024**2
+"""The trust root of the public instance takes some 10 kB."""
 
 
 def sign_sigstore(statement: bytes, *, identity_token: str | None, trust_config: Path | None) -> bytes:
@@ -102,7 +107,7 @@ def _load_trust(path: Path | None, *, offline: bool) -> "ClientTrustConfig":
     if path is None:
         return ClientTrustConfig.production(offline=offline)
     try:
-        return ClientTrustConfig.from_json(path.read_text(encoding="utf-8"))
+        return ClientTrustConfig.from_json(read_regular(path, max_bytes=_MAX_TRUST_BYTES).decode("utf-8"))
     except OSError as exc:
         raise ConfigError(f"the trust config {path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NewType
 
 from synth_stack.errors import ConfigError
-from synth_stack.files import store_errors, write_bytes
+from synth_stack.files import read_regular, store_errors, write_bytes
 from synth_stack.host import is_read_by_others
 from synth_stack.review.plan_file import FOLDER
 from synth_stack.runs.folder import update_manifest
@@ -57,7 +57,7 @@ def load_or_make_key(path: str | Path | None = None, *, outside: str | Path | No
         if not place.exists():
             _make_key(place)
         mode = place.stat().st_mode
-        data = place.read_bytes()[: 4 * KEY_BYTES]
+        data = read_regular(place, max_bytes=4 * KEY_BYTES)
     if is_read_by_others(mode):
         raise ConfigError(
             f"{place} can be read by others", seen=oct(stat.S_IMODE(mode)), mend=f"chmod 600 {place}"
@@ -123,7 +123,7 @@ def _read_check(path: Path) -> str | None:
     with store_errors(path):
         if not path.exists():
             return None
-        text = path.read_bytes()[: 4 * KEY_BYTES].decode("ascii", "replace").strip()
+        text = read_regular(path, max_bytes=4 * KEY_BYTES).decode("ascii", "replace").strip()
     if not _ID.fullmatch(text):
         raise ConfigError(f"{path} holds no check value of a key", allowed="64 lower-case hexadecimal digits")
     return text

@@ -38,6 +38,7 @@ from synth_stack.files import (
     read_arrow,
     read_table,
     rename_whole,
+    require_regular,
     store_errors,
     write_arrow,
     write_bytes,
@@ -201,6 +202,29 @@ _IN_ROUND = re.compile(r"part-(\d{3})-\d{2}-")
 _AMENDED = re.compile(rf"({AMENDED_PREFIX}[a-z-]*)")
 
 
+def require_plain(folder: Path) -> None:
+    """Nothing where a run holds files and folders and nothing else. Whoever reads one may wait for ever on a
+    pipe, and reads a device or a hole without end; a run may come from anybody.
+
+    Hidden folders are passed over: a review server keeps its own data in one. Raises StoreError for what is
+    there, and for a link to it.
+    """
+    folders = [folder] if folder.is_dir() else []
+    for found in folders:
+        with store_errors(found), os.scandir(found) as entries:
+            held = [*entries]
+        for entry in held:
+            path = Path(entry.path)
+            with (
+                store_errors(path),
+                contextlib.suppress(FileNotFoundError),
+            ):  # whoever is at work removes files
+                if not entry.is_dir():
+                    require_regular(path)
+                elif not entry.name.startswith(".") and not entry.is_symlink():
+                    folders.append(path)
+
+
 @contextlib.contextmanager
 def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
     """The run folder, held by this process alone until the block ends.
@@ -213,6 +237,7 @@ def open_run(folder: Path, lock: bytes) -> Iterator[Path]:
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         foreign = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    require_plain(folder)
     path = folder / LOCK
     if foreign and not path.exists():
         raise RunMismatch(

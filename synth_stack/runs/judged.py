@@ -16,7 +16,16 @@ from synth_stack.errors import InputError, StoreError
 from synth_stack.files import SHARD_ROWS, read_table, store_errors
 from synth_stack.rows.canonical import digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.folder import GATES_LOCK, LOCK, Shard, late_part, list_parts, list_shards, read_parts
+from synth_stack.runs.folder import (
+    GATES_LOCK,
+    LOCK,
+    Shard,
+    late_part,
+    list_parts,
+    list_shards,
+    read_parts,
+    require_plain,
+)
 from synth_stack.runs.locks import GateLock, GatesLock, RecipeLock, parse_gates, parse_recipe
 from synth_stack.runs.self_tests import SelfTest, read_self_tests
 
@@ -83,6 +92,7 @@ def open_judged(folder: Path, decision_columns: Sequence[str] | None = None) -> 
     for name in (LOCK, GATES_LOCK, DECISIONS):
         if not (folder / name).is_file():
             raise _unfinished(f"{folder} holds no judged rows: it has no {name}")
+    require_plain(folder)
     with store_errors(folder):
         recipe_lock, gates_lock = (folder / LOCK).read_bytes(), (folder / GATES_LOCK).read_bytes()
     shards = list_shards(folder / "candidates")

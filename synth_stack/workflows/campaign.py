@@ -9,8 +9,9 @@ from typing import Any, Self
 from uuid import UUID
 
 from synth_stack.errors import ConfigError, StoreError
-from synth_stack.files import read_yaml, store_errors
+from synth_stack.files import store_errors
 from synth_stack.host import lock_file
+from synth_stack.inputs.strict_yaml import read_yaml
 from synth_stack.progress import Progress, Silent
 from synth_stack.review.answers import Recorded, read_answers, read_journal, record_answers
 from synth_stack.review.argilla.address import find_server

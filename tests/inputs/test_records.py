@@ -436,3 +436,12 @@ def test_a_column_without_text_is_refused(record: dict[str, Any], problem: str) 
 
 def test_text_is_given_back_as_it_stands() -> None:
     assert require_text({"text": "  x\n"}, "text", where="line 7") == "  x\n"
+
+
+def test_an_item_of_a_list_that_is_longer_than_any_record_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{"a": ["x" * 3_000]}, {"a": "y"}]), encoding="utf-8")
+    (_, long), (_, short) = read_records(path, max_bytes=1_000)
+    assert isinstance(long, Broken)
+    assert long.reason == "too long: 3001 characters; allowed: at most 1000 bytes"
+    assert short == {"a": "y"}

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from synth_stack.decisions.decide import PERSON, Rule, decide
 from synth_stack.errors import ConfigError
-from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes, write_table
+from synth_stack.files import digest_file, read_table, render_yaml, write_bytes, write_table
 from synth_stack.inputs.seeds import SEED_SCHEMA, Corpus, Topic
+from synth_stack.inputs.strict_yaml import read_yaml
 from synth_stack.lineage.sign import build_statement
 from synth_stack.packs import layout
 from synth_stack.packs.data_rows import RowTerms

@@ -1,12 +1,13 @@
 """The run folder: whole files or none, one run a folder, one process at a time."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,8 +21,8 @@ from synth_stack.files import (
     count_rows,
     digest_file,
     measure_table,
+    read_arrow,
     read_table,
-    read_yaml,
     render_yaml,
     write_bytes,
     write_table,
@@ -425,16 +426,39 @@ def test_yaml_is_the_same_bytes_for_the_same_value_and_reads_back() -> None:
     assert render_yaml({"b": 1, "a": 2}).startswith(b"b: 1")
 
 
-def test_a_lock_reads_back_and_a_torn_one_is_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "gates.lock.yaml"
-    value = {"identity": "x", "gates": [{"use": "dedup", "threshold": 0.85, "why": "é: - {"}]}
-    write_bytes(path, render_yaml(value))
-    assert read_yaml(path) == value
+@pytest.mark.parametrize(
+    "name", ["MANIFEST.json", "candidates/part-00001.parquet", "state/dedup/rows.arrow", ".lock"]
+)
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a hole", "a link to itself"])
+def test_a_run_that_holds_what_is_no_file_is_refused_before_it_is_read(
+    tmp_path: Path, name: str, what: str
+) -> None:
+    with open_run(tmp_path, LOCK_A):
+        write_part(tmp_path / "candidates", 0, 1)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a hole":
+        path.touch()
+        os.truncate(path, 3 * 10**12)
+    else:
+        path.symlink_to("/dev/zero" if what == "a device" else path)
+    with pytest.raises(StoreError, match=f"^{re.escape(str(path))}"), open_run(tmp_path, LOCK_A):
+        raise AssertionError("it was opened")
 
-    for torn in (b"a: [1, 2", b"\xff\xfe", b'a: "\x00"'):
-        path.write_bytes(torn)
-        with pytest.raises(StoreError, match="is not readable YAML") as caught:
-            read_yaml(path)
-        assert str(caught.value).isprintable()
-    with pytest.raises(StoreError, match=r"nowhere\.yaml: No such file or directory. Check the path."):
-        read_yaml(tmp_path / "nowhere.yaml")
+
+def test_what_a_server_keeps_in_a_hidden_folder_of_a_run_is_its_own(tmp_path: Path) -> None:
+    with open_run(tmp_path, LOCK_A):
+        (tmp_path / ".server").mkdir()
+    os.mkfifo(tmp_path / ".server" / "socket")
+    with open_run(tmp_path, LOCK_A):
+        pass
+
+
+@pytest.mark.parametrize("read", [read_table, read_arrow, count_rows])
+def test_a_table_that_is_a_pipe_is_not_waited_for(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "x.parquet")
+    with pytest.raises(StoreError, match="a pipe or a device"):
+        read(tmp_path / "x.parquet")

@@ -12,10 +12,10 @@ import pytest
 
 import synth_stack
 from synth_stack.errors import BlindGate, ConfigError, InputError, StoreError, TeacherError
-from synth_stack.files import read_yaml
 from synth_stack.gates.canaries import plant_defects
 from synth_stack.gates.gate import Judge, State
 from synth_stack.inputs.recipe import load_recipe
+from synth_stack.inputs.strict_yaml import read_yaml
 from synth_stack.registry import gate
 from synth_stack.rows.schemas import build_verdicts
 from synth_stack.runs.folder import MANIFEST, list_amended, list_made

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from synth_stack.errors import ConfigError, InputError
-from synth_stack.files import digest_file, store_errors
+from synth_stack.files import digest_file, open_regular, store_errors
 from synth_stack.gates.dedup import lsh
 from synth_stack.gates.dedup.row_parts import PARTS_SCHEME, PartedWords, split_words
 from synth_stack.gates.dedup.signatures import Reading, Signatures, shingle_rows, sign_rows
@@ -210,7 +210,7 @@ def _read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     Raises InputError for a file without them, with oversized row groups, or with row_ids of another form.
     """
     try:
-        with path.open("rb") as source:
+        with open_regular(path) as source:
             # Threads and read-ahead off: they would decode row groups that the checks have not reached.
             file = pq.ParquetFile(source, pre_buffer=False)
             held = file.schema_arrow

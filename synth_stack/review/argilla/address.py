@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from synth_stack.errors import ConfigError
-from synth_stack.files import store_errors
+from synth_stack.files import open_regular, store_errors
 from synth_stack.review.server.local_server import ServerAddress, read_address
 
 URL_VARIABLE = "ARGILLA_API_URL"
@@ -52,7 +52,7 @@ def find_server(
 
 def read_key_file(path: Path) -> str:
     """The key in a file, without the end of its line. Raises StoreError, ConfigError for an empty one."""
-    with store_errors(path), path.open("rb") as file:
+    with store_errors(path), open_regular(path) as file:
         key = file.read(_MAX_KEY_BYTES).decode("ascii", "replace").strip()
     if not key:
         raise ConfigError(f"{path} holds no key")

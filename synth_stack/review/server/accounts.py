@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from synth_stack.errors import ConfigError, StoreError
-from synth_stack.files import store_errors, write_bytes
+from synth_stack.files import open_regular, store_errors, write_bytes
 from synth_stack.host import is_read_by_others
 
 ACCOUNTS = "accounts.json"
@@ -96,7 +96,7 @@ def read_accounts(folder: Path) -> Accounts | None:
     path = folder / ACCOUNTS
     if not path.exists():
         return None
-    with store_errors(path), path.open("rb") as file:
+    with store_errors(path), open_regular(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         data = file.read(_MAX_BYTES)
     if is_read_by_others(mode):

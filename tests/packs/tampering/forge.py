@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from synth_stack.files import digest_file, read_table, read_yaml, render_yaml, write_bytes
+from synth_stack.files import digest_file, read_table, render_yaml, write_bytes
+from synth_stack.inputs.strict_yaml import read_yaml
 from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.ledger import grow_head
 from synth_stack.lineage.merkle import leaf_hash, write_tiles

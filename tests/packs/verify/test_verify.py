@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_stack.errors import ConfigError, InputError, VerificationError
-from synth_stack.files import read_table, read_yaml, render_yaml
+from synth_stack.files import read_table, render_yaml
+from synth_stack.inputs.strict_yaml import read_yaml
 from synth_stack.lineage.merkle import leaf_hash, write_tiles
 from synth_stack.lineage.record import leaves_of
 from synth_stack.packs import layout
