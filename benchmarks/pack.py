@@ -149,6 +149,7 @@ def plant(run: Path, gate: str) -> None:
     for column in ("canary", "canary_kind"):
         planted = planted.append_column(CANARY_SCHEMA.field(column), pa.array(["copy"] * 20))
     planted = planted.append_column(CANARY_SCHEMA.field("control"), pa.array([False] * 20))
+    planted = planted.append_column(CANARY_SCHEMA.field("caught_as"), pa.nulls(20, pa.list_(pa.string())))
     write_table(run / "canaries" / f"{gate}.parquet", planted)
 
 

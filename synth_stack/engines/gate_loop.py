@@ -202,7 +202,7 @@ def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine
     _map_shards(engine, work, Step("judge"), waiting, progress.begin(name, total, done))
     if len(planted):
         state = read_state(folder, name)
-        write_planted(folder, name, planted, judge_rows(name, judge, planted, state))
+        write_planted(folder, name, planted, judge_rows(name, judge, planted, state), judge)
     if gate.late is not None:
         _say_late(gate.late, work, shards, engine)
 

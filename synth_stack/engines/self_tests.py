@@ -65,17 +65,20 @@ def _make(
     return rows.filter(pa.array(keep, pa.bool_()))
 
 
-def write_planted(folder: Path, name: str, rows: pa.Table, verdicts: pa.Table) -> None:
-    """Keep what gate `name` said of the rows that it planted, with what is special about each, and its kind.
+def write_planted(folder: Path, name: str, rows: pa.Table, verdicts: pa.Table, judge: Judge) -> None:
+    """Keep what gate `name` said of the rows that it planted, with what is special about each, its kind, and
+    the reason classes that catch it.
 
     Raises GateError for a row whose `extra` does not say it.
     """
     said = _read_said(name, rows)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "canary": [one["words"] for one in said],
         "canary_kind": [one["kind"] for one in said],
         "control": [sort == "control" for sort in rows["generator"].to_pylist()],
     }
+    bad = zip(columns["canary_kind"], columns["control"], strict=True)
+    columns["caught_as"] = [None if control else judge.caught_as.get(kind) for kind, control in bad]
     for column, values in columns.items():
         field = CANARY_SCHEMA.field(column)
         verdicts = verdicts.append_column(field, pa.array(values, field.type))

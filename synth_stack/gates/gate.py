@@ -137,9 +137,10 @@ class Judge:
     those, must not change what is said of them, and reach no pile and no pack. Deterministic in `seed`.
 
     `bars` is the share of the canaries of a kind that the gate has to catch (`min_recall` for kinds that it
-    does not name): below it the gate counts as blind. Above a share of `max_unfair` of the controls of a kind
-    turned away it counts as unfair. Either way the batch fails. `off` names the kinds of checks that the
-    gate has and that its parameters switch off.
+    does not name): below it the gate counts as blind. `caught_as` names the reason classes that catch a kind
+    (any, for kinds that it does not name): what another check turns away in its place is not caught. Above a
+    share of `max_unfair` of the controls of a kind turned away it counts as unfair. Either way the batch
+    fails. `off` names the kinds of checks that the gate has and that its parameters switch off.
 
     `amend` makes new candidate rows, with `parent_id` naming the row each is made from; `judge` must reject
     that row, with `replaced_by` in its evidence. A judge that amends must be the first gate.
@@ -155,6 +156,7 @@ class Judge:
     plant: Callable[[pa.Table, int, int], pa.Table] | None = None
     control: Callable[[pa.Table, int, int], pa.Table] | None = None
     bars: Mapping[str, float] = field(default_factory=dict)
+    caught_as: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     min_recall: float = 0.9
     max_unfair: float = 0.1
     off: tuple[str, ...] = ()

@@ -156,10 +156,12 @@ CANARY_SCHEMA = pa.schema(
         pa.field("canary", pa.string(), nullable=False),
         pa.field("canary_kind", pa.string(), nullable=False),
         pa.field("control", pa.bool_(), nullable=False),
+        pa.field("caught_as", pa.list_(pa.string())),
     ]
 )
 """What a gate said of a row that was planted to test it: one to be turned away, or a `control`, which has to
-pass. `canary` says in words what is special about it, `canary_kind` with which others it is counted."""
+pass. `canary` says in words what is special about it, `canary_kind` with which others it is counted, and
+`caught_as` by which reason classes it is caught; null: by any."""
 
 DECISION_SCHEMA = pa.schema(
     [

@@ -1,9 +1,9 @@
 """Whether a gate can be trusted with a batch: what it caught of its canaries and turned away of its controls.
 
 A canary is a known bad row that a gate plants after the batch for itself (`Judge.plant`), caught when the
-gate rejects or holds it. A control is an innocent row (`Judge.control`), which the gate has to accept. Both
-are of the gate's own making and counted by kind, one kind for each check: they show that a check works on
-this batch, and are no recall in the wild.
+gate rejects or holds it for what is wrong with it (`Judge.caught_as`). A control is an innocent row
+(`Judge.control`), which the gate has to accept. Both are of the gate's own making and counted by kind, one
+kind for each check: they show that a check works on this batch, and are no recall in the wild.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,9 @@ class SelfTestBars:
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """Planted rows of one kind: how many there are, and how many of them the gate rejected or held."""
+    """Planted rows of one kind: how many there are, and how many of them the gate rejected or held, canaries
+    for what is wrong with them.
+    """
 
     kind: str
     planted: int
@@ -157,7 +159,8 @@ def count_planted(verdicts: pa.Table) -> tuple[KindCount, ...]:
 
     A row that was accepted at first and held when the batch was done has two verdicts, and is turned away.
     """
-    away = pc.cast(pc.is_in(verdicts["outcome"], value_set=pa.array(["reject", "hold"])), pa.int64())
+    outside = pc.is_in(verdicts["outcome"], value_set=pa.array(["reject", "hold"]))
+    away = pc.cast(pc.and_(outside, pa.array(find_expected(verdicts), pa.bool_())), pa.int64())
     keys = ["row_id", "canary_kind", "control"]
     each = verdicts.select(keys).append_column("away", away).group_by(keys).aggregate([("away", "max")])
     counted = each.group_by(keys[1:]).aggregate([([], "count_all"), ("away_max", "sum")])
@@ -166,6 +169,12 @@ def count_planted(verdicts: pa.Table) -> tuple[KindCount, ...]:
         KindCount(row["canary_kind"], row["count_all"], row["away_max_sum"], row["control"])
         for row in counted.sort_by(order).to_pylist()
     )
+
+
+def find_expected(verdicts: pa.Table) -> list[bool]:
+    """Which verdicts of a table of CANARY_SCHEMA are of a reason class that catches the row, (n,)."""
+    said = zip(verdicts["reason_class"].to_pylist(), verdicts["caught_as"].to_pylist(), strict=True)
+    return [wanted is None or given in wanted for given, wanted in said]
 
 
 def read_planted(folder: Path, gate: str) -> pa.Table:

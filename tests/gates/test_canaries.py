@@ -6,6 +6,7 @@ import pytest
 from synth_stack.engines.self_tests import write_planted
 from synth_stack.errors import GateError
 from synth_stack.gates.canaries import build_canary, plant_defects
+from synth_stack.gates.gate import Judge
 from synth_stack.rows.schemas import build_candidates, build_verdicts
 from synth_stack.runs.self_tests import MAX_KIND_CHARS, KindCount, count_planted, read_planted
 from tests.some_rows import make_preference_row, make_texts, make_tool_row
@@ -14,7 +15,7 @@ from tests.some_rows import make_preference_row, make_texts, make_tool_row
 def keep(folder: Path, rows: pa.Table) -> pa.Table:
     """What stands in the run folder of canaries that a gate rejected."""
     verdicts = build_verdicts(rows["row_id"], "quiet", ["reject"] * len(rows))
-    write_planted(folder, "quiet", rows, verdicts)
+    write_planted(folder, "quiet", rows, verdicts, Judge(lambda table, _: table))
     return read_planted(folder, "quiet")
 
 

@@ -211,6 +211,8 @@ def plant_canaries(folder: Path, gate: str, said: Sequence[tuple[str, str]]) -> 
         verdicts = verdicts.append_column(CANARY_SCHEMA.field(column), kinds)
     control = pa.array([kind == "puzzle" for kind, _ in said])
     verdicts = verdicts.append_column(CANARY_SCHEMA.field("control"), control)
+    caught_as = CANARY_SCHEMA.field("caught_as")
+    verdicts = verdicts.append_column(caught_as, pa.nulls(len(said), caught_as.type))
     write_table(folder / "canaries" / f"{gate}.parquet", verdicts)
     if (folder / "verdicts" / gate / DONE).exists():
         commit_verdicts(folder, gate)

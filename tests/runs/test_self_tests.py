@@ -42,6 +42,18 @@ def test_a_planted_row_is_turned_away_when_it_is_rejected_or_held() -> None:
     assert found == (KindCount("copy", 4, 2),)
 
 
+def test_a_canary_that_is_turned_away_for_another_reason_is_not_caught() -> None:
+    classes = {"a": "dedup.near_duplicate", "b": "dedup.large_cluster", "c": None, "d": "dedup.large_cluster"}
+    rows = [
+        {"row_id": row, "gate": "dedup", "outcome": "reject", "scope": "row", "control": row == "d"}
+        | {"canary": "copy", "canary_kind": "copy", "reason_class": given}
+        | {"caught_as": None if row == "d" else ["dedup.near_duplicate"]}
+        for row, given in classes.items()
+    ]
+    found = count_planted(pa.Table.from_pylist(rows, schema=CANARY_SCHEMA))
+    assert found == (KindCount("copy", 3, 1), KindCount("copy", 1, 1, control=True))
+
+
 def test_planted_rows_are_counted_by_kind_canaries_first_in_the_order_of_the_names() -> None:
     found = count_planted(
         judged(

@@ -55,11 +55,24 @@ class StoredVerdicts:
 
 @dataclass(frozen=True, slots=True)
 class PlantedVerdicts:
-    """What a gate said of the n rows that it planted, their kinds, (n,), and which are controls, (n,)."""
+    """What a gate said of the n rows that it planted, their kinds, (n,), and which are controls, (n,);
+    `expected` (n,): what it said is of a reason class that catches the row; and so by dial, (n,) each.
+    """
 
     verdicts: StoredVerdicts
     kinds: pl.Series
     control: Mask
+    expected: Mask
+    by_dial: Sequence[Mask]
+
+    def catch(self, said: Said, by: NDArray[np.int64]) -> Said:
+        """What counts of `said`, which dials `by` (-1: none) newly say: a canary that is turned away for
+        another reason than what is wrong with it has passed.
+        """
+        counts = self.expected.copy()
+        for number, mine in enumerate(self.by_dial):
+            counts = np.where(by == number, mine, counts)
+        return np.where(counts, said, np.int8(PASSED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +158,12 @@ def redecide(
     The rows `dropped` (n,) no longer reach it: they keep their verdicts, which count nowhere, and no longer
     weigh on what it says late.
     """
-    said, own, late, tested = stored.said, stored.own, stored.late, planted.verdicts.said
+    said, own, late = stored.said, stored.own, stored.late
+    before = planted.catch(planted.verdicts.said, np.full(len(planted.kinds), -1))
+    tested = before
     if change.changes:
         said, by = _decide(stored, change)
-        own, tested = _tell(stored, change, said, by), _decide(planted.verdicts, change)[0]
+        own, tested = _tell(stored, change, said, by), planted.catch(*_decide(planted.verdicts, change))
     shown = (said != UNSEEN) & (change.lock.all | ~dropped)
     if change.changes or not shown[said != UNSEEN].all():
         late = _say_late(change, own.filter(pl.Series(shown)))
@@ -158,7 +173,7 @@ def redecide(
         said=_hold(said, held),
         away=list_away(own, late),
         compares=bool(own["evidence"].str.contains('"twin":"', literal=True).any()),
-        test_before=_measure(change.name, planted, planted.verdicts.said, change.lock.asked),
+        test_before=_measure(change.name, planted, before, change.lock.asked),
         test=_measure(change.name, planted, tested, change.asked),
         yields=tuple(_list_yields(stored, planted, change, held)),
     )
@@ -183,7 +198,8 @@ def _list_yields(
         possible = [threshold for threshold in grid if change.allows(setting.dial, threshold)]
         if setting.threshold in possible:
             rows = [_hold(_decide(stored, change, (number, beyond))[0], held) for beyond in (True, False)]
-            tested = [_decide(planted.verdicts, change, (number, beyond))[0] for beyond in (True, False)]
+            forced = [_decide(planted.verdicts, change, (number, beyond)) for beyond in (True, False)]
+            tested = [planted.catch(*each) for each in forced]
             bad = ~planted.control
             caught = BothSides(planted.verdicts.scores[number][bad], *(said[bad] for said in tested))
             yield DialYield(setting, possible, BothSides(scores, *rows), caught)

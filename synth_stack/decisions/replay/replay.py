@@ -35,7 +35,7 @@ from synth_stack.errors import StoreError
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.rows.schemas import CANARY_SCHEMA, CANDIDATE_SCHEMA, OUTCOMES, VERDICT_SCHEMA
 from synth_stack.runs.judged import Judged, list_gates, open_judged, read_candidates, read_verdicts
-from synth_stack.runs.self_tests import SelfTest, read_planted
+from synth_stack.runs.self_tests import SelfTest, find_expected, read_planted
 
 
 def replay(
@@ -125,10 +125,16 @@ def _place_planted(run: Judged, change: GateChange) -> PlantedVerdicts:
     table = read_planted(run.folder, change.name)
     rows = _frame([table if change.counts_canaries else table.slice(0, 0)], CANARY_SCHEMA)
     ids = rows.unique("row_id", keep="first", maintain_order=True)
+    is_expected = np.asarray(find_expected(ids.to_arrow()), dtype=np.bool_)
+    wanted = ids["caught_as"].to_list()
+    by_dial = [
+        np.array([some is None or bool({*dial.classes} & {*some}) for some in wanted], dtype=np.bool_)
+        for dial in change.lock.dials
+    ]
     ids = ids.select("row_id", "canary_kind", "control", slice=pl.lit(None, pl.String))
     verdicts = rows.select(VERDICT_SCHEMA.names)
     stored = place_verdicts(verdicts, ids, change.lock.dials, f"canaries of {change.name}")
-    return PlantedVerdicts(stored, ids["canary_kind"], ids["control"].to_numpy())
+    return PlantedVerdicts(stored, ids["canary_kind"], ids["control"].to_numpy(), is_expected, by_dial)
 
 
 def _read_rows(run: Judged) -> pl.DataFrame:

@@ -126,7 +126,8 @@ class GateStep(PipelineStep):  # type: ignore[misc]  # datatrove has no types
         if not len(planted):
             return
         with tempfile.TemporaryDirectory() as name:
-            write_planted(Path(name), self.gate, planted, judge_rows(self.gate, judge, planted))
+            said = judge_rows(self.gate, judge, planted)
+            write_planted(Path(name), self.gate, planted, said, judge)
             self._require_trust(Path(name), judge)
 
     def _judge_whole(

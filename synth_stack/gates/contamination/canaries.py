@@ -21,6 +21,18 @@ from synth_stack.gates.contamination.eval_sets import EvalItems
 from synth_stack.gates.contamination.rewording import read_task, rename_program, say_otherwise
 from synth_stack.gates.contamination.selected_rewordings import Rewording, select_rewordings
 from synth_stack.gates.contamination.short_list import ContaminationStages
+from synth_stack.gates.contamination.verdicts import (
+    ALIKE,
+    LLM_JUDGE,
+    MAY_SOLVE,
+    NOT_DECIDED,
+    PIECE,
+    REPHRASED,
+    SHARED_CHOICES,
+    SHARED_NGRAM,
+    SHARED_PASSAGE,
+    SOLVES_ITEM,
+)
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.text.spans import locate_words
 from synth_stack.text.words import WORD, normalise, weigh_words
@@ -41,6 +53,19 @@ BARS: Mapping[str, float] = {
 }
 """The kinds, and the share of each that has to be caught: of words next to all are; of what is reworded or
 solved some stand where a budget, a sandbox or an embedder may miss them."""
+
+CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("copied", "in_other_formatting", "excerpt", "excerpt_without_spaces"), (SHARED_NGRAM,)),
+    "short_item": (SHARED_NGRAM,),
+    "piece": (PIECE,),
+    "passage_copied": (SHARED_PASSAGE, SHARED_NGRAM),
+    "choices_copied": (SHARED_CHOICES,),
+    **{kind: (REPHRASED, ALIKE, LLM_JUDGE, NOT_DECIDED) for kind in BARS if kind.startswith("reworded")},
+    **{kind: (SOLVES_ITEM, MAY_SOLVE) for kind in BARS if kind.startswith("solved")},
+}
+"""The reason classes that catch each kind: of what is reworded those of likeness, of what is solved those of
+tests.
+"""
 
 _MOST_CHARS = 4_000  # of an item: a canary is a row like others
 _TRIED_ITEMS = 2_000  # of a set, for each kind

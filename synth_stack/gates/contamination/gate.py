@@ -20,7 +20,7 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.contamination.batch_budgets import cut_budgets
-from synth_stack.gates.contamination.canaries import BARS, list_off, plant_items
+from synth_stack.gates.contamination.canaries import BARS, CAUGHT_AS, list_off, plant_items
 from synth_stack.gates.contamination.choice_overlap import index_choices
 from synth_stack.gates.contamination.closer_looks import look_closer
 from synth_stack.gates.contamination.controls import control_items
@@ -136,6 +136,7 @@ def contamination(
         plant=partial(plant_items, stages),
         control=partial(control_items, stages),
         bars=BARS,
+        caught_as=CAUGHT_AS,
         off=list_off(stages, behaviour=behaviour is not None),
         dials=_list_dials(embedding),
         alone=alone,

@@ -32,6 +32,9 @@ with twenty of a kind comes below 0.6 once in 10,000 batches; none is where its 
 
 SHARED_KINDS = ("question_edited_beside_shared_text", "shared_text_edited")
 
+_OFTEN_EDITED = 11
+"""One word in so many is exchanged in a row that is another one: half of its 3-grams are its own."""
+_LIKENESS = (0.5, 0.62)
 _OTHER_QUESTION, _OTHER_ANSWER = "other_question_beside_shared_text", "other_answer"
 _EDITED_WORDS = 60
 """One word in so many is exchanged."""
@@ -363,6 +366,29 @@ def _talk_else(source: _Source, sources: Sequence[_Source], rng: np.random.Gener
     return said, "another dialogue under the system prompt of"
 
 
+def _say_otherwise(source: _Source, sources: Sequence[_Source], rng: np.random.Generator) -> _Made:
+    """A row in which one word in eleven is of another row, and more than half of the 3-grams are the same."""
+    if source.shared or source.row["alternatives"]:
+        return None
+    other = sources[int(rng.integers(len(sources)))]
+    fresh = sorted(
+        _list_words(_PIECES.findall(other.row["text"])) - _list_words(_PIECES.findall(source.row["text"]))
+    )
+    contents = {}
+    for number in range(len(source.messages)):
+        pieces = source.split(number)
+        places = [k for k, piece in enumerate(pieces) if _list_words([piece])]
+        for place in places[_OFTEN_EDITED // 2 :: _OFTEN_EDITED] if fresh else ():
+            pieces[place] = str(rng.choice(fresh))
+        contents[number] = "".join(pieces)
+    made = source.put(contents)
+    one, another = _list_grams(source.messages), _list_grams(made)
+    least, most = _LIKENESS
+    if not least < len(one & another) / len(one | another) < most:
+        return None
+    return made, "one word in eleven is another than in"
+
+
 _Maker = Callable[[_Source, Sequence[_Source], np.random.Generator], _Made]
 _CANARIES: Mapping[str, _Maker] = {
     "exact_copy": _copy,
@@ -377,4 +403,5 @@ _CONTROLS: Mapping[str, _Maker] = {
     _OTHER_ANSWER: _answer_other,
     "answer_to_other_question": _ask_else,
     "other_dialogue_under_system_prompt": _talk_else,
+    "one_word_in_eleven": _say_otherwise,
 }

@@ -140,6 +140,7 @@ def dedup(
         plant=partial(plant_duplicates, field=field, apart=shared_rows is not None),
         control=partial(plant_controls, field=field, apart=shared_rows is not None),
         bars=BARS,
+        caught_as=dict.fromkeys(BARS, (NEAR_DUPLICATE,)),
         off=SHARED_KINDS if shared_rows is None else (),
         dials=(dial,),
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
-from synth_stack.gates.personal_data.kinds import Kind
+from synth_stack.gates.personal_data.kinds import KINDS, Kind
 from synth_stack.gates.personal_data.national_ids import BY_NAME
 from synth_stack.gates.personal_data.planting import Base, put
 from synth_stack.gates.personal_data.values import draw_value
@@ -27,6 +27,14 @@ BAR = 0.8
 and none where what looks for it is switched off. Twenty tell the two apart: fewer than 16 are caught 6 times
 in 1,000 at .94, and less than once in 10,000 at .99 (binomial).
 """
+
+CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
+    **{kind: (f"personal_data.{kind}",) for kind in KINDS},
+    **dict.fromkeys(BY_NAME, ("personal_data.national_id",)),
+    "hidden_email": ("personal_data.email",),
+    "in_code": ("personal_data.phone",),
+}
+"""The reason class that catches each kind."""
 
 _SAID: Mapping[str, Sequence[str]] = {
     "email": (

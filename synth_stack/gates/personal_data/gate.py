@@ -17,7 +17,7 @@ from pydantic import Field
 
 from synth_stack.errors import ConfigError
 from synth_stack.gates.gate import Judge, State
-from synth_stack.gates.personal_data.canaries import BAR, plant_canaries
+from synth_stack.gates.personal_data.canaries import BAR, CAUGHT_AS, plant_canaries
 from synth_stack.gates.personal_data.controls import make_controls
 from synth_stack.gates.personal_data.kinds import KINDS, Kind
 from synth_stack.gates.personal_data.phones import find_regions
@@ -105,6 +105,7 @@ def personal_data(
         },
         plant=plant,
         control=control,
+        caught_as=CAUGHT_AS,
         min_recall=BAR,
         off=tuple(kind for kind in KINDS if kind not in policy.acted),
         amend=amend if policy.redacts else None,

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
 from synth_stack.gates.structure.batch_habits import STIPULATED
+from synth_stack.gates.structure.canary_classes import SWITCHES
 from synth_stack.gates.structure.cut_off import asks_for_part
 from synth_stack.gates.structure.encoding import asks_about_encoding
 from synth_stack.gates.structure.language import asks_for_language
@@ -24,6 +25,7 @@ from synth_stack.gates.structure.planted_phrases import (
     BLANKS,
     CUT_CODE,
     FOREIGN,
+    LOST_CHINESE,
     MARKERS,
     MISREAD,
     REFUSALS,
@@ -136,15 +138,17 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
     """What can be wrong: kind, words, and how an answer becomes so. What is switched off is not planted."""
     off = list_off(rules)
     foreign = [text for code, texts in FOREIGN.items() if code not in rules.languages for text in texts]
+    plain = _list_plain(rules)
     for kind, wrong, spoil in (
         ("cut_off", "its last sentence breaks off", _append(UNFINISHED)),
         ("open_fence", "its code fence is never closed", lambda text, _: f"{_end(text)}\n\n```\nx = [1, 2]"),
         ("cut_code", "its code breaks off", lambda _, draws: _say(draws, CUT_CODE)),
-        ("finish", "its teacher ran into a limit", lambda text, _: _end(text).rstrip(".!?。")),
-        ("no_final_punctuation", "it has no full stop", lambda text, draws: _say(draws, _PLAIN).rstrip(".")),
+        ("finish", "its teacher ran into a limit", lambda text, _: _end(text).rstrip(".!?。।؟")),
+        ("no_final_punctuation", "it has no full stop", lambda _, draws: _say(draws, plain).rstrip(".")),
         ("chat_tokens", "the next turn of a template follows", _append(TURNS)),
         ("other_speaker", "it speaks for the other side", _append(SPEAKERS)),
         ("end_marker", "a marker of the end of text follows", _append(MARKERS)),
+        ("sentence_token", "Llama's end of text follows", lambda text, _: f"{_end(text)}</s>"),
         (
             "reasoning_block",
             "it begins with its reasoning",
@@ -156,6 +160,7 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
             lambda text, draws: _say(draws, BARE_THOUGHTS) + _end(text),
         ),
         ("misread", "it was decoded by an encoding of another script", _append(MISREAD)),
+        ("lost_chinese", "it holds what is left of lost characters", _append(LOST_CHINESE)),
         ("mojibake", "it was decoded by another encoding", _garble),
         ("broken_characters", "it holds a control or replacement character", _break),
         ("too_long", "it is too long", _lengthen),
@@ -171,8 +176,16 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
         ),
         ("wrong_language", "it answers in another language", lambda _, draws: _say(draws, foreign)),
     ):
-        if _SWITCHES.get(kind, kind) not in off and (kind != "wrong_language" or foreign):
+        has_text = {"wrong_language": foreign, "no_final_punctuation": plain}.get(kind, [wrong])
+        if SWITCHES.get(kind, kind) not in off and has_text:
             yield kind, wrong, spoil
+
+
+def _list_plain(rules: Rules) -> Sequence[str]:
+    """Sentences in a wanted language, none where no such one is at hand."""
+    if not rules.languages or "en" in rules.languages:
+        return _PLAIN
+    return [text for code in rules.languages if code in _PUNCTUATED for text in FOREIGN[code]]
 
 
 def _say(draws: random.Random, phrases: Sequence[str]) -> str:
@@ -227,6 +240,7 @@ _PLAIN = (
     "You can find the same thing in the second part of the guide if you look closely.",
     "There are several ways to do this and the best one depends on what you need it for.",
 )
+_PUNCTUATED = ("de", "es", "fr", "ru")
 _LOOPED = ("= ", "> ", "+ ", "] ", "0; ", "! ")
 _SWITCHED = (
     *("cut_off", "chat_tokens", "end_marker", "reasoning_block", "mojibake", "refusal", "self_reference"),
@@ -234,18 +248,9 @@ _SWITCHED = (
 )
 _ALONE = "structure/alone"
 """The slice of the other canaries: without fellows none of them is caught for its full stop."""
-_SWITCHES = {
-    **dict.fromkeys(("open_fence", "finish", "cut_code"), "cut_off"),
-    "other_speaker": "chat_tokens",
-    "bare_reasoning": "reasoning_block",
-    "misread": "mojibake",
-    "refusal_abroad": "refusal",
-    "sign_loop": "repetition",
-}
-"""The parameter that switches a kind off, where it has another name."""
 _OF_TEXTS = frozenset(
-    """chat_tokens end_marker reasoning_block mojibake misread broken_characters too_long repetition
-    sign_loop wrong_language""".split()
+    """chat_tokens end_marker sentence_token reasoning_block mojibake misread lost_chinese broken_characters
+    too_long repetition sign_loop wrong_language""".split()
 )
 """What can be wrong with a row that is a text alone."""
 _INNOCENT: Mapping[str, Callable[[str], bool]] = {
@@ -253,10 +258,12 @@ _INNOCENT: Mapping[str, Callable[[str], bool]] = {
     "no_final_punctuation": asks_for_part,
     "chat_tokens": asks_about_tokens,
     "end_marker": asks_about_tokens,
+    "sentence_token": asks_about_tokens,
     "reasoning_block": asks_about_tokens,
     "other_speaker": asks_about_tokens,
     "bare_reasoning": asks_about_tags,
     "misread": asks_about_encoding,
+    "lost_chinese": asks_about_encoding,
     "mojibake": asks_about_encoding,
     "cut_code": asks_for_part,
     "sign_loop": asks_for_repeats,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth_stack.gates.canaries import build_control
 from synth_stack.gates.structure.planted_phrases import FOREIGN
@@ -17,6 +18,8 @@ from synth_stack.models.language_detector import fold_code
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 
+_MIN_ROWS = 20
+_NEARLY_ALL = 0.95
 _Exchange = tuple[str, str]
 """What is asked, and what is answered."""
 
@@ -53,6 +56,17 @@ _OF_ENGLISH: Mapping[str, tuple[str, _Exchange]] = {
         ("Write a template of a letter to a customer.", _LETTER),
     ),
     "refrain": ("a song with a refrain", ("Write a short song with a refrain.", _REFRAIN)),
+    "said_again": (
+        "a word said four times",
+        ("How far is it to the lake?", "It is very, very, very, very far, so take the bus at nine."),
+    ),
+    "foreign_titles": (
+        "titles in another language",
+        (
+            "Which songs did he sing?",
+            "He sang la vie en rose, non je ne regrette rien and ne me quitte pas at the end of the show.",
+        ),
+    ),
     "list_of_names": (
         "names alone",
         ("Name three painters.", "Frida Kahlo, Pablo Picasso, Johannes Vermeer"),
@@ -89,11 +103,21 @@ _OF_ENGLISH: Mapping[str, tuple[str, _Exchange]] = {
 }
 
 
-def plant_innocents(sample: pa.Table, n: int, rules: Rules) -> pa.Table:
-    """Up to `n` controls of each kind, in the shapes of the rows of the sample in turn."""
+def mark_own_language(strange: pa.Array) -> pa.Array:
+    """Which of the rows that the gate calls `strange`, (n,), are so since the batch is in another language
+    than the gate file: all, where nearly all rows of a batch are; else none.
+    """
+    many = len(strange) >= _MIN_ROWS and (pc.sum(strange).as_py() or 0) >= _NEARLY_ALL * len(strange)
+    return pc.fill_null(strange, False) if many else pa.repeat(pa.scalar(False), len(strange))
+
+
+def plant_innocents(sample: pa.Table, n: int, rules: Rules, own: pa.Array) -> pa.Table:
+    """Up to `n` controls of each kind, in the shapes of the rows of the sample in turn; the rows that are
+    their `own` (n,) say what they say.
+    """
     columns = ["kind", "slice", "locale", "messages", "alternatives"]
     rows = sample.select(columns).to_pylist()
-    planted = []
+    planted = _plant_own(sample.filter(own), n)
     for kind, (innocent, exchange) in _list_kinds(rules).items():
         if not _fits(exchange, rules):
             continue
@@ -101,6 +125,19 @@ def plant_innocents(sample: pa.Table, n: int, rules: Rules) -> pa.Table:
         wanted = range(n if fit else 0)
         planted += [_build(fit[draw % len(fit)], kind, innocent, exchange, draw) for draw in wanted]
     return build_candidates(planted)
+
+
+def _plant_own(rows: pa.Table, n: int) -> list[dict[str, Any]]:
+    """Rows as they are, in the language of the batch."""
+    columns = ["kind", "slice", "locale", "messages", "tools", "alternatives", "documents", "text"]
+    planted = []
+    for draw, row in enumerate(rows.select(columns).slice(0, n).to_pylist()):
+        said = row["messages"] or [{"role": "text", "content": row["text"]}]
+        made = build_control(
+            row["kind"], said, "the language of the batch", draw, kind="language_of_the_batch"
+        )
+        planted.append(made | {name: row[name] for name in columns[1:]})
+    return planted
 
 
 def _list_kinds(rules: Rules) -> dict[str, tuple[str, _Exchange]]:

@@ -9,13 +9,15 @@ punctuation, language.
 from typing import Annotated, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.structure.batch_habits import merge_habits, read_habits, sketch_habits
 from synth_stack.gates.structure.canaries import BARS, list_off, plant_faults
+from synth_stack.gates.structure.canary_classes import CAUGHT_AS
 from synth_stack.gates.structure.checks import find_faults
-from synth_stack.gates.structure.controls import plant_innocents
+from synth_stack.gates.structure.controls import mark_own_language, plant_innocents
 from synth_stack.gates.structure.language import find_strangers
 from synth_stack.gates.structure.reading import Length, Rules, read_rows
 from synth_stack.gates.word_lists import digest_list
@@ -121,13 +123,23 @@ def structure(
             evidence=[canonical_text(f.evidence) if f is not None and f.evidence else None for f in faults],
         )
 
+    def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
+        # a row that is broken already would be turned away for that, whatever is planted in it
+        sound = pc.equal(judge(sample, {})["outcome"], "accept") if len(sample) else None
+        return plant_faults(sample if sound is None else sample.filter(sound), n, seed, rules)
+
+    def control(sample: pa.Table, n: int, _: int) -> pa.Table:
+        strange = pc.equal(judge(sample, {})["reason_class"], "structure.wrong_language")
+        return plant_innocents(sample, n, rules, mark_own_language(strange))
+
     return Judge(
         judge=judge,
         rounds=(Round(sketch_habits, merge_habits),),
         facts={"text": TEXT_SCHEME, "phrases": digest_list("synth_stack.text", "refusals")},
-        plant=lambda sample, n, seed: plant_faults(sample, n, seed, rules),
-        control=lambda sample, n, _: plant_innocents(sample, n, rules),
+        plant=plant,
+        control=control,
         bars=BARS,
+        caught_as=CAUGHT_AS,
         off=list_off(rules),
         dials=_list_dials(rules),
     )

@@ -27,7 +27,6 @@ SPEAKERS = (
     "\n\nHuman: Why is that?\n\nAssistant: It has always been so.",
 )
 MARKERS = (
-    "</s>",
     " ###end_of_text###",
     "\n<eos>",
     " [END OF TEXT]",
@@ -62,6 +61,8 @@ MISREAD = tuple(
         ("电车从港口开往老市场，大多数人早上乘坐。", "utf-8", "gbk"),
     )
 )
+LOST_CHINESE = (" 锟斤拷锟斤拷", " 烫烫烫烫烫烫", " 锟斤拷")
+"""What is left of characters that were lost on the way through GBK, and of memory that nobody filled."""
 REFUSALS_ABROAD = (
     "Es tut mir leid, aber ich kann Ihnen dabei nicht helfen.",
     "Je suis désolé, mais je ne peux pas répondre à cette demande.",

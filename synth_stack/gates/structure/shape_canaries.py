@@ -118,8 +118,8 @@ def _lose_content(row: Row) -> Row:
 
 
 def _misplace_reasoning(row: Row) -> Row:
-    first, *rest = row["messages"]
-    return {**row, "messages": [{**first, "role": "user", "reasoning": "It is asked."}, *rest]}
+    messages = _change_first(row["messages"], "user", lambda said: {**said, "reasoning": "It is asked."})
+    return {**row, "messages": messages}
 
 
 _ROLE_FAULTS: Sequence[tuple[str, str, Callable[[Row], Row]]] = (

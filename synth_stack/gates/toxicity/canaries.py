@@ -2,11 +2,12 @@
 
 A canary keeps its row and gets one bad line between two of its sentences, at a place that is drawn. A control
 keeps the roles of its row and about as many sentences, but says something else, so that it is innocent
-whatever the row was: everyday sentences, with one among them that a scorer may take for bad.
+whatever the row was: everyday sentences, with one among them that a scorer may take for bad. Of either
+there is a kind whose lines, said alone, are just beyond the bar of hate-ngrams and just below it.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ INNOCENT = {
 }
 """The kinds of controls, and what could be mistaken in each."""
 
+NEAR_BAR = ("plain_hate", "talk_of_groups")
+"""A kind of canaries, and one of controls, near the bar of hate-ngrams."""
+
+_QUESTION = "What do they say about it?"
 _BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
 _CONTROL_SENTENCES = 12
 _WORDS_A_SENTENCE = 15
@@ -44,12 +49,17 @@ def plant_lines(sample: pa.Table, n: int, seed: int, kinds: Collection[str]) -> 
         for number in range(n):
             row = _draw_row(sample, draws)
             line = lines[order[number % len(lines)]]
-            canaries.append(_spoil(row, line, kind, len(canaries), draws))
+            if kind in NEAR_BAR:
+                canaries.append(_say_alone(build_canary, row, line, kind, len(canaries)))
+            else:
+                canaries.append(_spoil(row, line, kind, len(canaries), draws))
     return build_candidates(canaries)
 
 
-def build_controls(sample: pa.Table, n: int, seed: int) -> pa.Table:
-    """`n` controls of each kind of INNOCENT from the rows in English, none where there is none."""
+def build_controls(sample: pa.Table, n: int, seed: int, *, near_bar: bool = False) -> pa.Table:
+    """`n` controls of each kind of INNOCENT from the rows in English, none where there is none; `near_bar`:
+    and of that which is near the bar of hate-ngrams.
+    """
     draws = np.random.default_rng(seed)
     controls: list[dict[str, Any]] = []
     english = sample.filter(_find_english(sample)) if len(sample) else sample
@@ -61,7 +71,21 @@ def build_controls(sample: pa.Table, n: int, seed: int) -> pa.Table:
             spoken = _replace(row, lines[order[number % len(lines)]], draws)
             control = build_control(row["kind"], spoken, what, len(controls), kind=kind)
             controls.append(control | {name: row[name] for name in ("slice", "locale")})
+    kind = NEAR_BAR[1]
+    lines = read_sections(__package__, "canaries")[kind]
+    for number in range(n if near_bar and len(english) else 0):
+        row, line = _draw_row(english, draws), lines[number % len(lines)]
+        controls.append(_say_alone(build_control, row, line, kind, len(controls)))
     return build_candidates(controls)
+
+
+def _say_alone(
+    build: Callable[..., dict[str, Any]], row: Mapping[str, Any], line: str, kind: str, draw: int
+) -> dict[str, Any]:
+    """A row of the kind, slice and locale of this one, in which a question is answered by the line."""
+    said = [{"role": "user", "content": _QUESTION}, {"role": "assistant", "content": line}]
+    made = build(row["kind"], said, kind.replace("_", " "), draw, kind=kind)
+    return made | {name: row[name] for name in ("slice", "locale")}
 
 
 def _draw_row(sample: pa.Table, draws: np.random.Generator) -> dict[str, Any]:

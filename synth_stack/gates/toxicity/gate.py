@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from synth_stack.errors import ConfigError, MissingExtra, ModelError
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.resources import Resources
-from synth_stack.gates.toxicity.canaries import KINDS, build_controls, plant_lines
+from synth_stack.gates.toxicity.canaries import KINDS, NEAR_BAR, build_controls, plant_lines
 from synth_stack.gates.toxicity.pieces import READS, read_scored
 from synth_stack.gates.toxicity.slice_holds import LATE_PARAMETERS, Measure, slice_late
 from synth_stack.gates.toxicity.tone_judge import ToneJudge, ask_tones, choose_asked, sketch_spoken
-from synth_stack.gates.toxicity.verdicts import TOXIC, Cutoffs, state_verdicts
+from synth_stack.gates.toxicity.verdicts import TONE, TOXIC, Cutoffs, state_verdicts
 from synth_stack.gates.toxicity.windows import score_rows
 from synth_stack.models.devices import Device
 from synth_stack.models.files import find_model
@@ -37,9 +37,9 @@ LINEAR_THRESHOLD = 0.55
 """Holds 1 of 25,897 rows of the develop corpora: alpaca_demo, rc_en, cls_template, glaive_tools, the logs of
 five systems, code_alpaca_2k, banking77 and gpteacher (benchmarks/toxicity.py)."""
 
-BARS = {"hate": 0.4, "swear": 0.4, "tone": 0.5}
+BARS = {"hate": 0.4, "swear": 0.4, "plain_hate": 0.7, "tone": 0.5}
 """Below what is measured in the develop corpora, and far above the nothing that is left when a check is off
-(benchmarks/toxicity.py)."""
+(benchmarks/toxicity.py). Of plain hate all is held, and none from 0.7 on."""
 
 _CHECKPOINTS = {
     "detoxify:original": "v0.1-alpha/toxic_original-c1212f89.ckpt",
@@ -109,15 +109,18 @@ def toxicity(
         opinions = None if ask is None else ask_tones(ask, table, state)
         return state_verdicts(table["row_id"], pieces, worst, opinions, cutoffs)
 
+    is_linear = used.scorer.name == "hate-ngrams"
+    kinds = [*KINDS, *(NEAR_BAR[:1] if is_linear else ()), *(() if tone is None else ("tone",))]
     return Judge(
         judge=judge,
         rounds=rounds,
         dials=(Dial(used.threshold, ">=", (TOXIC,), parameter=used.parameter, outcome=used.outcome),),
         facts=used.facts
         | {"tone": None if tone is None else {"judge": tone.judge.get("use"), "rows": tone.rows}},
-        plant=partial(plant_lines, kinds=KINDS if tone is None else (*KINDS, "tone")),
-        control=build_controls,
+        plant=partial(plant_lines, kinds=kinds),
+        control=partial(build_controls, near_bar=is_linear),
         bars=BARS,
+        caught_as={**dict.fromkeys(KINDS, (TOXIC,)), NEAR_BAR[0]: (TOXIC,), "tone": (TONE,)},
         off=("tone",) if tone is None else (),
         alone=None if tone is None else "it asks a language model about the tone of rows",
     )

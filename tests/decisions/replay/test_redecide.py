@@ -75,7 +75,10 @@ def again(
     none = pl.DataFrame(VERDICT_SCHEMA.empty_table())
     gone = np.array([k in dropped for k in range(n)], dtype=np.bool_)
     nothing = place_verdicts(none, rows.clear(), dials, "canaries")
-    planted = PlantedVerdicts(nothing, pl.Series([], dtype=pl.String), np.zeros(0, dtype=np.bool_))
+    none_of = np.zeros(0, dtype=np.bool_)
+    planted = PlantedVerdicts(
+        nothing, pl.Series([], dtype=pl.String), none_of, none_of, [none_of] * len(dials)
+    )
     return redecide(place_verdicts(verdicts, rows, dials, "verdicts of g"), planted, planned, gone)
 
 

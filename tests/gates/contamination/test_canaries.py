@@ -98,12 +98,17 @@ def make_sample(row: MakeRow, texts_table: TextsTable) -> pa.Table:
 
 
 def measure(judge: Judge, sample: pa.Table, plant: Callable[..., pa.Table] | None) -> dict[str, float]:
-    """The share of the planted rows of each kind that is turned away."""
+    """The share of the planted rows of each kind that is turned away, canaries for what is wrong with them."""
     assert plant is not None
     rows = plant(sample, 8, 3)
-    said = judge.judge(rows, learn(judge, [sample], rows))["outcome"].to_pylist()
+    verdicts = judge.judge(rows, learn(judge, [sample], rows)).select(["outcome", "reason_class"]).to_pylist()
     kinds = [json.loads(extra)["kind"] for extra in rows["extra"].to_pylist()]
-    away = Counter(kind for kind, outcome in zip(kinds, said, strict=True) if outcome in ("reject", "hold"))
+    away = Counter(
+        kind
+        for kind, said in zip(kinds, verdicts, strict=True)
+        if said["outcome"] in ("reject", "hold")
+        and said["reason_class"] in judge.caught_as.get(kind, (said["reason_class"],))
+    )
     return {kind: away[kind] / number for kind, number in Counter(kinds).items()}
 
 

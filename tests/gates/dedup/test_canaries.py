@@ -65,6 +65,7 @@ def test_every_kind_is_planted_and_caught_and_controls_pass() -> None:
         "other_answer",
         "answer_to_other_question",
         "other_dialogue_under_system_prompt",
+        "one_word_in_eleven",
     }
     assert shares.keys() == BARS.keys() | controls
     assert {kind: shares[kind] for kind in BARS if shares[kind] < 0.95} == {}
@@ -79,6 +80,8 @@ def test_every_kind_is_planted_and_caught_and_controls_pass() -> None:
         ({"threshold": 0.99}, "question_edited_beside_shared_text"),
         ({"ngram": 20}, "light_edit"),
         ({"ngram": 20}, "answer_edited"),
+        ({"threshold": 0.5}, "one_word_in_eleven"),
+        ({"threshold": 0.3}, "one_word_in_eleven"),
         ({"shared_rows": 10_000}, "other_question_beside_shared_text"),
     ],
 )

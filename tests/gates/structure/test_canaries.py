@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from synth_stack.gates.gate import Judge
+from synth_stack.gates.structure import leaks
 from synth_stack.gates.structure.gate import structure
 from synth_stack.gates.structure.reading import Length
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
@@ -23,6 +24,7 @@ OTHER = make_row(
 )
 CODE = make_row(("user", "Add two numbers."), ("assistant", "def add(a, b):\n    return a + b"), draw=2)
 TEXT = make_row(kind="foreign", text="I lost my card on the way home. What should I do now?", draw=3)
+HINDI = make_row(("user", "कल क्या हुआ?"), ("assistant", "पुराना पुल बसंत में बंद कर दिया गया।"), draw=5)
 CHINESE = make_row(("user", "如何取消订单？"), ("assistant", "打开订单页面，然后点击取消。"), draw=4)
 BATCH = [PLAIN, OTHER, CODE, TEXT, make_tool_row(), make_preference_row()]
 
@@ -31,18 +33,22 @@ CONTENT_KINDS = {
     "cut_off", "open_fence", "finish", "no_final_punctuation", "chat_tokens", "end_marker", "reasoning_block",
     "mojibake", "broken_characters", "too_long", "refusal", "self_reference", "placeholder", "repetition",
     "wrong_language", "cut_code", "other_speaker", "bare_reasoning", "misread", "refusal_abroad", "sign_loop",
+    "sentence_token", "lost_chinese",
 }  # fmt: skip
 
 
 def count(judge: Judge, planted: pa.Table, sample: pa.Table) -> Mapping[str, tuple[int, int]]:
-    """How many rows of each kind were turned away, and how many there are."""
+    """How many rows of each kind were turned away, canaries for what is wrong with them, and how many there
+    are.
+    """
     verdicts = judge.judge(planted, learn(judge, [sample], planted)).to_pylist()
     away: Counter[str] = Counter()
     every: Counter[str] = Counter()
     for row, verdict in zip(planted.to_pylist(), verdicts, strict=True):
         kind = json.loads(row["extra"])["kind"]
         every[kind] += 1
-        away[kind] += verdict["outcome"] in {"reject", "hold"}
+        wanted = judge.caught_as.get(kind, (verdict["reason_class"],))
+        away[kind] += verdict["outcome"] in {"reject", "hold"} and verdict["reason_class"] in wanted
     return {kind: (away[kind], n) for kind, n in every.items()}
 
 
@@ -82,6 +88,35 @@ def test_every_kind_is_caught_and_every_control_passes(rows: list[dict[str, Any]
 def test_a_batch_of_another_language_is_tested_in_its_own(languages: list[str]) -> None:
     found = find_blind([CHINESE], languages=languages), find_unfair([CHINESE], languages=languages)
     assert found == (set(), set())
+
+
+@pytest.mark.parametrize(
+    ("params", "kind"),
+    [
+        ({"max_repeats": 2}, "said_again"),
+        ({"max_repeats": 3}, "said_again"),
+        ({"min_confidence": 0.5}, "foreign_titles"),
+    ],
+)
+def test_a_bar_at_which_ordinary_rows_fall_is_unfair(params: dict[str, Any], kind: str) -> None:
+    assert kind in find_unfair([PLAIN, OTHER], **params)
+
+
+def test_a_gate_file_for_another_language_than_the_batch_is_unfair() -> None:
+    rows = [make_row(*((m["role"], m["content"]) for m in OTHER["messages"]), draw=k) for k in range(24)]
+    assert find_unfair(rows, languages=["de"]) == {"language_of_the_batch"}
+    assert find_unfair(rows[:19], languages=["de"]) == set()
+    assert find_unfair([*rows[:22], *[CHINESE] * 2], languages=["zh"]) == set()
+
+
+def test_a_row_that_was_broken_before_lends_no_canary() -> None:
+    broken = make_row(("user", "Which one?"), ("assistant", "The narrow one. ###eos_token###"))
+    assert list_kinds([broken]) == set()
+    assert find_blind([broken, PLAIN]) == set()
+
+
+def test_a_batch_with_dandas_for_full_stops_is_tested() -> None:
+    assert (find_blind([HINDI], languages=["hi"]), find_unfair([HINDI], languages=["hi"])) == (set(), set())
 
 
 def test_each_check_has_a_kind_of_its_own() -> None:
@@ -157,6 +192,13 @@ def test_a_check_that_finds_nothing_any_more_is_noticed(
     ("module", "name", "value", "noticed"),
     [
         ("leaks", "_LABELS", NEVER, "other_speaker"),
+        (
+            "leaks",
+            "_LEAKS",
+            tuple(leak for leak in leaks._LEAKS if leak[1] is not leaks._SENTENCE),
+            "sentence_token",
+        ),
+        ("encoding", "_CHINESE", NEVER, "lost_chinese"),
         ("encoding", "find_misread", lambda _: None, "misread"),
         ("cut_off", "find_open_prose", lambda *_, **__: (None, True), "cut_off"),
         ("cut_off", "find_open_code", lambda _: None, "cut_code"),
@@ -183,8 +225,6 @@ def test_a_part_of_a_check_that_is_broken_is_noticed(
 def test_a_sort_of_leak_that_is_no_longer_looked_for_is_noticed(
     monkeypatch: pytest.MonkeyPatch, table: str, kind: str
 ) -> None:
-    from synth_stack.gates.structure import leaks
-
     monkeypatch.setattr(leaks, table, tuple(leak for leak in getattr(leaks, table) if leak[0] != kind))
     assert ("bare_reasoning" if table == "_ANSWER_LEAKS" else kind) in find_blind(BATCH)
 

@@ -7,7 +7,7 @@ import pytest
 
 from synth_stack.gates.gate import Judge
 from synth_stack.gates.resources import NoResources
-from synth_stack.gates.toxicity.canaries import INNOCENT, KINDS, build_controls, plant_lines
+from synth_stack.gates.toxicity.canaries import INNOCENT, KINDS, NEAR_BAR, build_controls, plant_lines
 from synth_stack.gates.toxicity.gate import toxicity
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from tests.some_rows import MakeRow, TextsTable
@@ -52,9 +52,25 @@ def test_each_kind_of_canary_is_caught_and_no_control_is_turned_away(sample: pa.
     assert judge.control is not None
     planted, controls = judge.plant(sample, 40, 3), judge.control(sample, 40, 3)
     caught = count_away(judge, planted)
-    assert list(caught) == list(KINDS)
+    assert list(caught) == [*KINDS, NEAR_BAR[0]]
     assert min(caught.values()) >= 0.7 > judge.bars["hate"] == judge.bars["swear"]
-    assert count_away(judge, controls) == dict.fromkeys(INNOCENT, 0)
+    assert count_away(judge, controls) == dict.fromkeys((*INNOCENT, NEAR_BAR[1]), 0)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "noticed"),
+    [(0.35, {NEAR_BAR[1]}), (0.45, {NEAR_BAR[1]}), (0.5, set()), (0.6, set()), (0.7, {NEAR_BAR[0]})],
+)
+def test_a_bar_that_is_moved_by_much_is_noticed(
+    sample: pa.Table, threshold: float, noticed: set[str]
+) -> None:
+    judge = offline(threshold=threshold)
+    assert judge.plant is not None
+    assert judge.control is not None
+    caught = count_away(judge, judge.plant(sample, 20, 0))
+    wronged = count_away(judge, judge.control(sample, 20, 0))
+    blind = {kind for kind, share in caught.items() if share < judge.bars[kind]}
+    assert blind | {kind for kind, share in wronged.items() if share > judge.max_unfair} == noticed
 
 
 @pytest.mark.parametrize(("threshold", "blind", "unfair"), [(0.999, True, False), (0.2, False, True)])

@@ -278,7 +278,7 @@ def test_hatecheck_and_benign_queries_score_as_documented(
     said = [row(("user", case["test_case"]), draw=k) for k, case in enumerate(cases)]
     outcomes = np.array(say(offline(), build_candidates(said))["outcome"].to_pylist())
     hateful = np.array([case["label_gold"] == "hateful" for case in cases])
-    assert round((outcomes == "hold")[hateful].mean(), 2) == 0.57
+    assert round((outcomes == "hold")[hateful].mean(), 2) == 0.58
     assert round((outcomes == "hold")[~hateful].mean(), 2) == 0.31
     queries = [r["text"] for part in ("train", "test") for r in read(corpora / "banking77" / f"{part}.csv")]
     assert (np.array(say(offline(), texts_table(queries))["outcome"].to_pylist()) == "hold").mean() <= 0.0002

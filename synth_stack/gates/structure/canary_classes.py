@@ -1,0 +1,34 @@
+"""By which reason class the structure gate has to catch each kind of its canaries."""
+
+from collections.abc import Mapping
+
+SWITCHES: Mapping[str, str] = {
+    **dict.fromkeys(("open_fence", "finish", "cut_code"), "cut_off"),
+    "other_speaker": "chat_tokens",
+    "bare_reasoning": "reasoning_block",
+    "sentence_token": "end_marker",
+    **dict.fromkeys(("misread", "lost_chinese"), "mojibake"),
+    "refusal_abroad": "refusal",
+    "sign_loop": "repetition",
+}
+"""The parameter that switches a kind off, where it has another name."""
+
+_CLASSES = {
+    **SWITCHES,
+    "emptiness": "empty_answer",
+    "lost_content": "unreadable_text",
+    "roles": "wrong_roles",
+    "open_end": "wrong_roles",
+    "lost_call": "unmatched_tool_result",
+    "lost_result": "unanswered_tool_call",
+    "torn_arguments": "bad_tool_call",
+}
+_KINDS = """cut_off open_fence cut_code finish no_final_punctuation chat_tokens other_speaker end_marker
+    sentence_token reasoning_block bare_reasoning misread lost_chinese mojibake broken_characters too_long
+    refusal refusal_abroad self_reference placeholder repetition sign_loop wrong_language
+    roles open_end emptiness lost_content misplaced_reasoning lost_call lost_result torn_arguments
+    equal_sides missing_side""".split()
+CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
+    kind: (f"structure.{_CLASSES.get(kind, kind)}",) for kind in _KINDS
+}
+"""The reason class that catches each kind: what another check turns away shows nothing of its own."""
