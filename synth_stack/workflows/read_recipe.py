@@ -1,34 +1,41 @@
 """A recipe with everything that it names, whose faults are told together, before anything is spent.
 
-read_recipe          the recipe of a file; where it is no recipe, the faults of its gate file and seeds too
+read_recipe          the recipe of a file; where it is no recipe, also the faults of all that it names
+check_recipe         whether its teachers, methods and gates are there and take their parameters
 prepare_with_gates   a recipe and its gates made ready, and the faults of both
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-import synth_stack.gates  # noqa: F401  (registers the gates)
+import synth_stack.gates
+import synth_stack.generators
+import synth_stack.teachers  # noqa: F401  (all three register by being imported)
 from synth_stack.errors import Faults, UsageError
-from synth_stack.inputs.extensions import Extension
+from synth_stack.inputs.extensions import Extension, load_extensions
 from synth_stack.inputs.gate_file import load_gates
-from synth_stack.inputs.recipe import Recipe, SeedColumns, load_recipe
+from synth_stack.inputs.recipe import MethodUse, Recipe, SeedColumns, TeacherUse, load_recipe
 from synth_stack.inputs.seeds import load_corpus
 from synth_stack.inputs.strict_yaml import read_mapping
-from synth_stack.registry import bind, make_absolute, registered
+from synth_stack.inputs.yaml_models import UseModel
+from synth_stack.registry import Role, bind, make_absolute, registered
 from synth_stack.workflows.judge import Gates, bind_gates
 from synth_stack.workflows.prepare import Job, prepare
 from synth_stack.workflows.resources import find_resources
+
+_Use = tuple[Role, str, UseModel]
+"""Which role, where it stands in the recipe, and what is used there."""
 
 
 def read_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe of a YAML file (inputs/recipe.py). Raises ConfigError for all that is wrong in it.
 
-    Where the file itself has faults, those of the gate file and of the seeds that it names stand among the
-    `others`: who mends it mends all at once.
+    Where the file itself has faults, those of its teachers and methods, of the gate file and of the seeds
+    stand among the `others`: who mends it mends all at once.
     """
     faults = Faults()
     with faults:
@@ -37,11 +44,39 @@ def read_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
         value = read_mapping(Path(path))
         folder = Path(path).resolve().parent
         with faults:
+            _check_uses(_list_uses(value), folder, every=not value.get("load"))
+        with faults:
             _check_gates(value.get("gates"), folder)
         with faults:
             _check_seeds(value, folder)
     faults.raise_all()
     raise AssertionError("a fault was noted and not raised")
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Nothing, where teachers, methods and gates are there and take their parameters; no model is loaded.
+
+    Modules that recipe and gate file name are imported. Raises UsageError for all that is wrong.
+    """
+    faults = Faults()
+    with faults:
+        load_extensions(recipe.load, folder=recipe.folder)
+        uses: list[_Use] = [("teacher", "teacher", recipe.teacher)]
+        uses += [("teacher", f"models.{name}", model) for name, model in recipe.models.items()]
+        uses += [
+            ("generator", f"generate.methods[{n}]", use) for n, use in enumerate(recipe.generate.methods)
+        ]
+        _check_uses(uses, recipe.folder, every=True)
+    with faults:
+        check_gates(Path(recipe.gates))
+    faults.raise_all()
+
+
+def check_gates(path: Path) -> None:
+    """The same for a gate file."""
+    file = load_gates(path)
+    load_extensions(file.load, folder=file.folder)
+    _check_gates(str(path), file.folder)
 
 
 def prepare_with_gates(
@@ -60,6 +95,35 @@ def prepare_with_gates(
         faults.raise_all()
     resources = find_resources(recipe, job.lock, folder)
     return job, bind_gates(recipe.gates, recipe.eval_sets, resources, loaded=job.extensions)
+
+
+def _list_uses(value: Mapping[str, Any]) -> Iterator[_Use]:
+    """What a mapping that is no recipe names all the same: its teachers and methods that can be read."""
+    models, generate = value.get("models"), value.get("generate")
+    methods = generate.get("methods") if isinstance(generate, dict) else None
+    named: list[tuple[Role, str, type[UseModel], Any]] = [
+        ("teacher", "teacher", TeacherUse, value.get("teacher"))
+    ]
+    if isinstance(models, dict):
+        named += [("teacher", f"models.{name}", TeacherUse, model) for name, model in models.items()]
+    if isinstance(methods, list):
+        named += [("generator", f"generate.methods[{n}]", MethodUse, use) for n, use in enumerate(methods)]
+    for role, where, model, use in named:
+        with contextlib.suppress(ValidationError):  # told of the recipe
+            yield role, where, model.model_validate(use)
+
+
+def _check_uses(uses: Iterable[_Use], folder: Path, *, every: bool) -> None:
+    """Raises ConfigError for all that are not there or take other parameters.
+
+    Without `every` nothing is said of a name that is not registered: an extension may bring it.
+    """
+    faults = Faults()
+    for role, where, use in uses:
+        if every or use.use in registered(role):
+            with faults:
+                bind(role, use.use, use.params, where=where, folder=folder)
+    faults.raise_all()
 
 
 def _check_gates(named: Any, folder: Path) -> None:

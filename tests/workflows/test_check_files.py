@@ -51,6 +51,20 @@ def test_a_fault_in_the_gate_file_of_a_recipe_is_one_of_the_recipe(tmp_path: Pat
     assert "ngram" in check_file(tmp_path / "recipe.yaml").faults[0]
 
 
+@pytest.mark.parametrize("own", ["", "seed: no number\n"])
+def test_faults_of_teacher_methods_models_and_gates_are_told_at_once(own: str, tmp_path: Path) -> None:
+    init_recipe("preference", tmp_path)
+    spoil(tmp_path / "recipe.yaml", "teacher: {use: scripted}", "teacher: {use: scriptde}")
+    spoil(tmp_path / "recipe.yaml", "n: 4", "n: 99, aspect: [honesty]")
+    spoil(tmp_path / "recipe.yaml", "model: judge", "modle: judge")
+    spoil(tmp_path / "recipe.yaml", "seed: 7\n", own or "seed: 7\n")
+    spoil(tmp_path / "gates.yaml", "- use: dedup", "- use: dedpu")
+    told = "\n".join(check_file(tmp_path / "recipe.yaml").faults)
+    for what in ("'scripted'", "generate.methods[0]", "'aspects'", "models.judge", "'dedup'"):
+        assert what in told
+    assert ("seed" in told) == bool(own)
+
+
 def test_the_command_names_all_files_and_ends_with_2_where_one_is_not_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
