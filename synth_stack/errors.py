@@ -187,6 +187,11 @@ def replace_unprintable(text: str, *, keep: str = "", mark: str = "\N{REPLACEMEN
     return "".join(c if c.isprintable() or c in keep else mark for c in text)
 
 
+def name_type(value: object) -> str:
+    """What a message calls the type of a value that was read: Python's name, and JSON's for null."""
+    return "null" if value is None else type(value).__name__
+
+
 def _clean(text: str) -> str:
     """`text` on one line and without control characters: it may quote a library or somebody's row."""
     line = " ".join(part.strip() for part in text.splitlines() if part.strip())

@@ -7,6 +7,7 @@ holding anything hides no other. What a turn holds beyond the fields of a messag
 from collections.abc import Mapping
 from typing import Any
 
+from synth_stack.errors import name_type
 from synth_stack.inputs.columns import fold_name
 from synth_stack.inputs.json_text import parse_list
 from synth_stack.inputs.notices import NoticeTally
@@ -227,7 +228,7 @@ class _Parts:
         if isinstance(part, str):
             return check_unicode(part, self._column)
         if not isinstance(part, Mapping):
-            raise ValueError(f"column {self._column!r} has a part of a turn that is {type(part).__name__}")
+            raise ValueError(f"column {self._column!r} has a part of a turn that is {name_type(part)}")
         filled = {str(k): v for k, v in part.items() if v is not None}
         kind = str(filled.pop("type", "text" if "text" in filled or "refusal" in filled else ""))
         if kind in _TEXT_PARTS:

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from synth_stack.errors import InputError, MissingExtra
+from synth_stack.errors import InputError, MissingExtra, name_type
 from synth_stack.files import digest_file
 from synth_stack.inputs.argilla_records import unfold_record
 from synth_stack.inputs.byte_streams import CODECS, SUFFIXES
@@ -140,7 +140,7 @@ def open_records(records: Any, name: str, *, named: Mapping[str, str] | None = N
     if not isinstance(records, Iterable) or isinstance(records, Iterator):
         raise InputError(
             f"{name} cannot be read more than once",
-            seen=type(records).__name__,
+            seen=name_type(records),
             allowed="a list of mappings or a datasets.Dataset",
         )
     digest = hashlib.sha256()
@@ -153,7 +153,7 @@ def open_records(records: Any, name: str, *, named: Mapping[str, str] | None = N
             if isinstance(record, Mapping):
                 yield place, unfold_record(dict(record))
             else:
-                yield place, Broken(place, f"not an object but {type(record).__name__}")
+                yield place, Broken(place, f"not an object but {name_type(record)}")
 
     return Dataset(name, Digest(digest.hexdigest()), (Part(name, read),), columns)
 

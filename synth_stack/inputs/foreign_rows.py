@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from synth_stack.errors import name_type
 from synth_stack.inputs.chat_shapes import Message, read_turns
 from synth_stack.inputs.columns import ColumnPlan, Columns, Shape
 from synth_stack.inputs.notices import NoticeTally
@@ -140,5 +141,5 @@ def _read_id(record: Record, plan: ColumnPlan) -> str | None:
     if type(value) is str:
         return clean_text(value)
     if isinstance(value, list | tuple | Mapping):
-        raise ValueError(f"column {str(column)!r} holds {type(value).__name__}, not a name")
+        raise ValueError(f"column {str(column)!r} holds {name_type(value)}, not a name")
     return str(to_plain(value))

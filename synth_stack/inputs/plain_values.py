@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from synth_stack.errors import name_type
 from synth_stack.rows.canonical import canonical_text
 
 MAX_DEPTH = 100
@@ -34,7 +35,7 @@ def read_text(value: Any, column: str) -> str:
         except UnicodeDecodeError as exc:
             raise ValueError(f"column {column!r} holds bytes that are no UTF-8") from exc
     if not isinstance(value, str):
-        raise ValueError(f"column {column!r} holds {type(value).__name__}, not text")
+        raise ValueError(f"column {column!r} holds {name_type(value)}, not text")
     return check_unicode(value, column)
 
 

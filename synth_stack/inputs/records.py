@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from synth_stack.errors import InputError
+from synth_stack.errors import InputError, name_type
 from synth_stack.files import open_regular
 from synth_stack.inputs.arrow_rows import read_arrow
 from synth_stack.inputs.byte_streams import SUFFIXES, open_bytes, split_suffix
@@ -130,7 +130,7 @@ def _parse_object(line: bytes, place: str) -> Record | Broken:
     except ValueError as exc:
         return Broken(place, str(exc))
     if not isinstance(value, dict):
-        return Broken(place, f"not an object but {type(value).__name__}")
+        return Broken(place, f"not an object but {name_type(value)}")
     return value
 
 
@@ -154,7 +154,7 @@ def _read_json(
         yield "item 1", value
         return
     if not isinstance(value, list):
-        raise InputError(f"{path} is not a list of objects", seen=type(value).__name__)
+        raise InputError(f"{path} is not a list of objects", seen=name_type(value))
     for position, item in enumerate(value, start=1):
         place = f"item {position}"
         if isinstance(item, dict) and held > max_bytes and (size := _count_chars(item)) > max_bytes:
@@ -162,7 +162,7 @@ def _read_json(
         elif isinstance(item, dict):
             yield place, item
         else:
-            yield place, Broken(place, f"not an object but {type(item).__name__}")
+            yield place, Broken(place, f"not an object but {name_type(item)}")
 
 
 def _parse_whole(file: IO[bytes], path: Path, first: bytes) -> tuple[Any, int]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from synth_stack.errors import InputError
+from synth_stack.errors import InputError, name_type
 from synth_stack.files import read_regular
 from synth_stack.inputs.document_seeds import is_document, read_document_seeds
 from synth_stack.inputs.recipe import SeedColumns
@@ -142,7 +142,7 @@ def load_taxonomy(path: Path) -> dict[str, Topic]:
 def parse_topics(value: Any, *, where: str) -> dict[str, Topic]:
     """The topics by slice that the value of a taxonomy file lists. Raises InputError or ConfigError."""
     if not isinstance(value, list) or not value:
-        raise InputError(f"{where} is not a list of topics", seen=type(value).__name__)
+        raise InputError(f"{where} is not a list of topics", seen=name_type(value))
     topics: dict[str, Topic] = {}
     for number, item in enumerate(value):
         place = f"{where}: [{number}]"

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from synth_stack.errors import ConfigError
+from synth_stack.errors import ConfigError, name_type
 from synth_stack.files import read_regular
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -25,7 +25,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
     """The mapping that a YAML file of at most MAX_FILE_BYTES holds. Raises ConfigError."""
     value = read_yaml(file)
     if not isinstance(value, dict):
-        raise ConfigError(f"{file} must be a mapping of keys", seen=type(value).__name__)
+        raise ConfigError(f"{file} must be a mapping of keys", seen=name_type(value))
     return value
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synth_stack.errors import name_type
 from synth_stack.rows.json_values import MAX_DEPTH, Node, compile_pattern, freeze, is_type
 from synth_stack.rows.schema_keywords import find_misfit
 
@@ -52,7 +53,7 @@ def _read(value: Any, wanted: set[str], depth: int) -> Node:
     if isinstance(value, bool):
         return value
     if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} stands where a schema should be")
+        raise ValueError(f"{name_type(value)} stands where a schema should be")
     node = {}
     for keyword, said in _modernise(value).items():
         if keyword in _PLAIN:
@@ -105,7 +106,7 @@ def _follow(value: Any, pointer: str) -> Any:
 
 def _require(said: Any, kind: type, keyword: str) -> Any:
     if not isinstance(said, kind):
-        raise ValueError(f"its {keyword} is {type(said).__name__}, not {kind.__name__}")
+        raise ValueError(f"its {keyword} is {name_type(said)}, not {kind.__name__}")
     return said
 
 

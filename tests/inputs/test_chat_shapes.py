@@ -206,7 +206,7 @@ def test_what_no_field_of_a_message_holds_is_in_extra_by_the_place_of_its_turn(
         ([{"role": "user", "content": [{"type": ["text"]}]}], "has a part that is not read: ['text']"),
         ([{"role": "user", "content": [{"audio": "x"}]}], "has a part that is not read: audio"),
         ([{"role": "user", "content": [5]}], "has a part of a turn that is int"),
-        ([{"role": "user", "content": [{"type": "text"}]}], "holds NoneType, not text"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "holds null, not text"),
         ([{"role": "assistant", "content": "x", "tool_calls": 5}], "has tool calls that are no list"),
         ([{"role": "assistant", "content": "x", "tool_calls": [5]}], "has a tool call that is no object"),
         ([{"role": "assistant", "content": "x", "tool_calls": [{"id": 1}]}], "has a tool call without a name"),

@@ -111,7 +111,7 @@ def test_a_row_without_messages_is_its_text_and_a_text_of_its_own_is_kept() -> N
         ({"attachments": [{"width": -1}]}, "column 'attachments' has a width that is no whole number"),
         ({"attachments": [{"height": True}]}, "column 'attachments' has a height that is no whole number"),
         ({"row_id": 5}, "column 'row_id' holds int, not text"),
-        ({"row_id": None}, "column 'row_id' holds NoneType, not text"),
+        ({"row_id": None}, "column 'row_id' holds null, not text"),
     ],
 )
 def test_a_row_that_is_ours_by_name_alone_is_a_row_with_the_reason(

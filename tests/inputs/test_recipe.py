@@ -223,7 +223,7 @@ def test_an_override_replaces_a_dotted_key_and_is_checked_like_the_file(tmp_path
             'allowed in "<unicode string>", position 4',
         ),
         ("a: 2024-13-45\n", " is not YAML that can be read: month must be in 1..12"),
-        ("", " must be a mapping of keys; seen: NoneType"),
+        ("", " must be a mapping of keys; seen: null"),
         ("- a\n", " must be a mapping of keys; seen: list"),
         ("just words\n", " must be a mapping of keys; seen: str"),
         (b"a: \xff\n", " is not UTF-8: byte 3 is 0xff"),

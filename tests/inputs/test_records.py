@@ -95,7 +95,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_record(tmp_path: Path) -> Non
     [
         (b'{"text": "x"', "not JSON: unexpected end of data at character 14"),
         (b"[1, 2]", "not an object but list"),
-        (b"null", "not an object but NoneType"),
+        (b"null", "not an object but null"),
         (b'"text"', "not an object but str"),
         (b'{"text": "\xff"}', "not UTF-8: byte 10 is 0xff"),
         (b'{"text": "a\0b"}', "holds a NUL byte"),
@@ -411,7 +411,7 @@ def test_a_file_that_must_be_whole_is_refused_at_its_first_broken_record(tmp_pat
     assert next(records) == ("line 1", {"n": 1})
     with pytest.raises(InputError) as caught:
         next(records)
-    assert str(caught.value) == f"{path}: line 2: not an object but NoneType"
+    assert str(caught.value) == f"{path}: line 2: not an object but null"
 
 
 @pytest.mark.parametrize(

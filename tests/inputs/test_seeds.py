@@ -179,7 +179,7 @@ def test_a_policy_that_no_document_has_is_refused(policy: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", " is not a list of topics; seen: NoneType"),
+        ("", " is not a list of topics; seen: null"),
         ("a: 1\n", " is not a list of topics; seen: dict"),
         ("[]\n", " is not a list of topics; seen: list"),
         ("- {slice: a, title: A}\n- {slice: a, title: B}\n", ": [1]: the slice stands twice; seen: a"),

@@ -74,7 +74,8 @@ def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> Ev
     Each part stands in the column that `named` gives, or else in the first usual one that a record has. A
     prompt is needed; without an id an item is called by its position.
 
-    Raises InputError for a set that is missing, empty, unreadable, asks nothing or holds what is no item;
+    Raises InputError for a set that is missing, empty, unreadable, asks nothing, holds what is no item or two
+    items of one id;
     ConfigError for a column that is not there, and for a set on the Hub without `resources` to open it by.
     """
     where = f"eval set {named.name}"
@@ -98,6 +99,7 @@ def load_eval_set(named: NamedEvalSet, resources: Resources | None = None) -> Ev
         raise InputError(f"{where} has no items", seen=named.path or named.hub, allowed="at least one item")
     _check_columns(list(seen), columns, where)
     _check_items(items, silent, where)
+    _check_ids(items, where)
     return EvalItems(
         name=named.name,
         sha256=digest(),
@@ -230,6 +232,19 @@ def _check_items(
         raise InputError(
             f"{where} has no item with a prompt, a passage or choices", seen=f"{len(items)} empty items"
         )
+
+
+def _check_ids(items: Sequence[ItemParts], where: str) -> None:
+    """Refuse two items of one id that are not the same: a reason would name either of them."""
+    first: dict[str, int] = {}
+    for k, item in enumerate(items):
+        if item.id is not None and items[first.setdefault(item.id, k)] != item:
+            raise InputError(
+                f"{where}: items {first[item.id] + 1} and {k + 1} have one id and are not the same",
+                seen=item.id,
+                allowed="an id of its own for each item",
+                mend="Mend the ids, or name another column with `id:`.",
+            )
 
 
 def _has_prompt(record: Mapping[str, Any], named: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from synth_stack.errors import InputError
+from synth_stack.errors import InputError, name_type
 from synth_stack.inputs.records import read_strictly
 from synth_stack.inputs.strict_yaml import read_yaml
 from synth_stack.registry import FilePath, config_error
@@ -126,6 +126,6 @@ def _read_records(path: Path) -> Iterator[tuple[str, Any]]:
 def _read_list(path: Path) -> Iterator[tuple[str, Any]]:
     value = read_yaml(path)
     if not isinstance(value, list):
-        raise InputError(f"{path} is not a list of personas", seen=type(value).__name__)
+        raise InputError(f"{path} is not a list of personas", seen=name_type(value))
     for number, item in enumerate(value, start=1):
         yield f"persona {number}", item

@@ -82,9 +82,8 @@ def test_mbpp_has_its_tests_in_a_list_and_the_name_in_its_code(tmp_path: Path) -
     code = "def helper(x):\n    return x\ndef double(x):\n    return 2 * helper(x)"
     item = {"task_id": 2, "text": "Write a function to double.", "code": code}
     tests = ["assert double(2) == 4", "assert double(0) == 0"]
-    loaded = load(
-        tmp_path, [{**item, "test_list": tests, "test_setup_code": "import math"}, {**item, "test_list": []}]
-    )
+    untested = {**item, "task_id": 3, "test_list": []}
+    loaded = load(tmp_path, [{**item, "test_list": tests, "test_setup_code": "import math"}, untested])
     assert loaded.prompts[0] == "Write a function to double."
     assert (loaded.answers[0], loaded.ids[0]) == (code, "2")
     assert loaded.entry_points == ["double", None]

@@ -214,3 +214,13 @@ def test_a_set_that_is_named_wrongly_is_refused(fields: dict[str, Any], message:
     with pytest.raises(ValidationError) as caught:
         NamedEvalSet(name="set", **fields)
     assert message in str(config_error(caught.value, where="gates.yaml", model=NamedEvalSet))
+
+
+def test_two_items_of_one_id_are_refused_unless_they_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "exam.jsonl"
+    same, other = {"id": "q1", "prompt": "What is a prime?"}, {"id": "q1", "prompt": "What is a square?"}
+    path.write_text("\n".join(json.dumps(item) for item in (same, same, {"id": "q2", "prompt": "Why?"})))
+    assert len(load_eval_set(NamedEvalSet(name="exam", path=str(path))).ids) == 3
+    path.write_text("\n".join(json.dumps(item) for item in (same, {"id": "q2", "prompt": "Why?"}, other)))
+    with pytest.raises(InputError, match="exam: items 1 and 3 have one id and are not the same; seen: q1"):
+        load_eval_set(NamedEvalSet(name="exam", path=str(path)))
