@@ -16,6 +16,8 @@ _STRINGS = re.compile(
     r"|(?m:(?:^|(?<=\s))(?://[ \t]*[A-Za-z]|#[ !])[^\n]*|^[ \t]*-- [^\n]*)"
 )
 """Strings and comments of the usual languages, closed or not."""
+_COMMENT = re.compile(r"[ \t]*(?:#(?!include|define)|//|--)")
+"""A line that says something in words: a name of the code may be the beginning of another one there."""
 _KEYWORDS = frozenset(
     """return print else elif range False True None append continue import function console document length
     while break class const string public static void SELECT FROM WHERE ORDER GROUP true false null
@@ -37,7 +39,7 @@ def find_open_code(text: str) -> str | None:
         "inside a string": is_regular and _is_open_string(last),
         "inside an element": _find_open_tag(bare.lower(), last),
         "inside an environment": text.count("\\begin{") > text.count("\\end{"),
-        "inside a statement": bool(_CODE_OPEN.search(last)) or _is_torn(bare),
+        "inside a statement": bool(_CODE_OPEN.search(last)) or (_is_torn(bare) and not _COMMENT.match(last)),
     }
     return next((why for why, is_open in ends.items() if is_open), None)
 

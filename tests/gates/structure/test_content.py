@@ -191,6 +191,13 @@ def test_a_defect_of_content_is_named(answer: str, kind: str) -> None:
     assert find(answer) == kind
 
 
+def test_a_comment_that_ends_in_the_beginning_of_a_name_is_no_torn_statement() -> None:
+    script = '#!/bin/sh\n\ndirectory_path="$1"\nfind "$directory_path" -type d -exec rmdir {} \\;\n\n'
+    asked = "Write a shell script that takes a folder as its argument."
+    assert find(f"{script}#Usage: ./remove.sh /path/to/target/directory", asked) is None
+    assert find(f'{script}echo "$directory_path" $direct', asked) == "cut_off"
+
+
 def test_what_stands_for_a_value_that_was_taken_out_is_no_placeholder() -> None:
     answer = f"{SAY} Write to [EMAIL] or call [PHONE]."
     redacted = json.dumps({"redacted": [{"kind": "email"}, {"kind": "phone"}]}, separators=(",", ":"))
