@@ -35,12 +35,13 @@ from synth_stack.gates.contamination.verdicts import (
 )
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.text.spans import locate_words
-from synth_stack.text.words import WORD, normalise, weigh_words
+from synth_stack.text.words import WORD, normalise, normalise_text, weigh_words
 
 BARS: Mapping[str, float] = {
     "copied": 0.9,
     "in_other_formatting": 0.9,
     "excerpt": 0.9,
+    "piece": 0.9,
     "excerpt_without_spaces": 0.9,
     "short_item": 0.9,
     "passage_copied": 0.9,
@@ -70,6 +71,8 @@ tests.
 _MOST_CHARS = 4_000  # of an item: a canary is a row like others
 _TRIED_ITEMS = 2_000  # of a set, for each kind
 _EXCERPT_WORDS = 18  # shorter pieces of long items are a quotation
+_PIECE_WORDS = 13  # one more than is looked for as a rule; GPT-3's paper has as many
+_PIECE_OF = (2 * _PIECE_WORDS + 2, 5 * _PIECE_WORDS - 5)
 _UNSPACED_WORDS = 20
 _WHOLE_WORDS = (8, 11)  # of an item that has to occur whole
 _PASSAGE_WORDS = 60
@@ -113,6 +116,7 @@ def plant_items(stages: ContaminationStages, sample: pa.Table, n: int, seed: int
 def list_off(stages: ContaminationStages, *, behaviour: bool) -> tuple[str, ...]:
     """The kinds that the parameters of the gate switch off."""
     off = [] if stages.words.rule.is_run else ["excerpt", "excerpt_without_spaces"]
+    off += [] if _takes_pieces(stages) else ["piece"]
     if stages.meanings is None:
         off += [kind for kind in BARS if kind.startswith("reworded")]
     if any(s.testable for s in stages.words.sets):
@@ -128,6 +132,7 @@ def _list_kinds(
     rules: list[tuple[str, Rule]] = [("copied", _copy), ("in_other_formatting", _reformat)]
     if stages.words.rule.is_run:
         rules += [("excerpt", _cut_out), ("excerpt_without_spaces", _cut_unspaced)]
+    rules += [("piece", _cut_piece)] if _takes_pieces(stages) else []
     rules += [("short_item", _copy_short), ("passage_copied", _copy_passage), ("choices_copied", _offer)]
     if stages.can_run:
         rules += [("solved_under_its_name", partial(_solve, renamed=False))]
@@ -205,16 +210,43 @@ def _reformat(eval_set: EvalItems, item: int, _: np.random.Generator) -> Pair | 
 
 
 def _cut_out(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
-    spoken = list(_WORDS.finditer(eval_set.prompts[item]))
-    if len(spoken) <= _EXCERPT_WORDS:
+    piece = _draw_words(eval_set, item, _EXCERPT_WORDS, rng)
+    return None if piece is None else (f"Go on from here: {piece}", None)
+
+
+def _cut_piece(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:
+    """A piece that is less than half of its item, and more than the fifth below which it is a quotation."""
+    fewest, most = _PIECE_OF
+    if not fewest <= _count_words(eval_set.prompts[item]) <= most:
         return None
-    start = int(rng.integers(len(spoken) - _EXCERPT_WORDS))
+    piece = _draw_words(eval_set, item, _PIECE_WORDS, rng)
+    if piece is None or _count_words(piece) > _PIECE_WORDS:
+        return None
+    return f"Go on from here: {piece}", None
+
+
+def _draw_words(eval_set: EvalItems, item: int, words: int, rng: np.random.Generator) -> str | None:
+    """So many words of an item in a row; None where it is shorter, or where other items have them too."""
     prompt = eval_set.prompts[item]
-    said = spoken[start : start + _EXCERPT_WORDS]
+    spoken = list(_WORDS.finditer(prompt))
+    if len(spoken) <= words:
+        return None
+    start = int(rng.integers(len(spoken) - words))
+    said = spoken[start : start + words]
     # each run of 12 words holds a whole third, so none of them is what several items have
-    thirds = (said[k : k + _EXCERPT_WORDS // 3] for k in range(0, _EXCERPT_WORDS, _EXCERPT_WORDS // 3))
-    own = _is_own(eval_set, *(prompt[words[0].start() : words[-1].end()] for words in thirds))
-    return (f"Go on from here: {prompt[said[0].start() : said[-1].end()]}", None) if own else None
+    thirds = (said[k : k + words // 3] for k in range(0, words - words // 3 + 1, words // 3))
+    own = _is_own(eval_set, *(prompt[some[0].start() : some[-1].end()] for some in thirds))
+    return prompt[said[0].start() : said[-1].end()] if own else None
+
+
+def _count_words(text: str) -> int:
+    return len(normalise_text(text, punctuation=False).split())
+
+
+def _takes_pieces(stages: ContaminationStages) -> bool:
+    """Whether a piece of so few words is looked for."""
+    rule = stages.words.rule
+    return stages.holds_pieces and rule.is_run and rule.n <= _PIECE_WORDS
 
 
 def _cut_unspaced(eval_set: EvalItems, item: int, rng: np.random.Generator) -> Pair | None:

@@ -37,6 +37,7 @@ from synth_stack.gates.contamination.overlap_rules import (
     NGRAM,
     Convention,
     OverlapRule,
+    Pieces,
     choose_rule,
 )
 from synth_stack.gates.contamination.paraphrase import Embedding, index_meanings
@@ -78,6 +79,7 @@ def contamination(
     convention: Convention = "run",
     ngram: Annotated[int, Field(ge=5, le=50)] = NGRAM,
     min_item_words: Annotated[int, Field(ge=3, le=50)] = MIN_ITEM_WORDS,
+    pieces: Pieces = "hold",
     embedding: Embedding | None = _EMBEDDING,
     behaviour: Behaviour | None = _BEHAVIOUR,
     llm_judge: LlmJudge | None = None,
@@ -87,8 +89,9 @@ def contamination(
     Words, without case and punctuation: a row that shares a run of `ngram` words with an item's prompt or
     answer has score 1; a prompt or answer of fewer words has to occur whole, and one of fewer than
     `min_item_words` proves nothing (an item with nothing left is counted in facts as not checkable by
-    words). `convention` names other rules, with their sources, in overlap_rules.py. Each text of a row is
-    read: what is said, reasoned and called, alternatives, the schemas of tools, and documents, since a leaked
+    words). `convention` names other rules, with their sources, in overlap_rules.py. A short piece of a longer
+    item holds the row or, with `pieces` "ignore", leaves it to the later stages. Each text of a row is read:
+    what is said, reasoned and called, alternatives, the schemas of tools, and documents, since a leaked
     item teaches as much from there.
 
     Meaning, for the rest: the score is the likeness to the likest item on the short list, 0 where none is on
@@ -121,7 +124,9 @@ def contamination(
     sets = [load_eval_set(named, resources) for named in against]
     background = embedding.background if embedding else None
     neutral = load_eval_set(background, resources) if background else None
-    stages = _prepare_stages(sets, rule, embedding, neutral, behaviour, asks=llm_judge is not None)
+    stages = _prepare_stages(
+        sets, rule, embedding, neutral, behaviour, asks=llm_judge is not None, holds_pieces=pieces == "hold"
+    )
     ask = None if llm_judge is None else resources.make_asker(llm_judge.teacher, "contamination: llm_judge")
     facts = _state_facts(stages, neutral)
     alone = _find_alone([*against, *([background] if background else [])], llm_judge)
@@ -151,6 +156,7 @@ def _prepare_stages(
     behaviour: Behaviour | None,
     *,
     asks: bool,
+    holds_pieces: bool,
 ) -> ContaminationStages:
     meanings = confirmer = None
     if sets and embedding is not None:
@@ -169,6 +175,7 @@ def _prepare_stages(
         trials,
         holds_alone=holds_alone,
         lists_all=holds_alone or asks,
+        holds_pieces=holds_pieces,
     )
 
 

@@ -26,6 +26,9 @@ from synth_stack.text.words import WORD
 
 Convention = Literal["run", "gpt3-13gram", "tulu3-8gram-50", "palm-8gram-70"]
 
+Pieces = Literal["hold", "ignore"]
+"""What becomes of a row that has a short piece of a longer item and nothing else of it."""
+
 NGRAM = 12
 MIN_ITEM_WORDS = 8
 

@@ -106,7 +106,8 @@ NOTICED = SKETCH.append(pa.field("confirmed", pa.bool_(), nullable=False)).appen
 @dataclass(frozen=True, slots=True)
 class ContaminationStages:
     """What the gate compares with, stage by stage; None where a stage is off. `holds_alone`: a row is held
-    for its likeness where no other evidence agrees; `lists_all`: pairs are listed that none can agree with.
+    for its likeness where no other evidence agrees; `lists_all`: pairs are listed that none can agree with;
+    `holds_pieces`: a short piece of a longer item counts.
     """
 
     words: WordIndex
@@ -116,6 +117,7 @@ class ContaminationStages:
     trials: ItemTrials | None
     holds_alone: bool = True
     lists_all: bool = True
+    holds_pieces: bool = True
 
     @property
     def can_run(self) -> bool:
@@ -128,7 +130,7 @@ def sketch_rows(stages: ContaminationStages, table: pa.Table) -> pa.Table:
     import polars as pl
 
     texts = read_row_texts(table)
-    shared, readable = _find_shared(stages.words, texts, len(table))
+    shared, readable = _find_shared(stages.words, texts, len(table), holds_pieces=stages.holds_pieces)
     choices = _find_offered(stages.choices, texts)
     settled = {*shared, *(row for row, offered in choices.items() if offered["proof"])}
     pairs, near = pl.DataFrame(), pl.DataFrame({"row": [], "item": [], "nearness": []})
@@ -211,7 +213,7 @@ _NO_RUNS = WantedRuns()
 
 
 def _find_shared(
-    index: WordIndex, texts: "pl.DataFrame", rows: int
+    index: WordIndex, texts: "pl.DataFrame", rows: int, *, holds_pieces: bool
 ) -> tuple[dict[int, dict[str, Any]], Flags]:
     """By row the overlap of its text that shares most with an item, as SHARED; and which rows have words."""
     found, spoken = find_overlaps(index, texts["content"])
@@ -221,7 +223,7 @@ def _find_shared(
     best: dict[int, tuple[str, Overlap]] = {}
     for number, overlap in found.items():
         row = int(owners[number])
-        if overlap.weak and is_quotation(index, overlap, texts["content"][number]):
+        if overlap.weak and not (holds_pieces and not is_quotation(index, overlap, texts["content"][number])):
             continue
         if row not in best or overlap.rank > best[row][1].rank:
             best[row] = paths[number], overlap

@@ -141,7 +141,9 @@ def test_every_kind_is_planted_and_found_and_every_control_passes(
     [
         ({"embedding": None}, ("reworded", "reworded_after_a_passage", "reworded_program")),
         ({"behaviour": None, "embedding": None}, ("solved_under_its_name", "solved_with_other_names")),
-        ({"convention": "tulu3-8gram-50", "embedding": None}, ("excerpt", "excerpt_without_spaces")),
+        ({"convention": "tulu3-8gram-50", "embedding": None}, ("excerpt", "excerpt_without_spaces", "piece")),
+        ({"pieces": "ignore", "embedding": None}, ("piece",)),
+        ({"ngram": 14, "embedding": None}, ("piece",)),
     ],
 )
 def test_a_check_that_is_switched_off_is_listed_and_not_planted(
@@ -170,7 +172,7 @@ def test_a_bar_that_lets_items_through_is_noticed(
     assert is_blind(measure(judge, sample, judge.plant), judge)
 
 
-@pytest.mark.parametrize("stage", ["choices", "passages", "windows", "trials"])
+@pytest.mark.parametrize("stage", ["choices", "passages", "pieces", "windows", "trials"])
 def test_a_check_that_no_longer_works_is_noticed(
     exams: list[NamedEvalSet], sample: pa.Table, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_check_that_no_longer_works_is_noticed(
     broken = {
         "choices": ("short_list.find_choices", lambda *_: {}),
         "passages": ("overlap_rules.PASSAGE_WORDS", 10_000),
+        "pieces": ("short_list.is_quotation", lambda *_: True),
         "windows": ("passages.split_ends", lambda prose: prose.clear()),
         "trials": ("closer_looks.try_functions", lambda *_: {}),
     }

@@ -62,6 +62,15 @@ def test_twelve_shared_words_are_too_many(
         assert verdict["reason_class"] == "contamination.piece_of_item"
 
 
+def test_a_short_piece_of_an_item_passes_where_pieces_are_ignored(
+    named: NamedEvalSet, texts_table: TextsTable
+) -> None:
+    judge = make_judge(against=[named], embedding=None, pieces="ignore")
+    words = DUCKS.split()
+    rows = texts_table([" ".join(["So then", *words[3 : 3 + n], "or something else."]) for n in (12, 14)])
+    assert judge_rows(judge, rows)["outcome"].to_pylist() == ["accept", "reject"]
+
+
 def test_words_of_two_rows_do_not_make_one_ngram(named: NamedEvalSet, texts_table: TextsTable) -> None:
     words = DUCKS.split()
     halves = texts_table([" ".join(words[:8]), " ".join(words[8:16])])
