@@ -12,10 +12,12 @@ _CODE_OPEN = re.compile(
 )
 _STRINGS = re.compile(
     r"(?s:\"\"\".*?(?:\"\"\"|$)|\'\'\'.*?(?:\'\'\'|$)|/\*.*?(?:\*/|$))|\"(?:\\.|[^\"\\\n])*(?:\"|$|(?=\n))"
+    r"|(?<=[ \t]-[A-Za-z])'[^'\n]*(?:'|(?=\n|$))"
     r"|(?<![A-Za-z])[rbfuRBFU]{0,2}'(?:\\.|[^'\\\n])*(?:'|$|(?=\n))"
     r"|(?m:(?:^|(?<=\s))(?://[ \t]*[A-Za-z]|#[ !])[^\n]*|^[ \t]*-- [^\n]*)"
 )
-"""Strings and comments of the usual languages, closed or not."""
+"""Strings and comments of the usual languages, closed or not; that of a shell's option right after its
+letter (sort -t',')."""
 _COMMENT = re.compile(r"[ \t]*(?:#(?!include|define)|//|--)")
 """A line that says something in words: a name of the code may be the beginning of another one there."""
 _KEYWORDS = frozenset(

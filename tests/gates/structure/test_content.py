@@ -198,6 +198,13 @@ def test_a_comment_that_ends_in_the_beginning_of_a_name_is_no_torn_statement() -
     assert find(f'{script}echo "$directory_path" $direct', asked) == "cut_off"
 
 
+def test_a_quoted_sign_right_after_the_option_of_a_shell_is_a_string() -> None:
+    script = "#!/bin/bash\n\ninputfile=$1\noutputfile=$2\n\n# Sort by the second column\n"
+    asked = "Write a shell script that sorts a file."
+    assert find(f'{script}sort -t\',\' -k2,2 "$inputfile" > "$outputfile"', asked) is None
+    assert find(f'{script}sort -t\',\' -k2,2 "$inputfile" > "$outp', asked) == "cut_off"
+
+
 def test_what_stands_for_a_value_that_was_taken_out_is_no_placeholder() -> None:
     answer = f"{SAY} Write to [EMAIL] or call [PHONE]."
     redacted = json.dumps({"redacted": [{"kind": "email"}, {"kind": "phone"}]}, separators=(",", ":"))
