@@ -6,7 +6,7 @@ account or line was ever issued with such a number is likely and cannot be known
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from synth_stack.gates.personal_data.kinds import Kind
@@ -93,8 +93,6 @@ _PEOPLE: Mapping[str, tuple[str, str]] = {
 }
 """Given names, and surnames, by region; drawn apart."""
 
-_TRIES = 20_000
-
 
 def draw_value(kind: Kind, rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
     """A value of `kind` in the format of one of `regions`, and what it is called there.
@@ -108,9 +106,21 @@ def _fill(form: str, rng: random.Random) -> str:
     return "".join(rng.choice(_LETTERS[c]) if c in _LETTERS else c for c in form)
 
 
-def _draw_until(draw: Callable[[], str], accept: Callable[[str], bool]) -> str:
-    """The first value that is accepted: every check digit here lets one in a thousand pass, or more."""
-    return next(value for value in (draw() for _ in range(_TRIES)) if accept(value))
+def _draw_until(form: str, rng: random.Random, accept: Callable[[str], bool]) -> str:
+    """The first value of `form` that is accepted: every check here lets one in a thousand pass, or more.
+
+    One place after another is drawn again, which costs half of drawing the whole value again.
+    """
+    return next(value for value in _vary(form, rng) if accept(value))
+
+
+def _vary(form: str, rng: random.Random) -> Iterator[str]:
+    value = list(_fill(form, rng))
+    places = [(i, _LETTERS[c]) for i, c in enumerate(form) if c in _LETTERS]
+    while True:
+        yield "".join(value)
+        place, letters = rng.choice(places)
+        value[place] = rng.choice(letters)
 
 
 def _choose(rng: random.Random, regions: Sequence[str], known: Mapping[str, Any]) -> str:
@@ -134,16 +144,16 @@ def _draw_role_email(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
 
 def _draw_card(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
     head, tail = (form := rng.choice(_CARDS + _MORE_CARDS))[:4], form[4:]
-    value = _draw_until(
-        lambda: head + _fill(tail, rng), lambda v: is_card(_strip(v)) and not is_placeholder(_strip(v))
+    number = _draw_until(
+        tail, rng, lambda v: is_card(_strip(head + v)) and not is_placeholder(_strip(head + v))
     )
-    return value, "card"
+    return head + number, "card"
 
 
 def _draw_iban(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
     region = _choose(rng, regions, _IBANS)
     country = "GB" if region == "US" else region
-    return _draw_until(lambda: country + _fill(_IBANS[region], rng), lambda v: is_iban(_strip(v))), "IBAN"
+    return country + _draw_until(_IBANS[region], rng, lambda v: is_iban(_strip(country + v))), "IBAN"
 
 
 def _draw_national_id(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
@@ -151,7 +161,7 @@ def _draw_national_id(rng: random.Random, regions: Sequence[str]) -> tuple[str, 
     one = by_region[_choose(rng, regions, by_region)]
     form, called = _ID_FORMS[one.name]
     return _draw_until(
-        lambda: _fill(form, rng), lambda v: bool(one.shape.fullmatch(v)) and one.accepts(v, called)
+        form, rng, lambda v: one.shape.fullmatch(v) is not None and one.accepts(v, called)
     ), called
 
 
@@ -200,20 +210,19 @@ def _draw_phone(rng: random.Random, regions: Sequence[str]) -> tuple[str, str]:
     digits = library.national_significant_number(example) if example else "000000000"
     code = library.country_code_for_region(region)
 
-    def draw() -> str:
-        return f"+{code}{digits[:3]}{_fill('0' * len(digits[3:]), rng)}"
-
-    value = _draw_until(draw, lambda v: read_phone(v, Evidence.NONE, (), frozenset()) == "phone")
+    head = f"+{code}{digits[:3]}"
+    rest = _draw_until("0" * len(digits[3:]), rng, lambda v: _is_line(head + v, "phone"))
     style = rng.choice((library.PhoneNumberFormat.INTERNATIONAL, library.PhoneNumberFormat.NATIONAL))
-    return library.format_number(library.parse(value, None), style), "telephone"
+    return library.format_number(library.parse(head + rest, None), style), "telephone"
+
+
+def _is_line(number: str, kind: Kind) -> bool:
+    return read_phone(number, Evidence.NONE, (), frozenset()) == kind
 
 
 def _draw_hotline(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
-    value = _draw_until(
-        lambda: f"+1 8{rng.choice(('00', '88', '77'))} {_fill('100-0000', rng)}",
-        lambda v: read_phone(v, Evidence.NONE, (), frozenset()) == "hotline",
-    )
-    return value, "hotline"
+    head = f"+1 8{rng.choice(('00', '88', '77'))} "
+    return head + _draw_until("100-0000", rng, lambda v: _is_line(head + v, "hotline")), "hotline"
 
 
 def _draw_secret(rng: random.Random, _: Sequence[str]) -> tuple[str, str]:
