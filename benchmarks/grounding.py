@@ -4,15 +4,16 @@
     python benchmarks/grounding.py ../shared/data      and passages of ordinary/rc_en as sources
     python benchmarks/grounding.py --write pairs.jsonl the planted set, to be labelled by others
     python benchmarks/grounding.py --half develop --show paraphrased
-    python benchmarks/grounding.py --verifier qwen.gguf --sha256 DIGEST --asked 200
+    python benchmarks/grounding.py --verifier qwen.gguf --sha256 DIGEST [--kept rates.jsonl]
 
 Sources are parted by the digest of their names: thresholds and rules were fitted on one half. Answers are
 made from sentences of the sources by the rules of this file, and benchmarks/grounding/pairs.jsonl has
 answers that were written by hand. A minute on two cores.
 
---verifier names the weights of a language model (GGUF, ChatML). Of the prose answers of the judging half that
-rules leave in doubt --asked, drawn by lot, are put to it as the gate does: what the rules said of them stands
-beside what the gate says then, by kind.
+--verifier names the weights of a language model (GGUF, ChatML). All answers of the judging half (or of
+--half) are judged twice, by rules alone and with the model, which is asked about --asked answers of each
+corpus at most, as the gate chooses them. --kept names a file of what it said: a run that was cut short goes
+on there.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import random
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,7 +36,7 @@ from synth_stack.gates.factuality.library import open_library
 from synth_stack.gates.factuality.statements import read_statements
 from synth_stack.gates.factuality.verifier import TeacherVerifier
 from synth_stack.gates.gate import Judge
-from synth_stack.gates.resources import NoResources
+from synth_stack.gates.resources import NoResources, Rate
 from synth_stack.inputs.source_files import find_files
 from synth_stack.inputs.source_texts import SourcePassage, read_prose
 from synth_stack.rows.schemas import build_candidates
@@ -64,6 +65,7 @@ MAX_WRONGED = 0.02
 A_KIND = 30
 """Answers of each kind from each corpus and half, where it has so many sentences to make them from."""
 SPEED_ROWS = 3_000
+RATED_AT_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--verifier", type=Path)
     parser.add_argument("--sha256")
     parser.add_argument("--asked", type=int, default=200)
+    parser.add_argument("--kept", type=Path, help="a file of what the model said, which is not asked again")
     options = parser.parse_args()
     with TemporaryDirectory() as made:
         folders = dict(FOLDERS)
@@ -98,7 +101,13 @@ def main() -> None:
             options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
         if options.verifier is not None:
             model = {"use": "embedded", "weights": str(options.verifier.resolve()), "sha256": options.sha256}
-            print_verified([pair for pair in pairs if pair.half == "judge"], folders, model, options.asked)
+            half = options.half or "judge"
+            pairs = [pair for pair in pairs if pair.half == half]
+            alone = judge_pairs(pairs, folders)
+            together = judge_verified(pairs, folders, model, options.asked, options.kept)
+            print_figures(f"{half}, rules alone", alone)
+            print_figures(f"{half}, with the model", together)
+            print_moved(alone, together)
             return
         said = judge_pairs(pairs, folders)
         for half in [options.half] if options.half else HALVES:
@@ -351,41 +360,61 @@ def judge_pairs(pairs: Sequence[Pair], folders: dict[str, Path]) -> list[tuple[P
     return said
 
 
-def print_verified(pairs: Sequence[Pair], folders: dict[str, Path], model: dict[str, Any], most: int) -> None:
-    """What rules, and then the model, say of a sample of the answers that rules leave in doubt."""
-    verifier = TeacherVerifier(
-        use="teacher", rows=most, teacher={**model, "prompts": "chat", "threads": 2, "servers": 1}
-    )
-    said: list[tuple[str, str, str]] = []
-    doubtful: list[tuple[str, Pair]] = []
-    judges = {}
-    for corpus in sorted({pair.corpus for pair in pairs} & set(folders)):
-        sources = [str(folders[corpus])]
-        resources = RunResources(perimeter="local")
-        judges[corpus] = factuality(resources, sources=sources, verifier=verifier)
+def judge_verified(
+    pairs: Sequence[Pair], folders: dict[str, Path], model: dict[str, Any], most: int, kept: Path | None
+) -> list[tuple[Pair, dict[str, Any]]]:
+    """Each pair with its verdict, where a model reads what rules leave in doubt of `most` answers a corpus.
+
+    What is found in `kept` is not asked again, and every rate is written to it as it comes.
+    """
+    teacher = {**model, "prompts": "chat", "timeout_s": 3_000.0}
+    verifier = TeacherVerifier(use="teacher", rows=most, teacher=teacher)
+    resources = KeptRates(kept)
+    said: list[tuple[Pair, dict[str, Any]]] = []
+    for corpus in sorted({pair.corpus for pair in pairs}):
         mine = [pair for pair in pairs if pair.corpus == corpus]
-        table = build_rows(mine)
-        doubts = set(judges[corpus].rounds[0].sketch(table, {})["row_id"].to_pylist())
-        open_ = [row_id in doubts for row_id in table["row_id"].to_pylist()]
-        print(f"{corpus}: {sum(open_)} of {len(mine)} answers are left in doubt", flush=True)
-        doubtful += [(corpus, pair) for pair, left in zip(mine, open_, strict=True) if left]
-    drawn = random.Random("verifier").sample(doubtful, min(most, len(doubtful)))
-    started = time.process_time()
-    for corpus, judge in judges.items():
-        mine = [pair for at, pair in drawn if at == corpus]
-        rules = open_judge(corpus, folders).judge(build_rows(mine), {})["outcome"].to_pylist()
-        for pair, before in zip(mine, rules, strict=True):
-            table = build_rows([pair])
-            state = judge.rounds[0].merge([judge.rounds[0].sketch(table, {})], {})
-            after = judge.judge(table, state)["outcome"][0].as_py()
-            said.append((pair.kind, before, after))
-            print(f"{corpus} {pair.kind}: {before}, then {after}", flush=True)
-    print(f"\n{'kind':26}{'n':>4}  rules alone -> with the model")
-    for kind in sorted({kind for kind, _, _ in said}):
-        mine_said = [(before, after) for each, before, after in said if each == kind]
-        before, after = (dict(Counter(outcomes)) for outcomes in zip(*mine_said, strict=True))
-        print(f"{kind:26}{len(mine_said):>4}  {before} -> {after}")
-    print(f"{time.process_time() - started:.0f} CPU s of this process")
+        table, judge, state = build_rows(mine), open_judge(corpus, folders), {}
+        if corpus in folders:
+            judge = factuality(resources, sources=[str(folders[corpus])], verifier=verifier)
+            [step] = judge.rounds
+            state = dict(step.merge([step.sketch(table, {})], {}))
+        said += zip(mine, judge.judge(table, state).to_pylist(), strict=True)
+    print(f"\n{resources.asked} questions, {resources.cpu_s:.0f} CPU s; {resources.found} more were kept")
+    return said
+
+
+class KeptRates(NoResources):
+    """The language model of a verifier, and what it said before."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.asked = self.found = 0
+        self.cpu_s = 0.0
+
+    def make_rater(self, teacher: Mapping[str, Any], where: str) -> Rate:
+        rate = RunResources(perimeter="local").make_rater(teacher, where)
+
+        def look(questions: Sequence[str]) -> list[float | None]:
+            known = self._read()
+            new = [question for question in questions if question not in known]
+            self.found += len(questions) - len(new)
+            for first in range(0, len(new), RATED_AT_A_TIME):
+                block = new[first : first + RATED_AT_A_TIME]
+                started = time.process_time()
+                rates = dict(zip(block, rate(block), strict=True))
+                self.asked, self.cpu_s = self.asked + len(block), self.cpu_s + time.process_time() - started
+                known |= rates
+                if self.path is not None:
+                    with self.path.open("a", encoding="utf-8") as file:
+                        file.writelines(json.dumps(each) + "\n" for each in rates.items())
+            return [known[question] for question in questions]
+
+        return look
+
+    def _read(self) -> dict[str, float | None]:
+        if self.path is None or not self.path.is_file():
+            return {}
+        return dict(json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines())
 
 
 def open_judge(corpus: str, folders: dict[str, Path]) -> Judge:
@@ -412,20 +441,36 @@ def build_rows(pairs: Sequence[Pair]) -> pa.Table:
     )
 
 
+def print_moved(
+    alone: Sequence[tuple[Pair, dict[str, Any]]], together: Sequence[tuple[Pair, dict[str, Any]]]
+) -> None:
+    """The answers of which the model made another thing than the rules."""
+    moves = Counter(
+        (pair.kind, before["outcome"], after["outcome"])
+        for (pair, before), (_, after) in zip(alone, together, strict=True)
+        if before["outcome"] != after["outcome"]
+    )
+    print("\nwhat the model moved:")
+    for (kind, before, after), n in sorted(moves.items()):
+        print(f"  {kind:26}{n:>4}  {before} -> {after}")
+
+
 def is_contradicted(verdict: dict[str, Any]) -> bool:
     return bool(verdict["outcome"] == "reject")
 
 
 def print_figures(half: str, said: Sequence[tuple[Pair, dict[str, Any]]]) -> None:
     print(f"\n{half}: {len(said)} answers")
-    print(f"{'kind':26}{'n':>5}{'reject':>9}{'hold':>7}{'abstain':>9}{'accept':>8}  target")
+    print(f"{'kind':26}{'n':>5}{'reject':>9}{'interval':>17}{'hold':>7}{'abstain':>9}{'accept':>8}  target")
     kinds = defaultdict(list)
     for pair, verdict in said:
         kinds[pair.kind].append(verdict["outcome"])
     for kind in sorted(kinds):
         counts, n = Counter(kinds[kind]), len(kinds[kind])
         shares = [f"{counts[outcome] / n:.3f}" for outcome in ("reject", "hold", "abstain", "accept")]
-        print(f"{kind:26}{n:>5}{shares[0]:>9}{shares[1]:>7}{shares[2]:>9}{shares[3]:>8}  {name_target(kind)}")
+        low, high = wilson(counts["reject"], n)
+        told = f" ({low:.3f} to {high:.3f}){shares[1]:>7}{shares[2]:>9}{shares[3]:>8}  {name_target(kind)}"
+        print(f"{kind:26}{n:>5}{shares[0]:>9}{told}")
     calls = [pair for pair, verdict in said if is_contradicted(verdict)]
     right = sum(pair.kind in CONTRADICTED for pair in calls)
     low, high = wilson(right, len(calls))

@@ -9,6 +9,10 @@ from synth_stack.errors import GateError
 Ask = Callable[[Sequence[str]], Sequence[str | None]]
 """Prompts to answers, one for each in order; None where the model gave none."""
 
+Rate = Callable[[Sequence[str]], Sequence[float | None]]
+"""Questions to be answered with yes or no, to how probable yes is, one for each in order; None where neither
+was said."""
+
 
 class Resources(Protocol):
     """Handed to a gate whose factory takes `resources`; the gate reaches nothing by itself."""
@@ -30,9 +34,19 @@ class Resources(Protocol):
         """What the recipe declares of its models: by name and by digest, `output`, `license` and `url`."""
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
-        """A function that asks a teacher (`use` and its parameters), greedily, inside the run's perimeter.
+        """A function that asks a teacher (`use` and its parameters) for a word or two, greedily, inside the
+        run's perimeter.
 
         Raises ConfigError for what is no teacher; the function raises TeacherError when it is down.
+        """
+
+    def make_writer(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """A function that asks a teacher for texts, likewise; one that is cut off is none."""
+
+    def make_rater(self, teacher: Mapping[str, Any], where: str) -> Rate:
+        """A function that asks a teacher yes or no, and reads how probable either is as its first token.
+
+        Of a teacher that does not tell, the word that it says counts as certain. Raises as `make_asker` does.
         """
 
     def open_hub(self, name: str, *, config: str | None, split: str, revision: str | None) -> Any:
@@ -66,6 +80,14 @@ class NoResources:
         _refuse("the terms that the recipe declares")
 
     def make_asker(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """Raises GateError."""
+        _refuse("a language model")
+
+    def make_writer(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """Raises GateError."""
+        _refuse("a language model")
+
+    def make_rater(self, teacher: Mapping[str, Any], where: str) -> Rate:
         """Raises GateError."""
         _refuse("a language model")
 

@@ -401,6 +401,7 @@ def _record(answer: Answer, prompt: Prompt) -> dict[str, Any]:
         "tool_calls": list(answer.tool_calls) or None,
         "cached_tokens": answer.cached_tokens or None,
         "on_cut": prompt.on_cut if answer.cut else None,
+        "choices": _weigh_choices(answer, prompt),
     }
     return {
         "failure": answer.failure,
@@ -410,3 +411,9 @@ def _record(answer: Answer, prompt: Prompt) -> dict[str, Any]:
         "seed": prompt.seed,
         **{name: value for name, value in more.items() if value is not None},
     }
+
+
+def _weigh_choices(answer: Answer, prompt: Prompt) -> dict[str, float] | None:
+    if not prompt.choices or answer.beginnings is None:
+        return None
+    return {word: round(answer.beginnings.get(word.casefold(), 0.0), 6) for word in prompt.choices}

@@ -1,6 +1,7 @@
 """From what a server sent to an answer, or to the trouble that there was instead; nothing here raises."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -88,6 +89,7 @@ def read_answer(response: httpx.Response, *, raw: bool, key: str | None = None) 
         calls = _read_calls(said.get("tool_calls"))
         n_in, n_out, cached = _read_usage(body.get("usage") or {})
         refusal, finish = said.get("refusal"), _read_finish(choice.get("finish_reason"))
+        beginnings = _read_beginnings(choice.get("logprobs"))
     except (
         ValueError,
         KeyError,
@@ -108,6 +110,7 @@ def read_answer(response: httpx.Response, *, raw: bool, key: str | None = None) 
         finish=finish,
         tool_calls=calls,
         cached_tokens=cached,
+        beginnings=beginnings,
     )
     refused = clean_sentence(refusal, key) if isinstance(refusal, str) and refusal.strip() else None
     return _settle(answer, refused, opened=split.open)
@@ -166,6 +169,22 @@ def _read_calls(calls: Any) -> tuple[Mapping[str, str], ...]:
 
 def _read_finish(reason: Any) -> str | None:
     return _FINISHES.get(reason, reason) if isinstance(reason, str) and reason.isidentifier() else None
+
+
+def _read_beginnings(logprobs: Any) -> dict[str, float] | None:
+    """How probable likely first tokens were; None where the server does not tell, or tells it otherwise.
+
+    Tokens that differ in case and blanks alone count as one: models begin with " Yes", "yes" and "YES".
+    """
+    found: dict[str, float] = {}
+    try:
+        for each in logprobs["content"][0]["top_logprobs"]:
+            token, logprob = str(each["token"]).strip().casefold(), float(each["logprob"])
+            if logprob <= 0:  # false of NaN as well
+                found[token] = min(1.0, found.get(token, 0.0) + math.exp(logprob))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        return None
+    return found
 
 
 def _read_usage(usage: Mapping[str, Any]) -> tuple[int, int, int]:

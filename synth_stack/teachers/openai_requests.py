@@ -9,7 +9,7 @@ from synth_stack.teachers.grammar import write_gbnf
 from synth_stack.teachers.prompt import Prompt
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
-LeftOut = Literal["sampling", "seed", "stop"]
+LeftOut = Literal["sampling", "seed", "stop", "logprobs"]
 SchemaField = Literal["response_format", "json_object", "guided_json", "json_schema"]
 """How a server is told the schema of an answer: as OpenAI has it, as JSON of any form (older servers), as
 vLLM before 0.12, as llama.cpp."""
@@ -74,7 +74,11 @@ class RequestForm:
         return {**body, "messages": messages, **going_on}, False
 
     def _bind_answer(self, prompt: Prompt) -> dict[str, Any]:
-        """The keys that keep an answer to a grammar or a schema, where the server takes one."""
+        """The keys that keep an answer to a grammar or a schema, where the server takes one, or ask for what
+        its beginning might have been.
+        """
+        if prompt.choices and not prompt.raw and "logprobs" not in self.left_out:
+            return {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         if prompt.grammar is not None and self.takes_grammar:
             return {"grammar": write_gbnf(prompt.grammar)}
         if prompt.schema is not None and self.schema_field is not None:
@@ -114,6 +118,10 @@ def is_closed(schema: Any, depth: int = 0) -> bool:
 
 
 _MAX_SCHEMA_DEPTH = 40
+
+
+_TOP_LOGPROBS = 20
+"""The most that OpenAI, vLLM and others give."""
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:

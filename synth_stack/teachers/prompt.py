@@ -25,7 +25,8 @@ class Prompt(list[Message]):
     teacher's own; `raw` says that the single message is a text to be continued, not a chat turn to be
     answered; `tools` are schemas that the answer may call; `grammar` is what the answer may be, for a teacher
     that keeps to one (`takes_grammar`); `schema` is the JSON schema of the answer, for a teacher that was
-    told how its server takes one. A plain list works too and has none of them.
+    told how its server takes one; `choices` are words of which the record of the answer says how probable
+    each was as its beginning, where the server tells. A plain list works too and has none of them.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Prompt(list[Message]):
         tools: Sequence[Mapping[str, Any]] = (),
         grammar: Grammar | None = None,
         schema: Mapping[str, Any] | None = None,
+        choices: Sequence[str] = (),
     ) -> None:
         super().__init__(messages)
         self.seed = seed
@@ -52,6 +54,7 @@ class Prompt(list[Message]):
         self.tools = tuple(tools)
         self.grammar = grammar
         self.schema = schema
+        self.choices = tuple(choices)
 
     def with_messages(
         self, messages: Iterable[Message], *, tools: Sequence[Mapping[str, Any]] | None = None
@@ -68,6 +71,7 @@ class Prompt(list[Message]):
             tools=self.tools if tools is None else tools,
             grammar=self.grammar,
             schema=self.schema,
+            choices=self.choices,
         )
 
 
@@ -77,7 +81,8 @@ class Answer(NamedTuple):
     `cut` says that the text stops where its limit ran out; `finish` how it ended, as servers call it (stop,
     length, content_filter, tool_calls). `reasoning` is what the model thought before, never a part of the
     text. `cached_tokens` are those of `input_tokens` that the server had at hand. `spent` marks an answer
-    of which nothing but thought came.
+    of which nothing but thought came. `beginnings` says of likely first tokens how probable each was, where
+    that was asked for.
     """
 
     text: str | None
@@ -90,6 +95,7 @@ class Answer(NamedTuple):
     tool_calls: tuple[Mapping[str, str], ...] = ()
     cached_tokens: int = 0
     spent: bool = False
+    beginnings: Mapping[str, float] | None = None
 
     def plus(self, other: "Answer") -> "Answer":
         """The answer with the tokens of another call for the same prompt added."""

@@ -29,6 +29,7 @@ _SETTINGS = (
     ("'seed'", "Set teacher.leave_out: [seed]."),
     ("response_format", "Set teacher.schema_field to what the server takes, or leave it out."),
     ("'stop'", "Set teacher.leave_out: [stop]."),
+    ("logprobs", "Set teacher.leave_out: [logprobs]."),
     (
         "context length",
         "Set teacher.max_tokens or teacher.reasoning_tokens lower, or make the prompt shorter.",

@@ -3,19 +3,23 @@
 A gate is a function of rows and files; whoever binds it hands it these as resources (gates/resources.py).
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 import synth_stack.teachers  # noqa: F401  (registers the teachers)
 from synth_stack.errors import ConfigError, TeacherError
-from synth_stack.gates.resources import Ask
+from synth_stack.gates.resources import Ask, Rate
 from synth_stack.inputs.foreign import Dataset, open_hub
 from synth_stack.inputs.gate_file import GateFile
 from synth_stack.inputs.recipe import Recipe
 from synth_stack.inputs.strict_yaml import MAX_FILE_BYTES, read_mapping
+from synth_stack.inputs.template_use import OnCut
 from synth_stack.inputs.terms import read_terms
 from synth_stack.registry import bind
 from synth_stack.runs.folder import LOCK
@@ -27,6 +31,14 @@ if TYPE_CHECKING:
 
 ANSWER_TOKENS = 16
 """Room for one word, whatever a model puts around it."""
+WRITTEN_TOKENS = 400
+"""Room for an answer of three hundred words; one that is cut off is asked for again with four times as
+much."""
+YES_OR_NO = ("yes", "no")
+_RATED_TOKENS = 4
+"""Room for yes or no between asterisks; the first token alone is read where its probabilities are told."""
+_LEAST_TOLD = 0.5
+"""Where yes and no are less probable than all else as the first token, that is the beginning of a thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,42 @@ class RunResources:
         Sampling is greedy and seeded. A prompt without an answer gives None. Raises ConfigError for what is
         no teacher; the function raises TeacherError when the teacher is down.
         """
+        asked = self._bind(teacher, where)
+
+        def ask(prompts: Sequence[str]) -> list[str | None]:
+            outputs = self._ask(asked, prompts, where, max_tokens=ANSWER_TOKENS)
+            return [output["generations"][0] for output in outputs]
+
+        return ask
+
+    def make_writer(self, teacher: Mapping[str, Any], where: str) -> Ask:
+        """A function from prompts to texts of a teacher, as `make_asker` has it.
+
+        A text that is cut off even with more room (WRITTEN_TOKENS) is None: its half may say another thing.
+        """
+        asked = self._bind(teacher, where)
+
+        def write(prompts: Sequence[str]) -> list[str | None]:
+            outputs = self._ask(asked, prompts, where, max_tokens=WRITTEN_TOKENS, on_cut="retry")
+            return [None if _read_call(output).get("cut") else output["generations"][0] for output in outputs]
+
+        return write
+
+    def make_rater(self, teacher: Mapping[str, Any], where: str) -> Rate:
+        """A function from questions to how probable it is that a teacher says yes, and not no.
+
+        It is read from the probabilities of the first token, where the teacher tells them, and else from the
+        word that it says: 1 or 0. Raises as `make_asker` does.
+        """
+        asked = self._bind(teacher, where)
+
+        def rate(prompts: Sequence[str]) -> list[float | None]:
+            outputs = self._ask(asked, prompts, where, max_tokens=_RATED_TOKENS, choices=YES_OR_NO)
+            return [_read_rate(output) for output in outputs]
+
+        return rate
+
+    def _bind(self, teacher: Mapping[str, Any], where: str) -> Teacher:
         from synth_stack.teachers.perimeter import confine
 
         params = {name: value for name, value in teacher.items() if name != "use"}
@@ -62,12 +110,32 @@ class RunResources:
         )
         asked = require_teacher(bound.name, bound.make())
         confine(asked, self.perimeter, self.allow_hosts)
+        return asked
 
-        def ask(prompts: Sequence[str]) -> list[str | None]:
-            self.calls[self.gate] += len(prompts)
-            return _ask(asked, prompts, where)
-
-        return ask
+    def _ask(
+        self,
+        asked: Teacher,
+        texts: Sequence[str],
+        where: str,
+        *,
+        max_tokens: int,
+        choices: Sequence[str] = (),
+        on_cut: OnCut = "fail",
+    ) -> list[dict[str, Any]]:
+        """One distilabel GenerateOutput for each text, greedily. Raises TeacherError for one that is down."""
+        self.calls[self.gate] += len(texts)
+        prompts = [
+            Prompt(
+                [{"role": "user", "content": text}],
+                seed=0,
+                max_tokens=max_tokens,
+                sampling={"temperature": 0.0},
+                choices=choices,
+                on_cut=on_cut,
+            )
+            for text in texts
+        ]
+        return _generate(asked, prompts, where)
 
     def open_hub(self, name: str, *, config: str | None, split: str, revision: str | None) -> Dataset:
         """The records of a dataset of the Hub. Raises InputError, MissingExtra."""
@@ -129,21 +197,12 @@ def find_resources(recipe: Recipe, lock: Mapping[str, Any], attachments: Path | 
     )
 
 
-def _ask(teacher: Teacher, prompts: Sequence[str], where: str) -> list[str | None]:
+def _generate(teacher: Teacher, prompts: Sequence[Prompt], where: str) -> list[dict[str, Any]]:
     if not prompts:
         return []
-    asked = [
-        Prompt(
-            [{"role": "user", "content": text}],
-            seed=0,
-            max_tokens=ANSWER_TOKENS,
-            sampling={"temperature": 0.0},
-        )
-        for text in prompts
-    ]
     teacher.load()
     try:
-        outputs = teacher.generate(inputs=asked, num_generations=1)
+        outputs = teacher.generate(inputs=list(prompts), num_generations=1)
         down = None if teacher.health is None else teacher.health.down
     finally:
         teacher.unload()
@@ -152,4 +211,23 @@ def _ask(teacher: Teacher, prompts: Sequence[str], where: str) -> list[str | Non
             f"{where}: the teacher {teacher.model_name} is down: it {down}",
             mend="Every judged shard is kept; mend the teacher and run the same command again.",
         )
-    return [output["generations"][0] for output in outputs]
+    return outputs
+
+
+def _read_call(output: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of the call, which LLMs that are no teachers of ours do not give."""
+    kept = output.get("call")
+    record: Mapping[str, Any] = orjson.loads(kept[0]) if kept and kept[0] else {}
+    return record
+
+
+def _read_rate(output: Mapping[str, Any]) -> float | None:
+    told = _read_call(output).get("choices") or {}
+    yes, no = (told.get(word, 0.0) for word in YES_OR_NO)
+    if yes + no >= _LEAST_TOLD:
+        return float(yes / (yes + no))
+    said = _SAID.match(output["generations"][0] or "")
+    return None if said is None else float(said[1].casefold() == "yes")
+
+
+_SAID = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)

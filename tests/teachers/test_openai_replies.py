@@ -94,3 +94,35 @@ def test_the_sentence_of_a_server_stands_behind_its_status() -> None:
     assert (
         trouble.what == "refuses the prompt (HTTP 400): max_tokens is not supported; key [key] at [address]"
     )
+
+
+def test_likely_first_tokens_are_told_without_case_and_blanks() -> None:
+    top = [
+        {"token": " Yes", "logprob": -0.5},
+        {"token": "yes", "logprob": -2.0},
+        {"token": "No", "logprob": -3.0},
+    ]
+    choice = {"message": {"content": "Yes"}, "logprobs": {"content": [{"top_logprobs": top}]}}
+    answer = read_answer(httpx.Response(200, content=json.dumps({"choices": [choice]}).encode()), raw=False)
+    assert isinstance(answer, Answer)
+    assert answer.beginnings == pytest.approx({"yes": 0.7419, "no": 0.0498}, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "told"),
+    [
+        (None, None),
+        ({"content": []}, None),
+        ({"tokens": ["Yes"], "token_logprobs": [-0.1]}, None),
+        ({"content": [{"top_logprobs": [{"token": "Yes", "logprob": "soon"}]}]}, None),
+        ({"content": [{"top_logprobs": [{"token": "Yes", "logprob": 10**400}]}]}, None),
+        ({"content": [{"top_logprobs": [{"token": "Yes", "logprob": float("nan")}]}]}, {}),
+        ({"content": [{"top_logprobs": [{"token": "Yes", "logprob": 3.0}]}]}, {}),
+        ({"content": [{"top_logprobs": [{"token": "Yes", "logprob": 0.0}] * 9}]}, {"yes": 1.0}),
+    ],
+)
+def test_first_tokens_that_no_server_should_tell_leave_the_answer_whole(logprobs: Any, told: Any) -> None:
+    choice = {"message": {"content": "Yes"}, "logprobs": logprobs}
+    answer = read_answer(httpx.Response(200, content=json.dumps({"choices": [choice]}).encode()), raw=False)
+    assert isinstance(answer, Answer)
+    assert (answer.text, answer.beginnings) == ("Yes", told)

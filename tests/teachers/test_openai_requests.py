@@ -37,3 +37,15 @@ def test_an_answer_is_gone_on_with_as_its_kind_of_prompt_wants() -> None:
 def test_a_text_ends_before_the_first_stop_string() -> None:
     assert cut_at_stop("a\nb###c", ["###", "\n"]) == ("a", True)
     assert cut_at_stop("abc", ["\n"]) == ("abc", False)
+
+
+def test_choices_ask_for_what_the_beginning_might_have_been_where_the_server_tells() -> None:
+    asked = Prompt(HELLO, choices=("yes", "no"))
+    assert RequestForm("m").write(asked, 0)[0].keys() >= {"logprobs", "top_logprobs"}
+    assert asked.with_messages(HELLO).choices == ("yes", "no")
+    for form, prompt in [
+        (RequestForm("m"), PROMPT),
+        (RequestForm("m", left_out=["logprobs"]), asked),
+        (RequestForm("m"), Prompt(HELLO, raw=True, choices=("yes", "no"))),
+    ]:
+        assert "logprobs" not in form.write(prompt, 0)[0]

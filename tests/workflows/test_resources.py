@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from synth_stack.errors import ConfigError, TeacherError
 from synth_stack.files import read_table
+from synth_stack.registry import teacher
 from synth_stack.rows.schemas import DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import read_parts
+from synth_stack.teachers.openai_llm import SharedLLM, collect_answers
+from synth_stack.teachers.prompt import Answer, Prompt
 from synth_stack.workflows.curate import curate
 from synth_stack.workflows.judge import bind_gates
 from synth_stack.workflows.resources import RunResources
@@ -106,3 +110,46 @@ def test_the_gates_that_judge_rows_of_a_local_run_keep_to_its_perimeter(tmp_path
     gates = write_gates(tmp_path, {"use": "http", "base_url": "https://models.example.org/v1", "model": "m"})
     with pytest.raises(ConfigError, match="perimeter: local refuses a teacher that is not on this machine"):
         curate(run, gates, tmp_path / "out")
+
+
+def test_yes_or_no_is_rated_by_its_word_where_a_teacher_tells_no_probabilities() -> None:
+    rules = [*RULES, {"match": "geese", "replies": ["I wonder"]}]
+    rate = RunResources().make_rater({"use": "scripted", "rules": rules}, "gates.yaml")
+    assert rate(["about ducks", "about hens", "about geese"]) == [0.0, 1.0, None]
+    assert rate([]) == []
+
+
+def test_yes_or_no_is_rated_by_the_probabilities_of_a_model() -> None:
+    resources = RunResources(perimeter="local", gate="some")
+    rate = resources.make_rater({"use": "embedded", "servers": 1}, "gates.yaml")
+    rates = rate([f"Does 2 and 2 make {n}? Answer yes or no." for n in (4, 5)])
+    assert all(each is not None and 0 < each < 1 for each in rates)
+    assert rates[0] != rates[1]
+    assert resources.calls == {"some": 2}
+
+
+def test_a_text_that_is_cut_off_is_none_and_a_long_one_is_whole() -> None:
+    long = " ".join(["word"] * 300)
+    teacher = {"use": "scripted", "rules": [{"match": "lamp", "replies": [long]}]}
+    assert RunResources().make_writer(teacher, "gates.yaml")(["a lamp"]) == [long]
+    write = RunResources().make_writer({"use": "resources-test-chatterbox"}, "gates.yaml")
+    assert write(["go on", "stop"]) == [None, "stop"]
+
+
+class Chatterbox(SharedLLM):
+    """Repeats what it is told; whoever tells it to go on sees the beginning alone, whatever the room."""
+
+    @property
+    def model_name(self) -> str:
+        return "chatterbox"
+
+    async def agenerate(self, input: list[dict[str, str]], num_generations: int = 1) -> dict[str, Any]:  # noqa: A002
+        prompt = input if isinstance(input, Prompt) else Prompt(input)
+        assert prompt.on_cut == "retry"
+        said = prompt[0]["content"]
+        return collect_answers([Answer(said, cut=said == "go on")] * num_generations, prompt)
+
+
+@teacher("resources-test-chatterbox", version="1")
+def chatterbox() -> Chatterbox:
+    return Chatterbox()

@@ -155,8 +155,9 @@ def _open_verifier(
         entailer = load_entailer(verifier.weights, verifier.sha256, verifier.device)
         files = {verifier.weights.rpartition("/")[2]: verifier.sha256}
         return verify_by_entailment(entailer, verifier.threshold), {**entailer.facts, "files": files}
-    ask = resources.make_asker(verifier.teacher, "factuality: verifier")
-    return verify_by_teacher(ask), {"teacher": str(verifier.teacher.get("use"))}
+    rate = resources.make_rater(verifier.teacher, "factuality: verifier")
+    bars = {"supported": verifier.supported, "denied": verifier.denied}
+    return verify_by_teacher(rate, **bars), {"teacher": str(verifier.teacher.get("use")), **bars}
 
 
 def _open_rewriter(
@@ -164,7 +165,7 @@ def _open_rewriter(
 ) -> Callable[[pa.Table], pa.Table] | None:
     if rewrite is None:
         return None
-    ask = resources.make_asker(rewrite.teacher, "factuality: rewrite")
+    ask = resources.make_writer(rewrite.teacher, "factuality: rewrite")
     writer = str(rewrite.teacher.get("model") or rewrite.teacher.get("use"))
     return partial(rewrite_rows, ask, writer, check)
 
