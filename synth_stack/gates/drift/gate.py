@@ -29,7 +29,7 @@ MIN_ROWS = 100
 _ENVELOPE = Envelope()
 
 
-@gate("drift", version="2", harm="spread")
+@gate("drift", version="3", harm="spread")
 def drift(
     *,
     baseline: Annotated[FilePath | None, BASELINE] = None,

@@ -202,6 +202,8 @@ class _Comparison:
                 others = np.flatnonzero(
                     ~real.is_in(mine["text"].implode()).to_numpy()
                 )  # a control is no own twin
+                if len(others) < self.settings.min_rows // 2:  # real rows that say one thing over and over
+                    continue
                 yield from self._tell(
                     "planted",
                     name,

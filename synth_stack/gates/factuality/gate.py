@@ -67,7 +67,7 @@ _ENGLISH_SHARE = 0.04
 """Of the words of English answers a quarter are among these; of those of another language hardly any."""
 
 
-@gate("factuality", version="1", reads=("content", "documents"), harm="truth")
+@gate("factuality", version="2", reads=("content", "documents"), harm="truth")
 def factuality(
     resources: Resources,
     *,

@@ -156,6 +156,19 @@ def test_constant_columns_are_named_and_give_no_nan(tmp_path: Path) -> None:
     assert "length_ks" not in told["low"]
 
 
+def test_a_baseline_that_repeats_one_row_is_measured_and_has_no_control(tmp_path: Path) -> None:
+    same = tmp_path / "same.jsonl"
+    same.write_text('{"text": "the same words again"}\n' * 300, encoding="utf-8")
+    table, judge = make_table(make_texts(200, 2)), drift(baseline=str(same))
+    assert judge.control is not None
+    planted = judge.control(table, 20, 2)
+    [said], state = play(judge, [table], planted)
+    assert set(said["outcome"].to_pylist()) == {"hold"}
+    assert set(judge.judge(planted, state)["outcome"].to_pylist()) <= {"abstain"}
+    numbers = [each for name in ("size", "low", "high") for each in state["effects"][name].to_pylist()]
+    assert all(number is None or np.isfinite(number) for number in numbers)
+
+
 def test_a_row_without_text_is_abstained_on(baseline: str) -> None:
     verdicts = judge_table(make_table([(None, None), (" ", "cards"), *make_texts(200, 2)]), baseline)
     assert [v["reason_class"] for v in verdicts[:2]] == ["drift.nothing_to_read"] * 2
