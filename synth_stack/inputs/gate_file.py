@@ -188,6 +188,21 @@ def add_baseline(uses: list[GateUse], path: str | Path | None) -> list[GateUse]:
     ]
 
 
+def fill_baseline(uses: list[GateUse], path: Path | None) -> list[GateUse]:
+    """The gates with the rows at `path`, a recipe's, as what the batch is compared with: by those that take
+    some and name none themselves.
+    """
+    if path is None:
+        return uses
+    takers = {name: entry.baseline for name, entry in registered("gate").items() if entry.baseline}
+    return [
+        GateUse.model_validate({**use.model_dump(), str(takers[use.use]): str(path)})
+        if use.use in takers and use.params.get(str(takers[use.use])) is None
+        else use
+        for use in uses
+    ]
+
+
 def load_map(path: str | Path) -> dict[str, str]:
     """What the gate file at `path` maps: columns of a foreign dataset by field. Raises ConfigError."""
     return dict(load_gates(path).map or {})

@@ -31,6 +31,7 @@ from synth_stack.inputs.gate_file import (
     NamedEvalSet,
     add_baseline,
     add_eval_sets,
+    fill_baseline,
     load_gates,
 )
 from synth_stack.progress import Progress, Silent
@@ -114,7 +115,7 @@ def bind_gates(
     baseline: str | Path | None = None,
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some, and
-    `baseline` as the rows that a batch is compared with.
+    `baseline` as the rows that a batch is compared with; a gate that names none takes that of `resources`.
 
     Without `resources` they reach what may be reached for the rows of `source`.
 
@@ -124,6 +125,7 @@ def bind_gates(
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
     uses = add_baseline(add_eval_sets(file, eval_sets), baseline)
+    uses = fill_baseline(uses, resources.baseline if resources else None)
     resources = replace(resources or bound_resources(source, file), folder=file.folder)
     faults = Faults()
     runs: list[GateRun] = []

@@ -10,6 +10,7 @@ from synth_stack.inputs.recipe import load_recipe
 from synth_stack.registry import teacher
 from synth_stack.teachers.openai_llm import SharedLLM, collect_answers
 from synth_stack.teachers.prompt import Answer, Prompt
+from synth_stack.workflows.judge import bind_gates
 from synth_stack.workflows.resources import RunResources, find_resources
 from tests.shop import write_recipe
 
@@ -23,6 +24,22 @@ def test_gates_reach_what_the_recipe_names(tmp_path: Path) -> None:
     assert found.documents == tmp_path / "policies"
     assert found.baseline == tmp_path / "real.jsonl"
     assert (found.perimeter, found.allow_hosts) == ("open", ())
+
+
+def test_a_gate_without_a_baseline_of_its_own_takes_that_of_the_recipe(tmp_path: Path) -> None:
+    for name in ("real", "other"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"text": "a {name} row"}}\n' * 120, encoding="utf-8")
+    gates = tmp_path / "gates.yaml"
+    gates.write_text("version: 1\ngates:\n  - use: drift\n", encoding="utf-8")
+    resources = RunResources(baseline=tmp_path / "real.jsonl")
+    [run] = bind_gates(gates, resources=resources).runs
+    assert run.judge.facts["baseline"]["name"] == "real.jsonl"
+    gates.write_text("version: 1\ngates:\n  - {use: drift, baseline: other.jsonl}\n", encoding="utf-8")
+    [run] = bind_gates(gates, resources=resources).runs
+    assert run.judge.facts["baseline"]["name"] == "other.jsonl"
+    gates.write_text("version: 1\ngates:\n  - use: drift\n", encoding="utf-8")
+    [run] = bind_gates(gates).runs
+    assert run.judge.facts["baseline"] is None
 
 
 def test_a_recipe_without_documents_gives_none(tmp_path: Path) -> None:
