@@ -100,10 +100,16 @@ def test_the_review_shows_its_curves_and_ends_in_a_pack_that_is_drawn_again(
 
 
 SHOWN = {
-    "audit_alpaca": ("structure.empty_answer", "dedup.", "What other gates look for", "()", "'accepted': 74"),
+    "audit_alpaca": (
+        "structure.empty_answer",
+        "dedup.",
+        "What other gates look for",
+        "wrong in the audit: nothing",
+        "'accepted': 74",
+    ),
     "read_a_pack": ("ok       ", "structure.empty_answer", "dedup.near_duplicate"),
-    "tune_thresholds": ("canaries caught", "accepted"),
-    "write_a_gate": ("'rejected': 16", "shouts: 3 exclamation marks", "'rejected': 8"),
+    "tune_thresholds": ("canaries caught", "accepted 48 ->", "█", "Shut up with your excuses"),
+    "write_a_gate": ("'rejected': 16", "shouts: 3 exclamation marks", "rejected 16 -> 8"),
 }
 """What the outputs of a notebook have to hold."""
 

@@ -7,6 +7,7 @@ from synth_stack.audits.evidence import AuditEvidence
 from synth_stack.audits.figures import is_sampled, list_names
 from synth_stack.inputs.folders import DESCRIBING_FOLDERS, SIDECARS
 from synth_stack.inputs.notices import read_notices
+from synth_stack.text.printable import count_noun
 
 Gap = dict[str, str]
 
@@ -21,7 +22,7 @@ def list_gaps(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     return [
         *_tell_reach(evidence),
         *_tell_failed(figures),
-        *_tell_abstained(evidence),
+        *_tell_abstained(evidence, figures),
         *_tell_absent(evidence, figures),
         *_tell_partly(evidence, figures),
         *_tell_input(evidence),
@@ -38,7 +39,7 @@ def _tell_reach(evidence: AuditEvidence) -> list[Gap]:
         gaps.append(
             _gap(
                 "The rows outside the sample",
-                f"{evidence.size:,} rows were drawn at random and judged; the intervals say what that "
+                f"{count_noun(evidence.size, 'row')} drawn at random and judged; the intervals say what that "
                 "leaves open. "
                 "Copies show only where both rows were drawn, so their rates are too low.",
                 "Audit without --sample.",
@@ -69,24 +70,25 @@ def _tell_failed(figures: dict[str, Any]) -> list[Gap]:
     ]
 
 
-def _tell_abstained(evidence: AuditEvidence) -> list[Gap]:
+def _tell_abstained(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     """Gates that had nothing to say of any row: a missing eval set, baseline, document or column."""
     gaps = []
     for name, work in evidence.work.items():
         if not work.looked_at or work.abstained < work.looked_at:
             continue
         known = evidence.settings.known.get(name, {})
-        mend = ""
+        saw = "the one row" if work.looked_at == 1 else f"all {work.looked_at:,} rows"
+        why, mend = f"It abstained on {saw} that it saw.", ""
         if known.get("exams"):
+            if not figures["exams"]:
+                why = f"No exam was named, so it abstained on {saw} that it saw."
             mend = "Name the exams that the model will be measured on: `--against NAME=PATH`."
         elif known.get("baseline"):
             mend = "Name rows of the kind that you want: `--baseline FILE`."
         gaps.append(
             _gap(
                 f"Whatever {name} looks for",
-                "It abstained on the one row that it saw."
-                if work.looked_at == 1
-                else f"It abstained on all {work.looked_at:,} rows that it saw.",
+                why,
                 mend,
             )
         )
@@ -127,7 +129,7 @@ def _name_takers(evidence: AuditEvidence, what: str) -> str:
 def _tell_partly(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
     gaps = []
     unseen = {name: evidence.size - work.looked_at for name, work in evidence.work.items()}
-    late = [f"{name} ({count:,} rows)" for name, count in unseen.items() if count]
+    late = [f"{name} ({count_noun(count, 'row')})" for name, count in unseen.items() if count]
     if late:
         why = f"A gate does not look at rows that an earlier one rejected: {list_names(late, 20)}."
         gaps.append(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from synth_stack.cli.tables import clean
 from synth_stack.report.audit_pieces import format_percent, format_rate
+from synth_stack.text.printable import count_noun
 
 SHOWN = 12
 
@@ -23,7 +24,9 @@ def audit_tables(audit: Mapping[str, Any]) -> Iterable[Table | Text]:
         others = f", and {len(read) - SHOWN} more on the page" if len(read) > SHOWN else ""
         yield Text(f"read    {', '.join(read[:SHOWN])}{others}")
     defects = audit["overall"]["defects"]
-    yield Text(f"{defects['count']:,} of {defects['rows']:,} rows have a defect: {format_rate(defects)}")
+    have = "has" if defects["count"] == 1 else "have"
+    rows = count_noun(defects["rows"], "row")
+    yield Text(f"{defects['count']:,} of {rows} {have} a defect: {format_rate(defects)}")
     corrected = audit["overall"]["corrected"]
     if corrected is not None:
         yield Text(f"corrected by labels: {format_rate(corrected)}")

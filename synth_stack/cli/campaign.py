@@ -9,6 +9,7 @@ import typer
 
 from synth_stack.cli.options import Json, Quiet
 from synth_stack.cli.output import print_json, say, show, show_progress, to_one_line
+from synth_stack.text.printable import count_noun
 
 if TYPE_CHECKING:
     from synth_stack.workflows.campaign import OpenCampaign
@@ -140,7 +141,7 @@ def collect(
     for line in collected.lines():
         say(line)
     if replaced:
-        say(f"{replaced:,} rows were corrected, and judged by the gates again")
+        say(f"corrected, and judged by the gates again: {count_noun(replaced, 'row')}")
     if done is not None:
         for line in reviewed_lines(done):
             say(line)

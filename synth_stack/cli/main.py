@@ -34,6 +34,7 @@ from synth_stack.cli.packs import add_pack_commands
 from synth_stack.cli.review import review_app
 from synth_stack.cli.ui import add_ui_command
 from synth_stack.errors import SynthStackError
+from synth_stack.text.printable import count_noun
 
 if TYPE_CHECKING:
     from synth_stack.inputs.gate_file import NamedEvalSet
@@ -208,7 +209,7 @@ def generate(
     if as_json:
         print_json({"generated": rows, "folder": str(folder), **({"budget": budget} if budget else {})})
     else:
-        say(f"{rows:,} candidates in {folder}")
+        say(f"{count_noun(rows, 'candidate')} in {folder}")
 
 
 @app.command()
@@ -312,7 +313,7 @@ def index(
     if as_json:
         print_json({"index": str(out), "rows": rows})
     else:
-        say(f"{rows:,} rows in {out}")
+        say(f"{count_noun(rows, 'row')} in {out}")
 
 
 add_audit_command(app)

@@ -8,6 +8,7 @@ import typer
 
 from synth_stack.cli.options import Identity, Issuer, Json, KeyId, Keys, Signers, TrustConfig, read_signers
 from synth_stack.cli.output import print_json, say, show, to_one_line
+from synth_stack.text.printable import count_noun
 
 Key = Annotated[Path | None, typer.Option(help="A local signing key; made when it is not there.")]
 Rows = Annotated[list[str] | None, typer.Option("--row", help="A row, by its whole id; may be repeated.")]
@@ -149,12 +150,12 @@ def export(
 
     written = export_rows(folder, out, format=form, split=split, expected_key=key_id)
     for reason, rows in written.skipped.items():
-        count = "1 row" if rows == 1 else f"{rows:,} rows"
+        count = count_noun(rows, "row")
         sys.stderr.write(to_one_line(f"skipped {count} that {form} cannot say: {reason}") + "\n")
     if as_json:
         print_json(written.to_json())
     else:
-        say(f"{written.rows:,} rows in {written.path}")
+        say(f"{count_noun(written.rows, 'row')} in {written.path}")
 
 
 def verify(

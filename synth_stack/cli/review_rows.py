@@ -18,6 +18,7 @@ from synth_stack.errors import InputError, replace_unprintable
 from synth_stack.review.answers import DEFECTS, MAX_LINE_BYTES, MAX_NOTE_CHARS, format_time, record_answers
 from synth_stack.review.queue import QueuedRow
 from synth_stack.rows.canonical import digest_bytes
+from synth_stack.text.printable import count_noun
 
 HELP = "r release   x reject   u unsure   s skip   b back   q quit"
 _KEYS = {"r": "release", "x": "reject", "u": "unsure"}
@@ -49,7 +50,7 @@ def judge_in_terminal(
             record_answers(folder, [{**answer, "seconds": round(monotonic() - started, 1)}])
             given += 1
         place += 1
-    sys.stdout.write(f"{given} answers, {len(queue) - place} rows left\n")
+    sys.stdout.write(f"{count_noun(given, 'answer')}, {count_noun(len(queue) - place, 'row')} left\n")
     return given
 
 

@@ -9,6 +9,7 @@ from synth_stack.cli.output import to_one_line
 from synth_stack.review.cost import PlanSummary
 from synth_stack.review.outgoing import Outgoing
 from synth_stack.review.plan_file import PlanSettings
+from synth_stack.text.printable import count_noun
 from synth_stack.workflows.review import Reviewed
 
 _MOST_SLICES = 20
@@ -25,9 +26,10 @@ _PURPOSES = {
 def plan_lines(settings: PlanSettings, summary: PlanSummary, clusters: str | None) -> Iterator[Any]:
     """What a plan promises and costs."""
     if summary.lots:
-        whole = f", {summary.whole:,} of them so small that they are read whole" if summary.whole else ""
+        whole = f"; read whole, being so small: {summary.whole:,}" if summary.whole else ""
         by = settings.by.replace(",", " x ") or "nothing"
-        yield f"{summary.rows:,} accepted rows in {summary.lots:,} lots by {by}{whole}"
+        rows, lots = count_noun(summary.rows, "accepted row"), count_noun(summary.lots, "lot")
+        yield f"{rows} in {lots} by {by}{whole}"
         if clusters:
             yield f"clusters: {to_one_line(clusters)}"
         yield _describe_promise(settings, summary)
@@ -38,8 +40,8 @@ def plan_lines(settings: PlanSettings, summary: PlanSummary, clusters: str | Non
 def curve_table(summary: PlanSummary) -> Table:
     """The operating curve of the lot of median size."""
     title = (
-        f"a lot of {summary.median_rows:,} rows: {summary.median_n:,} are read, "
-        f"and it passes with {summary.median_c:,} defects or fewer"
+        f"a lot of {count_noun(summary.median_rows, 'row')}: {summary.median_n:,} of them read, "
+        f"and it passes with {f'{summary.median_c:,} defects or fewer' if summary.median_c else 'no defect'}"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("if so many rows are defective", justify="right")
@@ -70,8 +72,8 @@ def reviewed_lines(done: Reviewed) -> Iterator[Any]:
     outcome = done.outcome
     open_ = outcome.planned - outcome.settled
     yield (
-        f"{outcome.settled:,} of {outcome.planned:,} rows settled; {open_:,} open, "
-        f"of which {outcome.disputed:,} wait for an adjudicator"
+        f"{outcome.settled:,} of {count_noun(outcome.planned, 'row')} settled; {open_:,} open, "
+        f"of these waiting for an adjudicator: {outcome.disputed:,}"
     )
     if outcome.reliability.shared:
         yield outcome.reliability.describe()
@@ -79,7 +81,7 @@ def reviewed_lines(done: Reviewed) -> Iterator[Any]:
     if counts:
         yield "lots: " + ", ".join(f"{n:,} {status}" for status, n in sorted(counts.items()))
     if done.added:
-        yield f"{done.added:,} rows of failed lots are to be read now"
+        yield f"to be read now: {count_noun(done.added, 'row')} of failed lots"
     if outcome.overall is not None and outcome.overall.high is not None:
         yield outgoing_table(outcome.outgoing)
     figures = done.figures.counts()
@@ -110,10 +112,10 @@ def _describe_promise(settings: PlanSettings, summary: PlanSummary) -> str:
     )
     if summary.kept < summary.lots:
         return (
-            f"{summary.lots - summary.kept:,} of {summary.lots:,} lots do not keep what was asked ({asked}): "
-            f"the worst passes {summary.worst_beta:.0%} of the time with {settings.ltpd:.2%} defects, and "
-            f"fails {summary.worst_alpha:.0%} with {settings.aql:.2%}. A flat share reads too little of "
-            "small lots and more than is needed of large ones."
+            f"{summary.lots - summary.kept:,} of {count_noun(summary.lots, 'lot')} cannot keep what was "
+            f"asked ({asked}): the worst passes {summary.worst_beta:.0%} of the time with "
+            f"{settings.ltpd:.2%} defects, and fails {summary.worst_alpha:.0%} with {settings.aql:.2%}. "
+            "A flat share reads too little of small lots and more than is needed of large ones."
         )
     if settings.aql * summary.median_rows < 1:
         asked += (

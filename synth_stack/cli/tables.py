@@ -13,6 +13,7 @@ from rich.text import Text
 
 from synth_stack.cli.asked_prompts import AskedPrompts
 from synth_stack.errors import replace_unprintable
+from synth_stack.text.printable import count_noun
 
 COLOURS = {"accepted": "green", "rejected": "red", "held": "yellow"}
 
@@ -169,7 +170,7 @@ def spent_table(spent: Any) -> Table:
 
 def describe_target(spent: Any) -> str:
     """How far a run came to its target, and what ended it before."""
-    told = f"target  {spent.accepted:,} of {spent.wanted:,} accepted in {_plural(spent.rounds, 'round')}"
+    told = f"target  {spent.accepted:,} of {spent.wanted:,} accepted in {count_noun(spent.rounds, 'round')}"
     return told if spent.reached else f"{told}; {spent.limit} is spent"
 
 
@@ -240,10 +241,6 @@ def _new_table(title: str, *names: str) -> Table:
     for number, name in enumerate(names):
         table.add_column(name, justify="right" if number else "left")
     return table
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _decisions_table(replayed: Any) -> Table:

@@ -10,6 +10,7 @@ import typer
 
 from synth_stack.cli.options import Json
 from synth_stack.cli.output import print_json, say, to_one_line
+from synth_stack.text.printable import count_noun
 
 
 def add_ui_command(app: typer.Typer) -> None:
@@ -47,7 +48,9 @@ def ui(
         else:
             say(page.address)
         sys.stdout.flush()
-        sys.stderr.write(to_one_line(f"{len(page.index.rows):,} rows; Ctrl+C ends the page") + "\n")
+        sys.stderr.write(
+            to_one_line(f"{count_noun(len(page.index.rows), 'row')}; Ctrl+C ends the page") + "\n"
+        )
         if open_browser:
             webbrowser.open(page.address)
         try:

@@ -20,6 +20,16 @@ MAX_UNPACKED_RATIO = 1_000
 MIN_UNPACKED_BYTES = 256 * 1024 * 1024
 """So much may come out of any file, however small: it is unpacked in a second and never held whole."""
 
+_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_AS_CSV = "Save the sheet as CSV UTF-8."
+_NO_TEXT = (
+    (b"PK\x03\x04", "is a ZIP file, as spreadsheets are", _AS_CSV),
+    (b"\xd0\xcf\x11\xe0", "is a file of an old Office program", _AS_CSV),
+    (b"PAR1", "is Parquet", "Name it .parquet."),
+    (b"\x1f\x8b", "is packed with gzip", "Name it .gz, after the suffix of what is in it."),
+    (b"%PDF", "is a PDF", "Save its rows as text."),
+)
+"""Beginnings of files whose names say that they are text, what they are, and what to do."""
 _BLOCK_BYTES = 1024 * 1024
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -38,6 +48,7 @@ def split_suffix(path: Path) -> tuple[str, str | None]:
             f"{path} is of a kind that is not read",
             seen=last or "no suffix",
             allowed=f"{', '.join(SUFFIXES)}; packed as .gz, .zst or .bz2",
+            mend=_AS_CSV if last in _SHEETS else None,
         )
     if packed is not None and kind in {".parquet", ".arrow"}:
         why = (
@@ -69,7 +80,7 @@ def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
 
     Raises OSError where the file cannot be opened; reading raises InputError where it breaks off, holds more
     than its size allows (MAX_UNPACKED_RATIO, MIN_UNPACKED_BYTES), or is UTF-16 or UTF-32 that is not valid,
-    or either without a byte order mark.
+    or either without a byte order mark, and for a file that is no text at all.
     """
     raw: Any = open_regular(path)
     if codec is not None:
@@ -80,6 +91,10 @@ def open_bytes(path: Path, codec: str | None = None) -> IO[bytes]:
         raise InputError(f"{path} is UTF-32", mend="Save it as UTF-8.")
     if start.startswith(_WIDE_MARKS):
         return io.BufferedReader(_Transcoded(raw, path), _BLOCK_BYTES)
+    for mark, what, mend in _NO_TEXT:
+        if start.startswith(mark):
+            raw.close()
+            raise InputError(f"{path} {what}, whatever its name says", mend=mend)
     if len(start) > 2 and (start[::2] == b"\0\0") != (start[1::2] == b"\0\0"):
         raw.close()
         raise InputError(f"{path} is UTF-16 without a byte order mark", mend="Save it as UTF-8.")

@@ -21,6 +21,8 @@ _SHOWN_COLUMNS = 20
 _SHOWN_CHARS = 60
 _TEXT_WORDS = 8
 """A name of a column has fewer words; so long a one is a text, in a table without a header."""
+_SENTENCE_WORDS = 4
+"""Of what ends as a sentence does."""
 
 
 def check_dataset(dataset: Dataset) -> Dataset:
@@ -117,9 +119,15 @@ def _suggest(part: Part, look: _Look, inside: str | None) -> str:
     if inside is not None:
         return f"Are the rows in {inside!r}? Write that list to a file of its own."
     table = any(ending in part.name.lower() for ending in (".csv", ".tsv"))
-    if table and any(len(name.split()) >= _TEXT_WORDS for name in look.columns):
+    if table and any(map(_reads_like_text, look.columns)):
         return "The first line seems to be a row: put a line above it that names the columns."
     return f"Name them: {suggest_map(look.shown)}"
+
+
+def _reads_like_text(name: str) -> bool:
+    """Whether what stands where names of columns should is a text."""
+    words = len(name.split())
+    return words >= _TEXT_WORDS or (words >= _SENTENCE_WORDS and name.rstrip().endswith((".", "?", "!")))
 
 
 def _holds_rows(value: Any) -> bool:

@@ -12,7 +12,7 @@ from synth_stack.packs.shards import read_shard
 from synth_stack.packs.tombstones import find_descendants
 from synth_stack.packs.verify_pack import Tombstone
 from synth_stack.rows.row_ids import find_row_id
-from synth_stack.text.printable import show
+from synth_stack.text.printable import count_noun, show
 
 SHOWN_ROWS = 50
 """Of a pack, on a screen; JSON has them all."""
@@ -43,7 +43,7 @@ class Descendants:
         told = [f"selects   {by} {value}" for by, values in self.select.items() for value in values]
         for pack, rows in self.packs.items():
             accepted = sum(decision == "accepted" for _, decision in rows.values())
-            told.append(f"pack      {pack}: {len(rows):,} rows, {accepted:,} of them accepted")
+            told.append(f"pack      {pack}: {count_noun(len(rows), 'row')}, accepted: {accepted:,}")
             told += [
                 f"row       {row_id}: {decision}, {cause}"
                 for row_id, (cause, decision) in list(rows.items())[:SHOWN_ROWS]

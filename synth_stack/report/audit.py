@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from string import Template
 from typing import Any
 
-from synth_stack.report.audit_pieces import count_noun, format_percent
+from synth_stack.report.audit_pieces import format_percent
 from synth_stack.report.audit_sections import (
     draw_copies,
     draw_drift,
@@ -19,6 +19,7 @@ from synth_stack.report.audit_sections import (
 from synth_stack.report.html import escape_text as escape
 from synth_stack.report.html import read_asset
 from synth_stack.text.page_policy import digest_source
+from synth_stack.text.printable import count_noun
 
 Json = Mapping[str, Any]
 
@@ -63,13 +64,12 @@ def render_audit(audit: Json) -> str:
 def _say_verdict(audit: Json) -> str:
     defects, dataset = audit["overall"]["defects"], audit["dataset"]
     drawn = " drawn at random" if dataset["sampled"] else ""
-    count, rows = f"{defects['count']:,}", f"{defects['rows']:,}"
+    count, rows = f"{defects['count']:,}", count_noun(defects["rows"], "row")
+    have = "has" if defects["count"] == 1 else "have"
     said = (
-        f"<b>{count} of {rows} rows{drawn} ({format_percent(defects['share'] or 0)})</b> have a defect that "
-        "these "
-        f"gates can see: {audit['overall']['rejected']:,} to leave out, {audit['overall']['held']:,} for a "
-        "person to "
-        "look at."
+        f"<b>{count} of {rows}{drawn} ({format_percent(defects['share'] or 0)})</b> {have} a defect that "
+        f"these gates can see: {audit['overall']['rejected']:,} to leave out, "
+        f"{audit['overall']['held']:,} for a person to look at."
     )
     corrected = audit["overall"]["corrected"]
     if corrected is not None:
@@ -141,7 +141,7 @@ def _draw_review(review: Json | None) -> str:
     besides = count_noun(review["besides"], "more row")
     tail = f" The plan draws {besides} for an estimate of what ships." if review["besides"] else ""
     return (
-        f"<p>No gate replaces a reader. {review['rows']:,} rows drawn from "
+        f"<p>No gate replaces a reader. {count_noun(review['rows'], 'row')} drawn from "
         f"{count_noun(review['lots'], 'lot')} (about {review['hours']:g} hours for one reader) would show "
         f"with {format_percent(review['confidence'])} confidence any lot in which "
         f"{format_percent(review['finds'])} of the rows are bad.{tail}</p>"

@@ -86,8 +86,3 @@ def name_reason(reason_class: str | None, gate: str) -> str:
     code = reason_class or gate
     words = code.split(".", 1)[-1].replace("_", " ").replace(".", ": ")
     return f"{escape(words)} <code>{escape(code)}</code>"
-
-
-def count_noun(count: int, noun: str) -> str:
-    """A number with its noun: 1 row, 2 rows."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

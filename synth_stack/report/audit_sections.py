@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synth_stack.report.audit_pieces import (
-    count_noun,
     draw_bar,
     draw_rate_line,
     draw_table,
@@ -14,6 +13,7 @@ from synth_stack.report.audit_pieces import (
     quote_examples,
 )
 from synth_stack.report.html import escape_text as escape
+from synth_stack.text.printable import count_noun
 
 Json = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ def draw_plan(audit: Json) -> str:
     for step in plan["steps"]:
         took = f"{step['rows']:,}"
         if step["action"] == "rewrite":
-            took += f" ({step['rewritten']:,} copies pass)"
+            took += f" ({step['rewritten']:,} of the copies pass)"
         lost = ", ".join(
             f"{escape(group['name'])} {group['rows']:,} of {group['of']:,}" for group in step["groups"]
         )
@@ -82,12 +82,12 @@ def draw_plan(audit: Json) -> str:
             f'class="wide">{lost or "–"}</td></tr>'
         )
     table = draw_table(
-        f"{rows:,} rows before the first step. A row belongs to the first step that takes it.",
+        f"{count_noun(rows, 'row')} before the first step. A row belongs to the first step that takes it.",
         ("#n", "Do", "Why", "Harm", "Rows#n", "Rows left#n", "Known defects left#n", "Slices that lose most"),
         lines,
     )
     anew = "".join(
-        f"<li>{escape(short['group'])}: {short['make']:,} rows (it loses {short['lost']:,} of "
+        f"<li>{escape(short['group'])}: {count_noun(short['make'], 'row')} (it loses {short['lost']:,} of "
         f"{short['rows']:,})</li>"
         for short in plan["regenerate"]
     )
@@ -175,7 +175,7 @@ def draw_copies(copies: Json) -> str:
         draw_rate_line(f"Rows of {cross['split']} that {cross['other']} has too", cross["rate"])
         for cross in copies["across"]
     ]
-    splits = ", ".join(f"{name}: {count:,} rows" for name, count in copies["splits"].items())
+    splits = ", ".join(f"{name}: {count_noun(count, 'row')}" for name, count in copies["splits"].items())
     caption = f"Splits: {splits}." if splits else "The data has no splits that are known."
     crossed = "".join(
         f"<blockquote><cite>{escape(cross['split'])}, row "
@@ -218,7 +218,7 @@ def draw_groups(measured: Json | None, nothing: str) -> str:
 def draw_drift(drift: Json) -> str:
     """What lies otherwise than the baselines and other rows."""
     parts = [
-        f"<p>{escape(baseline['gate'])} compared {baseline['compared']:,} rows with "
+        f"<p>{escape(baseline['gate'])} compared {count_noun(baseline['compared'], 'row')} with "
         f"{escape(baseline['name'])}.</p>"
         for baseline in drift["baselines"]
     ]

@@ -227,7 +227,7 @@ function groupRow(group, column, pick) {
   const small = group.n < SMALL_N;
   const rate = make(
     "td",
-    small ? { class: "muted", title: `only ${group.n} rows` } : {},
+    small ? { class: "muted", title: `only ${countRows(group.n)}` } : {},
     formatShare(group.accepted, group.n),
   );
   const counts = [group.n, group.accepted, group.held, group.rejected].map((n) =>

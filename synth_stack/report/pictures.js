@@ -72,7 +72,7 @@ function drawMap(map, clusters, pick) {
   const host = section("map");
   if (!map) return host.remove();
   const note =
-    `${formatCount(map.rows.length)} rows, drawn by their ids, on the plane on which their static embeddings differ ` +
+    `${countRows(map.rows.length)}, drawn by their ids, on the plane on which their static embeddings differ ` +
     `most. It holds ${formatShare(map.explained, 1)} of what tells them apart, so rows that lie together need not ` +
     "be alike; far ones are not. A click shows the row." +
     (map.centres?.length ? " Rings are the clusters below, their area the share of the batch." : "");

@@ -27,7 +27,7 @@ function drawHeat(heat, pick) {
 function heatCell(slice, n, gate, pick) {
   if (!n) return make("td", { class: "h0" }, "0");
   const show = () => pick({ slice: slice.name, gate });
-  const label = `${formatCount(n)} of ${formatCount(slice.n)} rows of ${slice.name}: ${gate}`;
+  const label = `${formatCount(n)} of ${countRows(slice.n)} of ${slice.name}: ${gate}`;
   const button = make(
     "button",
     { class: "link", type: "button", click: show, title: spell(label) },
@@ -66,7 +66,7 @@ function drawBeside(beside) {
   const host = section("beside");
   if (!beside) return host.remove();
   const note =
-    `This batch beside ${beside.name} (${formatCount(beside.rows)} rows): of the rows that reached a gate, the share ` +
+    `This batch beside ${beside.name} (${countRows(beside.rows)}): of the rows that reached a gate, the share ` +
     "that it turned away. The difference is clear where its 95% interval (Newcombe 1998) leaves zero out; each " +
     "interval stands for itself, so of twenty one is clear by chance.";
   host.append(make("p", { class: "note" }, note));

@@ -7,6 +7,7 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.figures import Figures
 from synth_stack.registry import registered
 from synth_stack.runs.locks import GateLock
+from synth_stack.text.printable import count_noun
 
 SHOWN_NAMES = 40
 
@@ -44,7 +45,8 @@ def _tell_silent(figures: Figures) -> list[Unchecked]:
         if not stage.looked_at:
             told.append(Unchecked(f"Whatever {stage.gate} looks for", "It saw no row."))
         elif stage.abstain == stage.looked_at:
-            why = f"It abstained on all {stage.looked_at:,} rows that it saw."
+            saw = "the one row" if stage.looked_at == 1 else f"all {stage.looked_at:,} rows"
+            why = f"It abstained on {saw} that it saw."
             told.append(Unchecked(f"Whatever {stage.gate} looks for", why))
         elif stage.abstain:
             why = f"It abstained on {stage.abstain:,} of {stage.looked_at:,} rows."
@@ -68,7 +70,7 @@ def _tell_self_tests(figures: Figures, gates: Collection[GateLock]) -> list[Unch
 
 def _tell_unseen(figures: Figures) -> list[Unchecked]:
     late = [
-        f"{stage.gate} ({figures.rows - stage.looked_at:,} rows)"
+        f"{stage.gate} ({count_noun(figures.rows - stage.looked_at, 'row')})"
         for stage in figures.funnel
         if 0 < stage.looked_at < figures.rows
     ]

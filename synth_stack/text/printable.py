@@ -6,6 +6,11 @@ from typing import Any
 from synth_stack.errors import replace_unprintable
 
 
+def count_noun(n: int, noun: str) -> str:
+    """A number with its noun: "1 row", "1,204 rows"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def describe_verdict(verdict: Mapping[str, Any]) -> str:
     """A verdict on one line; scores may be numbers or a record's decimal strings."""
     score = "" if verdict["score"] is None else f", score {verdict['score']}"

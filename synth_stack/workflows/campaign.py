@@ -35,6 +35,7 @@ from synth_stack.review.plan_file import FOLDER, ReviewPlan, read_plan
 from synth_stack.review.reliability import KNOWN
 from synth_stack.review.reviewers import ReviewerId, keep_key, read_key_for, reviewer_id
 from synth_stack.runs.judged import Judged, open_judged
+from synth_stack.text.printable import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class Collected:
         """The same in words."""
         done = self.recorded
         return [
-            f"{self.submitted:,} answers on {self.records:,} records: {done.new:,} new, "
-            f"{done.edited:,} edited, {done.deleted:,} deleted, {done.repeated:,} known",
+            f"{count_noun(self.submitted, 'answer')} on {count_noun(self.records, 'record')}: "
+            f"{done.new:,} new, {done.edited:,} edited, {done.deleted:,} deleted, {done.repeated:,} known",
             *(f"note     {notice}" for notice in (*self.notices, *done.notices)),
         ]
 
@@ -153,8 +154,9 @@ class OpenCampaign:
             judged = _list_judged(journal, read)
             fair = [one for one in rulings.answers if (one["row_id"], one["reviewer"]) not in judged]
             if len(fair) < len(rulings.answers):
-                own = f"{len(rulings.answers) - len(fair):,} rulings are by people who judged the row before"
-                rulings = replace(rulings, notices=(*rulings.notices, f"{own}, and are left out"))
+                own = count_noun(len(rulings.answers) - len(fair), "ruling")
+                left_out = f"left out: {own} by people who judged the row before"
+                rulings = replace(rulings, notices=(*rulings.notices, left_out))
             answers = [answer for each in read for answer in each.answers] + fair
             return _record(self.folder, answers, [*read, rulings])
 

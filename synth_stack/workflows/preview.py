@@ -17,6 +17,7 @@ from synth_stack.rows.schemas import build_candidates
 from synth_stack.runs.committed import commit_candidates
 from synth_stack.runs.folder import LOCK
 from synth_stack.runs.spending import PartTokens, cost_of_parts, sum_by_part
+from synth_stack.text.printable import count_noun
 from synth_stack.workflows.generate import show_rows
 from synth_stack.workflows.judge import Gates, judge
 from synth_stack.workflows.prepare import Job, prepare
@@ -50,7 +51,8 @@ class FullRun:
             if self.most > self.rows
             else ""
         )
-        return f"full run about {tokens}{cost} for {self.rows:,} candidates{more}, from {self.seen} rows"
+        rows, seen = count_noun(self.rows, "candidate"), count_noun(self.seen, "row")
+        return f"full run about {tokens}{cost} for {rows}{more}, from {seen}"
 
 
 @dataclass(frozen=True, slots=True)

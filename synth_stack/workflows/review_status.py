@@ -13,6 +13,7 @@ from synth_stack.review.plan_file import ReviewPlan, read_plan
 from synth_stack.review.reliability import Reliability
 from synth_stack.review.source import open_source
 from synth_stack.runs.judged import open_judged
+from synth_stack.text.printable import count_noun
 from synth_stack.workflows.correct import count_corrections
 
 
@@ -85,8 +86,8 @@ class ReviewStatus:
         ]
         if self.corrections:
             told.append(
-                f"corrected  {self.corrections:,} rows wait: `synth-stack review collect RUN --gates FILE` "
-                "puts them in their places"
+                f"corrected  {count_noun(self.corrections, 'row')}, to be put in place by "
+                "`synth-stack review collect RUN --gates FILE`"
             )
         if self.disputed:
             told.append("disputed   `synth-stack review send` gives these rows to an adjudicator")
@@ -96,7 +97,7 @@ class ReviewStatus:
         one = next(each for each in self.reliability.reviewers if each.reviewer == reviewer)
         name = self.names.get(reviewer, reviewer[:12])
         shared = f", agrees on {one.agreed:,} of {one.shared:,} that others read too" if one.shared else ""
-        return f"{name:<24} {one.answers:,} answers{shared}"
+        return f"{name:<24} {count_noun(one.answers, 'answer')}{shared}"
 
 
 def review_status(folder: str | Path, names: Mapping[str, str] | None = None) -> ReviewStatus:

@@ -70,7 +70,7 @@ def test_a_plan_shows_its_promise_and_its_cost_and_a_dry_run_writes_nothing(
 ) -> None:
     code, out, _ = call(monkeypatch, capsys, "plan", str(run), "--by", "slice", "--dry-run")
     assert code == 0
-    assert "60 accepted rows in 1 lots by slice" in out
+    assert "60 accepted rows in 1 lot by slice" in out
     assert "the lot passes" in out
     assert "nothing was written" in out
     assert not (run / "review").exists()
@@ -84,7 +84,7 @@ def test_a_flat_percentage_says_what_it_does_not_promise(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, out, _ = call(monkeypatch, capsys, "plan", str(run), "--percent", "5", "--dry-run")
-    assert "lots do not keep what was asked" in out
+    assert "cannot keep what was asked" in out
     assert "reads too little of small lots" in out
 
 

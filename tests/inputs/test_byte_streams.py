@@ -112,6 +112,8 @@ def test_utf_16_that_is_none_and_utf_32_are_refused(tmp_path: Path) -> None:
         b"\xff\xfea\x00\x00\xd8b\x00": "begins as UTF-16 and is not valid UTF-16: ",
         b"\xff\xfe{\x00\x0a": "begins as UTF-16 and is not valid UTF-16: ",
         b"\xff\xfe\x00\x00{\x00\x00\x00": "is UTF-32. Save it as UTF-8.",
+        b"PK\x03\x04\x14\x00": "is a ZIP file, as spreadsheets are, whatever its name says. Save the sheet as CSV UTF-8.",
+        b"PAR1\x15\x04": "is Parquet, whatever its name says. Name it .parquet.",
         b"\x00{\x00}": "is UTF-16 without a byte order mark. Save it as UTF-8.",
         b"{\x00}\x00": "is UTF-16 without a byte order mark",
     }.items():

@@ -26,7 +26,7 @@ def test_what_ran_is_no_gap_and_what_did_not_is_one() -> None:
     assert "Whether structure works here" not in gaps
     assert gaps["Whether dedup works here"] == "It planted no rows to test itself with on this batch."
     assert gaps["dedup, some kinds"] == "Switched off in the gate file: paraphrase."
-    assert gaps["Second defects of rejected rows"].endswith("dedup (1 rows).")
+    assert gaps["Second defects of rejected rows"].endswith("dedup (1 row).")
     assert {"The error of the gates themselves", "Overlap with exams", "Drift"} <= gaps.keys()
     assert "toxicity" in gaps["What other gates look for"]
     assert "dedup" not in gaps["What other gates look for"].replace("semantic_dedup", "")

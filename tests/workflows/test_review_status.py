@@ -32,7 +32,7 @@ def test_a_status_counts_judgements_rows_and_hours(tmp_path: Path) -> None:
     assert "ann " in text
     assert "b" * 12 in text
     assert "a" * 64 not in text
-    assert "1 rows wait" in text
+    assert "1 row, to be put in place" in text
     plain = status.to_json()
     assert plain["judgements"] == {"wanted": status.wanted, "given": 4}
     assert [lot["lot"] for lot in plain["lots"]] == [lot.lot for lot in status.lots]

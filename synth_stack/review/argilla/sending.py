@@ -32,6 +32,7 @@ from synth_stack.review.content import read_rows_to_review, read_said
 from synth_stack.review.plan_file import ReviewPlan
 from synth_stack.review.planning import identify
 from synth_stack.runs.judged import Judged
+from synth_stack.text.printable import count_noun
 
 BATCH_RECORDS = 200
 """In one request: two to four seconds of a small server, so that a kill costs little."""
@@ -63,7 +64,7 @@ class Sent:
         """The same in words."""
         there = self.total - self.new
         return [
-            f"{self.new:,} records sent, {there:,} were there already",
+            f"{count_noun(self.new, 'record')} sent; there already: {there:,}",
             *(f"dataset  {self.workspace}/{name}" for name in self.datasets),
             f"address  {self.url}",
             *(f"note     {notice}" for notice in self.notices),
