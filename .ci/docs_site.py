@@ -7,13 +7,16 @@ errors of every `raise` in the package, both as they stand when the site is buil
 import ast
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from error_page import write_errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "synth_stack"
@@ -35,7 +38,7 @@ def on_files(files: Any, *, config: Any) -> Any:
     for name, text in {
         "index.md": read_first_page(),
         "guide/api.md": write_api(),
-        "guide/errors.md": write_errors(),
+        "guide/errors.md": write_errors(PACKAGE),
         **{f"guide/notebooks/{path.stem}.md": show_notebook(path) for path in NOTEBOOKS},
     }.items():
         files.append(File.generated(config, name, content=text))
@@ -114,55 +117,3 @@ def write_api() -> str:
     ]
     parts.append("## synth_stack.extend\n\n::: synth_stack.extend")
     return "\n\n".join(parts) + "\n"
-
-
-def write_errors() -> str:
-    """Every error that the package raises, by class: what it says, what is allowed, how to mend it."""
-    found = defaultdict(set)
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for name, told in list_raised(ast.parse(path.read_text(encoding="utf-8"))):
-            found[name].add((path.relative_to(PACKAGE).parts[0].removesuffix(".py"), *told))
-    classes = ast.parse((PACKAGE / "errors.py").read_text(encoding="utf-8"))
-    parts = [
-        "# Errors",
-        "Every error is one sentence: the thing, the value that was seen, what is allowed, and how to mend "
-        "it. This page is made of the package's own sources; … stands for what differs from case to case. An "
-        "error of class UsageError ends with exit code 2 before anything is spent, a WorkError with 1, and "
-        "what was committed is kept.",
-    ]
-    for node in classes.body:
-        if isinstance(node, ast.ClassDef) and node.name in found:
-            says = ast.get_docstring(node) or ""
-            lines = [f"| {part} | {what} | {mend or '–'} |" for part, what, mend in sorted(found[node.name])]
-            head = "| Part | Says | Mend |\n|---|---|---|"
-            parts.append(f"## {node.name}\n\n{says}\n\n{head}\n" + "\n".join(lines))
-    return "\n\n".join(parts) + "\n"
-
-
-def list_raised(tree: ast.AST) -> Iterator[tuple[str, tuple[str, str]]]:
-    """(class, (what it says, mend)) of every error that is made in a module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-            name = node.func.id
-            if name[:1].isupper() and name.endswith(("Error", "Extra", "Mismatch", "Gate")):
-                says = {key.arg: read_words(key.value) for key in node.keywords}
-                what = read_words(node.args[0])
-                allowed = f"; allowed: {says['allowed']}" if says.get("allowed") else ""
-                if what.strip("… "):
-                    yield name, (what + allowed, says.get("mend", ""))
-
-
-def read_words(node: ast.expr) -> str:
-    """The words of a text in the source, with … for what is computed; fit for a cell of a table."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        text = node.value
-    elif isinstance(node, ast.JoinedStr):
-        text = "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-    elif isinstance(node, ast.BinOp):
-        text = read_words(node.left) + read_words(node.right)
-    elif isinstance(node, ast.IfExp):
-        text = f"{read_words(node.body)} / {read_words(node.orelse)}"
-    else:
-        text = "…"
-    escaped = text.replace("|", "\\|").replace("\n", " ")
-    return re.sub(r"([<>{}\[\]*_`])", r"\\\1", escaped)

@@ -1,11 +1,18 @@
 """Pieces of an audit's page: rates in percent, tables, bars of intervals, quoted rows; all of it escaped."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from synth_stack.report.html import escape_text as escape
 
 Json = Mapping[str, Any]
+
+_MARKS = re.compile(r"([._])(?=.)")
+"""After which a code may wrap: it is one word for a browser."""
+
+LEAST_SCALE = 0.1
+"""A bar of rates ends at a tenth at least: where all are small, none is drawn as if it were large."""
 
 
 def format_rate(rate: Json) -> str:
@@ -85,4 +92,5 @@ def name_reason(reason_class: str | None, gate: str) -> str:
     """A reason class in words, with the code behind it."""
     code = reason_class or gate
     words = code.split(".", 1)[-1].replace("_", " ").replace(".", ": ")
-    return f"{escape(words)} <code>{escape(code)}</code>"
+    shown = _MARKS.sub(r"\1<wbr>", escape(code))
+    return f"{escape(words)} <code>{shown}</code>"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synth_stack.report.audit_pieces import (
+    LEAST_SCALE,
     draw_bar,
     draw_rate_line,
     draw_table,
@@ -110,6 +111,7 @@ def draw_gates(gates: Sequence[Json]) -> str:
     """What each gate turned away, its self-test, and examples of each reason."""
     lines = []
     most = max((gate["rate"]["high"] for gate in gates if gate["rate"]["rows"]), default=1.0)
+    most = max(most, LEAST_SCALE)
     for gate in gates:
         test = gate["self_test"]
         tested = "it planted no rows"
@@ -127,7 +129,7 @@ def draw_gates(gates: Sequence[Json]) -> str:
             f'<tr><th scope="row">{escape(gate["gate"])}</th><td class="n">{gate["rate"]["rows"]:,}</td>'
             f'<td class="n">{gate["rate"]["count"]:,}</td><td '
             f'class="n">{escape(format_rate(gate["rate"]))}</td>'
-            f"<td>{draw_bar(gate['rate'], most)}</td><td>{tested}{right}</td></tr>"
+            f'<td>{draw_bar(gate["rate"], most)}</td><td class="wide">{tested}{right}</td></tr>'
         )
     heads = ("Gate", "Rows judged#n", "Turned away#n", "Rate (95% interval)#n", "", "Self-test")
     parts = [draw_table("A gate judges the rows that no earlier gate rejected.", heads, lines)]
@@ -199,6 +201,7 @@ def draw_groups(measured: Json | None, nothing: str) -> str:
     if measured is None:
         return f"<p>{escape(nothing)}</p>"
     most = max((group["rate"]["high"] for group in measured["groups"]), default=1.0)
+    most = max(most, LEAST_SCALE)
     lines = []
     for group in measured["groups"]:
         by = ", ".join(f"{escape(name)} {count:,}" for name, count in group["gates"].items())
@@ -258,6 +261,8 @@ def _say_spread(row: Json) -> str:
 def draw_grounding(grounding: Json) -> str:
     """How many rows bring documents, and how many of these could be judged."""
     rate = grounding["with_documents"]
+    if not rate["count"]:
+        return "<p>No row brings a document that it is grounded in.</p>"
     said = f"<p>{rate['count']:,} of {rate['rows']:,} rows bring a document that they are grounded in.</p>"
     for gate in grounding["gates"]:
         said += (
