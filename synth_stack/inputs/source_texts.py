@@ -1,6 +1,7 @@
 """Passages of prose: Markdown, reStructuredText, plain text, HTML, PDF and JSON Lines."""
 
 import json
+import logging
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -121,6 +122,7 @@ def _read_pdf(file: SourceFile, leave_out: LeaveOut) -> Iterator[SourcePassage]:
             seen=str(exc),
             mend="Run: pip install 'synth-stack[documents]'",
         ) from exc
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what cannot be read is told below, with its file
     # what a hostile file makes pypdf raise; each page is read on its own
     broken = (PyPdfError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError,
               OverflowError, AssertionError, UnicodeError, zlib.error, OSError)  # fmt: skip

@@ -52,13 +52,16 @@ def test_json_lines_give_a_passage_a_record_and_name_what_is_none(tmp_path: Path
     assert [name for name, _ in left] == ["a.jsonl#2", "a.jsonl#3"]
 
 
-def test_a_pdf_gives_its_pages_and_a_broken_one_is_left_out(tmp_path: Path) -> None:
+def test_a_pdf_gives_its_pages_and_a_broken_one_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pytest.importorskip("pypdf")
     (tmp_path / "a.pdf").write_bytes(write_pdf("Labels last 14 days."))
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.4\nnonsense" * 20)
     [passage], _ = read(tmp_path / "a.pdf")
     assert (passage.id, passage.text) == ("a.pdf#page-1", "Labels last 14 days.")
     passages, left = read(tmp_path / "b.pdf")
+    assert caplog.messages == []  # pypdf's own, which name no file
     assert passages == []
     assert left[0][1].startswith("not a readable PDF")
 
