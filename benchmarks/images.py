@@ -3,6 +3,7 @@
     python benchmarks/images.py                  recall and precision of image_duplicates on the planted set
     python benchmarks/images.py --unseen FOLDER  the same on photographs of which the threshold knows nothing
     python benchmarks/images.py --tune           the same by threshold, on the images that it was chosen on
+      --unseen FOLDER                            on the photographs that the bars on texture were chosen on
     python benchmarks/images.py --quality        what image_quality says of good and of spoilt images
     python benchmarks/images.py --conditions     how images agree with their own conditions, and with others
     python benchmarks/images.py --drift          how far apart sets of images are, changed and unchanged
@@ -32,6 +33,7 @@ from planted_images import (
     UNPROMISED,
     cut_photographs,
     cut_unseen,
+    cut_wallpapers,
     draw_scene,
     draw_view,
     save_as,
@@ -134,11 +136,14 @@ def measure_duplicates(scenes: int, changes: int, unseen: Path | None = None) ->
     print(f"left out: {found.faint} copies of images that are abstained on, having as good as no detail")
 
 
-def tune_duplicates(scenes: int, changes: int) -> None:
-    """Precision and recall of thresholds on the half that no figure is of."""
+def tune_duplicates(scenes: int, changes: int, wallpapers: Path | None = None) -> None:
+    """Precision and recall of thresholds on images that no figure is of."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_planted(folder, scenes, changes, TUNED)
+        if wallpapers is None:
+            write_planted(folder, scenes, changes, TUNED)
+        else:
+            write_changed(folder, cut_wallpapers(wallpapers, SIDE), changes, np.random.default_rng(7))
         for threshold in (0.7, 0.75, 0.8, 0.85, 0.9):
             found = compare_truth(*play(image_duplicates(Folder(folder), threshold=threshold), folder))
             print(f"threshold {threshold}: precision {found.precision:.4f}, recall {found.recall:.4f}")
@@ -398,7 +403,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif given.conditions:
         measure_conditions(given.bases)
     elif given.tune:
-        tune_duplicates(given.bases, given.changes)
+        tune_duplicates(given.bases, given.changes, given.unseen)
     else:
         measure_duplicates(given.bases, given.changes, given.unseen)
 

@@ -3,16 +3,18 @@
 Photographs are those that packages carry (scikit-learn, and scikit-image where it is installed): a cut of one
 is 256 pixels of it or more, and no two cuts share more than a few of their pixels.
 
-UNSEEN are 38 photographs of Debian 12's desktop packages, by some thirty people and on which nothing here was
-ever tried or chosen:
+Two more sets are of Debian 12's packages, of photographs by other people each:
 
     apt-get download lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 mate-backgrounds
-    apt-get download plasma-workspace-wallpapers
+    apt-get download plasma-workspace-wallpapers gcompris-qt-data
     for each in *.deb; do dpkg-deb -x "$each" FOLDER; done
 
-The drawings among them, and photographs that are there twice, are left out.
+WALLPAPERS are 38 by some thirty people; the bars on texture were chosen on them. The 117 photographs of
+animals, monuments, musicians and reefs in GCompris (3.1-2) are those on which nothing was tried or chosen.
+Drawings, and photographs that are there twice, are left out.
 """
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -37,7 +39,7 @@ _PHOTOGRAPHS = {
 }
 
 
-UNSEEN = (
+WALLPAPERS = (
     *("Bridge_by_Sander_Klootwijk", "Dragonfly_by_Bolly", "Picture_0B_by_freespace"),
     *("Picture_1A_by_freespace", "Wine_by_Jakkub_Mede", "aitzgorri_by_Aitzol_Berasategi"),
     *("analogpattern_by_Peter_Nerlich", "free_by_Peter_Nerlich", "friends_by_Aitzol_Berasategi"),
@@ -52,24 +54,57 @@ UNSEEN = (
 """Where they lie below usr/share/backgrounds, without .jpg, or their folder in usr/share/wallpapers."""
 
 
+_ARCHIVES = (
+    *("clickgame", "erase", "explore_farm_animals", "explore_monuments", "explore_world_animals"),
+    "explore_world_music",
+)
+"""Files of GCompris that have photographs in them, as WEBP; drawings are smaller or transparent."""
+
+
 def cut_unseen(folder: Path, side: int = 256) -> Iterator[tuple[str, Picture]]:
-    """The name and a cut of `side` pixels of the photographs UNSEEN below a folder, made smaller to three
+    """The name and a cut of `side` pixels of the photographs of GCompris below a folder, made smaller to two
     cuts from top to bottom, none over another. Raises FileNotFoundError.
     """
+    for name in _ARCHIVES:
+        data = (folder / "usr/share/gcompris-qt/rcc" / f"{name}.rcc").read_bytes()
+        found = {hashlib.sha256(each).hexdigest()[:10]: each for each in _list_webp(data)}
+        for digest in sorted(found):
+            with Image.open(io.BytesIO(found[digest])) as photograph:
+                if photograph.mode == "RGB" and min(photograph.size) >= 2 * side:
+                    yield from _cut_all(photograph.convert("RGB"), side, 2, f"{name}-{digest}")
+
+
+def _list_webp(data: bytes) -> Iterator[bytes]:
+    """Every WEBP file that lies in others' bytes."""
+    at = data.find(b"RIFF")
+    while at >= 0:
+        if data[at + 8 : at + 12] == b"WEBP":
+            yield data[at : at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")]
+        at = data.find(b"RIFF", at + 4)
+
+
+def _cut_all(photograph: Picture, side: int, down: int, name: str) -> Iterator[tuple[str, Picture]]:
+    """The cuts of a photograph that is made so small that `down` of them lie from top to bottom."""
+    kept = down * side / min(photograph.size)
+    width, height = (max(down * side, round(each * kept)) for each in photograph.size)
+    whole = photograph.resize((width, height))
+    for top in range(0, height - side + 1, side):
+        for left in range(0, width - side + 1, side):
+            yield f"{name}-{top // side}-{left // side}", whole.crop((left, top, left + side, top + side))
+
+
+def cut_wallpapers(folder: Path, side: int = 256) -> Iterator[tuple[str, Picture]]:
+    """The name and a cut of `side` pixels of WALLPAPERS below a folder, made smaller to three cuts from top
+    to bottom, none over another. Raises FileNotFoundError.
+    """
     share = folder / "usr" / "share"
-    for name in UNSEEN:
+    for name in WALLPAPERS:
         wide = share / "wallpapers" / name / "contents" / "images" / "2560x1600.jpg"
         path = wide if wide.is_file() else share / "backgrounds" / f"{name}.jpg"
         with Image.open(path) as photograph:
             photograph.draft("RGB", (6 * side, 6 * side))
             whole = photograph.convert("RGB")
-        share_kept = 3 * side / min(whole.size)
-        width, height = (max(3 * side, round(each * share_kept)) for each in whole.size)
-        whole = whole.resize((width, height))
-        for top in range(0, whole.height - side + 1, side):
-            for left in range(0, whole.width - side + 1, side):
-                cut = whole.crop((left, top, left + side, top + side))
-                yield f"{Path(name).name}-{top // side}-{left // side}", cut
+        yield from _cut_all(whole, side, 3, Path(name).name)
 
 
 def draw_scene(seed: int, side: int = 512) -> Picture:

@@ -5,6 +5,7 @@ if (figures.generated) {
   drawBalance(figures);
   drawReasons(figures, pick);
   drawSelfTests(figures);
+  drawSliceBalance(pictures.balance, pick);
   drawSheets(pictures.sheets, pick);
   drawScores(figures);
   drawYields(pictures.yields, rows, pick);

@@ -1,4 +1,4 @@
-// Tables with a meaning of their own: slices by gate, what rows took, and this batch beside another.
+// Tables with a meaning of their own: a set before and after, slices by gate, what rows took, and this batch beside another.
 
 const HEAT_STEPS = 5;
 /** Shares at which a cell takes the next darker colour: about three times as much at each step. */
@@ -34,6 +34,37 @@ function heatCell(slice, n, gate, pick) {
     formatShare(n, slice.n),
   );
   return make("td", { class: `h${heatOf(n / slice.n)}` }, button);
+}
+
+function drawSliceBalance(balance, pick) {
+  const host = section("slice-balance");
+  if (!balance) return host.remove();
+  const note =
+    `Images of the real set by slice, and with those that were accepted. Every slice is to have ${formatCount(balance.goal)}; ` +
+    "a bar is what the set had, and then what came to it.";
+  const folded = balance.left_out ? ` ${formatCount(balance.left_out)} more slices are not listed.` : "";
+  host.append(make("p", { class: "note" }, note + folded));
+  const lines = balance.slices.map((slice) => [
+    make("button", { class: "link", type: "button", click: () => pick({ slice: slice.name }) }, breakable(slice.name)),
+    ...[slice.before, slice.planned, slice.accepted, slice.after].map(formatCount),
+    make("td", { class: "wide" }, balanceBar(slice, balance)),
+  ]);
+  host.append(plainTable(["slice", "before", "planned", "accepted", "after", ""], lines, "groups"));
+}
+
+function balanceBar(slice, balance) {
+  const width = (n) => (balance.largest ? (1000 * n) / balance.largest : 0);
+  const label = `${formatCount(slice.before)} before, ${formatCount(slice.accepted)} accepted, of ${formatCount(balance.goal)}`;
+  const bar = draw("svg", { class: "stack", role: "img", "aria-label": label, preserveAspectRatio: "none" });
+  bar.setAttribute("viewBox", "0 0 1000 10");
+  const parts = [
+    ["before", 0, slice.before],
+    ["accepted", slice.before, slice.accepted],
+  ];
+  for (const [name, from, n] of parts) {
+    if (n) bar.append(draw("rect", { class: name, x: width(from), y: 0, width: width(n), height: 10 }));
+  }
+  return bar;
 }
 
 function drawCosts(costs) {

@@ -19,6 +19,7 @@ from synth_stack.report.costs import tell_costs
 from synth_stack.report.html import render_report
 from synth_stack.report.row_map import draw_map
 from synth_stack.report.sample import collect_audit_rows
+from synth_stack.report.slice_balance import tell_balance
 from synth_stack.report.slice_heat import count_by_slice
 from synth_stack.report.unchecked import list_unchecked
 from synth_stack.review.outcome import read_outcome
@@ -46,6 +47,7 @@ def write_report(folder: Path, beside: Path | None = None) -> Figures:
         "clusters": clusters,
         "sheets": draw_sheets(folder, read_candidates(folder), said, run.decisions),
         "yields": _draw_yields(run),
+        "balance": tell_balance(run.recipe.balance, read_candidates(folder), run.decisions),
         "heat": count_by_slice(read_candidates(folder), run.decisions),
         "costs": tell_costs(folder, figures),
         "beside": None if beside is None else compare_figures(figures, *read_figures(beside)),

@@ -78,6 +78,24 @@ class CorpusLock(_Lock):
     sections: int
 
 
+class BalancedSliceLock(_Lock):
+    """One slice of a set that is balanced: its images, and the rows that it was given."""
+
+    slice: str
+    before: Annotated[int, Field(ge=0)]
+    rows: Annotated[int, Field(ge=0)]
+
+
+class BalanceLock(_Lock):
+    """A real set that a run balances: the images that every slice is to have, its slices, and those that no
+    seed is of.
+    """
+
+    goal: Annotated[int, Field(ge=0)]
+    slices: list[BalancedSliceLock]
+    unseeded: dict[str, Annotated[int, Field(ge=0)]] = {}
+
+
 RUN_SOURCE = "a run of synth_stack"
 """The name of the source of rows that were copied from a run, each with the origin that it had there."""
 
@@ -136,6 +154,7 @@ class RecipeLock(_Lock):
     about: str | None = None
     seed: int | None = None
     corpus: CorpusLock | None = None
+    balance: BalanceLock | None = None
     teacher: TeacherLock | None = None
     models: dict[str, TeacherLock] = {}
     reasoning: str | None = None

@@ -102,6 +102,12 @@ def picture(run: Run) -> dict[str, Any]:
         ],
         "map": {"centres": [[0.5, 0.5]], "explained": 0.25, "rows": dots} if dots else None,
         "yields": [{**YIELD, "gate": gate, "parameter": gate} for gate in names[:3]] + [YIELD],
+        "balance": {
+            "goal": 40,
+            "largest": 50,
+            "slices": [{"name": name} | BALANCED for name in names],
+            "left_out": 3,
+        },
         "heat": {
             "gates": names,
             "slices": [{"name": name, "n": 40, "away": [n % 9 for n in range(len(names))]} for name in names],
@@ -123,6 +129,7 @@ def picture(run: Run) -> dict[str, Any]:
     }
 
 
+BALANCED = {"before": 30, "planned": 12, "accepted": 10, "after": 40}
 YIELD = {
     "gate": "dedup",
     "parameter": "threshold",
@@ -822,6 +829,15 @@ def test_a_cell_of_the_heat_map_leads_to_its_rows(show: Show) -> None:
     assert len(find(session, "#heat tbody tr")) == len(page["slices"])
     assert "h0" in (find(session, "#heat tbody td")[1].get_attribute("class") or "")
     assert find(session, "#heat tbody tr > :last-child")[0].value_of_css_property("padding-right") != "0px"
+
+
+def test_a_balanced_set_is_shown_before_and_after(show: Show) -> None:
+    session = show(plant_run(60))
+    assert texts(session, "#slice-balance tbody tr:last-child td") == ["30", "12", "10", "40", ""]
+    bar = find(session, "#slice-balance svg")[0]
+    assert bar.get_attribute("aria-label") == "30 before, 10 accepted, of 40"
+    widths = [rect.get_attribute("width") for rect in find(session, "#slice-balance tr:last-child rect")]
+    assert widths == ["600", "200"]
 
 
 def test_two_batches_stand_beside_each_other(show: Show) -> None:

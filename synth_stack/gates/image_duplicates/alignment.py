@@ -5,6 +5,10 @@ one image is moved until it lies best on the other, and both are then compared i
 correlation of their luminance (zero-mean normalised cross-correlation; Lewis 1995, equation 2). Brightness,
 contrast and a colour shift leave it alone. What counts is the median tile: a mark over a few tiles does not
 make a copy another image, and a sky that two images share does not make them copies.
+
+Soft gradients and horizons correlate with one another, be they of one sky or of two. So a second measure has
+to agree: the correlation of texture, which is what is left of a tile without the means of its rows and
+columns (the interaction of a two-way analysis of variance; Fisher 1925, section 42).
 """
 
 from dataclasses import dataclass
@@ -25,6 +29,10 @@ _BATCH = 512
 _FLAT = 1.5
 """Standard deviation in grey levels of a tile with nothing in it: rounding alone gives about 0.3, and the
 grain that compression leaves about 1."""
+_MIN_TEXTURE = 0.5
+"""Standard deviation in grey levels of the texture of a tile that has any; rounding alone gives 0.15."""
+_MIN_AGREEMENT = 0.5
+"""Of the texture of copies; with the bar above chosen by `benchmarks/images.py --unseen FOLDER --tune`."""
 _MIN_TILES = 4
 """Tiles with something in them, of 16: fewer do not tell images apart."""
 
@@ -47,7 +55,8 @@ class Pairs:
 def measure_likeness(pairs: Pairs) -> Likeness:
     """How alike the images of each pair are, (p,): 1 for copies, about 0 for images that share nothing.
 
-    -1 for a pair with too few tiles that anything can be told by.
+    Of images whose texture is not alike it is the likeness of the texture, below 0.5. -1 for a pair with too
+    few tiles that anything can be told by.
     """
     parts = [
         _measure_batch(pairs.take(slice(begin, begin + _BATCH)))
@@ -57,12 +66,13 @@ def measure_likeness(pairs: Pairs) -> Likeness:
 
 
 def has_detail(thumbnails: Thumbnails) -> NDArray[np.bool_]:
-    """Whether enough tiles of each image have something in them, (n,): others cannot be told apart."""
+    """Whether enough tiles of each image have texture, (n,): others cannot be told apart."""
     told = [np.zeros(0, bool)]
     for begin in range(0, len(thumbnails), _BATCH):
         pixels = thumbnails[begin : begin + _BATCH].astype(np.float32)
         whole = np.tile(np.array([0, 1, 0, 1], np.float32), (len(pixels), 1))
-        told.append((_tile(_cut(pixels, whole)).std(axis=2) > _FLAT).sum(axis=1) >= _MIN_TILES)
+        texture = _read_texture(_tile(_cut(pixels, whole)))
+        told.append((texture.std(axis=2) > _MIN_TEXTURE).sum(axis=1) >= _MIN_TILES)
     return np.concatenate(told)
 
 
@@ -113,17 +123,39 @@ def _correlate(x: NDArray[np.float32], y: NDArray[np.float32]) -> Likeness:
 
 
 def _compare_tiles(x: NDArray[np.float32], y: NDArray[np.float32]) -> Likeness:
-    """The median correlation of the tiles in which either image has something, (p,)."""
+    """The likeness of images that lie on one another as well as they can, (p,)."""
     a, b = _tile(x), _tile(y)
-    spread_a, spread_b = a.std(axis=2), b.std(axis=2)
+    told = np.maximum(a.std(axis=2), b.std(axis=2)) > _FLAT
+    like = _take_median(_correlate_tiles(a, b), told)
+    a, b = _read_texture(a), _read_texture(b)
+    told = np.minimum(a.std(axis=2), b.std(axis=2)) > _MIN_TEXTURE
+    agreement = _take_median(_correlate_tiles(a, b), told)
+    return np.where(agreement < _MIN_AGREEMENT, np.minimum(like, agreement), like)
+
+
+def _correlate_tiles(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The correlation of each tile, (p, 16), of tiles (p, 16, 64)."""
     a, b = a - a.mean(axis=2, keepdims=True), b - b.mean(axis=2, keepdims=True)
-    scale = np.maximum(spread_a * spread_b, np.float32(1e-6))
-    like = (a * b).mean(axis=2) / scale
-    told = np.maximum(spread_a, spread_b) > _FLAT
+    spread = np.sqrt((a * a).mean(axis=2) * (b * b).mean(axis=2))
+    like: NDArray[np.float32] = (a * b).mean(axis=2) / np.maximum(spread, np.float32(1e-6))
+    return like
+
+
+def _take_median(like: NDArray[np.float32], told: NDArray[np.bool_]) -> Likeness:
+    """The median of the tiles that are told, (p,); -1 where they are too few."""
     counts = told.sum(axis=1)
     ordered = np.sort(np.where(told, like, np.inf), axis=1)
     middle = ordered[np.arange(len(ordered)), np.maximum(counts - 1, 0) // 2]
     return np.where(counts >= _MIN_TILES, middle, np.float32(-1)).astype(np.float32)
+
+
+def _read_texture(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left of tiles (p, 16, 64) without the means of their rows and columns."""
+    side = _POINTS // _TILES
+    square = tiles.reshape(*tiles.shape[:2], side, side)
+    square = square - square.mean(axis=2, keepdims=True)
+    left: NDArray[np.float32] = square - square.mean(axis=3, keepdims=True)
+    return left.reshape(tiles.shape)
 
 
 def _tile(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

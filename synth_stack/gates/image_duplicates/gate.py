@@ -1,9 +1,9 @@
 """Copies of images: of one another within a batch, of real ones, and of images that a model is evaluated on.
 
 A perceptual hash of each image, and of windows of it, in all eight ways in which it can lie, proposes pairs
-(perceptual_hash.py, band_index.py); the correlation of their thumbnails, tile by tile, decides
-(alignment.py). One gate for all three, since they are one question asked of three sets; the reason class
-says of which.
+(perceptual_hash.py, band_index.py); the correlation of their thumbnails, tile by tile, and of their texture
+decides (alignment.py). One gate for all three, since they are one question asked of three sets; the reason
+class says of which.
 """
 
 from functools import partial
@@ -30,7 +30,7 @@ from synth_stack.registry import gate
 HASH_SCHEME = "synth_stack/image-hash/v1"
 
 
-@gate("image_duplicates", version="1", reads=())
+@gate("image_duplicates", version="2", reads=())
 def image_duplicates(
     resources: Resources,
     *,

@@ -102,6 +102,36 @@ def test_other_pictures_stay(tmp_path: Path) -> None:
     assert max(v["score"] for v in said) < 0.6
 
 
+def draw_sky(seed: int, grain: float) -> Pixels:
+    """A sky over water: the same soft light each time, the grain of its own."""
+    down = np.linspace(0, 1, BIG)[:, None] * np.ones(BIG)
+    light = 90 + 90 * down**1.5 + 15 * np.sin(2.2 * down.T + 0.1 * seed)
+    light[round(BIG * 0.85) :] *= 0.5
+    rough = np.random.default_rng(seed).normal(0, grain, (BIG // 4, BIG // 4))
+    patches = np.asarray(Image.fromarray(rough.astype(np.float32)).resize((BIG, BIG)))
+    return np.clip(light + patches, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+
+
+def test_skies_of_one_light_stay_where_their_texture_is_another(tmp_path: Path) -> None:
+    skies = [draw_sky(seed, grain=1) for seed in range(4)]
+    files = {f"{seed}.png": save(sky) for seed, sky in enumerate(skies)}
+    files |= {"copy.jpg": save(shrink(skies[2][:, ::-1]), "JPEG")}
+    said = judge_files(tmp_path, files)
+    assert [v["outcome"] for v in said] == ["accept"] * 4 + ["reject"]
+    assert json.loads(said[4]["evidence"])["twin"] == said[2]["row_id"]
+    assert max(v["score"] for v in said[:4]) < 0.5
+
+
+def test_a_sky_without_texture_is_abstained_on_and_its_exact_copy_is_not(tmp_path: Path) -> None:
+    sky, other = draw_sky(1, grain=0), draw_sky(2, grain=0)
+    first, second, copy = judge_files(
+        tmp_path, {"a.png": save(sky), "b.png": save(other), "c.bmp": save(sky, "BMP")}
+    )
+    said = {v["reason_class"] for v in (first, second, copy)}
+    assert second["reason_class"] == "image_duplicates.no_detail"
+    assert said == {"image_duplicates.no_detail", "image_duplicates.near_duplicate"}
+
+
 def test_shards_blocks_and_order_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [draw_picture(seed) for seed in range(8)]
     files = {f"{n}.png": save(p) for n, p in enumerate(pictures)}
