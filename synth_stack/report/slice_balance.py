@@ -23,14 +23,15 @@ def tell_balance(
     if balance is None:
         return None
     accepted = _count_accepted(candidates, decisions)
-    planned = [(each.slice, each.before, each.rows) for each in balance.slices]
+    budget = [(each.slice, each.before, each.rows) for each in balance.slices]
+    budget += [(name, n, 0) for name, n in sorted(balance.unseeded.items())]
     lines = [
         {"name": name, "before": n, "planned": rows, "accepted": accepted[name], "after": n + accepted[name]}
-        for name, n, rows in [*planned, *((name, n, 0) for name, n in sorted(balance.unseeded.items()))]
+        for name, n, rows in budget
     ]
     return {
         "goal": balance.goal,
-        "largest": max([balance.goal, *(line["after"] for line in lines)]),
+        "largest": max([balance.goal, *(n + accepted[name] for name, n, _ in budget)]),
         "slices": lines[:MAX_SLICES],
         "left_out": max(0, len(lines) - MAX_SLICES),
     }
