@@ -109,7 +109,8 @@ def draw_sky(seed: int, grain: float) -> Pixels:
     light[round(BIG * 0.85) :] *= 0.5
     rough = np.random.default_rng(seed).normal(0, grain, (BIG // 4, BIG // 4))
     patches = np.asarray(Image.fromarray(rough.astype(np.float32)).resize((BIG, BIG)))
-    return np.clip(light + patches, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    grey: Pixels = np.clip(light + patches, 0, 255).astype(np.uint8)
+    return np.stack([grey] * 3, axis=-1)
 
 
 def test_skies_of_one_light_stay_where_their_texture_is_another(tmp_path: Path) -> None:
