@@ -11,8 +11,9 @@ memory is its own: interpreter, libraries, eval sets and index, while one table 
 "cpu" is user and system time of all its threads. "index" is the time to read and index the eval sets.
 "recall" is the share of rows with a planted run that it rejects or holds, "wrong" how many others.
 
-    whole-gate     the sketch of the whole gate, likeness too: what each row costs. What MiniLM and the
-                   sandbox do is bounded for a batch and stands in benchmarks/curate.py
+    whole-gate     the sketch of the whole gate as the standard file has it, likeness too: what each row
+                   costs. What MiniLM and the sandbox do is bounded for a batch and stands in
+                   benchmarks/curate.py
     python-sets    a set of tuples of words, row by row: the recipe of most decontamination scripts
     datatrove      its NGramsDecontFilter with n = 12, where datatrove is installed (it wants spaCy too)
 
@@ -40,10 +41,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import yaml
 
 if TYPE_CHECKING:
     from synth_stack.gates.gate import Judge
 
+STANDARD = Path(__file__).parents[1] / "curator_configs" / "standard.yaml"
 NGRAM = 12
 VOCABULARY = 60_000
 ROW_WORDS = 75
@@ -262,11 +265,21 @@ def run_words(folder: Path) -> Judged:
 def run_gate(folder: Path) -> Judged:
     """What words say in the sketch of the gate with all of its stages."""
     from synth_stack.gates.contamination.gate import contamination
+    from synth_stack.gates.contamination.paraphrase import Embedding
+    from synth_stack.gates.contamination.solved_items import Behaviour
     from synth_stack.gates.resources import NoResources
     from synth_stack.inputs.gate_file import NamedEvalSet
 
     against = [NamedEvalSet(name=path.stem, path=str(path)) for path in sorted(folder.glob("set-*.jsonl"))]
-    sketch = contamination(NoResources(), against=against).rounds[0].sketch
+    standard = yaml.safe_load(STANDARD.read_text(encoding="utf-8"))["gates"]
+    (params,) = [use for use in standard if use.pop("use") == "contamination"]
+    params |= {
+        "against": against,
+        "embedding": Embedding(**params["embedding"]),
+        "behaviour": Behaviour(**params["behaviour"]),
+    }
+    del params["why"]
+    sketch = contamination(NoResources(), **params).rounds[0].sketch
 
     def answer(texts: list[str]) -> list[bool]:
         found: list[bool] = pc.is_valid(

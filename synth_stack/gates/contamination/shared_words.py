@@ -89,7 +89,8 @@ class ItemWords:
     """The words of m passages of items: those of passage k are `codes[offsets[k]:offsets[k + 1]]`, places in
     `words`. Word w stands in the passages `owners[held[w]:held[w + 1]]`.
 
-    `weights` is what each of the words tells, as in SaidWords; `told` (m,) what those of a passage do.
+    `weights` is what each of the words tells, as in SaidWords; `told` (m,) what those of a passage do. So
+    many of a passage are `numbers` (m,), and so many `meant` (m,) numbers that say something.
     """
 
     words: HashIndex[np.uint64]
@@ -99,12 +100,8 @@ class ItemWords:
     owners: Counts
     held: Counts
     told: Counts
-
-    @property
-    def numbers(self) -> Flags:
-        """Which of the words are numbers."""
-        number: Flags = (self.words.hashes & _NUMBER) > 0
-        return number
+    numbers: Counts
+    meant: Counts
 
 
 def read_vocabulary(lexicon: Lexicon) -> Vocabulary:
@@ -117,9 +114,15 @@ def read_vocabulary(lexicon: Lexicon) -> Vocabulary:
     return Vocabulary(TokenTable(_encode), words, weights[order], round(lexicon.unseen * _MICRO))
 
 
+def find_numbers(words: Hashes) -> Flags:
+    """Which words are numbers, (n,)."""
+    numbers: Flags = (words & _NUMBER) > 0
+    return numbers
+
+
 def find_meant(words: Hashes) -> Flags:
     """Which words are numbers that say something, (n,)."""
-    meant: Flags = ((words & _NUMBER) > 0) & (words != _hash_words([STRAY_NUMBER])[0])
+    meant: Flags = find_numbers(words) & (words != _hash_words([STRAY_NUMBER])[0])
     return meant
 
 
@@ -131,7 +134,8 @@ def index_item_words(vocabulary: Vocabulary, texts: Sequence[str]) -> ItemWords:
     owners = np.repeat(np.arange(len(texts)), np.diff(said.offsets))[order]
     held = offsets_of(np.bincount(codes, minlength=len(used)))
     words = HashIndex.of(said.distinct[used])
-    return ItemWords(words, said.weights[used], codes, said.offsets, owners, held, said.told)
+    numbers, meant = (_sum(find(words.hashes)[codes], said.offsets) for find in (find_numbers, find_meant))
+    return ItemWords(words, said.weights[used], codes, said.offsets, owners, held, said.told, numbers, meant)
 
 
 def propose_items(items: ItemWords, said: SaidWords, n: int) -> tuple[Counts, Counts]:
@@ -156,14 +160,14 @@ def compare_words(said: SaidWords, i: Counts, items: ItemWords, j: Counts) -> di
     """The figures of `Measured` that words give, of p pairs of a passage (`i` of `said`, ascending) and an
     item (`j`): `covered`, `nats`, `lost`, `echoed`, `rare` and `differ`, (p,) each.
     """
-    number, meant = items.numbers, find_meant(items.words.hashes)
+    number, meant = find_numbers(items.words.hashes), find_meant(items.words.hashes)
     rare = np.where((items.weights >= RARE_NATS * _MICRO) | number, items.weights, 0)
     pair, word = _find_shared(said, i, items, j)
     told, telling, kept, common = (
         np.bincount(pair, weights=each[word], minlength=len(i)).astype(np.int64)
         for each in (items.weights, rare, number, meant)
     )
-    numbers, theirs = (_sum(each[items.codes], items.offsets)[j] for each in (number, meant))
+    numbers, theirs = items.numbers[j], items.meant[j]
     own = said.numbers[i]
     either = theirs + own - common
     differ = np.where((theirs > 0) & (own > 0), (either - common) / np.maximum(either, 1), 0.0)
