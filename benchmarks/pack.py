@@ -124,7 +124,7 @@ def make_run(run: Path, rows: int) -> None:
     }
     write_bytes(run / GATES_LOCK, render_yaml({**lock, "identity": compute_identity(lock)}))
     recipe: dict[str, Any] = {
-        "scheme": "synth_stack/curate-lock/v1",
+        "scheme": "synth_stack/curate-lock/v2",
         "synth_stack": "0.1.0",
         "source": {"name": "benchmark", "sha256": SOURCE},
     }

@@ -168,6 +168,10 @@ def _check_self_test(entry: _GateEntry | None, lock: GateLock) -> SelfTest:
         for listed, control in sorts
         for kind in listed
     ]
+    for listed, _ in sorts:
+        names = [kind.kind for kind in listed]
+        if "" in names or len({*names}) < len(names):
+            raise VerificationError(f"{layout.MEASURES}: a kind of {lock.use} is none, or stands there twice")
     for kind in kinds:
         if kind.turned_away > kind.planted:
             raise VerificationError(

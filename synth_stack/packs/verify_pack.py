@@ -104,6 +104,8 @@ CITED = ("replaced_by", "eval_set", "item", "twin")
 ADVERSARIAL = "adversarial"
 FOREIGN = "foreign"
 PRECEDENCE = ("override reject", "reject", "failure", "override accept", "hold")
+OVERRIDING = ["review"]
+"""Who decides against gates: people, whose judgements are in the pack. It shows nothing of anybody else."""
 
 HASH_BYTES = 32
 INDEX_BYTES = 12
@@ -615,6 +617,10 @@ def read_rule(predicate: Mapping[str, Any], where: str = STATEMENT) -> SignedRul
         known[gate["gate"]] = SignedGate(place, gate["all"], dials, thresholds, gate["canaries"])
     if rule["scheme"] != RULE_SCHEME or rule["precedence"] != list(PRECEDENCE):
         raise Refusal(f"{where}: its rule is another", rule["scheme"], RULE_SCHEME)
+    if rule["overriding"] != OVERRIDING:
+        raise Refusal(
+            f"{where}: its rule lets others than people override gates", rule["overriding"], "review"
+        )
     names = rule["order"] + rule["overriding"]
     if (
         any(type(name) is not str for name in names)
@@ -1137,9 +1143,9 @@ def _sum_self_test(name: str, asked: int, said: Any, judged: int) -> Json:
         raise Refusal(f"{MEASURES} does not say how {name} did in its self-test")
     sums = []
     for kinds in (said["canaries"], said["controls"]):
-        names = set()
+        names: set[str] = set()
         for kind in kinds:
-            if not _has(kind, kind=str, planted=int, turned_away=int) or kind["kind"] in names:
+            if not _has(kind, kind=str, planted=int, turned_away=int) or kind["kind"] in {"", *names}:
                 raise Refusal(f"{MEASURES}: a kind of {name} is none, or stands there twice")
             names.add(kind["kind"])
             if not 0 <= kind["turned_away"] <= kind["planted"]:

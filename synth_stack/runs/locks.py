@@ -62,6 +62,13 @@ class MethodLock(_Lock):
     template_ids: list[str] = []
 
 
+class TargetLock(_Lock):
+    """How many accepted rows a run draws for, in all and of some slices."""
+
+    accepted: Annotated[int, Field(ge=1)]
+    per_slice: dict[str, int] = {}
+
+
 class RetryLock(_Lock):
     """Draws without a good row that were asked again, and how before, where that was otherwise."""
 
@@ -147,6 +154,7 @@ class ExtensionLock(_Lock):
 class RecipeLock(_Lock):
     """A run's recipe.lock.yaml: of a recipe, of a `pipeline`, or of a curated dataset, the `source`."""
 
+    scheme: str | None = None
     identity: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     synth_stack: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+_-]{0,39}$")]
     _value: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -159,6 +167,7 @@ class RecipeLock(_Lock):
     models: dict[str, TeacherLock] = {}
     reasoning: str | None = None
     perimeter: PerimeterLock | None = None
+    target: TargetLock | None = None
     methods: list[MethodLock] = []
     templates: dict[str, str] = {}
     retries: list[RetryLock] = []
@@ -207,6 +216,13 @@ class DialLock(_Lock):
     strict: bool = True
 
 
+RECIPE_SCHEMES = (
+    "synth_stack/recipe-lock/v1",
+    "synth_stack/curate-lock/v2",
+    "synth_stack/pipeline-lock/v1",
+)
+GATES_SCHEME = "synth_stack/gates-lock/v2"
+"""What a lock in a pack is of: of another one nobody knows what its words mean."""
 ACTIONS = ("ignore", "hold", "reject")
 """What a dial may do with a row by itself; a parameter of another value (a redaction, say) rejects it."""
 
@@ -276,6 +292,7 @@ class RuleLock(_Lock):
 class GatesLock(_Lock):
     """A run's gates.lock.yaml: the gates in the order of work, the rule, and what was loaded for them."""
 
+    scheme: str | None = None
     identity: str | None = None
     gates: list[GateLock]
     rule: RuleLock
@@ -316,7 +333,7 @@ def compute_identity(lock: Mapping[str, Any]) -> Digest:
     told = {key: part for key, part in lock.items() if key not in {"identity", "synth_stack", "recipe"}}
     told |= {key: _drop_terms(told[key]) for key in ("teacher", "models") if key in told}
     if "gates" in told:
-        del told["scheme"]
+        told.pop("scheme", None)
         named = [{key: part for key, part in gate.items() if key != "why"} for gate in told["gates"]]
         return digest_json({**told, "gates": named})
     for name, left_out in (("source", {"name", "license", "terms"}), ("pipeline", set())):

@@ -50,11 +50,10 @@ from synth_stack.runs.folder import (
 )
 from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
+from synth_stack.runs.locks import GATES_SCHEME
 from synth_stack.runs.replaced import end_replacing, put_replaced
 from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
 from synth_stack.workflows.resources import RunResources, bound_resources
-
-GATES_SCHEME = "synth_stack/gates-lock/v2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,11 @@ def add(*tables: pa.Table) -> dict[str, Counter[str]]:
 
 
 @given(
-    st.lists(st.tuples(st.text(max_size=8), st.integers(1, 5)), unique_by=lambda kind: kind[0], max_size=8)
+    st.lists(
+        st.tuples(st.text(min_size=1, max_size=8), st.integers(1, 5)),
+        unique_by=lambda kind: kind[0],
+        max_size=8,
+    )
 )
 def test_measures_come_back_as_they_were_written(kinds: list[tuple[str, int]]) -> None:
     measures = fill([KindCount(name, n, n) for name, n in kinds])

@@ -196,7 +196,7 @@ def test_a_column_of_somebodys_dataset_does_not_pass_for_a_redaction(tmp_path: P
 @pytest.mark.parametrize("kind", ["run", "pack"])
 def test_rows_of_one_foreign_dataset_are_not_siblings(tmp_path: Path, kind: str) -> None:
     source = {"name": "chat_logs.jsonl", "sha256": "e" * 64}
-    recipe = {"scheme": "synth_stack/curate-lock/v1", "synth_stack": "0.1.0", "source": source}
+    recipe = {"scheme": "synth_stack/curate-lock/v2", "synth_stack": "0.1.0", "source": source}
     build_pack(tmp_path, recipe=recipe, kind="foreign", seed_id="sha256:" + "e" * 64, source_id="line 7")
     row_id = pq.read_table(tmp_path / "run" / "decisions.parquet")["row_id"][0].as_py()
     traced = trace(tmp_path / kind, row_id)

@@ -469,7 +469,7 @@ def test_a_run_whose_seeds_are_gone_is_refused(tmp_path: Path) -> None:
 
 def test_a_curated_dataset_without_recipe_or_seeds_is_packed(tmp_path: Path) -> None:
     lock = {
-        "scheme": "synth_stack/curate-lock/v1",
+        "scheme": "synth_stack/curate-lock/v2",
         "identity": digest_json("foreign"),
         "synth_stack": "0.1.0",
         "source": {"name": "chat_logs.jsonl", "sha256": "e" * 64},
@@ -484,6 +484,7 @@ def test_a_curated_dataset_without_recipe_or_seeds_is_packed(tmp_path: Path) -> 
 
 def test_the_rows_of_a_pipeline_of_ones_own_are_packed(tmp_path: Path) -> None:
     lock = {
+        "scheme": "synth_stack/pipeline-lock/v1",
         "identity": digest_json("mine"),
         "synth_stack": "0.1.0",
         "pipeline": {"name": "my-pipeline", "sha256": "f" * 64},

@@ -257,7 +257,7 @@ function sumSelfTest(name, asked, said, judged) {
   const sums = [said.canaries, said.controls].map((kinds) => {
     const names = new Set();
     for (const kind of kinds) {
-      if (!has(kind, "kind:str planted:int turned_away:int") || names.has(kind.kind)) throw new Refusal(`${where}: a kind of ${name} is none, or stands there twice`);
+      if (!has(kind, "kind:str planted:int turned_away:int") || !kind.kind || names.has(kind.kind)) throw new Refusal(`${where}: a kind of ${name} is none, or stands there twice`);
       names.add(kind.kind);
       if (kind.turned_away < 0 || kind.turned_away > kind.planted) throw new Refusal(`${where}: ${name} turned away more rows than were planted`, kind.turned_away);
       if (kind.planted < 1 || kind.planted > asked) throw new Refusal(`${where}: ${name} has more rows of a kind than it was asked for`, kind.planted);

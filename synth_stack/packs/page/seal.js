@@ -225,6 +225,7 @@ function readRule(predicate) {
   });
   if (rule.scheme !== RULES.rule_scheme || !equalValues(rule.precedence, RULES.precedence))
     throw new Refusal(`${where}: its rule is another`, rule.scheme, RULES.rule_scheme);
+  if (!equalValues(rule.overriding, RULES.overriding)) throw new Refusal(`${where}: its rule lets others than people override gates`, rule.overriding, "review");
   const names = [...rule.order, ...rule.overriding];
   if (names.some((name) => typeof name !== "string") || new Set(names).size !== names.length || !equalValues(rule.order, [...known.keys()]))
     throw new Refusal(`${where}: its rule is not that of its gates, in the order of work`, rule.order, [...known.keys()].join(", "));

@@ -20,7 +20,15 @@ from synth_stack.packs.refusals import raise_refusals
 from synth_stack.packs.shards import read_shard
 from synth_stack.packs.statement import read_file
 from synth_stack.rows.canonical import canonical_json, derive_seed, digest_bytes
-from synth_stack.runs.locks import GatesLock, RecipeLock, find_identity_fault
+from synth_stack.runs.locks import (
+    ACTIONS,
+    GATES_SCHEME,
+    RECIPE_SCHEMES,
+    GatesLock,
+    RecipeLock,
+    find_identity_fault,
+    read_action,
+)
 
 Record = Mapping[str, Any]
 
@@ -43,8 +51,17 @@ def require_as_written(name: str, is_so: bool) -> None:
 
 
 def check_locks(recipe: RecipeLock, gates: GatesLock) -> None:
-    """Raises VerificationError for a lock whose identity or template ids are not those of what it says."""
-    for name, lock in ((layout.RECIPE, recipe), (layout.GATES, gates)):
+    """Raises VerificationError for a lock of a scheme that nobody knows, and for one whose identity or
+    template ids are not those of what it says.
+    """
+    locks = ((layout.RECIPE, recipe, RECIPE_SCHEMES), (layout.GATES, gates, (GATES_SCHEME,)))
+    for name, lock, schemes in locks:
+        if lock.scheme not in schemes:
+            raise VerificationError(
+                f"{name}: its scheme is none that there is",
+                seen=lock.scheme or "none",
+                allowed=", ".join(schemes),
+            )
         fault = find_identity_fault(lock)
         if fault is not None:
             raise VerificationError(f"{name}: its identity is not that of what it says", seen=fault)
@@ -73,6 +90,11 @@ def _check_methods(recipe: RecipeLock) -> None:
     if recipe.methods and abs(share - 1) > _SHARE_TOLERANCE:
         raise VerificationError(f"{layout.RECIPE}: the shares of its methods are not 1 together", seen=share)
     draws = [method.draws for method in recipe.methods]
+    if any((draw is None) != (recipe.target is not None) for draw in draws):
+        raise VerificationError(
+            f"{layout.RECIPE}: a method has draws without end and no target, or a number of them beside one",
+            seen=draws,
+        )
     for retry in recipe.retries:
         if None not in draws and retry.draws > sum(draw or 0 for draw in draws):
             raise VerificationError(
@@ -85,17 +107,28 @@ def _check_methods(recipe: RecipeLock) -> None:
 
 
 def _check_dials(gates: GatesLock) -> None:
-    """Raises VerificationError for a threshold that is not the parameter which it is said to come from."""
+    """Raises VerificationError for a threshold that is not the parameter which it is said to come from, and
+    for one beyond which nothing becomes of a row.
+    """
     for gate in gates.gates:
         for dial in gate.dials:
+            action = read_action(dial, gate.params)
+            if action in {"", "None"}:
+                raise VerificationError(
+                    f"{layout.GATES}: what becomes of a row beyond a threshold of {gate.use} is not said",
+                    seen=dial.outcome,
+                    allowed=f"{', '.join(ACTIONS)}, or a parameter of the gate",
+                )
             value: Any = gate.params
             for key in (dial.parameter or "").split("."):
                 value = value.get(key) if isinstance(value, Mapping) else None
-            if isinstance(value, int | float) and float(value) != float(dial.threshold):
+            if value is None:  # the gate's own, which no parameter states
+                continue
+            if type(value) not in {int, float} or float(value) != float(dial.threshold):
                 raise VerificationError(
                     f"{layout.GATES}: the threshold of {gate.use} is not its parameter {dial.parameter}",
                     seen=dial.threshold,
-                    allowed=repr(float(value)),
+                    allowed=repr(value),
                 )
 
 

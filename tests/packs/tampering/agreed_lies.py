@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pyarrow.parquet as pq
 
 from synth_stack.files import digest_file
 from synth_stack.packs import layout
-from synth_stack.rows.canonical import digest_bytes
+from synth_stack.rows.canonical import canonical_json, digest_bytes
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, canonical_row
 from tests.packs.judged_run import HELD, REJECTED, TEMPLATE_ID, write_packed
 from tests.packs.tampering.forge import DATA, HELD_FILE, LINES, LOG, RECORDS, REJECTED_FILE, Forger, Json
@@ -34,7 +35,8 @@ class AgreedLie:
 
 def list_agreed_lies() -> list[AgreedLie]:
     """Every lie of these kinds."""
-    return [*_list_unread_bytes(), *_list_rows(), *_list_records(), *_list_locks(), *_list_statements()]
+    found = [*_list_unread_bytes(), *_list_rows(), *_list_records(), *_list_locks()]
+    return [*found, *_list_self_tests(), *_list_statements()]
 
 
 def _list_unread_bytes() -> Iterator[AgreedLie]:
@@ -151,6 +153,13 @@ def _list_locks() -> Iterator[AgreedLie]:
             "perimeter.allowed_hosts",
         ),
         "a version that is none": (lambda r: r.update(synth_stack="1.0 (certified)"), "synth_stack"),
+        "another scheme": (lambda r: r.update(scheme="synth_stack/recipe-lock/v9"), "scheme"),
+        "no scheme": (lambda r: r.pop("scheme"), "scheme"),
+        "no number of draws": (lambda r: r["methods"][0].update(draws=None), "without end and no target"),
+        "a target beside a number of draws": (
+            lambda r: r.update(target={"accepted": 9}),
+            "a number of them beside one",
+        ),
         "more draws asked again than made": (
             lambda r: r.update(retries=[{"draws": 13}]),
             "asked again than there were",
@@ -165,12 +174,51 @@ def _list_locks() -> Iterator[AgreedLie]:
     }
     for what, (change, says) in lies.items():
         yield AgreedLie(f"recipe made anew: {what}", _lock(layout.RECIPE, change), says)
+    judging: dict[str, Callable[[Json], object]] = {
+        "another scheme": lambda g: g.update(scheme="synth_stack/gates-lock/v9"),
+        "no scheme": lambda g: g.pop("scheme"),
+        "an auditor who overrides": lambda g: g["rule"]["overriding"].append("auditor"),
+        "an auditor in the place of people": lambda g: g["rule"].update(overriding=["auditor"]),
+        "nobody who overrides": lambda g: g["rule"]["overriding"].clear(),
+        "nothing that becomes of a row": lambda g: g["gates"][0]["dials"][0].update(outcome="rejectx"),
+        "a parameter that is a text": lambda g: g["gates"][0]["params"].update(threshold="0.85"),
+        "a parameter that is a truth value": lambda g: g["gates"][0]["params"].update(threshold=True),
+    }
+    for what, change in judging.items():
+        says, single = ("override gates", True) if "overrid" in what or "people" in what else ("gates", False)
+        yield AgreedLie(f"gates made anew: {what}", _lock(layout.GATES, change), says, single)
     for value in ("0.99", "0.1"):
         yield AgreedLie(
             f"gates made anew: a threshold of {value} that is not the parameter",
             _move_dial(value),
             "is not its parameter threshold|its score is",
         )
+
+
+def _list_self_tests() -> Iterator[AgreedLie]:
+    """Kinds of planted rows, by names that tell no kind from another."""
+    lies: dict[str, Callable[[list[Json]], object]] = {
+        "a kind twice": lambda kinds: kinds.append(dict(kinds[-1])),
+        "a kind without a name": lambda kinds: kinds[-1].update(kind=""),
+    }
+    for what, change in lies.items():
+        for side in ("canaries", "controls"):
+            yield AgreedLie(
+                f"self-test made anew: {what} among {side}",
+                _retest(side, change),
+                "stands there twice",
+                single=True,
+            )
+
+
+def _retest(side: str, change: Callable[[list[Json]], object]) -> Lie:
+    def lie(forger: Forger) -> None:
+        said = orjson.loads(forger.path(layout.MEASURES).read_bytes())
+        change(said["gates"][1]["self_test"][side])
+        forger.path(layout.MEASURES).write_bytes(canonical_json(said) + b"\n")
+        forger.sign()
+
+    return lie
 
 
 def _list_statements() -> Iterator[AgreedLie]:
