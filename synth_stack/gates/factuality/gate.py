@@ -166,8 +166,7 @@ def _open_rewriter(
     if rewrite is None:
         return None
     ask = resources.make_writer(rewrite.teacher, "factuality: rewrite")
-    writer = str(rewrite.teacher.get("model") or rewrite.teacher.get("use"))
-    return partial(rewrite_rows, ask, writer, check)
+    return partial(rewrite_rows, ask, rewrite.name_model(), check)
 
 
 def _find_alone(sources: Sequence[str] | None, *, asks: bool) -> str | None:

@@ -68,8 +68,14 @@ class SourceRewrite(BaseModel):
 
     teacher: dict[str, Any]
 
+    def name_model(self) -> dict[str, Any]:
+        """What a row has of the model that wrote it: its name, or that of its weights, and their digest."""
+        model, weights = self.teacher.get("model"), self.teacher.get("weights")
+        name = model or (weights and str(weights).rpartition("/")[2]) or self.teacher.get("use")
+        return {"part": "rewriter", "name": str(name), "digest": self.teacher.get("sha256")}
 
-def rewrite_rows(ask: Ask, writer: str, check: Check, table: pa.Table) -> pa.Table:
+
+def rewrite_rows(ask: Ask, writer: Mapping[str, Any], check: Check, table: pa.Table) -> pa.Table:
     """New rows for those of a table that can be mended, each accepted by `check`, in the order of the
     table.
     """
@@ -150,7 +156,7 @@ def _write_prompt(row: Mapping[str, Any], verdict: RowVerdict, checked: Sequence
     return _PROMPT.format(fence=fence, passages=passages, question=question, answer=answer, fault=fault)
 
 
-def _build_row(row: Mapping[str, Any], answer: str, writer: str) -> dict[str, Any]:
+def _build_row(row: Mapping[str, Any], answer: str, writer: Mapping[str, Any]) -> dict[str, Any]:
     """The row with the new answer: no longer what its maker gives when asked again."""
     messages = [*row["messages"][:-1], {"role": "assistant", "content": answer}]
     extra = orjson.loads(row["extra"] or "{}")
@@ -160,7 +166,7 @@ def _build_row(row: Mapping[str, Any], answer: str, writer: str) -> dict[str, An
         "messages": messages,
         "text": join_text(messages),
         "parent_id": row["row_id"],
-        "models": [*(row["models"] or ()), {"part": "rewriter", "name": writer}],
+        "models": [*(row["models"] or ()), dict(writer)],
         "extra": canonical_text({**extra, _MARK: "factuality"}),
         "replayable": False,
     }

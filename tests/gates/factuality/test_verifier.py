@@ -199,6 +199,17 @@ def test_a_new_answer_that_is_no_better_is_no_row(house: str, word: str | None) 
     assert (verdict["outcome"], verdict["reason_class"]) == ("reject", "factuality.number_contradicted")
 
 
+def test_a_rewriter_is_named_by_its_model_or_its_weights_with_their_digest() -> None:
+    digest = "0" * 64
+    for teacher, name in [
+        ({"use": "http", "model": "some-8b"}, "some-8b"),
+        ({"use": "embedded", "weights": "/models/a.gguf", "sha256": digest}, "a.gguf"),
+        ({"use": "scripted"}, "scripted"),
+    ]:
+        named = SourceRewrite(teacher=teacher).name_model()
+        assert named == {"part": "rewriter", "name": name, "digest": teacher.get("sha256")}
+
+
 def test_an_answer_in_the_middle_of_a_dialogue_is_left(house: str) -> None:
     teacher = Teacher(SURE)
     gate = factuality(teacher, sources=[house], rewrite=SourceRewrite(teacher={"use": "scripted"}))
