@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary
-from synth_stack.gates.structure.batch_habits import STIPULATED
+from synth_stack.gates.structure.batch_habits import FINAL, STIPULATED
 from synth_stack.gates.structure.canary_classes import SWITCHES
 from synth_stack.gates.structure.cut_off import asks_for_part
 from synth_stack.gates.structure.encoding import asks_about_encoding
@@ -102,9 +102,8 @@ def _spoil(row: Mapping[str, Any], defect: _Fault, draws: random.Random, draw: i
     if not row["messages"]:
         return build_canary(row["kind"], [{"role": "text", "content": answer}], wrong, draw, kind=kind) | kept
     said = _find_said(row) or []
-    last = {**said[-1], "content": answer}
-    if kind == "finish":
-        last["finish"] = "length"
+    # what the row's own answer ended at is not what is wrong with the canary
+    last = {**said[-1], "content": answer, "finish": "length" if kind == "finish" else None}
     messages, sides = [*said[:-1], last], None
     if row["alternatives"]:
         chosen = messages
@@ -143,7 +142,7 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
         ("cut_off", "its last sentence breaks off", _append(UNFINISHED)),
         ("open_fence", "its code fence is never closed", lambda text, _: f"{_end(text)}\n\n```\nx = [1, 2]"),
         ("cut_code", "its code breaks off", lambda _, draws: _say(draws, CUT_CODE)),
-        ("finish", "its teacher ran into a limit", lambda text, _: _end(text).rstrip(".!?。।؟")),
+        ("finish", "its teacher ran into a limit", lambda text, _: _stop_short(text)),
         ("no_final_punctuation", "it has no full stop", lambda _, draws: _say(draws, plain).rstrip(".")),
         ("chat_tokens", "the next turn of a template follows", _append(TURNS)),
         ("other_speaker", "it speaks for the other side", _append(SPEAKERS)),
@@ -198,6 +197,14 @@ def _end(text: str) -> str:
     return text if text.endswith((".", "!", "?", "。", "```")) else f"{text}."
 
 
+def _stop_short(text: str) -> str:
+    """A text without the marks at its end, which may stand within quotation marks and brackets."""
+    text = text.rstrip()
+    while found := _FINAL.search(text):
+        text = text[: found.start()].rstrip()
+    return text or "And"
+
+
 def _append(phrases: Sequence[str]) -> _Spoil:
     def spoil(text: str, draws: random.Random) -> str:
         said = _say(draws, phrases)
@@ -241,6 +248,7 @@ _PLAIN = (
     "There are several ways to do this and the best one depends on what you need it for.",
 )
 _PUNCTUATED = ("de", "es", "fr", "ru")
+_FINAL = re.compile(FINAL)
 _LOOPED = ("= ", "> ", "+ ", "] ", "0; ", "! ")
 _SWITCHED = (
     *("cut_off", "chat_tokens", "end_marker", "reasoning_block", "mojibake", "refusal", "self_reference"),

@@ -26,6 +26,13 @@ CODE = make_row(("user", "Add two numbers."), ("assistant", "def add(a, b):\n   
 TEXT = make_row(kind="foreign", text="I lost my card on the way home. What should I do now?", draw=3)
 HINDI = make_row(("user", "कल क्या हुआ?"), ("assistant", "पुराना पुल बसंत में बंद कर दिया गया।"), draw=5)
 CHINESE = make_row(("user", "如何取消订单？"), ("assistant", "打开订单页面，然后点击取消。"), draw=4)
+QUOTED = make_row(
+    ("user", "What did she say?"),
+    ("assistant", 'She said that she was in "The Tall Clerk" and (in June) "Snow."'),
+    draw=6,
+)
+TRIMMED = make_row(("user", "What is a lamp?"), ("assistant", "It gives light."), draw=7)
+TRIMMED["messages"][-1]["finish"] = "length"
 BATCH = [PLAIN, OTHER, CODE, TEXT, make_tool_row(), make_preference_row()]
 
 NEVER = re.compile("never anywhere")
@@ -79,7 +86,10 @@ def list_kinds(rows: list[dict[str, Any]], **params: Any) -> set[str]:
     return {json.loads(extra)["kind"] for extra in planted["extra"].to_pylist()}
 
 
-@pytest.mark.parametrize("rows", [BATCH, [PLAIN], [CODE], [TEXT], [make_tool_row()], [make_preference_row()]])
+@pytest.mark.parametrize(
+    "rows",
+    [BATCH, [PLAIN], [CODE], [TEXT], [QUOTED], [TRIMMED], [make_tool_row()], [make_preference_row()]],
+)
 def test_every_kind_is_caught_and_every_control_passes(rows: list[dict[str, Any]]) -> None:
     assert (find_blind(rows), find_unfair(rows)) == (set(), set())
 
