@@ -53,10 +53,10 @@ def plant_claims(library: Library, sample: pa.Table, n: int, seed: int) -> pa.Ta
     for kind, (wrong, spoil) in FALSE.items():
         for row, said in _draw(library, bases, n, rng, partial(spoil, rng=rng)):
             rows.append(_build(build_canary, row, reword(said, rng), wrong, draw=len(rows), kind=kind))
-    if bases and (library.index is not None or any(found for _, found in bases)):
+    if sourced := [row for row, found in bases if found or library.index is not None]:
         lines = list(read_sections(__package__, "inventions")["nowhere"])
         for k in range(n):
-            row = bases[k % len(bases)][0]
+            row = sourced[k % len(sourced)]
             said = f"{lines[k % len(lines)]} {lines[(k + 1 + k // len(lines)) % len(lines)]}"
             rows.append(
                 _build(build_canary, row, said, "no source says so", draw=len(rows), kind="not_in_source")

@@ -419,6 +419,17 @@ def test_a_check_that_is_off_shows_in_its_kind(params: dict[str, Any], blind: se
     assert set(gate.off) <= blind
 
 
+def test_without_sources_canaries_stand_on_the_rows_that_have_documents() -> None:
+    text = "You have 45 days from delivery to return it. A refund takes 5 working days."
+    document = {"id": "d1", "title": "Returns", "text": text, "source": None}
+    bare = [ask("I do not know.", f"Question {k}?", draw=k) for k in range(30)]
+    told = ask("You have 45 days from delivery.", "How long?", draw=30, documents=[document])
+    gate = factuality(NoResources(), sources=[])
+    assert gate.plant is not None
+    caught = count_kinds(gate, gate.plant(build_candidates([*bare, told]), 20, 1))["not_in_source"]
+    assert caught["reject"] + caught["hold"] == 20
+
+
 def test_the_same_canaries_are_made_for_the_same_seed() -> None:
     gate = open_policies()
     assert gate.plant is not None
