@@ -9,6 +9,7 @@
     python benchmarks/images.py --drift          how far apart sets of images are, changed and unchanged
     python benchmarks/images.py --speed 1000     CPU seconds and memory of all gates without a model by path
       --fastdup .venv-fastdup/bin/python         and of fastdup beside them (make .venv-fastdup/stamp)
+    python benchmarks/images.py --growth 5000    CPU seconds of image_duplicates without reading, by images
 
 --bases N is how many scenes are drawn (400); each image is changed in --changes ways (5), drawn at random.
 """
@@ -47,11 +48,14 @@ from synth_stack.gates.image_drift.canaries import CHANGES
 from synth_stack.gates.image_drift.effects import ImageSample, measure_effects
 from synth_stack.gates.image_drift.features import describe_layout, read_features
 from synth_stack.gates.image_drift.gate import ImageEnvelope, image_drift
+from synth_stack.gates.image_duplicates.alignment import has_detail
 from synth_stack.gates.image_duplicates.gate import image_duplicates
+from synth_stack.gates.image_duplicates.greedy_star import ImageBatch, KnownImages, find_twins
 from synth_stack.gates.image_fastdup.gate import image_fastdup
 from synth_stack.gates.image_nsfw.gate import image_nsfw
 from synth_stack.gates.image_quality.gate import image_quality
 from synth_stack.gates.resources import NoResources
+from synth_stack.images.looks import THUMBNAIL_SIDE
 from synth_stack.inputs.image_folders import open_image_folder, read_image_rows
 
 SIDE = 256
@@ -334,6 +338,29 @@ def measure_speed(count: int, fastdup: Path | None = None) -> None:
             say_spent("image_fastdup", count, started)
 
 
+def measure_growth(count: int) -> None:
+    """What comparing costs a fifth, two fifths and all of so many images; they are those of `write_large`."""
+    rng = np.random.default_rng(2)
+    scenes = [np.asarray(draw_scene(seed, 640).convert("L")) for seed in range(50)]
+    thumbnails = np.zeros((count, THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
+    for number in range(count):
+        top, left = rng.integers(0, 128, 2)
+        pixels = np.roll(scenes[number % 50], int(rng.integers(640)), axis=int(rng.integers(2)))
+        cut = Image.fromarray(np.ascontiguousarray(pixels[top : top + 512, left : left + 512]))
+        small = cut.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
+        thumbnails[number] = np.asarray(small)
+    known = KnownImages(thumbnails[:0], np.zeros(0, np.uint64), np.zeros(0, bool), [], [])
+    for n in (count // 5, 2 * count // 5, count):
+        ids = np.arange(n, dtype=np.uint64)
+        some = thumbnails[:n]
+        names = pa.array([str(each) for each in range(n)])
+        told = has_detail(some)
+        batch = ImageBatch(some, ids, np.full(n, 512 * 512), told, ids, np.zeros(n, bool), names)
+        begun = (time.monotonic(), measure_cpu())
+        found = find_twins(batch, known, 0.8)
+        say_spent(f"{int((found.row >= 0).sum())} copies of", n, begun)
+
+
 def list_offline() -> list[tuple[Any, dict[str, Any]]]:
     """The gates that need no model by path, as a gate file binds them: before the first image is read."""
     found: list[tuple[Any, dict[str, Any]]] = [
@@ -392,10 +419,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--unseen", type=Path)
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--speed", type=int, default=0)
+    parser.add_argument("--growth", type=int, default=0)
     parser.add_argument("--fastdup", type=Path)
     given = parser.parse_args(argv)
     if given.speed:
         measure_speed(given.speed, given.fastdup)
+    elif given.growth:
+        measure_growth(given.growth)
     elif given.quality:
         measure_quality(given.bases)
     elif given.drift:
