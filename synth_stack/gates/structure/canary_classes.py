@@ -16,7 +16,6 @@ SWITCHES: Mapping[str, str] = {
 _CLASSES = {
     **SWITCHES,
     "emptiness": "empty_answer",
-    "lost_content": "unreadable_text",
     "roles": "wrong_roles",
     "open_end": "wrong_roles",
     "lost_call": "unmatched_tool_result",
@@ -29,6 +28,9 @@ _KINDS = """cut_off open_fence cut_code finish no_final_punctuation chat_tokens 
     roles open_end emptiness lost_content misplaced_reasoning lost_call lost_result torn_arguments
     equal_sides missing_side""".split()
 CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
-    kind: (f"structure.{_CLASSES.get(kind, kind)}",) for kind in _KINDS
+    **{kind: (f"structure.{_CLASSES.get(kind, kind)}",) for kind in _KINDS},
+    "lost_content": ("structure.unreadable_text", "structure.empty_answer"),
 }
-"""The reason class that catches each kind: what another check turns away shows nothing of its own."""
+"""The reason class that catches each kind: what another check turns away shows nothing of its own. An answer
+without content is reasoning alone where it reasons, and so an empty one.
+"""

@@ -24,6 +24,13 @@ OTHER = make_row(
 )
 CODE = make_row(("user", "Add two numbers."), ("assistant", "def add(a, b):\n    return a + b"), draw=2)
 TEXT = make_row(kind="foreign", text="I lost my card on the way home. What should I do now?", draw=3)
+REASONED = make_row(
+    messages=[
+        {"role": "user", "content": "Which of the two is the better one for a small kitchen?"},
+        {"role": "assistant", "content": "The narrow one.", "reasoning": "It fits under most shelves."},
+    ],
+    draw=8,
+)
 HINDI = make_row(("user", "कल क्या हुआ?"), ("assistant", "पुराना पुल बसंत में बंद कर दिया गया।"), draw=5)
 CHINESE = make_row(("user", "如何取消订单？"), ("assistant", "打开订单页面，然后点击取消。"), draw=4)
 QUOTED = make_row(
@@ -88,7 +95,12 @@ def list_kinds(rows: list[dict[str, Any]], **params: Any) -> set[str]:
 
 @pytest.mark.parametrize(
     "rows",
-    [BATCH, [PLAIN], [CODE], [TEXT], [QUOTED], [TRIMMED], [make_tool_row()], [make_preference_row()]],
+    [
+        BATCH,
+        *([row] for row in (PLAIN, CODE, TEXT, QUOTED, TRIMMED, REASONED)),
+        [make_tool_row()],
+        [make_preference_row()],
+    ],
 )
 def test_every_kind_is_caught_and_every_control_passes(rows: list[dict[str, Any]]) -> None:
     assert (find_blind(rows), find_unfair(rows)) == (set(), set())
