@@ -27,6 +27,9 @@ A message is one sentence: the thing, the value seen, what is allowed, and how t
 from types import TracebackType
 from typing import ClassVar
 
+MAX_TOLD_CHARS = 2_000
+"""Of what a message names or allows: a file may have 200,000 columns, and name one with a megabyte."""
+
 
 class SynthStackError(Exception):
     """Base of every error that the package raises on purpose.
@@ -54,11 +57,11 @@ class SynthStackError(Exception):
         super().__init__(what)  # one argument, so that an error survives pickling between processes
 
     def __str__(self) -> str:
-        parts = [_clean(self.what)]
+        parts = [_shorten(self.what, MAX_TOLD_CHARS)]
         if self.seen is not None:
             parts.append(f"; seen: {_shorten(self.seen)}")
         if self.allowed is not None:
-            parts.append(f"; allowed: {self.allowed}")
+            parts.append(f"; allowed: {_shorten(self.allowed, MAX_TOLD_CHARS)}")
         if self.mend is not None:
             # what was seen may be somebody's sentence, with a full stop of its own
             parts.append(f" {self.mend}" if parts[-1].endswith(".") else f". {self.mend}")

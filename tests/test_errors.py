@@ -120,3 +120,9 @@ def test_a_sentence_that_was_seen_keeps_its_one_full_stop() -> None:
     assert str(error) == "the teacher refuses: I cannot help. Ask another one."
     assert str(ConfigError("a", seen="Slow down.", mend="Wait.")) == "a; seen: Slow down. Wait."
     assert str(ConfigError("a", seen="b", mend="Wait.")) == "a; seen: b. Wait."
+
+
+def test_what_a_file_names_without_end_is_cut() -> None:
+    told = str(InputError("x" * 100_000, allowed=", ".join(f"c{n}\u202e" for n in range(100_000))))
+    assert len(told) < 4_100
+    assert told.isprintable()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from synth_stack.errors import InputError, SynthStackError, VerificationError
@@ -211,6 +212,13 @@ class _Span:
         self.met = bytearray(len(draws))
 
 
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
 class Origins:
     """What the recipe says of the origin of every row, and which draws have been met."""
 
@@ -265,6 +273,8 @@ class Origins:
         fault = self._find_teacher_fault(origin)
         if fault is not None:
             return fault
+        if origin["params"] is not None and not _is_object(origin["params"]):
+            return "was made with parameters that are no object of JSON", origin["params"], "JSON, or null"
         unknown = [t for t in (origin["template_id"] or "").split() if t not in recipe.templates]
         if unknown:
             return "names a template that the recipe does not have", unknown[0], ", ".join(recipe.templates)

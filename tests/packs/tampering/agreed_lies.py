@@ -129,6 +129,16 @@ def _list_records() -> Iterator[AgreedLie]:
     }
     for what, (place, change, says) in lies.items():
         yield AgreedLie(f"record made anew: {what}", _record(place, change), says, single=True)
+    for params in ("{", "[]", ""):
+        yield AgreedLie(
+            f"record made anew: the parameters {params!r}",
+            _record(HELD[0], _parametrize(params)),
+            "no object of JSON",
+        )
+
+
+def _parametrize(params: str) -> Callable[[Json], object]:
+    return lambda record: record["origin"].update(params=params)
 
 
 def _list_locks() -> Iterator[AgreedLie]:
