@@ -36,7 +36,7 @@ from synth_stack.gates.structure.planted_phrases import (
     TURNS,
     UNFINISHED,
 )
-from synth_stack.gates.structure.reading import Rules
+from synth_stack.gates.structure.reading import Length, Rules
 from synth_stack.gates.structure.repetition import asks_for_repeats
 from synth_stack.gates.structure.shape_canaries import break_shapes
 from synth_stack.gates.structure.stock_answers import asks_for_stock
@@ -61,8 +61,19 @@ def plant_faults(sample: pa.Table, n: int, seed: int, rules: Rules) -> pa.Table:
     draws = random.Random(seed)  # noqa: S311
     for defect in _list_defects(rules):
         fit = [row for row in rows if _suits(defect[0], row)]
-        planted += [_spoil(fit[draw % len(fit)], defect, draws, draw) for draw in range(n if fit else 0)]
+        made = [_spoil(fit[draw % len(fit)], defect, draws, draw) for draw in range(n if fit else 0)]
+        planted += [row for row in made if defect[0] == "too_long" or _is_within(row, rules.answer)]
     return build_candidates(planted)
+
+
+def _is_within(row: Mapping[str, Any], bounds: Length) -> bool:
+    """Whether what is spoilt is surely within the bounds of the gate: else it would be turned away for them.
+    Counted by spaces, and at the upper bound each character of a script without spaces for a word too.
+    """
+    answer = _read_answer(row) or ""
+    most = len(answer.split()) + sum(char > "\u0e00" for char in answer)
+    fits = bounds.min_chars <= len(answer) <= bounds.max_chars
+    return fits and bounds.min_words <= len(answer.split()) and most <= bounds.max_words
 
 
 def list_off(rules: Rules) -> tuple[str, ...]:

@@ -137,6 +137,12 @@ def test_a_row_that_was_broken_before_lends_no_canary() -> None:
     assert find_blind([broken, PLAIN]) == set()
 
 
+@pytest.mark.parametrize("answer", [Length(min_words=12), Length(max_chars=120), Length(max_words=18)])
+def test_narrow_bounds_leave_out_what_does_not_fit_them(answer: Length) -> None:
+    assert find_blind([OTHER], answer=answer) <= {"too_long"}
+    assert "end_marker" in list_kinds([OTHER], answer=answer)
+
+
 def test_a_batch_with_dandas_for_full_stops_is_tested() -> None:
     assert (find_blind([HINDI], languages=["hi"]), find_unfair([HINDI], languages=["hi"])) == (set(), set())
 
