@@ -105,7 +105,7 @@ def picture(run: Run) -> dict[str, Any]:
         "balance": {
             "goal": 40,
             "largest": 50,
-            "slices": [{"name": name} | BALANCED for name in names],
+            "slices": [{"name": name} | BALANCED for name in names[:3]],
             "left_out": 3,
         },
         "heat": {
@@ -619,12 +619,12 @@ def test_five_thousand_rows_cost_no_more_elements_than_one_page_of_them(show: Sh
     assert texts(session, "[role=status]") == ["1–25 of 5,000 rows"]
     count = "return document.querySelectorAll('*').length"
     small = session.execute_script(count)
-    assert small < 2_400
+    assert small < 2_500
     find(session, "input[type=search]")[0].send_keys("invoice")
     # the search waits for a pause in typing and then draws the pager anew
     wait_for_other_status(session, "1–25 of 5,000 rows")
     session.execute_script("document.querySelectorAll('.pager button')[1].click()")
-    assert session.execute_script(count) < 2_400
+    assert session.execute_script(count) < 2_500
 
 
 def test_the_funnel_is_drawn_in_proportion(show: Show) -> None:
