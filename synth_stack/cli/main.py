@@ -383,6 +383,11 @@ def main() -> None:
         told = to_one_line(f"{exc.filename}: {exc.strerror}")  # a name that no disk takes, a loop of links
         sys.stderr.write(f"error: {told}\n")
         sys.exit(2)
+    except RuntimeError as exc:
+        if not str(exc).startswith("Symlink loop"):  # what Path.resolve says of one until Python 3.13
+            raise
+        sys.stderr.write(f"error: {to_one_line(str(exc))}\n")
+        sys.exit(2)
     except MemoryError:
         sys.stderr.write("error: that takes more memory than this process may have\n")
         sys.exit(1)

@@ -42,11 +42,17 @@ def hole(path: Path) -> Path:
     return path
 
 
+def link_to_itself(path: Path) -> Path:
+    path.symlink_to(path)
+    return path
+
+
 PATHS: dict[str, Callable[[Path], Path]] = {
     "a pipe": lambda folder: fifo(folder / "x"),
     "a device": lambda _: Path("/dev/zero"),
     "a hole": lambda folder: hole(folder / "x.jsonl"),
     "a folder": lambda folder: folder,
+    "a link to itself": lambda folder: link_to_itself(folder / "x.jsonl"),
     "300 characters": lambda folder: folder / ("n" * 300),
     "marks that turn text around": lambda folder: folder / BIDI,
 }
