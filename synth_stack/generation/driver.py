@@ -50,13 +50,13 @@ def drive_lines(
     lines: Sequence[Line],
     *,
     overlap: bool = True,
-    stop: Callable[[], bool] | None = None,
+    stop: Callable[[int], bool] | None = None,
     proven: bool = False,
 ) -> None:
     """Commits every batch of several pipelines that is not done, in this thread, each as soon as it may be.
 
-    Once `stop()` is true no batch is begun; those under way are finished and committed. `proven` says that
-    the teachers have given texts before, so that a batch of nothing but failures may be kept.
+    While `stop(batches under way)` is true no batch is begun; those are finished and committed. `proven`
+    says that the teachers have given texts before, so that a batch of nothing but failures may be kept.
 
     With `overlap` as many batches are under way as keep a teacher of ours busy, so their steps must work in
     several threads and keep nothing from one batch for the next; a pipeline of other LLMs goes one by one.
@@ -126,7 +126,7 @@ class _Batches:
         queue: BatchQueue,
         at_once: int,
         pool: ThreadPoolExecutor | None,
-        stop: Callable[[], bool] | None,
+        stop: Callable[[int], bool] | None,
         *,
         proven: bool,
     ) -> None:
@@ -135,14 +135,14 @@ class _Batches:
         self._proven = proven
         self._at_once = at_once
         self._pool = pool
-        self._stop = stop or (lambda: False)
+        self._stop = stop or (lambda _: False)
         self._running: set[Future[_Batch]] = set()
         self._held: list[_Batch] = []
 
     def run(self) -> None:
         self._run_some()
-        # the batches of a line that grows have waited for those that were held back
-        while not self._queue.is_empty and not self._stop():
+        # batches have waited: of a line that grows for those held back, others for what those would cost
+        while not self._queue.is_empty and not self._stop(0):
             self._run_some()
 
     def _run_some(self) -> None:
@@ -159,7 +159,7 @@ class _Batches:
     def _start_some(self) -> bool:
         """Starts batches until enough are under way or no more are wanted; whether one was started."""
         started = False
-        while len(self._running) < self._at_once and not self._stop():
+        while len(self._running) < self._at_once and not self._stop(len(self._running)):
             if (planned := self._queue.take()) is None:
                 break
             started = True

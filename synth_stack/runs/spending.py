@@ -106,7 +106,9 @@ class Meter:
         self._before_s = read_seconds(folder) or 0.0
         self._started: float | None = None
         self._noted = 0.0
-        self._spent = count_by_part(folder) if self._counts_tokens else {}
+        self._spent: PartTokens = {}
+        self._batches = 0
+        self.recount()
 
     @contextmanager
     def timing(self) -> Iterator[None]:
@@ -122,23 +124,40 @@ class Meter:
         """Count a committed candidate table."""
         if self._counts_tokens:
             self._spent = _add_parts([self._spent, sum_by_part(table["extra"])])
+            self._batches += 1
         if self._started is not None and time.monotonic() - self._noted >= _NOTED_EVERY_S:
             self._note_time()
 
     def recount(self) -> None:
         """Count the rows of the folder again: some of them became others."""
-        self._spent = count_by_part(self._clock.parent) if self._counts_tokens else {}
+        if self._counts_tokens:
+            self._spent = count_by_part(self._clock.parent)
+            self._batches = len(list_made(self._clock.parent / "candidates"))
 
     def find_limit(self) -> LimitName | None:
         """The limit of time or cost that is reached, else None."""
         limits = self._limits
         if limits.minutes is not None and self._elapsed_s() >= 60 * limits.minutes:
             return "max_minutes"
-        if limits.cost is not None and self._prices:
-            cost = cost_of_parts(self._spent, self._prices)
-            if cost is not None and cost >= limits.cost:
-                return "max_cost"
+        if limits.cost is not None and (cost := self._find_cost()) is not None and cost >= limits.cost:
+            return "max_cost"
         return None
+
+    def would_pass(self, under_way: int) -> bool:
+        """Whether a limit is reached, or that of cost will be when the batches under way are committed.
+
+        They count as much each as those before them. The first goes alone, for nobody knows its cost.
+        """
+        if self.find_limit() is not None:
+            return True
+        cost = self._find_cost()
+        if not under_way or self._limits.cost is None or cost is None:
+            return False
+        return not self._batches or cost + under_way * cost / self._batches >= self._limits.cost
+
+    def _find_cost(self) -> float | None:
+        """What the tokens cost that were counted; None where that is not counted, or a price is lacking."""
+        return cost_of_parts(self._spent, self._prices) if self._counts_tokens else None
 
     @property
     def _counts_tokens(self) -> bool:

@@ -46,8 +46,8 @@ def make_rows(
 ) -> None:
     """The rows of the job that are not there yet, as parts that name their `round_`.
 
-    With a `meter` each part is counted, and no batch is begun any more once a limit is reached. Raises what
-    `generate_candidates` does.
+    With a `meter` each part is counted, and no batch is begun any more once a limit is reached, or would be
+    by those under way. Raises what `generate_candidates` does.
     """
     from synth_stack.generation.driver import drive_lines
 
@@ -86,7 +86,7 @@ def make_rows(
         return Line(build_pipeline(job, method), is_done, commit, method.share, read, read_earlier)
 
     lines = [draw_line(number, method) for number, method in enumerate(job.methods) if method.count]
-    drive_lines(lines, stop=None if meter is None else lambda: meter.find_limit() is not None)
+    drive_lines(lines, stop=None if meter is None else meter.would_pass)
 
 
 def preview(

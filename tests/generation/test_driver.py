@@ -426,7 +426,7 @@ def test_once_it_is_to_stop_no_batch_is_begun_and_those_under_way_are_kept() -> 
     with serve(always=slowly) as server:
         pipeline = ask_server(server.base_url, concurrency=4, batch_rows=2)
         line = Line(pipeline, lambda *_: False, lambda number, _items, rows: kept.update({number: rows}))
-        drive_lines([line], stop=lambda: len(kept) >= 3)
+        drive_lines([line], stop=lambda _: len(kept) >= 3)
         asked = len(server.asked)
 
     assert 3 <= len(kept) < 20
@@ -437,7 +437,7 @@ def test_once_it_is_to_stop_no_batch_is_begun_and_those_under_way_are_kept() -> 
 def test_a_run_that_is_to_stop_at_once_asks_nothing() -> None:
     with serve() as server:
         line = Line(ask_server(server.base_url), lambda *_: False, lambda *_: None)
-        drive_lines([line], stop=lambda: True)
+        drive_lines([line], stop=lambda _: True)
         assert server.asked == []
 
 
@@ -449,7 +449,7 @@ def test_lines_come_round_by_their_shares_so_that_a_stopped_run_has_rows_of_each
             load(24, 1) >> keep("keep")
         return Line(pipeline, lambda *_: False, lambda *_: begun.append(name), share)
 
-    drive_lines([note("most", 0.75), note("few", 0.25)], stop=lambda: len(begun) == 12)
+    drive_lines([note("most", 0.75), note("few", 0.25)], stop=lambda _: len(begun) == 12)
 
     assert begun.count("most") == 9
     assert begun.count("few") == 3

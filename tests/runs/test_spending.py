@@ -120,6 +120,19 @@ def test_a_limit_of_cost_counts_the_rows_that_were_there_and_those_that_come(tmp
     assert meter.find_limit() == "max_cost"
 
 
+def test_no_batch_is_begun_that_those_under_way_would_leave_nothing_for(tmp_path: Path) -> None:
+    meter = Meter(tmp_path, SpendingLimits(cost=4.0), {"writer": PRICE})
+    assert [meter.would_pass(n) for n in (0, 1)] == [False, True]  # what a batch costs is not known yet
+
+    meter.note(write_rows(tmp_path / "candidates" / "part-00-0000000-aaaaaaaa.parquet", (1_000_000, 0)))
+    assert [meter.would_pass(n) for n in (0, 2, 3)] == [False, False, True]
+    again = Meter(tmp_path, SpendingLimits(cost=4.0), {"writer": PRICE})
+    assert [again.would_pass(n) for n in (0, 2, 3)] == [False, False, True]
+    meter.note(write_rows(tmp_path / "more.parquet", (3_000_000, 0)))
+    assert meter.would_pass(0)
+    assert not Meter(tmp_path, SpendingLimits(minutes=60)).would_pass(1_000)
+
+
 def test_a_broken_clock_is_one_sentence(tmp_path: Path) -> None:
     for text in ("", "{}", "[]", '{"seconds":"x"}', '{"seconds":null}'):
         (tmp_path / CLOCK).write_text(text)

@@ -24,8 +24,12 @@ def read_problem(reply: str, language: str = PYTHON) -> tuple[str, str]:
 
 
 def read_code(reply: str, language: str = PYTHON) -> str:
-    """The code of a reply: its fenced blocks of the language, or all of it where it has no fence."""
-    return ("\n\n".join(read_blocks(reply, INFOS[language])) if "```" in reply else reply).strip()
+    """The code of a reply: its fenced blocks of the language; of Python all of it where it has no fence.
+
+    What is not Python is not parsed here: without a fence prose could not be told from code.
+    """
+    fenced = "```" in reply or language != PYTHON
+    return ("\n\n".join(read_blocks(reply, INFOS[language])) if fenced else reply).strip()
 
 
 def list_signatures(solution: str) -> str:

@@ -92,6 +92,20 @@ def test_the_code_of_a_reply_is_that_in_the_fences_of_its_language() -> None:
     assert read_problem(said, "javascript") == ("Write a function of it.", "const a = 1;\n\nlet c = 3;")
 
 
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "I would begin with a loop over all the entries, which is the best way.",
+        "Offer a comprehensive, correct solution of the problem, in one fenced block of JavaScript.",
+        "const double = (n) => n * 2;",
+    ],
+)
+def test_without_a_fence_nothing_is_code_but_python(solution: str) -> None:
+    said = f"[Problem Description]\nWrite a function of it.\n[Solution]\n{solution}"
+    assert read_problem(said, "javascript") == ("Write a function of it.", "")
+    assert read_problem(said) == ("Write a function of it.", solution)
+
+
 def test_a_reply_without_code_of_its_language_fails_and_asks_for_no_tests() -> None:
     rows: list[Any] = []
     pool = PoolSource(path=str(SHIPPED / "pool"), snippets="lines", languages=("go",))
