@@ -7,6 +7,7 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from synth_stack.errors import VerificationError
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.merkle import (
     HASH_BYTES,
     LeafHashes,
@@ -38,15 +40,16 @@ def verify_records(
     *,
     expected_root: bytes,
     expected_size: int,
+    index: LeafIndex | None = None,
     tiles: Path | None = None,
     see: Callable[[str, Sequence[Record]], None] | None = None,
 ) -> dict[str, int]:
     """How many records there are of each decision, if they are exactly those that were signed.
 
-    `shards` gives (file name, table of `RECORD_SCHEMA`) in the order of the tree; one is held at a time, and
-    16 bytes a row are kept to find a row that stands twice. The root alone cannot tell which record a forger
-    replaced whole, leaf included; with the pack's `tiles` folder the error names the row. `see` is called
-    with the file name and the parsed records of each table, once these are what was signed there.
+    `shards` gives (file name, table of `RECORD_SCHEMA`) in the order of the tree; one is held at a time.
+    Their ids go into `index`, which tells of a row that stands twice. The root alone cannot tell which record
+    a forger replaced whole, leaf included; with the pack's `tiles` folder the error names the row. `see` is
+    called with the file name and the parsed records of each table, once these are what was signed there.
 
     Raises VerificationError naming the file and row, or the tiles.
     """
@@ -54,7 +57,8 @@ def verify_records(
     if tiles is not None and check_tiles(tiles) != expected:
         raise VerificationError(f"the tiles under {tiles} are not the signed tree")
     counts: Counter[str] = Counter()
-    head = grow_tree(_check_shards(shards, counts, tiles, see))
+    with closing(LeafIndex()) if index is None else nullcontext(index) as ids:
+        head = grow_tree(_check_shards(shards, counts, ids, tiles, see))
     if head.size != expected.size:
         raise VerificationError(
             "the lineage does not hold as many records as were signed",
@@ -129,10 +133,11 @@ def check_row(row: Mapping[str, Any], record: Record, *, where: str = "the rows"
 def _check_shards(
     shards: Iterable[tuple[str, pa.Table]],
     counts: Counter[str],
+    ids: LeafIndex,
     tiles: Path | None,
     see: Callable[[str, Sequence[Record]], None] | None,
 ) -> Iterator[LeafHashes]:
-    seen, done = bytearray(), 0
+    done = 0
     for file_name, table in shards:
         if table.schema != RECORD_SCHEMA:
             raise VerificationError(f"{file_name} does not hold lineage records", seen=table.schema.names)
@@ -142,9 +147,9 @@ def _check_shards(
         if see is not None:
             see(file_name, records)
         done += len(table)
-        seen += bytes.fromhex("".join(table["row_id"].to_pylist()))
+        ids.add(table["row_id"])
         yield leaves
-    if (repeated := _find_repeated(seen)) is not None:
+    if (repeated := ids.find_repeated()) is not None:
         raise VerificationError(f"row {repeated} stands in the lineage twice")
 
 
@@ -184,12 +189,3 @@ def _compare_leaves(file_name: str, table: pa.Table, leaves: LeafHashes, tiles: 
     if len(differs):
         row_id = table["row_id"][int(differs[0])].as_py()
         raise VerificationError(f"{file_name}: row {row_id} is not what was signed there")
-
-
-def _find_repeated(row_ids: bytearray) -> str | None:
-    """A row id that stands twice in 16-byte ids laid end to end."""
-    halves = np.frombuffer(bytes(row_ids), dtype=">u8").reshape(-1, 2)
-    order = np.lexsort((halves[:, 1], halves[:, 0]))
-    ordered = halves[order]
-    again = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1))
-    return ordered[again[0]].tobytes().hex() if len(again) else None

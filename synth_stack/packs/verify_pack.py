@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import bisect
 import hashlib
 import io
 import json
@@ -111,6 +112,9 @@ HASH_BYTES = 32
 INDEX_BYTES = 12
 PREFIX_BYTES = 8
 """Of an entry of the index: the beginning of the id, and after it the number of the leaf."""
+ID_BYTES = 16
+ROW_BYTES = ID_BYTES + INDEX_BYTES - PREFIX_BYTES
+RUN_ROWS = 131_072
 TILE_HEIGHT = 8
 
 KNOWN = re.compile(
@@ -1536,7 +1540,7 @@ def _read_records(
     said = signed.predicate
     size, check = said["tree"]["size"], DecisionCheck(counts.rule)
     context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
-    seen, index = set[bytes](), list[bytes]()
+    index = RowIndex()
     if sizes.get(INDEX) != size * INDEX_BYTES:
         raise Refusal(
             f"{INDEX} is not of the length that its leaves give",
@@ -1553,33 +1557,88 @@ def _read_records(
                     raise Refusal(f"{where} stands after the end of the signed tree")
                 record = parse_record(line, where)
                 tree.add(leaf_hash(line))
-                row_id = bytes.fromhex(record["row_id"])
-                if row_id in seen:
-                    raise Refusal(f"{name}: row {record['row_id']} stands in the lineage twice")
-                seen.add(row_id)
-                place = (tree.size - 1).to_bytes(INDEX_BYTES - PREFIX_BYTES, "big")
-                index.append(row_id[:PREFIX_BYTES] + place)
+                index.add(bytes.fromhex(record["row_id"]), tree.size - 1)
                 if record["context"] != context:
                     raise Refusal(f"{where} was recorded for another recipe or gate file")
                 fault = check.find_fault(record)
                 if fault is not None:
                     raise Refusal(f"{name}: {fault.what}", fault.seen, fault.allowed)
                 counts.add(record)
+        if tree.size != size or tree.root().hex() != said["tree"]["root"]:
+            raise Refusal("the lineage records are not those that were signed", tree.size, f"{size} records")
+        index.compare(pack)
     finally:
         tiles.close()
-    if tree.size != size or tree.root().hex() != said["tree"]["root"]:
-        raise Refusal("the lineage records are not those that were signed", tree.size, f"{size} records")
+        index.close()
     counts.require_replacements()
-    index.sort()
-    _compare_index(pack, index)
 
 
-def _compare_index(pack: Path | str, entries: Sequence[bytes]) -> None:
-    """Raises Refusal for an index of other entries, or in another order."""
-    with open_regular(pack, INDEX) as file:
-        for number, entry in enumerate(entries):
-            if file.read(INDEX_BYTES) != entry:
-                raise Refusal(f"{INDEX}: entry {number} is not what the records give")
+class RowIndex:
+    """Where each row stands in the tree, by its id; RUN_ROWS rows are in memory, more lie in a temporary
+    file of 20 bytes a row. Close it.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[bytes] = []
+        self._file: IO[bytes] | None = None
+        self._written = 0
+        self._runs: list[list[int]] = []
+
+    def add(self, row_id: bytes, leaf: int) -> None:
+        self._rows.append(row_id + leaf.to_bytes(INDEX_BYTES - PREFIX_BYTES, "big"))
+        if len(self._rows) >= RUN_ROWS:
+            self._write_run()
+
+    def close(self) -> None:
+        """Give the temporary file back."""
+        if self._file is not None:
+            self._file.close()
+
+    def compare(self, pack: Path | str) -> None:
+        """Raises Refusal for a row that was added twice, and for an index of other entries, or in another
+        order.
+        """
+        number = 0
+        with open_regular(pack, INDEX) as file:
+            for rows in self._each_sorted():
+                if len({row[:ID_BYTES] for row in rows}) < len(rows):
+                    [(row_id, _)] = Counter(row[:ID_BYTES] for row in rows).most_common(1)
+                    raise Refusal(f"row {row_id.hex()} stands in the lineage twice")
+                for row in rows:
+                    if file.read(INDEX_BYTES) != _index_entry(row):
+                        raise Refusal(f"{INDEX}: entry {number} is not what the records give")
+                    number += 1
+
+    def _write_run(self) -> None:
+        import tempfile
+
+        rows = sorted(self._rows, key=_index_entry)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  (close() gives it back)
+        self._file.seek(self._written * ROW_BYTES)
+        self._file.writelines(rows)
+        ends = [bisect.bisect_left(rows, bytes([first])) for first in range(256)]
+        self._runs.append([self._written + end for end in (*ends, len(rows))])
+        self._written += len(rows)
+        self._rows = []
+
+    def _each_sorted(self) -> Iterator[list[bytes]]:
+        """The rows in the order of the index; those that begin with the same byte are in one piece."""
+        if self._file is None:
+            yield sorted(self._rows, key=_index_entry)
+            return
+        self._write_run()
+        for first in range(256):
+            rows: list[bytes] = []
+            for run in self._runs:
+                self._file.seek(run[first] * ROW_BYTES)
+                data = self._file.read((run[first + 1] - run[first]) * ROW_BYTES)
+                rows += [data[start : start + ROW_BYTES] for start in range(0, len(data), ROW_BYTES)]
+            yield sorted(rows, key=_index_entry)
+
+
+def _index_entry(row: bytes) -> bytes:
+    return row[:PREFIX_BYTES] + row[ID_BYTES:]
 
 
 # --- the ledger --------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,7 @@ def _write_tables(
         append_decisions = begin(layout.log_name, DECISION_SCHEMA)
         append_records = begin(layout.records_name, RECORD_SCHEMA)
         append_lines = stack.enter_context(write_lines(staging, layout.lines_name, shard_rows=shard_rows))
-        where, index = str(run.folder), LeafIndex()
+        where, index = str(run.folder), stack.enter_context(closing(LeafIndex()))
 
         def see(records: Sequence[Record]) -> None:
             check_decisions(where, records, rule)

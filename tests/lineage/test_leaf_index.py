@@ -1,11 +1,12 @@
 import hashlib
 import io
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from synth_stack.errors import VerificationError
+from synth_stack.errors import StoreError, VerificationError
 from synth_stack.lineage.leaf_index import ENTRY_BYTES, MAX_NEAR, LeafIndex, find_leaves
 
 IDS = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(500)]
@@ -13,10 +14,18 @@ ALIKE = ["0" * 16 + f"{number:016x}" for number in range(3)]
 
 
 def build(*parts: list[str]) -> bytes:
-    index = LeafIndex()
-    for part in parts:
-        index.add(pa.array(part, pa.string()))
-    return b"".join(index.each_block())
+    with closing(LeafIndex()) as index:
+        for part in parts:
+            index.add(pa.array(part, pa.string()))
+        return b"".join(index.each_block())
+
+
+def find_repeated(*parts: list[str]) -> str | None:
+    with closing(LeafIndex()) as index:
+        for part in parts:
+            index.add(pa.array(part, pa.string()))
+        assert index.find_repeated() == index.find_repeated()
+        return index.find_repeated()
 
 
 def find(data: bytes, prefix: str) -> list[int]:
@@ -38,6 +47,33 @@ def test_rows_that_begin_alike_are_all_found_in_their_order() -> None:
 def test_parts_do_not_change_the_bytes() -> None:
     assert build(IDS) == build(*([row_id] for row_id in IDS))
     assert build() == b""
+
+
+@pytest.mark.parametrize("run_rows", [1, 7, 100])
+def test_rows_beyond_those_in_memory_give_the_same_bytes(
+    run_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [*ALIKE[:1], *IDS, *ALIKE[1:]]
+    expected = build(ids)
+    monkeypatch.setattr("synth_stack.lineage.leaf_index.RUN_ROWS", run_rows)
+    assert build(*(ids[start : start + 3] for start in range(0, len(ids), 3))) == expected
+    assert find_repeated(*([row_id] for row_id in ids)) is None
+
+
+@pytest.mark.parametrize("run_rows", [3, 10_000])
+@pytest.mark.parametrize("again", [IDS[7], ALIKE[1]])
+def test_an_id_that_was_added_twice_is_named(
+    again: str, run_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synth_stack.lineage.leaf_index.RUN_ROWS", run_rows)
+    assert find_repeated(ALIKE, IDS, [again]) == again
+
+
+def test_a_full_temporary_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth_stack.lineage.leaf_index.RUN_ROWS", 3)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with closing(LeafIndex()) as index, pytest.raises(StoreError, match="temporary file of an index"):
+        index.add(pa.array(IDS, pa.string()))
 
 
 @pytest.mark.parametrize("change", [lambda d: d[:-12], lambda d: d + bytes(12), lambda d: bytes(12) + d[12:]])

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from synth_stack.decisions.decide import PERSON, Rule, decide
 from synth_stack.errors import VerificationError
+from synth_stack.lineage.leaf_index import LeafIndex
 from synth_stack.lineage.merkle import grow_tree
 from synth_stack.lineage.record import build_records
 from synth_stack.packs import layout, verify_pack
@@ -312,6 +314,32 @@ def run_file(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The file as a stranger runs it: by itself, from an empty folder, without the package in sight."""
     command = [sys.executable, "-I", str(script), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=script.parent)
+
+
+def test_its_index_is_that_of_the_package_however_many_rows_are_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [hashlib.sha256(bytes([number])).digest()[:16] for number in range(250)]
+    ids += [bytes(12) + bytes([1, 2, 3, number]) for number in range(3)]  # they begin alike
+    with closing(LeafIndex()) as index:
+        index.add(pa.array([row_id.hex() for row_id in ids], pa.string()))
+        data = b"".join(index.each_block())
+    (tmp_path / "lineage").mkdir()
+    (tmp_path / layout.INDEX).write_bytes(data)
+
+    def compare(row_ids: list[bytes]) -> None:
+        with closing(verify_pack.RowIndex()) as own:
+            for leaf, row_id in enumerate(row_ids):
+                own.add(row_id, leaf)
+            own.compare(tmp_path)
+
+    for run_rows in (1, 7, 100, 10_000):
+        monkeypatch.setattr(verify_pack, "RUN_ROWS", run_rows)
+        compare(ids)
+        with pytest.raises(verify_pack.Refusal, match=r"entry \d+ is not what the records give"):
+            compare(ids[::-1])
+        with pytest.raises(verify_pack.Refusal, match=f"row {ids[252].hex()} stands in the lineage twice"):
+            compare([*ids, ids[252]])
 
 
 def test_the_copy_in_a_pack_is_the_module_and_verifies_the_pack(pack: Path, tmp_path: Path) -> None:

@@ -83,7 +83,6 @@ def check_contents(
             lines.begin(number)
             for table in read_shard(pack, name, RECORD_SCHEMA):
                 yield name, table
-                index.add(table["row_id"])
                 lines.follow(table)
             lines.end()
 
@@ -105,7 +104,9 @@ def check_contents(
     tiles = pack / layout.TILES
     head = seal.head
     try:
-        verify_records(read(), expected_root=head.root, expected_size=head.size, tiles=tiles, see=see)
+        verify_records(
+            read(), expected_root=head.root, expected_size=head.size, index=index, tiles=tiles, see=see
+        )
         for follower in (log, *splits.values(), *turned.values()):
             follower.follow(None)
         with open_regular(pack / layout.INDEX) as file:
@@ -116,6 +117,7 @@ def check_contents(
         problems.append(exc)
     finally:
         lines.close()
+        index.close()
     problems += [follower.problem for follower in followers if follower.problem is not None]
     rows = {split: follower.followed for split, follower in splits.items()}
     return Contents(tally, log.followed, rows, problems or _find_misnamed(names, rows, tally))
