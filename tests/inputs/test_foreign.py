@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_stack.errors import InputError
+from synth_stack.errors import InputError, name_type
 from synth_stack.inputs import foreign
 from synth_stack.inputs.dataset_check import check_dataset
 from synth_stack.inputs.foreign import SHARD_ROWS, open_dataset, open_records, read_candidates
@@ -191,7 +191,7 @@ def test_a_record_that_cannot_be_read_is_a_row_with_the_reason_and_keeps_what_it
 
 @pytest.mark.parametrize("record", [5, "text", None, ["text"]])
 def test_what_is_no_record_is_a_row_with_the_reason(record: object) -> None:
-    assert read_one(record)["failure"] == (f"broken record: row 1: not an object but {type(record).__name__}")
+    assert read_one(record)["failure"] == (f"broken record: row 1: not an object but {name_type(record)}")
 
 
 def test_a_record_that_is_nested_too_deep_is_a_row_with_the_reason(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_what_cannot_be_read_more_than_once_is_refused(source: object) -> None:
         open_records(source, "records in memory")
 
     assert str(caught.value) == (
-        f"records in memory cannot be read more than once; seen: {type(source).__name__}; "
+        f"records in memory cannot be read more than once; seen: {name_type(source)}; "
         "allowed: a list of mappings or a datasets.Dataset"
     )
 

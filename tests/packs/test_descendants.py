@@ -13,7 +13,7 @@ def test_descendants_are_found_in_every_pack(tmp_path: Path) -> None:
     packs = [build_pack(tmp_path / "a"), build_pack(tmp_path / "b")]
     found = trace_descendants(packs, {"seed": ["seed-000003"]})
     assert [len(rows) for rows in found.packs.values()] == [3, 3]
-    assert any("3 rows, 2 of them accepted" in line for line in found.lines())
+    assert any("3 rows, accepted: 2" in line for line in found.lines())
     row_id = next(iter(found.packs[packs[0]]))
     one = trace_descendants(packs, {}, row_id=row_id[:8])
     assert one.to_json()["select"] == {"row": [row_id]}

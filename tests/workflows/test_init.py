@@ -61,7 +61,9 @@ def test_every_method_is_in_a_shape_or_in_a_recipe_of_the_package(tmp_path: Path
     written = [init_recipe(shape, tmp_path / shape) for shape in list_shapes()]
     shipped = [folder / "recipe.yaml" for folder in list_recipes().values()]
     used = {method.use for path in (*written, *shipped) for method in load_recipe(path).generate.methods}
-    assert used == set(registered("generator"))
+    every = registered("generator")  # other tests register theirs in the same process
+    ours = {name for name, entry in every.items() if entry.module.startswith("synth_stack.")}
+    assert used == ours
 
 
 def test_no_shape_hides_a_recipe_of_the_package() -> None:

@@ -30,7 +30,12 @@ _KINDS = """cut_off open_fence cut_code finish no_final_punctuation chat_tokens 
 CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
     **{kind: (f"structure.{_CLASSES.get(kind, kind)}",) for kind in _KINDS},
     "lost_content": ("structure.unreadable_text", "structure.empty_answer"),
+    **{
+        kind: (f"structure.{_CLASSES.get(kind, kind)}", "structure.wrong_language")
+        for kind in ("no_final_punctuation", "refusal", "refusal_abroad", "self_reference")
+    },
 }
 """The reason class that catches each kind: what another check turns away shows nothing of its own. An answer
-without content is reasoning alone where it reasons, and so an empty one.
+without content is reasoning alone where it reasons, and so an empty one. Kinds that answer in words of ours
+are in another language than some rows, or than the file wants, and that may be what is said of them.
 """

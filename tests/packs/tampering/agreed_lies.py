@@ -87,7 +87,7 @@ def _list_rows() -> Iterator[AgreedLie]:
         "tools that are no list": (lambda r: r.update(tools="{}"), kind),
         "an extra that is no JSON": (lambda r: r.update(extra="trust me"), kind),
         "an extra that is a list": (lambda r: r.update(extra="[]"), kind),
-        "params that are no JSON": (lambda r: r.update(params="{"), kind),
+        "params that are no JSON": (lambda r: r.update(params="{"), "no object of JSON"),
         "a teacher without its digest": (lambda r: r.update(teacher_digest=None), half),
         "a digest without its teacher": (lambda r: r.update(teacher=None), half),
         "a draw of another row": (lambda r: r.update(draw=1, rng_seed=None), "there is no row of draw 0"),
