@@ -1540,7 +1540,7 @@ def _read_records(
     said = signed.predicate
     size, check = said["tree"]["size"], DecisionCheck(counts.rule)
     context = {"gates_sha256": said["gates_sha256"], "recipe_sha256": said["recipe_sha256"]}
-    index = RowIndex()
+    index = LeafOrder()
     if sizes.get(INDEX) != size * INDEX_BYTES:
         raise Refusal(
             f"{INDEX} is not of the length that its leaves give",
@@ -1573,7 +1573,7 @@ def _read_records(
     counts.require_replacements()
 
 
-class RowIndex:
+class LeafOrder:
     """Where each row stands in the tree, by its id; RUN_ROWS rows are in memory, more lie in a temporary
     file of 20 bytes a row. Close it.
     """

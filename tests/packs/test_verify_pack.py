@@ -328,7 +328,7 @@ def test_its_index_is_that_of_the_package_however_many_rows_are_in_memory(
     (tmp_path / layout.INDEX).write_bytes(data)
 
     def compare(row_ids: list[bytes]) -> None:
-        with closing(verify_pack.RowIndex()) as own:
+        with closing(verify_pack.LeafOrder()) as own:
             for leaf, row_id in enumerate(row_ids):
                 own.add(row_id, leaf)
             own.compare(tmp_path)
