@@ -76,7 +76,7 @@ def check_gates(path: Path) -> None:
     """The same for a gate file."""
     file = load_gates(path)
     load_extensions(file.load, folder=file.folder)
-    _check_gates(str(path), file.folder)
+    _check_gates(str(path.absolute()), file.folder)
 
 
 def prepare_with_gates(

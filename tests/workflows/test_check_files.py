@@ -74,3 +74,12 @@ def test_the_command_names_all_files_and_ends_with_2_where_one_is_not_sound(
     assert [line.split()[0] for line in out.splitlines()] == ["ok", "ok", "wrong"]
     assert err.startswith("error: ")
     assert call(monkeypatch, capsys, "check", str(recipe), "standard")[0] == 0
+
+
+def test_a_gate_file_is_found_by_a_path_from_where_the_command_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "gates.yaml").write_text("version: 1\ngates: [{use: structure}]\n")
+    monkeypatch.chdir(tmp_path)
+    assert check_file("mine/gates.yaml").faults == ()
