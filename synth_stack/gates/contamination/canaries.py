@@ -58,14 +58,14 @@ solved some stand where a budget, a sandbox or an embedder may miss them."""
 CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("copied", "in_other_formatting", "excerpt", "excerpt_without_spaces"), (SHARED_NGRAM,)),
     "short_item": (SHARED_NGRAM,),
-    "piece": (PIECE,),
+    "piece": (PIECE, SHARED_NGRAM),
     "passage_copied": (SHARED_PASSAGE, SHARED_NGRAM),
-    "choices_copied": (SHARED_CHOICES,),
+    "choices_copied": (SHARED_CHOICES, SHARED_NGRAM),
     **{kind: (REPHRASED, ALIKE, LLM_JUDGE, NOT_DECIDED) for kind in BARS if kind.startswith("reworded")},
     **{kind: (SOLVES_ITEM, MAY_SOLVE) for kind in BARS if kind.startswith("solved")},
 }
 """The reason classes that catch each kind: of what is reworded those of likeness, of what is solved those of
-tests.
+tests. A piece may be all of a short answer, and so may a long choice: either is told first.
 """
 
 _MOST_CHARS = 4_000  # of an item: a canary is a row like others
