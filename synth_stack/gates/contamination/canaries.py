@@ -57,7 +57,7 @@ solved some stand where a budget, a sandbox or an embedder may miss them."""
 
 CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("copied", "in_other_formatting", "excerpt", "excerpt_without_spaces"), (SHARED_NGRAM,)),
-    "short_item": (SHARED_NGRAM,),
+    "short_item": (SHARED_NGRAM, REPHRASED, ALIKE),
     "piece": (PIECE, SHARED_NGRAM),
     "passage_copied": (SHARED_PASSAGE, SHARED_NGRAM),
     "choices_copied": (SHARED_CHOICES, SHARED_NGRAM),
@@ -65,7 +65,8 @@ CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
     **{kind: (SOLVES_ITEM, MAY_SOLVE) for kind in BARS if kind.startswith("solved")},
 }
 """The reason classes that catch each kind: of what is reworded those of likeness, of what is solved those of
-tests. A piece may be all of a short answer, and so may a long choice: either is told first.
+tests. A piece may be all of a short answer, and so may a long choice: either is told first. A short item with
+fewer words than prove something is found by its likeness.
 """
 
 _MOST_CHARS = 4_000  # of an item: a canary is a row like others
