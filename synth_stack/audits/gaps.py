@@ -7,7 +7,7 @@ from synth_stack.audits.evidence import AuditEvidence
 from synth_stack.audits.figures import is_sampled, list_names
 from synth_stack.inputs.folders import DESCRIBING_FOLDERS, SIDECARS
 from synth_stack.inputs.notices import read_notices
-from synth_stack.text.printable import count_noun
+from synth_stack.text.printable import count_noun, name_all
 
 Gap = dict[str, str]
 
@@ -77,7 +77,7 @@ def _tell_abstained(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Ga
         if not work.looked_at or work.abstained < work.looked_at:
             continue
         known = evidence.settings.known.get(name, {})
-        saw = "the one row" if work.looked_at == 1 else f"all {work.looked_at:,} rows"
+        saw = name_all(work.looked_at, "row")
         why, mend = f"It abstained on {saw} that it saw.", ""
         if known.get("exams"):
             if not figures["exams"]:

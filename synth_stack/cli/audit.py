@@ -61,6 +61,10 @@ def audit(
     if sum(given is not None for given in (source, apply, compare)) != 1:
         raise typer.BadParameter("name one of: a data set, --apply AUDIT, --compare AUDIT AUDIT")
     if compare is not None:
+        if out is not None:
+            raise typer.BadParameter(
+                "--compare writes no file; --json prints what it shows", param_hint="--out"
+            )
         _compare(*compare, as_json)
     elif apply is not None:
         _apply(apply, gates, _need(out, "--out"), key, load or [], as_json, quiet)

@@ -7,7 +7,7 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.figures import Figures
 from synth_stack.registry import registered
 from synth_stack.runs.locks import GateLock
-from synth_stack.text.printable import count_noun
+from synth_stack.text.printable import count_noun, name_all
 
 SHOWN_NAMES = 40
 
@@ -45,8 +45,7 @@ def _tell_silent(figures: Figures) -> list[Unchecked]:
         if not stage.looked_at:
             told.append(Unchecked(f"Whatever {stage.gate} looks for", "It saw no row."))
         elif stage.abstain == stage.looked_at:
-            saw = "the one row" if stage.looked_at == 1 else f"all {stage.looked_at:,} rows"
-            why = f"It abstained on {saw} that it saw."
+            why = f"It abstained on {name_all(stage.looked_at, 'row')} that it saw."
             told.append(Unchecked(f"Whatever {stage.gate} looks for", why))
         elif stage.abstain:
             why = f"It abstained on {stage.abstain:,} of {stage.looked_at:,} rows."

@@ -11,6 +11,11 @@ def count_noun(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def name_all(n: int, noun: str) -> str:
+    """All of so many: "all 1,204 rows", "the one row"."""
+    return f"the one {noun}" if n == 1 else f"all {count_noun(n, noun)}"
+
+
 def describe_verdict(verdict: Mapping[str, Any]) -> str:
     """A verdict on one line; scores may be numbers or a record's decimal strings."""
     score = "" if verdict["score"] is None else f", score {verdict['score']}"

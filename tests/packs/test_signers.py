@@ -13,7 +13,6 @@ from synth_stack.packs.prove import prove_rows, verify_proof
 from synth_stack.packs.signers import add_cosigners, local_signer
 from synth_stack.packs.verify.verify import inspect_pack
 from synth_stack.packs.write import write_pack
-from synth_stack.rows.canonical import canonical_json
 from tests.packs.judged_run import build_run, read_predicate
 from tests.packs.tampering.forge import Forger
 
@@ -62,9 +61,7 @@ def test_a_threshold_that_is_none_is_refused(text: str) -> None:
 
 def edit(change: Callable[[Json], object]) -> Callable[[Forger], object]:
     def lie(forger: Forger) -> None:
-        value = orjson.loads(forger.path(layout.COSIGNATURES).read_bytes())
-        change(value)
-        forger.path(layout.COSIGNATURES).write_bytes(canonical_json(value) + b"\n")
+        forger.edit_json(layout.COSIGNATURES, change)
         forger.list()
 
     return lie

@@ -123,6 +123,12 @@ class Forger:
             ]
             write_packed(self.path(LOG), pa.Table.from_pylist(rows, schema=DECISION_SCHEMA))
 
+    def edit_json(self, name: str, change: Callable[[Json], object]) -> None:
+        """Another value of one file of canonical JSON."""
+        value = orjson.loads(self.path(name).read_bytes())
+        change(value)
+        self.path(name).write_bytes(canonical_json(value) + b"\n")
+
     def put_index(self, row_ids: Iterable[Any]) -> None:
         """The index of rows in the tree, where ids are such that there can be one."""
         ids = [row_id if is_row_id(str(row_id)) else "0" * 32 for row_id in row_ids]

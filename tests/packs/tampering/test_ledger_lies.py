@@ -13,7 +13,6 @@ from synth_stack.packs import layout, verify_pack
 from synth_stack.packs.signers import local_signer
 from synth_stack.packs.verify.verify import inspect_pack
 from synth_stack.packs.write import write_pack
-from synth_stack.rows.canonical import canonical_json
 from tests.packs.judged_run import GATES, RECIPE, build_run, read_predicate
 from tests.packs.tampering.forge import DIALS, Forger
 
@@ -38,9 +37,7 @@ def put_file(change: Callable[[dict[str, Any]], object]) -> Lie:
     """Another list of the batches before, and no other place."""
 
     def lie(forger: Forger) -> None:
-        value = orjson.loads(forger.path(layout.LEDGER).read_bytes())
-        change(value)
-        forger.path(layout.LEDGER).write_bytes(canonical_json(value) + b"\n")
+        forger.edit_json(layout.LEDGER, change)
         forger.derive()
 
     return lie
