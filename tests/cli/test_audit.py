@@ -41,7 +41,14 @@ def test_a_data_set_is_audited_verified_mended_and_compared(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["data.csv"], ["data.csv", "--gates", "g.yaml"], ["data.csv", "--apply", "a"], ["--apply", "a"]],
+    [
+        [],
+        ["data.csv"],
+        ["data.csv", "--gates", "g.yaml"],
+        ["data.csv", "--apply", "a"],
+        ["--apply", "a"],
+        ["--compare", "a", "b", "--out", "c"],
+    ],
 )
 def test_a_call_that_does_not_say_what_to_do_is_refused(words: list[str]) -> None:
     assert CliRunner().invoke(app, ["audit", *words]).exit_code == 2

@@ -136,6 +136,16 @@ def test_every_kind_is_planted_and_found_and_every_control_passes(
     assert max(unfair.values()) <= judge.max_unfair
 
 
+def test_choices_of_which_one_is_the_answer_and_long_enough_to_occur_whole_are_caught(
+    tmp_path: Path, sample: pa.Table
+) -> None:
+    items = [{"question": f"Which {k}?", "choices": offer(3 * k), "answer": k % 4} for k in range(24)]
+    (tmp_path / "exam.json").write_text(json.dumps(items), encoding="utf-8")
+    exam = NamedEvalSet(name="exam", path=str(tmp_path / "exam.json"))
+    judge = make_judge(against=[exam], embedding=None, behaviour=None)
+    assert measure(judge, sample, judge.plant)["choices_copied"] == 1
+
+
 @pytest.mark.parametrize(
     ("params", "off"),
     [
