@@ -76,6 +76,7 @@ async function openSigned(pack, keyId, notes, check = checkPredicate) {
 async function readRecords(pack, signed, counts, tell) {
   const { tree: { size, root }, gates_sha256: gates, recipe_sha256: recipe } = signed.predicate;
   const { rule } = counts, seen = new Set(), entries = [], wanted = size * RULES.index_bytes;
+  let twice;
   if (pack.size(RULES.index) !== wanted) throw new Refusal(`${RULES.index} is not of the length that its leaves give`, pack.size(RULES.index) ?? 0, `${wanted} bytes`);
   const tiles = await StoredTiles.open(pack, size), tree = new GrowingTree((level, node) => tiles.compare(level, node));
   for (const name of listRecords(pack))
@@ -84,7 +85,7 @@ async function readRecords(pack, signed, counts, tell) {
       if (tree.size >= size) throw new Refusal(`${where} stands after the end of the signed tree`);
       const record = parseRecord(line, where);
       tree.add(leafHash(line));
-      if (seen.has(record.row_id)) throw new Refusal(`${name}: row ${record.row_id} stands in the lineage twice`);
+      if (seen.has(record.row_id)) twice ??= record.row_id;
       seen.add(record.row_id);
       const place = (tree.size - 1).toString(16).padStart(2 * (RULES.index_bytes - RULES.prefix_bytes), "0");
       entries.push(record.row_id.slice(0, 2 * RULES.prefix_bytes) + place);
@@ -95,8 +96,9 @@ async function readRecords(pack, signed, counts, tell) {
       if (tree.size % 1000 === 0) await tell(`Reading records: ${tree.size.toLocaleString("en")} of ${size.toLocaleString("en")}`);
     }
   if (tree.size !== size || tree.root() !== root) throw new Refusal("the lineage records are not those that were signed", tree.size, `${size} records`);
-  counts.requireReplacements();
+  if (twice) throw new Refusal(`row ${twice} stands in the lineage twice`);
   await compareIndex(pack, entries.sort());
+  counts.requireReplacements();
   return counts;
 }
 
