@@ -4,7 +4,7 @@
 # make test-engines   the same batch on every engine, and engines whose processes are killed: many minutes
 # make test-nemo     NeMo Curator on Ray, in an environment of its own
 # make test-image    make images with pipelines of random weights, of every family and control; kill runs of it
-# make test-parity   20,000 rows with planted defects of every gate, on every engine: half an hour
+# make test-parity   20,000 rows with planted defects of every gate, on every engine: twelve minutes
 # make test-extras   whether each extra can be installed, alone and with others
 # make test-kills   twenty kills of each engine at random moments: an hour
 # make test-shape-kills   kill a short run of every kind of rows at twenty random moments (KILLS=5 for fewer)
@@ -197,7 +197,8 @@ $(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.lock requirements/torch.
 
 # NeMo Curator and Ray in an environment of their own, with the other engines beside them. torch is not in it: NeMo's text stages and Ray need none.
 ENGINES_NEMO := tests/engines/test_faults.py tests/engines/datatrove/test_ray_ranks.py
-NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/gates/dedup/test_nemo_buckets.py
+NEMO_TESTS := tests/engines/nemo tests/gates/nemo_filter tests/gates/nemo_fuzzy_dedup \
+  tests/gates/dedup/test_nemo_buckets.py tests/gates/semantic_dedup/test_nemo_clusters.py
 # a Ray that NeMo starts by itself: in a process of its own, since nothing makes that one read its token again
 NEMO_OWN_RAY := tests/workflows/test_nemo_workflow.py
 

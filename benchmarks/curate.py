@@ -1,6 +1,7 @@
 """Times the whole of `synth-stack curate`: reading, every gate of a file, decisions, piles and report.
 
     python benchmarks/curate.py --rows 500000 --corpora CORPORA
+    python benchmarks/curate.py --rows 50000,500000,5000000 --corpora CORPORA
 
 The rows are made, not found: questions and answers of about 75 words, chained from the word pairs of the
 support recipe's seeds and policies; one in twenty is a near-copy, one in a thousand is toxic, one in a
@@ -8,27 +9,26 @@ thousand holds an e-mail address. The eval
 sets are GSM8K's test set and HumanEval where CORPORA (a folder with gsm8k/ and humaneval/) is named, else a
 made-up one of 1,000 items. Prints seconds and rows per second of each stage as its progress reports them,
 what passes between them (reading models, planting, merging, judging what was planted, decisions, piles and
-the report), whole-process wall and CPU time, and the peak memory of the process and of its largest worker;
-beside them the targets for 500,000 rows on two cores. CPU time is what to compare on a machine that does
-other work too.
+the report), and of the whole, from the first row read to the manifest: seconds, seconds of CPU and the most
+memory of all its processes together, beside the targets for 500,000 rows on two cores. CPU time is what to
+compare on a machine that does other work too. With several sizes, how both times grow from each to the next,
+as the exponent of a power of the rows, and the memory that each further row took. Needs /proc.
 """
 
 import argparse
 import json
+import math
 import random
-import resource
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from synth_stack import curate
-from synth_stack.inputs.gate_file import NamedEvalSet
+from processes import measure_command
 
 SHARD_ROWS = 50_000
 TARGET_ROWS, TARGET_S, TARGET_CORES, TARGET_MB = 500_000, 180, 2, 3_000
@@ -37,58 +37,98 @@ SUPPORT = Path(__file__).parents[1] / "pipelines" / "support_intents"
 VERBS = ("cancel", "change", "track", "return", "update", "pause", "renew", "pair", "reset", "move")
 
 
+JUDGE = """
+import json, sys, time
+from synth_stack import curate
+from synth_stack.inputs.gate_file import NamedEvalSet
+
 class Clock:
-    """A listener that notes how long each stage took, from its beginning to its last row, and its rows."""
+    # a listener that notes how long each stage took, from its beginning to its last row, and its rows
+    def __init__(self):
+        self.stages = {}
 
-    def __init__(self) -> None:
-        self.stages: dict[str, tuple[float, int]] = {}
-
-    def begin(self, stage: str, total: int, done: int = 0) -> Callable[[int], None]:
+    def begin(self, stage, total, done=0):
         began = time.monotonic()
         self.stages[stage] = (0.0, 0)
 
-        def advance(n: int) -> None:
+        def advance(n):
             self.stages[stage] = (time.monotonic() - began, self.stages[stage][1] + n)
 
         return advance
 
+job, clock = json.loads(sys.argv[1]), Clock()
+exams = [NamedEvalSet(name=name, path=path) for name, path in job["eval_sets"].items()]
+began = time.monotonic()
+batch = curate(job["folder"] + "/in", job["gates"], job["folder"] + "/out", eval_sets=exams, progress=clock)
+seconds = time.monotonic() - began
+print(json.dumps({"seconds": seconds, "stages": clock.stages, "counts": batch.figures.counts()}))
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--rows", default="50000", help="one size or several, divided by commas")
     parser.add_argument("--gates", type=Path, default=STANDARD)
     parser.add_argument("--corpora", type=Path)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
+    sizes = [int(each) for each in args.rows.split(",")]
+    taken = [measure_size(rows, args.gates, args.corpora, args.seed) for rows in sizes]
+    for before, after in pairwise(taken):
+        show_growth(before, after)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a batch of so many rows took."""
+
+    rows: int
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+
+
+def measure_size(rows: int, gates: Path, corpora: Path | None, seed: int) -> Taken:
+    """Writes a batch and judges it in a process of its own."""
     folder = Path(tempfile.mkdtemp(prefix="curate-"))
     try:
-        write_rows(folder / "in", args.rows, args.seed)
-        exams = "contamination" in args.gates.read_text(encoding="utf-8")
-        eval_sets = find_eval_sets(args.corpora, folder) if exams else []
-        clock = Clock()
-        began = time.monotonic()
-        batch = curate(folder / "in", args.gates, folder / "out", eval_sets=eval_sets, progress=clock)
-        seconds = time.monotonic() - began
+        write_rows(folder / "in", rows, seed)
+        exams = "contamination" in gates.read_text(encoding="utf-8")
+        eval_sets = find_eval_sets(corpora, folder) if exams else {}
+        job = {"folder": str(folder), "gates": str(gates.resolve()), "eval_sets": eval_sets}
+        used = measure_command([sys.executable, "-c", JUDGE, json.dumps(job)], Path(__file__).parents[1])
     finally:
         shutil.rmtree(folder)
-    show(clock, seconds, args.rows)
-    print(json.dumps(batch.figures.counts()))
+    if used.code:
+        sys.exit(f"{rows:,} rows could not be judged")
+    said = json.loads(used.said.splitlines()[-1])
+    taken = Taken(rows, said["seconds"], used.cpu_s, used.peak_mb)
+    show(taken, said["stages"])
+    print(json.dumps(said["counts"]), flush=True)
+    return taken
 
 
-def show(clock: Clock, seconds: float, rows: int) -> None:
-    for stage, (took, done) in clock.stages.items():
+def show(taken: Taken, stages: dict[str, tuple[float, int]]) -> None:
+    rows, seconds, cpu_s = taken.rows, taken.seconds, taken.cpu_s
+    for stage, (took, done) in stages.items():
         print(f"{stage:22} {took:8.1f} s {done / max(took, 1e-9):10,.0f} rows/s")
-    print(f"{'between them':22} {seconds - sum(took for took, _ in clock.stages.values()):8.1f} s")
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    scale = 1024 if sys.platform == "linux" else 1024**2
-    cpu_s, peaks = sum(u.ru_utime + u.ru_stime for u in used), [u.ru_maxrss / scale for u in used]
+    print(f"{'between them':22} {seconds - sum(took for took, _ in stages.values()):8.1f} s")
     wanted, wanted_cpu = TARGET_ROWS / TARGET_S, TARGET_ROWS / TARGET_S / TARGET_CORES
     print(
         f"{rows:,} rows in {seconds:.1f} s: {rows / seconds:,.0f} rows/s (target {wanted:,.0f} on two cores)"
     )
     print(f"{cpu_s:.1f} CPU s: {rows / cpu_s:,.0f} rows a CPU second (target {wanted_cpu:,.0f})")
+    print(f"peak memory {taken.peak_mb:,.0f} MB (target {TARGET_MB:,} MB)")
+
+
+def show_growth(before: Taken, after: Taken) -> None:
+    grown = math.log(after.rows / before.rows)
+    seconds = math.log(after.seconds / before.seconds) / grown
+    cpu = math.log(after.cpu_s / before.cpu_s) / grown
+    each = (after.peak_mb - before.peak_mb) * 1024**2 / (after.rows - before.rows)
     print(
-        f"peak memory {peaks[0]:,.0f} MB, largest worker {peaks[1]:,.0f} MB (target {TARGET_MB:,} MB in all)"
+        f"{before.rows:,} to {after.rows:,} rows: exponents {seconds:.2f} (seconds), {cpu:.2f} (of CPU); "
+        f"{each:,.0f} bytes of memory a further row"
     )
 
 
@@ -147,16 +187,17 @@ def make_row(rng: random.Random, prose: Prose, recent: list[dict[str, str]]) -> 
     return {"instruction": prose.write(rng.randint(8, 30)), "output": answer, "slice": rng.choice(VERBS)}
 
 
-def find_eval_sets(corpora: Path | None, folder: Path) -> list[NamedEvalSet]:
+def find_eval_sets(corpora: Path | None, folder: Path) -> dict[str, str]:
+    """The path of each, by its name."""
     if corpora is not None:
         paths = {"gsm8k": "gsm8k/test.jsonl", "humaneval": "humaneval/HumanEval.jsonl"}
-        return [NamedEvalSet(name=name, path=str((corpora / path).resolve())) for name, path in paths.items()]
+        return {name: str((corpora / path).resolve()) for name, path in paths.items()}
     rng = random.Random(1)
     prose = Prose(rng)
     path = folder / "exam.jsonl"
     lines = [json.dumps({"id": str(k), "question": prose.write(40)}) for k in range(1_000)]
     path.write_text("\n".join(lines), encoding="utf-8")
-    return [NamedEvalSet(name="exam", path=str(path))]
+    return {"exam": str(path)}
 
 
 if __name__ == "__main__":

@@ -7,31 +7,24 @@ Rows are drawn from a vocabulary by a seed (tests/engines/planted_rows.py), so t
 gates are structure, dedup and toxicity's own scorer, which need no model of somebody else. Each engine runs
 in a process of its own, from the rows to the manifest, and the folders that they leave are compared byte by
 byte.
-One line of JSON an engine: seconds, seconds of CPU of every process of the run (Ray's daemons and workers
-too, looked at each LOOK_S), rows a second, the ratios of both to local, the largest resident set of the
-driver and of a process that it waited for in MB, and bytes a row of what lies in the folder. On a machine
-with other work the seconds of CPU say more than the others. Fewer than 30,000 rows are judged by the local
-engine in one process: compare from there on. Needs /proc.
+One line of JSON an engine: seconds, seconds of CPU and the most memory in MB of every process of the run
+(Ray's daemons and workers too), rows a second, the ratios of both times to local, and bytes a row of what
+lies in the folder. On a machine with other work the seconds of CPU say more than the others. Fewer than
+30,000 rows are judged by the local engine in one process: compare from there on. Needs /proc.
 """
 
 import argparse
-import contextlib
 import json
-import os
-import secrets
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from processes import measure_command
+
 HERE = Path(__file__).parents[1]
 sys.path.insert(0, str(HERE))
-
-MARK = "ENGINES_BENCHMARK"
-LOOK_S = 0.2
 
 GATES = """
 version: 1
@@ -41,17 +34,13 @@ gates:
   - {use: toxicity, scorer: hate-ngrams, threshold: 0.55, canaries: 5, min_recall: 0, max_unfair: 1}
 """
 RUN = """
-import json, os, resource, sys, time
+import json, os, sys, time
 rows, gates, out, engine, cores = sys.argv[1:]
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(cores)])
 from synth_stack import curate
 started = time.monotonic()
 curate(rows, gates, out, engine=json.loads(engine))
-print(json.dumps({
-    "seconds": time.monotonic() - started,
-    "driver_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "worker_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
-}))
+print(json.dumps({"seconds": time.monotonic() - started}))
 """
 
 
@@ -63,34 +52,11 @@ def describe_engine(name: str, workers: int) -> dict[str, Any]:
 def run_engine(rows: Path, gates: Path, out: Path, engine: Mapping[str, Any], cores: int) -> dict[str, float]:
     """What one run took."""
     command = [sys.executable, "-c", RUN, str(rows), str(gates), str(out), json.dumps(engine), str(cores)]
-    mark = secrets.token_hex(16)
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": str(HERE), MARK: mark},
-        stdout=subprocess.PIPE,
-    )
-    used: dict[int, float] = {}
-    while process.poll() is None:
-        used.update(list_used(mark))
-        time.sleep(LOOK_S)
-    assert process.stdout is not None
-    said = process.stdout.read().splitlines()
-    if process.returncode:
+    used = measure_command(command, HERE)
+    if used.code:
         sys.exit(f"{engine['use']} has failed")
-    measured: dict[str, float] = json.loads(said[-1])
-    return {**measured, "cpu_s": sum(used.values())}
-
-
-def list_used(mark: str) -> dict[int, float]:
-    """Seconds of CPU of each process that carries the mark in its environment."""
-    wanted, ticks = f"{MARK}={mark}".encode(), os.sysconf("SC_CLK_TCK")
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # gone meanwhile, or of another user
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                after = (folder / "stat").read_text().rpartition(")")[2].split()
-                found[int(folder.name)] = (int(after[11]) + int(after[12])) / ticks
-    return found
+    measured: dict[str, float] = json.loads(used.said.splitlines()[-1])
+    return {**measured, "cpu_s": used.cpu_s, "peak_mb": used.peak_mb}
 
 
 def measure_bytes(folder: Path, rows: int) -> dict[str, float]:

@@ -53,7 +53,7 @@ def compare_buckets(rows: int, rapids: str) -> dict[str, Any]:
 def main() -> None:
     """Prints the line, and exits with 1 where anything differs."""
     from synth_stack import curate
-    from synth_stack.gates.dedup.nemo_buckets import RAPIDS
+    from synth_stack.models.rapids import RAPIDS
     from tests.engines.engine_runs import read_bytes
     from tests.engines.planted_rows import draw_rows
 

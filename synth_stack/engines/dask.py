@@ -6,6 +6,7 @@ again, and its shards are done again elsewhere; what the run leaves is the same.
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Annotated
 
 import dask
 import distributed
+from distributed.versions import VersionMismatchWarning
 from pydantic import Field
 
 from synth_stack.engines.dask_cluster import (
@@ -183,15 +185,44 @@ def _connect(address: str | None, file: str | None, patience_s: float) -> Iterat
     try:
         if file is not None and not Path(file).is_file():  # Dask would wait for it for ever
             raise FileNotFoundError("it is not a file")
-        client = distributed.Client(address, scheduler_file=file, timeout=min(patience_s, 30.0))
-    except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as exc:
+        with warnings.catch_warnings():  # of other versions _require_versions says more
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+            client = distributed.Client(address, scheduler_file=file, timeout=min(patience_s, 30.0))
+    except TypeError as exc:  # what it answers with when it knows other parameters
+        raise ConfigError(
+            "engine dask: the scheduler is of another version of Dask",
+            seen=str(exc),
+            allowed=f"dask and distributed {distributed.__version__}",
+            mend="Install the same version for the scheduler, its workers and the run.",
+        ) from exc
+    except (OSError, ValueError, TimeoutError, RuntimeError) as exc:
         raise ConfigError(
             "engine dask: no scheduler answers",
             seen=f"{address or Path(file or '').name}: {exc}",
             mend="Start one with `dask scheduler`, and give its address as scheduler=tcp://HOST:8786.",
         ) from exc
     with client:
+        _require_versions(client)
         yield client
+
+
+def _require_versions(client: distributed.Client) -> None:
+    """Raises ConfigError for a scheduler or worker with another Dask: its messages may mean other things."""
+    here = distributed.__version__
+    told = client.get_versions()
+    others = {
+        f"{role} {said['packages'].get('distributed')}"
+        for role, answers in (("scheduler", [told["scheduler"]]), ("worker", told["workers"].values()))
+        for said in answers
+        if said["packages"].get("distributed") != here
+    }
+    if others:
+        raise ConfigError(
+            "engine dask: the cluster is of another version of Dask",
+            seen=", ".join(sorted(others)),
+            allowed=f"dask and distributed {here}",
+            mend="Install the same version for the scheduler, its workers and the run.",
+        )
 
 
 def _require_workers(client: distributed.Client, crowd: _Crowd, patience_s: float) -> None:

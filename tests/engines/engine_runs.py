@@ -53,11 +53,12 @@ def read_bytes(folder: Path) -> dict[str, bytes]:
 
 
 _RUN_CODE = """
-import json, sys
+import json, signal, sys
 import synth_stack.inputs.foreign, synth_stack.runs.folder
 from synth_stack import curate
 from synth_stack.errors import SynthStackError
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
 synth_stack.inputs.foreign.SHARD_ROWS = synth_stack.runs.folder.SHARD_ROWS = 100
 source, gates, out, engine = sys.argv[1:]
 try:

@@ -212,8 +212,11 @@ def _code(rng: random.Random, row: dict[str, Any], before: list[dict[str, Any]])
 
 _DEFECTS = {
     1: _reworded,
-    3: _add("# # # # # # # # # # # # # # # # # # # # # # # # # #"),
-    5: _add(" ".join(f"https://pages{n}.example.com/{'a' * 40}" for n in range(9))),
+    3: _add(" ".join(f"#{word}" for word in (*NOUNS, *ADJECTIVES)) + " are what it is about."),
+    5: _add(
+        " ".join(f"https://pages{n}.example.com/{'-'.join(NOUNS[n : n + 6])}" for n in range(9))
+        + " say more."
+    ),
     7: _pair,
     2: _copy,
     4: _near_copy,

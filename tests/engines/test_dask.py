@@ -98,7 +98,9 @@ def test_gpus_that_are_asked_for_have_to_be_there() -> None:
 
 
 @pytest.mark.engines
-def test_a_scheduler_of_somebody_else_is_used_and_left_alone(tmp_path: Path) -> None:
+def test_a_scheduler_of_somebody_else_is_used_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs="error") as cluster:
         address = cluster.scheduler_address
         given = {"use": "dask", "scheduler": address}
@@ -122,6 +124,12 @@ def test_a_scheduler_of_somebody_else_is_used_and_left_alone(tmp_path: Path) -> 
             stderr=subprocess.DEVNULL,
         )
         try:
+            cluster.wait_for_workers(1)
+            with monkeypatch.context() as older:
+                older.setattr(distributed, "__version__", "2000.1.0")
+                said = r"another version of Dask; seen: scheduler .*, worker .*; allowed: .* 2000"
+                with pytest.raises(ConfigError, match=said), choose_engine(given).open():
+                    pass
             with choose_engine(given).open() as opened:
                 assert sorted(map_here(tmp_path / "there", opened.engine)) == [1, 1, 2, 2, 3, 3]
             assert worker.poll() is None

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import polars as pl
@@ -88,6 +89,50 @@ def test_a_workflow_leaves_the_bytes_of_curate(tmp_path: Path, ray: dict[str, st
     assert (
         json.loads((tmp_path / "theirs" / "MANIFEST.json").read_bytes())["facts"]["engine"]["name"] == "nemo"
     )
+
+
+@pytest.mark.parametrize(("form", "numbers"), [("jsonl", False), ("parquet", True)])
+def test_its_removal_leaves_the_accepted_records_whole(
+    form: str, numbers: bool, tmp_path: Path, ray: dict[str, str]
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {**row, "id": k if numbers else f"r{k}", "own": k} for k, row in enumerate(make_rows(40))
+    ]
+    rows[9] = {**rows[3], "id": rows[9]["id"], "own": 9}
+    rows[7]["output"] += " Write to jane.doe@quickmail.net about it."
+    source, gates = tmp_path / f"rows.{form}", tmp_path / "gates.yaml"
+    frame = pl.DataFrame(rows)
+    frame.write_parquet(source) if form == "parquet" else frame.write_ndjson(source)
+    gates.write_text(yaml.safe_dump({"version": 1, "gates": [{"use": "personal_data"}, {"use": "dedup"}]}))
+    paths = [f"input_path={source}", f"output_path={tmp_path / 'out'}", f"kept_path={tmp_path / 'kept'}"]
+    run_nemo(ray, tmp_path, "standard", f"gate_file={gates}", *paths)
+    read = pl.read_parquet if form == "parquet" else pl.read_ndjson
+    left = pl.concat([read(part) for part in (tmp_path / "kept").iterdir()]).sort("own")
+    decided = pl.read_parquet(tmp_path / "out" / "decisions.parquet")
+    away = decided.filter(pl.col("decision") != "accepted")["source_id"].to_list()
+    assert set(away) == ({"7", "9"} if numbers else {"r7", "r9"})
+    assert left.to_dicts() == frame.filter(~pl.col("id").cast(pl.String).is_in(away)).to_dicts()
+    assert len(pl.read_parquet(tmp_path / "kept.removed" / "ids.parquet")) == len(rows) - len(left)
+
+
+def test_kept_needs_files_and_ids_that_nemo_reads(tmp_path: Path) -> None:
+    from synth_stack.errors import ConfigError
+    from synth_stack.workflows.nemo_workflow import CurateWorkflow
+
+    (tmp_path / "rows.csv").write_text("instruction,output\nHi.,Hello.\n")
+    (tmp_path / "gates.yaml").write_text(yaml.safe_dump({"version": 1, "gates": [{"use": "dedup"}]}))
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "Hi.", "output": "Hello."}\n')
+    for name, said in (
+        ("rows.csv", "seen: rows.csv"),
+        ("rows.jsonl", "no id by which .* seen: instruction, output"),
+    ):
+        out = str(tmp_path / f"{name}.out")
+        work = CurateWorkflow(
+            str(tmp_path / name), str(tmp_path / "gates.yaml"), out, kept=str(tmp_path / "kept")
+        )
+        with pytest.raises(ConfigError, match=said):
+            work.run()
+        assert not Path(out).exists()
 
 
 def test_the_script_that_ships_keeps_what_its_gates_let_pass(tmp_path: Path, ray: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synth_stack.gates.dedup.index import NAMES, EarlierPack
 from synth_stack.gates.dedup.lsh import Buckets, Keys, build_buckets, find_buckets
-from synth_stack.gates.dedup.nemo_buckets import RAPIDS, find_buckets_on_gpus
+from synth_stack.gates.dedup.nemo_buckets import find_buckets_on_gpus
 from synth_stack.gates.dedup.signatures import Reading
 from synth_stack.gates.dedup.sketches import (
     NO_WORDS,
@@ -26,6 +26,7 @@ from synth_stack.gates.dedup.sketches import (
 )
 from synth_stack.gates.dedup.thread_pool import map_ahead
 from synth_stack.gates.gate import State
+from synth_stack.models.rapids import RAPIDS
 from synth_stack.text.ragged import (
     HASH_LISTS,
     Counts,

@@ -5,14 +5,8 @@ were its minhashes, one a band, and what comes out are our buckets. RAPIDS does 
 (docs/install.md): rapids_lsh.py runs in an environment of its own, and both sides know the files alone.
 
     MinHashStage/part-K.parquet            _curator_dedup_id int64, _minhash_signature list<uint32>: ours
-    LSHStage/band_A-band_B/part.K.parquet  _bucket_id "b<I>_<md5>", band A + I; _curator_dedup_id list<int64>
-
-The names of buckets start again in each folder of bands. Source: nemo-curator 1.4.0,
-stages/deduplication/fuzzy.
 """
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,18 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth_stack.errors import GateError
 from synth_stack.gates.dedup.lsh import Buckets, Keys, build_buckets
+from synth_stack.models import rapids
+from synth_stack.models.rapids import ID, RAPIDS, SIGNATURE, SIGNED, list_members, refuse_buckets, run_script
 from synth_stack.text.ragged import Mask
 
-ID, SIGNATURE, BUCKET = "_curator_dedup_id", "_minhash_signature", "_bucket_id"
-"""NeMo Curator's names of the columns."""
-SIGNED, FOUND = "MinHashStage", "LSHStage"
-"""NeMo Curator's names of the folders."""
-
-RAPIDS = "SYNTH_STACK_RAPIDS"
-"""The variable that names the interpreter of an environment with RAPIDS. It is none of a gate's parameters: a
-gate file names no program, and what is decided does not depend on it."""
+_GATE = "dedup"
+_MEND = f"See docs/install.md for its environment, or unset {RAPIDS}: all is the same."
 
 _PART_ROWS = 1_000_000
 """Rows of a file of signatures: 76 MB at 17 bands, and NeMo Curator's shuffle has a part for each file."""
@@ -49,22 +38,8 @@ def find_buckets_on_gpus(keys: Keys, python: str) -> list[Buckets]:
     with tempfile.TemporaryDirectory(prefix="synth-stack-lsh-") as name:
         folder = Path(name)
         write_signatures(keys, folder)
-        job = [python, str(Path(__file__).with_name("rapids_lsh.py")), str(folder), str(keys.shape[1])]
-        env = {**os.environ, "RAY_TMPDIR": name}
-        env.pop("RAY_ADDRESS", None)  # it has a Ray of its own
-        try:
-            done = subprocess.run(job, env=env, capture_output=True, text=True, check=False)  # noqa: S603
-        except OSError as exc:
-            raise GateError(
-                "dedup: the Python that SYNTH_STACK_RAPIDS names cannot be started", seen=str(exc)
-            ) from exc
-        if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise GateError(
-                "dedup: NeMo Curator did not find the buckets on a GPU",
-                seen=lines[-1] if lines else f"exit {done.returncode}",
-                mend="See docs/install.md for its environment, or unset SYNTH_STACK_RAPIDS: all is the same.",
-            )
+        script = Path(__file__).with_name("rapids_lsh.py")
+        run_script(python, script, folder, str(keys.shape[1]), gate=_GATE, mend=_MEND)
         return read_buckets(folder, keys)
 
 
@@ -90,34 +65,17 @@ def read_buckets(folder: Path, keys: Keys) -> list[Buckets]:
     Raises GateError for files of another form, and for buckets that are not all rows of one key: no twin is
     missed, and none invented.
     """
-    parts: list[list[pa.Table]] = [[] for _ in range(keys.shape[1])]
-    for bands in (folder / FOUND).iterdir():
-        begin, end = _read_range(bands)
-        for path in bands.glob("part.*.parquet"):
-            table = pq.read_table(path, columns=[BUCKET, ID], partitioning=None)
-            within = pc.cast(pc.replace_substring_regex(table[BUCKET], r"^b(\d+)_.*$", r"\1"), pa.int64())
-            if len(table) and not 0 <= pc.min(within).as_py() <= pc.max(within).as_py() < end - begin:
-                raise _not_ours(f"a bucket beyond band {end}")
-            for band in range(begin, end):
-                parts[band].append(table.filter(pc.equal(within, band - begin)))
-    return [_join(tables, keys[:, band]) for band, tables in enumerate(parts)]
-
-
-def _read_range(folder: Path) -> tuple[int, int]:
-    try:
-        begin, end = (int(side.removeprefix("band_")) for side in folder.name.split("-"))
-    except ValueError as exc:
-        raise _not_ours(folder.name) from exc
-    return begin, end
+    bands = rapids.read_buckets(folder, keys.shape[1], gate=_GATE)
+    return [_join(tables, keys[:, band]) for band, tables in enumerate(bands)]
 
 
 def _join(tables: Sequence[pa.Table], keys: Keys) -> Buckets:
-    lists = [chunk for table in tables for chunk in table[ID].chunks if len(chunk)]
+    lists = list_members(tables)
     none = np.zeros(0, np.int64)
     lengths = np.concatenate([none, *[pc.list_value_length(each).to_numpy() for each in lists]])
     rows = np.concatenate([none, *[each.flatten().to_numpy() for each in lists]])
     if len(rows) and not 0 <= rows.min() <= rows.max() < len(keys):
-        raise _not_ours("a row that there is not")
+        raise refuse_buckets(_GATE, "a row that there is not")
     bucket = np.repeat(np.arange(len(lengths)), lengths)
     order = np.lexsort((rows, bucket, keys[rows]))
     rows, bucket = rows[order], bucket[order]
@@ -135,10 +93,6 @@ def _require_whole(rows: np.ndarray, opens: Mask, keys: Keys) -> None:
     _, counts = np.unique(keys, return_counts=True)
     shared = int(counts[counts > 1].sum())
     if not np.array_equal(changes, opens) or len(rows) != shared or len(np.unique(rows)) != len(rows):
-        raise _not_ours(
-            f"{len(rows)} rows in {int(opens.sum())} buckets; {shared} share {np.sum(counts > 1)} keys"
+        raise refuse_buckets(
+            _GATE, f"{len(rows)} rows in {int(opens.sum())} buckets; {shared} share {np.sum(counts > 1)} keys"
         )
-
-
-def _not_ours(seen: str) -> GateError:
-    return GateError("dedup: NeMo Curator left other buckets than the keys have", seen=seen)

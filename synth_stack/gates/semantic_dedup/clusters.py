@@ -14,11 +14,16 @@ _ITERATIONS = 8
 _BLOCK_ROWS = 1_024
 
 
+def count_clusters(rows: int) -> int:
+    """How many clusters so many rows are split into."""
+    return 1 if rows < _WHOLE_ROWS else rows // _CLUSTER_ROWS
+
+
 def find_centres(vectors: NDArray[np.float16], rows: Counts, seed: int) -> Vectors:
     """The centres of clusters of about a thousand of these rows of `vectors`, (c, d); one for few rows."""
-    if len(rows) < _WHOLE_ROWS:
+    count = count_clusters(len(rows))
+    if count == 1:
         return np.zeros((1, vectors.shape[1]), dtype=np.float32)
-    count = len(rows) // _CLUSTER_ROWS
     drawn = np.random.default_rng(seed).choice(
         rows, min(len(rows), count * _SAMPLE_PER_CLUSTER), replace=False
     )

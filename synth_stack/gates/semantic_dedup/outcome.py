@@ -1,6 +1,6 @@
 """What becomes of each row of a batch: tables are sketched as vectors, and merged into twins of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from synth_stack.errors import GateError
 from synth_stack.gates.gate import State
-from synth_stack.gates.semantic_dedup.clusters import find_centres, split_rows
+from synth_stack.gates.semantic_dedup.clusters import split_rows
 from synth_stack.gates.semantic_dedup.nearest_kept import NO_TWIN, Cosines, NearestKept, compare_cluster
-from synth_stack.models.embedders import Embedder
+from synth_stack.models.embedders import Embedder, Vectors
 from synth_stack.text.fields import find_canaries, hash_ids, read_field
 from synth_stack.text.ragged import Counts, Hashes, Mask
 
@@ -78,13 +78,19 @@ def sketch_vectors(table: pa.Table, _: State, *, embedder: Embedder, field: Any)
     )
 
 
-def find_twins(sketches: Iterable[pa.Table], _: State, *, threshold: float, seed: int) -> State:
+FindCentres = Callable[[NDArray[np.float16], Counts], Vectors]
+"""From vectors (n, d) and the rows that count to the centres of clusters, (c, d)."""
+
+
+def find_twins(
+    sketches: Iterable[pa.Table], _: State, *, threshold: float, find_centres: FindCentres
+) -> State:
     """What becomes of every row of the batch. Memory: the vectors in float16, and some 100 bytes a row."""
     batch = _read_sketches(sketches)
     readable: Mask = np.any(batch.vectors, axis=1)
     # the clusters are those of the rows: canaries are sorted into them
     rows, planted = np.flatnonzero(readable & ~batch.canary), np.flatnonzero(readable & batch.canary)
-    centres = find_centres(batch.vectors, rows, seed)
+    centres = find_centres(batch.vectors, rows)
     n = len(readable)
     near = NearestKept(np.zeros(n, dtype=np.float32), np.full(n, NO_TWIN, dtype=np.int64))
     clusters = zip(*(split_rows(batch.vectors, some, centres) for some in (rows, planted)), strict=True)

@@ -8,13 +8,16 @@ from synth_stack.gates.semantic_dedup.outcome import SemanticOutcome
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from synth_stack.text.fields import hash_ids
 
-NEAR_DUPLICATE = "semantic_dedup.near_duplicate"
-
 _NOTHING_TO_READ = "nothing to read: the field is empty, missing or without a known word"
 
 
-def write_verdicts(outcome: SemanticOutcome, table: pa.Table, threshold: float) -> pa.Table:
-    """One verdict a row of the table, in order. Raises GateError for a row that was not in the batch."""
+def name_near_duplicate(gate: str) -> str:
+    """The class of what is turned away."""
+    return f"{gate}.near_duplicate"
+
+
+def write_verdicts(outcome: SemanticOutcome, table: pa.Table, threshold: float, gate: str) -> pa.Table:
+    """One verdict of `gate` a row of the table, in order. Raises GateError for a row not in the batch."""
     import polars as pl
 
     place = outcome.find(hash_ids(table))
@@ -51,12 +54,12 @@ def write_verdicts(outcome: SemanticOutcome, table: pa.Table, threshold: float) 
     verdicts: pa.Table = (
         frame.select(
             "row_id",
-            gate=pl.lit("semantic_dedup"),
+            gate=pl.lit(gate),
             outcome=choose("abstain", "reject", "accept"),
             score=pl.when(readable).then("score"),
             threshold=pl.lit(threshold),
             reason=pl.when(~readable).then(pl.lit(_NOTHING_TO_READ)).when(away).then(reason),
-            reason_class=choose("semantic_dedup.nothing_to_read", NEAR_DUPLICATE, None),
+            reason_class=choose(f"{gate}.nothing_to_read", name_near_duplicate(gate), None),
             evidence=pl.when(away).then(evidence),
             scope=pl.lit("row"),
         )

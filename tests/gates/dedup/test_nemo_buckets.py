@@ -5,14 +5,8 @@ its source. With NeMo Curator installed its own stages are asked for their param
 """
 
 import hashlib
-import importlib.util
-import stat
-import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
-from unittest.mock import MagicMock
 
 import numpy as np
 import pyarrow as pa
@@ -22,16 +16,11 @@ import pytest
 from synth_stack.errors import GateError
 from synth_stack.gates.dedup import nemo_buckets
 from synth_stack.gates.dedup.lsh import Buckets, Keys, find_buckets
-from synth_stack.gates.dedup.nemo_buckets import (
-    BUCKET,
-    FOUND,
-    ID,
-    SIGNATURE,
-    find_buckets_on_gpus,
-    read_buckets,
-    write_signatures,
-)
+from synth_stack.gates.dedup.nemo_buckets import find_buckets_on_gpus, read_buckets, write_signatures
+from synth_stack.models.rapids import BUCKET, FOUND, ID, SIGNATURE
 from tests.nemo_installed import mark_nemo
+from tests.rapids_modules import load_alone, stand_in_for_rapids
+from tests.rapids_stand_in import write_python
 
 BANDS = 7
 LSH_SCRIPT = Path(nemo_buckets.__file__).with_name("rapids_lsh.py")
@@ -109,55 +98,24 @@ def test_buckets_that_the_keys_do_not_bear_out_are_refused(tmp_path: Path) -> No
     }
     for table in others.values():
         pq.write_table(table, parts[0])
-        with pytest.raises(GateError, match="NeMo Curator left other buckets than the keys have"):
+        with pytest.raises(GateError, match="NeMo Curator left other buckets than the rows have"):
             read_buckets(tmp_path, keys)
 
 
-def write_python(folder: Path, code: str) -> str:
-    """A program that stands for the Python of the other environment."""
-    python = folder / "python"
-    python.write_text(f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n{code}")
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    return str(python)
-
-
 def test_the_other_environment_is_asked_over_files_and_what_it_says_is_told(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
-    code = f"""
-sys.path.insert(0, {str(root)!r})
+    code = """
 from tests.gates.dedup.test_nemo_buckets import BANDS, LSH_SCRIPT, write_buckets
-script, folder, bands = sys.argv[1:]
-assert Path(script) == LSH_SCRIPT and int(bands) == BANDS
-write_buckets(Path(folder), sorted((Path(folder) / "MinHashStage").iterdir()))
+assert Path(script) == LSH_SCRIPT and arguments == [str(BANDS)]
+write_buckets(folder, sorted((folder / "MinHashStage").iterdir()))
 """
     keys = draw_keys()
     require_equal(find_buckets_on_gpus(keys, write_python(tmp_path, code)), keys)
-    with pytest.raises(GateError, match=r"did not find the buckets on a GPU; seen: no device"):
+    with pytest.raises(GateError, match=r"NeMo Curator failed on a GPU; seen: no device"):
         find_buckets_on_gpus(keys, write_python(tmp_path, "sys.exit('no device')"))
-    with pytest.raises(GateError, match=r"did not find the buckets on a GPU; seen: exit 3"):
+    with pytest.raises(GateError, match=r"NeMo Curator failed on a GPU; seen: exit 3"):
         find_buckets_on_gpus(keys, write_python(tmp_path, "sys.exit(3)"))
     with pytest.raises(GateError, match="cannot be started"):
         find_buckets_on_gpus(keys, str(tmp_path / "none"))
-
-
-GPU_MODULES = (
-    "cudf.utils", "cudf_streaming.partition_utils", "cuml.cluster.kmeans_mg", "cupy", "pylibcudf", "pynvml",
-    "pylibcugraph.comms.comms_wrapper", "pylibraft.common.handle", "raft_dask.common.comms_utils",
-    "raft_dask.common.nccl", "rapidsmpf.config", "rapidsmpf.integrations.ray", "rapidsmpf.memory.buffer",
-    "rapidsmpf.memory.buffer_resource", "rapidsmpf.memory.spill", "rapidsmpf.shuffler", "rapidsmpf.statistics",
-    "rmm.allocators.torch", "rmm.mr", "rmm.pylibrmm.stream",
-)  # fmt: skip
-"""What NeMo Curator's modules for deduplication import of RAPIDS."""
-
-
-def load_alone(path: Path) -> ModuleType:
-    """A module without the packages above it, whose __init__ import cudf."""
-    spec = importlib.util.spec_from_file_location(f"alone_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class TestWithNemoCurator:
@@ -166,12 +124,7 @@ class TestWithNemoCurator:
     def test_its_stage_takes_our_parameters_and_names_folders_as_they_are_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        parts = [module.split(".") for module in GPU_MODULES]
-        for name in {".".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1)}:
-            module = MagicMock(__name__=name, __path__=[], __spec__=ModuleSpec(name, None))
-            monkeypatch.setitem(sys.modules, name, module)
-        sys.modules["rapidsmpf.integrations.ray"].RapidsMPFActor = object  # type: ignore[attr-defined]
-        script = load_alone(LSH_SCRIPT)
+        script = stand_in_for_rapids(LSH_SCRIPT, monkeypatch)
         signed = write_signatures(draw_keys(), tmp_path)
         stage = script.build_stage(tmp_path, BANDS)
         assert (stage.id_field, stage.minhash_field) == (ID, SIGNATURE)
