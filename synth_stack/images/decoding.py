@@ -117,10 +117,19 @@ def _read(opened: "Image", data: bytes) -> DecodedImage:
     width, height = opened.size
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise ImageFault("too_large", f"it has {width} x {height} pixels")
-    form, mode = opened.format or "", opened.mode
+    form, mode = opened.format or "", _name_mode(opened)
     animated = bool(getattr(opened, "is_animated", False))
     opened.load()
     return DecodedImage(form, mode, animated, count_trailing(data, form), _make_rgb(opened))
+
+
+def _name_mode(opened: "Image") -> str:
+    """Pillow's mode, with `;16` for 16 bits a channel: of colours Pillow keeps the high bytes."""
+    tiles = getattr(opened, "tile", ())  # a file that is open has them
+    raw = tiles[0].args if tiles else ()
+    names = [raw] if isinstance(raw, str) else list(raw or ())
+    deep = any(isinstance(name, str) and ";16" in name for name in names)
+    return f"{opened.mode};16" if deep and ";" not in opened.mode else opened.mode
 
 
 def _make_rgb(image: "Image") -> Pixels:

@@ -59,6 +59,19 @@ def test_sixteen_bits_become_their_high_byte() -> None:
     assert np.abs(image.pixels[..., 0].astype(int) - (deep >> 8)).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("form", "channels", "mode"), [("png", 3, "RGB;16"), ("tiff", 3, "RGB;16"), ("png", 4, "RGBA;16")]
+)
+def test_colours_of_sixteen_bits_say_so(form: str, channels: int, mode: str) -> None:
+    cv2 = pytest.importorskip("cv2")
+    deep = np.random.default_rng(0).integers(0, 65_536, (8, 8, channels), dtype=np.uint16)
+    deep[..., 3:] = 65_535
+    _, data = cv2.imencode(f".{form}", deep)
+    image = decode(data.tobytes())
+    assert image.mode == mode
+    assert np.array_equal(image.pixels, deep[..., 2::-1] >> 8)
+
+
 def test_what_is_transparent_is_white_and_hides_nothing() -> None:
     hidden = np.dstack([GOOD, np.zeros(GOOD.shape[:2], np.uint8)])
     assert decode(save_as(Image.fromarray(hidden))).pixels.min() == 255

@@ -21,7 +21,7 @@ from synth_stack.rows.schemas import build_verdicts
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@gate("image_quality", version="2", reads=())
+@gate("image_quality", version="3", reads=())
 def image_quality(
     resources: Resources,
     *,
@@ -37,10 +37,11 @@ def image_quality(
     """A judge that rejects a row whose image cannot be used, and says which fault it is.
 
     A file that is missing, changed, outside of the folder, too large or no image; bytes after the image
-    (`trailing`); an animation; a mode that is none of `modes` (Pillow's names: 16 bits is I;16, print CMYK);
-    a side below `min_side`; sides of more than `max_aspect` to one; and then its pixels: a flat one, a dark
-    one, a bright one, a blurred one (measures.py). None switches a check of pixels off. A row without an
-    image is abstained on. There is no score; the evidence has the measures.
+    (`trailing`); an animation; a mode that is none of `modes` (Pillow's names, and RGB;16 for colours of 16
+    bits: I;16 is grey of 16 bits, CMYK is print); a side below `min_side`; sides of more than `max_aspect` to
+    one; and then its pixels: a flat one, a dark one, a bright one, a blurred one (measures.py). None switches
+    a check of pixels off. A row without an image is abstained on. There is no score; the evidence has the
+    measures.
 
     Defaults: 64 pixels, an eighth of what the smallest diffusion models make; the checks of pixels where
     benchmarks/images.py has no photograph beyond them. Raises MissingExtra.
