@@ -5,6 +5,7 @@ again, and its shards are done again elsewhere; what the run leaves is the same.
 """
 
 import contextlib
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +29,11 @@ from synth_stack.engines.dask_cluster import (
 )
 from synth_stack.engines.engine import Advance, Step, Work
 from synth_stack.engines.tasks import answer_task, describe_task, list_packages, read_answer
-from synth_stack.engines.watcher import watch
 from synth_stack.errors import ConfigError, GateError
 from synth_stack.host import count_cores
 from synth_stack.registry import FilePath, engine
 from synth_stack.runs.folder import Shard
+from synth_stack.watcher import watch
 
 _ATTEMPTS = 3
 """Deaths of a worker on the same shard before it is the shard's fault."""
@@ -183,11 +184,11 @@ def open_dask(
 @contextlib.contextmanager
 def _connect(address: str | None, file: str | None, patience_s: float) -> Iterator[distributed.Client]:
     try:
-        if file is not None and not Path(file).is_file():  # Dask would wait for it for ever
-            raise FileNotFoundError("it is not a file")
+        if file is not None:
+            address = _read_address(Path(file))
         with warnings.catch_warnings():  # of other versions _require_versions says more
             warnings.simplefilter("ignore", VersionMismatchWarning)
-            client = distributed.Client(address, scheduler_file=file, timeout=min(patience_s, 30.0))
+            client = distributed.Client(address, timeout=min(patience_s, 30.0))
     except TypeError as exc:  # what it answers with when it knows other parameters
         raise ConfigError(
             "engine dask: the scheduler is of another version of Dask",
@@ -198,12 +199,27 @@ def _connect(address: str | None, file: str | None, patience_s: float) -> Iterat
     except (OSError, ValueError, TimeoutError, RuntimeError) as exc:
         raise ConfigError(
             "engine dask: no scheduler answers",
-            seen=f"{address or Path(file or '').name}: {exc}",
+            seen=f"{Path(file).name if file else address}: {exc}",
             mend="Start one with `dask scheduler`, and give its address as scheduler=tcp://HOST:8786.",
         ) from exc
     with client:
         _require_versions(client)
         yield client
+
+
+def _read_address(file: Path) -> str:
+    """What `dask scheduler --scheduler-file` wrote there. Dask itself would wait for a file for ever, and
+    takes any JSON for one. Raises OSError and ValueError.
+    """
+    if not file.is_file():
+        raise FileNotFoundError("it is not a file")
+    try:
+        said = json.loads(file.read_bytes())
+    except ValueError as exc:
+        raise ValueError("it is not JSON") from exc
+    if not isinstance(said, dict) or not isinstance(said.get("address"), str):
+        raise ValueError("it names no address")
+    return str(said["address"])
 
 
 def _require_versions(client: distributed.Client) -> None:

@@ -15,10 +15,10 @@ import distributed
 from distributed.deploy.subprocess import SubprocessWorker
 from distributed.diagnostics import nvml
 
-from synth_stack.engines.watcher import Den
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, MissingExtra
 from synth_stack.host import start_apart
+from synth_stack.watcher import Den
 
 CONNECT_S = 300
 """For a connection within such a cluster, whose processes are here: where each core has fifty others, Dask's

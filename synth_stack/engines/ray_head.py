@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from synth_stack.engines.watcher import watch
 from synth_stack.errors import ConfigError
 from synth_stack.host import start_apart
+from synth_stack.watcher import watch
 
 _ANSWER_S = 5.0
 """How long a port may take to answer."""

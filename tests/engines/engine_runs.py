@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from synth_stack.engines.watcher import MARK
 from synth_stack.runs.folder import MANIFEST
+from synth_stack.watcher import MARK
 from tests.recipes import read_tree
 
 TOY = Path(__file__).parent / "long_texts.py"

@@ -5,10 +5,10 @@ import resource
 
 import pyarrow as pa
 
-from synth_stack.engines.watcher import MARK
 from synth_stack.gates.gate import Judge, State
 from synth_stack.registry import gate
 from synth_stack.rows.schemas import build_verdicts
+from synth_stack.watcher import MARK
 
 
 @gate("small_disk", version="1")

@@ -89,6 +89,21 @@ def test_a_cluster_that_is_not_there_is_refused(options: dict[str, Any], said: s
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("noise", "it is not JSON"), ('{"id": 1}', "names no address"), ('["tcp://127.0.0.1:9"]', "names no address")],
+)  # fmt: skip
+def test_a_scheduler_file_that_dask_did_not_write_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    file.write_text(text)
+    engine = choose_engine({"use": "dask", "scheduler_file": str(file)})
+    with (
+        pytest.raises(ConfigError, match=rf"no scheduler answers; seen: scheduler\.json: .*{said}"),
+        engine.open(),
+    ):
+        pass
+
+
 def test_gpus_that_are_asked_for_have_to_be_there() -> None:
     with (
         pytest.raises((MissingExtra, ConfigError), match=r"dask-cuda|no GPU"),

@@ -13,12 +13,12 @@ from synth_stack.engines.datatrove.shard_job import ATTEMPTS, ShardJob, remove_j
 from synth_stack.engines.datatrove.slurm_ranks import SlurmOptions, SlurmRanks
 from synth_stack.engines.engine import Advance, Step, Work
 from synth_stack.engines.tasks import Task
-from synth_stack.engines.watcher import watch
 from synth_stack.engines.worker import Crew
 from synth_stack.errors import ConfigError
 from synth_stack.host import count_cores
 from synth_stack.registry import engine
 from synth_stack.runs.folder import Shard
+from synth_stack.watcher import watch
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -59,20 +59,24 @@ def _describe_rank(job: ShardJob, rank: int) -> Task:
     return {"folder": str(job.folder), "ranks": job.ranks, "rank": rank}
 
 
+SlurmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,@+-]+$")]
+"""A name, or several with commas. Whatever else would stand in the batch script as a line of its own."""
+
+
 @engine("datatrove", version=version("datatrove"))
 @contextlib.contextmanager
 def open_datatrove(
     *,
     executor: Literal["local", "slurm", "ray"] = "local",
     workers: Annotated[int, Field(ge=1, le=100_000)] | None = None,
-    partition: Text | None = None,
+    partition: SlurmName | None = None,
     time: Annotated[str, Field(pattern=r"^[0-9:-]+$")] = "12:00:00",
     cpus_per_task: Annotated[int, Field(ge=1)] = 1,
     mem_per_cpu_gb: Annotated[int, Field(ge=1)] = 4,
-    qos: Text = "normal",
+    qos: SlurmName = "normal",
     env_command: Text | None = None,
     shards_per_job: Annotated[int, Field(ge=1)] = 1,
-    poll_s: Annotated[float, Field(gt=0)] = 5.0,
+    poll_s: Annotated[float, Field(gt=0, le=3600)] = 5.0,
     address: Text | None = None,
 ) -> Iterator[DatatroveEngine]:
     """Ranks by an executor of datatrove; `workers` at a time (default: one a core, or as many as there are).

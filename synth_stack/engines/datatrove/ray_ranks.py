@@ -14,10 +14,10 @@ from synth_stack.engines.engine import Advance
 from synth_stack.engines.ray_driver import RayDriver, connect_to, start_ray
 from synth_stack.engines.ray_head import listens
 from synth_stack.engines.tasks import Answer, read_answer
-from synth_stack.engines.watcher import watch
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError, MissingExtra
 from synth_stack.host import count_cores
+from synth_stack.watcher import watch
 
 _RUNNER = "synth_stack.engines.datatrove.ray_executor"
 

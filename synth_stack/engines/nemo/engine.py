@@ -16,12 +16,12 @@ from synth_stack.engines.engine import Advance, Step, Work, perform_here
 from synth_stack.engines.ray_driver import RayDriver, connect_to, start_ray
 from synth_stack.engines.ray_head import listens
 from synth_stack.engines.tasks import describe_task, read_answer
-from synth_stack.engines.watcher import watch
 from synth_stack.engines.worker import ONE_THREAD, find_import_path
 from synth_stack.errors import ConfigError, GateError
 from synth_stack.host import count_cores
 from synth_stack.registry import engine
 from synth_stack.runs.folder import Shard
+from synth_stack.watcher import watch
 
 RUNNER = "synth_stack.engines.nemo.ray_pipeline"
 

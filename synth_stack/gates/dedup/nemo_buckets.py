@@ -7,7 +7,6 @@ were its minhashes, one a band, and what comes out are our buckets. RAPIDS does 
     MinHashStage/part-K.parquet            _curator_dedup_id int64, _minhash_signature list<uint32>: ours
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from synth_stack.gates.dedup.lsh import Buckets, Keys, build_buckets
 from synth_stack.models import rapids
 from synth_stack.models.rapids import ID, RAPIDS, SIGNATURE, SIGNED, list_members, refuse_buckets, run_script
 from synth_stack.text.ragged import Mask
+from synth_stack.watcher import watch
 
 _GATE = "dedup"
 _MEND = f"See docs/install.md for its environment, or unset {RAPIDS}: all is the same."
@@ -35,11 +35,11 @@ def find_buckets_on_gpus(keys: Keys, python: str) -> list[Buckets]:
     the folder for temporary files. Raises GateError where NeMo Curator fails there, or leaves buckets that
     the keys do not bear out.
     """
-    with tempfile.TemporaryDirectory(prefix="synth-stack-lsh-") as name:
-        folder = Path(name)
+    with watch("rapids") as den:
+        folder = den.folder
         write_signatures(keys, folder)
         script = Path(__file__).with_name("rapids_lsh.py")
-        run_script(python, script, folder, str(keys.shape[1]), gate=_GATE, mend=_MEND)
+        run_script(python, script, den, str(keys.shape[1]), gate=_GATE, mend=_MEND)
         return read_buckets(folder, keys)
 
 
@@ -65,7 +65,7 @@ def read_buckets(folder: Path, keys: Keys) -> list[Buckets]:
     Raises GateError for files of another form, and for buckets that are not all rows of one key: no twin is
     missed, and none invented.
     """
-    bands = rapids.read_buckets(folder, keys.shape[1], gate=_GATE)
+    bands = rapids.read_buckets(folder, keys.shape[1], len(keys), gate=_GATE)
     return [_join(tables, keys[:, band]) for band, tables in enumerate(bands)]
 
 

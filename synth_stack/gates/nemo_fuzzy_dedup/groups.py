@@ -5,7 +5,6 @@ its FuzzyDeduplicationWorkflow. Canaries are put into the buckets with the rows 
 """
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from synth_stack.gates.gate import State
 from synth_stack.models.rapids import ID, list_members, read_buckets, refuse_buckets, run_script
 from synth_stack.text.fields import find_canaries, hash_ids, read_field
 from synth_stack.text.ragged import Counts, Hashes, Mask
+from synth_stack.watcher import watch
 
 NAME = "nemo_fuzzy_dedup"
 NO_TWIN = -1
@@ -98,17 +98,17 @@ def find_groups(sketches: Iterable[pa.Table], _: State, *, python: str, params: 
     Texts go to the folder for temporary files. Memory: 80 bytes a row, and 8 for each row in each bucket that
     it shares. Raises GateError where NeMo Curator fails, or names rows that it was not given.
     """
-    with tempfile.TemporaryDirectory(prefix="synth-stack-minhash-") as name:
-        folder = Path(name)
+    with watch("rapids") as den:
+        folder = den.folder
         rest = _write_texts(sketches, folder / "texts")
         buckets: list[list[pa.Table]] = [[] for _ in range(params["num_bands"])]
         if pc.any(rest["readable"]).as_py():
             run_script(
-                python, _SCRIPT, folder, json.dumps(dict(params)),
+                python, _SCRIPT, den, json.dumps(dict(params)),
                 gate=NAME,
                 mend="See docs/install.md for its environment.",
             )  # fmt: skip
-            buckets = read_buckets(folder, params["num_bands"], gate=NAME)
+            buckets = read_buckets(folder, params["num_bands"], len(rest), gate=NAME)
         return _settle(buckets, rest)
 
 

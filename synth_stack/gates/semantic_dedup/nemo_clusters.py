@@ -1,7 +1,6 @@
 """The centres of clusters by NeMo Curator's KMeansStage on GPUs, over files: fitted on every row."""
 
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from synth_stack.gates.semantic_dedup.clusters import count_clusters
 from synth_stack.models.embedders import Vectors
 from synth_stack.models.rapids import run_script
 from synth_stack.text.ragged import Counts
+from synth_stack.watcher import watch
 
 NAME = "nemo_semantic_dedup"
 
@@ -32,11 +32,11 @@ def find_centres_on_gpus(vectors: NDArray[np.float16], rows: Counts, seed: int, 
     count = count_clusters(len(rows))
     if count == 1:
         return np.zeros((1, vectors.shape[1]), dtype=np.float32)
-    with tempfile.TemporaryDirectory(prefix="synth-stack-kmeans-") as name:
-        folder = Path(name)
+    with watch("rapids") as den:
+        folder = den.folder
         _write_vectors(vectors, rows, folder / "vectors")
         run_script(
-            python, _SCRIPT, folder, json.dumps({"n_clusters": count, "seed": seed}),
+            python, _SCRIPT, den, json.dumps({"n_clusters": count, "seed": seed}),
             gate=NAME,
             mend="See docs/install.md for its environment.",
         )  # fmt: skip

@@ -83,7 +83,7 @@ def test_a_batch_is_curated_and_a_blind_stage_holds_it(
     assert all(version in lock for version in VERSIONS.values())
     assert str(tmp_path) not in lock
 
-    nothing = "(folder / 'LSHStage' / 'band_0-band_5').mkdir(parents=True)"
+    nothing = "(folder / 'LSHStage' / 'band_0-band_20').mkdir(parents=True)"
     monkeypatch.setenv(RAPIDS, write_python(tmp_path, nothing))
     with pytest.raises(GateError, match=r"nemo_fuzzy_dedup .* copy"):
         curate(rows, gates, tmp_path / "blind")
@@ -115,7 +115,7 @@ def test_without_the_other_environment_nothing_starts(
 def test_rows_that_nobody_sent_are_refused(
     buckets: list[list[int]], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path / FOUND / "band_0-band_5"
+    home = tmp_path / FOUND / "band_0-band_20"
     home.mkdir(parents=True)
     schema = pa.schema([(BUCKET, pa.string()), (ID, pa.list_(pa.int64()))])
     columns = {BUCKET: [f"b0_{k}" for k in range(len(buckets))], ID: buckets}

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from synth_stack.engines.watcher import MARK, watch
+from synth_stack.watcher import MARK, watch
 
 SLEEP = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'], start_new_session=True); time.sleep(99)"
 
@@ -64,7 +64,7 @@ def test_a_process_that_hides_the_mark_ends_with_the_session_that_it_is_in() -> 
 def test_they_end_with_a_run_that_was_killed() -> None:
     code = (
         "import os, subprocess, sys, time\n"
-        "from synth_stack.engines.watcher import MARK, watch\n"
+        "from synth_stack.watcher import MARK, watch\n"
         "with watch('test') as den:\n"
         f"    subprocess.Popen([sys.executable, '-c', {SLEEP!r}], env=den.env)\n"
         "    print(den.folder, den.env[MARK], flush=True)\n"

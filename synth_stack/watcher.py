@@ -1,4 +1,4 @@
-"""A folder for an engine's temporary files, and the promise that nothing of an engine outlives its run.
+"""A folder for temporary files of processes, and the promise that none of them outlives the run.
 
     with watch("dask") as den:
         start processes with `den.env`, put files into `den.folder`
