@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from synth_stack.engines.contract import check_late
 from synth_stack.engines.engine import judge_rows
 from synth_stack.gates.gate import Judge, Late, State
+from synth_stack.runs.amended import LINKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,16 @@ def judge_batch(name: str, judge: Judge, late: Late | None, table: pa.Table) -> 
     state: State = {}
     for each in judge.rounds:
         state = {**state, **each.merge([each.sketch(table, state)], state)}
+    amended = None if judge.amend is None else judge.amend(table, state)
+    if amended is not None and judge.reads_replaced:
+        state = {**state, "replaced": amended.select(LINKS.names).cast(LINKS)}
     verdicts = judge_rows(name, judge, table, state)
     if late is not None:
         learnt = late.merge([late.count(table, verdicts)], {})
         held = late.hold(table, verdicts, learnt)
         check_late(name, held)
         verdicts = _take_in(verdicts, held)
-    return JudgedBatch(verdicts, {} if judge.amend is None else _find_replaced(judge.amend(table), table))
+    return JudgedBatch(verdicts, {} if amended is None else _find_replaced(amended, table))
 
 
 def _take_in(verdicts: pa.Table, held: pa.Table) -> pa.Table:

@@ -26,8 +26,8 @@ from synth_stack.inputs.extensions import load_extensions
 from synth_stack.registry import bind, find_entry
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
-from synth_stack.runs.folder import Shard, amended_part, late_part, read_state, sketch_file
-from synth_stack.runs.replaced import read_replaced_ids
+from synth_stack.runs.amended import find_part, read_gone
+from synth_stack.runs.folder import Shard, late_part, read_state, sketch_file
 
 Advance = Callable[[int], None]
 
@@ -51,7 +51,8 @@ class Spec:
     The gate sees the rows on which `seen_by` has a verdict that is no reject (None: every row), without those
     that one of `rejected_by` rejects. `facts_sha256` is what the judge states of itself where it was bound
     first: a worker that would judge with other files or versions refuses. `extensions` are loaded before,
-    each with the digest that it had where the gate was bound first.
+    each with the digest that it had where the gate was bound first. `amends` is the number of a gate that is
+    to replace rows, None for one that judges: it sees no row that is replaced already.
     """
 
     folder: str
@@ -62,6 +63,7 @@ class Spec:
     extensions: Mapping[str, str] = field(default_factory=dict)
     seen_by: str | None = None
     rejected_by: Sequence[str] = ()
+    amends: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,10 @@ def perform(work: Work, step: Step, shard: Shard, state: State | None = None) ->
     verdicts = folder / "verdicts" / name / shard.name
     match step.do:
         case "amend":
-            table = shard.read(CANDIDATE_SCHEMA)
-            rows = amend_rows(folder, work.judge, table)
-            if len(rows):
-                write_table(amended_part(folder, shard), rows)
+            target = find_part(folder / "candidates", work.spec.amends or 0, shard)
+            table = read_shown(work.spec, shard)
+            if not target.exists():
+                write_amended(target, work.judge, table, state)
         case "sketch":
             target = sketch_file(folder, name, f"round-{step.round}", shard)
             if target.exists():
@@ -174,12 +176,11 @@ def perform_here(work: Work, step: Step, shards: Sequence[Shard], advance: Advan
         advance(perform(work, step, shard, state))
 
 
-def amend_rows(folder: Path, judge: Judge, table: pa.Table) -> pa.Table:
-    """The rows with which a gate replaces some of the table's: what a person replaced, no gate replaces."""
-    gone = read_replaced_ids(folder)
-    if len(gone):
-        table = table.filter(pc.invert(pc.is_in(table["row_id"], value_set=gone)))
-    return CANDIDATE_SCHEMA.empty_table() if judge.amend is None else judge.amend(table)
+def write_amended(target: Path, judge: Judge, table: pa.Table, state: State) -> None:
+    """Writes the rows with which a gate replaces some of the table's, where there are any."""
+    rows = None if judge.amend is None else judge.amend(table, state)
+    if rows:
+        write_table(target, rows)
 
 
 def judge_rows(name: str, judge: Judge, table: pa.Table, state: State = NO_STATE) -> pa.Table:
@@ -198,7 +199,7 @@ def read_shown(spec: Spec, shard: Shard) -> pa.Table:
 
 def count_shown(spec: Spec, shard: Shard) -> int:
     """How many rows of a shard the gate is to see."""
-    if spec.seen_by is None and not spec.rejected_by:
+    if spec.seen_by is None and not spec.rejected_by and spec.amends is None:
         return shard.rows
     keep = find_shown(spec, shard, read_ids(shard))
     return shard.rows if keep is None else int(pc.sum(keep).as_py() or 0)
@@ -211,6 +212,9 @@ def read_ids(shard: Shard) -> pa.ChunkedArray:
 
 def find_shown(spec: Spec, shard: Shard, ids: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Which rows of a shard the gate is to see, (n,); None: all of them."""
+    if spec.amends is not None:
+        gone = read_gone(Path(spec.folder) / "candidates", spec.amends)
+        return pc.invert(pc.is_in(ids, value_set=gone))
     keep = None
     folder = Path(spec.folder) / "verdicts"
     if spec.seen_by is not None:

@@ -1,8 +1,9 @@
 """Every gate of a file over every shard of a run, one after the other, on any engine.
 
-For each gate: its canaries are planted, its rounds sketch and merge what the batch has to say, its verdicts
-are given, its canaries are judged, and what it says late is said. Only the steps on shards run on the engine;
-merging and the canaries stay here.
+Before any, the gates that replace rows do so, one after the other (amending.py). For each gate: its canaries
+are planted, its rounds sketch and merge what the batch has to say, its verdicts are given, its canaries are
+judged, and what it says late is said. Only the steps on shards run on the engine; merging and the canaries
+stay here.
 """
 
 import time
@@ -20,7 +21,6 @@ from synth_stack.engines.engine import (
     Spec,
     Step,
     Work,
-    amend_rows,
     count_shown,
     find_shown,
     judge_rows,
@@ -29,21 +29,20 @@ from synth_stack.engines.engine import (
     read_shown,
 )
 from synth_stack.engines.self_tests import plant, write_planted
-from synth_stack.files import count_rows, read_arrow, read_table, write_table
-from synth_stack.gates.gate import Judge, Late
+from synth_stack.files import count_rows, read_arrow, read_table
+from synth_stack.gates.gate import Judge, Late, Round
 from synth_stack.inputs.extensions import Extension, find_extension
 from synth_stack.progress import Progress
 from synth_stack.registry import Bound, registered
 from synth_stack.rows.canonical import digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
-from synth_stack.runs.committed import AMENDED, DONE, commit_amended, commit_verdicts, heal
+from synth_stack.runs.amended import read_links
+from synth_stack.runs.committed import DONE, commit_verdicts, heal
 from synth_stack.runs.folder import (
     LATE_PREFIX,
-    REPLACED_AMENDED_PREFIX,
     Shard,
     late_part,
     list_parts,
-    list_replaced,
     list_shards,
     read_state,
     remove_folder,
@@ -111,31 +110,18 @@ def run_gates(folder: Path, gates: Sequence[GateRun], engine: Engine, progress: 
             for later in gates[number + 1 :]:  # they saw what this one let pass, and it may say otherwise now
                 (folder / "verdicts" / later.name / DONE).unlink(missing_ok=True)
         if not (target / DONE).exists():
-            work = Work(_specify(folder, gate, gates[:number]), gate.judge, gate.late, gate.alone)
+            work = specify(folder, gate, gates[:number])
             _drop_stale(work.spec, shards, target)
-            with _noting(folder, gate):
+            with noting(folder, gate):
+                if gate.judge.reads_replaced:
+                    replaced = read_links(folder / "candidates", number)
+                    write_state(folder, gate.name, {"replaced": replaced}, mark=None)
                 _run_gate(gate, work, shards, engine, progress)
             commit_verdicts(folder, gate.name)
 
 
-def amend_candidates(folder: Path, gate: GateRun, engine: Engine, progress: Progress) -> None:
-    """The rows with which the first gate replaces others, as candidates of their own after all the rest."""
-    candidates = folder / "candidates"
-    if gate.judge.amend is None or (candidates / AMENDED).exists():
-        return
-    work = Work(_specify(folder, gate, []), gate.judge, gate.late, gate.alone)
-    shards = list_shards(candidates, amended=False)
-    advance = progress.begin(f"{gate.name} replaces", sum(shard.rows for shard in shards))
-    _map_shards(engine, work, Step("amend"), shards, advance)
-    for number, part in enumerate(list_replaced(candidates)):
-        rows = amend_rows(folder, gate.judge, read_table(part, CANDIDATE_SCHEMA))
-        if len(rows):
-            write_table(candidates / f"{REPLACED_AMENDED_PREFIX}{number:05d}.parquet", rows)
-    commit_amended(folder)
-
-
 @contextmanager
-def _noting(folder: Path, gate: GateRun) -> Iterator[None]:
+def noting(folder: Path, gate: GateRun) -> Iterator[None]:
     """Keeps the time that its block takes, and how often the gate calls a model in it."""
     started, asked = time.monotonic(), gate.count_calls()
     try:
@@ -155,11 +141,12 @@ def forget_batch(folder: Path, gates: Sequence[GateRun]) -> None:
         (target / DONE).unlink(missing_ok=True)
         remove_folder(state_folder(folder, gate.name))
         for part in list_parts(target):
-            if gate.judge.rounds or part.name.startswith(LATE_PREFIX):
+            if gate.judge.rounds or gate.judge.reads_replaced or part.name.startswith(LATE_PREFIX):
                 part.unlink()
 
 
-def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
+def specify(folder: Path, gate: GateRun, before: Sequence[GateRun], *, amends: int | None = None) -> Work:
+    """The work of a gate that judges after those `before` it, or, as gate number `amends`, replaces rows."""
     seen_by: str | None = None
     rejected_by: list[str] = []
     for earlier in reversed([] if gate.scores_all else before):
@@ -167,7 +154,7 @@ def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
             seen_by = earlier.name
             break
         rejected_by.append(earlier.name)
-    return Spec(
+    spec = Spec(
         folder=str(folder.resolve()),
         gate=gate.name,
         version=gate.bound.version,
@@ -176,7 +163,9 @@ def _specify(folder: Path, gate: GateRun, before: Sequence[GateRun]) -> Spec:
         extensions={} if gate.extension is None else {gate.extension.reference: gate.extension.sha256},
         seen_by=seen_by,
         rejected_by=rejected_by,
+        amends=amends,
     )
+    return Work(spec, gate.judge, gate.late, gate.alone)
 
 
 def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine, progress: Progress) -> None:
@@ -185,21 +174,10 @@ def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine
     tables = (read_shown(work.spec, shard) for shard in shards)
     planted = plant(name, judge, gate.canaries, tables, reads_text=gate.reads_text)
     total = sum(count_shown(work.spec, shard) for shard in shards)
-    for number, round_ in enumerate(judge.rounds):
-        mark = state_folder(folder, name) / f".merged-{number}"
-        if mark.exists():
-            remove_folder(state_folder(folder, name) / f".round-{number}")
-            continue
-        state = read_state(folder, name)
-        advance = progress.begin(f"{name} pass {number + 1}", total)
-        _map_shards(engine, work, Step("sketch", number), shards, advance)
-        sketches = _read_sketches(folder, name, f"round-{number}", shards)
-        merged = round_.merge(chain(sketches, [round_.sketch(planted, state)]), state)
-        write_state(folder, name, merged, mark=mark.name)
-        remove_folder(state_folder(folder, name) / f".round-{number}")
+    learn(work, judge.rounds, shards, engine, progress, planted=planted)
     waiting = [shard for shard in shards if not (folder / "verdicts" / name / shard.name).exists()]
     done = sum(count_rows(folder / "verdicts" / name / s.name) for s in shards if s not in waiting)
-    _map_shards(engine, work, Step("judge"), waiting, progress.begin(name, total, done))
+    map_shards(engine, work, Step("judge"), waiting, progress.begin(name, total, done))
     if len(planted):
         state = read_state(folder, name)
         write_planted(folder, name, planted, judge_rows(name, judge, planted, state), judge)
@@ -207,7 +185,34 @@ def _run_gate(gate: GateRun, work: Work, shards: Sequence[Shard], engine: Engine
         _say_late(gate.late, work, shards, engine)
 
 
-def _map_shards(engine: Engine, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
+def learn(
+    work: Work,
+    rounds: Sequence[Round],
+    shards: Sequence[Shard],
+    engine: Engine,
+    progress: Progress,
+    *,
+    planted: pa.Table | None = None,
+) -> None:
+    """Writes what the rounds of a gate learn from the rows that it is shown, and then from planted ones."""
+    folder, name = Path(work.spec.folder), work.spec.gate
+    planted = CANDIDATE_SCHEMA.empty_table() if planted is None else planted
+    total = sum(count_shown(work.spec, shard) for shard in shards)
+    for number, round_ in enumerate(rounds):
+        mark = state_folder(folder, name) / f".merged-{number}"
+        if mark.exists():
+            remove_folder(state_folder(folder, name) / f".round-{number}")
+            continue
+        state = read_state(folder, name)
+        advance = progress.begin(f"{name} pass {number + 1}", total)
+        map_shards(engine, work, Step("sketch", number), shards, advance)
+        sketches = _read_sketches(folder, name, f"round-{number}", shards)
+        merged = round_.merge(chain(sketches, [round_.sketch(planted, state)]), state)
+        write_state(folder, name, merged, mark=mark.name)
+        remove_folder(state_folder(folder, name) / f".round-{number}")
+
+
+def map_shards(engine: Engine, work: Work, step: Step, shards: Sequence[Shard], advance: Advance) -> None:
     """One step on every shard: on the engine, or here where no other process can build the gate."""
     if work.alone is not None:
         perform_here(work, step, shards, advance)
@@ -217,10 +222,10 @@ def _map_shards(engine: Engine, work: Work, step: Step, shards: Sequence[Shard],
 
 def _say_late(late: Late, work: Work, shards: Sequence[Shard], engine: Engine) -> None:
     folder, name = Path(work.spec.folder), work.spec.gate
-    _map_shards(engine, work, Step("count"), shards, _ignore)
+    map_shards(engine, work, Step("count"), shards, _ignore)
     write_state(folder, name, late.merge(_read_sketches(folder, name, "late", shards), {}), mark=None)
     remove_folder(state_folder(folder, name) / ".late")
-    _map_shards(engine, work, Step("hold"), shards, _ignore)
+    map_shards(engine, work, Step("hold"), shards, _ignore)
 
 
 def _ignore(rows: int) -> None:

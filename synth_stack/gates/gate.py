@@ -123,7 +123,7 @@ class Judge:
     plant(sample, n, seed)   canaries: up to n rows of each kind, made from a sample of the batch, that this
                              gate has to turn away
     control(sample, n, seed) controls: up to n rows of each kind, made likewise, that it has to accept
-    amend(table)             candidate rows that replace some of the table's (a redacted copy)
+    amend(table, state)      candidate rows that replace some of the table's (a redacted copy)
     dials                    the thresholds by which it decides, the strongest first
 
     A verdict's `reason_class` starts with the gate's name and a dot.
@@ -143,7 +143,11 @@ class Judge:
     fails. `off` names the kinds of checks that the gate has and that its parameters switch off.
 
     `amend` makes new candidate rows, with `parent_id` naming the row each is made from; `judge` must reject
-    that row, with `replaced_by` in its evidence. A judge that amends must be the first gate.
+    that row, with `replaced_by` in its evidence. Before a gate that amends only such may stand. Its state is
+    what the first `amend_rounds` of `rounds` learnt from the rows that it is shown; the batch that is judged
+    holds the new rows too, and is learnt anew. With `reads_replaced` the state of `judge` has a table
+    `replaced`, of the `parent_id`, `row_id` and `slice` of the rows that the gate made; without it `judge`
+    knows from a row alone what `amend` made of it.
 
     `facts` is JSON for the record: what was really used (scorer, model digests, eval sets with digest and
     size). `alone` says why it cannot be built again in another process (it asks a model, say); None where it
@@ -160,7 +164,9 @@ class Judge:
     min_recall: float = 0.9
     max_unfair: float = 0.1
     off: tuple[str, ...] = ()
-    amend: Callable[[pa.Table], pa.Table] | None = None
+    amend: Callable[[pa.Table, State], pa.Table] | None = None
+    amend_rounds: int = 0
+    reads_replaced: bool = False
     dials: tuple[Dial, ...] = ()
     alone: str | None = None
 

@@ -55,6 +55,8 @@ REPLACED_PREFIX = f"{AMENDED_PREFIX}by-person-"
 REPLACED_AMENDED_PREFIX = f"{AMENDED_PREFIX}copies-"
 """Of the rows that a gate makes of those that a person put in the place of others: by name they stand after
 these, since every row stands after the one that it replaces."""
+LATER_AMENDED_PREFIX = f"{AMENDED_PREFIX}then-"
+"""Of the rows that a later gate makes, with its number after it (runs/amended.py)."""
 LATE_PREFIX = "part-late-"
 _INCOMPLETE, _COMPLETE = ".merge.incomplete", ".merge"
 """What a merge writes: first in the one folder, then under the name of the other."""
@@ -108,9 +110,13 @@ class Shard:
         return pa.concat_tables([read_table(path, schema) for path in self.parts]).combine_chunks()
 
 
-def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
-    """The parts of a stage in groups of up to SHARD_ROWS rows and SHARD_BYTES, in order; the same for the
-    same parts.
+def list_shards(folder: Path) -> list[Shard]:
+    """The parts of a stage as shards, in order."""
+    return group_parts(list_parts(folder))
+
+
+def group_parts(parts_in_order: Iterable[Path]) -> list[Shard]:
+    """Parts in groups of up to SHARD_ROWS rows and SHARD_BYTES, in order; the same for the same parts.
 
     A generator commits parts of a few rows so that little is lost; judging them one by one would cost more
     than judging the rows. No shard holds rows of two rounds, nor rows that were made beside such as replace
@@ -118,7 +124,7 @@ def list_shards(folder: Path, *, amended: bool = True) -> list[Shard]:
     """
     groups: list[tuple[list[Path], int, int]] = []
     before = None
-    for path in list_parts(folder) if amended else list_made(folder):
+    for path in parts_in_order:
         (rows, size), origin = measure_table(path), _read_origin(path)
         parts, held, filled = groups[-1] if groups else ([], 0, 0)
         if not parts or held + rows > SHARD_ROWS or filled + size > SHARD_BYTES or origin != before:
@@ -178,11 +184,6 @@ def late_part(folder: str | Path, gate: str, shard: Shard) -> Path:
     return Path(folder) / "verdicts" / gate / f"{LATE_PREFIX}{shard.name.removeprefix('part-')}"
 
 
-def amended_part(folder: str | Path, shard: Shard) -> Path:
-    """Where the rows lie with which the first gate replaces rows of a shard."""
-    return Path(folder) / "candidates" / f"{AMENDED_PREFIX}{shard.name.removeprefix('part-')}"
-
-
 def remove_folder(path: Path) -> None:
     """Out of sight at once, then gone: a kill in between leaves no half of it under its name."""
     if path.exists():
@@ -199,7 +200,7 @@ def _read_origin(path: Path) -> str | None:
 
 
 _IN_ROUND = re.compile(r"part-(\d{3})-\d{2}-")
-_AMENDED = re.compile(rf"({AMENDED_PREFIX}[a-z-]*)")
+_AMENDED = re.compile(rf"({AMENDED_PREFIX}(?:then-\d\d-)?(?:copies-\d\d-)?[a-z-]*)")
 
 
 def require_plain(folder: Path) -> None:

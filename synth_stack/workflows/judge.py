@@ -19,8 +19,9 @@ import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
 from synth_stack.decisions.figures import Figures
 from synth_stack.decisions.prices import GatePrice, price_gates
+from synth_stack.engines.amending import amend_candidates
 from synth_stack.engines.catalog import OpenEngine, choose_engine
-from synth_stack.engines.gate_loop import GateRun, amend_candidates, forget_batch, run_gates
+from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
 from synth_stack.errors import ConfigError, Faults
 from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.gates.gate import Judge
@@ -130,7 +131,7 @@ def bind_gates(
     runs: list[GateRun] = []
     for number, use in enumerate(uses):
         with faults:
-            runs.append(_bind(use, number, file, resources))
+            runs.append(_bind(use, number, file, resources, after=runs))
     faults.raise_all()
     entries = [_record(run, use) for run, use in zip(runs, uses, strict=True)]
     rule = Rule(tuple(run.name for run in runs))
@@ -143,14 +144,16 @@ def bind_gates(
     return Gates(tuple(runs), rule, render_yaml(lock))
 
 
-def _bind(use: GateUse, number: int, file: GateFile, resources: RunResources) -> GateRun:
+def _bind(
+    use: GateUse, number: int, file: GateFile, resources: RunResources, *, after: Sequence[GateRun]
+) -> GateRun:
     where = f"{file.name}: gates[{number}]"
     resources = replace(resources, gate=use.use, calls=Counter())
     bound = bind("gate", use.use, use.params, where=where, folder=file.folder)
     bound_judge: Judge = bound.make(*([resources] if bound.takes else []))
-    if bound_judge.amend is not None and number > 0:
+    if bound_judge.amend is not None and any(run.judge.amend is None for run in after):
         raise ConfigError(
-            f"{where}: {use.use} replaces rows, so it has to stand first",
+            f"{where}: {use.use} replaces rows, so it has to stand first, or after others that do",
             mend="Move it to the top: the gates after it judge the rows that it makes.",
         )
     entry = find_entry("gate", use.use, where=where)
@@ -209,7 +212,7 @@ def judge(
     with contextlib.nullcontext(on) if on else choose_engine().open() as opened:
         if heal(folder / "candidates" / AMENDED):
             reopen(folder, gates)
-        amend_candidates(folder, gates.runs[0], opened.engine, progress or Silent())
+        amend_candidates(folder, gates.runs, opened.engine, progress or Silent())
         run_gates(folder, gates.runs, opened.engine, progress or Silent())
     bars = {run.name: run.bars for run in gates.runs if run.canaries}
     failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)

@@ -51,12 +51,12 @@ def tidy(*, word: str = "number") -> Judge:
         kept = {key: value for key, value in row.items() if key not in {"row_id", "parent_id"}}
         return {**kept, "text": row["text"].replace(word, "[WORD]"), "parent_id": row["row_id"]}
 
-    def amend(table: pa.Table) -> pa.Table:
+    def amend(table: pa.Table, _: State) -> pa.Table:
         return build_candidates(replace(r) for r in table.to_pylist() if word in (r["text"] or ""))
 
     def judge(table: pa.Table, _: State) -> pa.Table:
         outcomes = ["reject" if word in (text or "") else "accept" for text in table["text"].to_pylist()]
-        copies = {row["parent_id"]: row["row_id"] for row in amend(table).to_pylist()}
+        copies = {row["parent_id"]: row["row_id"] for row in amend(table, {}).to_pylist()}
         evidence = [
             json.dumps({"replaced_by": copies[row_id]}) if row_id in copies else None
             for row_id in table["row_id"].to_pylist()
@@ -198,7 +198,8 @@ def test_rows_that_another_gate_file_replaced_are_gone_with_it(tmp_path: Path) -
 def test_a_gate_that_replaces_rows_has_to_stand_first(tmp_path: Path) -> None:
     gates = write_gates(tmp_path, {"use": "batch-test-sleepy"}, {"use": "batch-test-tidy"})
     with pytest.raises(
-        ConfigError, match=r"gates\[1\]: batch-test-tidy replaces rows, so it has to stand first"
+        ConfigError,
+        match=r"gates\[1\]: batch-test-tidy replaces rows, so it has to stand first, or after others",
     ):
         bind_gates(gates)
 

@@ -386,7 +386,7 @@ def test_what_a_gate_would_amend_is_left_alone_once_a_person_replaced_it(tmp_pat
     def toy_mask() -> Judge:
         """Replaces rows that shout by quiet ones."""
 
-        def amend(table: pa.Table) -> pa.Table:
+        def amend(table: pa.Table, _: State) -> pa.Table:
             loud = [row for row in table.to_pylist() if "!" in row["text"]]
             return build_candidates(
                 {**row, "text": row["text"].replace("!", "."), "parent_id": row["row_id"]} for row in loud
@@ -394,7 +394,7 @@ def test_what_a_gate_would_amend_is_left_alone_once_a_person_replaced_it(tmp_pat
 
         def judge(table: pa.Table, _: State) -> pa.Table:
             texts = table["text"].to_pylist()
-            copies = {row["parent_id"]: row["row_id"] for row in amend(table).to_pylist()}
+            copies = {row["parent_id"]: row["row_id"] for row in amend(table, {}).to_pylist()}
             ids = table["row_id"].to_pylist()
             return build_verdicts(
                 table["row_id"],

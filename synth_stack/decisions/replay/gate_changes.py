@@ -12,7 +12,8 @@ from synth_stack.gates.gate import Late
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.gate_file import GateUse, load_gates
 from synth_stack.registry import Bound, Entry, bind, find_entry
-from synth_stack.runs.folder import GATES_LOCK, list_amended
+from synth_stack.runs.amended import list_made_by
+from synth_stack.runs.folder import GATES_LOCK
 from synth_stack.runs.locks import DialLock, GateLock
 from synth_stack.runs.self_tests import SelfTestBars
 
@@ -168,11 +169,12 @@ def leave_out(
 
 
 def _require_amender(run: Path, names: Sequence[str], judged: Sequence[GateLock]) -> None:
-    if judged and judged[0].use not in names and list_amended(run / "candidates"):
-        raise ConfigError(
-            f"{judged[0].use} replaced rows of {run}, so it cannot be left out",
-            mend="Judge the rows again with `synth-stack curate` under a gate file without it.",
-        )
+    for number, lock in enumerate(judged):
+        if lock.use not in names and list_made_by(run / "candidates", number):
+            raise ConfigError(
+                f"{lock.use} replaced rows of {run}, so it cannot be left out",
+                mend="Judge the rows again with `synth-stack curate` under a gate file without it.",
+            )
 
 
 def _plan_gate(use: GateUse, lock: GateLock, bound: Bound, where: str, mend: str) -> GateChange:

@@ -23,10 +23,8 @@ from synth_stack.gates.factuality.library import Library, open_library
 from synth_stack.gates.factuality.source_rewrite import (
     Check,
     SourceRewrite,
-    merge_links,
     name_replaced,
     rewrite_rows,
-    sketch_links,
 )
 from synth_stack.gates.factuality.tokens import mask_code
 from synth_stack.gates.factuality.verdicts import (
@@ -93,8 +91,9 @@ def factuality(
     more than `max_not_found` of its settled claims are found nowhere, which is its score. `code` says what
     becomes of Python that does not parse, or is not as its package is.
 
-    With `rewrite`, which asks for the first place in the gate file, a row that a passage can mend is written
-    again by a teacher; a new answer that the rules accept becomes a row, and its original is rejected for it.
+    With `rewrite`, which asks for a place at the top of the gate file, a row that a passage can mend is
+    written again by a teacher; a new answer that the rules accept becomes a row, and its original is rejected
+    for it.
 
     It abstains where there is no answer, no source, no claim, another language than English, where two
     sources say the opposite of each other, and where rules alone cannot tell.
@@ -129,13 +128,12 @@ def factuality(
         said = [_judge_row(library, *each, rules) for each in zip(rows, checked, strict=True)]
         return list(zip(said, checked, strict=True))
 
-    rounds = [Round(sketch_links, merge_links)] if rewrite is not None else []
-    if verifier is not None:
-        rounds.append(Round(sketch, partial(choose_rows, rows=verifier.rows)))
+    rounds = [] if verifier is None else [Round(sketch, partial(choose_rows, rows=verifier.rows))]
     return Judge(
         judge=judge,
         rounds=tuple(rounds),
         amend=_open_rewriter(rewrite, resources, check),
+        reads_replaced=rewrite is not None,
         facts={"sources": dict(library.facts), "verifier": told},
         plant=partial(plant_claims, library),
         control=partial(plant_controls, library),
@@ -162,7 +160,7 @@ def _open_verifier(
 
 def _open_rewriter(
     rewrite: SourceRewrite | None, resources: Resources, check: Check
-) -> Callable[[pa.Table], pa.Table] | None:
+) -> Callable[[pa.Table, State], pa.Table] | None:
     if rewrite is None:
         return None
     ask = resources.make_writer(rewrite.teacher, "factuality: rewrite")

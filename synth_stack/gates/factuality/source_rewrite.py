@@ -6,7 +6,7 @@ it says.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -22,7 +22,6 @@ from synth_stack.gates.row_verdicts import RowVerdict
 from synth_stack.rows.canonical import canonical_text
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 from synth_stack.rows.texts import join_text
-from synth_stack.text.fields import read_texts
 
 MENDED = frozenset({*CONTRADICTED.values(), CONDITION, NOT_FOUND})
 """Why a row was turned away that a passage can mend; code and contact routes are for a person."""
@@ -52,9 +51,6 @@ The answer is not true to the passages: {fault}. Write the answer again, so that
 passages do not say, keeps their numbers, names and conditions, and still answers the question. Write the \
 answer alone."""
 
-LINKS = pa.schema([pa.field("parent_id", pa.string()), pa.field("row_id", pa.string(), nullable=False)])
-"""Rows that were written again, and the new rows."""
-
 Check = Callable[[pa.Table], Sequence[tuple[RowVerdict, Sequence[Checked]]]]
 """What the gate says of each row of a table, and the claims of each."""
 
@@ -75,7 +71,7 @@ class SourceRewrite(BaseModel):
         return {"part": "rewriter", "name": str(name), "digest": self.teacher.get("sha256")}
 
 
-def rewrite_rows(ask: Ask, writer: Mapping[str, Any], check: Check, table: pa.Table) -> pa.Table:
+def rewrite_rows(ask: Ask, writer: Mapping[str, Any], check: Check, table: pa.Table, _: State) -> pa.Table:
     """New rows for those of a table that can be mended, each accepted by `check`, in the order of the
     table.
     """
@@ -99,21 +95,11 @@ def rewrite_rows(ask: Ask, writer: Mapping[str, Any], check: Check, table: pa.Ta
     return new.filter(pa.array(sound, pa.bool_()))
 
 
-def sketch_links(table: pa.Table, _: State) -> pa.Table:
-    """The rows of a table that were written again, as LINKS."""
-    marked = read_texts(table["extra"]).str.contains(f'"{_MARK}":"factuality"', literal=True)
-    chosen = table.select(LINKS.names).filter(pa.array(marked.fill_null(value=False).to_numpy()))
-    return chosen.cast(LINKS)
-
-
-def merge_links(sketches: Iterable[pa.Table], _: State) -> State:
-    """The table `rewritten` of a batch, as LINKS."""
-    return {"rewritten": pa.concat_tables([LINKS.empty_table(), *sketches]).combine_chunks()}
-
-
 def name_replaced(table: pa.Table, state: State, said: Sequence[RowVerdict]) -> list[RowVerdict]:
     """The verdicts on a table, where originals that were written again are rejected and name the new row."""
-    links = state["rewritten"]
+    links = state.get("replaced")
+    if links is None:
+        return list(said)
     places = pc.index_in(table["row_id"], value_set=links["parent_id"]).to_pylist()
     ids = links["row_id"].to_pylist()
     return [

@@ -13,6 +13,7 @@ from pydantic import Field as Bound
 from synth_stack.errors import InputError
 from synth_stack.gates.gate import Dial, Judge, Round
 from synth_stack.gates.on_topic.canaries import plant_own, plant_strangers
+from synth_stack.gates.on_topic.moves import move_rows
 from synth_stack.gates.on_topic.scoring import (
     TopicSettings,
     choose_questions,
@@ -43,7 +44,7 @@ MAX_STRAY = 0.2
 300 of code_alpaca; of answers to other questions in three quarters."""
 
 
-@gate("on_topic", version="1", reads=("content",), harm="truth")
+@gate("on_topic", version="2", reads=("content",), harm="truth")
 def on_topic(
     *,
     seeds: FilePath | None = None,
@@ -64,9 +65,9 @@ def on_topic(
     not left it for the other. A row that is nearer to no slice than `min_nearness` of the seeds belongs to
     none, or to `other`, the slice of all the rest, if it is named.
 
-    `action`: "reject", "hold", or "move", which holds with `belongs_to` as the slice to move it to: a new
-    row could be made by the first gate of a file alone, which redacts. Evidence has `belongs_to` and both
-    scores.
+    `action`: "reject", "hold", or "move", which asks for a place at the top of the gate file: a row that left
+    its slice is rejected for the same row under the slice that it belongs to. What would not be at home there
+    either is held. Reason and evidence have `belongs_to` and the scores of both slices.
 
     An answer is stray when both models find it nearer to more than `max_stray_answers` of 256 other
     questions of the batch than to its own. Such rows are held. Of each check MiniLM reads `confirm_rows`
@@ -77,6 +78,10 @@ def on_topic(
     names = () if real is None else _check_seeds(real, max_false_moves)
     settings = TopicSettings(max_false_moves, min_nearness, max_stray_answers, other, real, confirm_rows)
     bars = TopicBars(max_false_moves, min_nearness, max_stray_answers, action, other)
+    rounds = (
+        Round(sketch_questions, choose_questions),
+        Round(partial(sketch_scores, settings=settings), partial(read_again, settings=settings)),
+    )
     checks = {
         "other_slice": max_false_moves is not None,
         "nowhere": min_nearness is not None,
@@ -84,10 +89,7 @@ def on_topic(
     }
     return Judge(
         judge=partial(_judge, names=names, bars=bars),
-        rounds=(
-            Round(sketch_questions, choose_questions),
-            Round(partial(sketch_scores, settings=settings), partial(read_again, settings=settings)),
-        ),
+        rounds=rounds,
         facts={
             "seeds": None
             if real is None
@@ -99,6 +101,9 @@ def on_topic(
         control=partial(plant_own, seeds=real),
         bars={"other_slice": 0.5, "nowhere": 0.4, "stray_answer": 0.3},
         off=tuple(kind for kind, on in checks.items() if not on),
+        amend=partial(move_rows, names=names, bars=bars, settings=settings) if action == "move" else None,
+        amend_rounds=len(rounds),
+        reads_replaced=action == "move",
         dials=_list_dials(bars),
     )
 

@@ -106,16 +106,31 @@ def read_again(sketches: Iterable[pa.Table], state: State, *, settings: TopicSet
     import polars as pl
 
     rows = pl.concat([pl.DataFrame(sketch) for sketch in sketches], how="vertical_relaxed")
-    rows = rows.with_columns(
-        close_chance=pl.lit(None, pl.Float64),
-        close_best=pl.lit(None, pl.Int64),
-        close_stray=pl.lit(None, pl.Float64),
-    )
+    rows = _add_close(rows)
     if settings.max_false is not None and settings.seeds is not None:
         rows = _read_slices(rows, settings)
     if settings.max_stray is not None:
         rows = _read_answers(rows, state["questions"], settings)
     return {"rows": rows.drop("question", "answer").sort("id").to_arrow()}
+
+
+def score_alone(table: pa.Table, state: State, *, settings: TopicSettings) -> State:
+    """The state in which the fast model alone has read the rows of the table, and no others."""
+    import polars as pl
+
+    rows = pl.DataFrame(sketch_scores(table, state, settings=settings))
+    return {**state, "rows": _add_close(rows).drop("question", "answer").sort("id").to_arrow()}
+
+
+def _add_close(rows: "pl.DataFrame") -> "pl.DataFrame":
+    """The rows with what the slow model says, which is nothing yet."""
+    import polars as pl
+
+    return rows.with_columns(
+        close_chance=pl.lit(None, pl.Float64),
+        close_best=pl.lit(None, pl.Int64),
+        close_stray=pl.lit(None, pl.Float64),
+    )
 
 
 def _score_slices(table: pa.Table, vectors: NDArray[np.float32], settings: TopicSettings) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from synth_stack.errors import GateError
 from synth_stack.gates.gate import State
-from synth_stack.gates.on_topic.scoring import read_question
 from synth_stack.rows.schemas import VERDICT_SCHEMA
 from synth_stack.text.fields import hash_ids, read_texts
 
@@ -18,6 +17,7 @@ GATE = "on_topic"
 OTHER_SLICE = f"{GATE}.other_slice"
 NOWHERE = f"{GATE}.nowhere"
 STRAY_ANSWER = f"{GATE}.stray_answer"
+MOVED = f"{GATE}.moved"
 
 Action = Literal["reject", "hold", "move"]
 
@@ -49,9 +49,9 @@ def write_verdicts(table: pa.Table, state: State, *, names: tuple[str, ...], bar
             "row_id": read_texts(table["row_id"]),
             "id": hash_ids(table),
             "slice": read_texts(table["slice"]),
-            "text": read_question(table),
         }
     ).join(known, on="id", how="left", maintain_order="left")
+    rows = rows.join(_read_moves(state), on="row_id", how="left", maintain_order="left")
     if rows["readable"].null_count():
         raise GateError(f"{GATE} was asked for verdicts on rows that it had not seen")
     numbers = {**dict(enumerate(names)), -1: ""}
@@ -59,13 +59,23 @@ def write_verdicts(table: pa.Table, state: State, *, names: tuple[str, ...], bar
     # two opinions of one question: their geometric mean, or the fast one's where it is alone
     chance = (_number("chance") * pl.coalesce(pl.col("close_chance"), _number("chance"))).sqrt()
     rows = rows.with_columns(
-        belongs_to=best,
+        belongs_to=pl.coalesce("moved_to", best),
         chance_of_own=chance.round(6),
         near=_number("near_chance").round(6),
         # an answer that the slow model did not read is in doubt at most
         strays=pl.min_horizontal(_number("stray"), pl.col("close_stray").fill_null(0)).round(4),
     ).with_columns(strays=pl.when(_number("stray").is_not_null()).then("strays"))
     return _write(_mark(rows, bars), bars)
+
+
+def _read_moves(state: State) -> "pl.DataFrame":
+    """The rows that were moved, `row_id`, with the new rows, `replaced_by`, and their slices, `moved_to`."""
+    import polars as pl
+
+    if "replaced" not in state:
+        return pl.DataFrame(schema=dict.fromkeys(("row_id", "replaced_by", "moved_to"), pl.String))
+    named = pl.DataFrame(state["replaced"]).select(row_id="parent_id", replaced_by="row_id", moved_to="slice")
+    return named.unique("row_id", keep="first")
 
 
 def _mark(rows: "pl.DataFrame", bars: TopicBars) -> "pl.DataFrame":
@@ -77,7 +87,9 @@ def _mark(rows: "pl.DataFrame", bars: TopicBars) -> "pl.DataFrame":
     far = (pl.col("near") < bars.min_near) & ~collects if bars.min_near is not None else pl.lit(False)
     stray = pl.col("strays") > bars.max_stray if bars.max_stray is not None else pl.lit(False)
     named = (
-        pl.when(far.fill_null(value=False))
+        pl.when(pl.col("replaced_by").is_not_null())
+        .then(pl.lit(MOVED))
+        .when(far.fill_null(value=False))
         .then(pl.lit(NOWHERE))
         .when(left.fill_null(value=False))
         .then(pl.lit(OTHER_SLICE))
@@ -118,6 +130,8 @@ def _choose_outcome(bars: TopicBars) -> "pl.Expr":
     return (
         pl.when(~pl.col("judged"))
         .then(pl.lit("abstain"))
+        .when(named == MOVED)
+        .then(pl.lit("reject"))
         .when(named == STRAY_ANSWER)
         .then(pl.lit("hold"))
         .when(named.is_not_null())
@@ -139,6 +153,18 @@ def _say_reason(bars: TopicBars) -> "pl.Expr":
         "belongs_to",
     )
     far = pl.lit("in no slice: it is further from all of them than the seeds are" + _other(bars))
+    moved = pl.concat_str(
+        pl.lit("moved from "),
+        "slice",
+        pl.lit(" (score "),
+        _write_score("own_score"),
+        pl.lit(") to "),
+        "moved_to",
+        pl.lit(" (score "),
+        _write_score("best_score"),
+        pl.lit("), where it stands as "),
+        "replaced_by",
+    )
     strays = pl.concat_str(
         pl.lit("does not address its question: its answer is nearer to "),
         (pl.col("strays") * 100).round(0).cast(pl.Int64).cast(pl.String),
@@ -149,6 +175,8 @@ def _say_reason(bars: TopicBars) -> "pl.Expr":
         .then(_say_lack())
         .when(named == NOWHERE)
         .then(far)
+        .when(named == MOVED)
+        .then(moved)
         .when(named == OTHER_SLICE)
         .then(away)
         .when(named == STRAY_ANSWER)
@@ -189,12 +217,12 @@ def _write_evidence(bars: TopicBars) -> "pl.Expr":
 
     named = pl.col("named")
     target = (
-        pl.when(named == OTHER_SLICE)
+        pl.when(named.is_in([OTHER_SLICE, MOVED]))
         .then("belongs_to")
         .when(named == NOWHERE)
         .then(pl.lit(bars.other, pl.String))
     )
-    return pl.struct(
+    told = pl.struct(
         belongs_to=target,
         chance="chance_of_own",
         near="near",
@@ -202,7 +230,15 @@ def _write_evidence(bars: TopicBars) -> "pl.Expr":
         own_score=_number("own_score").round(3),
         best_score=_number("best_score").round(3),
         confirmed=pl.col("close_chance").is_not_null() | pl.col("close_stray").is_not_null(),
-    ).struct.json_encode()
+    )
+    linked = told.struct.with_fields(pl.col("replaced_by"), left="slice")
+    return pl.when(named == MOVED).then(linked.struct.json_encode()).otherwise(told.struct.json_encode())
+
+
+def _write_score(name: str) -> "pl.Expr":
+    import polars as pl
+
+    return _number(name).round(3).cast(pl.String).fill_null("none")
 
 
 def _other(bars: TopicBars) -> str:

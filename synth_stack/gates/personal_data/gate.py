@@ -84,7 +84,7 @@ def personal_data(
         seen = _see(table, policy, search)
         return _state(table, seen, _redact(table, seen, search))
 
-    def amend(table: pa.Table) -> pa.Table:
+    def amend(table: pa.Table, _: State) -> pa.Table:
         return build_copies(_redact(table, _see(table, policy, search), search).values())
 
     def take(sample: pa.Table) -> list[Base]:

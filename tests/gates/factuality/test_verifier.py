@@ -172,8 +172,8 @@ def rewrite(teacher: Teacher, house: str, *answers: str) -> tuple[pa.Table, list
     gate = factuality(teacher, sources=[house], rewrite=SourceRewrite(teacher={"use": "scripted"}))
     assert gate.amend is not None
     table = make_batch(*answers)
-    new = gate.amend(table)
-    said, _ = play(gate, [table, *([new] if len(new) else [])], name="factuality")
+    new = gate.amend(table, {})
+    said, _ = play(gate, [table, *([new] if len(new) else [])], name="factuality", replaced=new)
     return new, [verdict for each in said for verdict in each.to_pylist()]
 
 
@@ -215,7 +215,7 @@ def test_an_answer_in_the_middle_of_a_dialogue_is_left(house: str) -> None:
     gate = factuality(teacher, sources=[house], rewrite=SourceRewrite(teacher={"use": "scripted"}))
     assert gate.amend is not None
     turns = [("user", "?"), ("assistant", FALSE), ("user", "Thanks"), ("assistant", "Bye now.")]
-    assert len(gate.amend(build_candidates([make_row(*turns)]))) == 0
+    assert len(gate.amend(build_candidates([make_row(*turns)]), {})) == 0
     assert teacher.asked == []
 
 

@@ -17,7 +17,7 @@ from synth_stack.registry import bind
 from synth_stack.rows.schemas import build_candidates
 from tests.gates.dialling import decide_again
 from tests.gates.engine_run import read_verdicts, run_gate
-from tests.gates.playing import play
+from tests.gates.playing import learn, play
 from tests.some_rows import make_row
 
 pytest.importorskip("wordllama")
@@ -260,3 +260,47 @@ def test_seeds_that_are_one_sentence_in_other_words_are_left_out_together() -> N
     margins, _ = model.measure_margin(model.score(fresh), own)
     # two thirds of the new rows would be below it, were a seed left out without its other wordings
     assert (model.measure_chance(margins, own) < 0.05).mean() < 0.1
+
+
+def move_table(
+    table: pa.Table, seeds: str, **params: Any
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows that are made to move others, and the verdicts on the batch with them."""
+    params = {"columns": {"slice": "kind"}, "max_false_moves": 0.02, "action": "move", **params}
+    judge = on_topic(seeds=seeds, **params)
+    assert judge.amend is not None
+    moved = judge.amend(table, learn(judge, [table]))
+    said, _ = play(judge, [table, moved], name="on_topic", replaced=moved)
+    return moved.to_pylist(), [verdict for each in said for verdict in each.to_pylist()]
+
+
+def test_a_row_that_left_its_slice_is_moved_and_names_both_slices_with_both_scores(seeds: str) -> None:
+    rows = make_rows(60, 2)
+    wrong = next(name for name in ABOUT if name != rows[0][1])
+    [row], verdicts = move_table(make_table([(rows[0][0], wrong), *rows[1:]]), seeds)
+    assert (row["slice"], row["text"], row["replayable"]) == (rows[0][1], rows[0][0], False)
+    assert (row["parent_id"], json.loads(row["extra"])["moved_from"]) == (verdicts[0]["row_id"], wrong)
+    assert (verdicts[0]["outcome"], verdicts[0]["reason_class"]) == ("reject", "on_topic.moved")
+    told = json.loads(verdicts[0]["evidence"])
+    assert (told["belongs_to"], told["replaced_by"]) == (rows[0][1], row["row_id"])
+    assert verdicts[0]["reason"] == (
+        f"moved from {wrong} (score {told['own_score']}) to {rows[0][1]} (score {told['best_score']}), "
+        f"where it stands as {row['row_id']}"
+    )
+    assert {verdict["outcome"] for verdict in verdicts[1:]} == {"accept"}
+
+
+def test_a_row_of_no_slice_is_moved_to_the_slice_of_the_rest_or_is_held_where_there_is_none(
+    seeds: str,
+) -> None:
+    table = make_table([("0x7f3a 0x00c4 0x91be 0x7f3b 0x00c5", "cards"), *make_rows(20, 2)])
+    [row], verdicts = move_table(table, seeds, other="rest", min_nearness=0.01)
+    assert (row["slice"], verdicts[0]["reason_class"]) == ("rest", "on_topic.moved")
+    none, [first, *_] = move_table(table, seeds, min_nearness=0.01)
+    assert (none, first["outcome"], first["reason_class"]) == ([], "hold", "on_topic.nowhere")
+
+
+def test_a_gate_that_moves_no_rows_makes_none(seeds: str) -> None:
+    assert on_topic(seeds=seeds, columns={"slice": "kind"}, max_false_moves=0.02).amend is None
+    table = make_table([(None, None), *make_rows(20, 2)])
+    assert move_table(table, seeds)[0] == []

@@ -248,7 +248,7 @@ def test_a_mailbox_is_taken_out_and_the_copy_stands_for_the_row() -> None:
     )
     judge = personal_data()
     assert judge.amend is not None
-    copies = judge.amend(table)
+    copies = judge.amend(table, {})
     (original,), (copy,) = table.to_pylist(), copies.to_pylist()
     (verdict,) = say(judge, table).to_pylist()
     assert verdict["outcome"] == "reject"
@@ -289,7 +289,7 @@ def test_only_rows_whose_gravest_finding_is_to_be_redacted_get_a_copy() -> None:
     assert verdicts[1]["reason"] == "personal data: email, ip"
     classes = [v["reason_class"] for v in verdicts]
     assert classes == ["personal_data.card", "personal_data.ip", "personal_data.email", None]
-    assert judge.amend(table)["parent_id"].to_pylist() == [table["row_id"][2].as_py()]
+    assert judge.amend(table, {})["parent_id"].to_pylist() == [table["row_id"][2].as_py()]
     assert personal_data(kinds=Actions(email="hold", phone="ignore", address="hold", ip="hold")).amend is None
 
 
@@ -317,7 +317,7 @@ def test_a_row_is_held_as_it_is_where_a_placeholder_would_break_code_or_a_log(
     assert verdicts[0]["reason"] == f"personal data in {where}: email"
     assert verdicts[0]["reason_class"] == "personal_data.email"
     assert json.loads(verdicts[0]["evidence"])["findings"][0]["setting"] in {"code", "log", "data"}
-    assert judge.amend(table).num_rows == 0
+    assert judge.amend(table, {}).num_rows == 0
 
 
 @pytest.mark.parametrize("action", ["reject", "hold", "ignore"])
@@ -331,7 +331,7 @@ def test_a_foreign_text_is_redacted_in_place(texts_table: TextsTable) -> None:
     table = texts_table([f"Mail {MAILBOX}", f"x\u200b{MAILBOX.replace('@', chr(0x200B) + '@')} y"])
     judge = personal_data()
     assert judge.amend is not None
-    assert judge.amend(table)["text"].to_pylist() == ["Mail [EMAIL]", "[EMAIL] y"]
+    assert judge.amend(table, {})["text"].to_pylist() == ["Mail [EMAIL]", "[EMAIL] y"]
 
 
 def test_other_columns_of_a_foreign_row_are_read_and_redacted(texts_table: TextsTable) -> None:
@@ -344,7 +344,7 @@ def test_other_columns_of_a_foreign_row_are_read_and_redacted(texts_table: Texts
     judge = personal_data(kinds=Actions(card="redact"))
     assert judge.amend is not None
     table = build_candidates([{**row, "extra": json.dumps(extra)}])
-    (verdict,), (copy,) = say(judge, table).to_pylist(), judge.amend(table).to_pylist()
+    (verdict,), (copy,) = say(judge, table).to_pylist(), judge.amend(table, {}).to_pylist()
     assert json.loads(verdict["evidence"])["counts"] == {"email": 1, "phone": 1, "card": 1}
     after = json.loads(copy["extra"])
     assert [entry["path"] for entry in after.pop("redacted")] == ["extra"] * 3
@@ -365,8 +365,8 @@ def test_a_row_whose_extra_is_no_object_is_rejected_without_a_copy(
         "reject",
         "personal data: email, no clean copy can be made",
     )
-    assert judge.amend(table).num_rows == 0
-    assert judge.amend(table).schema == CANDIDATE_SCHEMA
+    assert judge.amend(table, {}).num_rows == 0
+    assert judge.amend(table, {}).schema == CANDIDATE_SCHEMA
 
 
 def test_a_list_of_mailboxes_is_rejected_without_a_copy_and_with_short_evidence(
@@ -384,10 +384,10 @@ def test_a_copy_keeps_the_values_that_are_ignored(texts_table: TextsTable) -> No
     table = texts_table([f"{MAILBOX} or info@shoes.de or 1-800-275-2273"])
     judge = personal_data()
     assert judge.amend is not None
-    assert judge.amend(table)["text"].to_pylist() == ["[EMAIL] or info@shoes.de or 1-800-275-2273"]
+    assert judge.amend(table, {})["text"].to_pylist() == ["[EMAIL] or info@shoes.de or 1-800-275-2273"]
     all_out = personal_data(kinds=Actions(role_email="redact", hotline="redact"))
     assert all_out.amend is not None
-    assert all_out.amend(table)["text"].to_pylist() == ["[EMAIL] or [EMAIL] or [PHONE]"]
+    assert all_out.amend(table, {})["text"].to_pylist() == ["[EMAIL] or [EMAIL] or [PHONE]"]
 
 
 def test_ignored_values_stand_in_the_evidence_of_an_accepted_row(texts_table: TextsTable) -> None:
@@ -472,7 +472,7 @@ def test_an_empty_table_has_no_verdicts_and_no_copies() -> None:
     assert judge.amend is not None
     verdicts, copies = (
         say(judge, CANDIDATE_SCHEMA.empty_table()),
-        judge.amend(CANDIDATE_SCHEMA.empty_table()),
+        judge.amend(CANDIDATE_SCHEMA.empty_table(), {}),
     )
     assert (verdicts.num_rows, verdicts.schema) == (0, VERDICT_SCHEMA)
     assert (copies.num_rows, copies.schema) == (0, CANDIDATE_SCHEMA)
@@ -589,7 +589,7 @@ def test_a_copy_is_always_clean_and_named_by_the_verdict(contents: list[str]) ->
     judge = personal_data(kinds=Actions(card="redact", iban="redact", national_id="redact", secret="redact"))
     assert judge.amend is not None
     table = build_candidates([conversation(*contents)])
-    copies = judge.amend(table)
+    copies = judge.amend(table, {})
     assert set(say(judge, copies)["outcome"].to_pylist()) <= {"accept", "abstain"}
     (verdict,) = say(judge, table).to_pylist()
     named = json.loads(verdict["evidence"] or "{}").get("replaced_by")

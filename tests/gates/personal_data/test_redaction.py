@@ -59,7 +59,7 @@ def redact(row: dict[str, Any], **kinds: str) -> tuple[dict[str, Any], dict[str,
     judge = personal_data(kinds=Actions.model_validate(kinds))
     table = build_candidates([row])
     assert judge.amend is not None
-    (verdict,), copies = judge.judge(table, NO_STATE).to_pylist(), judge.amend(table)
+    (verdict,), copies = judge.judge(table, NO_STATE).to_pylist(), judge.amend(table, {})
     if len(copies):
         assert recompute_row_ids(copies) == copies["row_id"].to_pylist()
         assert judge.judge(copies, NO_STATE)["outcome"].to_pylist() == ["accept"]
