@@ -149,6 +149,9 @@ class Judge:
     `replaced`, of the `parent_id`, `row_id` and `slice` of the rows that the gate made; without it `judge`
     knows from a row alone what `amend` made of it.
 
+    `mend(kind, verdicts)` says in a sentence what to change where planted rows of a kind are on the wrong
+    side of their bar, from the verdicts on them; None where it knows nothing more than that.
+
     `facts` is JSON for the record: what was really used (scorer, model digests, eval sets with digest and
     size). `alone` says why it cannot be built again in another process (it asks a model, say); None where it
     can.
@@ -164,6 +167,7 @@ class Judge:
     min_recall: float = 0.9
     max_unfair: float = 0.1
     off: tuple[str, ...] = ()
+    mend: Callable[[str, pa.Table], str | None] | None = None
     amend: Callable[[pa.Table, State], pa.Table] | None = None
     amend_rounds: int = 0
     reads_replaced: bool = False

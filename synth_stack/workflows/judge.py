@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
 from synth_stack.decisions.decide import PERSON, Rule, decide, hold_failed
@@ -53,7 +54,14 @@ from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
 from synth_stack.runs.judged import read_shards
 from synth_stack.runs.locks import GATES_SCHEME
 from synth_stack.runs.replaced import end_replacing, put_replaced
-from synth_stack.runs.self_tests import SelfTest, SelfTestBars, describe_failed, fail, read_self_tests
+from synth_stack.runs.self_tests import (
+    SelfTest,
+    SelfTestBars,
+    describe_failed,
+    fail,
+    read_planted,
+    read_self_tests,
+)
 from synth_stack.workflows.resources import RunResources, bound_resources
 
 
@@ -77,7 +85,8 @@ class Gates:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A judged batch: its folder, its figures from the funnel to the slices, the gates that failed their
-    self-test, the engine that they ran on, and the address that the folder was sent to.
+    self-test, the engine that they ran on, the address that the folder was sent to, and what those gates say
+    would mend it.
     """
 
     folder: Path
@@ -85,6 +94,7 @@ class Batch:
     failed: tuple[SelfTest, ...] = ()
     engine: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
+    mends: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """What the manifest of the folder says of it."""
@@ -101,7 +111,8 @@ class Batch:
                 f"the batch fails, its rows are held: {describe_failed(self.failed)}",
                 self.failed,
                 seen=str(self.folder),
-                mend="Mend the gate, or state in the gate file what you accept: min_recall, max_unfair.",
+                mend=" ".join(self.mends)
+                or "Mend the gate, or state in the gate file what you accept: min_recall, max_unfair.",
             )
 
 
@@ -225,7 +236,23 @@ def judge(
         ]
     )
     write_table(folder / "decisions.parquet", decisions)
-    return Batch(folder, write_report(folder), failed, opened.facts)
+    mends = _list_mends(folder, gates, failed)
+    return Batch(folder, write_report(folder), failed, opened.facts, mends=mends)
+
+
+def _list_mends(folder: Path, gates: Gates, failed: Sequence[SelfTest]) -> tuple[str, ...]:
+    """What gates that failed their self-test say would mend it, each sentence once."""
+    judges = {run.name: run.judge for run in gates.runs}
+    said: dict[str, None] = {}
+    for test in failed:
+        mend, planted = judges[test.gate].mend, read_planted(folder, test.gate)
+        kinds = [(one.kind, False) for one in test.canaries if one.blind]
+        kinds += [(one.kind, True) for one in test.controls if one.unfair]
+        for kind, control in kinds if mend is not None else ():
+            mine = pc.and_(pc.equal(planted["canary_kind"], kind), pc.equal(planted["control"], control))
+            sentence = mend(kind, planted.filter(mine)) if mend is not None else None
+            said |= {} if sentence is None else {sentence: None}
+    return tuple(said)
 
 
 def reopen(folder: Path, gates: Gates) -> None:

@@ -5,6 +5,7 @@ slice, locale and shape. A control that the bounds of the gate would turn away i
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from synth_stack.models.language_detector import fold_code
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.rows.texts import join_text
 
+_OWN_LANGUAGE = "language_of_the_batch"
 _MIN_ROWS = 20
 _NEARLY_ALL = 0.95
 _Exchange = tuple[str, str]
@@ -111,6 +113,22 @@ def mark_own_language(strange: pa.Array) -> pa.Array:
     return pc.fill_null(strange, False) if many else pa.repeat(pa.scalar(False), len(strange))
 
 
+def name_languages(kind: str, verdicts: pa.Table, *, rules: Rules) -> str | None:
+    """The line to change for a batch in other languages than the gate file allows."""
+    if kind != _OWN_LANGUAGE:
+        return None
+    told = (json.loads(evidence).get("language") for evidence in verdicts["evidence"].drop_null().to_pylist())
+    found = Counter(code for code in told if code)
+    if not found:
+        return None
+    codes = [*rules.languages, *(code for code, _ in found.most_common())]
+    return (
+        f"The rows are in {' and '.join(code for code, _ in found.most_common())}, and structure allows "
+        f"{', '.join(rules.languages)}: if they are meant to be, its line in the gate file is "
+        f"`languages: [{', '.join(codes)}]`."
+    )
+
+
 def plant_innocents(sample: pa.Table, n: int, rules: Rules, own: pa.Array) -> pa.Table:
     """Up to `n` controls of each kind, in the shapes of the rows of the sample in turn; the rows that are
     their `own` (n,) say what they say.
@@ -133,9 +151,7 @@ def _plant_own(rows: pa.Table, n: int) -> list[dict[str, Any]]:
     planted = []
     for draw, row in enumerate(rows.select(columns).slice(0, n).to_pylist()):
         said = row["messages"] or [{"role": "text", "content": row["text"]}]
-        made = build_control(
-            row["kind"], said, "the language of the batch", draw, kind="language_of_the_batch"
-        )
+        made = build_control(row["kind"], said, "the language of the batch", draw, kind=_OWN_LANGUAGE)
         planted.append(made | {name: row[name] for name in columns[1:]})
     return planted
 

@@ -6,6 +6,7 @@ of a chat format, mojibake, stock answers, placeholders, ends, and then what is 
 punctuation, language.
 """
 
+from functools import partial
 from typing import Annotated, Literal
 
 import pyarrow as pa
@@ -17,7 +18,8 @@ from synth_stack.gates.structure.batch_habits import merge_habits, read_habits, 
 from synth_stack.gates.structure.canaries import BARS, list_off, plant_faults
 from synth_stack.gates.structure.canary_classes import CAUGHT_AS
 from synth_stack.gates.structure.checks import find_faults
-from synth_stack.gates.structure.controls import mark_own_language, plant_innocents
+from synth_stack.gates.structure.controls import mark_own_language, name_languages, plant_innocents
+from synth_stack.gates.structure.faults import Fault
 from synth_stack.gates.structure.language import find_strangers
 from synth_stack.gates.structure.reading import Length, Rules, read_rows
 from synth_stack.gates.word_lists import digest_list
@@ -110,7 +112,7 @@ def structure(
 
     def judge(table: pa.Table, state: State) -> pa.Table:
         seen = read_rows(table)
-        strangers, scores = find_strangers(seen, rules, detector)
+        strangers, scores, foreign = find_strangers(seen, rules, detector)
         faults = find_faults(seen, rules, read_habits(state), strangers)
         return build_verdicts(
             table.column("row_id"),
@@ -120,7 +122,7 @@ def structure(
             threshold=min_confidence if languages else None,
             reasons=[None if fault is None else fault.reason for fault in faults],
             reason_classes=[None if fault is None else f"structure.{fault.what}" for fault in faults],
-            evidence=[canonical_text(f.evidence) if f is not None and f.evidence else None for f in faults],
+            evidence=[None if f is None else _tell(f, foreign.get(row)) for row, f in enumerate(faults)],
         )
 
     def plant(sample: pa.Table, n: int, seed: int) -> pa.Table:
@@ -141,8 +143,16 @@ def structure(
         bars=BARS,
         caught_as=CAUGHT_AS,
         off=list_off(rules),
+        mend=partial(name_languages, rules=rules),
         dials=_list_dials(rules),
     )
+
+
+def _tell(fault: Fault, language: str | None) -> str | None:
+    """The evidence of a fault; of a wrong language also which it is."""
+    named = {"language": language} if fault.what == "wrong_language" and language else {}
+    told = {**fault.evidence, **named}
+    return canonical_text(told) if told else None
 
 
 def _list_dials(rules: Rules) -> tuple[Dial, ...]:

@@ -109,14 +109,15 @@ def asks_for_language(prompt: str) -> bool:
 
 def find_strangers(
     seen: Rows, rules: Rules, detector: Detector | None
-) -> "tuple[pl.DataFrame, dict[int, float]]":
+) -> "tuple[pl.DataFrame, dict[int, float], dict[int, str]]":
     """Rows that say in another language what their task does not ask for; and by row how surely the answer,
-    or else the prompt, is in another one: 0 where it plainly is not, no entry where nothing can be told.
+    or else the prompt, is in another one: 0 where it plainly is not, no entry where nothing can be told; and
+    the other language of the rows that are turned away for it.
     """
     import polars as pl
 
     if detector is None:
-        return list_faults([]), {}
+        return list_faults([]), {}, {}
     said = seen.messages.filter(
         pl.col("role").is_in(["user", "assistant", "text"]) & pl.col("good") & pl.col("content").is_not_null()
     )
@@ -134,6 +135,7 @@ def find_strangers(
     is_answered = set(answered["row"].to_list())
     measured = _measure(strange, local, detector)
     found = []
+    foreign: dict[int, str] = {}
     prompts = read_prompts(seen, [row for row, _ in measured])
     for row, told in measured:
         wanted = local.get(row, detector.known)
@@ -142,9 +144,10 @@ def find_strangers(
         if score is not None:
             scores[row] = score
             if score >= rules.min_confidence:
+                foreign[row] = language
                 reason = f"wrong language: {language}, wanted {', '.join(rules.languages)}"
                 found.append((row, Fault("wrong_language", reason, place)))
-    return list_faults(found), scores
+    return list_faults(found), scores, foreign
 
 
 _Line = tuple[int, int, str, LanguageGuess]

@@ -131,6 +131,18 @@ def test_a_gate_file_for_another_language_than_the_batch_is_unfair() -> None:
     assert find_unfair([*rows[:22], *[CHINESE] * 2], languages=["zh"]) == set()
 
 
+def test_a_gate_file_for_another_language_is_told_the_line_to_change() -> None:
+    rows = [make_row(*((m["role"], m["content"]) for m in OTHER["messages"]), draw=k) for k in range(24)]
+    judge, sample = structure(languages=["de"]), build_candidates(rows)
+    assert judge.mend is not None
+    said = judge.judge(sample, {})
+    assert judge.mend("language_of_the_batch", said) == (
+        "The rows are in en, and structure allows de: if they are meant to be, its line in the gate file is "
+        "`languages: [de, en]`."
+    )
+    assert judge.mend("short_answer", said) is None
+
+
 def test_a_row_that_was_broken_before_lends_no_canary() -> None:
     broken = make_row(("user", "Which one?"), ("assistant", "The narrow one. ###eos_token###"))
     assert list_kinds([broken]) == set()
