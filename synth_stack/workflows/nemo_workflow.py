@@ -13,12 +13,14 @@ source that are accepted, with every column that they have.
 """
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from nemo_curator.backends.base import BaseExecutor
+from nemo_curator.backends.ray_data import RayDataExecutor
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.text.deduplication.removal_workflow import TextDuplicatesRemovalWorkflow
 
@@ -35,7 +37,7 @@ class CurateWorkflow(WorkflowBase):  # type: ignore[misc]
     `map` is that of `curate`. `kept` is a folder for the records that are accepted, as they stand in `source`
     (a .jsonl or .parquet file, or a folder of them). Beside it `<kept>.removed/ids.parquet` has the ids of
     the others, also of those of which a gate made a redacted copy. Records are told apart by the column `id`,
-    or the one that `map` names for it.
+    or the one that `map` names for it: each has its own. What an earlier run has left in `kept` is replaced.
     """
 
     def __init__(
@@ -54,10 +56,14 @@ class CurateWorkflow(WorkflowBase):  # type: ignore[misc]
 
         The gates run on the Ray that RAY_ADDRESS names, as NeMo's runner sets it, or on one of their own;
         `executor` is used for the removal alone, for the connection of the gates stays from one step to the
-        next (engines/nemo). Raises what `curate` raises, and ConfigError where `kept` is given and the
-        records cannot be told apart.
+        next (engines/nemo); without one it is NeMo Curator's RayDataExecutor, since its own default, Xenna,
+        gives up on a machine of few cores. Raises what `curate` raises, and ConfigError where `kept` is given
+        and is no folder of its own, or the records cannot be told apart.
         """
-        read = None if self.kept is None else _read_form(self.source, self._id_field)
+        read = None
+        if self.kept is not None:
+            _require_own_folder(self.kept, [self.source, self.out])
+            read = _read_form(self.source, self._id_field)
         engine: dict[str, Any] = {"use": "nemo"}
         if os.environ.get("RAY_ADDRESS"):
             engine["address"] = "auto"
@@ -66,14 +72,17 @@ class CurateWorkflow(WorkflowBase):  # type: ignore[misc]
         result.extend_metadata({"folder": str(batch.folder), **batch.figures.counts()})
         if read is not None:
             form, kind = read
-            self._remove(_write_removed(batch.folder, Path(f"{self.kept}.removed"), kind), form, executor)
+            removed = _write_removed(batch.folder, _name_removed(Path(str(self.kept))), kind)
+            if Path(str(self.kept)).is_dir():
+                shutil.rmtree(str(self.kept))
+            self._remove(removed, form, executor or RayDataExecutor())
         return result
 
     @property
     def _id_field(self) -> str:
         return (self.map or {}).get("id", "id")
 
-    def _remove(self, removed: Path, form: str, executor: BaseExecutor | None) -> None:
+    def _remove(self, removed: Path, form: str, executor: BaseExecutor) -> None:
         TextDuplicatesRemovalWorkflow(
             input_path=self.source,
             ids_to_remove_path=str(removed),
@@ -99,6 +108,18 @@ def _read_form(source: str, field: str) -> tuple[str, pl.DataType]:
             seen=", ".join(name.name for name in names[:3]) or path.name,
             allowed="a .jsonl or .parquet file, or a folder of one of them",
         )
+    try:
+        return form, _find_kind(names, form, field)
+    except pl.exceptions.PolarsError as exc:
+        raise ConfigError(
+            "CurateWorkflow: the ids of the records are no column of one type",
+            seen=str(exc).splitlines()[0],
+            mend="Give every record an id of one type, or leave kept out.",
+        ) from exc
+
+
+def _find_kind(names: list[Path], form: str, field: str) -> pl.DataType:
+    """The type of the ids. Raises ConfigError where there are none, or two records have the same."""
     frame = pl.scan_parquet(names) if form == "parquet" else pl.scan_ndjson(names, infer_schema_length=1)
     schema = frame.collect_schema()
     if field not in schema:
@@ -107,7 +128,39 @@ def _read_form(source: str, field: str) -> tuple[str, pl.DataType]:
             seen=", ".join(schema.names()),
             mend="Name the column in map: {id: ...}.",
         )
-    return form, schema[field]
+    ids = frame if form == "parquet" else pl.scan_ndjson(names, schema={field: schema[field]})
+    counts = ids.group_by(field).len().filter((pl.col("len") > 1) | pl.col(field).is_null())
+    unclear = counts.sort(field).head(3).collect()
+    if len(unclear):
+        raise ConfigError(
+            "CurateWorkflow: records that share an id, or have none, cannot be removed one by one",
+            seen=", ".join(f"{name} ({count} times)" for name, count in unclear.iter_rows()),
+            mend="Give each record an id of its own, or leave kept out.",
+        )
+    return schema[field]
+
+
+def _name_removed(kept: Path) -> Path:
+    return kept.with_name(f"{kept.name}.removed")
+
+
+def _require_own_folder(kept: str, others: Sequence[str]) -> None:
+    """Raises ConfigError unless the folder is apart from the others, and empty or left by an earlier run."""
+    home = Path(kept).resolve()
+    apart = [Path(other).resolve() for other in others if "://" not in other]
+    if "://" in kept or any(each.is_relative_to(home) or home.is_relative_to(each) for each in apart):
+        raise ConfigError(
+            "CurateWorkflow: kept is a folder of its own on this machine",
+            seen=kept,
+            allowed="a folder that neither holds the source and out nor lies in them",
+        )
+    free = not home.exists() or (home.is_dir() and not any(home.iterdir()))
+    if not free and not (_name_removed(home) / REMOVED).is_file():
+        raise ConfigError(
+            "CurateWorkflow: kept is there already, and no earlier run has left it",
+            seen=kept,
+            mend="Name another folder.",
+        )
 
 
 def _write_removed(folder: Path, home: Path, kind: pl.DataType) -> Path:

@@ -45,6 +45,16 @@ def run_nemo(env: dict[str, str], folder: Path, name: str, *overrides: str) -> N
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def run_workflow(env: dict[str, str], folder: Path, *args: str, kept: str) -> None:
+    """The workflow in a program of a NeMo user, who names no executor."""
+    code = "from synth_stack.workflows.nemo_workflow import CurateWorkflow\n"
+    code += f"CurateWorkflow(*{args!r}, kept={kept!r}).run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_stages_keep_the_same_documents_on_either(tmp_path: Path, ray: dict[str, str]) -> None:
     texts = [row["output"] for row in make_rows(60)]
     texts += [
@@ -104,8 +114,14 @@ def test_its_removal_leaves_the_accepted_records_whole(
     frame = pl.DataFrame(rows)
     frame.write_parquet(source) if form == "parquet" else frame.write_ndjson(source)
     gates.write_text(yaml.safe_dump({"version": 1, "gates": [{"use": "personal_data"}, {"use": "dedup"}]}))
-    paths = [f"input_path={source}", f"output_path={tmp_path / 'out'}", f"kept_path={tmp_path / 'kept'}"]
-    run_nemo(ray, tmp_path, "standard", f"gate_file={gates}", *paths)
+    for name in ("kept/of_an_earlier_run.jsonl", "kept.removed/ids.parquet"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    if numbers:
+        run_workflow(ray, tmp_path, str(source), str(gates), "out", kept=str(tmp_path / "kept"))
+    else:
+        paths = [f"input_path={source}", f"output_path={tmp_path / 'out'}", f"kept_path={tmp_path / 'kept'}"]
+        run_nemo(ray, tmp_path, "standard", f"gate_file={gates}", *paths)
     read = pl.read_parquet if form == "parquet" else pl.read_ndjson
     left = pl.concat([read(part) for part in (tmp_path / "kept").iterdir()]).sort("own")
     decided = pl.read_parquet(tmp_path / "out" / "decisions.parquet")
@@ -121,18 +137,34 @@ def test_kept_needs_files_and_ids_that_nemo_reads(tmp_path: Path) -> None:
 
     (tmp_path / "rows.csv").write_text("instruction,output\nHi.,Hello.\n")
     (tmp_path / "gates.yaml").write_text(yaml.safe_dump({"version": 1, "gates": [{"use": "dedup"}]}))
-    (tmp_path / "rows.jsonl").write_text('{"instruction": "Hi.", "output": "Hello."}\n')
-    for name, said in (
-        ("rows.csv", "seen: rows.csv"),
-        ("rows.jsonl", "no id by which .* seen: instruction, output"),
+    rows = {
+        "none.jsonl": ["{}"],
+        "twice.jsonl": ['{"id": 7}', '{"id": 7}'],
+        "null.jsonl": ['{"id": 7}', "{}"],
+        "mixed.jsonl": ['{"id": 7}', '{"id": "seven"}'],
+    }
+    for name, lines in rows.items():
+        (tmp_path / name).write_text("\n".join(line.replace("}", ', "text": "Hi."}').replace("{,", "{") for line in lines))  # fmt: skip
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "theirs").touch()
+    for name, kept, said in (
+        ("rows.csv", "kept", "seen: rows.csv"),
+        ("none.jsonl", "kept", "no id by which .* seen: text"),
+        ("twice.jsonl", "kept", r"seen: 7 \(2 times\)"),
+        ("null.jsonl", "kept", r"seen: None \(1 times\)"),
+        ("mixed.jsonl", "kept", "no column of one type; seen: .*seven"),
+        ("twice.jsonl", "full", "no earlier run has left it"),
+        ("twice.jsonl", "", "neither holds the source"),
+        ("twice.jsonl", "twice.jsonl.out/kept", "nor lies in them"),
     ):
         out = str(tmp_path / f"{name}.out")
         work = CurateWorkflow(
-            str(tmp_path / name), str(tmp_path / "gates.yaml"), out, kept=str(tmp_path / "kept")
+            str(tmp_path / name), str(tmp_path / "gates.yaml"), out, kept=str(tmp_path / kept)
         )
         with pytest.raises(ConfigError, match=said):
             work.run()
         assert not Path(out).exists()
+    assert (tmp_path / "full" / "theirs").exists()
 
 
 def test_the_script_that_ships_keeps_what_its_gates_let_pass(tmp_path: Path, ray: dict[str, str]) -> None:
