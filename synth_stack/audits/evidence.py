@@ -1,6 +1,7 @@
 """Everything that the figures of an audit are computed from, read back from the folder of a judged run."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,10 +80,13 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True)
 class GateReach:
-    """How many rows of the data set a gate looked at, and on how many of these it had nothing to say."""
+    """How many rows of the data set a gate looked at, on how many of these it had nothing to say, and the
+    commonest reason that it gave for that.
+    """
 
     looked_at: int
     abstained: int
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +275,13 @@ def _read_flags(
     ids = rows.select("row_id")
     for gate in list_gates(run.folder, run.gate_names):
         looked, abstained = [], []
+        silent: Counter[str] = Counter()
         for table in [VERDICT_SCHEMA.empty_table(), *read_verdicts(run.folder, gate)]:
             part = pl.DataFrame(table).join(ids, on="row_id", how="semi", maintain_order="left")
             looked.append(part["row_id"])
-            abstained.append(part.filter(outcome="abstain")["row_id"])
+            unsaid = part.filter(outcome="abstain")
+            abstained.append(unsaid["row_id"])
+            silent.update(dict(unsaid["reason"].drop_nulls().value_counts().iter_rows()))
             away = part.filter(pl.col("outcome").is_in(["reject", "hold"]))
             mine = away.filter(scope="row")
             cited = [
@@ -283,7 +290,8 @@ def _read_flags(
             ]
             flags.append(mine.with_columns(cited).drop("evidence", "scope", "threshold"))
             wide.append(away.filter(pl.col("scope") != "row").drop("evidence", "threshold"))
-        work[gate] = GateReach(pl.concat(looked).n_unique(), pl.concat(abstained).n_unique())
+        why = min(silent, key=lambda reason: (-silent[reason], reason), default=None)
+        work[gate] = GateReach(pl.concat(looked).n_unique(), pl.concat(abstained).n_unique(), why)
     keys = ["gate", "outcome", "scope", "reason", "reason_class"]
     told = pl.concat(wide).group_by(keys, maintain_order=True).agg(rows=pl.len(), score=pl.col("score").max())
     return pl.concat(flags).unique(["row_id", "gate", "reason_class"], maintain_order=True), told, work

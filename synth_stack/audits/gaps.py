@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from synth_stack.audits.evidence import AuditEvidence
-from synth_stack.audits.figures import is_sampled, list_names
+from synth_stack.audits.figures import cut, is_sampled, list_names
 from synth_stack.inputs.folders import DESCRIBING_FOLDERS, SIDECARS
 from synth_stack.inputs.notices import read_notices
 from synth_stack.text.printable import count_noun, name_all
@@ -78,12 +78,13 @@ def _tell_abstained(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Ga
             continue
         known = evidence.settings.known.get(name, {})
         saw = name_all(work.looked_at, "row")
-        why, mend = f"It abstained on {saw} that it saw.", ""
+        given = f": {cut(work.why)}" if work.why else ""
+        why, mend = f"It abstained on {saw} that it saw{given}.", ""
         if known.get("exams"):
             if not figures["exams"]:
                 why = f"No exam was named, so it abstained on {saw} that it saw."
             mend = "Name the exams that the model will be measured on: `--against NAME=PATH`."
-        elif known.get("baseline"):
+        elif known.get("baseline") and not _has_baseline(figures, name):
             mend = "Name rows of the kind that you want: `--baseline FILE`."
         gaps.append(
             _gap(
@@ -93,6 +94,10 @@ def _tell_abstained(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Ga
             )
         )
     return gaps
+
+
+def _has_baseline(figures: dict[str, Any], gate: str) -> bool:
+    return any(baseline["gate"] == gate for baseline in figures["baseline"]["baselines"])
 
 
 def _tell_absent(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:

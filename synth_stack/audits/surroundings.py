@@ -57,6 +57,7 @@ def measure_drift(evidence: AuditEvidence) -> Json:
                     "name": str(facts.get("name")),
                     "sha256": str(facts.get("sha256")),
                     "compared": work.looked_at - work.abstained,
+                    "why_not": cut(work.why) if work.abstained else None,
                 }
             )
         table = read_state(evidence.run.folder, gate.use).get(DISTRIBUTIONS)

@@ -114,6 +114,8 @@ def _show(result: "AuditResult", as_json: bool) -> None:
         say("next    see on the page how the rows were read: the plan would leave none")
     elif steps:
         say(f"next    synth-stack audit --apply {result.folder} --out {result.folder}_pack")
+        if result.audit["plan"]["regenerate"]:
+            say(f"then    make the slices above anew: see {result.folder / 'remedy' / 'commands.sh'}")
     else:
         say("next    see on the page what was not checked, and what would check it")
 

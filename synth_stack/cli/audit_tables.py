@@ -1,6 +1,6 @@
 """What the command line shows of an audit, and of two side by side; names are hostile, never read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -30,6 +30,26 @@ def audit_tables(audit: Mapping[str, Any]) -> Iterable[Table | Text]:
     corrected = audit["overall"]["corrected"]
     if corrected is not None:
         yield Text(f"corrected by labels: {format_rate(corrected)}")
+    yield _tabulate_rates(audit)
+    if not audit["plan"]["steps"]:
+        yield Text("Nothing to mend that these gates see.")
+        return
+    plan = _start("Plan, the gravest first", "do", "why", "rows", "rows left", "known defects left")
+    for step in audit["plan"]["steps"][:SHOWN]:
+        left = format_rate(step["defects_after"])
+        why = Text(clean(step["reason_class"] or step["gate"]))
+        plan.add_row(step["action"], why, f"{step['rows']:,}", f"{step['size_after']:,}", left)
+    more = len(audit["plan"]["steps"]) - SHOWN
+    if more > 0:
+        plan.add_row("", f"{more} more on the page", "", "", "")
+    yield plan
+    short = audit["plan"]["regenerate"]
+    if short:
+        yield _start_anew(short)
+
+
+def _tabulate_rates(audit: Mapping[str, Any]) -> Table:
+    """What each gate turned away, what of each exam is in the rows, and what splits share."""
     rates = _start("Defects", "gate", "judged", "turned away", "rate (95% interval)")
     for gate in audit["gates"]:
         rate = gate["rate"]
@@ -45,19 +65,18 @@ def audit_tables(audit: Mapping[str, Any]) -> Iterable[Table | Text]:
         shared = Text(f"{cross['split']} rows in {cross['other']} too")
         rate = cross["rate"]
         rates.add_row(shared, f"{rate['rows']:,}", f"{rate['count']:,}", format_rate(rate))
-    yield rates
-    if not audit["plan"]["steps"]:
-        yield Text("Nothing to mend that these gates see.")
-        return
-    plan = _start("Plan, the gravest first", "do", "why", "rows", "rows left", "known defects left")
-    for step in audit["plan"]["steps"][:SHOWN]:
-        left = format_rate(step["defects_after"])
-        why = Text(clean(step["reason_class"] or step["gate"]))
-        plan.add_row(step["action"], why, f"{step['rows']:,}", f"{step['size_after']:,}", left)
-    more = len(audit["plan"]["steps"]) - SHOWN
-    if more > 0:
-        plan.add_row("", f"{more} more on the page", "", "", "")
-    yield plan
+    return rates
+
+
+def _start_anew(short: Sequence[Mapping[str, Any]]) -> Table:
+    """The slices that lose so much that their rows are to be made again."""
+    anew = _start("Make anew, since the mix has changed", "slice", "rows to make", "it loses")
+    for each in short[:SHOWN]:
+        name = Text(clean(each["group"]))
+        anew.add_row(name, f"{each['make']:,}", f"{each['lost']:,} of {each['rows']:,}")
+    if len(short) > SHOWN:
+        anew.add_row(f"{len(short) - SHOWN} more on the page", "", "")
+    return anew
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> Table:

@@ -222,7 +222,7 @@ def draw_drift(drift: Json) -> str:
     """What lies otherwise than the baselines and other rows."""
     parts = [
         f"<p>{escape(baseline['gate'])} compared {count_noun(baseline['compared'], 'row')} with "
-        f"{escape(baseline['name'])}.</p>"
+        f"{escape(baseline['name'])}{_say_why_not(baseline)}.</p>"
         for baseline in drift["baselines"]
     ]
     if not drift["baselines"]:
@@ -247,6 +247,11 @@ def draw_drift(drift: Json) -> str:
             )
         )
     return "".join(parts)
+
+
+def _say_why_not(baseline: Json) -> str:
+    why = baseline["why_not"]
+    return "" if why is None or baseline["compared"] else f": {escape(why)}"
 
 
 def _say_spread(row: Json) -> str:

@@ -23,11 +23,12 @@ from synth_stack.audits.evidence import (
     check_source_column,
     describe_gates,
     read_json,
+    read_settings,
 )
 from synth_stack.audits.labels import read_labels
 from synth_stack.audits.seal import AUDIT_KEY, ENVELOPE, PAGE, REMEDY, sign_audit, write_audit
 from synth_stack.engines.catalog import LOCAL, EngineUse, choose_engine
-from synth_stack.errors import ConfigError, InputError, VerificationError
+from synth_stack.errors import ConfigError, InputError, RunMismatch, VerificationError
 from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.extensions import load_extensions
@@ -45,10 +46,23 @@ from synth_stack.rows.canonical import canonical_json
 from synth_stack.runs.folder import GATES_LOCK, LOCK, hold_alone, identity_line, open_run, update_manifest
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.curate import judge_source
-from synth_stack.workflows.judge import bind_gates
+from synth_stack.workflows.judge import Gates, bind_gates
 from synth_stack.workflows.run import pack
 from synth_stack.workflows.stores import bring_source
 
+COMMANDS = """\
+# Type these in the folder that holds audit.json.
+synth-stack audit --apply . --out ../curated_pack
+synth-stack verify ../curated_pack
+"""
+COMMANDS_ANEW = """\
+# remedy/regenerate.jsonl names the slices that lose more than a fifth of their rows, and how many to make.
+# A recipe of yours makes them, whose seeds have these slices (synth-stack init writes one): give it a copy of
+# that file, and under `generate:` the lines `report: {path: regenerate.jsonl, goal: 1.0}` and as many
+# `candidates` as there are rows to make; preview shows how many each slice gets. In the folder of the recipe:
+#   synth-stack preview recipe.yaml
+#   synth-stack run recipe.yaml
+"""
 CLUSTER_ROWS = 500
 """Rows of a cluster, about: with fewer, the interval of a rate of 1% is wider than the rate."""
 
@@ -99,6 +113,8 @@ def audit(
     chosen = choose_engine(engine)
     folder = Path(out)
     bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load), baseline=baseline)
+    settings = AuditSettings(source_column, by, counts, describe_gates())
+    _refuse_other(folder, bound, settings)
     file = load_gates(gates)
     named = {**dict(file.map or {}), **check_map(map)}
     if isinstance(source, dict) and len(source) > 1:
@@ -114,7 +130,6 @@ def audit(
         skip_broken=skip_broken,
         progress=progress,
     )
-    settings = AuditSettings(source_column, by, counts, describe_gates())
     check_source_column(folder, source_column)
     with open_run(folder, (folder / LOCK).read_bytes()):
         write_bytes(folder / SETTINGS, canonical_json(settings.to_file()) + b"\n")
@@ -187,6 +202,22 @@ def verify_audit(folder: str | Path, *, expected_key: str | None = None) -> Audi
     return check_audit(where, expected_key=expected_key)
 
 
+def _refuse_other(folder: Path, gates: Gates, settings: AuditSettings) -> None:
+    """Raises RunMismatch where `folder` holds a finished audit by other gates or of other options.
+
+    The same audit goes on where it stopped; one of another data set is refused as any other run is.
+    """
+    if not is_audit(folder):
+        return
+    judged_by = identity_line((folder / GATES_LOCK).read_bytes())
+    if judged_by == identity_line(gates.lock) and read_settings(folder).to_json() == settings.to_json():
+        return
+    raise RunMismatch(
+        f"{folder} holds another audit: it was made by other gates, exams or options",
+        mend="Choose another folder with --out, or remove this one.",
+    )
+
+
 def _write_clusters(folder: Path) -> None:
     import pyarrow as pa
 
@@ -225,13 +256,9 @@ def _write_remedy(
         "gates": gates,
     }
     write_bytes(folder / REMEDY / "gates.yaml", render_yaml(written))
-    commands = (
-        "# Type these in the folder that holds audit.json.\n"
-        "synth-stack audit --apply . --out ../curated_pack\n"
-        "synth-stack verify ../curated_pack\n"
-    )
-    write_bytes(folder / REMEDY / "commands.sh", commands.encode())
-    lines = [f"{canonical_json(_budget(short)).decode()}\n" for short in told["plan"]["regenerate"]]
+    anew = told["plan"]["regenerate"]
+    write_bytes(folder / REMEDY / "commands.sh", (COMMANDS + (COMMANDS_ANEW if anew else "")).encode())
+    lines = [f"{canonical_json(_budget(short)).decode()}\n" for short in anew]
     write_bytes(folder / REMEDY / "regenerate.jsonl", "".join(lines).encode("utf-8"))
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from synth_stack.cli.main import app
 from synth_stack.errors import InputError
-from tests.audited import HOSTILE, write_data, write_gates
+from tests.audited import HOSTILE, good_row, write_data, write_gates
 
 
 def call(*words: str | Path) -> str:
@@ -76,3 +76,20 @@ def test_a_table_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) 
     assert isinstance(result.exception, InputError)
     assert "CSV UTF-8" in str(result.exception)
     assert not (tmp_path / "a" / "audit.json").exists()
+
+
+def test_slices_that_lose_much_are_named_with_what_to_run(tmp_path: Path) -> None:
+    rows = [good_row(number) for number in range(20)]
+    for row in rows[1:9:2]:
+        row["output"] = ""
+    (tmp_path / "mine.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    out = tmp_path / "a"
+    shown = " ".join(
+        call("audit", tmp_path / "mine.jsonl", "--gates", write_gates(tmp_path), "--out", out).split()
+    )
+    assert "Make anew, since the mix has changed" in shown
+    assert "4 of 10" in shown
+    assert "commands.sh" in shown
+    said = (out / "remedy" / "commands.sh").read_text(encoding="utf-8")
+    assert "report: {path: regenerate.jsonl, goal: 1.0}" in said
+    assert "synth-stack run recipe.yaml" in said

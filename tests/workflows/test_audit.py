@@ -2,6 +2,7 @@
 it.
 """
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 import synth_stack
 from synth_stack.audits.seal import ENVELOPE, sign_audit, write_audit
-from synth_stack.errors import ConfigError, InputError, VerificationError
+from synth_stack.errors import ConfigError, InputError, RunMismatch, VerificationError
 from synth_stack.files import read_table, write_table
 from synth_stack.gates.canaries import plant_defects
 from synth_stack.gates.gate import Judge, State
@@ -359,3 +360,31 @@ def test_a_column_of_sources_that_no_row_has_is_refused(tmp_path: Path) -> None:
         audit(rows, gates, tmp_path / "out", source_column="seller", key=tmp_path / "key.pem")
     told = audit(rows, gates, tmp_path / "out", source_column="vendor", key=tmp_path / "key.pem")
     assert [group["name"] for group in told.audit["sources"]["groups"]] == ["a"]
+
+
+def test_an_audit_over_another_audit_is_refused_and_the_same_one_goes_through(tmp_path: Path) -> None:
+    rows = [good_row(number) for number in range(8)]
+    gates, out = write_gates(tmp_path), tmp_path / "a"
+    told = audit(rows, gates, out).audit
+    assert audit(rows, gates, out).audit == told
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    with pytest.raises(RunMismatch, match="holds another audit"):
+        audit(rows, gates, out, by="cluster")
+    with pytest.raises(RunMismatch, match="holds another audit"):
+        audit(rows, write_gates(tmp_path, languages=["en"]), out)
+    with pytest.raises(RunMismatch):
+        audit([good_row(9)], gates, out)
+    assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+
+
+def test_a_baseline_of_too_few_rows_is_told_with_the_reason_of_the_gate(tmp_path: Path) -> None:
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(f"{json.dumps(good_row(number))}\n" for number in range(3)), encoding="utf-8")
+    (tmp_path / "gates.yaml").write_text("version: 1\ngates: [{use: drift, canaries: 0}]\n", encoding="utf-8")
+    told = audit([good_row(n) for n in range(8)], tmp_path / "gates.yaml", tmp_path / "a", baseline=few).audit
+    (gap,) = [gap for gap in told["not_checked"] if gap["what"] == "Whatever drift looks for"]
+    (reason,) = {row["why_not"] for row in told["baseline"]["baselines"]}
+    assert reason
+    assert reason in gap["why"]
+    assert "baseline FILE" not in gap["mend"]
+    assert reason in html.unescape(render_audit(told))
