@@ -35,7 +35,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 class _Mark:
     """Stands in an annotation: what a parameter is, beside its type."""
 
-    what: Literal["path", "eval sets", "baseline"]
+    what: Literal["path", "eval sets", "baseline", "references"]
 
 
 PATH = _Mark("path")
@@ -49,6 +49,9 @@ EVAL_SETS = _Mark("eval sets")
 
 BASELINE = _Mark("baseline")
 """Marks the parameter that takes the path of rows which a batch is compared with (`--baseline`)."""
+
+REFERENCES = _Mark("references")
+"""Marks the parameter that takes rows of others by name, of which no row may be a copy (`--reference`)."""
 
 Harm = Literal["people", "exams", "truth", "form", "spread"]
 """What a defect that a gate finds does, the gravest first: it reaches people, makes scores of exams
@@ -113,6 +116,11 @@ class Entry:
     def baseline(self) -> str | None:
         """The parameter that takes rows to compare a batch with, if there is one."""
         return self._find_marked(BASELINE)
+
+    @property
+    def references(self) -> str | None:
+        """The parameter that takes rows of others by name, if there is one."""
+        return self._find_marked(REFERENCES)
 
     @property
     def module(self) -> str:

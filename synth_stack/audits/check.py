@@ -32,7 +32,7 @@ MAX_STATEMENT_BYTES = 16 * 1024 * 1024
 """A statement has a line a file; a run of 10 million rows has some 10,000 files."""
 TOLERANCE = 2e-6
 """Twice the last decimal of a share: another version of a statistics library may round the other way."""
-EVIDENCE = ("candidates/", "verdicts/", "canaries/", "state/", "remedy/")
+EVIDENCE = ("candidates/", "verdicts/", "canaries/", "state/", "remedy/", "references/")
 
 
 @dataclass(frozen=True, slots=True)

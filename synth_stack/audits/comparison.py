@@ -91,6 +91,8 @@ def _list_rates(audit: Mapping[str, Any]) -> dict[str, Json]:
         rates |= reasons
     copies = audit["copies"]
     rates["exact copies"], rates["near-copies"] = copies["exact"], copies["near"]
+    for reference in copies["references"]:
+        rates[f"copies of {reference['name']}"] = reference["rate"]
     for cross in copies["across"]:
         rates[f"{cross['split']} in {cross['other']}"] = cross["rate"]
     for exam in audit["exams"]:

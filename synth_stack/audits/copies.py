@@ -20,7 +20,9 @@ WORST = 5
 def measure_copies(evidence: AuditEvidence) -> Json:
     """Exact copies (letters and digits alone, without case), and the near-copies that gates named a twin of.
 
-    `across` counts the rows of a split that a row of another one copies, directly or over other copies.
+    Each row counts once: as a copy of reference rows, else as an exact copy, else as a near-copy; `any` is
+    the sum. `across` counts the rows of a split that a row of another one copies, directly or over other
+    copies.
     """
     import polars as pl
 
@@ -28,7 +30,7 @@ def measure_copies(evidence: AuditEvidence) -> Json:
     plain = pl.col("text").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", "")
     said = rows.select(plain=plain)["plain"]
     rows = rows.with_columns(key=pl.when(said.str.len_bytes() > 0).then(said.hash(seed=0)))
-    twins = evidence.flags.filter(pl.col("twin").is_not_null()).select("row_id", "gate", "twin")
+    twins = evidence.flags.filter(pl.col("twin").is_not_null()).select("row_id", "gate", "twin", "pack")
     numbers = rows.select("row_id", "number")
     pairs = twins.join(numbers, on="row_id").join(
         numbers.rename({"row_id": "twin", "number": "other"}), on="twin", how="left"
@@ -37,17 +39,58 @@ def measure_copies(evidence: AuditEvidence) -> Json:
     first = rows.filter(pl.col("key").is_not_null()).unique("key", keep="first", maintain_order=True)
     exact = again.join(first.select("key", other="number"), on="key")
     edges = pl.concat([pairs.drop_nulls("other").select("number", "other"), exact.select("number", "other")])
-    inside = pairs.drop_nulls("other")
-    outside = pairs.filter(pl.col("other").is_null())
+    outside = pairs.filter(pl.col("other").is_null() | pl.col("pack").is_not_null())
+    outside = outside.unique("row_id", keep="first", maintain_order=True)
+    exactly = again.select("row_id").join(outside, on="row_id", how="anti")
+    inside = pairs.select("row_id").unique().join(outside, on="row_id", how="anti")
+    nearly = inside.join(exactly, on="row_id", how="anti")
     return {
-        "exact": measure_rate(again.height, evidence.size),
-        "near": measure_rate(inside["row_id"].n_unique(), evidence.size),
+        "any": measure_rate(outside.height + exactly.height + nearly.height, evidence.size),
+        "exact": measure_rate(exactly.height, evidence.size),
+        "near": measure_rate(nearly.height, evidence.size),
         "gates": sorted(twins["gate"].unique().to_list()),
-        "references": measure_rate(outside["row_id"].n_unique(), evidence.size),
+        "references": _measure_references(evidence, outside),
         "splits": _count_splits(rows),
         "across": _measure_across(rows, edges),
-        "examples": list_examples(evidence.flags.filter(pl.col("twin").is_not_null()), evidence.rows),
+        "examples": list_examples(
+            evidence.flags.filter(pl.col("twin").is_not_null()).join(nearly, on="row_id", how="semi"),
+            evidence.rows,
+        ),
     }
+
+
+def _measure_references(evidence: AuditEvidence, outside: "pl.DataFrame") -> list[Json]:
+    """Of each named reference the rows that copy one of its rows, also where there are none, with examples.
+
+    A row counts for the first that it copies. An index of several packs names each of them.
+    """
+    import polars as pl
+
+    found = outside.with_columns(name=pl.coalesce("pack", "gate"))
+    named: dict[tuple[str, str], str | None] = {}
+    for gate in evidence.run.lock.gates:
+        facts = gate.facts.get((evidence.settings.known.get(gate.use) or {}).get("references") or "")
+        for fact in facts if isinstance(facts, list) else []:
+            if isinstance(fact, dict):
+                named[gate.use, str(fact.get("name"))] = str(fact.get("sha256"))
+    for gate_name, name in found.select("gate", "name").unique().sort("gate", "name").iter_rows():
+        named.setdefault((gate_name, name), None)
+    told = []
+    for (gate_name, name), sha256 in named.items():
+        mine = found.filter((pl.col("gate") == gate_name) & (pl.col("name") == name))
+        flags = evidence.flags.filter(gate=gate_name).join(mine, on="row_id", how="semi")
+        work = evidence.work.get(gate_name)
+        judged = 0 if work is None else work.looked_at - work.abstained
+        told.append(
+            {
+                "gate": gate_name,
+                "name": name,
+                "sha256": sha256,
+                "rate": measure_rate(mine.height, judged),
+                "examples": list_examples(flags, evidence.rows, WORST),
+            }
+        )
+    return told
 
 
 def _count_splits(rows: "pl.DataFrame") -> Json:

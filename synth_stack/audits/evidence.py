@@ -95,7 +95,8 @@ class AuditEvidence:
 
     `rows` is one line a row of the data set, without such as a gate made: row_id, draw, kind, group, source,
     split, text, documents (whether it has any), decision. `flags` is one line for each time a gate turned a
-    row away by itself: row_id, gate, outcome, reason_class, reason, score, eval_set, item, twin, replaced_by.
+    row away by itself: row_id, gate, outcome, reason_class, reason, score, eval_set, item, twin, pack,
+    replaced_by.
     `wide` are the verdicts that were given to the batch or to a slice: gate, outcome, scope, reason,
     reason_class, rows.
     """
@@ -124,6 +125,7 @@ def describe_gates() -> dict[str, Any]:
             "harm": entry.harm,
             "exams": entry.eval_sets,
             "baseline": entry.baseline,
+            "references": entry.references,
             "documents": "documents" in entry.reads,
         }
         for name, entry in sorted(registered("gate").items())
@@ -286,7 +288,7 @@ def _read_flags(
             mine = away.filter(scope="row")
             cited = [
                 pl.col("evidence").str.json_path_match(f"$.{key}").alias(key)
-                for key in ("eval_set", "item", "twin", "replaced_by")
+                for key in ("eval_set", "item", "twin", "pack", "replaced_by")
             ]
             flags.append(mine.with_columns(cited).drop("evidence", "scope", "threshold"))
             wide.append(away.filter(pl.col("scope") != "row").drop("evidence", "threshold"))

@@ -116,6 +116,16 @@ def _tell_absent(evidence: AuditEvidence, figures: dict[str, Any]) -> list[Gap]:
                 "`--against NAME=PATH`.",
             )
         )
+    if not figures["copies"]["references"]:
+        takes = any(evidence.settings.known.get(name, {}).get("references") for name in used)
+        add = "" if takes else f"Add {_name_takers(evidence, 'references')} to the gate file. "
+        gaps.append(
+            _gap(
+                "Copies of reference rows",
+                "No rows of others were named that these may not repeat.",
+                f"{add}Name them: `--reference NAME=PATH`.",
+            )
+        )
     if not figures["baseline"]["baselines"]:
         why = "No baseline was given, so nothing says whether these are the rows that you want."
         takes = any(evidence.settings.known.get(name, {}).get("baseline") for name in used)

@@ -58,6 +58,7 @@ def plan_remedies(evidence: AuditEvidence) -> Json:
                 "size_after": size + rewritten,
                 "defects_after": measure_rate(defects, size + rewritten),
                 "groups": _list_losses(mine, groups),
+                "references": _count_references(mine),
             }
         )
     return {
@@ -107,6 +108,11 @@ def _list_copies(evidence: AuditEvidence, first: "pl.DataFrame") -> "pl.DataFram
     decided = pl.DataFrame(evidence.run.decisions.select(["row_id", "decision"]))
     accepted = decided.filter(decision="accepted").select(replaced_by="row_id")
     return first.drop_nulls("replaced_by").join(accepted, on="replaced_by", how="semi").select("row_id")
+
+
+def _count_references(mine: "pl.DataFrame") -> Json:
+    """How many rows of a step are copies of which reference."""
+    return dict(mine.drop_nulls("pack").group_by("pack").len().sort("pack").iter_rows())
 
 
 def _list_losses(mine: "pl.DataFrame", groups: "pl.DataFrame") -> list[Json]:

@@ -39,6 +39,10 @@ def build_predicate(audit: Mapping[str, Any]) -> Json:
             "defects": audit["overall"]["defects"],
             "corrected": audit["overall"]["corrected"],
             "by_gate": {gate["gate"]: gate["rate"] for gate in audit["gates"]},
+            "copies_of_references": [
+                {name: reference[name] for name in ("gate", "name", "sha256", "rate")}
+                for reference in audit["copies"]["references"]
+            ],
             "not_checked": [gap["what"] for gap in audit["not_checked"]],
         },
         "audit": digest_bytes(canonical_json(dict(audit))),

@@ -30,6 +30,10 @@ def audit(
         Path | None, typer.Option("--out", help="The folder to write; of --apply the pack.")
     ] = None,
     against: Against = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option("--reference", help="NAME=PATH of rows that these may not copy; may be repeated."),
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="Rows of the kind that you want, to measure drift from.")
     ] = None,
@@ -72,6 +76,7 @@ def audit(
         from synth_stack.inputs.columns import parse_map
         from synth_stack.inputs.gate_file import parse_eval_set
         from synth_stack.workflows.audit import audit as audit_rows
+        from synth_stack.workflows.references import parse_reference
 
         with show_progress(quiet or as_json) as bars:
             result = audit_rows(
@@ -79,6 +84,7 @@ def audit(
                 _need(gates, "--gates"),
                 _need(out, "--out"),
                 eval_sets=[parse_eval_set(text) for text in against or []],
+                references=[parse_reference(text) for text in reference or []],
                 baseline=baseline,
                 labels=labels,
                 sample=sample,

@@ -61,6 +61,10 @@ def _tabulate_rates(audit: Mapping[str, Any]) -> Table:
         rates.add_row(
             of_exam, f"{exam['rate']['rows']:,}", f"{exam['rate']['count']:,}", format_rate(exam["rate"])
         )
+    for reference in audit["copies"]["references"]:
+        rate = reference["rate"]
+        copied = Text(f"  copies of {clean(reference['name'])}")
+        rates.add_row(copied, f"{rate['rows']:,}", f"{rate['count']:,}", format_rate(rate))
     for cross in audit["copies"]["across"]:
         shared = Text(f"{cross['split']} rows in {cross['other']} too")
         rate = cross["rate"]

@@ -1,6 +1,6 @@
 """The gate file as strict models: which gates, in which order, with which parameters and canaries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -165,6 +165,16 @@ def _add(use: GateUse, parameter: str | None, added: list[dict[str, Any]]) -> Ga
     if parameter is None or not isinstance(named, list):
         return use
     return GateUse.model_validate({**use.model_dump(), parameter: [*named, *added]})
+
+
+def add_references(uses: list[GateUse], made: Mapping[str, Sequence[Path]]) -> list[GateUse]:
+    """The gates, each with the indexes that were made for it (by gate) as rows that it compares with."""
+    takers = {name: registered("gate")[name].references for name in made}
+    added = {
+        name: [{"name": path.stem, "path": str(path.resolve())} for path in paths]
+        for name, paths in made.items()
+    }
+    return [_add(use, takers.get(use.use), added.get(use.use, [])) for use in uses]
 
 
 def add_baseline(uses: list[GateUse], path: str | Path | None) -> list[GateUse]:

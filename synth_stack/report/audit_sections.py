@@ -76,7 +76,7 @@ def draw_plan(audit: Json) -> str:
         lines.append(
             f'<tr><td class="n">{step["number"]}</td>'
             f'<td><span class="act {step["action"]}">{_DONE[step["action"]]}</span></td>'
-            f'<th scope="row">{name_reason(step["reason_class"], step["gate"])}</th>'
+            f'<th scope="row">{name_reason(step["reason_class"], step["gate"])}{_say_references(step)}</th>'
             f"<td>{HARMS[step['harm']]}</td>"
             f'<td class="n">{took}</td><td class="n">{step["size_after"]:,}</td>'
             f'<td class="n">{escape(format_rate(step["defects_after"]))}</td><td '
@@ -105,6 +105,11 @@ def draw_plan(audit: Json) -> str:
         "its parameters "
         "there, and name the copy with <code>--gates</code>.</p>"
     )
+
+
+def _say_references(step: Json) -> str:
+    told = ", ".join(f"of {name}: {count:,}" for name, count in step["references"].items())
+    return f" ({escape(told)})" if told else ""
 
 
 def draw_gates(gates: Sequence[Json]) -> str:
@@ -169,11 +174,15 @@ def draw_copies(copies: Json) -> str:
     """Copies within the rows, across splits and of reference rows."""
     named = ", ".join(copies["gates"]) or "no gate found any"
     lines = [
-        draw_rate_line("Exact copies of an earlier row", copies["exact"]),
-        draw_rate_line(f"Near-copies of another row ({named})", copies["near"]),
-        draw_rate_line("Copies of reference rows", copies["references"]),
+        draw_rate_line(f"Copies of {reference['name']}, which was named as a reference", reference["rate"])
+        for reference in copies["references"]
     ]
     lines += [
+        draw_rate_line("Exact copies of an earlier row", copies["exact"]),
+        draw_rate_line(f"Near-copies of another row ({named})", copies["near"]),
+        draw_rate_line("All copies", copies["any"]),
+    ]
+    crosses = [
         draw_rate_line(f"Rows of {cross['split']} that {cross['other']} has too", cross["rate"])
         for cross in copies["across"]
     ]
@@ -193,7 +202,19 @@ def draw_copies(copies: Json) -> str:
         if copies["examples"]
         else ""
     )
-    return draw_table(caption, ("What", "Rows#n", "Rate (95% interval)#n"), lines) + across + near
+    of_references = "".join(
+        f"<details><summary>Copies of {escape(reference['name'])}</summary>"
+        f"{quote_examples(reference['examples'])}</details>"
+        for reference in copies["references"]
+        if reference["examples"]
+    )
+    heads = ("What", "Rows#n", "Rate (95% interval)#n")
+    once = "A row counts once, in the first line that it belongs to."
+    table = draw_table(f"{once} {caption}", heads, lines)
+    shared = (
+        draw_table("What splits share, of the rows of the first split.", heads, crosses) if crosses else ""
+    )
+    return table + of_references + near + shared + across
 
 
 def draw_groups(measured: Json | None, nothing: str) -> str:

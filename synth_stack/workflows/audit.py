@@ -33,7 +33,15 @@ from synth_stack.files import render_yaml, write_bytes, write_table
 from synth_stack.inputs.columns import check_map
 from synth_stack.inputs.extensions import load_extensions
 from synth_stack.inputs.foreign import open_collection
-from synth_stack.inputs.gate_file import GateFile, NamedEvalSet, add_baseline, add_eval_sets, load_gates
+from synth_stack.inputs.gate_file import (
+    GateFile,
+    GateUse,
+    NamedEvalSet,
+    add_baseline,
+    add_eval_sets,
+    add_references,
+    load_gates,
+)
 from synth_stack.inputs.object_stores import is_address
 from synth_stack.packs.signers import Signer, local_signer
 from synth_stack.packs.write import PackSummary, write_pack
@@ -47,6 +55,7 @@ from synth_stack.runs.folder import GATES_LOCK, LOCK, hold_alone, identity_line,
 from synth_stack.runs.judged import open_judged
 from synth_stack.workflows.curate import judge_source
 from synth_stack.workflows.judge import Gates, bind_gates
+from synth_stack.workflows.references import REFERENCES, Reference, index_references, keep_references
 from synth_stack.workflows.run import pack
 from synth_stack.workflows.stores import bring_source
 
@@ -82,6 +91,7 @@ def audit(
     out: str | Path,
     *,
     eval_sets: Sequence[NamedEvalSet] = (),
+    references: Sequence[Reference] = (),
     baseline: str | Path | None = None,
     labels: str | Path | None = None,
     sample: int | None = None,
@@ -98,10 +108,11 @@ def audit(
     remedy/ and a signed statement (docs/audit.md).
 
     `source` is what `curate` reads, or a collection of several data sets by split or configuration (a
-    DatasetDict, a Distiset). `baseline` are rows of the kind that is wanted, `labels` a file of what people
-    found of verdicts, `sample` how many rows to judge in the place of all. Groups are told apart `by` "slice"
-    or "cluster", sources by `source_column`. A gate that fails its self-test does not stop an audit: it is
-    said first. Raises UsageError before any row is read, WorkError when the work fails.
+    DatasetDict, a Distiset). `references` are rows of others that these may not copy, `baseline` rows of the
+    kind that is wanted, `labels` a file of what people found of verdicts, `sample` how many rows to judge in
+    the place of all. Groups are told apart `by` "slice" or "cluster", sources by `source_column`. A gate that
+    fails its self-test does not stop an audit: it is said first. Raises UsageError before any row is read,
+    WorkError when the work fails.
     """
     if is_address(out):
         raise ConfigError("an audit is written to a folder", seen=str(out), mend="Name a folder with --out.")
@@ -112,24 +123,27 @@ def audit(
     counts = {} if labels is None else read_labels(labels)
     chosen = choose_engine(engine)
     folder = Path(out)
-    bound = bind_gates(gates, eval_sets, source=source, loaded=load_extensions(load), baseline=baseline)
     settings = AuditSettings(source_column, by, counts, describe_gates())
-    _refuse_other(folder, bound, settings)
+    loaded = load_extensions(load)
     file = load_gates(gates)
     named = {**dict(file.map or {}), **check_map(map)}
-    if isinstance(source, dict) and len(source) > 1:
-        source = open_collection(source, "data sets in memory", named=named)
-    judge_source(
-        bring_source(source, folder),
-        bound,
-        folder,
-        chosen=chosen,
-        named=named,
-        refuse_map=bool(map),
-        sample=sample,
-        skip_broken=skip_broken,
-        progress=progress,
-    )
+    with index_references(references, gates, source, folder) as made:
+        bound = bind_gates(gates, eval_sets, source=source, loaded=loaded, baseline=baseline, references=made)
+        _refuse_other(folder, bound, settings)
+        if isinstance(source, dict) and len(source) > 1:
+            source = open_collection(source, "data sets in memory", named=named)
+        judge_source(
+            bring_source(source, folder),
+            bound,
+            folder,
+            chosen=chosen,
+            named=named,
+            refuse_map=bool(map),
+            sample=sample,
+            skip_broken=skip_broken,
+            progress=progress,
+        )
+        kept = keep_references(made, folder)
     check_source_column(folder, source_column)
     with open_run(folder, (folder / LOCK).read_bytes()):
         write_bytes(folder / SETTINGS, canonical_json(settings.to_file()) + b"\n")
@@ -138,10 +152,14 @@ def audit(
         told = build_audit(folder)
         write_audit(folder, told)
         write_bytes(folder / PAGE, render_audit(told).encode("utf-8"))
-        _write_remedy(folder, file, eval_sets, baseline, told)
+        uses = add_baseline(add_references(add_eval_sets(file, eval_sets), kept), baseline)
+        _write_remedy(folder, file, uses, told)
         key_id = sign_audit(folder, told, key)
-        made = [AUDIT, PAGE, SETTINGS, CLUSTERS, ENVELOPE, AUDIT_KEY]
-        update_manifest(folder, [*made, *(f"{REMEDY}/{path.name}" for path in (folder / REMEDY).iterdir())])
+        written = [AUDIT, PAGE, SETTINGS, CLUSTERS, ENVELOPE, AUDIT_KEY]
+        indexes = [f"{REFERENCES}/{gate}/{path.name}" for gate, paths in kept.items() for path in paths]
+        update_manifest(
+            folder, [*written, *indexes, *(f"{REMEDY}/{path.name}" for path in (folder / REMEDY).iterdir())]
+        )
     return AuditResult(folder, told, key_id)
 
 
@@ -230,12 +248,10 @@ def _write_clusters(folder: Path) -> None:
 def _write_remedy(
     folder: Path,
     file: GateFile,
-    eval_sets: Sequence[NamedEvalSet],
-    baseline: str | Path | None,
+    uses: Sequence[GateUse],
     told: Mapping[str, Any],
 ) -> None:
     """remedy/: the gate file that carries the plan out, the commands, and the slices to make anew."""
-    uses = add_baseline(add_eval_sets(file, eval_sets), baseline)
     base = (folder / REMEDY).resolve()
     entries = registered("gate")
     gates = []

@@ -33,6 +33,7 @@ from synth_stack.inputs.gate_file import (
     NamedEvalSet,
     add_baseline,
     add_eval_sets,
+    add_references,
     fill_baseline,
     load_gates,
 )
@@ -124,18 +125,20 @@ def bind_gates(
     source: object = None,
     loaded: Sequence[Extension] = (),
     baseline: str | Path | None = None,
+    references: Mapping[str, Sequence[Path]] | None = None,
 ) -> Gates:
     """The gates of a file, bound and loaded, with `eval_sets` added to those of the gate that takes some, and
     `baseline` as the rows that a batch is compared with; a gate that names none takes that of `resources`.
 
-    Without `resources` they reach what may be reached for the rows of `source`.
+    `references` are indexes of rows that gates compare with, by gate. Without `resources` they reach what
+    may be reached for the rows of `source`.
 
     The lock records the extensions that the file loads, and those in `loaded`. Raises ConfigError,
     InputError, ModelError or MissingExtra.
     """
     file = load_gates(path)
     extensions = [*loaded, *load_extensions(file.load, folder=file.folder)]
-    uses = add_baseline(add_eval_sets(file, eval_sets), baseline)
+    uses = add_baseline(add_references(add_eval_sets(file, eval_sets), references or {}), baseline)
     uses = fill_baseline(uses, resources.baseline if resources else None)
     resources = replace(resources or bound_resources(source, file), folder=file.folder)
     faults = Faults()

@@ -12,7 +12,7 @@ def make_audit(count: int, rows: int, *, gates: str = "g", data: str = "d") -> d
         "judged_by": {"gates": gates},
         "overall": {"defects": rate},
         "gates": [{"gate": "form", "rate": rate, "reasons": [], "self_test": None}],
-        "copies": {"exact": rate, "near": {"count": 0, "rows": 0}, "across": []},
+        "copies": {"exact": rate, "near": {"count": 0, "rows": 0}, "references": [], "across": []},
         "exams": [],
         "groups": None,
         "sources": {"groups": [{"name": f"only {data}", "rate": rate}]},

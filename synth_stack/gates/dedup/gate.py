@@ -31,7 +31,7 @@ from synth_stack.gates.dedup.verdicts import LARGE_CLUSTER, NEAR_DUPLICATE, writ
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.models.devices import Device, choose_device
 from synth_stack.models.files import need_module
-from synth_stack.registry import gate
+from synth_stack.registry import REFERENCES, gate
 from synth_stack.text.words import TEXT_SCHEME
 
 _SCORED_BELOW = 0.05
@@ -82,7 +82,7 @@ def dedup(
     max_cluster_min_rows: Annotated[int, Field(ge=1)] = 50,
     shared_rows: Annotated[int, Field(ge=3)] | None = 3,
     device: Device = "cpu",
-    against: list[NamedPack] = [],  # noqa: B006  (never changed; pydantic copies it)
+    against: Annotated[list[NamedPack], REFERENCES] = [],  # noqa: B006  (never changed; pydantic copies it)
 ) -> Judge:
     """A judge that rejects a row whose similarity to a kept row is above `threshold`.
 
