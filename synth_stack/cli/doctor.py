@@ -77,6 +77,7 @@ def examine() -> list[Component]:
         Component(
             "sandbox", _sandbox_level(), "running generated code", "docs/sandbox.md says what it needs"
         ),
+        _find_runtimes(),
         _find_scorer(),
         Component("nvidia-smi", "found" if shutil.which("nvidia-smi") else None, "a GPU", "not needed"),
     ]
@@ -101,6 +102,19 @@ def _sandbox_level() -> str | None:
         return find_level()
     except SandboxError:
         return None
+
+
+def _find_runtimes() -> Component:
+    """Which runtimes a run would use for generated code; tried out, which takes half a second."""
+    from synth_stack.sandbox.room import find_javascript
+    from synth_stack.sandbox.runtimes import PYTHON, Runtime
+
+    if _sandbox_level() is None:
+        return Component("code runtimes", None, "running Python and JavaScript", "a sandbox comes first")
+    node = find_javascript()
+    used = f"{PYTHON.version}, {node.version}" if isinstance(node, Runtime) else PYTHON.version
+    missing = "" if isinstance(node, Runtime) else f"; JavaScript is not run: {node}"
+    return Component("code runtimes", used, f"what generated code runs by{missing}", "install node")
 
 
 def _version(name: str, module: str) -> str | None:

@@ -16,13 +16,20 @@ import pyarrow as pa
 
 from synth_stack.rows.answers import read_answers
 
-PYTHON = "python"
+PYTHON, JAVASCRIPT = "python", "javascript"
 SAME_CODE, OTHER_CODE = "same_code", "other_code"
 
 MAX_SOURCE_CHARS = 20_000
 """Of a source that is parsed: it bounds the parser's time, and how deep a tree can be."""
 _UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _PYTHON = frozenset({"", "python", "python3", "py"})
+JAVASCRIPT_INFOS = frozenset({"javascript", "js", "jsx", "mjs", "cjs", "node", "ecmascript"})
+"""The words after a fence, and in a column of a foreign row, that mean JavaScript."""
+_OTHERS = frozenset(
+    "typescript ts tsx java c cpp c++ csharp c# cs go golang rust rs ruby rb php swift kotlin kt".split()
+)
+"""Those of languages that nothing here runs."""
+_LANGUAGE_COLUMNS = ("language", "lang", "programming_language")
 _FENCE = 3
 """Backticks."""
 
@@ -60,16 +67,12 @@ class CodePair:
 
 
 def read_pairs(table: pa.Table) -> dict[int, CodePair]:
-    """The pairs of Python in a table by row; a row neither of kind code nor foreign with tests has none."""
-    return {row: pair for row, pair in _read_all(table).items() if pair.language == PYTHON}
+    """The pairs of a table by row, of any language; a row that is neither code nor foreign with tests has
+    none.
 
-
-def find_other_languages(table: pa.Table) -> dict[int, str]:
-    """The language of each row with a pair of another language than Python, by row."""
-    return {row: pair.language for row, pair in _read_all(table).items() if pair.language != PYTHON}
-
-
-def _read_all(table: pa.Table) -> dict[int, CodePair]:
+    The language is what a row of ours says; of a foreign one what a column of it, or of its `meta`, says, and
+    else what its fences say. Python is what nothing says otherwise of.
+    """
     pairs = {}
     for row, kind, answer, held in read_answers(table):
         if kind not in {"code", "foreign"}:
@@ -84,6 +87,8 @@ def find_fault(pair: CodePair) -> str | None:
     """What is wrong with a pair before anything is run, or None."""
     if not pair.solution.strip():
         return "no code: the answer holds none"
+    if pair.language != PYTHON:  # only its runtime can parse it
+        return None
     try:
         tree = parse_source(pair.solution)
     except SyntaxError as exc:
@@ -119,6 +124,20 @@ def read_blocks(content: str, infos: frozenset[str] = _PYTHON) -> list[str]:
     return [*blocks, "\n".join(block)] if opened and python else blocks
 
 
+def list_infos(content: str) -> list[str]:
+    """The first words after the fences that open a block, in order."""
+    infos, opened = [], 0
+    for line in content.split("\n"):
+        info = line.strip().lstrip("`")
+        ticks = len(line.strip()) - len(info)
+        if not opened and ticks >= _FENCE:
+            opened = ticks
+            infos.append(info.strip().lower())
+        elif opened and ticks >= opened and not info:
+            opened = 0
+    return infos
+
+
 def fence(source: str, info: str = PYTHON) -> str:
     """A source as a fenced block, which `read_blocks` gives back."""
     ticks = "`" * _FENCE
@@ -138,18 +157,40 @@ def _read_pair(kind: str, answer: str, held: dict[str, Any]) -> CodePair | None:
     tests = next((held[name] for name in ("tests", "test") if isinstance(held.get(name), str)), None)
     if kind == "foreign" and tests is None:
         return None
-    solution = "\n\n".join(read_blocks(answer)) if "```" in answer else answer
     if code is None:
-        return CodePair("foreign", solution, tests or "")
+        language = _find_language(answer, held)
+        return CodePair("foreign", _read_solution(answer, language), tests or "", language=language)
     texts = {name: _text(code.get(name)) for name in ("task", "tests", "prelude")}
     reference, relation, language = (code.get(name) for name in ("reference", "relation", "language"))
+    language = language if isinstance(language, str) and language else PYTHON
     return CodePair(
-        solution=solution,
+        solution=_read_solution(answer, language),
         reference=reference if isinstance(reference, str) else None,
         relation=relation if relation in {SAME_CODE, OTHER_CODE} and isinstance(reference, str) else None,
-        language=language if isinstance(language, str) and language else PYTHON,
+        language=language,
         **texts,
     )
+
+
+def _read_solution(answer: str, language: str) -> str:
+    """The code of an answer: its fenced blocks of the language, or all of it where it has no fence."""
+    infos = JAVASCRIPT_INFOS | {""} if language == JAVASCRIPT else _PYTHON
+    return "\n\n".join(read_blocks(answer, infos)) if "```" in answer else answer
+
+
+def _find_language(answer: str, held: dict[str, Any]) -> str:
+    """The language of a foreign row's code."""
+    meta = held.get("meta")
+    places = [held, meta if isinstance(meta, dict) else {}]
+    said = [_text(place.get(name)).strip().lower() for place in places for name in _LANGUAGE_COLUMNS]
+    for words in ([word for word in said if word], list_infos(answer)):
+        if any(word in _PYTHON for word in words):
+            return PYTHON
+        if any(word in JAVASCRIPT_INFOS for word in words):
+            return JAVASCRIPT
+        if other := next((word for word in words if word in _OTHERS), None):
+            return other
+    return PYTHON
 
 
 def _text(value: Any) -> str:

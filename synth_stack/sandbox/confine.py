@@ -11,8 +11,9 @@ import platform
 import resource
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from synth_stack.sandbox.filters import check_call
@@ -33,12 +34,28 @@ _KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 """Flags of statvfs(3) as flags of mount(2): a remount in a user namespace may drop none of them."""
 _DETACH = 2
 _SCRATCH_FILES = 1024
-_OWN_FILES = 3
-"""Open files of a run's own: its line, its source and its answer."""
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIGKILL = 9
 _LAST_CAPABILITY = 63
 _CAPABILITY_VERSION = 0x20080522
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a runtime needs for itself: the limit that bounds its memory and MiB, threads and open files."""
+
+    memory: int = resource.RLIMIT_AS
+    memory_mb: int = 0
+    threads: int = 2
+    files: int = 3
+
+
+OWN = Own()
+"""Of Python: the line, the source and the answer are open. Where one user is mapped, the room's two processes
+are counted with the threads."""
+OWN_OF_NODE = Own(memory=resource.RLIMIT_DATA, memory_mb=192, threads=24, files=29)
+"""V8 reserves gigabytes of addresses that it never touches, so what may be written is bounded (RLIMIT_DATA
+counts nothing else); two processes of node are counted together, and have eleven threads each."""
 
 
 def enter_namespaces() -> None:
@@ -62,11 +79,12 @@ def die_with_parent() -> None:
     check_call(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "parent death signal")
 
 
-def build_root(libraries: list[str]) -> None:
-    """Change to a root that holds `libraries` (read-only, at their paths), /dev/null, /dev/urandom and
-    an empty scratch folder. Packages that are installed inside a library are covered up.
+def build_root(libraries: list[str], files: Sequence[str] = ()) -> None:
+    """Change to a root that holds `libraries` and `files` (read-only, at their paths), /dev/null,
+    /dev/urandom and an empty scratch folder. Packages that are installed inside a library are covered up.
     """
     base = Path("/tmp")  # noqa: S108  (every Linux has it, and nothing of it is used)
+    sources = {file: os.path.realpath(file) for file in files}  # an absolute link would lead nowhere below
     _mount("none", "/", None, _REC | _PRIVATE)
     _mount("tmpfs", str(base), "tmpfs", _NOSUID | _NODEV, "size=1m,mode=755")
     os.chdir(base)
@@ -80,7 +98,11 @@ def build_root(libraries: list[str]) -> None:
         for packages in (Path(library, "site-packages"), Path(library, "dist-packages")):
             if packages.is_dir():
                 _mount("tmpfs", str(packages), "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=4k")
-    Path("/dev").mkdir()
+    for file, source in sources.items():
+        Path(file).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        Path(file).touch()
+        _bind("/.old" + source, file)
+    Path("/dev").mkdir(exist_ok=True)
     for device in ("/dev/null", "/dev/urandom"):
         Path(device).touch()
         _mount("/.old" + device, device, None, _BIND)
@@ -103,23 +125,22 @@ def unmount_scratch() -> None:
     check_call(_libc.umount2(SCRATCH.encode(), _DETACH), "umount of the scratch folder")
 
 
-def limit_resources(limits: Mapping[str, float], *, threads: bool) -> None:
+def limit_resources(limits: Mapping[str, float], *, threads: bool, own: Own = OWN) -> None:
     """Set what this process may use, for good (setrlimit(2); the soft limit of CPU time warns a second
-    before the hard one kills).
+    before the hard one kills). `own` is what the runtime needs beside what the limits say.
     """
     mb, cpu_s = 1024 * 1024, int(limits["cpu_s"])
     bounds = {
         resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
-        resource.RLIMIT_AS: _both(int(limits["memory_mb"]) * mb),
+        own.memory: _both((int(limits["memory_mb"]) + own.memory_mb) * mb),
         resource.RLIMIT_FSIZE: _both(int(limits["file_mb"]) * mb),
-        resource.RLIMIT_NOFILE: _both(int(limits["files"]) + _OWN_FILES),
+        resource.RLIMIT_NOFILE: _both(int(limits["files"]) + own.files),
         resource.RLIMIT_CORE: _both(0),
         resource.RLIMIT_MEMLOCK: _both(0),
         resource.RLIMIT_MSGQUEUE: _both(0),
     }
     if threads:
-        # where only one user is mapped, the room's own two processes are counted with this one's threads
-        bounds[resource.RLIMIT_NPROC] = _both(int(limits["threads"]) + 2)
+        bounds[resource.RLIMIT_NPROC] = _both(int(limits["threads"]) + own.threads)
     for limit, bound in bounds.items():
         _, most = resource.getrlimit(limit)
         soft, hard = bound if most == resource.RLIM_INFINITY else (min(bound[0], most), min(bound[1], most))

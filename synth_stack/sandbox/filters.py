@@ -12,16 +12,17 @@ import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from synth_stack.sandbox.syscalls import MACHINES, OTHER, USING, WRITING, number_calls
+from synth_stack.sandbox.syscalls import MACHINES, NODE, OTHER, USING, WRITING, number_calls
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every machine
 _LANDLOCK_VERSION = 1
 _LANDLOCK_PATH = 1
+_FS_EXECUTE = 1 << 0
 _FS_READ = 1 << 2 | 1 << 3  # READ_FILE, READ_DIR
 _FS_WRITE = 1 << 1  # WRITE_FILE
-_FS_OF_FILE = 1 << 1 | 1 << 2  # the others are rights on folders, and refused for a file
+_FS_OF_FILE = 1 << 0 | 1 << 1 | 1 << 2  # the others are rights on folders, and refused for a file
 _FS_KEEP = _FS_READ | _FS_WRITE | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 14
 """All that a scratch folder needs: also REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SYM, TRUNCATE."""
 _FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # how many rights each version knows; 16 from version 5 on
@@ -37,6 +38,8 @@ _TERMINAL_QUERIES = (0x5401, 0x5413, 0x5421, 0x541B, 0x5450, 0x5451)
 """ioctl: TCGETS, TIOCGWINSZ, FIONBIO, FIONREAD, FIONCLEX, FIOCLEX. Not TIOCSTI, which types on a terminal."""
 _FILE_CONTROLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
 """fcntl: copies, flags, locks, pipe sizes. Not F_SETOWN and F_SETSIG, which send signals to others."""
+_NAMES = (15, 16, 0x53564D41)
+"""prctl: PR_SET_NAME, PR_GET_NAME and PR_SET_VMA, which name a thread and its memory."""
 _AF_UNIX = 1
 
 Instruction = bytes
@@ -49,8 +52,9 @@ def find_landlock() -> int:
     return max(0, int(_libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)))
 
 
-def restrict_files(read: Iterable[str], keep: str | None) -> None:
-    """Refuse every file but those under `read`, read-only, and the folder `keep`, in which all goes.
+def restrict_files(read: Iterable[str], keep: str | None, execute: Iterable[str] = ()) -> None:
+    """Refuse every file but those under `read`, read-only, the folder `keep`, in which all goes, and the
+    files `execute`, which are programs.
 
     /dev/null may be written where it exists. Raises OSError where the kernel has no Landlock.
     """
@@ -63,6 +67,7 @@ def restrict_files(read: Iterable[str], keep: str | None) -> None:
         attributes += struct.pack("=Q", _SCOPE_ALL)
     rules = check_call(_libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0), "Landlock")
     allowed = [(path, _FS_READ) for path in read] + [("/dev/null", _FS_READ | _FS_WRITE)]
+    allowed += [(path, _FS_READ | _FS_EXECUTE) for path in execute]
     if keep is not None:
         allowed.append((keep, _FS_KEEP))
     for path, rights in allowed:
@@ -72,11 +77,13 @@ def restrict_files(read: Iterable[str], keep: str | None) -> None:
     os.close(rules)
 
 
-def assemble_filter(*, threads: bool, writing: bool) -> bytes:
+def assemble_filter(*, threads: bool, writing: bool, node: bool = False) -> bytes:
     """The seccomp program of one run: what is not named is refused with EPERM.
 
     A process may start threads where `threads` says so, but never a process: with that, limits on one
-    process are limits on the whole run. Sockets are pairs within the process; signals go to itself.
+    process are limits on the whole run. `node`: it may become another program, and use what node does;
+    which programs there are, the root and Landlock say. Sockets are pairs within the process; signals go to
+    itself.
 
     Raises OSError on a machine whose system calls are not known here.
     """
@@ -91,7 +98,8 @@ def assemble_filter(*, threads: bool, writing: bool) -> bytes:
         _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER),
     ]
-    for number in number_calls(USING + "," + WRITING if writing else USING, machine).values():
+    tables = [USING, *([WRITING] if writing else []), *([NODE] if node else [])]
+    for number in number_calls(",".join(tables), machine).values():
         program += _answer(number, [_step(_RETURN, _ALLOW)])
     if threads:
         program += _answer(other["clone"], _allow_if([(0, _CLONE_THREAD | _CLONE_NEW, [_CLONE_THREAD])]))
@@ -102,6 +110,8 @@ def assemble_filter(*, threads: bool, writing: bool) -> bytes:
     program += _answer(other["sendto"], _allow_if([(8, 0xFFFFFFFF, [0]), (9, 0xFFFFFFFF, [0])]))  # no address
     program += _answer(other["ioctl"], _allow_if([(2, 0xFFFFFFFF, _TERMINAL_QUERIES)]))
     program += _answer(other["fcntl"], _allow_if([(2, 0xFFFFFFFF, _FILE_CONTROLS)]))
+    if node:
+        program += _answer(other["prctl"], _allow_if([(0, 0xFFFFFFFF, _NAMES)]))
     for name in ("clone3", "openat2"):  # the C library then takes the older call, whose arguments can be seen
         program += _answer(other[name], [_step(_RETURN, _REFUSE | errno.ENOSYS)])
     return b"".join([*program, _step(_RETURN, _REFUSE | errno.EPERM)])

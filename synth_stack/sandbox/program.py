@@ -26,6 +26,9 @@ from synth_stack.sandbox.values import ForeignValueError
 
 SOLUTION, TESTS = "solution", "tests"
 PASSED, FAILED, MEMORY, BLOCKED, SPACE, LOST = "passed", "failed", "memory", "blocked", "space", "lost"
+UNPARSABLE, UNPARSABLE_TESTS = "unparsable", "unparsable_tests"
+STATUSES = frozenset({PASSED, FAILED, MEMORY, BLOCKED, SPACE, LOST, UNPARSABLE, UNPARSABLE_TESTS})
+"""What the process of the tests may say of a run; the last two only where its runtime alone can parse."""
 
 _COUNTER = "__held__"
 _REASON_CHARS = 300

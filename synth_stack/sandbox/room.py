@@ -26,6 +26,7 @@ from typing import Any, Self
 from synth_stack.errors import ConfigError, SandboxError
 from synth_stack.sandbox.levels import ENVIRONMENT, LEVELS, build_command
 from synth_stack.sandbox.modes import FAILING, NEGATED, REAL
+from synth_stack.sandbox.runtimes import PYTHON, Runtime, find_node
 
 _BUILD_S = 30.0
 _GRACE_S = 5.0
@@ -77,6 +78,7 @@ class Outcome:
     space      a file, the scratch folder or the open files beyond their limit
     blocked    the room refused something: a socket, a process, a file, a system call
     crashed    killed by a signal
+    unparsable, unparsable_tests     JavaScript that node does not parse: the solution, or the tests
     """
 
     status: str
@@ -98,10 +100,12 @@ class Room:
     this process ends, however it ends.
     """
 
-    def __init__(self, level: str | None = None) -> None:
-        """Build the room. Raises SandboxError when this machine has none, or none of that level."""
+    def __init__(self, level: str | None = None, runtime: Runtime = PYTHON) -> None:
+        """Build the room for code of `runtime`. Raises SandboxError when this machine has none, or none of
+        that level.
+        """
         self._process = subprocess.Popen(  # noqa: S603  (the command is ours; what it runs comes later)
-            build_command(level or find_level()),
+            build_command(level or find_level(), runtime),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -136,19 +140,28 @@ class Room:
         """Whether it can still run something: not closed, and not ended by the system."""
         return self._process.poll() is None
 
-    def run(self, solution: str, tests: str, limits: Limits = DEFAULT, *, confirmed: bool = True) -> Outcome:
+    def run(
+        self,
+        solution: str,
+        tests: str,
+        limits: Limits = DEFAULT,
+        *,
+        confirmed: bool = True,
+        mode: bytes = REAL,
+    ) -> Outcome:
         """Run `tests` against `solution`.
 
         The solution is a module; the tests start with its names (and may import it as `solution`), and run
         at module level and then in every function without parameters that is called test...; asserts check.
         A pass is believed when the same tests pass twice more, and in between, in an order drawn for each
         run, fail with a failure after their end and with their asserts turned round. Without `confirmed` it
-        is not tried, for a caller to whom a pass is the worse news.
+        is not tried, for a caller to whom a pass is the worse news; so it is not in another `mode`
+        (sandbox/modes.py).
         """
         if max(len(solution), len(tests)) > limits.source_chars:
             return Outcome("failed", f"a source of more than {limits.source_chars} characters")
-        outcome = self._ask(solution, tests, REAL, limits)
-        if outcome.status != "passed" or not confirmed:
+        outcome = self._ask(solution, tests, mode, limits)
+        if outcome.status != "passed" or not confirmed or mode != REAL:
             return outcome
         return self._confirm(outcome, solution, tests, limits)
 
@@ -244,6 +257,28 @@ def find_level() -> str:
     raise SandboxError("this machine has no sandbox for generated code", seen="; ".join(seen), mend=_MEND)
 
 
+@functools.cache
+def find_javascript() -> Runtime | str:
+    """What runs JavaScript in the strongest room of this machine, or in words why nothing does.
+
+    Tried once in a process, by an honest pair and one that tries to break out.
+    """
+    node = find_node()
+    if isinstance(node, str):
+        return node
+    try:
+        level = find_level()
+        with Room(level, node) as room:
+            outcome = room.run(*_NODE_PROBE, Limits(wall_s=_PROBE_WALL_S), confirmed=False)
+    except SandboxError as exc:
+        return f"no sandbox for {node.version}: {exc.seen or exc.what}"
+    if outcome.status != "passed":
+        return (
+            f"{node.version} does not hold in a sandbox of level {level}: {outcome.status}: {outcome.reason}"
+        )
+    return node
+
+
 def check_level(level: str) -> None:
     """Build a room and try to break out. Raises SandboxError when it cannot be built or does not hold."""
     files = [__file__, sys.executable, "/etc/passwd", "/proc/self/environ", "/proc/1/status"]
@@ -281,3 +316,18 @@ assert is_refused(lambda: os.kill(os.getppid() or 1, 0)), "another process was s
 assert is_refused(lambda: open("/written", "w")), "a file was written"
 assert not set(os.environ) - set(("HOME", "TMPDIR", "LANG")), "the environment was seen"
 """
+
+_NODE_PROBE = (
+    """
+const refused = (attempt) => { try { attempt(); return false; } catch { return true; } };
+exports.look = () => [
+  refused(() => require('fs').readFileSync('/etc/passwd')),
+  refused(() => require('fs').readFileSync('/proc/1/environ')),
+  refused(() => require('fs').writeFileSync('/written', 'x')),
+  Boolean(require('child_process').spawnSync('/bin/sh', ['-c', 'id']).error),
+  refused(() => process.kill(process.ppid || 1, 0)),
+  Object.keys(process.env).every((name) => ['HOME', 'TMPDIR', 'LANG'].includes(name)),
+];
+""",
+    "assert.deepStrictEqual(require('./solution').look(), [true, true, true, true, true, true]);",
+)

@@ -35,9 +35,18 @@ linkat 265 37, chmod 90 -, fchmod 91 52, fchmodat 268 53, utimensat 280 88, fall
 """
 """What changes files, for a room with a scratch folder. Landlock has no say over chmod and utimensat."""
 
+NODE = """
+execve 59 221, arch_prctl 158 -, set_tid_address 218 96, sched_setaffinity 203 122,
+sched_getparam 143 121, sched_getscheduler 145 120, getpriority 140 141, capget 125 90, setrlimit 160 164,
+inotify_init1 294 26, timerfd_create 283 85, mincore 27 232, pkey_alloc 330 289, pkey_free 331 290,
+pkey_mprotect 329 288
+"""
+"""What node calls beside that. With execve it starts; of `clone` threads alone are allowed, so the program
+that it could become is still one process, in the same room, under the same limits."""
+
 OTHER = """
 clone 56 220, clone3 435 435, openat2 437 437, kill 62 129, tgkill 234 131, prlimit64 302 261,
-socketpair 53 199, sendto 44 206, ioctl 16 29, fcntl 72 25, pivot_root 155 41, seccomp 317 277
+socketpair 53 199, sendto 44 206, prctl 157 167, ioctl 16 29, fcntl 72 25, pivot_root 155 41, seccomp 317 277
 """
 """What is allowed with some arguments only, refused with another error, or used to build the room."""
 

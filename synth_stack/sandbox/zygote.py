@@ -1,6 +1,6 @@
 """The process that builds a room once and forks a child in it for each run.
 
-    python -sSPB -c START FOLDER LEVEL       requests on stdin, answers on stdout
+    python -sSPB -c START FOLDER LEVEL RUNTIME       requests on stdin, answers on stdout
 
 A message starts with four bytes of length (big endian). The first answer says what holds, or why the room
 could not be built. A request is three messages: limits (JSON), the solution, and the tests (their first byte
@@ -27,6 +27,8 @@ from typing import Any
 from synth_stack.sandbox import confine, filters, program
 from synth_stack.sandbox.levels import NAMESPACES
 from synth_stack.sandbox.line import LostError
+from synth_stack.sandbox.node import DYING_SIGNALS, OUT_OF_MEMORY, Node, read_node
+from synth_stack.sandbox.runtimes import read_runtime
 
 _LOADED = """abc array ast asyncio base64 binascii bisect bz2 calendar cmath collections.abc colorsys
 concurrent.futures contextlib copy csv dataclasses datetime decimal difflib enum fractions functools
@@ -45,6 +47,15 @@ _ENDED, _UNDONE = 9, 70
 _HIGH = 40
 _LAST_S = 0.5
 """How long a solution that has left the line may take to end by itself, so that the reason can be named."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a run is given: the folders that it sees, scratch and threads where `full`, and node."""
+
+    libraries: list[str]
+    full: bool
+    node: Node | None
 
 
 @dataclass(slots=True)
@@ -72,17 +83,18 @@ class _Run:
 
 def main() -> None:
     """Build the room named on the command line and serve until stdin ends."""
-    _, folder, level = sys.argv
+    _, folder, level, told = sys.argv
     sys.path.remove(folder)
     sys.argv = [""]
     full = level == NAMESPACES
     try:
+        node = read_node(read_runtime(told))
         for name in _LOADED:
             importlib.import_module(name)
         libraries = confine.list_libraries()
         if full:
             confine.enter_namespaces()
-            confine.build_root(libraries)
+            confine.build_root(libraries, node.files if node else ())
         filters.assemble_filter(threads=full, writing=full)
     except (OSError, KeyError) as exc:
         _send({"error": str(exc)})
@@ -93,11 +105,12 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # a collection in a child then copies none of these pages
     _send({"level": level, "landlock": filters.find_landlock(), "scratch": full, "threads": full})
-    while _attend(libraries, full=full):
+    place = _Place(libraries, full, node)
+    while _attend(place):
         pass
 
 
-def _attend(libraries: list[str], *, full: bool) -> bool:
+def _attend(place: _Place) -> bool:
     """Let a process of its own read one request and answer it; False when there will be no more.
 
     So this process, of which every run is a copy, has never held a solution or a test.
@@ -108,7 +121,7 @@ def _attend(libraries: list[str], *, full: bool) -> bool:
         try:
             confine.die_with_parent()
             if (head := _receive()) is not None:
-                _send(_serve(json.loads(head), libraries, full=full))
+                _send(_serve(json.loads(head), place))
                 code = 0
         except BaseException as exc:  # noqa: BLE001  (nothing may return from here)
             with suppress(OSError):
@@ -119,12 +132,13 @@ def _attend(libraries: list[str], *, full: bool) -> bool:
     return os.waitstatus_to_exitcode(status) == 0
 
 
-def _serve(limits: dict[str, Any], libraries: list[str], *, full: bool) -> dict[str, Any]:
+def _serve(limits: dict[str, Any], place: _Place) -> dict[str, Any]:
     started = time.monotonic()
+    full = place.full
     if full:
         confine.mount_scratch(int(limits["file_mb"]))
     try:
-        run = _start(limits, libraries, started + limits["wall_s"], full=full)
+        run = _start(limits, place, started + limits["wall_s"])
         _watch(run)
         _drain(run)
     finally:
@@ -135,10 +149,10 @@ def _serve(limits: dict[str, Any], libraries: list[str], *, full: bool) -> dict[
         return {"error": f"a child could not be confined: {err.decode('utf-8', 'replace')[-_ANSWER_BYTES:]}"}
     seconds = time.monotonic() - started
     shown = {"stdout": out.decode("utf-8", "replace"), "stderr": err.decode("utf-8", "replace")}
-    return {**_judge(run, answer), **shown, "seconds": round(seconds, 6)}
+    return {**_judge(run, answer, shown["stderr"]), **shown, "seconds": round(seconds, 6)}
 
 
-def _start(limits: dict[str, Any], libraries: list[str], deadline: float, *, full: bool) -> _Run:
+def _start(limits: dict[str, Any], place: _Place, deadline: float) -> _Run:
     """Both children, started before more of the request is read than its limits, and then their sources."""
     here, there = socket.socketpair()
     sources = [os.pipe() for _ in range(2)]
@@ -148,7 +162,7 @@ def _start(limits: dict[str, Any], libraries: list[str], deadline: float, *, ful
         "hold_solution": [there.fileno(), sources[0][0], words, out, err],
         "run_tests": [here.fileno(), sources[1][0], words, out, err, answer],
     }
-    children = [_fork(name, taken, limits, libraries, full=full) for name, taken in files.items()]
+    children = [_fork(name, taken, limits, place) for name, taken in files.items()]
     here.close()
     there.close()
     for file in (*(start for start, _ in sources), *(end for _, end in ends)):
@@ -165,15 +179,15 @@ def _start(limits: dict[str, Any], libraries: list[str], deadline: float, *, ful
     )
 
 
-def _fork(
-    task: str, files: list[int], limits: Mapping[str, float], libraries: list[str], *, full: bool
-) -> _Child:
+def _fork(task: str, files: list[int], limits: Mapping[str, float], place: _Place) -> _Child:
     """A confined child with `files` (line, source, words, stdout, stderr, and more) that does `task`."""
     pid = os.fork()
     if pid:
         return _Child(pid, os.pidfd_open(pid))
     try:  # nothing may return from here
-        line, source, *more = _become_child(limits, files, libraries, full=full)
+        line, source, *more = _become_child(limits, files, place)
+        if place.node is not None:
+            place.node.become(task, limits)
         if task == "run_tests":
             program.run_tests(line, source, *more)
         else:
@@ -186,28 +200,28 @@ def _fork(
         os._exit(_UNDONE)
 
 
-def _become_child(
-    limits: Mapping[str, float], files: list[int], libraries: list[str], *, full: bool
-) -> list[int]:
+def _become_child(limits: Mapping[str, float], files: list[int], place: _Place) -> list[int]:
     """Put the files in place, give up everything else, say so, and return the others: line, source, more."""
+    full, node = place.full, place.node
     confine.die_with_parent()
     line, source, words, out, err, *more = files
     nothing = os.open(os.devnull, os.O_RDONLY)
     high = [
         fcntl.fcntl(file, fcntl.F_DUPFD, _HIGH) for file in (nothing, out, err, line, source, *more, words)
     ]
-    for place, file in enumerate(high):
-        os.dup2(file, place)
+    for number, file in enumerate(high):
+        os.dup2(file, number)
     last = len(high) - 1
     os.closerange(last + 1, 1024)
     os.chdir(confine.SCRATCH if full else "/")
     os.umask(0o077)
     keep = confine.SCRATCH if full else None
-    code = filters.assemble_filter(threads=full, writing=full)
-    confine.limit_resources(limits, threads=full)
+    code = filters.assemble_filter(threads=full or node is not None, writing=full, node=node is not None)
+    confine.limit_resources(limits, threads=full, own=confine.OWN if node is None else confine.OWN_OF_NODE)
     confine.drop_privileges(change_user=full)
     if filters.find_landlock():
-        filters.restrict_files([*libraries, "/dev/urandom"], keep)
+        programs = node.files if node else ()
+        filters.restrict_files([*place.libraries, "/dev/urandom"], keep, programs)
     filters.install_filter(code)
     for name in [name for name in sys.modules if name.startswith("synth_stack")]:
         del sys.modules[name]
@@ -307,29 +321,31 @@ def _drain(run: _Run) -> None:
         os.close(file)
 
 
-def _judge(run: _Run, answer: bytes) -> dict[str, Any]:
+def _judge(run: _Run, answer: bytes, stderr: str) -> dict[str, Any]:
     status, reason, checks, refuted = _read_answer(answer)
     if run.stopped == "output":
         status, reason = "output", f"more than {run.limits['output_bytes']:g} bytes of output"
     elif run.stopped == "timeout":
         status, reason = "timeout", f"still running after {run.limits['wall_s']:g} s"
     elif status == "":
-        status, reason = _explain_end(run.tests, run.limits)
+        status, reason = _explain_end(run.tests, run.limits, stderr)
     elif status == program.LOST:
-        status, reason = _explain_end(run.solution, run.limits, lost=reason)
+        status, reason = _explain_end(run.solution, run.limits, stderr, lost=reason)
     elif status == program.PASSED and not checks:
         status, reason = program.FAILED, "the tests check nothing"
     passed = status == program.PASSED
     return {"status": status, "reason": reason, "checks": checks if passed else 0, "refuted": refuted}
 
 
-def _explain_end(child: _Child, limits: Mapping[str, float], lost: str = "") -> tuple[str, str]:
+def _explain_end(child: _Child, limits: Mapping[str, float], stderr: str, lost: str = "") -> tuple[str, str]:
     """A status and a reason for a child that ended without an answer; `lost` is how the other noticed."""
     code = child.code
     if code is None or code == _UNDONE:
         return program.FAILED, f"the solution's process was lost before the tests were at their end: {lost}"
     if code == -signal.SIGXCPU or (code == -signal.SIGKILL and child.cpu_s >= limits["cpu_s"]):
         return "timeout", f"more than {limits['cpu_s']:g} s of CPU time"
+    if code < 0 and -code in DYING_SIGNALS and any(words in stderr for words in OUT_OF_MEMORY):
+        return program.MEMORY, f"the process had no memory left (killed by {signal.Signals(-code).name})"
     if code < 0:
         return "crashed", f"killed by signal {signal.Signals(-code).name}"
     return program.FAILED, f"the process ended before its tests did (exit code {code})"
@@ -341,8 +357,7 @@ def _read_answer(answer: bytes) -> tuple[str, str, int, bool]:
         status, reason, checks, refuted = json.loads(answer)
     except (ValueError, TypeError, RecursionError):
         return "", "", 0, False
-    known = {program.PASSED, program.FAILED, program.MEMORY, program.BLOCKED, program.SPACE, program.LOST}
-    if status not in known or type(checks) is not int:
+    if status not in program.STATUSES or type(checks) is not int:
         return "", "", 0, False
     return status, str(reason), checks, refuted is True
 

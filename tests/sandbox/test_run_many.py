@@ -8,6 +8,7 @@ import pytest
 from synth_stack.errors import SandboxError
 from synth_stack.sandbox.room import Room
 from synth_stack.sandbox.run_many import run_many
+from synth_stack.sandbox.runtimes import PYTHON, Runtime
 
 
 def test_many_pairs_come_back_in_their_order() -> None:
@@ -24,9 +25,9 @@ def test_rooms_are_kept_for_the_next_pairs_of_the_thread(monkeypatch: pytest.Mon
     built: list[Room] = []
     build = Room.__init__
 
-    def count(room: Room, level: str | None = None) -> None:
+    def count(room: Room, level: str | None = None, runtime: Runtime = PYTHON) -> None:
         built.append(room)
-        build(room, level)
+        build(room, level, runtime)
 
     monkeypatch.setattr(Room, "__init__", count)
     pairs = [("x = 1", "assert x == 1")] * 2
@@ -48,7 +49,7 @@ import os, signal
 from synth_stack.sandbox import run_many as module
 pairs = [("x = 1", "assert x == 1")]
 module.run_many(pairs, workers=1)
-(room,) = module._kept.rooms
+(room,) = module._kept.rooms["python"]
 room._process.kill()
 room._process.wait()
 print([outcome.status for outcome in module.run_many(pairs, workers=1)])
@@ -80,6 +81,7 @@ def test_a_process_that_was_forked_builds_its_own_rooms() -> None:
     forked = """
 import os
 from synth_stack.sandbox.run_many import run_many
+from synth_stack.sandbox.runtimes import PYTHON, Runtime
 pair = lambda k: [(f"x = {k}", f"assert x == {k}")] * 20
 run_many(pair(0))
 child = os.fork()
@@ -100,7 +102,7 @@ def test_nothing_of_kept_rooms_outlives_the_process() -> None:
 import os
 from synth_stack.sandbox import run_many as module
 module.run_many([("x = 1", "assert x == 1")], workers=1)
-print(module._kept.rooms[0]._process.pid)
+print(module._kept.rooms["python"][0]._process.pid)
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", kept], capture_output=True, text=True, check=False

@@ -9,31 +9,52 @@ import pyarrow as pa
 
 from synth_stack.gates.canaries import build_canary, build_control
 from synth_stack.gates.chosen_answers import append_chosen
+from synth_stack.gates.execution.javascript_pairs import DEFECTS, MOST_EACH, SOUND, build_sound_pair
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.code_pairs import CodePair, fence, parse_source, read_pairs
+from synth_stack.rows.code_pairs import PYTHON, CodePair, fence, parse_source, read_pairs
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, build_candidates
 
 _Defect = tuple[str, Callable[[CodePair], CodePair]]
 
 
-def plant_pairs(sample: pa.Table, n: int, _: int) -> pa.Table:
-    """`n` pairs of the sample in turn for each way to spoil one; none where the sample has no pair."""
-    pairs = list(read_pairs(append_chosen(sample)).values())
-    if not pairs:
-        return CANDIDATE_SCHEMA.empty_table()
-    return build_candidates(_spoil(pairs, draw) for draw in range(n * len(_DEFECTS)))
+def plant_pairs(
+    sample: pa.Table, n: int, _: int, *, languages: frozenset[str] = frozenset({PYTHON})
+) -> pa.Table:
+    """`n` pairs of the sample in turn for each way to spoil one; none where it has no pair of `languages`.
+
+    Each language that it has pairs of has its own; `languages` are those that can be run here.
+    """
+    made: list[dict[str, object]] = []
+    for language, pairs in _group(sample, languages).items():
+        defects, each = (_DEFECTS, n) if language == PYTHON else (DEFECTS, min(n, MOST_EACH))
+        made += [_spoil(pairs, defects, draw, len(made)) for draw in range(each * len(defects))]
+    return build_candidates(made) if made else CANDIDATE_SCHEMA.empty_table()
 
 
-def _spoil(pairs: Sequence[CodePair], draw: int) -> dict[str, object]:
-    wrong, spoil = _DEFECTS[draw % len(_DEFECTS)]
-    pair = spoil(pairs[draw // len(_DEFECTS) % len(pairs)])
-    messages = [
-        {"role": "user", "content": "Write a function that passes its tests."},
-        {"role": "assistant", "content": fence(pair.solution)},
-    ]
-    row = build_canary("code", messages, wrong, draw)
+def _group(sample: pa.Table, languages: frozenset[str]) -> dict[str, list[CodePair]]:
+    """The pairs of a sample by language, of those languages that can be run."""
+    grouped: dict[str, list[CodePair]] = {}
+    for pair in read_pairs(append_chosen(sample)).values():
+        if pair.language in languages:
+            grouped.setdefault(pair.language, []).append(pair)
+    return dict(sorted(grouped.items(), reverse=True))
+
+
+def _spoil(
+    pairs: Sequence[CodePair], defects: Sequence[_Defect], draw: int, number: int
+) -> dict[str, object]:
+    wrong, spoil = defects[draw % len(defects)]
+    pair = spoil(pairs[draw // len(defects) % len(pairs)])
+    row = build_canary("code", _ask(pair), wrong, number)
     extra = {**json.loads(row["extra"]), "code": pair.as_extra()}
     return {**row, "extra": canonical_text(extra)}
+
+
+def _ask(pair: CodePair) -> list[dict[str, str]]:
+    return [
+        {"role": "user", "content": "Write a function that passes its tests."},
+        {"role": "assistant", "content": fence(pair.solution, pair.language)},
+    ]
 
 
 def _return_nothing(pair: CodePair) -> CodePair:
@@ -84,18 +105,20 @@ _SOUND = (
 """Sound pairs of sorts that a careless runner takes for broken ones."""
 
 
-def make_sound_pairs(sample: pa.Table, n: int, _: int) -> pa.Table:
-    """`n` sound pairs of each sort; none where the sample has no pair."""
-    if not read_pairs(append_chosen(sample)):
-        return CANDIDATE_SCHEMA.empty_table()
-    made = []
-    for draw in range(n * len(_SOUND)):
-        innocent, solution, tests = _SOUND[draw % len(_SOUND)]
-        pair = CodePair(task=innocent, solution=f"# {draw}\n{solution}", tests=tests)
-        messages = [
-            {"role": "user", "content": "Write a function that passes its tests."},
-            {"role": "assistant", "content": fence(pair.solution)},
-        ]
-        row = build_control("code", messages, innocent, draw)
-        made.append({**row, "extra": canonical_text({**json.loads(row["extra"]), "code": pair.as_extra()})})
-    return build_candidates(made)
+def make_sound_pairs(
+    sample: pa.Table, n: int, _: int, *, languages: frozenset[str] = frozenset({PYTHON})
+) -> pa.Table:
+    """`n` sound pairs of each sort, of the languages of the sample that can be run."""
+    made: list[dict[str, object]] = []
+    for language in _group(sample, languages):
+        sound, each = (_SOUND, n) if language == PYTHON else (SOUND, min(n, MOST_EACH))
+        for draw in range(each * len(sound)):
+            innocent, solution, tests = sound[draw % len(sound)]
+            if language == PYTHON:
+                pair = CodePair(task=innocent, solution=f"# {draw}\n{solution}", tests=tests)
+            else:
+                pair = build_sound_pair(innocent, solution, tests, draw)
+            row = build_control("code", _ask(pair), innocent, len(made))
+            extra = {**json.loads(row["extra"]), "code": pair.as_extra()}
+            made.append({**row, "extra": canonical_text(extra)})
+    return build_candidates(made) if made else CANDIDATE_SCHEMA.empty_table()

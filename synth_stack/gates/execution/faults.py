@@ -16,6 +16,8 @@ _RUNS = {
     "space": ("too_many_files", "too many or too large files"),
     "blocked": ("sandbox_refused", "refused by the sandbox"),
     "crashed": ("crash", "crash"),
+    "unparsable": ("unparsable_code", "does not parse"),
+    "unparsable_tests": ("unparsable_tests", "tests do not parse"),
 }
 """By how a run ended: the class, and the reason in words."""
 
@@ -43,9 +45,13 @@ class PairFault:
 NOT_A_PAIR = PairFault("not_a_pair", "no code pair: neither of kind code nor foreign with tests")
 
 
-def refuse_language(language: str) -> PairFault:
-    """What is said of a pair in a language that nothing here can run in a room of its own."""
-    return PairFault("no_runtime", f"no sandboxed runtime for {language[:40]}: nothing was run")
+NO_TESTS = PairFault("no_tests", "no tests: there is nothing that the solution has to pass")
+
+
+def refuse_language(language: str, why: str | None = None) -> PairFault:
+    """What is said of a pair in a language that nothing here can run in a room of its own, and why not."""
+    reason = f"no sandboxed runtime for {language[:40]}: nothing was run"
+    return PairFault("no_runtime", reason if why is None else _shorten(f"{reason}: {why}"))
 
 
 def examine_pair(pair: CodePair) -> PairFault | None:
@@ -54,8 +60,10 @@ def examine_pair(pair: CodePair) -> PairFault | None:
     return None if reason is None else PairFault(_classify(pair), reason)
 
 
-def explain_runs(outcome: Outcome, reference: Outcome | None) -> PairFault | None:
+def explain_runs(pair: CodePair, outcome: Outcome, reference: Outcome | None) -> PairFault | None:
     """What the runs of a solution and its reference against the tests show to be wrong, or None."""
+    if not pair.tests.strip() and outcome.status != "unparsable":
+        return NO_TESTS
     if outcome.reason in _SHOWS_NOTHING:
         return PairFault(*_SHOWS_NOTHING[outcome.reason])
     if reference is not None and reference.status != "passed":

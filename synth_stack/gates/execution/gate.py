@@ -5,7 +5,7 @@ fails would have passed a wrong solution too.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -24,19 +24,21 @@ from synth_stack.gates.execution.faults import (
     explain_runs,
     refuse_language,
 )
-from synth_stack.gates.execution.mutation import Mutant, make_mutants
+from synth_stack.gates.execution.mutation import Mutant, list_changed_runs, make_mutants
 from synth_stack.gates.gate import Dial, Judge, State
 from synth_stack.registry import gate
 from synth_stack.rows.canonical import canonical_text
-from synth_stack.rows.code_pairs import CodePair, find_other_languages, read_pairs
+from synth_stack.rows.code_pairs import JAVASCRIPT, PYTHON, CodePair, read_pairs
 from synth_stack.rows.schemas import build_verdicts
-from synth_stack.sandbox.room import Limits, Outcome, find_level
+from synth_stack.sandbox.room import Limits, Outcome, find_javascript, find_level
 from synth_stack.sandbox.run_many import run_many
+from synth_stack.sandbox.runtimes import PYTHON as PYTHON_RUNTIME
+from synth_stack.sandbox.runtimes import Runtime
 
 _MAX_SURVIVORS = 5
 
 
-@gate("execution", version="4", reads=("content", "alternatives", "extra"), harm="truth")
+@gate("execution", version="5", reads=("content", "alternatives", "extra"), harm="truth")
 def execution(
     *,
     threshold: Annotated[float, Field(gt=0, le=1)] = 1.0,
@@ -47,31 +49,34 @@ def execution(
     """A judge that rejects code which fails its tests, and tests that let wrong code pass.
 
     It judges rows of kind code and foreign rows with a `tests` or `test` column, and abstains on others, and
-    on code of another language than Python, for which there is no sandboxed runtime. The
+    on code that nothing here can run: Python runs by this interpreter, JavaScript by the node on PATH. The
     solution is in the last answer, in that of the chosen alternative where a row has one. It has to pass the
     tests, and so has the reference where there is one; then up to `mutants` mutants of the solution run
     against them. The score is the share of mutants that live, and from `threshold` on the row is rejected: at
     1 one mutant has to die, which is the least that a test can be worth. A row with 8 mutants takes up to
     half a second of one core (benchmarks/code_pairs.py).
 
-    Mutants are made only in what the tests name, and one dies only when an assert of the tests fails. One
+    Mutants of JavaScript are three ways to run it, since its source is not changed here: its functions do
+    nothing, what they return does nothing, and they give other results. Those of Python are changed sources,
+    made only in what the tests name, and one dies only when an assert of the tests fails. One
     that ends in another exception or at a limit shows that the tests reach it, not that they look at a
     result; it counts as alive.
 
     Raises SandboxError where this machine has no sandbox.
     """
     limits = Limits(cpu_s=cpu_s, memory_mb=memory_mb, wall_s=5.0 * cpu_s)
-    level = find_level()
+    level, javascript = find_level(), find_javascript()
+    runtimes = {PYTHON: PYTHON_RUNTIME, JAVASCRIPT: javascript}
 
     def judge(table: pa.Table, _: State) -> pa.Table:
-        chosen = append_chosen(table)
-        pairs, others = read_pairs(chosen), find_other_languages(chosen)
-        found = dict(zip(pairs, _examine(list(pairs.values()), mutants, limits), strict=True))
+        pairs = read_pairs(append_chosen(table))
+        found: dict[int, _PairResult] = {}
+        for runtime in (each for each in runtimes.values() if isinstance(each, Runtime)):
+            own = {row: pair for row, pair in pairs.items() if pair.language == runtime.language}
+            found |= zip(own, _examine(list(own.values()), runtime, mutants, limits), strict=True)
         results = [found.get(row) for row in range(len(table))]
         faults = [
-            (refuse_language(others[row]) if row in others else NOT_A_PAIR)
-            if result is None
-            else result.judge(threshold)
+            _explain_abstaining(pairs.get(row), runtimes) if result is None else result.judge(threshold)
             for row, result in enumerate(results)
         ]
         return build_verdicts(
@@ -90,12 +95,28 @@ def execution(
 
     return Judge(
         judge=judge,
-        facts={"sandbox": level},
-        plant=plant_pairs,
-        control=make_sound_pairs,
+        facts={
+            "sandbox": level,
+            "python": PYTHON_RUNTIME.version,
+            "javascript": javascript.version if isinstance(javascript, Runtime) else None,
+        },
+        plant=partial(plant_pairs, languages=_list_runnable(runtimes)),
+        control=partial(make_sound_pairs, languages=_list_runnable(runtimes)),
         min_recall=1.0,
         dials=(Dial(threshold, ">=", (f"execution.{WEAK_TESTS}",), parameter="threshold"),),
     )
+
+
+def _list_runnable(runtimes: Mapping[str, Runtime | str]) -> frozenset[str]:
+    return frozenset(language for language, runtime in runtimes.items() if isinstance(runtime, Runtime))
+
+
+def _explain_abstaining(pair: CodePair | None, runtimes: Mapping[str, Runtime | str]) -> PairFault:
+    """Why nothing was run: no pair, or no runtime for its language."""
+    if pair is None:
+        return NOT_A_PAIR
+    why = runtimes.get(pair.language)
+    return refuse_language(pair.language, why if isinstance(why, str) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +144,10 @@ class _PairResult:
         """The counts, and some of the mutants that the tests let live."""
         if not self.total:
             return None
-        alive = [{"line": m.line, "change": m.change} for m in self.alive[:_MAX_SURVIVORS]]
+        alive = [
+            {"change": m.change} if m.line is None else {"line": m.line, "change": m.change}
+            for m in self.alive[:_MAX_SURVIVORS]
+        ]
         counts = {"checks": self.checks, "mutants": self.total, "killed": self.killed, "failed": self.failed}
         return canonical_text({**counts, "alive": alive})
 
@@ -134,44 +158,57 @@ class _PairResult:
         return PairFault(WEAK_TESTS, f"tests kill too few mutants: {self.killed} of {self.total}")
 
 
-def _examine(pairs: Sequence[CodePair], mutants: int, limits: Limits) -> list[_PairResult]:
+def _examine(pairs: Sequence[CodePair], runtime: Runtime, mutants: int, limits: Limits) -> list[_PairResult]:
     """What comes of each pair: it is read, then run, and then its mutants are, as far as it gets."""
     results = [_PairResult(examine_pair(pair)) for pair in pairs]
     for stage in (_run_pairs, partial(_run_mutants, most=mutants)):
         whole = [k for k, result in enumerate(results) if result.fault is None]
-        ran = stage([pairs[k] for k in whole], [results[k] for k in whole], limits)
+        ran = stage([pairs[k] for k in whole], [results[k] for k in whole], runtime, limits)
         for k, result in zip(whole, ran, strict=True):
             results[k] = result
     return results
 
 
-def _run_pairs(pairs: Sequence[CodePair], _: Sequence[_PairResult], limits: Limits) -> list[_PairResult]:
+def _run_pairs(
+    pairs: Sequence[CodePair], _: Sequence[_PairResult], runtime: Runtime, limits: Limits
+) -> list[_PairResult]:
     """Each solution against its tests, and each reference against the same ones."""
     compared = {
         k: pair.reference_program for k, pair in enumerate(pairs) if pair.reference_program is not None
     }
     runs = [(pair.program, pair.tests) for pair in pairs]
     runs += [(reference, pairs[k].tests) for k, reference in compared.items()]
-    outcomes = run_many(runs, limits=limits)
+    outcomes = run_many(runs, limits=limits, runtime=runtime)
     held = dict(zip(compared, outcomes[len(pairs) :], strict=True))
     return [
-        _PairResult(explain_runs(outcome, held.get(k)), outcome.checks)
-        for k, outcome in enumerate(outcomes[: len(pairs)])
+        _PairResult(explain_runs(pair, outcome, held.get(k)), outcome.checks)
+        for k, (pair, outcome) in enumerate(zip(pairs, outcomes, strict=False))
     ]
 
 
 def _run_mutants(
-    pairs: Sequence[CodePair], results: Sequence[_PairResult], limits: Limits, *, most: int
+    pairs: Sequence[CodePair],
+    results: Sequence[_PairResult],
+    runtime: Runtime,
+    limits: Limits,
+    *,
+    most: int,
 ) -> list[_PairResult]:
     """The results of solutions that pass, with what came of up to `most` mutants of each."""
     made = [
         (k, mutant)
         for k, pair in enumerate(pairs)
-        for mutant in make_mutants(pair.solution, pair.tests, most)
+        for mutant in (
+            make_mutants(pair.solution, pair.tests, most)
+            if pair.language == PYTHON
+            else list_changed_runs(pair.solution)[:most]
+        )
     ]
     runs = [(f"{pairs[k].prelude}\n{mutant.source}", pairs[k].tests) for k, mutant in made]
+    modes = [mutant.mode for _, mutant in made]
     ends: list[list[tuple[Mutant, str]]] = [[] for _ in pairs]
-    outcomes = run_many(runs, limits=limits, confirmed=False)  # a mutant that passes speaks against its tests
+    # a mutant that passes speaks against its tests: there is nothing to confirm
+    outcomes = run_many(runs, limits=limits, confirmed=False, runtime=runtime, modes=modes)
     for (k, mutant), outcome in zip(made, outcomes, strict=True):
         ends[k].append((mutant, _name_end(outcome)))
     return [_count(result.checks, ended) for result, ended in zip(results, ends, strict=True)]

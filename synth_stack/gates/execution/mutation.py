@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from synth_stack.rows.code_pairs import _UNPARSABLE, parse_source
+from synth_stack.sandbox.modes import CHANGED, INNER, NOTHING, REAL
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -38,17 +39,33 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 
 
+_CHANGED_RUNS = (
+    (NOTHING, "its functions do nothing"),
+    (CHANGED, "its functions give other results"),
+    (INNER, "what its functions return does nothing"),
+)
+
 _COMPARING = frozenset("__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __bool__".split())
 """Methods by which an object says itself that it is the right one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A changed source, the line of the original that is changed, and the change in words."""
+    """A changed source, the line of the original that is changed, and the change in words.
+
+    Where the source is as it was and another way to run it is the change, that is `mode`, and there is no
+    line.
+    """
 
     source: str
-    line: int
+    line: int | None
     change: str
+    mode: bytes = REAL
+
+
+def list_changed_runs(source: str) -> list[Mutant]:
+    """The mutants of JavaScript, which is not parsed here: the same source, run in another way."""
+    return [Mutant(source, None, change, mode) for mode, change in _CHANGED_RUNS]
 
 
 @dataclass(frozen=True, slots=True)

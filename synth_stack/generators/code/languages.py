@@ -67,6 +67,10 @@ INFOS: Mapping[str, frozenset[str]] = {
 """The words after a fence that mean a language; one that says nothing may be any."""
 
 
+JAVASCRIPT_TESTS = "code_tests_javascript"
+"""The template that asks for tests in JavaScript, where others ask for Python."""
+
+
 def find_language(name: str) -> str | None:
     """The language of a file by how its name ends, or None."""
     return next((language for language, ends in SUFFIXES.items() if name.endswith(ends)), None)

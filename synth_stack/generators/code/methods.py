@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth_stack.errors import ConfigError, InputError
 from synth_stack.generation.provenance import record_origin
+from synth_stack.generators.code.languages import JAVASCRIPT_TESTS
 from synth_stack.generators.code.pool import CodePool, Piece, PoolSource, read_pool
 from synth_stack.registry import generator
 from synth_stack.rows.canonical import derive_seed
@@ -40,18 +41,26 @@ def record_pool(params: Mapping[str, Any]) -> dict[str, Any]:
     return {**params, "pool": {**bounds, "found": read_pool(source).facts}}
 
 
+def _list_templates(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of oss_instruct: lines of a pool may be JavaScript, whole functions are Python."""
+    pool = PoolSource.model_validate_json(json.dumps(params["pool"]))
+    more = (JAVASCRIPT_TESTS,) if pool.snippets == "lines" else ()
+    return (*_TEMPLATES["oss_instruct"], *more)
+
+
 _method = partial(generator, version=VERSION, checked_by="execution", record=record_pool)
 """The rows have tests, and one gate runs them."""
 
 
-@_method("oss_instruct", templates=lambda params: _TEMPLATES["oss_instruct"])
+@_method("oss_instruct", templates=_list_templates)
 def oss_instruct(
     llm: "Teacher", plan: "Plan", batch_rows: int, *, pool: PoolSource = _STANDARD_LIBRARY
 ) -> "Pipeline":
     """A pipeline that writes a problem and its solution, inspired by a function, and then tests for both.
 
     Wei et al. 2023 (arXiv:2312.02120), section 2.1; with `pool.snippets: lines` by 1 to 15 lines of any file
-    of several languages, as there. The tests are ours, and of Python, which alone can be run. They are
+    of several languages, as there. The tests are ours, of Python and JavaScript alone: they can be run.
+    They are
     written from the problem and the signatures alone, so that a wrong solution cannot write its own pass.
     """
     return _build(llm, plan, batch_rows, "oss_instruct", pool)

@@ -2,9 +2,23 @@
 
 import ast
 import doctest
+import re
 
 from synth_stack.generators.code.languages import INFOS
 from synth_stack.rows.code_pairs import PYTHON, find_function, parse_source, read_blocks
+
+_DEFINED = re.compile(
+    r"(?:export\s+(?:default\s+)?)?(?:(?:async\s+)?function\b|class\s|(?:const|let|var)\s+[\w$]+\s*=\s*"
+    r"(?:async\b\s*)?(?:function\b|\([^)]*\)\s*=>|[\w$]+\s*=>))"
+    r"|(?:module\.)?exports(?:\.[\w$]+)?\s*="
+)
+_METHOD = re.compile(
+    r"(?:  |    |\t)(?:static\s+|async\s+|get\s+|set\s+|\*)*"
+    r"(?!(?:if|for|while|switch|catch|return)\b)[\w$]+\([^)]*\)\s*\{"
+)
+_BODY = re.compile(r"\s*(?:\{[^}]*\}?|=>.*)\s*;?\s*$")
+_CLASSES = ("class ", "export class ", "export default class ")
+"""What a line of JavaScript defines at the top level, and in a class; what of it is body."""
 
 _PROBLEM, _SOLUTION = "[Problem Description]", "[Solution]"
 
@@ -51,6 +65,28 @@ def list_signatures(solution: str) -> str:
     if not found:
         raise ValueError("no function in it")
     return "\n".join(found)
+
+
+def list_javascript_signatures(solution: str) -> str:
+    """What a solution in JavaScript defines at its top level, without bodies, as far as lines can tell.
+
+    Raises ValueError for one that defines nothing with a name.
+    """
+    found = []
+    for line in solution.split("\n"):
+        defined = _DEFINED.match(line)
+        if defined is not None:
+            found.append(_BODY.sub("", line).strip())
+        elif found and _METHOD.match(line) and any(each.startswith(_CLASSES) for each in found):
+            found.append("  " + _BODY.sub("", line).strip())
+    if not found:
+        raise ValueError("no function in it")
+    return "\n".join(found)
+
+
+def read_tests(reply: str, language: str) -> str:
+    """The tests of a reply: as `read_code`, but all of it where it has no fence, whatever the language."""
+    return read_code(reply, language if "```" in reply else PYTHON)
 
 
 def read_examples(solution: str) -> str:

@@ -8,12 +8,20 @@ from typing import Any
 from distilabel.steps import Step, StepInput
 from pydantic import PrivateAttr
 
-from synth_stack.generators.code.languages import TITLES
+from synth_stack.generators.code.languages import JAVASCRIPT_TESTS, TITLES
 from synth_stack.generators.code.pool import CodePool, Piece
-from synth_stack.generators.code.replies import list_signatures, read_code, read_examples, read_problem
+from synth_stack.generators.code.replies import (
+    list_javascript_signatures,
+    list_signatures,
+    read_code,
+    read_examples,
+    read_problem,
+    read_tests,
+)
 from synth_stack.generators.steps import Ask, DrawItems, ToCandidates
+from synth_stack.generators.template import Template
 from synth_stack.rows.canonical import canonical_text, derive_seed
-from synth_stack.rows.code_pairs import OTHER_CODE, PYTHON, SAME_CODE, CodePair, fence
+from synth_stack.rows.code_pairs import JAVASCRIPT, OTHER_CODE, PYTHON, SAME_CODE, CodePair, fence
 
 Row = dict[str, Any]
 
@@ -35,6 +43,8 @@ REQUESTS = {
         "Write this function again so that it is easier to read; it has to behave as before.",
     ),
 }
+_TESTED = frozenset({PYTHON, JAVASCRIPT})
+"""The languages that the gate can run; where a machine has no node, tests are of use to another that has."""
 _RELATIONS = {"docstring_rewrite": SAME_CODE, "refactor": OTHER_CODE}
 
 
@@ -104,10 +114,15 @@ class AskCode(Ask):
 
 
 class AskTests(Ask):
-    """Asks for tests of what can be run."""
+    """Asks for tests of what can be run, with the template of its language."""
 
     def is_asked(self, row: Mapping[str, Any]) -> bool:
-        return super().is_asked(row) and row["language"] == PYTHON
+        return super().is_asked(row) and row["language"] in _TESTED
+
+    def template_of(self, row: Mapping[str, Any]) -> Template:
+        if row["language"] == PYTHON:
+            return super().template_of(row)
+        return self._templates.find(JAVASCRIPT_TESTS)
 
 
 class ReadSolution(Step):  # type: ignore[misc]  # distilabel has no types
@@ -160,7 +175,7 @@ class ToCodeRows(ToCandidates):
         pair = CodePair(
             task=self.method,
             solution=row.get("answer") or "",
-            tests=read_code(row.get("tests") or ""),
+            tests=read_tests(row.get("tests") or "", row["language"]),
             prelude=row["prelude"],
             reference=row["reference"],
             relation=_RELATIONS.get(self.method),
@@ -174,7 +189,7 @@ class ToCodeRows(ToCandidates):
 
 
 def _describe_code(code: str, language: str) -> str:
-    """The signatures of Python code; of another language nothing is known of what it defines.
+    """The signatures of Python and JavaScript; of another language nothing is known of what it defines.
 
     Raises ValueError for code that holds nothing to be tested, or nothing at all.
     """
@@ -182,7 +197,7 @@ def _describe_code(code: str, language: str) -> str:
         return list_signatures(code)
     if not code.strip():
         raise ValueError(f"no block of {TITLES[language]} in it")
-    return ""
+    return list_javascript_signatures(code) if language == JAVASCRIPT else ""
 
 
 def describe_origin(pool: CodePool, piece: Piece) -> Row:

@@ -235,7 +235,9 @@ def test_of_a_row_with_alternatives_the_chosen_solution_is_run() -> None:
 
 def test_the_parts_that_are_read_are_declared_and_facts_name_the_sandbox() -> None:
     assert registered("gate")["execution"].reads == ("content", "alternatives", "extra")
-    assert set(execution().facts) == {"sandbox"}
+    facts = execution().facts
+    assert set(facts) == {"sandbox", "python", "javascript"}
+    assert str(facts["python"]).startswith("Python 3.")
 
 
 @pytest.mark.parametrize("params", [{"threshold": 0}, {"threshold": 1.1}, {"mutants": 0}, {"cpu_s": 0}])

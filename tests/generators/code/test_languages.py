@@ -18,6 +18,7 @@ from synth_stack.inputs.recipe import load_recipe
 from synth_stack.packs.verify.verify import verify_pack
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import read_parts
+from synth_stack.sandbox.room import find_javascript
 from synth_stack.teachers.scripted_llm import ScriptedLLM
 from tests.shop import make_plan
 
@@ -33,7 +34,9 @@ def reply(fence: str, code: str) -> str:
     return f"[Problem Description]\nWrite a function of it.\n[Solution]\n```{fence}\n{code}\n```"
 
 
+JAVASCRIPT_TESTS = "```js\nassert.strictEqual(double(2), 4);\nassert.strictEqual(double(0), 0);\n```"
 RULES = [
+    ("Plain JavaScript for node", [JAVASCRIPT_TESTS]),
     ("Write tests that a correct", [TESTS]),
     ("```python", [PYTHON]),
     ("```javascript", [reply("js", "const double = (n) => n * 2;")]),
@@ -116,8 +119,9 @@ def test_a_reply_without_code_of_its_language_fails_and_asks_for_no_tests() -> N
     assert all("code_tests" not in row["template_id"] for row in rows)
 
 
-def test_rows_of_four_languages_go_to_a_verified_pack_and_python_alone_is_run(tmp_path: Path) -> None:
+def test_rows_of_four_languages_go_to_a_verified_pack_and_those_of_two_are_run(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
+    run_here = {"python", "javascript"}
     rules = [{"match": match, "replies": replies} for match, replies in RULES]
     recipe = load_recipe(SHIPPED / "recipe.yaml", {"teacher": {"use": "scripted", "rules": rules}})
     result = synth_stack.run(recipe, tmp_path / "run")
@@ -129,14 +133,15 @@ def test_rows_of_four_languages_go_to_a_verified_pack_and_python_alone_is_run(tm
         assert row["slice"] == f"code/{language}"
         assert find_language(codes[row["row_id"]]["origin"]["path"]) == language
         assert row["messages"][1]["content"].startswith(f"```{language}\n")
-        assert bool(codes[row["row_id"]]["code"]["tests"]) is (language == "python")
+        assert bool(codes[row["row_id"]]["code"]["tests"]) is (language in run_here)
     said = [
         v for t in read_parts(result.folder / "verdicts" / "execution", VERDICT_SCHEMA) for v in t.to_pylist()
     ]
     by_language = {(codes[v["row_id"]]["code"]["language"], v["outcome"], v["reason_class"]) for v in said}
     judged = {each for each in by_language if each[2] != "execution.not_a_pair"}
-    assert ("python", "accept", None) in judged
-    assert {each[1:] for each in judged if each[0] != "python"} == {("abstain", "execution.no_runtime")}
+    tried = {"python"} if isinstance(find_javascript(), str) else run_here
+    assert {language for language, outcome, _ in judged if outcome == "accept"} == tried
+    assert {each[1:] for each in judged if each[0] not in tried} == {("abstain", "execution.no_runtime")}
     loaded = datasets.load_dataset(str(result.pack.path), split="train", cache_dir=str(tmp_path / "cache"))
     assert len(loaded) == result.figures.accepted
     synth_stack.export(result.pack.path, tmp_path / "rows.jsonl", format="messages")
