@@ -10,8 +10,8 @@ from synth_stack.errors import ConfigError
 from synth_stack.inputs.plain_values import is_empty
 
 CONVERSATION_COLUMNS = ("messages", "conversations", "conversation")
-PROMPT_COLUMNS = ("instruction", "prompt", "question", "query")
-ANSWER_COLUMNS = ("output", "response", "completion", "answer", "generation", "chosen")
+PROMPT_COLUMNS = ("instruction", "prompt", "question", "query", "inputs")
+ANSWER_COLUMNS = ("output", "response", "completion", "answer", "generation", "targets", "chosen")
 
 USUAL: dict[str, tuple[str, ...]] = {
     "messages": CONVERSATION_COLUMNS,

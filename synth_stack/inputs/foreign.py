@@ -24,7 +24,9 @@ from synth_stack.inputs.columns import Columns, check_map
 from synth_stack.inputs.folders import list_shards
 from synth_stack.inputs.foreign_rows import RowReader
 from synth_stack.inputs.notices import Notice, NoticeTally
+from synth_stack.inputs.published_turns import unfold_turns
 from synth_stack.inputs.records import Broken, Record, kind_of, read_records
+from synth_stack.inputs.task_instances import unfold_instances
 from synth_stack.rows.canonical import Digest, derive_seed
 from synth_stack.rows.schemas import build_candidates
 
@@ -151,7 +153,7 @@ def open_records(records: Any, name: str, *, named: Mapping[str, str] | None = N
         for number, record in enumerate(records, start=1):
             place = f"row {number}"
             if isinstance(record, Mapping):
-                yield place, unfold_record(dict(record))
+                yield from unfold_instances(unfold_turns(unfold_record(dict(record))), place)
             else:
                 yield place, Broken(place, f"not an object but {name_type(record)}")
 
@@ -312,8 +314,11 @@ def _open_part(file: Path, inside: str, dataset: Dataset) -> Part:
     def read() -> Iterator[Placed]:
         try:
             for place, record in read_records(file):
-                shaped = record if isinstance(record, Broken) else unfold_record(record)
-                yield (f"{inside}, {place}" if inside else place), shaped
+                where = f"{inside}, {place}" if inside else place
+                if isinstance(record, Broken):
+                    yield where, record
+                else:
+                    yield from unfold_instances(unfold_turns(unfold_record(record)), where)
         except InputError as exc:
             if not dataset.skip_broken:
                 raise

@@ -22,14 +22,14 @@ from tests.foreign_rows import list_lines, read, turns, write_lines
             [{"id": 1, "customer_message": "a", "agent_reply": "b"}],
             {},
             "memory: no column says what the text is; seen: id, customer_message, agent_reply; allowed: messages, "
-            "conversations, conversation, instruction, prompt, question, query, text. Name them: "
+            "conversations, conversation, instruction, prompt, question, query, inputs, text. Name them: "
             "--map prompt=customer_message,answer=agent_reply",
         ),
         (
             [{"version": "1", "data": [{"question": "q"}]}],
             {},
             "memory: no column says what the text is; seen: version, data; allowed: messages, conversations, "
-            "conversation, instruction, prompt, question, query, text. Are the rows in 'data'? Write that list to a "
+            "conversation, instruction, prompt, question, query, inputs, text. Are the rows in 'data'? Write that list to a "
             "file of its own.",
         ),
         (

@@ -390,7 +390,7 @@ def test_a_record_that_nothing_can_write_down_is_refused() -> None:
         (
             [5, {"body": "x", "stars": 3}],
             "memory: no column says what the text is; seen: body, stars; allowed: messages, conversations, "
-            "conversation, instruction, prompt, question, query, text. Name them: --map text=body",
+            "conversation, instruction, prompt, question, query, inputs, text. Name them: --map text=body",
         ),
         (
             [5, 6],
