@@ -11,8 +11,9 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -89,6 +90,21 @@ def write_table(path: Path, table: pa.Table, *, plain: bool = False) -> None:
             whole, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=not plain
         )
     write_bytes(path, sink.getvalue())
+
+
+def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """The rows of all `tables` as one Parquet file: the bytes of `write_table`, a row group at a time.
+
+    How the rows are cut into tables does not show.
+    """
+    with open_whole(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        waiting, begun = schema.empty_table(), False
+        for table in chain(tables, [None]):
+            if table is not None:
+                waiting = pa.concat_tables([waiting, table.cast(schema)])
+            while len(waiting) >= ROW_GROUP_ROWS or (table is None and (len(waiting) or not begun)):
+                writer.write_table(waiting.slice(0, ROW_GROUP_ROWS).combine_chunks(), ROW_GROUP_ROWS)
+                waiting, begun = waiting.slice(ROW_GROUP_ROWS), True
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

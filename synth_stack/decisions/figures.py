@@ -4,7 +4,7 @@ The report, the terminal table and the dataset card all read the same `Figures`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ MAX_GROUPS = 500
 """A foreign column may name every row; beyond this many names the smallest are folded into one line."""
 
 _LABELS = pa.schema([(name, pa.string()) for name in ("row_id", "parent_id", "slice", "locale", "generator")])
+_GROUPED = ("slice", "generator", "locale")
 _DECISIONS = pa.schema(
     [(name, pa.string()) for name in ("row_id", "decision", "gate", "reason_class", "replaced_by")]
 )
@@ -140,31 +141,77 @@ def compute_figures(
     """The figures of a run from its candidate parts, its verdict parts by gate in order, its decisions, and
     how the gates did in their self-tests (runs/self_tests.py).
 
-    Each part is read once and let go; what stays is about 100 bytes a row and 9 a score.
+    Each part is read once and let go; what stays is some 80 bytes a row and 9 a score.
     Raises StoreError where the tables do not belong together.
     """
     decided = decisions.select(_DECISIONS.names).cast(_DECISIONS)
-    labels = _join_decisions(candidates, decided)
-    totals = _count(labels["decision"], allowed=DECISIONS, what="the decisions hold an unknown decision")
+    counted = _count_rows(candidates, decided)
+    totals = _count(decided["decision"], allowed=DECISIONS, what="the decisions hold an unknown decision")
     strays = decided.filter(_is_stray(decided, list(verdicts)))
     tallies = [_tally_gate(gate, parts, strays["row_id"]) for gate, parts in verdicts.items()]
-    replacements = pc.sum(mark_replacements(labels, decided)).as_py() or 0
     return Figures(
-        generated=labels.num_rows - replacements,
+        generated=counted.rows - counted.replacements,
         accepted=totals["accepted"],
         rejected=totals["rejected"],
         held=totals["held"],
-        undecided=labels.num_rows - totals.total(),
-        acceptance_rate=_rate(totals["accepted"], labels.num_rows),
-        funnel=_build_funnel(labels.num_rows, tallies, strays, decided),
+        undecided=counted.rows - totals.total(),
+        acceptance_rate=_rate(totals["accepted"], counted.rows),
+        funnel=_build_funnel(counted.rows, tallies, strays, decided),
         reasons=_count_reasons(decided),
-        slices=_count_groups(labels, "slice"),
-        generators=_count_groups(labels, "generator"),
-        locales=_count_groups(labels, "locale"),
+        slices=_list_groups(counted.groups["slice"]),
+        generators=_list_groups(counted.groups["generator"]),
+        locales=_list_groups(counted.groups["locale"]),
         histograms=tuple(t.histogram for t in tallies if t.histogram.scored),
-        replacements=replacements,
+        replacements=counted.replacements,
         self_tests=tuple(self_tests),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The rows of a run, how many of them replace others, and (name, decision) of each column's groups."""
+
+    rows: int
+    replacements: int
+    groups: Mapping[str, Counter[tuple[Any, ...]]]
+
+
+def _count_rows(candidates: Iterable[pa.Table], decided: pa.Table) -> _Counted:
+    replaced = decided.filter(pc.is_valid(decided["replaced_by"]))
+    groups: dict[str, Counter[tuple[Any, ...]]] = {name: Counter() for name in _GROUPED}
+    rows = replacements = matched = 0
+    for part, decision in _join_decisions(candidates, decided):
+        replacements += pc.sum(mark_replacements(part, replaced)).as_py() or 0
+        labels = part.append_column("decision", decision)
+        for name, counts in groups.items():
+            counts.update(_count_by(labels, [name, "decision"]))
+        matched += len(decision) - decision.null_count
+        rows += len(part)
+    if matched != decided.num_rows:
+        raise StoreError(
+            "the decisions do not belong to these candidates",
+            seen=f"{decided.num_rows} decisions, {matched} candidates that one of them names",
+            allowed="one decision per candidate at most, and none for a row that is not there",
+            mend="Point to the candidates and decisions of one run.",
+        )
+    return _Counted(rows, replacements, groups)
+
+
+def _join_decisions(
+    candidates: Iterable[pa.Table], decided: pa.Table
+) -> Iterator[tuple[pa.Table, pa.ChunkedArray]]:
+    """Each part with the decisions on its rows, null for none: as a rule those that stand next."""
+    ids: pa.Array | None = None
+    first = 0
+    for candidate in candidates:
+        part = candidate.select(_LABELS.names).cast(_LABELS)
+        own = decided.slice(first, len(part))
+        if ids is None and own["row_id"].equals(part["row_id"]):
+            first += len(part)
+            yield part, own["decision"]
+            continue
+        ids = decided["row_id"].combine_chunks() if ids is None else ids
+        yield part, decided["decision"].take(pc.index_in(part["row_id"], value_set=ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +220,6 @@ class _Tally:
     outcomes: Counter[str]
     histogram: Histogram
     saw_stray: npt.NDArray[np.bool_]
-
-
-def _join_decisions(candidates: Iterable[pa.Table], decided: pa.Table) -> pa.Table:
-    parts = [part.select(_LABELS.names).cast(_LABELS) for part in candidates]
-    labels = pa.concat_tables([_LABELS.empty_table(), *parts])
-    ids = decided["row_id"].combine_chunks()
-    positions = pc.index_in(labels["row_id"], value_set=ids)
-    matched = labels.num_rows - positions.null_count
-    if matched != decided.num_rows:
-        raise StoreError(
-            "the decisions do not belong to these candidates",
-            seen=f"{decided.num_rows} decisions, {matched} candidates that one of them names",
-            allowed="one decision per candidate at most, and none for a row that is not there",
-            mend="Point to the candidates and decisions of one run.",
-        )
-    return labels.append_column("decision", decided["decision"].take(positions))
 
 
 def _count(column: pa.ChunkedArray, *, allowed: tuple[str, ...], what: str) -> Counter[str]:
@@ -277,9 +308,9 @@ def _count_reasons(decided: pa.Table) -> tuple[Reason, ...]:
     )
 
 
-def _count_groups(labels: pa.Table, column: str) -> tuple[Group, ...]:
+def _list_groups(counted: Counter[tuple[Any, ...]]) -> tuple[Group, ...]:
     by_name: dict[str | None, Counter[str]] = {}
-    for (name, decision), count in _count_by(labels, [column, "decision"]).items():
+    for (name, decision), count in counted.items():
         by_name.setdefault(name, Counter())[decision or "undecided"] += count
     ranked = sorted(by_name.items(), key=lambda item: (-item[1].total(), item[0] is None, str(item[0])))
     groups = [_group(name, counts) for name, counts in ranked[:MAX_GROUPS]]

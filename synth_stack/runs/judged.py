@@ -145,21 +145,29 @@ def read_judged(run: Judged) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
 
     Raises StoreError where the tables do not belong together.
     """
-    every = _read_decisions(run)
-    for shard in read_shards(run.folder, run.gate_names):
-        decisions = next(every)
-        if not decisions["row_id"].equals(shard.candidates["row_id"]):
-            raise StoreError(f"the decisions of {run.folder} are not in the order of its candidates")
+    for shard, decisions in read_decided(run.folder, run.gate_names):
         yield shard.candidates, shard.stack(), decisions
 
 
-def _read_decisions(run: Judged) -> Iterator[pa.Table]:
+def read_decided(folder: Path, gates: Sequence[str]) -> Iterator[tuple[JudgedShard, pa.Table]]:
+    """Shards as `read_shards` reads them, each with its decisions, row by row.
+
+    Raises StoreError where the tables do not belong together.
+    """
+    every = _read_decisions(folder / DECISIONS, list_shards(folder / "candidates"))
+    for shard in read_shards(folder, gates):
+        decisions = next(every)
+        if not decisions["row_id"].equals(shard.candidates["row_id"]):
+            raise StoreError(f"the decisions of {folder} are not in the order of its candidates")
+        yield shard, decisions
+
+
+def _read_decisions(path: Path, shards: Sequence[Shard]) -> Iterator[pa.Table]:
     """The decisions on each shard, read from their file as they are asked for."""
-    path = run.folder / DECISIONS
     try:
         with store_errors(path), pq.ParquetFile(path) as file:
             batches, waiting = file.iter_batches(SHARD_ROWS), DECISION_SCHEMA.empty_table()
-            for shard in run.shards:
+            for shard in shards:
                 while len(waiting) < shard.rows:
                     waiting = pa.concat_tables([waiting, pa.Table.from_batches([next(batches)])])
                 yield waiting.slice(0, shard.rows).combine_chunks()

@@ -38,7 +38,7 @@ from synth_stack.rows.canonical import Digest, digest_json
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA
 from synth_stack.runs.committed import DONE, commit_candidates, find_damage, heal
 from synth_stack.runs.folder import LOCK, list_made, open_run, write_manifest
-from synth_stack.runs.judged import read_shards
+from synth_stack.runs.judged import read_decided
 from synth_stack.runs.locks import RUN_SOURCE
 from synth_stack.workflows.judge import Batch, Gates, bind_gates, judge
 from synth_stack.workflows.resources import find_attachments, read_lock
@@ -259,10 +259,9 @@ def _write_candidates(
 
 def write_piles(folder: Path, gates: Sequence[str]) -> None:
     """accepted/, rejected/ and held/: the rows themselves, those not accepted with what decided them."""
-    decisions = pl.read_parquet(folder / "decisions.parquet").drop("source_id")
-    for judged in read_shards(folder, gates):
+    for judged, decisions in read_decided(folder, gates):
         table, verdicts, shard = judged.candidates, judged.verdicts, judged.shard
-        rows = pl.DataFrame(table).join(decisions, on="row_id", how="left", maintain_order="left")
+        rows = pl.DataFrame(table).hstack(pl.DataFrame(decisions).drop("row_id", "source_id"))
         scores = pl.DataFrame(pa.concat_tables(verdicts)).filter(pl.col("outcome").is_in(["reject", "hold"]))
         scores = scores.select("row_id", "gate", "score", "threshold", "evidence")
         accepted = rows.filter(pl.col("decision") == "accepted").select(table.schema.names)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 import synth_stack.gates  # noqa: F401  (registers the gates)
@@ -24,7 +23,7 @@ from synth_stack.engines.amending import amend_candidates
 from synth_stack.engines.catalog import OpenEngine, choose_engine
 from synth_stack.engines.gate_loop import GateRun, forget_batch, run_gates
 from synth_stack.errors import ConfigError, Faults
-from synth_stack.files import render_yaml, write_bytes, write_table
+from synth_stack.files import render_yaml, write_bytes, write_tables
 from synth_stack.gates.gate import Judge
 from synth_stack.inputs.extensions import Extension, load_extensions, record_extensions
 from synth_stack.inputs.gate_file import (
@@ -52,7 +51,7 @@ from synth_stack.runs.folder import (
     remove_folder,
 )
 from synth_stack.runs.gate_work import GATES_CLOCK, read_gate_work
-from synth_stack.runs.judged import read_shards
+from synth_stack.runs.judged import DECISIONS, read_shards
 from synth_stack.runs.locks import GATES_SCHEME
 from synth_stack.runs.replaced import end_replacing, put_replaced
 from synth_stack.runs.self_tests import (
@@ -231,14 +230,11 @@ def judge(
     bars = {run.name: run.bars for run in gates.runs if run.canaries}
     failed = tuple(test for test in read_self_tests(folder, bars) if test.failed)
     held_by = hold_failed(failed)
-    decisions = pa.concat_tables(
-        [DECISION_SCHEMA.empty_table()]
-        + [
-            decide(shard.candidates, shard.verdicts, gates.rule, held_by)
-            for shard in read_shards(folder, gates.names)
-        ]
+    decided = (
+        decide(shard.candidates, shard.verdicts, gates.rule, held_by)
+        for shard in read_shards(folder, gates.names)
     )
-    write_table(folder / "decisions.parquet", decisions)
+    write_tables(folder / DECISIONS, decided, DECISION_SCHEMA)
     mends = _list_mends(folder, gates, failed)
     return Batch(folder, write_report(folder), failed, opened.facts, mends=mends)
 
@@ -292,7 +288,7 @@ def gate_folders(folder: Path) -> list[Path]:
 
 
 def _forget_results(folder: Path) -> None:
-    for name in (MANIFEST, "decisions.parquet", "report.html"):
+    for name in (MANIFEST, DECISIONS, "report.html"):
         (folder / name).unlink(missing_ok=True)
     for name in ("canaries", "accepted", "rejected", "held"):
         remove_folder(folder / name)

@@ -26,6 +26,7 @@ from synth_stack.files import (
     render_yaml,
     write_bytes,
     write_table,
+    write_tables,
 )
 from synth_stack.rows.schemas import CANDIDATE_SCHEMA, DECISION_SCHEMA, VERDICT_SCHEMA
 from synth_stack.runs.folder import (
@@ -462,3 +463,33 @@ def test_a_table_that_is_a_pipe_is_not_waited_for(tmp_path: Path, read: Callable
     os.mkfifo(tmp_path / "x.parquet")
     with pytest.raises(StoreError, match="a pipe or a device"):
         read(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("cuts", [[], [0], [1], [3, 4], [10, 11, 25], [2, 2, 2, 2]])
+def test_tables_one_after_another_are_the_bytes_of_the_whole(
+    cuts: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synth_stack.files.ROW_GROUP_ROWS", 5)
+    schema = pa.schema([("name", pa.string()), ("number", pa.int64())])
+    tables = [
+        pa.table({"name": [f"n{k % 3}" for k in range(n)], "number": list(range(n))}, schema=schema)
+        for n in cuts
+    ]
+    write_tables(tmp_path / "parts.parquet", iter(tables), schema)
+    write_table(tmp_path / "whole.parquet", pa.concat_tables([schema.empty_table(), *tables]))
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_tables_that_end_in_an_error_leave_what_was_there(tmp_path: Path) -> None:
+    schema = pa.schema([("number", pa.int64())])
+    table = pa.table({"number": [1]}, schema=schema)
+    write_table(tmp_path / "a.parquet", table)
+
+    def tables() -> Iterator[pa.Table]:
+        yield table
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        write_tables(tmp_path / "a.parquet", tables(), schema)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
+    assert read_table(tmp_path / "a.parquet", schema).num_rows == 1

@@ -5,12 +5,14 @@ dial. A dial that a score is newly beyond turns the row away, if that is worse t
 dial that would have decided before and did not has no say on that row. Abstentions stay.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth_stack.decisions.replay.gate_changes import DialSetting, GateChange
@@ -34,6 +36,7 @@ from synth_stack.runs.self_tests import KindCount, SelfTest, SelfTestBars, measu
 
 _SIDES = pa.schema([CANDIDATE_SCHEMA.field(name) for name in ("row_id", "slice")])
 _STRENGTH = {"accept": PASSED, "abstain": PASSED, "hold": HELD, "reject": REJECTED}
+_TWIN = '"twin":"'
 _OUTCOMES = {PASSED: "accept", HELD: "hold", REJECTED: "reject"}
 
 
@@ -109,10 +112,30 @@ class Redecided:
         return self.test.failed and (self.test_before.failed or not self.change.changes)
 
 
+def thin_verdicts(parts: Iterable[pa.Table], dials: Sequence[DialLock]) -> pl.DataFrame:
+    """The verdicts of a gate, with the numbers of the evidence that `dials` read as columns of their names.
+
+    Reason and evidence stay of rows that are turned away or compared with others: that is most of the bytes.
+    """
+    dotted = sorted({dial.score for dial in dials} - {"score"})
+    frames = [_thin(part, dotted) for part in chain([VERDICT_SCHEMA.empty_table()], parts)]
+    return pl.concat(frames, rechunk=True)  # polars 2.1 panics over many chunks
+
+
+def _thin(part: pa.Table, dotted: Sequence[str]) -> pl.DataFrame:
+    numbers = [_read_number(pl.Series(part["evidence"]), name).alias(name) for name in dotted]
+    away = pc.is_in(part["outcome"], value_set=pa.array(["hold", "reject"]))
+    spoken = pc.or_kleene(away, pc.match_substring(part["evidence"], _TWIN))
+    columns = {name: part[name] for name in VERDICT_SCHEMA.names}
+    for name in ("reason", "evidence"):  # in Arrow, which copies: polars would keep every byte
+        columns[name] = pc.if_else(spoken, part[name], pa.scalar(None, part[name].type))
+    return pl.DataFrame(pa.table(columns)).hstack(numbers)
+
+
 def place_verdicts(
     verdicts: pl.DataFrame, rows: pl.DataFrame, dials: Sequence[DialLock], what: str
 ) -> StoredVerdicts:
-    """The verdicts of a gate beside `rows`: the first on a row is its own, others are late.
+    """The thin verdicts of a gate beside `rows`: the first on a row is its own, others are late.
 
     Raises StoreError for a verdict on a row that is not there, and for an outcome that is none.
     """
@@ -126,12 +149,7 @@ def place_verdicts(
     strange = own["outcome"].filter(codes.is_null() & own["outcome"].is_not_null())
     if len(strange):
         raise StoreError(f"the {what} have an outcome that is none", seen=strange[0])
-    scores = []
-    for dial in dials:
-        column = own["score"]
-        if dial.score != "score":
-            column = _read_number(own["evidence"], dial.score)
-        scores.append(column.fill_null(np.nan).to_numpy())
+    scores = [own[dial.score].fill_null(np.nan).to_numpy() for dial in dials]
     mine = (own["reason_class"].is_in(dial.classes).fill_null(value=False).to_numpy() for dial in dials)
     return StoredVerdicts(own, late, codes.fill_null(UNSEEN).to_numpy(), tuple(scores), tuple(mine))
 
@@ -172,7 +190,7 @@ def redecide(
         change=change,
         said=_hold(said, held),
         away=list_away(own, late),
-        compares=bool(own["evidence"].str.contains('"twin":"', literal=True).any()),
+        compares=bool(own["evidence"].str.contains(_TWIN, literal=True).any()),
         test_before=_measure(change.name, planted, before, change.lock.asked),
         test=_measure(change.name, planted, tested, change.asked),
         yields=tuple(_list_yields(stored, planted, change, held)),

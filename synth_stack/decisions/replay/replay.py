@@ -14,13 +14,14 @@ import pyarrow as pa
 
 from synth_stack.decisions.decide import Rule, decide, hold_failed
 from synth_stack.decisions.replay.gate_changes import GateChange, leave_out, plan_as_judged, plan_changes
-from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN
+from synth_stack.decisions.replay.outcomes import REJECTED, UNSEEN, Mask
 from synth_stack.decisions.replay.redecide import (
     PlantedVerdicts,
     Redecided,
     list_away,
     place_verdicts,
     redecide,
+    thin_verdicts,
 )
 from synth_stack.decisions.replay.result import Curve, Replay
 from synth_stack.decisions.replay.summary import (
@@ -69,7 +70,7 @@ def replay(
         after=count_decisions(decided.after),
         gates=count_gates(decided),
         changed=list_changed(decided),
-        curves=draw_curves(decided),
+        curves=draw_curves(decided.gates, decided.overriding, decided.failed),
         caveats=list_caveats(decided, judged.gate_names),
     )
 
@@ -77,29 +78,38 @@ def replay(
 def draw_standing(run: Judged) -> list[tuple[Curve, tuple[str, ...]]]:
     """The yield over each threshold of a run as it judged, each with the reason classes that it gives.
 
-    Raises StoreError where its decisions are not what its verdicts give, ConfigError for a gate that is not
-    there.
+    Raises StoreError where its decisions are on other rows, ConfigError for a gate that is not there.
     """
     dials = {(lock.use, dial.parameter): tuple(dial.classes) for lock in run.gates for dial in lock.dials}
-    curves = draw_curves(_decide_again(run, plan_as_judged(run.gates)))
+    rows = _read_rows(run, ["row_id", "slice", "failure"])
+    _, gates = _redecide_gates(run, plan_as_judged(run.gates), rows)
+    curves = draw_curves(gates, _mark_people(_read_overriding(run, rows), rows), _find_failed(rows))
     return [(curve, dials[curve.gate, curve.parameter]) for curve in curves]
 
 
-def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
-    """The rows under the new parameters. Raises StoreError where the old ones give other decisions."""
-    rows = _read_rows(run)
+def _redecide_gates(
+    run: Judged, changes: Sequence[GateChange], rows: pl.DataFrame
+) -> tuple[list[pl.DataFrame], list[Redecided]]:
+    """Of each gate of the run what it turned away, and of each of `changes` what it says now."""
     by_name = {change.name: change for change in changes}
     dropped = np.zeros(len(rows), dtype=np.bool_)
     away: list[pl.DataFrame] = []
     gates: list[Redecided] = []
     for lock in run.gates:
-        verdicts = _frame(read_verdicts(run.folder, lock.use), VERDICT_SCHEMA)
+        verdicts = thin_verdicts(read_verdicts(run.folder, lock.use), lock.dials)
         stored = place_verdicts(verdicts, rows, lock.dials, f"verdicts of {lock.use}")
         away.append(list_away(stored.own, stored.late))
         if (change := by_name.get(lock.use)) is not None:
             planted = _place_planted(run, change)
             gates.append(redecide(stored, planted, change, dropped))
             dropped |= gates[-1].said == REJECTED
+    return away, gates
+
+
+def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
+    """The rows under the new parameters. Raises StoreError where the old ones give other decisions."""
+    rows = _read_rows(run, ["row_id", "source_id", "slice", "kind", "failure"])
+    away, gates = _redecide_gates(run, changes, rows)
     overriding = _read_overriding(run, rows)
     before = _decide(run, rows, [*away, overriding], [test for test in run.self_tests if test.failed])
     if not before.equals(pl.DataFrame(run.decisions)):
@@ -109,15 +119,24 @@ def _decide_again(run: Judged, changes: Sequence[GateChange]) -> DecidedRun:
         )
     failing = [one.test for one in gates if one.fails]
     after = _decide(run, rows, [*(one.away for one in gates), overriding], failing)
-    weighty = overriding.filter((pl.col("outcome") != "accept") | (pl.col("scope") == "row"))
-    people = {outcome: weighty.filter(outcome=outcome)["row_id"].implode() for outcome in OUTCOMES}
     return DecidedRun(
         before=before,
         after=_mark_undecided(after, gates),
         gates=tuple(gates),
-        overriding={outcome: rows["row_id"].is_in(ids).to_numpy() for outcome, ids in people.items()},
-        failed=rows["failure"].is_not_null().to_numpy(),
+        overriding=_mark_people(overriding, rows),
+        failed=_find_failed(rows),
     )
+
+
+def _mark_people(overriding: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Mask]:
+    """By outcome which of the n rows somebody who overrides the gates said it of, (n,)."""
+    weighty = overriding.filter((pl.col("outcome") != "accept") | (pl.col("scope") == "row"))
+    people = {outcome: weighty.filter(outcome=outcome)["row_id"].implode() for outcome in OUTCOMES}
+    return {outcome: rows["row_id"].is_in(ids).to_numpy() for outcome, ids in people.items()}
+
+
+def _find_failed(rows: pl.DataFrame) -> Mask:
+    return rows["failure"].is_not_null().to_numpy()
 
 
 def _place_planted(run: Judged, change: GateChange) -> PlantedVerdicts:
@@ -132,14 +151,13 @@ def _place_planted(run: Judged, change: GateChange) -> PlantedVerdicts:
         for dial in change.lock.dials
     ]
     ids = ids.select("row_id", "canary_kind", "control", slice=pl.lit(None, pl.String))
-    verdicts = rows.select(VERDICT_SCHEMA.names)
+    verdicts = thin_verdicts([rows.select(VERDICT_SCHEMA.names).to_arrow()], change.lock.dials)
     stored = place_verdicts(verdicts, ids, change.lock.dials, f"canaries of {change.name}")
     return PlantedVerdicts(stored, ids["canary_kind"], ids["control"].to_numpy(), is_expected, by_dial)
 
 
-def _read_rows(run: Judged) -> pl.DataFrame:
-    """What is to be known of the rows of a run, in order. Raises StoreError for decisions on other rows."""
-    columns = ["row_id", "source_id", "slice", "kind", "failure"]
+def _read_rows(run: Judged, columns: Sequence[str]) -> pl.DataFrame:
+    """These columns of the rows of a run, in order. Raises StoreError for decisions on other rows."""
     schema = pa.schema([CANDIDATE_SCHEMA.field(name) for name in columns])
     rows = _frame(read_candidates(run.folder, columns), schema)
     if rows["row_id"].n_unique() != len(rows):
@@ -153,7 +171,8 @@ def _read_overriding(run: Judged, rows: pl.DataFrame) -> pl.DataFrame:
     """What those say who override the gates."""
     names = [name for name in list_gates(run.folder, run.gate_names) if name in run.lock.rule.overriding]
     said = _frame((part for name in names for part in read_verdicts(run.folder, name)), VERDICT_SCHEMA)
-    place_verdicts(said, rows, (), f"verdicts of {', '.join(names)}")
+    if len(said):
+        place_verdicts(said, rows, (), f"verdicts of {', '.join(names)}")
     return said
 
 

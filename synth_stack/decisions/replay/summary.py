@@ -59,16 +59,21 @@ def list_changed(run: DecidedRun) -> pa.Table:
     return both.select(CHANGED_SCHEMA.names).to_arrow().cast(CHANGED_SCHEMA)
 
 
-def draw_curves(run: DecidedRun) -> tuple[Curve, ...]:
-    """The yield over every dial that can be turned and reads the score of its gate, in the order of work."""
+def draw_curves(
+    gates: Sequence[Redecided], overriding: Mapping[str, Mask], failed: Mask
+) -> tuple[Curve, ...]:
+    """The yield over every dial that can be turned and reads the score of its gate, in the order of work.
+
+    `overriding` and `failed` are those of DecidedRun.
+    """
     curves = []
-    for place, one in enumerate(run.gates):
-        said = np.stack([*(other.said for i, other in enumerate(run.gates) if i != place), one.said * 0 + 1])
+    for place, one in enumerate(gates):
+        said = np.stack([*(other.said for i, other in enumerate(gates) if i != place), one.said * 0 + 1])
         others = Others(
-            rejected=(said == REJECTED).any(axis=0) | run.failed | run.overriding["reject"],
+            rejected=(said == REJECTED).any(axis=0) | failed | overriding["reject"],
             unseen=(said == UNSEEN).any(axis=0),
-            released=run.overriding["accept"],
-            held=(said == HELD).any(axis=0) | run.overriding["hold"],
+            released=overriding["accept"],
+            held=(said == HELD).any(axis=0) | overriding["hold"],
         )
         for turned in one.yields:
             dial, standing = turned.setting.dial, turned.setting.threshold

@@ -9,7 +9,13 @@ import pytest
 
 from synth_stack.decisions.replay.gate_changes import DialSetting, GateChange
 from synth_stack.decisions.replay.outcomes import HELD, PASSED, REJECTED, UNSEEN
-from synth_stack.decisions.replay.redecide import PlantedVerdicts, Redecided, place_verdicts, redecide
+from synth_stack.decisions.replay.redecide import (
+    PlantedVerdicts,
+    Redecided,
+    place_verdicts,
+    redecide,
+    thin_verdicts,
+)
 from synth_stack.errors import GateError, StoreError
 from synth_stack.gates.gate import Dial, Late
 from synth_stack.rows.schemas import VERDICT_SCHEMA, build_verdicts
@@ -74,12 +80,13 @@ def again(
     dials = planned.lock.dials
     none = pl.DataFrame(VERDICT_SCHEMA.empty_table())
     gone = np.array([k in dropped for k in range(n)], dtype=np.bool_)
-    nothing = place_verdicts(none, rows.clear(), dials, "canaries")
+    empty, own = (thin_verdicts([each.to_arrow()], dials) for each in (none, verdicts))
+    nothing = place_verdicts(empty, rows.clear(), dials, "canaries")
     none_of = np.zeros(0, dtype=np.bool_)
     planted = PlantedVerdicts(
         nothing, pl.Series([], dtype=pl.String), none_of, none_of, [none_of] * len(dials)
     )
-    return redecide(place_verdicts(verdicts, rows, dials, "verdicts of g"), planted, planned, gone)
+    return redecide(place_verdicts(own, rows, dials, "verdicts of g"), planted, planned, gone)
 
 
 def say(*verdicts: Verdict, by: GateChange, tones: list[float | None] | None = None) -> list[str]:
