@@ -22,7 +22,7 @@ from synth_stack.stats.acceptance import TIERS
 Json = dict[str, Any]
 
 AUDIT = "audit.json"
-AUDIT_SCHEME = "synth_stack/audit/v1"
+AUDIT_SCHEME = "synth_stack/audit/v2"
 TIER = "medium"
 """The risks of `synth-stack review plan` where nobody chooses others."""
 

@@ -47,7 +47,9 @@ class ObjectStore:
         scheme = urlsplit(address).scheme.lower()
         with self._errors("opened"):
             try:
-                self._files, root = fsspec.core.url_to_fs(address)
+                # a disk has folders, which have to be made; a store has none
+                options = {"auto_mkdir": True} if scheme in {"file", "local"} else {}
+                self._files, root = fsspec.core.url_to_fs(address, **options)
             except ImportError as exc:
                 extra = _EXTRAS.get(scheme)
                 raise MissingExtra(
@@ -105,6 +107,15 @@ class ObjectStore:
             self._files.open(path, "wb") as target,
         ):
             shutil.copyfileobj(file, target, _BLOCK_BYTES)
+
+    def try_writing(self) -> None:
+        """Write a small object and remove it: whether the store takes any, before work is done for it."""
+        name = f".{secrets.token_hex(4)}.tmp"
+        path = f"{self._root}/{name}"
+        with self._errors("written to"):
+            with self._files.open(path, "wb") as target:
+                target.write(b"")
+            self._files.rm_file(path)
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
         """The bytes of a small object; None where there is none."""

@@ -19,7 +19,8 @@ MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 def check_target(address: str, lock: bytes) -> ObjectStore:
     """The store at `address`, where it is empty or holds a run of the same identity.
 
-    Raises RunMismatch where it holds something else, MissingExtra without the package of its store.
+    Raises RunMismatch where it holds something else, StoreError where nothing can be written, MissingExtra
+    without the package of its store.
     """
     store = ObjectStore(address)
     held = store.read(LOCK, MAX_MANIFEST_BYTES)
@@ -31,6 +32,8 @@ def check_target(address: str, lock: bytes) -> ObjectStore:
             seen=", ".join(sorted(there)[:5]),
             mend="Choose another address with --out.",
         )
+    if held is None:
+        store.try_writing()
     return store
 
 

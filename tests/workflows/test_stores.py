@@ -127,6 +127,14 @@ def test_what_cannot_be_fetched_is_refused(store: Any, gates: Path, tmp_path: Pa
         curate("nosuchstore://user:secret@bucket/rows?key=secret", gates, tmp_path / "out")
 
 
+def test_an_address_on_this_machine_is_a_folder_that_is_made(
+    gates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    batch = curate(ROWS, gates, f"file://{tmp_path}/new/out")
+    assert read_tree(tmp_path / "new" / "out") == read_tree(batch.folder)
+
+
 def test_a_name_that_leads_out_of_the_folder_is_refused(
     store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +181,10 @@ def test_s3_by_a_server_that_speaks_it(gates: Path, tmp_path: Path, monkeypatch:
         assert sent == read_tree(batch.folder)
         with pytest.raises(InputError, match="s3://nowhere/rows"):
             curate("s3://nowhere/rows", gates, tmp_path / "out")
+        with pytest.raises(StoreError, match="s3://nowhere/out cannot be written to"):
+            curate(ROWS, gates, "s3://nowhere/out")
+        untried = [path for path in Path("runs").iterdir() if path.resolve() != batch.folder.resolve()]
+        assert not any((path / "verdicts").exists() for path in untried)
         assert "secret" not in os.linesep.join(map(str, sent))
     finally:
         server.stop()
