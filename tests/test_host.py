@@ -111,7 +111,7 @@ for name in [name for name in dir(signal) if name.startswith("SIG") and name not
 IMPORT_ALL = """
 import synth_stack
 # what runs inside of the sandbox, of NeMo and of Argilla's server: on Linux, in processes of their own
-inside = ("sandbox.zygote", "sandbox.confine", "sandbox.program", "engines.nemo", "server.inside", "watcher")
+inside = ("sandbox.zygote", "sandbox.confine", "sandbox.node", "sandbox.program", "engines.nemo", "server.inside", "watcher")
 missing = {"torch", "ray", "nemo_curator", "diffusers", "dask", "distributed", "datatrove", "s3fs", "argilla"}
 for found in pkgutil.walk_packages(synth_stack.__path__, "synth_stack."):
     if not any(name in found.name for name in inside):

@@ -138,7 +138,7 @@ class Server:
         self.congestion = Congestion(most, endpoint.timeout_s)
         self.pace = pace
         self.down: str | None = None
-        self.failures_in_a_row = 0
+        self.failures_in_a_row = self.answers = 0
         self._certificates = httpx.create_ssl_context(trust_env=endpoint.trust_env)
         self._made: list[Connection] = []
         self._free: list[Connection] = []

@@ -26,7 +26,7 @@ async def ask(fleet: Fleet, health: Health, body: Mapping[str, Any], *, raw: boo
     After this `health` tells whether the last server is down; a later request is not sent once it is.
     """
     estimated = estimate_tokens(body)
-    attempt = 0
+    attempt = waited = answered = 0
     failed: Server | None = None
     while True:
         if health.down is None:
@@ -47,8 +47,10 @@ async def ask(fleet: Fleet, health: Health, body: Mapping[str, Any], *, raw: boo
         if answer.kind in {"fatal", "refusal"} or attempt == server.endpoint.retries:
             break
         attempt += 1
-        failed = server
-        await asyncio.sleep(server.pace.backoff(attempt))
+        # a server that goes on answering others is full, not down: its lower limit is enough
+        waited = 1 if answer.congested and server.answers > answered else waited + 1
+        answered, failed = server.answers, server
+        await asyncio.sleep(server.pace.backoff(waited))
     if answer.kind == "refusal":
         health.note_refusal(answer.what, began)
     else:
@@ -77,6 +79,7 @@ async def _ask_server(server: Server, body: Mapping[str, Any], *, raw: bool) -> 
         server.give_connection(connection)
     if isinstance(answer, Answer):
         server.failures_in_a_row = 0
+        server.answers += 1
         server.congestion.note_answer(sent)
         return answer
     if answer.kind != "refusal":

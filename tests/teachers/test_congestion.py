@@ -21,7 +21,7 @@ def test_a_round_of_answers_raises_the_limit_by_about_one_and_never_above_the_mo
     for _ in range(4):
         server.note_answer(monotonic())
     assert 4.8 < server.limit < 5.1
-    for _ in range(100):
+    for _ in range(200):
         server.note_answer(monotonic())
     assert server.limit == 8
 
@@ -40,3 +40,20 @@ def test_one_request_is_always_let_through() -> None:
     assert (server.has_room, server.load) == (True, 0)
     server.in_flight = 1
     assert (server.has_room, server.load) == (False, 1)
+
+
+def test_around_the_limit_that_was_too_much_it_grows_slowly_and_past_it_as_before() -> None:
+    server = Congestion(64, 10.0)
+    server.limit = 10
+    server.note_congestion(monotonic())
+    rounds = []
+    for mark in (7.5, 12.5, 16.5):
+        answers = 0
+        while server.limit < mark:
+            server.note_answer(monotonic())
+            answers += 1
+        rounds.append(answers / mark)
+    quick, plateau, later = rounds
+    assert quick < 4
+    assert plateau > 3 * quick
+    assert later < 5

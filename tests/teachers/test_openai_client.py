@@ -109,6 +109,29 @@ def test_the_server_s_own_pause_is_kept_before_a_retry(monkeypatch: pytest.Monke
     assert 1.5 < waited <= 2.0
 
 
+def test_a_full_server_that_answers_others_is_not_waited_for_ever_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts: list[int] = []
+
+    def note(_: Pace, attempt: int) -> float:
+        attempts.append(attempt)
+        return 0.1
+
+    async def ask_two(base_url: str) -> list[Answer]:
+        fleet = Fleet([Server(Endpoint(base_url, MODEL, 10.0, 3, None, trust_env=False), 1, Pace())])
+        try:
+            return await asyncio.gather(*(ask(fleet, Health(), BODY, raw=False) for _ in range(2)))
+        finally:
+            await fleet.aclose()
+
+    monkeypatch.setattr(Pace, "backoff", note)
+    with serve(fail(429), complete("Other."), fail(429), fail(429), complete("Here.")) as server:
+        answers = asyncio.run(ask_two(server.base_url))
+    assert [answer.text for answer in answers] == ["Here.", "Other."]
+    assert attempts == [1, 1, 2]
+
+
 def test_a_server_that_wants_a_pause_longer_than_a_run_waits_is_down_at_once() -> None:
     with serve(fail(429, retry_after="9000")) as server:
         _, health = ask_all(server.base_url, [BODY, BODY], retries=3)
