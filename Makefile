@@ -131,7 +131,7 @@ $(VENV)-pages/stamp: requirements/pages/package-lock.json
 	npm ci --prefix $(VENV)-pages --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-docs: $(VENV)-docs/stamp
+docs: $(VENV)-docs/stamp build/notebooks/stamp
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict --quiet
 
 $(VENV)-docs/stamp: requirements/docs.lock $(VENV)-uv/stamp
@@ -140,6 +140,11 @@ $(VENV)-docs/stamp: requirements/docs.lock $(VENV)-uv/stamp
 
 test-notebooks: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto -m notebooks $(PYTEST_ARGS)
+	@mkdir -p build/notebooks && touch build/notebooks/stamp
+
+# the site shows them with what they print
+build/notebooks/stamp: $(wildcard notebooks/*.ipynb)
+	$(MAKE) test-notebooks
 
 dist: $(VENV)-release/stamp
 	rm -rf dist

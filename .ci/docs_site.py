@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "synth_stack"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = ROOT / "build" / "notebooks"
-"""Where `make test-notebooks` leaves the notebooks with their outputs; without it they are shown without."""
+"""Where `make test-notebooks` leaves the notebooks with their outputs; `make docs` executes them before."""
 MAX_OUTPUT_LINES = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
