@@ -49,7 +49,7 @@ _BY_LOCALE: dict[str, dict[Kind, Action]] = {}
 _OWN: list[str] = []
 
 
-@gate("personal_data", version="4", reads=PARTS, harm="people")
+@gate("personal_data", version="5", reads=PARTS, harm="people")
 def personal_data(
     *,
     kinds: Actions = _KINDS,

@@ -70,6 +70,8 @@ _TIGHT_LABEL = re.compile(
     r"[\s\"'(*_`|:>\[{]{0,8}$",
     re.IGNORECASE,
 )
+_SENTENCE_ENDS = re.compile(rf"(?:{_LABELS})(?<=\w{{5}})\.\s", re.IGNORECASE)
+"""A whole word and a stop: "for my phone." says nothing of what comes next, and "Tel." does."""
 _MY = (
     r"(?:my|his|her|their|our|your|meine?|mein|mon|ma|mi|il mio|mijn|mój|moja|min|mitt|o meu|meu|su|suo"
     r"|sein\w*|ihr\w*|son)"
@@ -212,12 +214,7 @@ def weigh(around: Surroundings, start: int, end: int, before: str) -> Evidence:
     ):
         return Evidence.OTHER  # a run of digits in which nothing says telephone: most of what is looked at
     spoken = bool(calls and _CALLS.search(near)) or bool(told and _MY_NUMBER.search(near))
-    if (
-        spoken
-        or (told and _TIGHT_LABEL.search(near))
-        or _is_told_after(near, after)
-        or _is_answer(near, before)
-    ):
+    if spoken or (told and _is_labelled(near)) or _is_told_after(near, after) or _is_answer(near, before):
         evidence = Evidence.ANNOUNCED
     else:
         evidence = _weigh_sentence(near, told=told)
@@ -238,6 +235,12 @@ def _is_named(around: Surroundings, start: int, end: int, near: str, evidence: E
     colon = _COLON.search(near) is not None
     own = _OWN.search(near, max(len(near) - _LABEL_SPAN, 0)) is not None
     return evidence is Evidence.ANNOUNCED and (own or (colon and around.tell(start, end) != "log"))
+
+
+def _is_labelled(near: str) -> bool:
+    """Whether right before the number stands what labels one: "Tel.", "mobile no:"."""
+    label = _TIGHT_LABEL.search(near)
+    return label is not None and _SENTENCE_ENDS.match(label[0]) is None
 
 
 def _is_told_after(near: str, after: str) -> bool:

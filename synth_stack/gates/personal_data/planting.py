@@ -46,7 +46,7 @@ def take_bases(sample: pa.Table, clean: Clean) -> list[Base]:
 def put(base: Base, said: str, k: int) -> list[dict[str, Any]]:
     """The messages of a row with `said` in one of them: after a sentence, before all, or at the end, in turn.
 
-    A table, code and what is put into a message without prose stand in paragraphs of their own.
+    A table, code, JSON and what is put into a message without prose stand in paragraphs of their own.
     """
     chosen = (0, len(base.messages) - 1, k % len(base.messages))[k % 3]
     return [
@@ -57,7 +57,7 @@ def put(base: Base, said: str, k: int) -> list[dict[str, Any]]:
 
 def _insert(text: str, said: str, k: int) -> str:
     ends = list(_SENTENCE_END.finditer(text[:_READ_CHARS]))
-    plain = "\n" not in said and "```" not in text and "\n" not in text
+    plain = "\n" not in said and not said.startswith("{") and "```" not in text and "\n" not in text
     if plain and ends and k % 2:
         end = ends[k % len(ends)]
         return f"{text[: end.start()]} {said} {text[end.end() :]}"

@@ -162,12 +162,12 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
         (
             "reasoning_block",
             "it begins with its reasoning",
-            lambda text, draws: _say(draws, THOUGHTS) + _end(text),
+            _say_before(THOUGHTS, glue=""),
         ),
         (
             "bare_reasoning",
             "it begins with reasoning that no tag marks",
-            lambda text, draws: _say(draws, BARE_THOUGHTS) + _end(text),
+            _say_before(BARE_THOUGHTS, glue=""),
         ),
         ("misread", "it was decoded by an encoding of another script", _append(MISREAD)),
         ("lost_chinese", "it holds what is left of lost characters", _append(LOST_CHINESE)),
@@ -176,7 +176,7 @@ def _list_defects(rules: Rules) -> Iterator[_Fault]:
         ("too_long", "it is too long", _lengthen),
         ("refusal", "it refuses", lambda _, draws: _say(draws, REFUSALS)),
         ("refusal_abroad", "it refuses in another language", lambda _, draws: _say(draws, REFUSALS_ABROAD)),
-        ("self_reference", "it speaks of itself", lambda text, draws: f"{_say(draws, SELVES)} {_end(text)}"),
+        ("self_reference", "it speaks of itself", _say_before(SELVES)),
         ("placeholder", "something was to be filled in", _append(BLANKS)),
         ("repetition", "it loops", _loop),
         (
@@ -214,6 +214,16 @@ def _stop_short(text: str) -> str:
     while found := _FINAL.search(text):
         text = text[: found.start()].rstrip()
     return text or "And"
+
+
+def _say_before(phrases: Sequence[str], glue: str = " ") -> _Spoil:
+    def spoil(text: str, draws: random.Random) -> str:
+        said = _say(draws, phrases)
+        if "```" in text:  # a fence opens a line of its own
+            return f"{said.rstrip()}\n\n{_end(text)}"
+        return f"{said}{glue}{_end(text)}"
+
+    return spoil
 
 
 def _append(phrases: Sequence[str]) -> _Spoil:

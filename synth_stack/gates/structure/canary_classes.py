@@ -39,3 +39,13 @@ CAUGHT_AS: Mapping[str, tuple[str, ...]] = {
 without content is reasoning alone where it reasons, and so an empty one. Kinds that answer in words of ours
 are in another language than some rows, or than the file wants, and that may be what is said of them.
 """
+
+
+def name_classes(*, mojibake: str | None) -> Mapping[str, tuple[str, ...]]:
+    """CAUGHT_AS of a gate that does so with what was decoded wrongly. Where that is held and another language
+    is rejected, what was misread from another script is rejected as being of one.
+    """
+    if mojibake != "hold":
+        return CAUGHT_AS
+    misread = dict.fromkeys(("misread", "lost_chinese"), ("structure.mojibake", "structure.wrong_language"))
+    return {**CAUGHT_AS, **misread}

@@ -16,7 +16,7 @@ from pydantic import Field
 from synth_stack.gates.gate import Dial, Judge, Round, State
 from synth_stack.gates.structure.batch_habits import merge_habits, read_habits, sketch_habits
 from synth_stack.gates.structure.canaries import BARS, list_off, plant_faults
-from synth_stack.gates.structure.canary_classes import CAUGHT_AS
+from synth_stack.gates.structure.canary_classes import name_classes
 from synth_stack.gates.structure.checks import find_faults
 from synth_stack.gates.structure.controls import mark_own_language, name_languages, plant_innocents
 from synth_stack.gates.structure.faults import Fault
@@ -141,7 +141,7 @@ def structure(
         plant=plant,
         control=control,
         bars=BARS,
-        caught_as=CAUGHT_AS,
+        caught_as=name_classes(mojibake=mojibake),
         off=list_off(rules),
         mend=partial(name_languages, rules=rules),
         dials=_list_dials(rules),

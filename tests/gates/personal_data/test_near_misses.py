@@ -55,6 +55,8 @@ TABLES = (
     "year,calls,texts\n2019,1######,2######\n2020,1######,2######",
 )
 PROSE = (
+    "I was charged twice for my phone.\n2026 12# ####\n2025 13# ####",
+    "She put it beside the telephone. 4##### 5##### 6##### are what the meters said.",
     "A call costs 0.%# a minute, so %### calls of ### seconds are 1,###,###.",
     "Her text has 12%##### characters, and his phone 128000000000 bytes.",
     "Contact lenses come in lots of 1%######, of which 4#####% were recalled.",
@@ -113,6 +115,13 @@ def test_near_misses_pass_the_gate_and_come_out_as_they_went_in() -> None:
 )
 def test_a_number_is_found_where_something_says_what_it_is(content: str, value: str) -> None:
     assert value in [content[f.start : f.end] for f in FINDER.find(content, "", {"phone"})]
+
+
+def test_a_label_may_end_in_a_stop_of_its_own_and_not_in_that_of_a_sentence() -> None:
+    labelled, ended = (
+        FINDER.find(text, "", {"phone"}) for text in ("Tel. 4152671234", "My phone. 4152671234")
+    )
+    assert [len(labelled), len(ended)] == [1, 0]
 
 
 @pytest.mark.parametrize(

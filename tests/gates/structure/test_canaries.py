@@ -106,6 +106,22 @@ def test_every_kind_is_caught_and_every_control_passes(rows: list[dict[str, Any]
     assert (find_blind(rows), find_unfair(rows)) == (set(), set())
 
 
+@pytest.mark.parametrize(
+    "check",
+    "cut_off chat_tokens end_marker reasoning_block mojibake refusal self_reference placeholder".split(),
+)
+def test_a_batch_of_fenced_code_is_tested_where_a_check_holds(check: str) -> None:
+    fenced = [
+        make_row(
+            ("user", f"Return {n} times a number."),
+            ("assistant", f"```python\ndef times(x):\n    return x * {n}\n```"),
+            draw=n,
+        )
+        for n in range(3)
+    ]
+    assert find_blind(fenced, **{check: "hold"}) == set()
+
+
 @pytest.mark.parametrize("languages", [["zh"], ["zh", "en"], []])
 def test_a_batch_of_another_language_is_tested_in_its_own(languages: list[str]) -> None:
     found = find_blind([CHINESE], languages=languages), find_unfair([CHINESE], languages=languages)
