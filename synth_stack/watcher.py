@@ -29,6 +29,7 @@ _END = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What cannot be refused; Windows has one signal that ends a process, and no other."""
 _GRACE_S = 5.0
 """How long a process has to be gone after it was killed; what is left then waits in the kernel."""
+_LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,11 @@ def _list_marked(mark: str) -> list[int]:
 
 
 def _end_marked(mark: str) -> None:
-    deadline = time.monotonic() + _GRACE_S
-    while (left := _list_marked(mark)) and time.monotonic() < deadline:
+    """Two looks have to find none: a process that is about to become a program shows no environment."""
+    deadline, looks = time.monotonic() + _GRACE_S, 0
+    while looks < _LOOKS and time.monotonic() < deadline:
+        left = _list_marked(mark)
+        looks = 0 if left else looks + 1
         for process in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, _END)
