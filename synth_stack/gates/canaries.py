@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from synth_stack.rows.canonical import canonical_text
@@ -35,7 +36,7 @@ def plant_defects(sample: pa.Table, n: int, defects: Sequence[Defect]) -> pa.Tab
 def _plant_defect(
     source: Mapping[str, Any], wrong: str, spoil: Callable[[str], str], draw: int
 ) -> dict[str, Any]:
-    messages = source["messages"] or [{"role": "text", "content": source["text"]}]
+    messages = read_turns(source)
     sides = [side for side in source["alternatives"] or () if side["messages"]]
     if not sides:
         messages = _spoil(messages, spoil)
@@ -50,6 +51,37 @@ def _spoil(messages: Sequence[dict[str, Any]], spoil: Callable[[str], str]) -> l
     last = max((k for k, message in enumerate(messages) if message["content"]), default=len(messages) - 1)
     spoilt = {**messages[last], "content": spoil(messages[last]["content"] or "")}
     return [*messages[:last], spoilt, *messages[last + 1 :]]
+
+
+MIXED = "mixed_from_two"
+"""The kind of the controls of `mix_halves`."""
+
+
+def mix_halves(sample: pa.Table, n: int, seed: int) -> pa.Table:
+    """Up to `n` controls whose messages are the first half of a row's words and the second of another's."""
+    sources = sample.select(_SHAPE)
+    order = np.random.default_rng(seed).permutation(len(sources))
+    rows = []
+    for draw, (here, there) in enumerate(zip(order[:n], np.roll(order, 1)[:n], strict=True)):
+        first, second = (sources.slice(int(k), 1).to_pylist()[0] for k in (here, there))
+        turns, others = read_turns(first), read_turns(second)
+        if len(turns) == len(others) and here != there:
+            mixed = [
+                {**turn, "content": _mix(turn["content"] or "", other["content"] or "")}
+                for turn, other in zip(turns, others, strict=True)
+            ]
+            rows.append(build_control(first["kind"], mixed, "halves of two rows", draw, kind=MIXED))
+    return build_candidates(rows)
+
+
+def read_turns(source: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The messages of a row; of one that is a text alone, that text in the role "text"."""
+    return source["messages"] or [{"role": "text", "content": source["text"]}]
+
+
+def _mix(first: str, second: str) -> str:
+    one, other = first.split(), second.split()
+    return " ".join([*one[: (len(one) + 1) // 2], *other[len(other) // 2 :]])
 
 
 def build_canary(

@@ -1,16 +1,14 @@
 """What the gate plants: copies of rows, long ones without their last word, and rows mixed from two."""
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.canaries import build_canary, build_control
+from synth_stack.gates.canaries import build_canary, mix_halves, read_turns
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.text.fields import read_field
 
-COPY, END_LESS, MIXED = "copy", "last_word_less", "mixed_from_two"
+COPY, END_LESS = "copy", "last_word_less"
 _MIN_CHARACTERS = 400
 """Of what loses its last word: that is 5% of its runs of characters at most, so that hashes meet."""
 _MAX_ALIKE = 0.3
@@ -30,7 +28,7 @@ def plant_copies(sample: pa.Table, n: int, seed: int, *, field: Field, width: in
     sample = sample.filter(pa.array(long.to_list(), pa.bool_()))
     rows: list[dict[str, Any]] = []
     for draw, source in enumerate(sample.select(_SOURCE).slice(0, n).to_pylist()):
-        turns = _read_turns(source)
+        turns = read_turns(source)
         rows.append(build_canary(source["kind"], turns, f"copy: of {source['row_id']}", draw, kind=COPY))
         if len(turns[-1]["content"] or "") >= _MIN_CHARACTERS:
             shorter = [*turns[:-1], {**turns[-1], "content": _cut(turns[-1]["content"])}]
@@ -41,7 +39,7 @@ def plant_copies(sample: pa.Table, n: int, seed: int, *, field: Field, width: in
 
 def mix_rows(sample: pa.Table, n: int, seed: int, *, field: Field, width: int) -> pa.Table:
     """Up to `n` rows of one half of a row and one half of another, far from every row of the sample."""
-    mixed = build_candidates(_mix_all(sample.select(_SOURCE), 2 * n, seed))
+    mixed = mix_halves(sample, 2 * n, seed)
     if not len(mixed):
         return mixed
     own, others = (
@@ -60,27 +58,5 @@ def _measure(runs: frozenset[str], others: frozenset[str]) -> float:
     return len(runs & others) / max(len(runs | others), 1)
 
 
-def _mix_all(sources: pa.Table, n: int, seed: int) -> Iterator[dict[str, Any]]:
-    order = np.random.default_rng(seed).permutation(len(sources))
-    for draw, (here, there) in enumerate(zip(order[:n], np.roll(order, 1)[:n], strict=True)):
-        first, second = (sources.slice(int(k), 1).to_pylist()[0] for k in (here, there))
-        turns, others = _read_turns(first), _read_turns(second)
-        if len(turns) == len(others) and here != there:
-            mixed = [
-                {**turn, "content": _mix(turn["content"] or "", other["content"] or "")}
-                for turn, other in zip(turns, others, strict=True)
-            ]
-            yield build_control(first["kind"], mixed, "halves of two rows", draw, kind=MIXED)
-
-
-def _read_turns(source: dict[str, Any]) -> list[dict[str, Any]]:
-    return source["messages"] or [{"role": "text", "content": source["text"]}]
-
-
 def _cut(text: str) -> str:
     return text.rsplit(maxsplit=1)[0] if len(text.split()) > 1 else text
-
-
-def _mix(first: str, second: str) -> str:
-    one, other = first.split(), second.split()
-    return " ".join([*one[: (len(one) + 1) // 2], *other[len(other) // 2 :]])

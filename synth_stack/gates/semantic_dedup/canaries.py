@@ -3,18 +3,17 @@
 No offline tool writes paraphrases that could be trusted, so a canary is a copy, or a copy with a word less.
 """
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from synth_stack.gates.canaries import build_canary, build_control
+from synth_stack.gates.canaries import build_canary, mix_halves, read_turns
 from synth_stack.models.embedders import Embedder
 from synth_stack.rows.schemas import build_candidates
 from synth_stack.text.fields import read_field
 
-COPY, WORD_LESS, MIXED = "copy", "word_less", "mixed_from_two"
+COPY, WORD_LESS = "copy", "word_less"
 _MIN_WORDS = 8
 """Of what loses a word."""
 _MAX_COSINE = 0.75
@@ -27,7 +26,7 @@ def plant_copies(sample: pa.Table, n: int, seed: int) -> pa.Table:
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for draw, source in enumerate(sample.select(_SOURCE).slice(0, n).to_pylist()):
-        turns = _read_turns(source)
+        turns = read_turns(source)
         spaced = [{**turn, "content": f" {turn['content'] or ''} "} for turn in turns]
         rows.append(build_canary(source["kind"], spaced, f"copy: of {source['row_id']}", draw, kind=COPY))
         if min(len((turn["content"] or "").split()) for turn in turns) >= _MIN_WORDS:
@@ -46,7 +45,7 @@ def mix_rows(
     field: Literal["text", "prompt", "answer"],
 ) -> pa.Table:
     """Up to `n` rows whose texts are one half of a row's and one half of another's, none near to any row."""
-    mixed = build_candidates(_mix_all(sample.select(_SOURCE), 2 * n, seed))
+    mixed = mix_halves(sample, 2 * n, seed)
     if not len(mixed):
         return mixed
     near, own = (
@@ -57,29 +56,7 @@ def mix_rows(
     return mixed.filter(pa.array(apart)).slice(0, n)
 
 
-def _mix_all(sources: pa.Table, n: int, seed: int) -> Iterator[dict[str, Any]]:
-    order = np.random.default_rng(seed).permutation(len(sources))
-    for draw, (here, there) in enumerate(zip(order[:n], np.roll(order, 1)[:n], strict=True)):
-        first, second = (sources.slice(int(k), 1).to_pylist()[0] for k in (here, there))
-        turns, others = _read_turns(first), _read_turns(second)
-        if len(turns) == len(others) and here != there:
-            mixed = [
-                {**turn, "content": _mix(turn["content"] or "", other["content"] or "")}
-                for turn, other in zip(turns, others, strict=True)
-            ]
-            yield build_control(first["kind"], mixed, "halves of two rows", draw, kind=MIXED)
-
-
-def _read_turns(source: dict[str, Any]) -> list[dict[str, Any]]:
-    return source["messages"] or [{"role": "text", "content": source["text"]}]
-
-
 def _leave_out(text: str, rng: np.random.Generator) -> str:
     words = text.split()
     del words[int(rng.integers(len(words)))]
     return " ".join(words)
-
-
-def _mix(first: str, second: str) -> str:
-    one, other = first.split(), second.split()
-    return " ".join([*one[: (len(one) + 1) // 2], *other[len(other) // 2 :]])
